@@ -1,0 +1,54 @@
+"""Symbolic music for models: notes, tokens, backbones, adapters, checkpoints.
+
+    from symbolic import Tokenizer, read_music
+    rows, source = Tokenizer().encode(read_music("song.mid"))
+
+Names are imported when first used, so tokens never cost an import of torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symbolic.files import read_music, write_midi
+    from symbolic.inference import load
+    from symbolic.notes import Music
+    from symbolic.tokenizer import Tokenizer, Tokens
+    from symbolic.transpose import transpose
+    from symbolic.vocabulary import FIELDS, Vocabulary
+
+_HOMES = {
+    "FIELDS": "vocabulary",
+    "Music": "notes",
+    "Tokenizer": "tokenizer",
+    "Tokens": "tokenizer",
+    "Vocabulary": "vocabulary",
+    "load": "inference",
+    "read_music": "files",
+    "transpose": "transpose",
+    "write_midi": "files",
+}
+
+__all__ = [  # noqa: RUF022 - by use
+    "read_music",
+    "write_midi",
+    "Music",
+    "Tokenizer",
+    "Tokens",
+    "Vocabulary",
+    "FIELDS",
+    "transpose",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'symbolic' has no attribute {name!r}")
+    return getattr(import_module(f"symbolic.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

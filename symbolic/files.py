@@ -1,0 +1,162 @@
+"""Files to music and back: the only reader and writer of music files.
+
+MIDI goes through symusic; MusicXML, Humdrum kern and abc through music21 (`symbolic.scores`).
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import MusicFileError
+from symbolic.notes import DRUM_PROGRAM, NOTE, Music
+
+MIDI_SUFFIXES = frozenset({".mid", ".midi"})
+SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", ".krn", ".abc"})
+SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
+MAX_BYTES = 64 * 2**20
+_LAST_TICK = 2**31 - 1
+
+
+def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:
+    """Read one music file.
+
+    Args:
+        path: .mid, .midi, .mxl, .musicxml, .xml, .krn, or .abc with a single tune.
+        max_bytes: Larger files are refused unread.
+
+    Raises:
+        MusicFileError: If the file is absent, of another kind, too large or damaged beyond repair.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise MusicFileError(
+            path, f"'{suffix}' is no known kind of music file", f"Known are {', '.join(sorted(SUFFIXES))}."
+        )
+    try:
+        size = path.stat().st_size
+        if size > max_bytes:
+            raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
+        if suffix in MIDI_SUFFIXES:
+            return parse_midi(path.read_bytes(), str(path))
+    except OSError as error:
+        raise MusicFileError(
+            path, error.strerror or str(error), "Check the path and its permissions."
+        ) from error
+    from symbolic.scores import read_score  # music21 takes seconds to import
+
+    return read_score(path)
+
+
+def parse_midi(content: bytes, name: str) -> Music:
+    """Music in the bytes of a MIDI file.
+
+    Values above 127, which the standard forbids and the web is full of, are clipped and noted in
+    `Music.repairs`.
+
+    Args:
+        content: The whole file.
+        name: What to call it in errors.
+
+    Raises:
+        MusicFileError: If it is not MIDI, even with repair.
+    """
+    from symusic import Score
+
+    repairs: tuple[str, ...] = ()
+    try:
+        score = Score.from_midi(content)
+    except Exception as error:  # symusic raises bare RuntimeErrors and the like
+        mended = _clip_bytes(content)
+        if mended is None:
+            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
+        try:
+            score, repairs = Score.from_midi(mended), ("values above 127 clipped",)
+        except Exception as again:
+            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
+    if score.ticks_per_quarter <= 0:
+        raise MusicFileError(
+            name, "its header states no ticks per quarter note (SMPTE time is not supported)"
+        )
+
+    blocks = []
+    for index, track in enumerate(score.tracks):
+        columns = track.notes.numpy()
+        block = np.empty(len(columns["time"]), dtype=NOTE)
+        block["onset"], block["duration"] = columns["time"], columns["duration"]
+        block["pitch"], block["velocity"] = columns["pitch"], columns["velocity"]
+        block["program"] = DRUM_PROGRAM if track.is_drum else track.program
+        block["track"] = index
+        blocks.append(block)
+    notes = np.concatenate(blocks) if blocks else np.empty(0, dtype=NOTE)
+    if len(notes) and (notes["onset"].min() < 0 or (notes["onset"] + notes["duration"]).max() > _LAST_TICK):
+        raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
+    metres = [(t.time, t.numerator, t.denominator) for t in score.time_signatures]
+    tempi = [(t.time, t.qpm) for t in score.tempos]
+    return Music(
+        notes,
+        score.ticks_per_quarter,
+        _by_tick(np.array(metres, dtype=np.int64).reshape(-1, 3), (0, 4, 4)),
+        _by_tick(np.array(tempi, dtype=np.float64).reshape(-1, 2), (0.0, 120.0)),
+        tuple(track.name for track in score.tracks),
+        repairs,
+    )
+
+
+def write_midi(music: Music, path: str | Path) -> None:
+    """Write music as a MIDI file, one track for each track and program.
+
+    Args:
+        music: Any music; notes of no length get one tick, so that players sound them.
+        path: Where to; parent folders must exist.
+    """
+    from symusic import Note, Score, Tempo, TimeSignature, Track
+
+    score = Score(music.resolution)
+    score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.metres])
+    score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempi])
+    kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
+    for index, (number, program) in enumerate(kinds):
+        notes = music.notes[member == index]
+        notes = notes[np.argsort(notes["onset"], kind="stable")]
+        drum = program == DRUM_PROGRAM
+        track = Track(
+            name=music.tracks[number] if number < len(music.tracks) else f"track {number}",
+            program=0 if drum else int(program),
+            is_drum=bool(drum),
+        )
+        track.notes = Note.from_numpy(
+            notes["onset"].astype(np.int32),
+            np.maximum(notes["duration"], 1).astype(np.int32),
+            notes["pitch"].astype(np.int8),
+            notes["velocity"].astype(np.int8),
+        )
+        score.tracks.append(track)
+    Path(path).write_bytes(score.dumps_midi())
+
+
+def _by_tick(events: NDArray, default: tuple[float, ...]) -> NDArray:
+    """Events in time order, or the one that MIDI assumes where there are none."""
+    if len(events) == 0:
+        return np.array([default], dtype=events.dtype)
+    return np.asarray(events[np.argsort(events[:, 0], kind="stable")])
+
+
+def _clip_bytes(content: bytes) -> bytes | None:
+    """The file with data bytes above 127 clipped, or None where it cannot be walked at all."""
+    import mido
+
+    try:
+        mended = io.BytesIO()
+        mido.MidiFile(file=io.BytesIO(content), clip=True).save(file=mended)
+    except Exception:  # mido raises whatever it stumbles over: EOFError, KeyError, IndexError, ...
+        return None
+    return mended.getvalue()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,105 @@
+"""Music as arrays: the form between files and tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+NOTE = np.dtype(
+    [
+        ("onset", "<i8"),
+        ("duration", "<i8"),
+        ("pitch", "u1"),
+        ("velocity", "u1"),
+        ("program", "u1"),
+        ("track", "<u2"),
+    ]
+)
+"""One note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index."""
+
+DRUM_PROGRAM = 128
+
+
+def _default_metres() -> NDArray[np.int64]:
+    return np.array([[0, 4, 4]], dtype=np.int64)
+
+
+def _default_tempi() -> NDArray[np.float64]:
+    return np.array([[0.0, 120.0]])
+
+
+@dataclass(frozen=True, eq=False)
+class Music:
+    """The notes of one piece with its metre and tempo, times in ticks.
+
+    Attributes:
+        notes: (N,) array of dtype `NOTE`, in any order.
+        resolution: Ticks per quarter note.
+        metres: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
+        tempi: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick.
+        tracks: Track names; `notes["track"]` points into them.
+        repairs: What had to be mended to read the file, in words; empty for a sound file.
+    """
+
+    notes: NDArray[np.void]
+    resolution: int
+    metres: NDArray[np.int64] = field(default_factory=_default_metres)
+    tempi: NDArray[np.float64] = field(default_factory=_default_tempi)
+    tracks: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.notes)
+
+    @property
+    def drums(self) -> NDArray[np.bool_]:
+        """(N,) true where a note is played by the drum kit."""
+        return np.asarray(self.notes["program"] == DRUM_PROGRAM)
+
+    def seconds(self, ticks: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
+        """Times in seconds of times in ticks, through the tempo map.
+
+        Args:
+            ticks: Any shape.
+        """
+        starts, tempi = self.tempi[:, 0], self.tempi[:, 1]
+        if len(starts) == 0:
+            starts, tempi = np.zeros(1), np.full(1, 120.0)
+        per_tick = 60.0 / (tempi * self.resolution)
+        reached = (
+            np.concatenate([[0.0], np.cumsum(np.diff(starts) * per_tick[:-1])]) + starts[0] * per_tick[0]
+        )
+        at = np.maximum(np.searchsorted(starts, ticks, side="right") - 1, 0)
+        return np.asarray(reached[at] + (ticks - starts[at]) * per_tick[at])
+
+    def with_notes(self, notes: NDArray[np.void]) -> Music:
+        """The same metre, tempo and tracks under other notes."""
+        return replace(self, notes=notes)
+
+
+def note_array(
+    onset: object,
+    duration: object,
+    pitch: object,
+    velocity: object = 64,
+    program: object = 0,
+    track: object = 0,
+) -> NDArray[np.void]:
+    """A (N,) `NOTE` array from columns; scalars are repeated.
+
+    Raises:
+        ValueError: If the columns differ in length or a value does not fit its field.
+    """
+    columns = [np.asarray(c) for c in (onset, duration, pitch, velocity, program, track)]
+    shaped = np.broadcast_arrays(*[np.atleast_1d(c) for c in columns])
+    notes = np.empty(len(shaped[0]), dtype=NOTE)
+    for name, column in zip(NOTE.names or (), shaped, strict=True):
+        limits = np.iinfo(NOTE[name])
+        if column.size and (column.min() < limits.min or column.max() > limits.max):
+            raise ValueError(
+                f"{name} holds {column.min()}..{column.max()}, outside {limits.min}..{limits.max}"
+            )
+        notes[name] = column
+    return notes
