@@ -1,0 +1,150 @@
+"""Batches as a function of seed and step, so that a run can stop and go on anywhere.
+
+A stock shuffled loader forgets where it was. Here batch k is always the same batch, whoever asks, in whatever
+process: resuming, workers and ranks need no state but the step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from data.shards import Shards
+from symbolic.tokenizer import rebase_bars
+from symbolic.transpose import transpose, transposition_range
+from symbolic.vocabulary import FIELDS, PAD
+
+_BUCKET = 16
+"""Windows whose lengths round up to the same multiple of this are batched together."""
+
+
+class Batch(NamedTuple):
+    """Windows side by side.
+
+    Attributes:
+        rows: (B, L, 8) int64 ids, padded at the end with `PAD`.
+        real: (B, L) bool, false where padded.
+        start: (B,) int64, global index of each window's first row in the shards.
+        piece: (B,) int64, index of each window's piece.
+        step: Which batch this is.
+    """
+
+    rows: Tensor
+    real: Tensor
+    start: Tensor
+    piece: Tensor
+    step: int
+
+
+class StepBatches(Dataset[Batch]):
+    """Batch k of an endless sequence, each epoch a new shuffle.
+
+    Args:
+        shards: Where the rows lie.
+        windows: (W, 3) from `make_windows`.
+        rows_per_batch: Budget of rows, padding included; a batch holds what fits, at least one window.
+        seed: Of shuffling and transposition.
+        transposition: Windows are moved by a random interval of up to this many semitones; 0 for none.
+        shuffle: False gives every epoch the same order, longest windows first.
+    """
+
+    def __init__(
+        self,
+        shards: Shards,
+        windows: NDArray[np.int64],
+        rows_per_batch: int,
+        seed: int = 0,
+        transposition: int = 0,
+        shuffle: bool = True,
+    ) -> None:
+        self.shards, self.windows, self.seed = shards, windows, seed
+        self.transposition, self.shuffle = transposition, shuffle
+        buckets = -(-(windows[:, 1] - windows[:, 0]) // _BUCKET) * _BUCKET
+        self._by_length = np.argsort(-buckets, kind="stable")
+        self._buckets = buckets
+        # Cuts depend on the sorted lengths alone, so every epoch has equally many batches.
+        lengths, cuts = buckets[self._by_length], [0]
+        while cuts[-1] < len(windows):
+            cuts.append(cuts[-1] + max(1, rows_per_batch // int(lengths[cuts[-1]])))
+        self._cuts = np.minimum(cuts, len(windows))
+        self._order: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over all windows."""
+        return len(self._cuts) - 1
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __getitem__(self, step: int) -> Batch:
+        epoch, place = divmod(step, self.per_epoch)
+        windows, batches = self._epoch(epoch)
+        cut = batches[place]
+        chosen = self.windows[windows[self._cuts[cut] : self._cuts[cut + 1]]]
+        length = int((chosen[:, 1] - chosen[:, 0]).max())
+        rows = np.full((len(chosen), length, len(FIELDS)), PAD, dtype=np.int64)
+        random = np.random.default_rng([self.seed, step, 1])
+        for i, (start, stop, _) in enumerate(chosen):
+            window = rebase_bars(self.shards.rows(int(start), int(stop)))
+            if self.transposition:
+                low, high = transposition_range(window, self.transposition)
+                window = transpose(window, int(random.integers(low, high + 1)))
+            rows[i, : stop - start] = window
+        real = np.arange(length) < (chosen[:, 1] - chosen[:, 0])[:, None]
+        return Batch(
+            torch.from_numpy(rows),
+            torch.from_numpy(real),
+            torch.from_numpy(chosen[:, 0].copy()),
+            torch.from_numpy(chosen[:, 2].copy()),
+            step,
+        )
+
+    def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Order of windows, and of batches, in an epoch."""
+        if self._order is None or self._order[0] != epoch:
+            windows, batches = self._by_length, np.arange(self.per_epoch)
+            if self.shuffle:
+                random = np.random.default_rng([self.seed, epoch, 0])
+                mixed = random.permutation(len(windows))
+                windows = mixed[np.argsort(-self._buckets[mixed], kind="stable")]
+                batches = random.permutation(self.per_epoch)
+            self._order = epoch, windows, batches
+        return self._order[1], self._order[2]
+
+
+class Steps(Sampler[int]):
+    """Step numbers from a start on, without end; of several ranks, each takes its own.
+
+    Args:
+        start: First optimiser step.
+        rank: This process among `world`.
+        world: How many processes share the work.
+    """
+
+    def __init__(self, start: int = 0, rank: int = 0, world: int = 1) -> None:
+        self.start, self.rank, self.world = start, rank, world
+
+    def __iter__(self) -> Iterator[int]:
+        step = self.start
+        while True:
+            yield step * self.world + self.rank
+            step += 1
+
+
+def endless_loader(
+    batches: StepBatches, start: int = 0, rank: int = 0, world: int = 1, workers: int = 0
+) -> DataLoader:
+    """Batches from a step on, for training."""
+    return DataLoader(batches, batch_size=None, sampler=Steps(start, rank, world), num_workers=workers)
+
+
+def one_pass_loader(batches: StepBatches, workers: int = 0) -> DataLoader:
+    """Every batch of the first epoch once, for evaluation."""
+    return DataLoader(batches, batch_size=None, shuffle=False, num_workers=workers)

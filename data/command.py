@@ -1,0 +1,128 @@
+"""The frame of every command: settings from a dataclass become flags and YAML; errors become messages.
+
+A settings class is a dataclass whose fields are made by `setting`. Parsing imports no torch, so that
+help is instant.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import HelpFormatter
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, field, fields
+from typing import Any, TypeVar, get_type_hints
+
+from jsonargparse import ArgumentParser, Namespace
+
+from symbolic.errors import CounterpointError
+
+Settings = TypeVar("Settings")
+USER_ERROR, INTERRUPTED = 2, 130
+
+
+def setting(
+    default: Any, help: str, *, group: str = "options", positional: bool = False, flag: str | None = None
+) -> Any:
+    """A dataclass field that is also a flag.
+
+    Args:
+        default: Its default; `...` makes it required.
+        help: One line for `--help`.
+        group: Heading under which help lists it.
+        positional: Given by place, not by name. A list takes any number of values.
+        flag: Another spelling of the flag than the field's name, such as "from".
+    """
+    metadata = {"help": help, "group": group, "positional": positional, "flag": flag}
+    if default is ...:
+        return field(metadata=metadata)
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+class _Formatter(HelpFormatter):
+    """One line a flag where it fits."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=34, width=min(shutil.get_terminal_size().columns, 110))
+
+
+def _parser(prog: str, description: str, settings: type, epilog: str) -> ArgumentParser:
+    parser = ArgumentParser(
+        prog=prog, description=description, epilog=epilog, formatter_class=_Formatter, print_config=None
+    )
+    hints, groups = get_type_hints(settings), {}
+    places = []
+    for f in fields(settings):
+        about = f.metadata
+        default = f.default if f.default is not MISSING else None
+        if f.default_factory is not MISSING:
+            default = f.default_factory()
+        required = f.default is MISSING and f.default_factory is MISSING
+        text = about["help"] + ("" if default in (None, False, []) else f" [{default}]")
+        if about["positional"]:
+            many = "list" in str(hints[f.name])
+            nargs = ("+" if required else "*") if many else (None if required else "?")
+            places.append(f"{f.name.upper()}..." if many else f.name.upper())
+            extra = {"nargs": nargs} if nargs else {}
+            kind = str if many else hints[f.name]
+            parser.add_argument(f.name, type=kind, help=text, metavar=f.name.upper(), **extra)
+            continue
+        group = groups.setdefault(about["group"], None) or parser.add_argument_group(about["group"])
+        groups[about["group"]] = group
+        flag = "--" + (about["flag"] or f.name)
+        if hints[f.name] is bool:
+            group.add_argument(flag, action="store_true", help=text)
+        else:
+            group.add_argument(flag, type=hints[f.name], default=default, required=required, help=text)
+    parser.add_argument("--config", action="config", help="YAML file with any of these settings")
+    parser.usage = " ".join([prog, *places, "[options]"])
+    return parser
+
+
+def parse(
+    prog: str, description: str, settings: type[Settings], argv: Sequence[str], epilog: str = ""
+) -> Settings:
+    """Settings from the command line and YAML files.
+
+    Args:
+        prog: Name of the command.
+        description: What it does, a sentence or two.
+        settings: A dataclass of `setting` fields; its `__post_init__` may raise `ConfigError`.
+        argv: Arguments, without the program's name.
+        epilog: Examples.
+
+    Raises:
+        SystemExit: After `--help`, or with status 2 after a usage error.
+    """
+    parsed = _parser(prog, description, settings, epilog).parse_args(list(argv))
+    return from_namespace(settings, parsed)
+
+
+def from_namespace(settings: type[Settings], parsed: Namespace) -> Settings:
+    """An instance from parsed flags."""
+    values = vars(parsed)
+    named = {f.name: values[(f.metadata["flag"] or f.name)] for f in fields(settings)}  # type: ignore[arg-type]
+    return settings(**named)
+
+
+def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> int:
+    """Run a command; turn what a user can mend into a message.
+
+    Args:
+        run: The command.
+        argv: Arguments; by default those of the process.
+
+    Returns:
+        Exit status: 0, 2 for a user's error, 130 when interrupted.
+    """
+    try:
+        run(sys.argv[1:] if argv is None else argv)
+    except CounterpointError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return USER_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+    return 0

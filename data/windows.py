@@ -1,0 +1,46 @@
+"""Windows: the stretches of pieces that a model sees at once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.shards import Shards
+from symbolic.vocabulary import BAR, Vocabulary
+
+
+def make_windows(
+    shards: Shards, pieces: NDArray[np.integer], length: int, vocabulary: Vocabulary | None = None
+) -> NDArray[np.int64]:
+    """Cut pieces into windows of nearly equal length that cover every row once.
+
+    Args:
+        shards: Where the pieces lie.
+        pieces: (P,) indices of pieces.
+        length: Rows in a window at most.
+        vocabulary: How many bars a window may span; by default that of the default vocabulary.
+
+    Returns:
+        (W, 3) int64: first row and row past the end (both global), and the piece. No window crosses a piece
+        or spans more bars than the vocabulary has.
+    """
+    most_bars = (vocabulary or Vocabulary()).max_bars
+    found: list[tuple[int, int, int]] = []
+    for piece in pieces:
+        start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
+        if stop == start:
+            continue
+        count = -(-(stop - start) // length)
+        edges = np.linspace(start, stop, count + 1).round().astype(np.int64)
+        bars = shards.rows(start, stop)[:, BAR].astype(np.int64)
+        for low, high in pairwise(edges):
+            cut = int(low)
+            while cut < high:
+                # Sparse music may run out of bars before it runs out of rows.
+                reach = np.searchsorted(bars, bars[cut - start] + most_bars) + start
+                end = min(int(high), int(reach))
+                found.append((cut, end, int(piece)))
+                cut = end
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
