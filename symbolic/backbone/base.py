@@ -1,0 +1,120 @@
+"""What every backbone has in common, whatever its blocks are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from torch import Tensor, nn
+
+from symbolic.backbone.attention import Rotation, rotary_angles
+from symbolic.backbone.config import BackboneConfig
+from symbolic.backbone.embedding import RowEmbedding
+
+
+class Slot(nn.Identity):
+    """A place on the residual stream where an adapter may stand; alone it does nothing.
+
+    What stands in its stead is called with the stream and with the mask, which a convolution over rows needs.
+    """
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
+        return x
+
+
+class SubLayer(NamedTuple):
+    """Paths of the parts of one residual branch: its norm, its body, and the slot after its residual add."""
+
+    norm: str
+    body: str
+    slot: str
+
+
+class Block(nn.Module):
+    """One layer. It names the places that adapters may address, so that no adapter need know its class."""
+
+    linears: ClassVar[tuple[str, ...]]
+    """Paths of its linear layers."""
+    sublayers: ClassVar[tuple[SubLayer, ...]]
+    """Its residual branches in the order in which they run."""
+
+    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+        """(B, L, D) -> (B, L, D)."""
+        raise NotImplementedError
+
+
+class Backbone(nn.Module):
+    """Row embedding, a stack of blocks, and a final norm.
+
+    Args:
+        config: Shape; saved beside the weights.
+        sizes: Ids of each field (`Vocabulary.sizes`).
+        blocks: The layers, already initialised.
+
+    Attributes:
+        adapter: What `symbolic.adapters` has attached, or None; kept here so that whoever holds the backbone
+            can tell its own weights from an adapter's.
+    """
+
+    adapter: Any
+
+    def __init__(self, config: BackboneConfig, sizes: Sequence[int], blocks: Iterable[Block]) -> None:
+        super().__init__()
+        self.adapter = None
+        self.config = config
+        self.sizes = tuple(sizes)
+        self.embedding = RowEmbedding(sizes, config.dim)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.LayerNorm(config.dim)
+
+    def forward(self, rows: Tensor, real: Tensor | None = None) -> Tensor:
+        """Hidden states of every row, after the final norm.
+
+        Args:
+            rows: (B, L, 8) int64 ids.
+            real: (B, L) bool, False where a row is padding. Pass None if no row is: then no mask is built.
+
+        Returns:
+            (B, L, D); what stands at padded rows means nothing.
+        """
+        x, rotation = self._enter(rows)
+        for block in self.blocks:
+            x = block(x, rotation, real)
+        out: Tensor = self.norm(x)
+        return out
+
+    def states(self, rows: Tensor, real: Tensor | None = None) -> list[Tensor]:
+        """Hidden states of the embedding and of every layer, for probes.
+
+        Returns:
+            layers + 1 tensors (B, L, D); the last is what `forward` returns, with the final norm.
+        """
+        x, rotation = self._enter(rows)
+        states = [x]
+        for block in self.blocks:
+            x = block(x, rotation, real)
+            states.append(x)
+        states[-1] = self.norm(x)
+        return states
+
+    def linears(self) -> list[str]:
+        """Paths of every block's linear layers, bottom up."""
+        return [f"{path}.{name}" for path, block in self._named_blocks() for name in block.linears]
+
+    def sublayers(self) -> list[SubLayer]:
+        """Paths of every block's residual branches, bottom up."""
+        return [
+            SubLayer(*(f"{path}.{name}" for name in sublayer))
+            for path, block in self._named_blocks()
+            for sublayer in block.sublayers
+        ]
+
+    def _named_blocks(self) -> list[tuple[str, Block]]:
+        return [(f"blocks.{i}", block) for i, block in enumerate(self.blocks) if isinstance(block, Block)]
+
+    def _enter(self, rows: Tensor) -> tuple[Tensor, Rotation]:
+        x: Tensor = self.dropout(self.embedding(rows))
+        head_dim = self.config.dim // self.config.heads
+        return x, rotary_angles(rows.shape[1], head_dim, rows.device)

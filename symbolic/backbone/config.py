@@ -1,0 +1,96 @@
+"""The shape of a backbone, and the presets that have names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from symbolic.errors import ConfigError
+
+KINDS = ("transformer",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """The shape of a backbone; together with the field sizes it says everything `build_backbone` needs.
+
+    Args:
+        kind: Architecture, one of `KINDS`.
+        dim: Width of the hidden states.
+        layers: Number of blocks.
+        heads: Attention heads in each block; `dim / heads` must be even, for rotary positions.
+        ffn: Inner width of the feed-forward sub-layers.
+        window: Rows of a training window; rotary positions let longer ones in, untrained.
+        dropout: Probability on the embedding and on every residual branch.
+
+    Raises:
+        ConfigError: Names every field that is wrong.
+    """
+
+    kind: str = "transformer"
+    dim: int
+    layers: int
+    heads: int
+    ffn: int
+    window: int
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.kind not in KINDS:
+            problems.append(f"backbone kind {self.kind!r} is unknown; choose one of {', '.join(KINDS)}.")
+        sizes = ("dim", "layers", "heads", "ffn", "window")
+        wrong = [name for name in sizes if getattr(self, name) < 1]
+        problems += [f"backbone {name} is {getattr(self, name)}; it must be at least 1." for name in wrong]
+        if not {"dim", "heads"} & set(wrong):
+            if self.dim % self.heads:
+                problems.append(
+                    f"backbone dim {self.dim} is not divisible by heads {self.heads}; change one of them."
+                )
+            elif (self.dim // self.heads) % 2:
+                problems.append(
+                    f"backbone dim / heads is {self.dim // self.heads}; rotary positions need an even number."
+                )
+        if not 0 <= self.dropout < 1:
+            problems.append(f"backbone dropout is {self.dropout}; it must lie in [0, 1).")
+        if problems:
+            raise ConfigError(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> BackboneConfig:
+        """Rebuild from `to_dict`.
+
+        Raises:
+            ConfigError: Names every field that is unknown, missing or wrong.
+        """
+        known = {field.name for field in fields(cls)}
+        required = known - {"kind", "dropout"}
+        problems = [f"backbone has no field {name!r}; remove it." for name in sorted(values.keys() - known)]
+        problems += [f"backbone field {name!r} is missing." for name in sorted(required - values.keys())]
+        if problems:
+            raise ConfigError(problems)
+        return cls(**values)
+
+
+PRESETS: Mapping[str, BackboneConfig] = {
+    "tiny": BackboneConfig(dim=128, layers=4, heads=4, ffn=512, window=256),
+    "small": BackboneConfig(dim=384, layers=6, heads=6, ffn=1536, window=512),
+    "base": BackboneConfig(dim=768, layers=12, heads=12, ffn=3072, window=1024),
+}
+"""`tiny` for tests and the demo, `small` to ship, `base` at the paper's scale (arXiv 2407.08306)."""
+
+
+def preset(name: str) -> BackboneConfig:
+    """The preset called `name`; vary it with `dataclasses.replace`.
+
+    Raises:
+        ConfigError: If there is no such preset; lists those there are.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"There is no backbone preset {name!r}; choose one of {', '.join(PRESETS)}.")
+    return PRESETS[name]

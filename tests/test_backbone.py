@@ -1,0 +1,158 @@
+"""The backbone: shapes, padding, positions, initialisation, and settings that are refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from symbolic.backbone import PRESETS, Backbone, BackboneConfig, build_backbone, preset
+from symbolic.backbone.attention import rotary_angles, rotate
+from symbolic.errors import ConfigError
+from symbolic.vocabulary import PAD, Vocabulary
+
+SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
+CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
+
+
+def random_rows(*shape: int) -> Tensor:
+    return torch.stack([torch.randint(4, size, shape) for size in SIZES], dim=-1)
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return build_backbone(CONFIG, SIZES).eval()
+
+
+def test_every_preset_builds_with_the_real_vocabulary() -> None:
+    for config in PRESETS.values():
+        with torch.device("meta"):
+            assert build_backbone(config, Vocabulary().sizes).config == config
+
+
+def test_small_is_about_ten_million_and_base_about_85() -> None:
+    def millions(name: str) -> float:
+        with torch.device("meta"):
+            return sum(p.numel() for p in build_backbone(preset(name), (4,) * 8).parameters()) / 1e6
+
+    assert millions("small") == pytest.approx(10.7, abs=0.5)
+    assert millions("base") == pytest.approx(85, abs=1)
+
+
+def test_states_are_one_per_layer_and_the_embedding_and_end_in_the_output(backbone: Backbone) -> None:
+    rows = random_rows(3, 5)
+    states = backbone.states(rows)
+    assert len(states) == CONFIG.layers + 1
+    assert all(state.shape == (3, 5, CONFIG.dim) for state in states)
+    torch.testing.assert_close(states[0], backbone.embedding(rows))
+    torch.testing.assert_close(states[-1], backbone(rows))
+
+
+def test_padding_never_reaches_real_rows(backbone: Backbone) -> None:
+    rows = random_rows(2, 8)
+    real = torch.arange(8) < torch.tensor([[5], [8]])
+    alone = backbone(rows[:1, :5])
+    padded = rows.masked_fill(~real[..., None], PAD)
+    garbage = torch.where(real[..., None], rows, random_rows(2, 8))
+    for batch in (padded, garbage):
+        torch.testing.assert_close(backbone(batch, real)[:1, :5], alone, atol=1e-5, rtol=1e-4)
+
+
+def test_no_gradient_flows_to_padding(backbone: Backbone) -> None:
+    real = torch.tensor([[True, True, False]])
+    rows = torch.full((1, 3, 8), 5)
+    rows[0, 2] = PAD
+    backbone(rows, real)[real].sum().backward()
+    for table in backbone.embedding.tables:
+        assert table.weight.grad[PAD].abs().max() == 0
+
+
+def test_a_window_without_a_real_row_stays_finite(backbone: Backbone) -> None:
+    real = torch.tensor([[False, False], [True, True]])
+    out = backbone(random_rows(2, 2), real)
+    out.sum().backward()
+    assert out.isfinite().all()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in backbone.parameters())
+
+
+def test_real_all_true_equals_none(backbone: Backbone) -> None:
+    rows = random_rows(2, 6)
+    torch.testing.assert_close(backbone(rows, torch.ones(2, 6, dtype=torch.bool)), backbone(rows))
+
+
+def test_order_of_rows_matters_and_rotary_sees_only_distances(backbone: Backbone) -> None:
+    rows = random_rows(1, 6)
+    assert not torch.allclose(backbone(rows.flip(1)).flip(1), backbone(rows), atol=1e-4)
+    cos, sin = rotary_angles(9, 8, torch.device("cpu"))
+    query, key = torch.randn(2, 1, 1, 1, 8)
+
+    def score(i: int, j: int) -> Tensor:
+        return (rotate(query, (cos[[i]], sin[[i]])) * rotate(key, (cos[[j]], sin[[j]]))).sum()
+
+    torch.testing.assert_close(score(1, 4), score(5, 8))
+
+
+def test_every_field_of_a_row_is_heard(backbone: Backbone) -> None:
+    rows = torch.full((1, 3, 8), 4)
+    before = backbone(rows)
+    for column in range(8):
+        changed = rows.clone()
+        changed[0, 1, column] = 5
+        assert not torch.allclose(backbone(changed), before)
+
+
+def test_an_id_beyond_its_field_is_an_error(backbone: Backbone) -> None:
+    rows = random_rows(1, 2)
+    rows[0, 0, 0] = SIZES[0]
+    with pytest.raises(IndexError):
+        backbone(rows)
+
+
+def test_initial_deviations() -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(replace(CONFIG, dim=64, ffn=128, layers=8, heads=2), SIZES)
+    block = backbone.blocks[0]
+    assert block.attention.query.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    for writer in (block.attention.output, block.feedforward.down):
+        assert writer.weight.std().item() == pytest.approx(0.02 / 4, rel=0.1)
+    stds = [table.weight.std().item() for table in backbone.embedding.tables]
+    assert np.mean(stds) == pytest.approx(0.02, rel=0.1)
+
+
+def test_dropout_acts_in_training_only(backbone: Backbone) -> None:
+    rows = random_rows(1, 4)
+    torch.testing.assert_close(backbone(rows), backbone(rows))
+    backbone.train()
+    assert not torch.allclose(backbone(rows), backbone(rows))
+
+
+def test_half_precision_runs(backbone: Backbone) -> None:
+    rows, real = random_rows(1, 4), torch.tensor([[True, True, True, False]])
+    exact = backbone(rows, real)[real]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(backbone(rows, real)[real].float(), exact, atol=0.1, rtol=0.1)
+    assert backbone.bfloat16()(rows, real).dtype == torch.bfloat16
+
+
+def test_config_names_all_bad_fields_at_once() -> None:
+    with pytest.raises(ConfigError) as error:
+        BackboneConfig(kind="gru", dim=10, layers=0, heads=4, ffn=-1, window=8, dropout=1.0)
+    for field in ("kind", "layers", "ffn", "dropout", "dim 10 is not divisible by heads 4"):
+        assert field in str(error.value)
+    with pytest.raises(ConfigError, match="even"):
+        BackboneConfig(dim=6, layers=1, heads=2, ffn=4, window=8)
+
+
+def test_config_survives_json_and_refuses_strangers() -> None:
+    assert BackboneConfig.from_dict(CONFIG.to_dict()) == CONFIG
+    with pytest.raises(ConfigError, match=r"(?s)'depth'.*'layers' is missing"):
+        BackboneConfig.from_dict({"dim": 8, "depth": 2, "heads": 2, "ffn": 4, "window": 8})
+
+
+def test_unknown_preset_lists_the_presets() -> None:
+    with pytest.raises(ConfigError, match="tiny, small, base"):
+        preset("huge")
