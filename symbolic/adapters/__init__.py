@@ -1,0 +1,36 @@
+"""Adapters: small trained parts on a frozen backbone. One file a method; importing it here registers it."""
+
+from __future__ import annotations
+
+from symbolic.adapters import bottleneck, lora  # noqa: F401 (registers)
+from symbolic.adapters.base import (
+    METHODS,
+    Adapter,
+    AdapterMethod,
+    Graft,
+    attach,
+    backbone_state,
+    build_method,
+    detached,
+    freeze_backbone,
+    load_adapter,
+    register,
+    unfreeze_backbone,
+    weights_fingerprint,
+)
+
+__all__ = [
+    "METHODS",
+    "Adapter",
+    "AdapterMethod",
+    "Graft",
+    "attach",
+    "backbone_state",
+    "build_method",
+    "detached",
+    "freeze_backbone",
+    "load_adapter",
+    "register",
+    "unfreeze_backbone",
+    "weights_fingerprint",
+]

@@ -1,0 +1,315 @@
+"""The contract of adapters, their registry, and what follows from the contract.
+
+A method says which modules it puts in place of which of the backbone's, and which of their parameters are its
+own. Attaching, freezing, counting, merging, saving and loading follow from that for every method alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from symbolic.backbone import Backbone
+from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
+from symbolic.storage import read_json, read_tensors, require_fields, write_json, write_tensors
+
+FORMAT_VERSION = 1
+TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
+
+
+@dataclass(frozen=True)
+class Graft:
+    """One module put in place of another.
+
+    Attributes:
+        site: Path of the backbone's module that gives way.
+        module: What stands there instead; it may share parameters with the module that gives way.
+        own: The parameters that the method brings, by their name in `module`; each in one graft only.
+    """
+
+    site: str
+    module: nn.Module
+    own: Mapping[str, nn.Parameter]
+
+
+@dataclass(frozen=True)
+class AdapterMethod(ABC):
+    """A way to adapt a backbone. Subclasses are frozen dataclasses whose fields are the method's options.
+
+    Attributes:
+        name: What users call it.
+        mergeable: Whether its effect can be folded into the backbone's weights.
+    """
+
+    name: ClassVar[str]
+    mergeable: ClassVar[bool] = False
+
+    @abstractmethod
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """Fresh modules for a backbone that has no adapter; the backbone itself is left as it is."""
+
+    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+        """Change `original`, in place, to compute what `grafted` computes; only if `mergeable`."""
+        raise NotImplementedError
+
+
+METHODS: dict[str, type[AdapterMethod]] = {}
+Method = TypeVar("Method", bound=type[AdapterMethod])
+
+
+def register(method: Method) -> Method:
+    """Class decorator: make a method available under its name."""
+    METHODS[method.name] = method
+    return method
+
+
+def build_method(name: str, **options: Any) -> AdapterMethod:
+    """The method called `name` with these options.
+
+    Raises:
+        ConfigError: If there is no such method, or it does not have these options or allow their values.
+    """
+    if name not in METHODS:
+        raise ConfigError(f"There is no adapter method {name!r}; choose one of {', '.join(sorted(METHODS))}.")
+    known = [field.name for field in fields(METHODS[name])]
+    unknown = sorted(options.keys() - set(known))
+    if unknown:
+        raise ConfigError(
+            f"Adapter method {name!r} has no option {option!r}; its options are {', '.join(known)}."
+            for option in unknown
+        )
+    return METHODS[name](**options)
+
+
+class Adapter:
+    """A method at work on one backbone. Made by `attach` and `load_adapter`.
+
+    Args:
+        method: The method.
+        backbone: The backbone, without an adapter.
+
+    Attributes:
+        method: The method and its options.
+        backbone: The backbone.
+        merged: Whether `merge` has ended this adapter's life.
+    """
+
+    def __init__(self, method: AdapterMethod, backbone: Backbone) -> None:
+        _refuse_second(backbone)
+        self.method = method
+        self.backbone = backbone
+        self.merged = False
+        self._grafts = method.grafts(backbone)
+        self._originals = {graft.site: backbone.get_submodule(graft.site) for graft in self._grafts}
+
+    @property
+    def attached(self) -> bool:
+        """Whether the backbone computes with this adapter now."""
+        return self.backbone.adapter is self
+
+    def named_parameters(self) -> dict[str, nn.Parameter]:
+        """The adapter's own parameters, by their path in the adapted backbone."""
+        return {f"{g.site}.{name}": parameter for g in self._grafts for name, parameter in g.own.items()}
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The adapter's own parameters: what an optimiser should be given."""
+        return list(self.named_parameters().values())
+
+    def count(self) -> int:
+        """How many numbers the method trains."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def attach(self) -> None:
+        """Put the modules in place and freeze all but the adapter's own parameters.
+
+        Raises:
+            ConfigError: If an adapter is attached already, or this one has been merged.
+        """
+        _refuse_second(self.backbone)
+        if self.merged:
+            raise ConfigError("This adapter has been merged into its backbone. Attach a new one.")
+        self._place({graft.site: graft.module for graft in self._grafts})
+        self.backbone.adapter = self
+        freeze_backbone(self.backbone)
+
+    def detach(self) -> None:
+        """Put the backbone's own modules back; it computes as it did before, and stays frozen."""
+        if self.attached:
+            self._place(self._originals)
+            self.backbone.adapter = None
+
+    def merge(self) -> None:
+        """Fold the adapter into the backbone's weights for good and detach.
+
+        Raises:
+            ConfigError: If the method cannot be merged.
+        """
+        if not self.method.mergeable:
+            raise ConfigError(
+                f"Adapter method {self.method.name!r} cannot be merged into the backbone's weights. "
+                "Keep it attached."
+            )
+        with torch.no_grad():
+            for graft in self._grafts:
+                self.method.fold(graft.module, self._originals[graft.site])
+        self.detach()
+        self.merged = True
+
+    def save(self, directory: Path | str, tokenizer_fingerprint: str) -> None:
+        """Write the adapter's own tensors, and what it was made for, into a directory.
+
+        Args:
+            directory: Made if it is not there; gets `adapter.safetensors` and `adapter.json`.
+            tokenizer_fingerprint: Of the tokenizer that it was trained with.
+        """
+        directory = Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        write_tensors(directory / TENSORS, self.named_parameters())
+        settings = {
+            "format_version": FORMAT_VERSION,
+            "method": self.method.name,
+            "options": asdict(self.method),
+            "backbone": self.backbone.config.to_dict(),
+            "weights": weights_fingerprint(self.backbone),
+            "tokenizer": tokenizer_fingerprint,
+        }
+        write_json(directory / SETTINGS, settings)
+
+    def load_tensors(self, path: Path) -> None:
+        """Take the values of the adapter's own parameters from a file.
+
+        Raises:
+            CheckpointError: If the file holds other tensors than the method has.
+        """
+        own, found = self.named_parameters(), read_tensors(path)
+        shapes = {name: tuple(p.shape) for name, p in own.items()}
+        if shapes != {name: tuple(tensor.shape) for name, tensor in found.items()}:
+            raise CheckpointError(
+                f"{path} does not hold the tensors of method {self.method.name!r} with its recorded options. "
+                f"Copy it again from its source, together with {SETTINGS}."
+            )
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(found[name])
+
+    def _place(self, modules: Mapping[str, nn.Module]) -> None:
+        device = next(self.backbone.parameters()).device
+        for site, module in modules.items():
+            # Modules out of place miss what was done to the backbone in the meantime: catch up.
+            training = self.backbone.get_submodule(site).training
+            self.backbone.set_submodule(site, module.to(device).train(training))
+
+
+def attach(backbone: Backbone, method: str, **options: Any) -> Adapter:
+    """Attach a fresh adapter: the backbone freezes, and only the adapter's own parameters train.
+
+    Args:
+        backbone: A backbone without an adapter; changed in place.
+        method: Name of a registered method.
+        **options: The method's options.
+
+    Raises:
+        ConfigError: If the method or an option is unknown, or an adapter is attached already.
+    """
+    adapter = Adapter(build_method(method, **options), backbone)
+    adapter.attach()
+    return adapter
+
+
+def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprint: str) -> Adapter:
+    """Attach an adapter that `Adapter.save` wrote to the backbone it was made for.
+
+    Raises:
+        CheckpointError: If files are missing or damaged, or it was made for another backbone.
+        TokenizerMismatch: If it was made for another tokenizer.
+        ConfigError: If this release lacks the method, or an adapter is attached already.
+    """
+    path = Path(directory) / SETTINGS
+    settings = read_json(path)
+    require_fields(path, settings, ("method", "options", "backbone", "weights", "tokenizer"), FORMAT_VERSION)
+    if settings["tokenizer"] != tokenizer_fingerprint:
+        raise TokenizerMismatch(
+            f"The adapter in {directory} was made for tokenizer {settings['tokenizer']}, "
+            f"and the backbone reads tokenizer {tokenizer_fingerprint}. Use the backbone it was trained on."
+        )
+    config = backbone.config.to_dict()
+    differing = [
+        f"{name} {settings['backbone'].get(name)!r} and not {value!r}"
+        for name, value in config.items()
+        if settings["backbone"].get(name) != value
+    ]
+    # The same shape is not enough: on other weights an adapter would answer, wrongly and without a word.
+    if not differing and settings["weights"] != weights_fingerprint(backbone):
+        differing = ["other weights"]
+    if differing:
+        raise CheckpointError(
+            f"The adapter in {directory} was made for another backbone, with {', '.join(differing)}. "
+            "Use the backbone it was trained on."
+        )
+    adapter = Adapter(build_method(settings["method"], **settings["options"]), backbone)
+    adapter.load_tensors(Path(directory) / TENSORS)
+    adapter.attach()
+    return adapter
+
+
+def freeze_backbone(backbone: Backbone) -> None:
+    """Stop the backbone's weights from training; an attached adapter's own parameters train on."""
+    backbone.requires_grad_(False)
+    if backbone.adapter is not None:
+        for parameter in backbone.adapter.parameters():
+            parameter.requires_grad_(True)
+
+
+def unfreeze_backbone(backbone: Backbone) -> None:
+    """Let every weight train, an attached adapter's included."""
+    backbone.requires_grad_(True)
+
+
+@contextmanager
+def detached(backbone: Backbone) -> Iterator[Backbone]:
+    """The backbone as it is without its adapter, if it has one, for the length of a block."""
+    adapter = backbone.adapter
+    if adapter is None:
+        yield backbone
+        return
+    trained = {name: p.requires_grad for name, p in backbone.named_parameters()}
+    adapter.detach()
+    try:
+        yield backbone
+    finally:
+        adapter.attach()
+        for name, parameter in backbone.named_parameters():
+            parameter.requires_grad_(trained[name])
+
+
+def backbone_state(backbone: Backbone) -> dict[str, Tensor]:
+    """The backbone's own weights under the names they have without an adapter."""
+    with detached(backbone):
+        return backbone.state_dict()
+
+
+def weights_fingerprint(backbone: Backbone) -> str:
+    """16 hexadecimal digits of the backbone's own weights, on whatever device.
+
+    Taken in float32, so that weights saved in half precision and loaded into a full-precision backbone agree.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in backbone_state(backbone).items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _refuse_second(backbone: Backbone) -> None:
+    if backbone.adapter is not None:
+        raise ConfigError(
+            f"The backbone already carries adapter {backbone.adapter.method.name!r}. Detach it first."
+        )

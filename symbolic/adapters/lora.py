@@ -1,0 +1,85 @@
+"""LoRA: a low-rank change beside every linear layer."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.backbone import Backbone
+from symbolic.errors import ConfigError
+
+
+class LoraLinear(nn.Module):
+    """A linear layer plus `scale * B A x`; it keeps the layer's own weight and bias under their names.
+
+    Args:
+        linear: The layer whose parameters are shared.
+        rank: Rows of A and columns of B.
+        scale: Factor of the change.
+    """
+
+    def __init__(self, linear: nn.Linear, rank: int, scale: float) -> None:
+        super().__init__()
+        self.weight = linear.weight
+        self.bias = linear.bias
+        self.lora_a = nn.Parameter(torch.empty(rank, linear.in_features))
+        # B alone is zero: with A zero too, neither would ever get a gradient.
+        self.lora_b = nn.Parameter(torch.zeros(linear.out_features, rank))
+        nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        change = F.linear(F.linear(x, self.lora_a), self.lora_b)
+        return F.linear(x, self.weight, self.bias) + self.scale * change
+
+
+@register
+@dataclass(frozen=True)
+class Lora(AdapterMethod):
+    """LoRA (Hu et al., arXiv 2106.09685) on query, key, value, output and both feed-forward layers.
+
+    The defaults are Ding & Lerch's (arXiv 2411.19371).
+
+    Args:
+        rank: Rank of the change.
+        scale: Factor of the change.
+        rslora: Divide the factor by the root of the rank (Kalajdzievski, arXiv 2312.03732), which keeps ranks
+            of 32 and more stable.
+
+    Raises:
+        ConfigError: If the rank is below 1.
+    """
+
+    name = "lora"
+    mergeable = True
+
+    rank: int = 2
+    scale: float = 1.0
+    rslora: bool = False
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ConfigError(f"lora rank is {self.rank}; it must be at least 1.")
+
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """A `LoraLinear` for every linear layer."""
+        scale = self.scale / math.sqrt(self.rank) if self.rslora else self.scale
+        grafts = []
+        for site in backbone.linears():
+            linear = backbone.get_submodule(site)
+            assert isinstance(linear, nn.Linear)
+            module = LoraLinear(linear, self.rank, scale)
+            grafts.append(Graft(site, module, {"lora_a": module.lora_a, "lora_b": module.lora_b}))
+        return grafts
+
+    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+        """Add `scale * B A` to the weight."""
+        assert isinstance(grafted, LoraLinear)
+        assert isinstance(original, nn.Linear)
+        original.weight += grafted.scale * (grafted.lora_b @ grafted.lora_a)

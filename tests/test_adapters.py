@@ -1,0 +1,275 @@
+"""One matrix for every registered adapter method, then what is particular to one."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from symbolic.adapters import (
+    METHODS,
+    Adapter,
+    attach,
+    backbone_state,
+    detached,
+    freeze_backbone,
+    load_adapter,
+    unfreeze_backbone,
+    weights_fingerprint,
+)
+from symbolic.backbone import Backbone, BackboneConfig, build_backbone
+from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
+
+SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
+CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
+ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1)) for size in SIZES], dim=-1)
+REAL = torch.arange(6) < torch.tensor([[4], [6]])
+
+EXPECTED_COUNT = {
+    "lora": 2 * 2 * (4 * (16 + 16) + 2 * (16 + 32)),
+    "adapter": 2 * 2 * ((16 * 16 + 16) + (16 * 16 + 16) + 2 * 16),
+}
+"""By hand from CONFIG and default options; a new method must state its own."""
+
+every_method = pytest.mark.parametrize("method", sorted(METHODS))
+
+
+@pytest.fixture
+def backbone() -> Backbone:
+    torch.manual_seed(0)
+    return build_backbone(CONFIG, SIZES).eval()
+
+
+def output(backbone: Backbone) -> Tensor:
+    with torch.no_grad():
+        return backbone(ROWS, REAL)[REAL]
+
+
+def stir(adapter: Adapter) -> None:
+    """Move the adapter's parameters as training would."""
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter += 0.1 * torch.randn_like(parameter)
+
+
+@every_method
+def test_a_fresh_adapter_changes_nothing(method: str, backbone: Backbone) -> None:
+    before = output(backbone)
+    attach(backbone, method)
+    torch.testing.assert_close(output(backbone), before)
+
+
+@every_method
+def test_a_trained_adapter_acts_in_eval_and_in_train_mode(method: str, backbone: Backbone) -> None:
+    before = output(backbone)
+    adapter = attach(backbone, method)
+    stir(adapter)
+    assert not torch.allclose(output(backbone), before, atol=1e-3)
+    assert not any(module.training for module in backbone.modules())
+    changed = output(backbone)
+    for module in backbone.train().modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    torch.testing.assert_close(output(backbone), changed)
+
+
+@every_method
+def test_gradients_reach_all_of_its_parameters_and_no_others(method: str, backbone: Backbone) -> None:
+    adapter = attach(backbone, method)
+    stir(adapter)
+    backbone(ROWS, REAL)[REAL].square().sum().backward()
+    with_gradient = {id(p) for p in backbone.parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert with_gradient == {id(p) for p in adapter.parameters()}
+
+
+@every_method
+def test_a_step_from_the_start_moves_something_else_than_biases(method: str, backbone: Backbone) -> None:
+    adapter = attach(backbone, method)
+    backbone(ROWS, REAL)[REAL].square().sum().backward()
+    assert any(p.grad.abs().max() > 0 for p in adapter.parameters() if p.ndim > 1 and p.grad is not None)
+
+
+@every_method
+def test_the_declared_count_is_the_real_one(method: str, backbone: Backbone) -> None:
+    adapter = attach(backbone, method)
+    trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
+    assert adapter.count() == trained == EXPECTED_COUNT[method]
+
+
+@every_method
+def test_the_backbones_weights_keep_their_names_and_values(method: str, backbone: Backbone) -> None:
+    before = {name: tensor.clone() for name, tensor in backbone.state_dict().items()}
+    stir(attach(backbone, method))
+    after = backbone_state(backbone)
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+@every_method
+def test_detaching_gives_the_original_back(method: str, backbone: Backbone) -> None:
+    before, modules = output(backbone), dict(backbone.named_modules())
+    for _ in range(2):
+        adapter = attach(backbone, method)
+        torch.testing.assert_close(output(backbone), before)
+        stir(adapter)
+        adapter.detach()
+        assert not adapter.attached
+        assert torch.equal(output(backbone), before)
+    assert dict(backbone.named_modules()) == modules
+
+
+@every_method
+def test_an_adapter_can_be_taken_off_and_put_back(method: str, backbone: Backbone) -> None:
+    before = output(backbone)
+    adapter = attach(backbone, method)
+    stir(adapter)
+    adapted = output(backbone)
+    trained = {name: p.requires_grad for name, p in backbone.named_parameters()}
+    with detached(backbone):
+        assert torch.equal(output(backbone), before)
+        backbone.train()
+    assert torch.equal(output(backbone.eval()), adapted)
+    assert {name: p.requires_grad for name, p in backbone.named_parameters()} == trained
+
+
+@every_method
+def test_the_file_holds_its_tensors_and_nothing_else(method: str, backbone: Backbone, tmp_path: Path) -> None:
+    adapter = attach(backbone, method)
+    adapter.save(tmp_path, "tok")
+    with safe_open(tmp_path / "adapter.safetensors", framework="pt") as file:
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    assert found == {name: tuple(p.shape) for name, p in adapter.named_parameters().items()}
+    assert (tmp_path / "adapter.safetensors").stat().st_size < 4 * adapter.count() + 10_000
+
+
+@every_method
+def test_save_and_load_agree(method: str, backbone: Backbone, tmp_path: Path) -> None:
+    plain = copy.deepcopy(backbone)
+    adapter = attach(backbone, method)
+    stir(adapter)
+    adapter.save(tmp_path, "tok")
+    loaded = load_adapter(tmp_path, plain, "tok")
+    assert loaded.method == adapter.method
+    assert torch.equal(output(plain), output(backbone))
+
+
+@every_method
+def test_merging_equals_not_merging(method: str, backbone: Backbone) -> None:
+    names = backbone.state_dict().keys()
+    adapter = attach(backbone, method)
+    stir(adapter)
+    before = output(backbone)
+    if not METHODS[method].mergeable:
+        with pytest.raises(ConfigError, match=f"'{method}' cannot be merged"):
+            adapter.merge()
+        return
+    adapter.merge()
+    torch.testing.assert_close(output(backbone), before, atol=1e-5, rtol=1e-4)
+    assert backbone.state_dict().keys() == names
+    with pytest.raises(ConfigError, match="has been merged"):
+        adapter.attach()
+
+
+@every_method
+def test_padding_never_reaches_real_rows(method: str, backbone: Backbone) -> None:
+    stir(attach(backbone, method))
+    with torch.no_grad():
+        alone = backbone(ROWS[:1, :4])
+        padded = backbone(ROWS, REAL)[:1, :4]
+    torch.testing.assert_close(padded, alone, atol=1e-5, rtol=1e-4)
+
+
+@every_method
+def test_a_copied_backbone_keeps_an_adapter_of_its_own(method: str, backbone: Backbone) -> None:
+    attach(backbone, method)
+    twin = copy.deepcopy(backbone)
+    before = output(backbone)
+    stir(twin.adapter)
+    assert not torch.allclose(output(twin), before, atol=1e-3)
+    assert torch.equal(output(backbone), before)
+    twin.adapter.detach()
+    backbone.adapter.detach()
+    assert torch.equal(output(twin), output(backbone))
+
+
+@every_method
+def test_another_backbone_or_tokenizer_is_refused_by_name(
+    method: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    attach(backbone, method).save(tmp_path, "tok")
+    wider = BackboneConfig(dim=16, layers=2, heads=2, ffn=64, window=16)
+    with pytest.raises(CheckpointError, match="ffn 32 and not 64"):
+        load_adapter(tmp_path, build_backbone(wider, SIZES), "tok")
+    with pytest.raises(CheckpointError, match="other weights"):
+        load_adapter(tmp_path, build_backbone(CONFIG, SIZES), "tok")
+    backbone.adapter.detach()
+    with pytest.raises(TokenizerMismatch, match=r"tokenizer tok\b.*tokenizer other"):
+        load_adapter(tmp_path, backbone, "other")
+    assert backbone.adapter is None
+
+
+def test_tensors_of_another_shape_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+    adapter = attach(backbone, "lora", rank=2)
+    adapter.save(tmp_path, "tok")
+    adapter.detach()
+    attach(backbone, "lora", rank=3).save(tmp_path / "other", "tok")
+    backbone.adapter.detach()
+    (tmp_path / "other" / "adapter.safetensors").replace(tmp_path / "adapter.safetensors")
+    with pytest.raises(CheckpointError, match="does not hold the tensors of method 'lora'"):
+        load_adapter(tmp_path, backbone, "tok")
+
+
+def test_a_second_adapter_is_refused(backbone: Backbone) -> None:
+    attach(backbone, "lora")
+    with pytest.raises(ConfigError, match="already carries adapter 'lora'"):
+        attach(backbone, "adapter")
+
+
+def test_unknown_methods_and_options_are_refused(backbone: Backbone) -> None:
+    with pytest.raises(ConfigError, match="adapter, lora"):
+        attach(backbone, "lorra")
+    with pytest.raises(ConfigError, match=r"(?s)'alpha'.*rank, scale, rslora.*'dropout'"):
+        attach(backbone, "lora", alpha=2, dropout=0.1)
+    for method in ("lora", "adapter"):
+        with pytest.raises(ConfigError, match="at least 1"):
+            attach(backbone, method, rank=0)
+    assert backbone.adapter is None
+
+
+def test_freezing_spares_the_adapter(backbone: Backbone) -> None:
+    freeze_backbone(backbone)
+    assert not any(p.requires_grad for p in backbone.parameters())
+    unfreeze_backbone(backbone)
+    assert all(p.requires_grad for p in backbone.parameters())
+    adapter = attach(backbone, "lora")
+    freeze_backbone(backbone)
+    assert {id(p) for p in backbone.parameters() if p.requires_grad} == {id(p) for p in adapter.parameters()}
+
+
+def test_the_weights_fingerprint_tells_weights_and_not_adapters(backbone: Backbone) -> None:
+    before = weights_fingerprint(backbone)
+    stir(attach(backbone, "adapter"))
+    assert weights_fingerprint(backbone) == before
+    backbone.adapter.detach()
+    with torch.no_grad():
+        backbone.norm.bias[0] += 1
+    assert weights_fingerprint(backbone) != before
+
+
+def test_rslora_divides_by_the_root_of_the_rank(backbone: Backbone) -> None:
+    attach(backbone, "lora", rank=16, scale=2.0, rslora=True)
+    assert backbone.get_submodule("blocks.0.attention.query").scale == pytest.approx(0.5)
+
+
+def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:
+    names = attach(backbone, "adapter").named_parameters()
+    assert "blocks.1.feedforward_norm.weight" in names
+    assert "blocks.1.after_feedforward.down.weight" in names
+    backbone.adapter.detach()
+    assert not any(
+        "norm" in name for name in attach(backbone, "adapter", train_norms=False).named_parameters()
+    )
