@@ -33,6 +33,7 @@ class Batch(NamedTuple):
         start: (B,) int64, global index of each window's first row in the shards.
         piece: (B,) int64, index of each window's piece.
         step: Which batch this is.
+        padded: Whether any row is padded, known here so that nobody need ask the device.
     """
 
     rows: Tensor
@@ -40,6 +41,12 @@ class Batch(NamedTuple):
     start: Tensor
     piece: Tensor
     step: int
+    padded: bool
+
+    @property
+    def attend(self) -> Tensor | None:
+        """`real` as a backbone wants it: None where no row is padded, which costs no mask."""
+        return self.real if self.padded else None
 
 
 class StepBatches(Dataset[Batch]):
@@ -104,6 +111,7 @@ class StepBatches(Dataset[Batch]):
             torch.from_numpy(chosen[:, 0].copy()),
             torch.from_numpy(chosen[:, 2].copy()),
             step,
+            bool((~real).any()),
         )
 
     def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -52,7 +52,8 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
     parser = ArgumentParser(
         prog=prog, description=description, epilog=epilog, formatter_class=_Formatter, print_config=None
     )
-    hints, groups = get_type_hints(settings), {}
+    hints = get_type_hints(settings)
+    groups: dict[str, Any] = {}
     places = []
     for f in fields(settings):
         about = f.metadata
@@ -65,12 +66,13 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
             many = "list" in str(hints[f.name])
             nargs = ("+" if required else "*") if many else (None if required else "?")
             places.append(f"{f.name.upper()}..." if many else f.name.upper())
-            extra = {"nargs": nargs} if nargs else {}
+            extra: dict[str, Any] = {"nargs": nargs} if nargs else {}
             kind = str if many else hints[f.name]
             parser.add_argument(f.name, type=kind, help=text, metavar=f.name.upper(), **extra)
             continue
-        group = groups.setdefault(about["group"], None) or parser.add_argument_group(about["group"])
-        groups[about["group"]] = group
+        if about["group"] not in groups:
+            groups[about["group"]] = parser.add_argument_group(about["group"])
+        group = groups[about["group"]]
         flag = "--" + (about["flag"] or f.name)
         if hints[f.name] is bool:
             group.add_argument(flag, action="store_true", help=text)

@@ -57,7 +57,8 @@ def rebase_bars(rows: NDArray[np.integer]) -> NDArray[np.integer]:
         rows: (N, 8) ids as `Tokenizer.encode` gives them, or a run of them.
     """
     moved = rows.copy()
-    if len(moved):
+    # Where bars are hidden there is nothing to move.
+    if len(moved) and moved[0, BAR] >= RESERVED:
         moved[:, BAR] -= moved[0, BAR] - np.asarray(RESERVED).astype(rows.dtype)
     return moved
 

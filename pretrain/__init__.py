@@ -1,0 +1,1 @@
+"""Pretraining: one network chooses what is hidden, the other must say it."""

@@ -1,0 +1,84 @@
+"""Settings of a pretraining run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data.command import setting
+from symbolic.backbone.config import PRESETS
+from symbolic.errors import ConfigError
+
+SELECTOR_NAMES = ("adversarial", "scheduled", "uniform")
+LEARNING_RATES = {"tiny": 1e-3, "small": 5e-4, "base": 1e-4}
+
+
+@dataclass
+class PretrainSettings:
+    """Everything a run depends on; kept with it as `settings.json`.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    folder: str | None = setting(
+        None, "folder of music files (default: the embedded corpus)", positional=True
+    )
+
+    corpus: str = setting(
+        "music21", "named corpus instead of a folder: music21, pop909, nottingham", group="data"
+    )
+    root: str | None = setting(None, "folder that holds named corpora", group="data")
+    splits: list[str] = setting(["train"], "splits to train on; never valid or test", group="data")
+    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
+
+    preset: str = setting("tiny", f"backbone: {', '.join(PRESETS)}", group="model")
+    selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
+    mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model")
+    mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model")
+    mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
+    freeze_every: float = setting(1.0, "epochs between freezings, 0 for never (the paper: 5)", group="model")
+    transposition: int = setting(11, "augment by up to this many semitones", group="model")
+
+    steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
+    epochs: float = setting(4.0, "passes over the corpus", group="training")
+    rows_per_batch: int = setting(4096, "rows in a batch, padding included", group="training")
+    lr: float | None = setting(None, "peak learning rate (default: by preset)", group="training")
+    weight_decay: float = setting(0.01, "of matrices", group="training")
+    seed: int = setting(0, "of everything random", group="training")
+    precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
+    accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
+    devices: int = setting(1, "devices on this machine", group="training")
+    nodes: int = setting(1, "machines", group="training")
+    workers: int = setting(0, "processes that make batches", group="training")
+    evaluations: int = setting(8, "held-out measurements, each with a checkpoint", group="training")
+
+    out: str | None = setting(None, "run folder (default: runs/pretrain/...)", group="output")
+    resume: bool = setting(False, "go on with the run in that folder, or the latest", group="output")
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.preset not in PRESETS:
+            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESETS)}.")
+        if self.selector not in SELECTOR_NAMES:
+            problems.append(f"--selector {self.selector}: choose one of {', '.join(SELECTOR_NAMES)}.")
+        if not 0 < self.mask_low <= self.mask_high <= 1:
+            problems.append("--mask_low and --mask_high: need 0 < low <= high <= 1.")
+        if not 0 < self.mask_cap < 1:
+            problems.append("--mask_cap: must lie between 0 and 1.")
+        if forbidden := sorted(set(self.splits) & {"valid", "test"}):
+            problems.append(f"--splits {', '.join(forbidden)}: held-out pieces are never trained on.")
+        if not 0 <= self.transposition <= 24:
+            problems.append("--transposition: must lie in 0..24 semitones.")
+        positive = ("epochs", "rows_per_batch", "devices", "nodes", "evaluations")
+        problems += [f"--{name}: must be positive." for name in positive if getattr(self, name) <= 0]
+        natural = ("steps", "workers", "freeze_every", "seed", "weight_decay")
+        problems += [f"--{name}: must not be negative." for name in natural if getattr(self, name) < 0]
+        if self.lr is not None and self.lr <= 0:
+            problems.append("--lr: must be positive.")
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate in force."""
+        return self.lr if self.lr is not None else LEARNING_RATES[self.preset]

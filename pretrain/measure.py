@@ -1,0 +1,184 @@
+"""What the selector and the backbone do, in numbers (EVALUATION: the selector's own measurements)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pretrain.losses import Recovery
+from symbolic.vocabulary import FIELDS
+
+
+class TrainingMeter(nn.Module):
+    """Sums over training steps, kept on the device so that counting never waits for it."""
+
+    totals: Tensor
+    losses: Tensor
+    correct: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("totals", torch.zeros(6, dtype=torch.float64), persistent=False)
+        self.register_buffer("losses", torch.zeros(len(FIELDS), dtype=torch.float64), persistent=False)
+        self.register_buffer("correct", torch.zeros(len(FIELDS), dtype=torch.float64), persistent=False)
+
+    @torch.no_grad()
+    def update(
+        self, real: Tensor, frozen: Tensor, chosen: Tensor, recovery: Recovery, valid: Tensor,
+        loss: Tensor, selector_loss: Tensor,
+    ) -> None:  # fmt: skip
+        """Take in a step: (B, L) masks, recovery of (B, K) rows, (B, K) valid, two scalars."""
+        sums = (real.sum(), (frozen & real).sum(), (chosen & real).sum(), (chosen & ~real).sum())
+        self.totals += torch.stack([*(s.double() for s in sums), loss.double(), selector_loss.double()])
+        self.losses += (recovery.loss * valid[..., None]).sum((0, 1))
+        self.correct += (recovery.correct & valid[..., None]).sum((0, 1))
+
+    def flush(self, steps: int) -> dict[str, Any]:
+        """Means since the last flush, which are then forgotten.
+
+        Args:
+            steps: How many steps went in.
+        """
+        real, frozen, chosen, padded, loss, selector_loss = self.totals.tolist()
+        masked = max(chosen, 1.0)
+        result = {
+            "loss": loss / max(steps, 1),
+            "selector_loss": selector_loss / max(steps, 1),
+            "mask_rate": chosen / max(real, 1.0),
+            "padding_share": padded / max(chosen + padded, 1.0),
+            "frozen_share": frozen / max(real, 1.0),
+            "chosen_loss": _by_field(self.losses.cpu().numpy() / masked),
+            "chosen_accuracy": _by_field(self.correct.cpu().numpy() / masked),
+        }
+        for buffer in (self.totals, self.losses, self.correct):
+            buffer.zero_()
+        return result
+
+
+class HeldOut:
+    """Rows of held-out windows that were masked at random, whatever the selector would have chosen.
+
+    Only an unbiased mask tells whether the selector's score ranks the loss: on rows that it chose itself, the
+    low scores are missing.
+    """
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[NDArray[Any], ...]] = []
+        self._entropy: list[NDArray[np.float64]] = []
+        self._windows = 0
+
+    def add(
+        self, scores: Tensor | None, real: Tensor, would_choose: Tensor, index: Tensor, valid: Tensor,
+        recovery: Recovery,
+    ) -> None:  # fmt: skip
+        """Take in a batch.
+
+        Args:
+            scores: (B, L) of a learned selector on clean rows, or None.
+            real: (B, L) bool.
+            would_choose: (B, L) bool, rows among the selector's highest.
+            index: (B, K) rows that were masked.
+            valid: (B, K) bool.
+            recovery: Of the masked rows, (B, K, 8).
+        """
+        window = torch.arange(len(real), device=real.device)[:, None].expand(index.shape)
+        ranked = torch.zeros(real.shape, device=real.device) if scores is None else scores.float()
+        columns = (
+            window + self._windows,
+            window % 2,
+            ranked.gather(1, index),
+            would_choose.gather(1, index),
+            recovery.loss,
+            recovery.correct,
+            recovery.counted,
+        )
+        self._columns.append(tuple(c[valid].cpu().numpy() for c in columns))
+        self._windows += len(real)
+        if scores is not None:
+            log = ranked.masked_fill(~real, -torch.inf).log_softmax(1)
+            entropy = -(log.exp() * log.masked_fill(~real, 0.0)).sum(1) / real.sum(1).clamp(min=2).log()
+            self._entropy.append(entropy.double().cpu().numpy())
+
+    def summary(self) -> dict[str, Any]:
+        """Accuracy and loss per field, and what the selector's score tells of the loss."""
+        if not self._columns:
+            return {}
+        joined = [np.concatenate(c) for c in zip(*self._columns, strict=True)]
+        window, parity, score, would, loss, correct, counted = joined
+        seen = np.maximum(counted.sum(0), 1)
+        result: dict[str, Any] = {
+            "rows": len(window),
+            "accuracy": _by_field(correct.sum(0) / seen),
+            "loss": _by_field(loss.sum(0) / seen),
+        }
+        if self._entropy:
+            total = loss.sum(1)
+            result["selector"] = {
+                "correlation": spearman(score, total),
+                "correlation_even": spearman(score[parity == 0], total[parity == 0]),
+                "correlation_odd": spearman(score[parity == 1], total[parity == 1]),
+                "correlation_within_windows": _within(window, score, total),
+                "overlap_with_hardest": _overlap(window, score, total),
+                "entropy": float(np.concatenate(self._entropy).mean()),
+                "loss_of_chosen": _by_field(loss[would].mean(0)) if would.any() else None,
+                "loss_of_unchosen": _by_field(loss[~would].mean(0)) if (~would).any() else None,
+            }
+        return result
+
+    def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score and summed loss of every masked row, for a calibration plot."""
+        score = np.concatenate([c[2] for c in self._columns])
+        return score.astype(np.float64), np.concatenate([c[4].sum(1) for c in self._columns]).astype(
+            np.float64
+        )
+
+
+def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
+    """Spearman's rank correlation, ties at their mean rank; None where a side does not vary.
+
+    Args:
+        x: (N,).
+        y: (N,).
+    """
+    if len(x) < 2:
+        return None
+    a, b = _ranks(x), _ranks(y)
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale > 0 else None
+
+
+def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
+    _, inverse, count = np.unique(x, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[inverse])
+
+
+def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | None:
+    """Mean over windows of the rank correlation in them; windows of fewer than five masked rows are left out."""
+    found = [
+        spearman(x[rows], y[rows])
+        for rows in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1)
+        if len(rows) >= 5
+    ]
+    known = [value for value in found if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _overlap(window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3) -> float:
+    """Of each window's masked rows in the top `share` by score, how many are in it by loss; chance gives `share`."""
+    hits = total = 0
+    for rows in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1):
+        count = max(1, round(share * len(rows)))
+        best = [set(np.argsort(-values[rows], kind="stable")[:count].tolist()) for values in (score, loss)]
+        hits += len(best[0] & best[1])
+        total += count
+    return hits / max(total, 1)
+
+
+def _by_field(values: NDArray[Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in zip(FIELDS, values, strict=True)}

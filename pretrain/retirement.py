@@ -1,0 +1,46 @@
+"""When rows are retired: every so many steps, all training windows are scored and the freeze book revised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+
+from data.batches import StepBatches
+from pretrain.freezing import FreezeBook, retire
+
+
+class Retirement(lightning.Callback):
+    """Revises the freeze book at the start of every `every`-th step.
+
+    Args:
+        batches: All training windows, unaugmented and in a fixed order.
+        book: Revised in place.
+        every: Steps between revisions.
+    """
+
+    def __init__(self, batches: StepBatches, book: FreezeBook, every: int) -> None:
+        self.batches, self.book, self.every = batches, book, every
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Revise, if it is time and a resumed run has not done so already."""
+        step = trainer.global_step
+        if step == 0 or step % self.every or self.book.version >= step:
+            return
+        starts, states = [], []
+        training = pl_module.training
+        pl_module.eval()
+        with torch.no_grad():
+            for k in range(self.batches.per_epoch):
+                windows = self.batches[k]
+                frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.rows.shape[1]))
+                windows = trainer.strategy.batch_to_device(windows)
+                scores, generator = pl_module.freeze_scores(windows)
+                state = retire(scores, windows.real, frozen.to(scores.device), generator)
+                lengths = windows.real.sum(1).tolist()
+                starts.append(windows.start.cpu().numpy())
+                states += [s[:n].cpu().numpy() for s, n in zip(state, lengths, strict=True)]
+        pl_module.train(training)
+        self.book.revise(step, np.concatenate(starts), states)

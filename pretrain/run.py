@@ -1,0 +1,245 @@
+"""One pretraining run, from music files to a checkpoint, a record and pictures."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from numpy.typing import NDArray
+
+from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.corpora import open_corpus
+from data.prepare import prepare_cached
+from data.progress import StepProgress
+from data.records import provenance, write_json
+from data.shards import Shards
+from data.windows import make_windows
+from pretrain.config import PretrainSettings
+from pretrain.folders import claim_folder, settings_of
+from pretrain.freezing import FreezeBook
+from pretrain.module import Pretraining
+from pretrain.report import write_report
+from pretrain.retirement import Retirement
+from pretrain.selectors import Schedule, build_selector
+from symbolic.backbone import build_backbone, preset
+from symbolic.checkpoint import save_checkpoint
+from symbolic.errors import CorpusError
+from symbolic.heads import FieldHeads
+from symbolic.tokenizer import Tokenizer, rebase_bars
+from symbolic.vocabulary import FIELDS
+
+_HELD_OUT_ROWS = 24_000
+"""Rows that an evaluation sees; enough for a standard error of about one per cent."""
+
+
+def pretrain(settings: PretrainSettings) -> dict[str, Any]:
+    """Run, or go on with a run.
+
+    Args:
+        settings: What to do.
+
+    Returns:
+        The record, as written to `record.json` in the run folder; its "files" are relative to that folder.
+
+    Raises:
+        CounterpointError: If the corpus, the settings or the run to be resumed are unfit; says why.
+    """
+    _quiet()
+    out = claim_folder(settings)
+    tokenizer = Tokenizer()
+    name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
+    shards = prepare_cached(open_corpus(name, root), tokenizer, jobs=settings.jobs)
+    config = preset(settings.preset)
+    train, valid = _sides(shards, settings, config.window)
+
+    batches = StepBatches(shards, train, settings.rows_per_batch, settings.seed, settings.transposition)
+    steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch / _ranks(settings)))
+    book = FreezeBook(out / "frozen", len(shards))
+    module = _module(settings, tokenizer, book, steps)
+    trainer, state = _trainer(settings, out, module, batches, steps)
+    resumed = str(state) if settings.resume and state.exists() else None
+    held_out = StepBatches(shards, valid, settings.rows_per_batch, shuffle=False)
+    trainer.fit(
+        module,
+        _Loaders(batches, held_out, settings, resumed),
+        ckpt_path=resumed,
+        weights_only=True,
+    )
+    if not module.history or module.history[-1]["step"] != trainer.global_step:
+        trainer.validate(module, one_pass_loader(held_out), verbose=False)
+    return _finish(settings, out, module, tokenizer, shards, train, valid)
+
+
+class _Loaders(lightning.LightningDataModule):
+    """Batches from the step on at which the trainer stands."""
+
+    def __init__(
+        self, batches: StepBatches, held_out: StepBatches, settings: PretrainSettings, resumed: str | None
+    ) -> None:
+        super().__init__()
+        self.batches, self.held_out, self.settings = batches, held_out, settings
+        # Loaders are made before the trainer takes up its checkpoint, so the step is read from it here.
+        self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
+
+    def train_dataloader(self) -> Any:
+        trainer = self.trainer
+        assert trainer is not None
+        return endless_loader(
+            self.batches, self.start, trainer.global_rank, trainer.world_size, self.settings.workers
+        )
+
+    def val_dataloader(self) -> Any:
+        return one_pass_loader(self.held_out)
+
+
+def _sides(
+    shards: Shards, settings: PretrainSettings, window: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Training and held-out windows.
+
+    Raises:
+        CorpusError: If either side is empty.
+    """
+    train = np.concatenate([shards.select(split) for split in settings.splits])
+    valid = shards.select("valid")
+    for side, pieces in ((", ".join(settings.splits), train), ("valid", valid)):
+        if len(pieces) == 0:
+            raise CorpusError(
+                f"No piece of the corpus is on the side '{side}', out of {len(shards.pieces)}. "
+                "Add files, or name splits in a labels.csv with columns file and split."
+            )
+    # The same held-out pieces at every evaluation, drawn without regard to their order in the corpus.
+    held_out = make_windows(shards, np.random.default_rng(0).permutation(valid), window)
+    enough = np.searchsorted(np.cumsum(held_out[:, 1] - held_out[:, 0]), _HELD_OUT_ROWS) + 1
+    return make_windows(shards, np.sort(train), window), held_out[:enough]
+
+
+def _module(settings: PretrainSettings, tokenizer: Tokenizer, book: FreezeBook, steps: int) -> Pretraining:
+    torch.manual_seed(settings.seed)
+    config, sizes = preset(settings.preset), tokenizer.vocabulary.sizes
+    schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
+    return Pretraining(
+        build_backbone(config, sizes),
+        FieldHeads(config.dim, sizes),
+        build_selector(settings.selector, schedule, sizes, config),
+        book,
+        seed=settings.seed,
+        steps=steps,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def _trainer(
+    settings: PretrainSettings, out: Path, module: Pretraining, batches: StepBatches, steps: int
+) -> tuple[lightning.Trainer, Path]:
+    """The trainer, and where it keeps the state to resume from."""
+    every = max(1, -(-steps // settings.evaluations))
+    keeper = ModelCheckpoint(out / "state", filename="last", save_top_k=1, enable_version_counter=False)
+    callbacks: list[lightning.Callback] = [StepProgress("pretraining", steps), keeper]
+    if module.selector.retires and settings.freeze_every:
+        period = max(1, round(settings.freeze_every * batches.per_epoch / _ranks(settings)))
+        fixed = StepBatches(batches.shards, batches.windows, settings.rows_per_batch, shuffle=False)
+        callbacks.append(Retirement(fixed, module.book, period))
+    trainer = lightning.Trainer(
+        max_steps=steps,
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        precision=settings.precision,  # type: ignore[arg-type]
+        callbacks=callbacks,
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        use_distributed_sampler=False,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=out,
+    )
+    return trainer, out / "state" / "last.ckpt"
+
+
+def _ranks(settings: PretrainSettings) -> int:
+    return settings.devices * settings.nodes
+
+
+def _finish(
+    settings: PretrainSettings,
+    out: Path,
+    module: Pretraining,
+    tokenizer: Tokenizer,
+    shards: Shards,
+    train: NDArray[np.int64],
+    valid: NDArray[np.int64],
+) -> dict[str, Any]:
+    """Checkpoint, record, report."""
+    seen = np.unique(train[:, 2])
+    origin = provenance()
+    save_checkpoint(
+        out / "checkpoint",
+        module.backbone,
+        tokenizer,
+        heads={"fields": module.heads},
+        parts={"selector": module.selector} if module.selector.learns else {},
+        provenance={**origin, "settings": asdict(settings), "corpus": shards.manifest["corpus"]},
+        pretrained_on=shards.fingerprints[seen],
+    )
+    record = {
+        **origin,
+        "settings": settings_of(settings),
+        "corpus": {
+            "name": shards.manifest["corpus"]["name"],
+            "shards": shards.fingerprint,
+            "pieces": len(shards.pieces),
+            "notes": len(shards),
+            "training_pieces": len(seen),
+            "held_out_windows": len(valid),
+        },
+        "parameters": {
+            part: sum(p.numel() for p in getattr(module, part).parameters())
+            for part in ("backbone", "heads", "selector")
+        },
+        "floors": majority_floors(shards, train, valid),
+        "history": module.history,
+        "files": {"checkpoint": "checkpoint", "report": "report.html", "pictures": "pictures"},
+    }
+    write_json(out / "record.json", record)
+    write_report(out, record, module, tokenizer, shards, train, valid)
+    return {**record, "folder": str(out)}
+
+
+def majority_floors(
+    shards: Shards, train: NDArray[np.int64], valid: NDArray[np.int64], most: int = 4000
+) -> dict[str, float]:
+    """Accuracy on held-out rows of always saying each field's most common training id.
+
+    Args:
+        shards: Where the rows lie.
+        train: (W, 3) windows to count in; beyond `most` of them, an even sample.
+        valid: (V, 3) windows to score.
+        most: How many training windows are read.
+    """
+
+    def rows(windows: NDArray[np.int64]) -> NDArray[np.integer]:
+        return np.concatenate([rebase_bars(shards.rows(int(a), int(b))) for a, b, _ in windows])
+
+    sample = train[np.linspace(0, len(train) - 1, min(most, len(train))).astype(int)]
+    common = [np.bincount(column).argmax() for column in rows(sample).T]
+    return dict(zip(FIELDS, (rows(valid) == common).mean(0).tolist(), strict=True))
+
+
+def _quiet() -> None:
+    """Silence what Lightning says of things that are as we want them."""
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.WARNING)
+    for text in (".*does not have many workers.*", ".*`ModelCheckpoint.*", ".*Checkpoint directory.*"):
+        warnings.filterwarnings("ignore", text)
