@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.batches import StepBatches, endless_loader, one_pass_loader
 from data.corpora import open_corpus
-from data.prepare import prepare_cached
+from data.prepare import prepare
 from data.progress import StepProgress
 from data.records import provenance, write_json
 from data.shards import Shards
@@ -55,7 +55,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     out = claim_folder(settings)
     tokenizer = Tokenizer()
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
-    shards = prepare_cached(open_corpus(name, root), tokenizer, jobs=settings.jobs)
+    shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
     train, valid = _sides(shards, settings, config.window)
 

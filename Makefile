@@ -1,0 +1,45 @@
+# `make pretrain` and `make test` need nothing but Python 3.11 or later.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: help install pretrain test check lint types slow clean
+
+help:
+	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus (about 5 minutes on 2 cores)"
+	@echo "make test       set up, then the default tests"
+	@echo "make check      lint, types and tests: what CI runs"
+	@echo "make slow       the tests that take minutes"
+	@echo "make clean      remove the environment and tool caches; runs and prepared corpora stay"
+
+install: $(VENV)/.installed
+
+# torch comes first and by itself: another package's wish for it could bring a CUDA build of gigabytes.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+pretrain: install
+	$(BIN)/pretrain
+
+test: install
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+slow: install
+	$(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install
+	$(BIN)/mypy
+
+check: lint types test
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
