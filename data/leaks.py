@@ -1,0 +1,40 @@
+"""The guard between pretraining and testing: no test piece may have been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import LeakError
+
+
+def check_leaks(
+    seen: NDArray[np.int64], pieces: Iterable[tuple[str, int]], allow: bool = False, shown: int = 5
+) -> list[str]:
+    """Refuse to test on pieces that were seen in pretraining, in any key.
+
+    Args:
+        seen: (P,) note fingerprints that a checkpoint carries.
+        pieces: Key and note fingerprint of each test piece.
+        allow: Go on all the same; the caller must then mark its record as leaky.
+        shown: How many pieces an error names.
+
+    Returns:
+        Keys of the test pieces that were seen, for the record; empty if all is well.
+
+    Raises:
+        LeakError: If there are any and they are not allowed.
+    """
+    known = set(seen.tolist())
+    listed = list(pieces)
+    leaks = [key for key, fingerprint in listed if fingerprint in known]
+    if leaks and not allow:
+        rest = f", and {len(leaks) - shown} more" if len(leaks) > shown else ""
+        raise LeakError(
+            f"{len(leaks)} of {len(listed)} test pieces were seen in pretraining, as they are or transposed: "
+            f"{', '.join(leaks[:shown])}{rest}. A score on them would be false. Use a checkpoint pretrained "
+            "without them, or allow leaks; the record will then say 'leaky'."
+        )
+    return leaks

@@ -1,0 +1,50 @@
+"""Small music and small corpora made on the fly, shared by the tests of `data`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symbolic.files import write_midi
+from symbolic.notes import DRUM_PROGRAM, Music, note_array
+
+DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+def needs(name: str) -> pytest.MarkDecorator:
+    """Skip where the real corpus is not at hand."""
+    return pytest.mark.skipif(
+        not (DATA / name).is_dir(), reason=f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA"
+    )
+
+
+def tune(seed: int, notes: int = 24, shift: int = 0, drums: bool = False) -> Music:
+    """A random monophonic tune of sixteenths, moved by some semitones."""
+    random = np.random.default_rng(seed)
+    return Music(
+        note_array(
+            np.arange(notes) * 120,
+            120,
+            random.integers(40, 80, notes) + shift,
+            random.integers(20, 120, notes),
+            DRUM_PROGRAM if drums else 0,
+        ),
+        480,
+        tracks=("tune",),
+    )
+
+
+def write_tunes(folder: Path, count: int, first: int = 0) -> Path:
+    """A folder of tunes t000.mid, t001.mid, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for seed in range(first, first + count):
+        write_midi(tune(seed), folder / f"t{seed:03d}.mid")
+    return folder
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file of a folder with its bytes."""
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
