@@ -1,0 +1,205 @@
+"""Scores from counts, in pure numpy: accuracy, F1, and bootstrap intervals over song groups.
+
+Everything is computed from confusion matrices, one for each song group. A bootstrap sample of groups is then a
+weighted sum of matrices, and thousands of samples are one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+Metric = Callable[[Counts], NDArray[np.float64]]
+"""(..., C, C) counts -> (...) scores."""
+
+SAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """The ends of a confidence interval."""
+
+    low: float
+    high: float
+
+
+class Difference(NamedTuple):
+    """How far one system is above another.
+
+    Attributes:
+        mean: Difference of the scores on all groups.
+        low: Lower end of its interval.
+        high: Upper end; the difference is claimed only where `low` and `high` have one sign.
+        p: Two-sided bootstrap p-value of no difference.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def confusion_matrix(truth: NDArray, predicted: NDArray, classes: int) -> Counts:
+    """Count pairs of true and predicted class.
+
+    Args:
+        truth: (K,) class indices.
+        predicted: (K,) class indices.
+        classes: Number of classes C.
+
+    Returns:
+        (C, C) counts; row = truth, column = prediction.
+
+    Raises:
+        ValueError: If the inputs are empty, differ in shape, or hold an index outside 0..C-1.
+    """
+    groups = np.zeros(np.shape(truth), dtype=np.int64)
+    return np.asarray(grouped_confusions(truth, predicted, groups, classes)[0])
+
+
+def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, classes: int) -> Counts:
+    """A confusion matrix for every group, in rising order of the group's number.
+
+    Args:
+        truth: (K,) class indices.
+        predicted: (K,) class indices.
+        groups: (K,) integers, the song group of each.
+        classes: Number of classes C.
+
+    Returns:
+        (G, C, C) counts, G being the number of different groups.
+
+    Raises:
+        ValueError: As `confusion_matrix`.
+    """
+    truth, predicted, groups = np.asarray(truth), np.asarray(predicted), np.asarray(groups)
+    if not truth.ndim == 1 or not truth.shape == predicted.shape == groups.shape:
+        raise ValueError(
+            f"truth {truth.shape}, predictions {predicted.shape} and groups {groups.shape} "
+            "must be one-dimensional and equally long"
+        )
+    if truth.size == 0:
+        raise ValueError("there is nothing to score")
+    for name, values in (("truth", truth), ("predictions", predicted)):
+        if not np.issubdtype(values.dtype, np.integer):
+            raise ValueError(f"{name} must be class indices, not {values.dtype}")
+        if values.min() < 0 or values.max() >= classes:
+            raise ValueError(f"{name} hold {values.min()}..{values.max()}, outside 0..{classes - 1}")
+    _, group = np.unique(groups, return_inverse=True)
+    cell = (group.astype(np.int64) * classes + truth) * classes + predicted
+    counts = np.bincount(cell, minlength=(int(group.max()) + 1) * classes * classes)
+    return counts.reshape(-1, classes, classes)
+
+
+def accuracy(confusions: Counts) -> NDArray[np.float64]:
+    """Micro accuracy: the share of all items that are right. (..., C, C) -> (...)."""
+    right = np.trace(confusions, axis1=-2, axis2=-1)
+    return np.asarray(right / confusions.sum(axis=(-2, -1)))
+
+
+def class_f1(confusions: Counts) -> NDArray[np.float64]:
+    """F1 of each class, NaN for one neither true nor predicted. (..., C, C) -> (..., C)."""
+    right = np.diagonal(confusions, axis1=-2, axis2=-1)
+    involved = confusions.sum(axis=-1) + confusions.sum(axis=-2)
+    scores = np.full(right.shape, np.nan)
+    return np.asarray(np.divide(2 * right, involved, out=scores, where=involved > 0))
+
+
+def macro_f1(confusions: Counts) -> NDArray[np.float64]:
+    """Mean F1 over the classes that are true or predicted anywhere. (..., C, C) -> (...)."""
+    return np.asarray(np.nanmean(class_f1(confusions), axis=-1))
+
+
+def merge_classes(confusions: Counts, merge: Sequence[int]) -> Counts:
+    """Counts of a coarser question.
+
+    Args:
+        confusions: (..., C, C).
+        merge: (C,) the new class of each old one, numbered from 0.
+
+    Returns:
+        (..., D, D), D being the number of new classes.
+    """
+    member = np.eye(max(merge) + 1, dtype=np.int64)[list(merge)]
+    return np.asarray(member.T @ confusions @ member)
+
+
+def mean_sd(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and sample standard deviation; the latter is 0 for a single value.
+
+    Raises:
+        ValueError: If there are no values.
+    """
+    if len(values) == 0:
+        raise ValueError("there is nothing to average")
+    return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def bootstrap_interval(
+    confusions: Counts, metric: Metric, samples: int = SAMPLES, level: float = 0.95, seed: int = 0
+) -> Interval:
+    """Percentile bootstrap over groups, of the mean score over fine-tuning seeds.
+
+    Args:
+        confusions: (G, C, C), or (S, G, C, C) of S seeds on the same groups.
+        metric: What to score, such as `accuracy`.
+        samples: Resamples of the groups.
+        level: Share of resamples inside the interval.
+        seed: Of the resampling; the same seed gives the same digits.
+    """
+    scores = _resampled(confusions, metric, samples, seed)
+    low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
+
+
+def paired_bootstrap(
+    ours: Counts,
+    theirs: Counts,
+    metric: Metric,
+    samples: int = SAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """How far `ours` is above `theirs` on the same groups, both resampled alike.
+
+    Args:
+        ours: (G, C, C) or (S, G, C, C).
+        theirs: The same for the other system; its number of seeds may differ.
+        metric: What to score.
+        samples: Resamples of the groups.
+        level: Share of resamples inside the interval.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: If the two were not scored on the same items of the same groups.
+    """
+    ours, theirs = _with_seeds(ours), _with_seeds(theirs)
+    if ours.shape[1:] != theirs.shape[1:] or (ours[0].sum(axis=-1) != theirs[0].sum(axis=-1)).any():
+        raise ValueError(
+            "the two systems were not scored on the same items; pair only runs of one test split"
+        )
+    gaps = _resampled(ours, metric, samples, seed) - _resampled(theirs, metric, samples, seed)
+    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
+    mean = metric(ours.sum(axis=1)).mean() - metric(theirs.sum(axis=1)).mean()
+    # One is added to both counts, so that a finite number of samples never claims p = 0.
+    tail = min((gaps <= 0).sum(), (gaps >= 0).sum()) + 1
+    return Difference(float(mean), float(low), float(high), float(min(1.0, 2 * tail / (samples + 1))))
+
+
+def _with_seeds(confusions: Counts) -> Counts:
+    if confusions.ndim not in (3, 4) or 0 in confusions.shape:
+        raise ValueError(
+            f"counts of shape {confusions.shape} are not (groups, C, C) or (seeds, groups, C, C)"
+        )
+    return confusions if confusions.ndim == 4 else confusions[None]
+
+
+def _resampled(confusions: Counts, metric: Metric, samples: int, seed: int) -> NDArray[np.float64]:
+    """(samples,) scores, each of groups drawn with replacement and averaged over seeds."""
+    confusions = _with_seeds(confusions)
+    groups = confusions.shape[1]
+    weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=samples)
+    return np.asarray(metric(np.einsum("ng,sgij->nsij", weights, confusions, optimize=True)).mean(axis=1))

@@ -1,0 +1,194 @@
+"""The network of a task: a backbone, what is trained on it, and a head. It knows no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from finetune.tasks import Task
+from symbolic.adapters import attach
+from symbolic.backbone import Backbone
+from symbolic.checkpoint import load_checkpoint, save_checkpoint
+from symbolic.errors import CheckpointError, ConfigError
+from symbolic.heads import NoteHead, SequenceHead, build_head
+from symbolic.inference import predict_pooled, predict_rows
+from symbolic.tokenizer import Tokenizer
+from symbolic.vocabulary import BAR, RESERVED
+
+PROBE = "probe"
+"""A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
+layer, would answer wrongly and without a word."""
+
+
+class LayerMix(nn.Module):
+    """A learned softmax-weighted sum of layers, each normed first so that weights compare (as in ELMo).
+
+    Args:
+        states: Number of layers, the embedding included.
+    """
+
+    def __init__(self, states: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(states))
+
+    def forward(self, states: list[Tensor]) -> Tensor:
+        """States (B, L, D) -> (B, L, D)."""
+        normed = torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states])
+        return torch.einsum("s,sbld->bld", self.weights.softmax(0), normed)
+
+
+class TaskModel(nn.Module):
+    """Rows in, logits of a task's classes out.
+
+    Args:
+        backbone: With its adapter attached, if it has one.
+        head: Of the task's level.
+        mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
+    """
+
+    def __init__(
+        self, backbone: Backbone, head: NoteHead | SequenceHead, mix: LayerMix | None = None
+    ) -> None:
+        super().__init__()
+        self.backbone, self.head, self.mix = backbone, head, mix
+        if mix is not None:
+            backbone.requires_grad_(False)
+            self.train(self.training)
+
+    def forward(self, rows: Tensor, real: Tensor | None) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool or None if no row is padding -> (B, L, C), or (B, C)."""
+        if self.mix is None:
+            hidden = self.backbone(rows, real)
+        else:
+            with torch.no_grad():
+                states = self.backbone.states(rows, real)
+            hidden = self.mix(states)
+        logits: Tensor = self.head(hidden, real) if isinstance(self.head, SequenceHead) else self.head(hidden)
+        return logits
+
+    def train(self, mode: bool = True) -> TaskModel:
+        """As of any module, but a probe's backbone never drops out."""
+        super().train(mode)
+        if self.mix is not None:
+            self.backbone.eval()
+        return self
+
+    def trained(self) -> list[nn.Parameter]:
+        """The parameters that learn."""
+        return [parameter for parameter in self.parameters() if parameter.requires_grad]
+
+    def logits(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Logits of a piece of any length, by windows that overlap by half; in eval mode.
+
+        Args:
+            rows: (N, 8) ids as the tokenizer gives them.
+
+        Returns:
+            (N, C), each note's from the window in which it is most central; or (C,), the mean over windows.
+        """
+        length = self.backbone.config.window
+        max_bars = self.backbone.sizes[BAR] - RESERVED
+        device = next(self.parameters()).device
+        run: Callable[..., NDArray[np.float32]] = (
+            predict_pooled if isinstance(self.head, SequenceHead) else predict_rows
+        )
+        self.eval()
+        return run(self, rows, length=length, overlap=length // 2, max_bars=max_bars, device=device)
+
+    def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The likeliest class of each note, (N,), or of the piece, ()."""
+        return np.asarray(self.logits(rows).argmax(axis=-1))
+
+
+def build_model(backbone: Backbone, task: Task, method: str) -> TaskModel:
+    """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
+
+    Args:
+        backbone: Pretrained or fresh.
+        task: Says the level and the classes.
+        method: "full", "probe", or the name of an adapter method.
+    """
+    kind = NoteHead if task.level == "note" else SequenceHead
+    if method == "probe":
+        return TaskModel(
+            backbone, kind(backbone.config.dim, len(task.classes), 0.0), LayerMix(len(backbone.blocks) + 1)
+        )
+    if method != "full":
+        attach(backbone, method)
+    return TaskModel(backbone, kind(backbone.config.dim, len(task.classes)))
+
+
+def save_model(
+    path: Path,
+    model: TaskModel,
+    tokenizer: Tokenizer,
+    task: dict[str, Any],
+    provenance: dict[str, Any],
+    seen: Any,
+) -> None:
+    """Write a checkpoint that predictions need and nothing else.
+
+    Args:
+        path: The directory.
+        model: To be saved.
+        tokenizer: What it reads.
+        task: From `Task.describe`.
+        provenance: How it came about.
+        seen: Note fingerprints of all pieces that its weights have seen.
+    """
+    probe = nn.ModuleList([model.mix, model.head]) if model.mix is not None else None
+    task = {**task, "head": model.head.describe() if probe else None}
+    save_checkpoint(
+        path,
+        model.backbone,
+        tokenizer,
+        heads=None if probe else {task["name"]: model.head},
+        parts={PROBE: probe} if probe else None,
+        task=task,
+        provenance=provenance,
+        pretrained_on=seen,
+    )
+
+
+def load_model(
+    path: Path | str, device: torch.device | str = "cpu"
+) -> tuple[TaskModel, Tokenizer, dict[str, Any]]:
+    """A task model in eval mode, its tokenizer, and what `Task.describe` said.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or none of a task.
+    """
+    checkpoint = load_checkpoint(path)
+    task = dict(checkpoint.task)
+    if "classes" not in task:
+        raise CheckpointError(
+            f"{path} was not fine-tuned on a task. Give a run folder that `finetune` wrote, or fine-tune it first."
+        )
+    backbone, mix = checkpoint.build_backbone(), None
+    if PROBE in checkpoint.parts:
+        mix, head = LayerMix(len(backbone.blocks) + 1), build_head(task["head"])
+        checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
+    else:
+        head = checkpoint.build_heads()[task["name"]]
+    assert isinstance(head, NoteHead | SequenceHead)
+    model = TaskModel(backbone, head, mix)
+    return model.to(device).eval(), checkpoint.tokenizer, task
+
+
+def device_of(accelerator: str) -> torch.device:
+    """The device that "cpu", "gpu" or "auto" means here.
+
+    Raises:
+        ConfigError: If a GPU is asked for and there is none.
+    """
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if accelerator == "gpu" and found is None:
+        raise ConfigError("There is no GPU here. Use --accelerator cpu, or auto.")
+    return torch.device("cpu") if accelerator == "cpu" or found is None else found

@@ -1,0 +1,115 @@
+"""Pictures of a run: confusion, curves, and a piano roll of truth and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.collections import PatchCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from numpy.typing import NDArray
+
+from finetune.metrics import Counts
+from symbolic.notes import Music
+
+COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d")
+
+
+def confusion(counts: Counts, classes: Sequence[str], title: str) -> Figure:
+    """Shares of each true class, with counts.
+
+    Args:
+        counts: (C, C), row = truth.
+        classes: Names.
+        title: What was counted.
+    """
+    size = 1.6 + 0.75 * len(classes)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    places = range(len(classes))
+    for row in places:
+        for column in places:
+            share = shares[row, column]
+            axes.text(
+                column,
+                row,
+                f"{share:.0%}\n{counts[row, column]:,}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if share > 0.55 else "black",
+            )
+    axes.set_xticks(places, classes, rotation=30, ha="right")
+    axes.set_yticks(places, classes)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def curves(seeds: Sequence[Mapping[str, Any]], floors: Sequence[Mapping[str, Any]]) -> Figure:
+    """Losses, and validation accuracy above the floors, of every seed over steps."""
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, seed in enumerate(seeds):
+        steps = [entry["step"] for entry in seed["history"]]
+        colour = f"C{number % 10}"
+        for key, line in (("train_loss", ":"), ("valid_loss", "-")):
+            left.plot(steps, [entry[key] for entry in seed["history"]], line, color=colour)
+        accuracy = [entry["valid_accuracy"] for entry in seed["history"]]
+        right.plot(steps, accuracy, "o-", markersize=3, color=colour, label=f"seed {seed['seed']}")
+    for number, floor in enumerate(floors):
+        height = floor["valid"]["scores"]["accuracy"]["mean"]
+        right.axhline(height, color="0.55", linestyle=("--", "-.", ":")[number % 3], label=floor["title"])
+    left.set(title="loss (dotted: training)", xlabel="step", ylim=(0, None))
+    right.set(title="accuracy on validation pieces", xlabel="step")
+    right.legend(fontsize=7)
+    return figure
+
+
+def piano_roll(
+    music: Music,
+    truth: NDArray[np.integer],
+    predicted: NDArray[np.integer],
+    classes: Sequence[str],
+    title: str,
+) -> Figure:
+    """Two rolls of the same notes, coloured by their true and by their predicted class.
+
+    Args:
+        music: The notes, N of them.
+        truth: (N,) classes; -1 is unlabelled.
+        predicted: (N,) classes.
+        classes: Names.
+        title: Which music it is.
+    """
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, sharey=True)
+    _roll(above, music, truth)
+    _roll(below, music, predicted)
+    wrong = np.flatnonzero((truth >= 0) & (truth != predicted))
+    boxes = [_box(music, index) for index in wrong.tolist()]
+    below.add_collection(PatchCollection(boxes, facecolor="none", edgecolor="black", linewidth=1.0))
+    above.set(title=f"{title}: truth", ylabel="MIDI pitch")
+    below.set(title="prediction (wrong notes outlined)", xlabel="time (quarter notes)", ylabel="MIDI pitch")
+    keys = [Patch(color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(classes)]
+    above.legend(handles=keys, fontsize=7, loc="upper right")
+    begin = music.notes["onset"].min() / music.resolution
+    end = (music.notes["onset"] + music.notes["duration"]).max() / music.resolution
+    pitch = music.notes["pitch"].astype(int)
+    above.set(xlim=(begin - 0.25, end + 0.25), ylim=(pitch.min() - 2, pitch.max() + 2))
+    return figure
+
+
+def _roll(axes: Any, music: Music, classes: NDArray[np.integer]) -> None:
+    colours = ["0.9" if c < 0 else COLOURS[c % len(COLOURS)] for c in classes.tolist()]
+    boxes = [_box(music, index) for index in range(len(music))]
+    axes.add_collection(PatchCollection(boxes, facecolor=colours))
+
+
+def _box(music: Music, index: int) -> Rectangle:
+    note = music.notes[index]
+    length = max(float(note["duration"]) / music.resolution - 0.04, 0.05)
+    return Rectangle((float(note["onset"]) / music.resolution, float(note["pitch"]) - 0.45), length, 0.9)

@@ -1,0 +1,83 @@
+"""Where a run's backbone comes from, and whether it has seen what it is to be tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
+from symbolic.checkpoint import load_checkpoint
+from symbolic.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A pretrained checkpoint, or a fresh backbone.
+
+    Attributes:
+        name: For folder names and tables.
+        config: Shape of the backbone.
+        tokenizer: What it reads.
+        backbone: Makes a new copy of it, as the random state stands.
+        pretrained_on: (P,) int64 note fingerprints of the pieces seen.
+        recorded: Whether `pretrained_on` is known.
+        description: For records, as JSON values.
+    """
+
+    name: str
+    config: BackboneConfig
+    tokenizer: Tokenizer
+    backbone: Callable[[], Backbone]
+    pretrained_on: NDArray[np.int64]
+    recorded: bool
+    description: dict[str, Any]
+
+
+def open_source(checkpoint: str | Path | None, preset_name: str) -> Source:
+    """The checkpoint if one is given, else the preset from random initialisation.
+
+    Raises:
+        CheckpointError: If the checkpoint is not one.
+        ConfigError: If there is no such preset.
+    """
+    nothing = np.empty(0, dtype=np.int64)
+    if checkpoint is None:
+        config, tokenizer = preset(preset_name), Tokenizer()
+        return Source(
+            f"scratch-{preset_name}",
+            config,
+            tokenizer,
+            lambda: build_backbone(config, tokenizer.vocabulary.sizes),
+            nothing,
+            True,
+            {"source": "random initialisation", "preset": preset_name, "config": config.to_dict()},
+        )
+    found = load_checkpoint(find_checkpoint(checkpoint))
+    path = Path(checkpoint)
+    seen = found.pretrained_on
+    return Source(
+        path.parent.name if path.name == "checkpoint" else path.name,
+        found.config,
+        found.tokenizer,
+        found.build_backbone,
+        nothing if seen is None else seen,
+        seen is not None,
+        {
+            "source": "checkpoint",
+            "path": str(checkpoint),
+            "config": found.config.to_dict(),
+            "task": found.task.get("name"),
+            "provenance": dict(found.provenance),
+        },
+    )
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint in a run folder, or the path itself."""
+    inside = Path(path) / "checkpoint"
+    return inside if inside.is_dir() else Path(path)

@@ -1,0 +1,152 @@
+"""What a task is: one object that says which corpus, label and classes, how it is scored, and against what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.metrics import Counts, Metric, accuracy, class_f1, macro_f1, merge_classes
+from symbolic.errors import ConfigError
+from symbolic.vocabulary import FIELDS
+
+Level = Literal["note", "sequence"]
+
+
+@dataclass(frozen=True)
+class View:
+    """A coarser question put to the same predictions, such as melody or bridge against the rest.
+
+    Attributes:
+        name: Prefix of its scores in records.
+        title: What people call it.
+        merge: The new class of each class, numbered from 0.
+        positive: The new class whose F1 is reported.
+    """
+
+    name: str
+    title: str
+    merge: tuple[int, ...]
+    positive: int = 0
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number from elsewhere, never without its protocol.
+
+    Attributes:
+        system: Whose.
+        scores: Percentages by name of metric.
+        protocol: How it was measured.
+        leaky: Whether its split shares songs between the sides, or its pretraining saw test pieces.
+    """
+
+    system: str
+    scores: Mapping[str, float]
+    protocol: str
+    leaky: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question about notes or pieces, with all that EVALUATION.md wants stated.
+
+    Attributes:
+        name: On the command line and in records.
+        title: For people.
+        level: "note" asks of every note, "sequence" of a whole piece.
+        corpus: Name of the corpus reader.
+        options: Further arguments of the reader.
+        label: Name of the note-level or sequence-level label.
+        classes: Names, in the order of their indices.
+        split: Where the split comes from, in words.
+        hide: Fields whose ids are withheld in every split.
+        one_piano: Pitched tracks are read as one piano, in training and in prediction alike.
+        transposition: Training windows are moved by up to this many semitones.
+        views: Coarser questions.
+        floors: Names of the floors, lowest first.
+        published: Others' numbers.
+        epochs: Passes over the training windows, unless told otherwise.
+
+    Raises:
+        ConfigError: If parts do not fit together; names all that do not.
+    """
+
+    name: str
+    title: str
+    level: Level
+    corpus: str
+    label: str
+    classes: tuple[str, ...]
+    split: str
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    hide: tuple[str, ...] = ()
+    one_piano: bool = False
+    transposition: int = 11
+    views: tuple[View, ...] = ()
+    floors: tuple[str, ...] = ("majority",)
+    published: tuple[Published, ...] = ()
+    epochs: int = 10
+
+    def __post_init__(self) -> None:
+        problems = []
+        if len(self.classes) < 2:
+            named = ", ".join(self.classes) or "none"
+            problems.append(f"Task {self.name!r} needs two classes or more and has {named}.")
+        if twice := sorted({c for c in self.classes if self.classes.count(c) > 1}):
+            problems.append(f"Task {self.name!r} names {', '.join(twice)} twice.")
+        if unknown := sorted(set(self.hide) - set(FIELDS)):
+            problems.append(
+                f"Task {self.name!r} hides {', '.join(unknown)}; the fields are {', '.join(FIELDS)}."
+            )
+        problems += [
+            f"View {view.name!r} of task {self.name!r} must merge {len(self.classes)} classes."
+            for view in self.views
+            if len(view.merge) != len(self.classes)
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """All scores that are reported, by name; the first decides on validation."""
+        metrics: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
+        for view in self.views:
+            metrics[f"{view.name}_accuracy"] = partial(_merged_accuracy, view)
+            metrics[f"{view.name}_f1"] = partial(_merged_f1, view)
+        return metrics
+
+    def metric_titles(self) -> dict[str, str]:
+        """Column heads, by metric."""
+        titles = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+        for view in self.views:
+            titles |= {
+                f"{view.name}_accuracy": f"{view.title} accuracy",
+                f"{view.name}_f1": f"{view.title} F1",
+            }
+        return titles
+
+    def describe(self) -> dict[str, Any]:
+        """What a checkpoint must say so that predictions read files as training did; JSON values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "level": self.level,
+            "label": self.label,
+            "classes": list(self.classes),
+            "hide": list(self.hide),
+            "one_piano": self.one_piano,
+        }
+
+
+def _merged_accuracy(view: View, confusions: Counts) -> NDArray[np.float64]:
+    return accuracy(merge_classes(confusions, view.merge))
+
+
+def _merged_f1(view: View, confusions: Counts) -> NDArray[np.float64]:
+    return np.asarray(class_f1(merge_classes(confusions, view.merge))[..., view.positive])

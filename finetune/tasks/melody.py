@@ -1,0 +1,36 @@
+"""Which notes of a piano arrangement are its melody, its bridge, its accompaniment."""
+
+from __future__ import annotations
+
+from finetune.tasks.base import Published, Task, View
+
+MELODY = Task(
+    name="melody",
+    title="Melody extraction on POP909",
+    level="note",
+    corpus="pop909",
+    label="melody",
+    classes=("melody", "bridge", "accompaniment"),
+    split="MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded",
+    one_piano=True,
+    views=(View("two_class", "2-class", (0, 0, 1)),),
+    floors=("majority", "skyline", "note_table"),
+    published=(
+        Published(
+            "MidiBERT-Piano v1, CP",
+            {"accuracy": 96.4},
+            "3 classes, same songs; pretrained on the test songs, and the order of notes told their track",
+            leaky=True,
+        ),
+        Published(
+            "MidiBERT, performance CP",
+            {"accuracy": 95.8, "two_class_accuracy": 99.06},
+            "3 classes and 2 classes, same songs; pretrained on the test songs, and the order of notes told "
+            "their track",
+            leaky=True,
+        ),
+        Published("M2BERT", {"two_class_accuracy": 98.2}, "2 classes, 5 folds; 98.1 to 98.3"),
+        Published("BiGRU from scratch", {"accuracy": 83.1}, "3 classes, canonical order, no pretraining"),
+    ),
+    epochs=6,
+)

@@ -1,0 +1,71 @@
+"""Tasks on a user's own folder: labels of pieces from a table, labels of notes from track names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from data.corpora import open_corpus
+from finetune.tasks.base import Task
+from symbolic.errors import LabelError
+
+_SPLIT = (
+    "column 'split' of the labels table; without one, 80/10/10 by a hash of the notes or of column 'group'"
+)
+
+
+def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
+    """One label for each piece of a folder.
+
+    Args:
+        folder: Music files.
+        labels: CSV with columns file, label, and optionally split and group; by default labels.csv there.
+
+    Raises:
+        CorpusError: If there is no such folder, or no music in it.
+        LabelError: If labels and files do not fit together, or there are fewer than two labels.
+    """
+    options = {"labels": str(labels) if labels else None, "require_labels": True}
+    pieces = open_corpus("folder", folder, **options).pieces()
+    classes = tuple(sorted({piece.labels["label"] for piece in pieces}))
+    if len(classes) < 2:
+        raise LabelError(
+            f"All {len(pieces)} files in {folder} are labelled '{classes[0]}'. Give at least two labels to tell apart."
+        )
+    return Task(
+        name="sequence",
+        title=f"Labels of {Path(folder).resolve().name}",
+        level="sequence",
+        corpus="folder",
+        options=options,
+        label="label",
+        classes=classes,
+        split=_SPLIT,
+        floors=("majority", "features_logistic", "features_trees"),
+        epochs=30,
+    )
+
+
+def note_task(folder: str | Path, tracks: Sequence[str]) -> Task:
+    """One label for each note of the files in a folder: the name of its track.
+
+    Args:
+        folder: Music files; all pitched tracks are read as one piano, so that nothing but music tells the label.
+        tracks: Track names, regardless of case; notes of other tracks are heard but not scored.
+
+    Raises:
+        ConfigError: If fewer than two names are given, or one twice.
+    """
+    return Task(
+        name="note",
+        title=f"Tracks of {Path(folder).resolve().name}",
+        level="note",
+        corpus="folder",
+        options={"tracks": tuple(tracks)},
+        label="track",
+        classes=tuple(tracks),
+        split=_SPLIT,
+        one_piano=True,
+        floors=("majority", "note_table"),
+        epochs=10,
+    )

@@ -1,0 +1,278 @@
+"""One seed of a run: train, keep what is best on the validation pieces, then score that once on the test pieces."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+
+from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.progress import StepProgress
+from data.records import write_json
+from data.windows import make_windows
+from finetune.metrics import Counts
+from finetune.model import TaskModel, build_model, device_of, load_model, save_model
+from finetune.module import WEIGHT_DECAY, TaskModule, best_entry, count_parameters
+from finetune.source import Source
+from finetune.taskdata import TaskData
+
+LAST, RESULT, COUNTS, CHECKPOINT = "last.ckpt", "result.json", "counts.npz", "checkpoint"
+FEWEST_STEPS = 300
+"""A small corpus is passed over more often, until a run has this many steps."""
+MOST_VALIDATIONS = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one seed does.
+
+    Args:
+        method: What is trained.
+        lr: Peak learning rate.
+        epochs: Passes over the training windows; None as the task says.
+        rows_per_batch: Rows in a batch, padding included.
+        patience: Validations without a better one before stopping.
+        accelerator: As Lightning names it.
+    """
+
+    method: str
+    lr: float
+    epochs: float | None
+    rows_per_batch: int
+    patience: int
+    accelerator: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class SeedResult:
+    """One seed's outcome.
+
+    Attributes:
+        summary: Scores, curves and cost, as JSON values.
+        counts: (G, C, C) confusion matrices by song group, for "valid" and "test".
+    """
+
+    summary: dict[str, Any]
+    counts: Mapping[str, Counts]
+
+    def save(self, folder: Path) -> None:
+        """Write it; the JSON last, whose presence says that the seed is done."""
+        np.savez_compressed(folder / COUNTS, valid=self.counts["valid"], test=self.counts["test"])
+        write_json(folder / RESULT, self.summary)
+
+    @classmethod
+    def load(cls, folder: Path) -> SeedResult | None:
+        """What `save` wrote, or None if the seed is not done."""
+        if not (folder / RESULT).is_file():
+            return None
+        summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        with np.load(folder / COUNTS, allow_pickle=False) as counts:
+            return cls(summary, {split: counts[split] for split in ("valid", "test")})
+
+
+class _Keeper(lightning.Callback):
+    """Keep the best weights as a checkpoint, and the state of training to go on from."""
+
+    def __init__(self, folder: Path, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+        self.folder, self.source, self.data, self.provenance = folder, source, data, provenance
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save after every validation."""
+        if best_entry(pl_module.history) is pl_module.history[-1]:
+            trained_on = self.data.shards.fingerprints[self.data.splits["train"]]
+            save_model(
+                self.folder / CHECKPOINT,
+                pl_module.model,
+                self.source.tokenizer,
+                self.data.task.describe(),
+                self.provenance,
+                np.concatenate([self.source.pretrained_on, trained_on]),
+            )
+        trainer.save_checkpoint(self.folder / LAST)
+
+
+def train_seed(
+    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+) -> SeedResult:
+    """Train with one seed, or take up what an interrupted run left in the folder.
+
+    Args:
+        data: The task's pieces.
+        source: Where the backbone comes from.
+        plan: How to train.
+        seed: Of initialisation, order, transposition and dropout.
+        folder: Receives checkpoint, curves and scores.
+        provenance: Goes into the checkpoint.
+    """
+    done = SeedResult.load(folder)
+    if done is not None:
+        return done
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    model = build_model(source.backbone(), data.task, plan.method)
+    train = _batches(data, "train", model, plan, seed)
+    valid = _batches(data, "valid", model, plan, seed)
+    steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
+    module = TaskModule(
+        model,
+        data.labels,
+        classes=len(data.task.classes),
+        steps=steps,
+        lr=plan.lr,
+        decay=WEIGHT_DECAY if plan.method == "full" else 0.0,
+        seed=seed,
+    )
+    keeper = _Keeper(folder, source, data, provenance)
+    label = f"{data.task.name}, {plan.method}, seed {seed}"
+    trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), keeper, _patience(plan)])
+    began = time.perf_counter()
+    _fit(trainer, module, train, valid, folder)
+    seconds = time.perf_counter() - began
+    result = _score(
+        data, folder, module, _cost(module, train.per_epoch, seconds, folder, plan), plan.accelerator
+    )
+    result.save(folder)
+    (folder / LAST).unlink(missing_ok=True)
+    return result
+
+
+def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int]:
+    """Steps of a run, and steps from one validation to the next; the last step is followed by one.
+
+    Args:
+        per_epoch: Batches in a pass over the training windows.
+        epochs: Passes asked for, or None.
+        usual: Passes of the task, which a small corpus exceeds.
+    """
+    passes = epochs if epochs is not None else max(usual, FEWEST_STEPS / per_epoch)
+    steps = max(1, round(passes * per_epoch))
+    validations = min(math.ceil(passes), MOST_VALIDATIONS, steps)
+    interval = steps // validations
+    return interval * validations, interval
+
+
+def _batches(data: TaskData, split: str, model: TaskModel, plan: Plan, seed: int) -> StepBatches:
+    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
+    training = split == "train"
+    shift = data.task.transposition if training else 0
+    return StepBatches(data.shards, windows, plan.rows_per_batch, seed, shift, shuffle=training)
+
+
+def _patience(plan: Plan) -> EarlyStopping:
+    return EarlyStopping("valid_accuracy", mode="max", patience=plan.patience)
+
+
+def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    on_gpu = plan.accelerator != "cpu" and torch.cuda.is_available()
+    return lightning.Trainer(
+        accelerator=plan.accelerator,
+        devices=1,
+        precision="bf16-mixed" if on_gpu else "32-true",
+        max_steps=steps,
+        val_check_interval=interval,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fit(
+    trainer: lightning.Trainer, module: TaskModule, train: StepBatches, valid: StepBatches, folder: Path
+) -> None:
+    """Train from the beginning, or from where the folder's state says."""
+    state = folder / LAST
+    resumed = state.is_file()
+    start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
+    with warnings.catch_warnings():
+        # Batches are slices of a memory map: worker processes would only cost. A probe's backbone is meant to be
+        # in eval mode. The third is Lightning's own affair.
+        for text in (".*does not have many workers.*", ".*in eval mode.*", ".*LeafSpec.*"):
+            warnings.filterwarnings("ignore", text)
+        trainer.fit(
+            module,
+            endless_loader(train, start),
+            one_pass_loader(valid),
+            ckpt_path=str(state) if resumed else None,
+        )
+
+
+def _score(
+    data: TaskData, folder: Path, module: TaskModule, cost: dict[str, Any], accelerator: str
+) -> SeedResult:
+    """Scores of the checkpoint that was kept, read back from disk, on validation and test pieces."""
+    model, _, _ = load_model(folder / CHECKPOINT, device_of(accelerator))
+    counts = {split: data.evaluate(model.classes, split) for split in ("valid", "test")}
+    scores = {
+        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
+        for split, matrix in counts.items()
+    }
+    if data.task.level == "sequence":
+        for split in scores:
+            scores[split]["window_accuracy"] = window_accuracy(model, data, split)
+    summary = {
+        "seed": module.seed,
+        "best_step": best_entry(module.history)["step"],
+        **scores,
+        "cost": cost,
+        "history": module.history,
+    }
+    return SeedResult(summary, counts)
+
+
+@torch.inference_mode()
+def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
+    """Share of windows, each judged alone, that get their piece's label: what papers quote."""
+    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
+    device = next(model.parameters()).device
+    right = 0
+    for batch in one_pass_loader(StepBatches(data.shards, windows, 8192, shuffle=False)):
+        attend = None if batch.attend is None else batch.attend.to(device)
+        predicted = model(batch.rows.to(device), attend).argmax(-1).cpu().numpy()
+        right += int((predicted == data.labels[batch.piece.numpy()]).sum())
+    return right / len(windows)
+
+
+def _cost(module: TaskModule, per_epoch: int, seconds: float, folder: Path, plan: Plan) -> dict[str, Any]:
+    checkpoint = folder / CHECKPOINT
+    adapter = checkpoint / "adapter.safetensors"
+    steps = module.history[-1]["step"]
+    return {
+        "seconds": round(seconds, 1),
+        "seconds_per_epoch": round(seconds * per_epoch / max(steps, 1), 1),
+        "steps": steps,
+        "trained_parameters": count_parameters(module.model.trained()),
+        "parameters": count_parameters(list(module.model.parameters())),
+        "saved_bytes": (adapter if adapter.is_file() else checkpoint / "model.safetensors").stat().st_size,
+        "peak_memory_bytes": peak_memory(),
+        "batch": {"rows": plan.rows_per_batch, "lr": plan.lr},
+    }
+
+
+def peak_memory() -> int | None:
+    """Bytes at most held: on the accelerator if there is one, else by this process; None where unknown."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
