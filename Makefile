@@ -26,7 +26,7 @@ pretrain: install
 	$(BIN)/pretrain
 
 test: install
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 slow: install
 	$(BIN)/python -m pytest -m slow

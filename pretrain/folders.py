@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from data.records import write_json
 from pretrain.config import PretrainSettings
 from symbolic.errors import ConfigError
 
@@ -21,8 +20,8 @@ def settings_of(settings: PretrainSettings) -> dict[str, Any]:
     return {name: value for name, value in asdict(settings).items() if name not in _FREE}
 
 
-def claim_folder(settings: PretrainSettings) -> Path:
-    """The folder of a run, new or to be resumed.
+def find_folder(settings: PretrainSettings) -> Path:
+    """The folder of a run, new or to be resumed; nothing is written yet.
 
     Args:
         settings: `out` names it; without, the name is made of corpus, preset and selector, with a number where
@@ -46,7 +45,6 @@ def claim_folder(settings: PretrainSettings) -> Path:
         _check_same(record, settings)
     elif out.exists() and any(out.iterdir()):
         raise ConfigError(f"{out} holds files that are no run's. Name another folder with --out.")
-    write_json(record, settings_of(settings))
     return out
 
 

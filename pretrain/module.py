@@ -77,19 +77,17 @@ class Pretraining(lightning.LightningModule):
         self.last_losses: dict[str, Tensor] = {}
         self._flushed_at = 0
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
-        """Join the freeze state to a training batch; it lives on disk, so it is read before the transfer."""
-        if not self.trainer.training:
-            return batch
-        frozen = self.book.frozen(batch.start.numpy(), batch.rows.shape[1])
-        return batch, torch.from_numpy(frozen)
-
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Make dropout a function of the step, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: tuple[Batch, Tensor], batch_idx: int) -> Tensor:
-        """One step; the returned loss is the sum of the backbone's and the selector's."""
+        """One step; the returned loss is the sum of the backbone's and the selector's.
+
+        Args:
+            batch: Windows and their (B, L) freeze state.
+            batch_idx: Not used; the windows know their step.
+        """
         windows, frozen = batch
         rows, real, attend = windows.rows, windows.real, windows.attend
         generator = generator_of(rows.device, self.seed, windows.step, _TRAINING)

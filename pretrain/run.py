@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from numpy.typing import NDArray
 
-from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.batches import Batch, StepBatches, endless_loader, one_pass_loader
 from data.corpora import open_corpus
 from data.prepare import prepare
 from data.progress import StepProgress
@@ -22,7 +22,7 @@ from data.records import provenance, write_json
 from data.shards import Shards
 from data.windows import make_windows
 from pretrain.config import PretrainSettings
-from pretrain.folders import claim_folder, settings_of
+from pretrain.folders import SETTINGS, find_folder, settings_of
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
 from pretrain.report import write_report
@@ -52,12 +52,14 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         CounterpointError: If the corpus, the settings or the run to be resumed are unfit; says why.
     """
     _quiet()
-    out = claim_folder(settings)
+    out = find_folder(settings)
     tokenizer = Tokenizer()
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
     shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
     train, valid = _sides(shards, settings, config.window)
+
+    write_json(out / SETTINGS, settings_of(settings))
 
     batches = StepBatches(shards, train, settings.rows_per_batch, settings.seed, settings.transposition)
     steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch / _ranks(settings)))
@@ -68,7 +70,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     held_out = StepBatches(shards, valid, settings.rows_per_batch, shuffle=False)
     trainer.fit(
         module,
-        _Loaders(batches, held_out, settings, resumed),
+        _Loaders(batches, held_out, book, settings, resumed),
         ckpt_path=resumed,
         weights_only=True,
     )
@@ -78,13 +80,18 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
 
 
 class _Loaders(lightning.LightningDataModule):
-    """Batches from the step on at which the trainer stands."""
+    """Batches from the step on at which the trainer stands, each with the freeze state of its rows."""
 
     def __init__(
-        self, batches: StepBatches, held_out: StepBatches, settings: PretrainSettings, resumed: str | None
+        self,
+        batches: StepBatches,
+        held_out: StepBatches,
+        book: FreezeBook,
+        settings: PretrainSettings,
+        resumed: str | None,
     ) -> None:
         super().__init__()
-        self.batches, self.held_out, self.settings = batches, held_out, settings
+        self.batches, self.held_out, self.book, self.settings = batches, held_out, book, settings
         # Loaders are made before the trainer takes up its checkpoint, so the step is read from it here.
         self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
 
@@ -97,6 +104,12 @@ class _Loaders(lightning.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         return one_pass_loader(self.held_out)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
+        """Join the freeze state here and not in a worker, which may be batches ahead of a revision."""
+        if not (self.trainer and self.trainer.training):
+            return batch
+        return batch, torch.from_numpy(self.book.frozen(batch.start.numpy(), batch.rows.shape[1]))
 
 
 def _sides(
@@ -241,5 +254,10 @@ def _quiet() -> None:
     """Silence what Lightning says of things that are as we want them."""
     for logger in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*`ModelCheckpoint.*", ".*Checkpoint directory.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*`ModelCheckpoint.*",
+        ".*Checkpoint directory.*",
+        ".*LeafSpec.*",
+    ):
         warnings.filterwarnings("ignore", text)

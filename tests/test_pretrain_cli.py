@@ -1,0 +1,79 @@
+"""The command: help on one screen, errors that say what to do, exit codes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pretrain import cli
+
+HOME = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_help_fits_a_screen_and_loads_no_torch():
+    code = (
+        "import sys\nfrom pretrain import cli\n"
+        "try: cli.main(['--help'])\nexcept SystemExit as end: assert end.code == 0\n"
+        "assert not {'torch', 'lightning', 'music21'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=HOME,
+        env={**os.environ, "COLUMNS": "110"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) <= 60
+    assert max(map(len, lines)) <= 110
+    assert "--selector" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--preset", "huge"], ["huge", "tiny, small, base"]),
+        (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
+        (["--splits+", "test"], ["held-out"]),
+        (["nowhere/"], ["nowhere", "not a folder"]),
+        (["--corpus", "nothing"], ["nothing", "music21"]),
+        (["--corpus", "pop909", "--root", "."], ["pop909", "Get it from"]),
+    ],
+)
+def test_mistakes_are_named_and_end_with_two(argv, said, capsys):
+    assert cli.main(argv) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    for words in said:
+        assert words in error
+
+
+def test_an_empty_folder_is_said_to_be_empty(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main([str(tmp_path / "empty")]) == 2
+    assert "no music files" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists(), "a run that never began leaves no folder"
+
+
+def test_an_unknown_flag_ends_with_two(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--stepps", "3"])
+    assert end.value.code == 2
+
+
+def test_another_package_called_data_is_named(tmp_path):
+    (tmp_path / "data.py").write_text("raise RuntimeError('not ours')\n")
+    code = "import sys; sys.path.append(sys.argv[1]); from pretrain.cli import main; sys.exit(main([]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(HOME)],
+        capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "data.py" in done.stderr
+    assert "Traceback" not in done.stderr
