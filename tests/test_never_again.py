@@ -1,0 +1,154 @@
+"""Faults of the published reference, each re-enacted in a line or two, and shown to be absent here.
+
+The list is that of the project's style guide: an inverted selector, padding that is masked and scored, test
+inputs that are masked and moved, test pieces in pretraining, labels readable from the order of notes, from the
+program or from the velocity field, a pickled vocabulary, GPU numbers as defaults, no seed, no licence.
+"""
+
+import json
+import pickle
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from finetune_helpers import nano_checkpoint, tune
+
+from data.batches import Batch
+from data.fingerprint import note_fingerprint
+from data.leaks import check_leaks
+from finetune.config import TrainSettings
+from finetune.model import TaskModel, build_model
+from finetune.module import TaskModule
+from finetune.tasks import MELODY
+from pretrain.config import PretrainSettings
+from pretrain.corruption import chosen_rows
+from pretrain.selectors.adversarial import extremes
+from pretrain.selectors.base import Schedule, choose
+from symbolic import Tokenizer, load
+from symbolic.errors import CheckpointError, LeakError, TokenizerMismatch
+from symbolic.tokenizer import rebase_bars
+from symbolic.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY
+
+HOME = Path(__file__).parents[1]
+
+
+def test_the_selectors_targets_are_not_inverted_in_every_second_window():
+    recovery = torch.rand(6, 30, generator=torch.Generator().manual_seed(0))
+    valid = torch.ones_like(recovery, dtype=torch.bool)
+    targets, labelled = extremes(recovery, valid)
+
+    def agreement(of):
+        hard = torch.stack([recovery[i][labelled[i] & (of[i] == 1)].mean() for i in range(6)])
+        easy = torch.stack([recovery[i][labelled[i] & (of[i] == 0)].mean() for i in range(6)])
+        return hard - easy
+
+    inverted = targets.clone()
+    inverted[1::2] = 1 - inverted[1::2]  # the fault: a sign that flips inside the loop over the batch
+    assert (agreement(inverted)[1::2] < 0).all()
+    assert (agreement(targets) > 0).all()
+
+
+def test_padding_is_neither_masked_nor_scored(tmp_path):
+    real = torch.arange(40) < torch.tensor([[40], [8]])
+    scores = torch.where(real, 0.0, 9.0)  # the selector would like nothing better than padding
+    faulty = scores.topk(6, dim=1).indices  # the fault: whatever ranks highest
+    assert not real.gather(1, faulty)[1].any()
+    counts = Schedule().counts(real, torch.zeros_like(real), torch.Generator().manual_seed(0))
+    choice = choose(scores, real, counts, 6)
+    assert not (chosen_rows(choice, 40) & ~real).any()
+    assert int(choice.valid[1].sum()) == int(counts[1]) >= 1
+
+    model = build_model(load(nano_checkpoint(tmp_path / "nano")).backbone, MELODY, "full")
+    module = TaskModule(model, np.zeros(80, dtype=np.int8), classes=3, steps=1, lr=1e-3)
+    rows = torch.zeros(2, 40, 8, dtype=torch.int64)
+    targets = module.targets(Batch(rows, real, torch.tensor([0, 40]), torch.tensor([0, 1]), 0, True))
+    assert torch.equal(targets >= 0, real)
+
+
+def test_what_is_tested_is_neither_masked_nor_transposed(tmp_path):
+    backbone = load(nano_checkpoint(tmp_path / "nano")).backbone
+    model: TaskModel = build_model(backbone, MELODY, "full").eval()
+    seen = []
+    backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    rows = Tokenizer().encode(tune(0)).rows[:60]
+    first, second = model.classes(rows), model.classes(rows)
+    assert np.array_equal(first, second)
+    assert np.array_equal(seen[0][0].numpy(), rebase_bars(rows))
+
+
+def test_a_test_piece_seen_in_pretraining_is_found_even_when_transposed():
+    piece = tune(1)
+    moved = piece.notes.copy()
+    moved["pitch"] += 3
+    seen = np.array([note_fingerprint(piece.with_notes(moved)), note_fingerprint(tune(2))])
+    with pytest.raises(LeakError, match="song 1"):
+        check_leaks(seen, [("song 1", note_fingerprint(piece)), ("song 3", note_fingerprint(tune(3)))])
+
+
+def test_no_label_can_be_read_from_the_order_of_notes():
+    music = tune(4)
+    order = np.random.default_rng(0).permutation(len(music.notes))
+    shuffled = music.with_notes(music.notes[order])
+    as_written = music.notes["track"]  # the fault: rows in the order of tracks
+    assert (np.diff(as_written) != 0).sum() == 1
+    tokens, again = Tokenizer().encode(music), Tokenizer().encode(shuffled)
+    assert np.array_equal(tokens.rows, again.rows)
+    assert (np.diff(music.notes["track"][tokens.source].astype(int)) != 0).sum() > 50
+
+    # Notes alike in all that is seen: which comes first tells nothing of the track.
+    twins = np.repeat(music.notes, 2)
+    twins["track"] = np.tile([0, 1], len(music.notes))
+    source = Tokenizer().encode(music.with_notes(twins)).source
+    first_of_pair = twins["track"][source][::2]
+    assert 0.35 < first_of_pair.mean() < 0.65
+
+
+def test_no_label_can_be_read_from_program_or_track():
+    from data.corpora.tracks import as_one_piano
+
+    music = tune(5)
+    music.notes["program"] = np.where(music.notes["track"] == 0, 40, 0)  # the fault: a violin for the melody
+    one = as_one_piano(music)
+    assert set(Tokenizer().encode(one).rows[:, PROGRAM]) == {RESERVED}
+    assert set(one.notes["track"]) == {0}
+
+
+def test_a_hidden_velocity_leaves_no_trace():
+    music = tune(6)
+    louder = music.notes.copy()
+    louder["velocity"] = np.random.default_rng(0).integers(1, 127, len(louder))
+    plain, changed = (Tokenizer().encode(m, hide=("velocity",)) for m in (music, music.with_notes(louder)))
+    assert np.array_equal(plain.rows, changed.rows)
+    assert np.array_equal(plain.source, changed.source)
+    assert set(plain.rows[:, VELOCITY]) == {HIDDEN}
+    assert HIDDEN not in (PAD, RESERVED)
+
+
+def test_nothing_pickled_is_ever_loaded(tmp_path):
+    bait = tmp_path / "vocabulary.pkl"
+    bait.write_bytes(pickle.dumps({"Bar": 0}))
+    with pytest.raises(TokenizerMismatch):
+        Tokenizer.load(bait)
+    with pytest.raises(CheckpointError, match="never loaded"):
+        load(bait)
+    Tokenizer().save(tmp_path / "tokenizer.json")
+    json.loads((tmp_path / "tokenizer.json").read_text())
+    tracked = [p for p in HOME.rglob("*.p*") if p.suffix in (".pkl", ".pickle", ".pt", ".pth")]
+    assert [p for p in tracked if ".venv" not in p.parts and "runs" not in p.parts] == []
+
+
+def test_defaults_ask_for_no_gpu_and_every_run_has_a_seed():
+    for settings in (PretrainSettings(), TrainSettings()):
+        assert settings.accelerator == "auto"
+        assert settings.seed == 0
+    assert PretrainSettings().devices == 1
+    assert replace(PretrainSettings(), seed=7).seed == 7
+
+
+def test_the_licence_is_stated_and_there():
+    project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License" in (HOME / "LICENSE").read_text()
