@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data.command import setting
-from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError
 
 ACCELERATORS = ("cpu", "gpu", "auto")
+PRESET_NAMES = ("tiny", "small", "base")
+"""Those of `symbolic.backbone`, which costs an import of torch."""
 METHODS = ("full", "probe", "lora", "adapter")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
@@ -28,10 +29,12 @@ class TrainSettings:
         ConfigError: Names every setting that is wrong.
     """
 
+    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
+
     checkpoint: str | None = setting(
         None, "pretrained checkpoint (default: from scratch)", group="model", flag="from"
     )
-    preset: str = setting("tiny", f"size when from scratch: {', '.join(PRESETS)}", group="model")
+    preset: str = setting("tiny", f"size when from scratch: {', '.join(PRESET_NAMES)}", group="model")
     method: str = setting("full", f"what is trained: {', '.join(METHODS)}", group="model")
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
@@ -42,7 +45,6 @@ class TrainSettings:
     seed: int = setting(0, "first of the seeds", group="training")
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
 
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="run")
     out: str | None = setting(None, "run folder (default: runs/finetune/...)", group="run")
     resume: bool = setting(False, "go on with the run in that folder, or the latest", group="run")
     allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
@@ -54,8 +56,8 @@ class TrainSettings:
     def problems(self) -> list[str]:
         """One sentence for each wrong setting."""
         problems = []
-        if self.preset not in PRESETS:
-            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESETS)}.")
+        if self.preset not in PRESET_NAMES:
+            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
         if self.method not in METHODS:
             problems.append(f"--method {self.method}: choose one of {', '.join(METHODS)}.")
         if self.accelerator not in ACCELERATORS:
@@ -74,7 +76,7 @@ class TrainSettings:
 class CorpusSettings(TrainSettings):
     """A task on a named corpus."""
 
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="run")
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
 
 
 @dataclass(kw_only=True)
@@ -83,7 +85,7 @@ class SequenceSettings(TrainSettings):
 
     folder: str = setting(..., "folder of music files", positional=True)
     labels: str | None = setting(
-        None, "CSV: file, label, and optionally split, group (default: labels.csv in FOLDER)", group="run"
+        None, "CSV: file, label, and optionally split, group (default: labels.csv in FOLDER)", group="data"
     )
 
 
@@ -92,7 +94,7 @@ class NoteSettings(TrainSettings):
     """Labels of notes from track names."""
 
     folder: str = setting(..., "folder of music files", positional=True)
-    tracks: str = setting(..., "track names that are the classes, with commas between", group="run")
+    tracks: str = setting(..., "track names that are the classes, with commas between", group="data")
 
     def problems(self) -> list[str]:
         """Also the names of tracks."""

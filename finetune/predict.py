@@ -148,15 +148,16 @@ def write_csv(path: str | Path, outcomes: Iterable[Outcome], classes: Sequence[s
 
 def write_predictions(path: str | Path, outcomes: Iterable[Outcome]) -> None:
     """The same as JSON, with the reason for each file that was skipped."""
-    write_json(
-        path,
-        [
-            {"file": o.file, "skipped": o.skipped}
-            if o.skipped
-            else {"file": o.file, "prediction": likeliest(o), "probabilities": o.probabilities}
-            for o in outcomes
-        ],
-    )
+    entries = [
+        {
+            "file": outcome.file,
+            "prediction": None if outcome.skipped else likeliest(outcome),
+            "probabilities": outcome.probabilities,
+            "skipped": outcome.skipped or None,
+        }
+        for outcome in outcomes
+    ]
+    write_json(path, entries)
 
 
 def likeliest(outcome: Outcome) -> str:

@@ -13,5 +13,5 @@ GENRE = Task(
     classes=("hornpipe", "jig", "morris", "reel", "waltz"),
     split="by hash of the tune, 80/10/10; tunes of one melody or one title stand on one side",
     floors=("majority", "features_logistic", "features_trees"),
-    epochs=30,
+    epochs=12,
 )

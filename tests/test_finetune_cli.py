@@ -1,0 +1,139 @@
+"""The command: help on a screen, clear errors, a table of results from records alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from finetune_helpers import nano_checkpoint, write_folder
+
+from data.command import parse
+from finetune.cli import _COMMANDS, main
+from finetune.config import PRESET_NAMES, CorpusSettings, NoteSettings, TrainSettings
+from finetune.tasks import TASKS
+from symbolic.backbone import PRESETS
+from symbolic.errors import ConfigError
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "finetune" / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in _COMMANDS)], ids=str)
+def test_help_fits_a_screen(arguments: list[str], capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with suppress(SystemExit):
+        assert main([*arguments, "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40
+    assert max(map(len, lines)) <= 100
+
+
+def test_help_lists_every_command(capsys: Any) -> None:
+    assert main([]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"\n  {name} " in printed for name in _COMMANDS)
+
+
+def test_help_and_usage_errors_do_not_wait_for_torch() -> None:
+    code = (
+        "import sys; from finetune.cli import main\n"
+        "try: main(['melody', '--help'])\nexcept SystemExit: pass\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'lightning', 'symusic', 'sklearn')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_the_presets_are_those_of_the_backbones() -> None:
+    assert set(PRESET_NAMES) == set(PRESETS)
+
+
+def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> None:
+    assert main(["melodie"]) == 2
+    assert "melody, genre" in capsys.readouterr().err
+
+
+def test_all_wrong_settings_are_named_at_once(capsys: Any) -> None:
+    wrong = ["--method", "magic", "--preset", "huge", "--lr", "-1", "--seeds", "0", "--seed", "-3"]
+    assert main(["genre", *wrong]) == 2
+    said = capsys.readouterr().err
+    assert all(flag in said for flag in ("--method magic", "--preset huge", "--lr", "--seeds", "--seed"))
+
+
+@pytest.mark.parametrize("tracks", ["MELODY", "MELODY,melody", ","])
+def test_notes_need_two_different_tracks(tracks: str) -> None:
+    with pytest.raises(ConfigError, match="two different tracks"):
+        NoteSettings(folder="x", tracks=tracks)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_without_a_folder_of_data_sets_the_remedy_is_named(task: str, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.delenv("COUNTERPOINT_DATA", raising=False)
+    assert main([task]) == 2
+    said = capsys.readouterr().err
+    assert "--root" in said
+    assert "$COUNTERPOINT_DATA" in said
+    assert main(["floors", task, "--root", "/nowhere"]) == 2
+    assert "/nowhere" in capsys.readouterr().err
+
+
+def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
+    assert main(["floors", "harmony"]) == 2
+    assert "melody, genre" in capsys.readouterr().err
+    assert main(["sequence", str(tmp_path / "absent")]) == 2
+    assert "is not a folder" in capsys.readouterr().err
+    assert main(["genre", "--from", str(tmp_path / "absent")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert main(["report", str(tmp_path)]) == 2
+    assert "no record.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_every_committed_experiment_is_valid(path: Path) -> None:
+    settings = parse("finetune", "", CorpusSettings, ["--config", str(path)])
+    assert settings.seeds >= 5
+
+
+def test_experiments_are_there_for_both_tasks() -> None:
+    assert {path.stem.split("-")[0] for path in EXPERIMENTS} >= set(TASKS)
+
+
+def test_every_setting_has_its_line_of_help() -> None:
+    assert all(field.metadata["help"] for field in fields(TrainSettings))
+
+
+def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    write_folder(tmp_path / "tunes")
+    nano_checkpoint(tmp_path / "nano")
+    common = ["sequence", "tunes", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
+    for arguments in (["--from", "nano", "--epochs", "4"], ["--epochs", "0.3"]):
+        assert main([*common, *arguments, "--seeds", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "majority class" in printed
+    assert "full, from nano, 2 seeds" in printed
+    assert "window-level accuracy" in printed
+    assert main(["report", "runs"]) == 0
+    page = (tmp_path / "runs" / "RESULTS.md").read_text()
+    assert page.count("| hand-made features + logistic regression |") == 1
+    assert "| full, from scratch, 2 seeds |" in page
+    assert "paired bootstrap over song groups" in page
+    assert "p = " in page
+
+
+def test_a_default_folder_is_never_used_twice(tmp_path: Path, monkeypatch: Any) -> None:
+    from finetune.folders import claim_folder
+
+    monkeypatch.chdir(tmp_path)
+    settings: dict[str, Any] = {"out": None, "resume": False, "epochs": 1}
+    first, second = claim_folder("x", settings), claim_folder("x", settings)
+    assert (first.name, second.name) == ("x", "x-2")
+    assert claim_folder("x", {**settings, "resume": True}) == second
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    with pytest.raises(ConfigError, match="no run's"):
+        claim_folder("x", {**settings, "out": str(tmp_path / "other")})
