@@ -1,0 +1,43 @@
+"""Corpus readers, by name.
+
+corpus = open_corpus("pop909", root="~/corpora")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.folder import FolderCorpus
+from data.corpora.music21_corpus import Music21Corpus
+from data.corpora.nottingham import NottinghamCorpus
+from data.corpora.pop909 import Pop909Corpus
+from symbolic.errors import ConfigError, CorpusError
+
+CORPORA: dict[str, type[Corpus]] = {
+    reader.name: reader for reader in (Music21Corpus, FolderCorpus, Pop909Corpus, NottinghamCorpus)
+}
+"""All readers; the first is the default, for it needs no download."""
+
+__all__ = ["CORPORA", "Corpus", "Piece", "Reading", "open_corpus"]
+
+
+def open_corpus(name: str, root: str | Path | None = None, **options: Any) -> Corpus:
+    """The reader of a corpus.
+
+    Args:
+        name: A key of `CORPORA`.
+        root: The folder that holds it; for "folder", the folder itself.
+        options: Further arguments of that reader.
+
+    Raises:
+        CorpusError: If there is no such reader, or the corpus is not under root.
+        ConfigError: If the reader takes no such option.
+    """
+    if name not in CORPORA:
+        raise CorpusError(f"No corpus is called '{name}'. Choose from {', '.join(CORPORA)}.")
+    try:
+        return CORPORA[name](root, **options)
+    except TypeError as error:
+        raise ConfigError(f"Corpus '{name}' takes no such option ({error}).") from error

@@ -1,0 +1,152 @@
+"""What every corpus reader is: pieces in a stable order, their music, labels, splits and terms of use."""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.splits import EXCLUDED, load_table
+from symbolic.files import read_music
+from symbolic.notes import Music
+
+TERMS = ("name", "title", "licence", "citation", "homepage")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One piece of a corpus, before it is read.
+
+    Attributes:
+        key: Its name, unique in the corpus.
+        file: Its file, relative to the corpus folder, with forward slashes.
+        labels: Sequence-level labels by name, such as {"composer": "Bach"}.
+        split: "train", "valid", "test", "excluded", or None to have it chosen by a hash of the notes.
+        group: Pieces of one group (versions of a song, clips of a performance) stay on one side; "" is alone.
+        fingerprint: Note fingerprint that a split table promises; other content is refused.
+        reason: Why it is excluded.
+    """
+
+    key: str
+    file: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    split: str | None = None
+    group: str = ""
+    fingerprint: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Music as a task sees it.
+
+    Attributes:
+        music: With metre repaired or tracks merged, where a corpus needs that.
+        note_labels: For each of the corpus' `note_classes`, (N,) int8 class of each note; -1 is unlabelled.
+    """
+
+    music: Music
+    note_labels: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+
+
+class Corpus(ABC):
+    """A reader of one corpus. Subclasses must state their terms; instances travel to worker processes.
+
+    Attributes:
+        name, title, licence, citation, homepage: What it is and on what terms; all required.
+        version: Raised whenever the reader would give other music or labels for the same files.
+        fractions: Shares of the splits, for pieces whose split is chosen by hash.
+        note_classes: Names of the classes of each note-level label.
+        folder: Where `Piece.file` starts from.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    licence: ClassVar[str]
+    citation: ClassVar[str]
+    homepage: ClassVar[str]
+    version: ClassVar[int] = 1
+    fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.8, "valid": 0.1, "test": 0.1})
+    note_classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    folder: Path
+
+    def __init_subclass__(cls) -> None:
+        missing = [term for term in TERMS if not getattr(cls, term, None)]
+        if missing and not inspect.isabstract(cls):
+            raise TypeError(f"corpus {cls.__name__} must state its {', '.join(missing)}")
+
+    @abstractmethod
+    def __init__(self, root: str | Path | None = None) -> None:
+        """Find the corpus.
+
+        Raises:
+            CorpusError: If it is not there, saying what was looked for and how to get it.
+        """
+
+    @abstractmethod
+    def pieces(self) -> list[Piece]:
+        """All pieces, in an order that depends on nothing but the files.
+
+        Raises:
+            CorpusError: If there are none.
+            LabelError: If labels and files do not fit together.
+        """
+
+    def tabled(
+        self, files: Mapping[str, str], labels: Mapping[str, Mapping[str, str]] | None = None
+    ) -> list[Piece]:
+        """Pieces with the sides, groups and fingerprints of the corpus' committed split table.
+
+        Args:
+            files: File of each key.
+            labels: Labels of those keys that have any.
+        """
+        table, labels = load_table(self.name), labels or {}
+        return [
+            Piece(key, file, labels.get(key, {}), entry.split, entry.group, entry.fingerprint, entry.reason)
+            if (entry := table.get(key))
+            else Piece(key, file, labels.get(key, {}), EXCLUDED, reason="not in the split table")
+            for key, file in files.items()
+        ]
+
+    def read(self, piece: Piece) -> Music:
+        """The music as its file has it.
+
+        Raises:
+            MusicFileError: If the file cannot be read.
+        """
+        return read_music(self.folder / piece.file)
+
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """The music and note labels that tasks see; by default the file's, without labels.
+
+        Raises:
+            MusicFileError: If a file that goes with the piece, such as its beats, cannot be read.
+        """
+        return Reading(music)
+
+    def sources(self, piece: Piece) -> tuple[str, ...]:
+        """All files that a piece is made from, relative to the folder."""
+        return (piece.file,)
+
+    def options(self) -> dict[str, Any]:
+        """Settings that change what is read, as JSON values."""
+        return {}
+
+    def content(self, pieces: Sequence[Piece]) -> str:
+        """Hexadecimal hash of all source files, names and bytes: shards made from others are not reused."""
+        digest = blake2b(digest_size=16)
+        for file in dict.fromkeys(file for piece in pieces for file in self.sources(piece)):
+            path = self.folder / file
+            digest.update(f"{file}\0{path.stat().st_size if path.is_file() else None}\0".encode())
+            if path.is_file():
+                digest.update(path.read_bytes())
+        return digest.hexdigest()

@@ -1,0 +1,175 @@
+"""Any folder of music files, with or without a table of labels."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.tracks import as_one_piano, track_labels
+from data.corpora.tunes import read_tune, tune_keys
+from data.splits import EXCLUDED, SPLITS
+from symbolic.errors import CorpusError, LabelError
+from symbolic.files import SUFFIXES
+from symbolic.notes import Music
+
+LABELS = "labels.csv"
+LABEL = "label"
+"""What the sequence-level label of this corpus is called."""
+COLUMNS = ("file", "label", "split", "group")
+
+
+class FolderCorpus(Corpus):
+    """All music files of a folder and its subfolders.
+
+    A table may stand beside them: columns `file` (relative to the folder), and optionally `label`, `split`
+    (train, valid, test, excluded) and `group` (pieces that must stay on one side); others are ignored.
+    Pieces without a split are dealt 80/10/10 by a hash of their notes, or of their group.
+
+    Args:
+        root: The folder.
+        labels: The table; by default labels.csv in the folder, if there is one.
+        require_labels: Refuse files that have no label.
+        tracks: Track names that become note labels, regardless of case; notes of other tracks are unlabelled.
+        merge: With `tracks`, read all pitched tracks as one piano, so that no program tells a label.
+
+    Raises:
+        CorpusError: If there is no such folder.
+    """
+
+    name = "folder"
+    title = "A folder of music files"
+    licence = "unstated: whatever the files' own terms are"
+    citation = "none"
+    homepage = "none"
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        labels: str | Path | None = None,
+        require_labels: bool = False,
+        tracks: Sequence[str] = (),
+        merge: bool = True,
+    ) -> None:
+        if not root:
+            raise CorpusError("Corpus 'folder' needs a folder. Name the one that holds your music files.")
+        self.folder = Path(root).expanduser()
+        if not self.folder.is_dir():
+            raise CorpusError(f"{self.folder} is not a folder. Name the one that holds your music files.")
+        self._table = Path(labels).expanduser() if labels else None
+        self._require_labels = require_labels
+        self._tracks = tuple(tracks)
+        self._merge = merge
+        if self._tracks:
+            self.note_classes = {"track": self._tracks}
+
+    def options(self) -> dict[str, Any]:
+        """Tracks and merging; labels and splits are part of the pieces themselves."""
+        return {"tracks": list(self._tracks), "merge": self._merge}
+
+    def pieces(self) -> list[Piece]:
+        """Files in order of their paths, the tunes of a tune book one by one."""
+        files = sorted(
+            path.relative_to(self.folder).as_posix()
+            for path in self.folder.rglob("*")
+            if path.suffix.lower() in SUFFIXES and path.is_file()
+        )
+        # Hidden files are not music: macOS leaves a '._song.mid' beside every song it copies.
+        files = [file for file in files if not any(part.startswith(".") for part in file.split("/"))]
+        if not files:
+            raise CorpusError(
+                f"{self.folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders. "
+                "Name the folder that does."
+            )
+        entries = [(key, file) for file in files for key in tune_keys(self.folder, file)]
+        rows = self._rows({name for entry in entries for name in entry})
+        # A book's row holds for all its tunes, unless a tune has its own.
+        pieces = [_piece(key, file, rows.get(key) or rows.get(file) or {}) for key, file in entries]
+        bare = [piece.key for piece in pieces if not piece.labels]
+        if self._require_labels and bare:
+            raise LabelError(
+                f"{self._table_path}: {_some(bare, 'file has', 'files have')} no label. "
+                "Add a row with columns file and label for each, or remove the files."
+            )
+        return pieces
+
+    def read(self, piece: Piece) -> Music:
+        """The music of a file, or of one tune of a book."""
+        return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
+
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """With `tracks`, note labels from track names; else the file as it is."""
+        if not self._tracks:
+            return Reading(music)
+        labels = {"track": track_labels(music, self._tracks)}
+        return Reading(as_one_piano(music) if self._merge else music, labels)
+
+    @property
+    def _table_path(self) -> Path:
+        return self._table or self.folder / LABELS
+
+    def _rows(self, known: set[str]) -> dict[str, dict[str, str]]:
+        """Rows of the table by file; empty where there is no table."""
+        path = self._table_path
+        if self._table is None and not path.is_file():
+            return {}
+        try:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                reader = csv.DictReader(file)
+                columns = [(name or "").strip() for name in reader.fieldnames or ()]
+                reader.fieldnames = columns
+                table = [{c: (row.get(c) or "").strip() for c in COLUMNS if c in columns} for row in reader]
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise LabelError(f"{path} cannot be read ({error}). It must be a CSV table in UTF-8.") from error
+        if "file" not in columns:
+            raise LabelError(
+                f"{path} has no column 'file'; its columns are {', '.join(columns) or 'none'}. "
+                f"Name the columns {', '.join(COLUMNS)} (only the first is required)."
+            )
+        for row in table:
+            row["file"] = row["file"].replace("\\", "/").removeprefix("./")
+        self._check(path, table, known)
+        return {row["file"]: row for row in table}
+
+    def _check(self, path: Path, table: list[dict[str, str]], known: set[str]) -> None:
+        """Refuse a table that does not fit the files; all kinds of trouble are named at once."""
+        problems = []
+        if absent := [row["file"] for row in table if row["file"] not in known]:
+            problems.append(
+                f"{_some(absent, 'row names', 'rows name')} no music file under {self.folder}; "
+                "paths are relative to that folder. Correct or remove them."
+            )
+        counts = Counter(row["file"] for row in table)
+        if twice := [file for file, count in counts.items() if count > 1]:
+            problems.append(
+                f"{_some(twice, 'file has', 'files have')} several rows. Keep one row for each file."
+            )
+        if strange := sorted({row.get("split", "") for row in table} - {"", *SPLITS, EXCLUDED}):
+            problems.append(
+                f"{_some(strange, 'split is', 'splits are')} unknown. Use {', '.join(SPLITS)}, {EXCLUDED}, "
+                "or leave it blank."
+            )
+        if problems:
+            raise LabelError(f"{path}: " + " ".join(problems))
+
+
+def _piece(key: str, file: str, row: Mapping[str, str]) -> Piece:
+    label, split = row.get("label"), row.get("split") or None
+    return Piece(
+        key,
+        file,
+        {LABEL: label} if label else {},
+        split,
+        row.get("group", ""),
+        reason="excluded by the labels file" if split == EXCLUDED else "",
+    )
+
+
+def _some(names: Iterable[str], one: str, many: str, shown: int = 5) -> str:
+    """'3 files have (a, b, c)': how many, and the first few by name."""
+    listed = list(names)
+    rest = f", and {len(listed) - shown} more" if len(listed) > shown else ""
+    return f"{len(listed)} {one if len(listed) == 1 else many} ({', '.join(map(repr, listed[:shown]))}{rest})"

@@ -1,0 +1,82 @@
+"""The default corpus: chorales and fiddle tunes that come with music21, so nothing needs downloading."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import MappingProxyType
+from typing import ClassVar
+
+from data.corpora.base import Corpus, Piece
+from data.corpora.tunes import read_tune, tune_keys
+from symbolic.errors import CorpusError
+from symbolic.notes import Music
+
+TUNE_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")
+"""Folders of abc: Aird's Airs (1778 on), O'Neill's 1850 tunes (1903), Ryan's Mammoth Collection (1883)."""
+
+
+class Music21Corpus(Corpus):
+    """Bach's four-part chorales and three collections of fiddle tunes from the installed music21 package.
+
+    Palestrina's masses and the Essen folk songs, which music21 also brings, are left out: they would swamp
+    the rest, and carry terms of their own.
+
+    Args:
+        root: Not used; the files are the installed package's.
+
+    Raises:
+        CorpusError: If music21 or its corpus is not installed.
+    """
+
+    name = "music21"
+    title = "Bach chorales and fiddle tunes bundled with music21"
+    licence = (
+        "Works in the public domain; encodings as music21 distributes them, with their encoders' permission "
+        "(see corpus/license.txt of the package). Never redistributed here"
+    )
+    citation = (
+        "Cuthbert, M. S. and Ariza, C. (2010). music21: A toolkit for computer-aided musicology and symbolic "
+        "music data. ISMIR 2010, 637-642"
+    )
+    homepage = "https://www.music21.org"
+    fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.95, "valid": 0.05})
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        # find_spec finds the files without music21's import, which takes seconds.
+        spec = find_spec("music21")
+        places = (spec.submodule_search_locations if spec else None) or ["music21"]
+        self.folder = Path(places[0]) / "corpus"
+        if not (self.folder / "bach").is_dir():
+            raise CorpusError(
+                f"{self.folder} does not hold music21's corpus (no folder 'bach' in it). Install music21 "
+                "anew, with its corpus: `pip install --force-reinstall music21`."
+            )
+
+    def pieces(self) -> list[Piece]:
+        """Chorales, then the tunes of each collection, in order of file names."""
+        chorales = [path for path in sorted((self.folder / "bach").iterdir()) if _parts(path) == 4]
+        books = [path for book in TUNE_BOOKS for path in sorted((self.folder / book).glob("*.abc"))]
+        files = [path.relative_to(self.folder).as_posix() for path in [*chorales, *books]]
+        return [Piece(key, file) for file in files for key in tune_keys(self.folder, file)]
+
+    def read(self, piece: Piece) -> Music:
+        """The score of a chorale, or one tune of a book."""
+        return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
+
+
+def _parts(path: Path) -> int:
+    """How many parts a MusicXML score declares; 0 for anything else.
+
+    Counted in the text: the folder also holds a prelude and cantata movements with as many as 15 parts, and
+    music21's own list of chorales takes its slow metadata search.
+    """
+    if path.suffix == ".xml":
+        return path.read_bytes().count(b"<score-part ")
+    if path.suffix != ".mxl":
+        return 0
+    with zipfile.ZipFile(path) as archive:
+        scores = [n for n in archive.namelist() if n.endswith("xml") and not n.startswith("META-INF")]
+        return archive.read(scores[0]).count(b"<score-part ") if scores else 0

@@ -1,0 +1,168 @@
+"""POP909: piano arrangements of Chinese pop songs, each note marked melody, bridge or accompaniment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.corpora.archives import locate
+from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.tracks import as_one_piano, track_labels
+from symbolic.errors import MusicFileError
+from symbolic.notes import Music
+
+TRACKS = ("MELODY", "BRIDGE", "PIANO")
+VELOCITY_EDGES = (32, 48, 64, 80, 96)
+RESOLUTION = 960
+"""Ticks per quarter note after the warp; finer than the 480 of the files, so that rounding costs nothing."""
+LONGEST_BAR = 8
+"""Beats; where the beat file marks no downbeat for longer, it has missed some."""
+_SLACK = 1 / 32
+"""Quarter notes by which a note may come before the first beat without opening a bar of its own."""
+_STEADY = 0.01
+"""Share by which a tempo must change to be written down; below is the noise of the beat times."""
+_SHA256 = "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"
+
+
+class Pop909Corpus(Corpus):
+    """909 songs with note labels "melody" and "velocity"; the published split over the 865 in 4/4.
+
+    Two thirds of the files state a false metre, and their ticks follow no beat; the beat files tell the true
+    beats and bars. All three tracks become one piano, so that nothing but music tells melody from the rest.
+
+    Args:
+        root: The folder that holds `pop909`, or a clone of the dataset.
+
+    Raises:
+        CorpusError: If it is not there.
+    """
+
+    name = "pop909"
+    title = "POP909"
+    licence = "MIT"
+    citation = (
+        "Wang, Z., Chen, K., Jiang, J., Zhang, Y., Xu, M., Dai, S., Bin, G. and Xia, G. (2020). POP909: A "
+        "pop-song dataset for music arrangement generation. ISMIR 2020, arXiv 2008.07142"
+    )
+    homepage = "https://github.com/music-x-lab/POP909-Dataset"
+    note_classes = MappingProxyType(
+        {
+            "melody": ("melody", "bridge", "accompaniment"),
+            "velocity": ("0-31", "32-47", "48-63", "64-79", "80-95", "96-127"),
+        }
+    )
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        self.folder = locate(self.name, root, "001/001.mid", _SHA256, self.homepage)
+
+    def files(self) -> dict[str, str]:
+        """Files of the songs by key, never of their alternative versions."""
+        keys = sorted(path.name for path in self.folder.glob("[0-9][0-9][0-9]"))
+        return {key: f"{key}/{key}.mid" for key in keys}
+
+    def pieces(self) -> list[Piece]:
+        """The songs."""
+        return self.tabled(self.files())
+
+    def sources(self, piece: Piece) -> tuple[str, ...]:
+        """The MIDI file and the beats that go with it."""
+        return piece.file, _beat_file(piece)
+
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """The notes on the grid of the beat file, as one piano, with their labels."""
+        labels = {
+            "melody": track_labels(music, TRACKS),
+            "velocity": np.digitize(music.notes["velocity"], VELOCITY_EDGES).astype(np.int8),
+        }
+        beats, downbeats = read_beats(self.folder / _beat_file(piece))
+        return Reading(warp(as_one_piano(music), beats, downbeats), labels)
+
+
+def _beat_file(piece: Piece) -> str:
+    return f"{piece.key}/beat_midi.txt"
+
+
+def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Beats in seconds, (B,), and which of them are downbeats, (D,), from a beat file.
+
+    Its columns are time in seconds, a flag for every other beat, and a flag for the first beat of a bar.
+
+    Raises:
+        MusicFileError: If it is absent or damaged.
+    """
+    remedy = "Get the song's folder anew from the corpus' homepage."
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        table = np.array([line.split() for line in lines if line.strip()], dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise MusicFileError(path, f"its beats cannot be read ({error})", remedy) from error
+    if table.ndim != 2 or len(table) < 2 or table.shape[1] != 3 or not (np.diff(table[:, 0]) > 0).all():
+        raise MusicFileError(path, "it must have three columns, and times that rise", remedy)
+    downbeats = np.flatnonzero(table[:, 2] == 1)
+    if len(downbeats) == 0:
+        raise MusicFileError(path, "it marks no downbeat", remedy)
+    return table[:, 0], downbeats
+
+
+def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64]) -> Music:
+    """Music moved onto a grid of beats, each a quarter note, with bars that begin on the downbeats.
+
+    Times between beats are interpolated; before the first and after the last beat, the neighbouring beat's
+    length goes on. What comes before the first downbeat is a pick-up, moved to the end of a full bar.
+
+    Args:
+        music: Any music; its own metre is not looked at, its tempo map only for seconds.
+        beats: (B,) rising times in seconds, B >= 2.
+        downbeats: (D,) indices into beats, D >= 1.
+    """
+    notes = music.notes.copy()
+    onset = _quarters(music.seconds(notes["onset"]), beats)
+    end = _quarters(music.seconds(notes["onset"] + notes["duration"]), beats)
+    bars = np.diff(downbeats)
+    usable = bars[bars <= LONGEST_BAR]
+    usual = int(np.bincount(usable).argmax()) if len(usable) else 4
+    early = np.ceil(max(0.0, -onset.min(initial=0.0) - _SLACK))
+    pickup = int(downbeats[0] + early)
+    shift = -(-pickup // usual) * usual - int(downbeats[0])
+    notes["onset"] = np.maximum(np.rint((onset + shift) * RESOLUTION), 0).astype(np.int64)
+    notes["duration"] = np.maximum(np.rint((end - onset) * RESOLUTION), 1).astype(np.int64)
+    return replace(
+        music,
+        notes=notes,
+        resolution=RESOLUTION,
+        metres=_metres(downbeats + shift, usual),
+        tempi=_tempi(beats, shift),
+    )
+
+
+def _quarters(seconds: NDArray[np.float64], beats: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times in quarter notes from the first beat on, extrapolated at both ends."""
+    before = np.minimum(seconds - beats[0], 0) / (beats[1] - beats[0])
+    after = np.maximum(seconds - beats[-1], 0) / (beats[-1] - beats[-2])
+    return np.asarray(np.interp(seconds, beats, np.arange(len(beats))) + before + after)
+
+
+def _metres(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int64]:
+    """Metre map of bars beginning at these quarters; pick-up and what follows the last are usual bars."""
+    events = [(0, usual)]
+    for start, length in zip(downbeats[:-1].tolist(), np.diff(downbeats).tolist(), strict=True):
+        whole = length - length % usual if length > LONGEST_BAR else 0
+        events += [(start, usual)] if whole else []
+        events += [(start + whole, length - whole)] if length > whole else []
+    events.append((int(downbeats[-1]), usual))
+    table = np.array([(quarter * RESOLUTION, beats, 4) for quarter, beats in events], dtype=np.int64)
+    return np.asarray(table[np.diff(table[:, 1], prepend=0) != 0])
+
+
+def _tempi(beats: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
+    """Tempo map from the times between beats, a change only where it exceeds the noise."""
+    qpm = 60 / np.diff(beats)
+    events = [(0.0, float(qpm[0]))]
+    for index, tempo in enumerate(qpm.tolist()):
+        if abs(tempo - events[-1][1]) > _STEADY * events[-1][1]:
+            events.append((float(index + shift) * RESOLUTION, tempo))
+    return np.array(events, dtype=np.float64)

@@ -1,0 +1,53 @@
+"""Tune books: abc files that hold many pieces. A tune's key is its file, '#' and its number."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import lru_cache
+from pathlib import Path
+
+from symbolic.errors import MusicFileError
+from symbolic.notes import Music
+from symbolic.scores import abc_tunes, parse_abc
+
+
+@lru_cache(maxsize=8)
+def tune_texts(path: Path) -> dict[str, str]:
+    """The tunes of a book by number; a number used again becomes '12-2', '12-3', and so on.
+
+    Raises:
+        MusicFileError: If the file cannot be read.
+    """
+    seen: Counter[str] = Counter()
+    texts: dict[str, str] = {}
+    for text in abc_tunes(path):
+        match = re.match(r"X:\s*0*(\w+)", text)
+        number = match[1] if match else "0"
+        seen[number] += 1
+        texts[number if seen[number] == 1 else f"{number}-{seen[number]}"] = text
+    return texts
+
+
+def tune_keys(folder: Path, file: str) -> list[str]:
+    """Keys of the pieces in a file: the file's own name where it is not a book, or cannot be read."""
+    if not file.lower().endswith(".abc"):
+        return [file]
+    try:
+        numbers = list(tune_texts(folder / file))
+    except MusicFileError:
+        return [file]  # the reader will say what is wrong with it
+    return [file] if len(numbers) < 2 else [f"{file}#{number}" for number in numbers]
+
+
+def read_tune(folder: Path, key: str) -> Music:
+    """The music of one tune of a book.
+
+    Raises:
+        MusicFileError: If the book cannot be read, or the tune cannot be parsed or is not in it.
+    """
+    file, _, number = key.rpartition("#")
+    text = tune_texts(folder / file).get(number)
+    if text is None:
+        raise MusicFileError(folder / file, f"it holds no tune {number}")
+    return parse_abc(text, key)

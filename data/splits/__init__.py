@@ -1,0 +1,182 @@
+"""Who stands on which side: committed tables, splits by hash, and the refusal of copies on two sides.
+
+The tables are made by `python -m data.splits ROOT` from the corpora under ROOT.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+from symbolic.errors import CorpusError, LeakError
+
+SPLITS = ("train", "valid", "test")
+"""Sides, the later the stricter: of copies on two sides, the one on the later side stays."""
+EXCLUDED = "excluded"
+
+
+class Entry(NamedTuple):
+    """A row of a split table.
+
+    Attributes:
+        piece: Key in the corpus.
+        group: Pieces of one group are the same song.
+        split: A side, or "excluded".
+        fingerprint: Note fingerprint of the piece's file.
+        reason: Why it is excluded.
+    """
+
+    piece: str
+    group: str
+    split: str
+    fingerprint: int
+    reason: str
+
+
+class Member(NamedTuple):
+    """What decides a piece's side.
+
+    Attributes:
+        key: Of the piece.
+        split: A side that is given, "excluded", or None to choose.
+        group: Pieces that belong together; "" is alone.
+        fingerprint: Pieces of one note fingerprint belong together too.
+        reason: Why it is excluded.
+    """
+
+    key: str
+    split: str | None
+    group: str
+    fingerprint: int
+    reason: str = ""
+
+
+class Verdict(NamedTuple):
+    """The side of a piece, the group it was found to be in, and why it is excluded."""
+
+    split: str
+    group: str
+    reason: str
+
+
+def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
+    """The committed split table of a corpus, by piece.
+
+    Raises:
+        CorpusError: If there is no such table, or it is damaged.
+    """
+    path = (folder or Path(__file__).parent) / f"{name}.csv"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        if tuple(header) != Entry._fields:
+            raise ValueError(f"its columns are {', '.join(header)}")
+        entries = [Entry(key, group, split, int(fp), reason) for key, group, split, fp, reason in rows]
+    except (OSError, ValueError) as error:
+        raise CorpusError(
+            f"{path}: not a split table ({error}). Install Counterpoint anew, or make the table with "
+            "`python -m data.splits`."
+        ) from error
+    return {entry.piece: entry for entry in entries}
+
+
+def save_table(name: str, entries: Iterable[Entry], folder: Path | None = None) -> None:
+    """Write a split table, in order of pieces."""
+    path = (folder or Path(__file__).parent) / f"{name}.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Entry._fields)
+        writer.writerows(sorted(entries))
+
+
+def resolve(members: Sequence[Member], fractions: Mapping[str, float]) -> list[Verdict]:
+    """The side of each piece, so that no group and no copy stands on two.
+
+    Pieces that share a group or a fingerprint, directly or through others, are taken together. Where sides
+    are given, a copy on a less strict side is excluded and pieces without a side join the strictest; where
+    none is, a hash of the group, or of the notes, chooses: the same on every machine, whatever else the
+    corpus holds.
+
+    Args:
+        members: All pieces of a corpus.
+        fractions: Share of each side, adding to 1.
+
+    Raises:
+        LeakError: If a given group has pieces on two given sides.
+    """
+    _refuse_torn_groups(members)
+    together: dict[int, list[int]] = defaultdict(list)
+    for index, root in enumerate(connected([(m.group, m.fingerprint) for m in members])):
+        together[root].append(index)
+    verdicts: dict[int, Verdict] = {}
+    for indices in together.values():
+        some = [members[i] for i in indices]
+        groups = [m.group for m in some if m.group]
+        name = min(groups) if groups else some[0].key
+        sides = [m.split for m in some if m.split in SPLITS]
+        side = (
+            max(sides, key=SPLITS.index)
+            if sides
+            else hashed_split(name if groups else some[0].fingerprint, fractions)
+        )
+        stays = next(m.key for m in some if m.split in (side, None) or not sides)
+        for index, member in zip(indices, some, strict=True):
+            if member.split == EXCLUDED:
+                verdicts[index] = Verdict(EXCLUDED, name, member.reason or "excluded by the split table")
+            elif member.split in (None, side):
+                verdicts[index] = Verdict(side, name, "")
+            else:
+                verdicts[index] = Verdict(EXCLUDED, name, f"same music as {stays}, which is in {side}")
+    return [verdicts[i] for i in range(len(members))]
+
+
+def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
+    """A side chosen by a hash: stable, and spread as the fractions say."""
+    digest = blake2b(f"{type(identity).__name__}:{identity}".encode(), digest_size=8).digest()
+    place = int.from_bytes(digest, "little") / 2**64
+    for side, fraction in fractions.items():
+        place -= fraction
+        if place < 0:
+            return side
+    return next(iter(fractions))  # fractions that add to a little under 1
+
+
+def connected(marks: Sequence[tuple[str, int]]) -> list[int]:
+    """For each (group, fingerprint), the index of the first that it shares either with, through any others.
+
+    A union-find; the group "" joins nothing.
+    """
+    parent = list(range(len(marks)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[str | int, int] = {}
+    for index, (group, fingerprint) in enumerate(marks):
+        for mark in (group, fingerprint):
+            if mark != "":
+                low, high = sorted((root(index), root(first.setdefault(mark, index))))
+                parent[high] = low
+    return [root(index) for index in range(len(marks))]
+
+
+def _refuse_torn_groups(members: Sequence[Member]) -> None:
+    sides: dict[str, set[str]] = defaultdict(set)
+    for member in members:
+        if member.group and member.split in SPLITS:
+            sides[member.group].add(member.split)
+    torn = sorted(group for group, found in sides.items() if len(found) > 1)
+    if torn:
+        shown = ", ".join(f"'{g}' ({' and '.join(sorted(sides[g], key=SPLITS.index))})" for g in torn[:5])
+        raise LeakError(
+            f"{len(torn)} groups stand on more than one side of the split: {shown}"
+            + (", …" if len(torn) > 5 else "")
+            + ". Give all pieces of a group the same split, or leave the split blank."
+        )

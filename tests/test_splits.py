@@ -1,0 +1,137 @@
+from collections import Counter, defaultdict
+
+import pytest
+from made import DATA, needs
+
+from data.corpora.archives import CACHE_VARIABLE
+from data.corpora.nottingham import DANCES, NottinghamCorpus, dance_of
+from data.corpora.pop909 import Pop909Corpus
+from data.splits import Entry, Member, connected, hashed_split, load_table, resolve, save_table
+from data.splits.__main__ import nottingham_table, pop909_table
+from symbolic.errors import CorpusError, LeakError
+
+EVEN = {"train": 0.8, "valid": 0.1, "test": 0.1}
+
+
+def member(key, split=None, group="", fingerprint=None):
+    alone = int.from_bytes(key.encode(), "big")
+    return Member(key, split, group, alone if fingerprint is None else fingerprint)
+
+
+def splits(*members):
+    return [verdict.split for verdict in resolve(members, EVEN)]
+
+
+@pytest.mark.parametrize("name", ["pop909", "nottingham"])
+def test_committed_tables_keep_songs_and_copies_on_one_side(name):
+    sides = defaultdict(set)
+    for entry in load_table(name).values():
+        if entry.split != "excluded":
+            sides[entry.group].add(entry.split)
+            sides[entry.fingerprint].add(entry.split)
+        assert bool(entry.reason) == (entry.split == "excluded"), entry
+    assert {mark: found for mark, found in sides.items() if len(found) > 1} == {}
+
+
+def test_pop909_is_the_published_split_less_the_copy_of_a_test_song():
+    table = load_table("pop909")
+    assert Counter(entry.split for entry in table.values()) == {
+        "train": 692,
+        "valid": 86,
+        "test": 86,
+        "excluded": 45,
+    }
+    assert table["018"].split == "test"
+    assert table["017"].split == "excluded"
+    assert table["017"].group == table["018"].group
+    assert table["017"].reason == "the same song as 018, which is in test"
+
+
+def test_nottingham_deals_every_dance_alike():
+    table = load_table("nottingham")
+    assert len(table) == 1034
+    for dance in DANCES.values():
+        counts = Counter(entry.split for entry in table.values() if dance_of(entry.piece) == dance)
+        for side in ("valid", "test"):
+            assert 0.08 <= counts[side] / counts.total() <= 0.13, (dance, counts)
+    versions = [f"morris{i}" for i in (11, 12, 13)] + ["hpps11"]
+    assert len({table[piece].group for piece in versions}) == 1, "four versions of Cuckoo's Nest"
+
+
+@needs("pop909")
+@needs("nottingham")
+def test_the_maker_makes_the_committed_tables(monkeypatch, tmp_path):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+    made = {
+        "pop909": pop909_table(Pop909Corpus(DATA), DATA / "pop909" / "splits"),
+        "nottingham": nottingham_table(NottinghamCorpus(DATA)),
+    }
+    for name, entries in made.items():
+        assert {entry.piece: entry for entry in entries} == load_table(name), f"{name} has drifted"
+
+
+def test_a_table_survives_writing_and_a_damaged_one_is_named(tmp_path):
+    entries = [Entry("b", "g", "test", -5, ""), Entry("a", "g", "excluded", 7, "a copy, of b")]
+    save_table("mine", entries, tmp_path)
+    assert list(load_table("mine", tmp_path).values()) == sorted(entries)
+    (tmp_path / "bad.csv").write_text("piece,split\na,test\n")
+    (tmp_path / "worse.csv").write_text("piece,group,split,fingerprint,reason\na,g,test,x,\n")
+    for name in ("bad", "worse", "absent"):
+        with pytest.raises(CorpusError, match=rf"{name}\.csv: not a split table"):
+            load_table(name, tmp_path)
+
+
+def test_hashed_splits_are_spread_and_stable():
+    counts = Counter(hashed_split(number, EVEN) for number in range(4000))
+    assert counts["train"] == pytest.approx(3200, abs=100)
+    assert counts["test"] == pytest.approx(400, abs=60)
+    assert [hashed_split(x, EVEN) for x in ("song", 1, "1", -(2**63))] == ["train", "valid", "train", "train"]
+    assert hashed_split(1, {"train": 1.0 - 1e-12}) == "train"
+
+
+def test_copies_and_groups_stay_together():
+    # a and b are copies, b and c one song, c and d copies: all four are one.
+    chain = [
+        member("a", fingerprint=1),
+        member("b", group="song", fingerprint=1),
+        member("c", group="song", fingerprint=2),
+        member("d", fingerprint=2),
+    ]
+    verdicts = resolve([*chain, member("alone")], EVEN)
+    assert len({(v.split, v.group) for v in verdicts[:4]}) == 1
+    assert verdicts[0].group == "song"
+    assert verdicts[4].group == "alone"
+    assert connected([("", 1), ("g", 2), ("", 1), ("g", 3), ("", 3)]) == [0, 1, 0, 1, 1]
+
+
+def test_a_split_by_hash_does_not_depend_on_other_pieces():
+    first = [member(f"p{i}", fingerprint=i) for i in range(50)]
+    assert splits(*first)[10:] == splits(*first[10:])
+
+
+def test_given_sides_win_and_pieces_without_one_join_them():
+    assert splits(member("a", "test", "g"), member("b", None, "g"), member("c", "test", "g")) == ["test"] * 3
+
+
+def test_copies_on_two_given_sides_leave_the_laxer_one():
+    verdicts = resolve(
+        [
+            member("a", "train", fingerprint=1),
+            member("b", "test", fingerprint=1),
+            member("c", "valid", fingerprint=1),
+            member("d", "train", fingerprint=2),
+        ],
+        EVEN,
+    )
+    assert [v.split for v in verdicts] == ["excluded", "test", "excluded", "train"]
+    assert verdicts[0].reason == "same music as b, which is in test"
+    assert verdicts[0].group == verdicts[1].group
+
+
+def test_excluded_pieces_pull_nobody():
+    assert splits(member("a", "excluded", "g"), member("b", "test", "g")) == ["excluded", "test"]
+
+
+def test_a_group_given_two_sides_is_refused_by_name():
+    with pytest.raises(LeakError, match=r"1 groups .* 'song' \(train and test\)"):
+        splits(member("a", "train", "song"), member("b", "test", "song"))
