@@ -20,6 +20,7 @@ NOTE = np.dtype(
 """One note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index."""
 
 DRUM_PROGRAM = 128
+_HIGHEST = {"pitch": 127, "velocity": 127, "program": DRUM_PROGRAM}
 
 
 def _default_metres() -> NDArray[np.int64]:
@@ -38,7 +39,8 @@ class Music:
         notes: (N,) array of dtype `NOTE`, in any order.
         resolution: Ticks per quarter note.
         metres: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
-        tempi: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick.
+        tempi: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick. Before the first metre and
+            tempo, 4/4 and 120 hold, as in MIDI.
         tracks: Track names; `notes["track"]` points into them.
         repairs: What had to be mended to read the file, in words; empty for a sound file.
     """
@@ -58,20 +60,23 @@ class Music:
         """(N,) true where a note is played by the drum kit."""
         return np.asarray(self.notes["program"] == DRUM_PROGRAM)
 
+    @property
+    def tempo_map(self) -> NDArray[np.float64]:
+        """(T, 2) `tempi` from tick 0 on: where none stands there, 120 comes first."""
+        if len(self.tempi) and self.tempi[0, 0] <= 0:
+            return self.tempi
+        return np.vstack([_default_tempi(), self.tempi])
+
     def seconds(self, ticks: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Times in seconds of times in ticks, through the tempo map.
 
         Args:
             ticks: Any shape.
         """
-        starts, tempi = self.tempi[:, 0], self.tempi[:, 1]
-        if len(starts) == 0:
-            starts, tempi = np.zeros(1), np.full(1, 120.0)
+        starts, tempi = self.tempo_map.T
         per_tick = 60.0 / (tempi * self.resolution)
-        reached = (
-            np.concatenate([[0.0], np.cumsum(np.diff(starts) * per_tick[:-1])]) + starts[0] * per_tick[0]
-        )
-        at = np.maximum(np.searchsorted(starts, ticks, side="right") - 1, 0)
+        reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * per_tick[:-1])])
+        at = np.searchsorted(starts, ticks, side="right") - 1
         return np.asarray(reached[at] + (ticks - starts[at]) * per_tick[at])
 
     def with_notes(self, notes: NDArray[np.void]) -> Music:
@@ -90,16 +95,14 @@ def note_array(
     """A (N,) `NOTE` array from columns; scalars are repeated.
 
     Raises:
-        ValueError: If the columns differ in length or a value does not fit its field.
+        ValueError: If the columns differ in length, or a value is negative or above what MIDI allows.
     """
     columns = [np.asarray(c) for c in (onset, duration, pitch, velocity, program, track)]
     shaped = np.broadcast_arrays(*[np.atleast_1d(c) for c in columns])
     notes = np.empty(len(shaped[0]), dtype=NOTE)
     for name, column in zip(NOTE.names or (), shaped, strict=True):
-        limits = np.iinfo(NOTE[name])
-        if column.size and (column.min() < limits.min or column.max() > limits.max):
-            raise ValueError(
-                f"{name} holds {column.min()}..{column.max()}, outside {limits.min}..{limits.max}"
-            )
+        highest = _HIGHEST.get(name, np.iinfo(NOTE[name]).max)
+        if column.size and (column.min() < 0 or column.max() > highest):
+            raise ValueError(f"{name} holds {column.min()}..{column.max()}, outside 0..{highest}")
         notes[name] = column
     return notes

@@ -1,0 +1,12 @@
+"""One setting for all property tests: the same examples on every machine, and no quarrel with a slow one."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=60,
+)
+settings.load_profile("repeatable")
