@@ -21,11 +21,17 @@ class Segments(NamedTuple):
     metre: Ints
 
 
+def to_grid(ticks: NDArray[np.integer] | NDArray[np.floating], music: Music, vocabulary: Vocabulary) -> Ints:
+    """The nearest grid position of each time in ticks, halfway the later, without a rounding error."""
+    doubled = 2 * ticks.astype(np.int64) * vocabulary.positions_per_quarter
+    return np.asarray((doubled + music.resolution) // (2 * music.resolution))
+
+
 def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int:
     """The time-signature value closest to a metre.
 
-    A bar too long is split into equal bars (12/2 into two of 6/2); a beat unit that is no power of two, or
-    too short, is rounded to the shortest unit.
+    A bar too long is split into the fewest equal bars (12/2 into three of 4/2); a beat unit that is no power of
+    two, or too short, is rounded to the shortest unit.
 
     Args:
         numerator: Beats in a bar, at least 1.
@@ -36,18 +42,18 @@ def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int
     if denominator & (denominator - 1) or denominator > vocabulary.max_denominator:
         finest = vocabulary.max_denominator
         numerator, denominator = max(1, round(numerator * finest / denominator)), finest
-    for parts in range(1, numerator + 1):
-        if numerator % parts == 0 and (numerator // parts, denominator) in values:
-            return values[numerator // parts, denominator]
-    # Only reached where one beat alone is longer than the longest bar.
-    return values[1, denominator] if (1, denominator) in values else values[4, 4]
+    beats = next(
+        numerator // parts
+        for parts in range(1, numerator + 1)
+        if numerator % parts == 0 and (numerator // parts, denominator) in values
+    )  # ends with bars of one beat at the latest: a vocabulary always holds a whole note
+    return values[beats, denominator]
 
 
 def metre_segments(music: Music, vocabulary: Vocabulary) -> Segments:
     """The metre map on the grid. Every change of metre begins a bar, wherever it falls."""
-    grid = vocabulary.positions_per_quarter / music.resolution
     usable = music.metres[(music.metres[:, 1] > 0) & (music.metres[:, 2] > 0)]
-    start = np.floor(usable[:, 0] * grid + 0.5).astype(np.int64)
+    start = to_grid(usable[:, 0], music, vocabulary)
     metre = np.array([metre_value(int(n), int(d), vocabulary) for _, n, d in usable], dtype=np.int64)
     if len(start) == 0 or start[0] > 0:
         start = np.concatenate([[0], start])
@@ -79,13 +85,13 @@ def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
 
     A change takes hold at its nearest grid position, so that notes on one position never disagree.
     """
-    grid = vocabulary.positions_per_quarter / music.resolution
-    tempi = music.tempi if len(music.tempi) else np.array([[0.0, 120.0]])
-    start = np.floor(tempi[:, 0] * grid + 0.5)
+    tempi = music.tempo_map
+    start = to_grid(tempi[:, 0], music, vocabulary)
     clipped = np.clip(tempi[:, 1], vocabulary.min_tempo, vocabulary.max_tempo)
     octaves = np.log2(clipped / vocabulary.min_tempo)
     value = np.floor(octaves * vocabulary.tempos_per_octave + 0.5).astype(np.int64)
-    return np.asarray(value[np.maximum(np.searchsorted(start, onset, side="right") - 1, 0)])
+    value = np.minimum(value, len(vocabulary.tempos) - 1)
+    return np.asarray(value[np.searchsorted(start, onset, side="right") - 1])
 
 
 def bar_starts(bar: Ints, metre: Ints, vocabulary: Vocabulary) -> tuple[Ints, Ints]:

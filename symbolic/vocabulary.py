@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -31,6 +32,8 @@ DRUM_ID = DRUM_PROGRAM + RESERVED
 DRUM_PITCH = 128
 """Drum keys follow the 128 pitches: a drum row's pitch value is DRUM_PITCH + key."""
 VERSION = 1
+_KEY_BITS = 63 - 16
+"""What bars of 16 bits leave for the other fields of the canonical order in a signed 64-bit key."""
 
 
 @dataclass(frozen=True)
@@ -63,18 +66,28 @@ class Vocabulary:
     tempos_per_octave: int = 12
 
     def __post_init__(self) -> None:
-        problems = [f"{f.name} must be positive" for f in fields(self) if not getattr(self, f.name) > 0]
+        problems = [
+            f"{f.name} must be positive and finite"
+            for f in fields(self)
+            if not 0 < getattr(self, f.name) < math.inf
+        ]
         if not problems:
             if self.max_denominator & (self.max_denominator - 1):
                 problems.append("max_denominator must be a power of two")
             elif (4 * self.positions_per_quarter) % self.max_denominator:
                 problems.append("positions_per_quarter must divide a beat of 1/max_denominator evenly")
+            if self.max_bar_quarters < 4 or self.max_denominator < 4:
+                problems.append(
+                    "max_bar_quarters and max_denominator must be at least 4, to hold a bar of 4/4"
+                )
             if 128 % self.velocity_bins:
                 problems.append("velocity_bins must divide 128")
             if self.max_tempo <= self.min_tempo:
                 problems.append("max_tempo must exceed min_tempo")
             if max(self.sizes) > np.iinfo(np.uint16).max:
                 problems.append("a field has more ids than 16 bits hold")
+            elif math.prod(self.sizes[POSITION:TIME_SIGNATURE]) > 2**_KEY_BITS:
+                problems.append("positions or durations are too many to order rows by one 64-bit key")
         if problems:
             raise ConfigError(problems)
 
@@ -137,7 +150,8 @@ class Vocabulary:
 
     def to_dict(self) -> dict[str, Any]:
         """Settings as JSON values."""
-        return {"version": VERSION, **asdict(self)}
+        tempi = {"min_tempo": float(self.min_tempo), "max_tempo": float(self.max_tempo)}  # 16 is 16.0
+        return {"version": VERSION, **asdict(self), **tempi}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Vocabulary:
