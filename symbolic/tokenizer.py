@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.metre import bar_starts, locate_bars, metre_segments, tempo_values
+from symbolic.metre import bar_starts, locate_bars, metre_segments, tempo_values, to_grid
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.vocabulary import (
     BAR,
@@ -99,9 +99,8 @@ class Tokenizer:
         if unknown:
             raise ConfigError(f"No field is called {', '.join(unknown)}; the fields are {', '.join(FIELDS)}.")
         voc, notes = self.vocabulary, music.notes
-        per_tick = voc.positions_per_quarter / music.resolution
-        onset = np.floor(notes["onset"] * per_tick + 0.5).astype(np.int64)
-        length = np.floor(notes["duration"] * per_tick + 0.5)
+        onset = to_grid(notes["onset"], music, voc)
+        length = to_grid(notes["duration"], music, voc)
         segments = metre_segments(music, voc)
         bar, position, metre = locate_bars(onset, segments, voc)
         if len(bar) and bar.max() + RESERVED > np.iinfo(np.uint16).max:
@@ -128,7 +127,7 @@ class Tokenizer:
     def _canonical_order(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The permutation that sorts rows; one integer key a row, for speed."""
         key = np.zeros(len(rows), dtype=np.int64)
-        # 16 bits of bars and at most 45 of the rest fit one signed 64-bit key.
+        # It fits: the vocabulary sees to it that the fields below the bar leave 16 bits to bars.
         for column in (BAR, POSITION, PROGRAM, PITCH, DURATION, VELOCITY):
             key = key * self.vocabulary.sizes[column] + rows[:, column]
         shuffled = np.random.default_rng(0).permutation(len(rows))
@@ -150,12 +149,12 @@ class Tokenizer:
         values = values[order]
         starts, metres = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
         onset = starts + values[:, POSITION]
-        drums = values[:, PROGRAM] == DRUM_PROGRAM
+        drums = values[:, PITCH] >= DRUM_PITCH  # not by program, which may be hidden
         bin_width = 128 // voc.velocity_bins
         notes = note_array(
             onset,
             voc.durations[values[:, DURATION]],
-            values[:, PITCH] - np.where(values[:, PITCH] >= DRUM_PITCH, DRUM_PITCH, 0),
+            values[:, PITCH] - np.where(drums, DRUM_PITCH, 0),
             np.where(values[:, VELOCITY] < 0, 64, values[:, VELOCITY] * bin_width + bin_width // 2),
             np.where(drums, DRUM_PROGRAM, np.maximum(values[:, PROGRAM], 0)),
         )
@@ -180,6 +179,8 @@ class Tokenizer:
         bad[:, BAR] = False  # counted from the piece's start, so only memory bounds it
         required = [BAR, POSITION, PITCH, DURATION, TIME_SIGNATURE]
         bad[:, required] |= values[:, required] < 0
+        drums = values[:, [PROGRAM, PITCH]] >= [DRUM_PROGRAM, DRUM_PITCH]
+        bad[:, PITCH] |= (drums[:, 0] != drums[:, 1]) & (values[:, PROGRAM] >= 0)
         if bad.any():
             names = ", ".join(FIELDS[i] for i in np.flatnonzero(bad.any(axis=0)))
             raise TokenizerMismatch(
@@ -203,7 +204,7 @@ class Tokenizer:
             document = json.loads(Path(path).read_text(encoding="utf-8"))
             tokenizer = cls(Vocabulary.from_dict(document["vocabulary"]))
             stated = document["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
             raise TokenizerMismatch(
                 f"{path}: not a tokenizer file ({type(error).__name__}: {error}). "
                 "Point to a tokenizer.json that Tokenizer.save wrote."

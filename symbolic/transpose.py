@@ -42,9 +42,10 @@ def transpose(rows: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
     Raises:
         ValueError: If a pitch would leave 0..127; see `transposition_range`.
     """
+    pitched = _pitched(rows)
     low, high = transposition_range(rows, limit=127)
-    if not low <= semitones <= high:
+    if pitched.any() and not low <= semitones <= high:
         raise ValueError(f"a shift of {semitones} semitones leaves 0..127; these rows allow {low}..{high}")
     moved = rows.copy()
-    moved[..., PITCH][_pitched(rows)] += np.asarray(semitones).astype(rows.dtype)
+    moved[..., PITCH][pitched] += np.asarray(semitones).astype(rows.dtype)
     return moved
