@@ -19,6 +19,9 @@ SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", ".krn", ".abc"})
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
 MAX_BYTES = 64 * 2**20
 _LAST_TICK = 2**31 - 1
+_LONGEST_WAIT = 2**28
+"""First number of ticks between two events that MIDI's four 7-bit digits cannot hold."""
+_MAX_TRACKS = np.iinfo(NOTE["track"]).max + 1
 
 
 def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:
@@ -55,8 +58,8 @@ def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:
 def parse_midi(content: bytes, name: str) -> Music:
     """Music in the bytes of a MIDI file.
 
-    Values above 127, which the standard forbids and the web is full of, are clipped and noted in
-    `Music.repairs`.
+    A file that is refused is read once more leniently, above all for values above 127, which the standard
+    forbids and the web is full of: they are clipped. `Music.repairs` says so, and why.
 
     Args:
         content: The whole file.
@@ -75,7 +78,8 @@ def parse_midi(content: bytes, name: str) -> Music:
         if mended is None:
             raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
         try:
-            score, repairs = Score.from_midi(mended), ("values above 127 clipped",)
+            score = Score.from_midi(mended)
+            repairs = (f"read leniently, values above 127 clipped ({_first_line(error)})",)
         except Exception as again:
             raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
     if score.ticks_per_quarter <= 0:
@@ -83,6 +87,8 @@ def parse_midi(content: bytes, name: str) -> Music:
             name, "its header states no ticks per quarter note (SMPTE time is not supported)"
         )
 
+    if len(score.tracks) > _MAX_TRACKS:
+        raise MusicFileError(name, f"it holds {len(score.tracks):,} tracks, more than {_MAX_TRACKS:,}")
     blocks = []
     for index, track in enumerate(score.tracks):
         columns = track.notes.numpy()
@@ -111,11 +117,19 @@ def write_midi(music: Music, path: str | Path) -> None:
     """Write music as a MIDI file, one track for each track and program.
 
     Args:
-        music: Any music; notes of no length get one tick, so that players sound them.
+        music: Any music; notes of no length get one tick, and silent ones a velocity of 1, since MIDI has
+            neither.
         path: Where to; parent folders must exist.
+
+    Raises:
+        MusicFileError: If the music is longer or finer than MIDI can say.
     """
     from symusic import Note, Score, Tempo, TimeSignature, Track
 
+    if not 0 < music.resolution < 2**15:
+        raise MusicFileError(path, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
+    if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
+        raise MusicFileError(path, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
     score = Score(music.resolution)
     score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.metres])
     score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempi])
@@ -133,7 +147,7 @@ def write_midi(music: Music, path: str | Path) -> None:
             notes["onset"].astype(np.int32),
             np.maximum(notes["duration"], 1).astype(np.int32),
             notes["pitch"].astype(np.int8),
-            notes["velocity"].astype(np.int8),
+            np.maximum(notes["velocity"], 1).astype(np.int8),
         )
         score.tracks.append(track)
     Path(path).write_bytes(score.dumps_midi())
