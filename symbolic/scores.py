@@ -67,7 +67,8 @@ def parse_abc(text: str, name: str) -> Music:
     """
     from music21 import converter
 
-    return _convert(lambda: converter.parse(text, format="abc"), name)
+    # Not `parse`, which first takes the text for the name of a file or a web address.
+    return _convert(lambda: converter.parseData(text, format="abc"), name)
 
 
 def _convert(parse: Any, name: str) -> Music:
@@ -101,7 +102,9 @@ def _collect(score: Any, name: str) -> Music:
         # A mark on the first full bar holds for its pick-up too.
         tempi[0] = tempi[min(tempi)] if tempi else 120.0
     names = tuple(str(part.partName or f"part {i + 1}") for i, part in enumerate(parts))
-    return Music(notes, RESOLUTION, metres, np.array(sorted(tempi.items()), dtype=np.float64), names)
+    unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
+    repairs = (f"{unpitched} unpitched percussion notes left out",) if unpitched else ()
+    return Music(notes, RESOLUTION, metres, np.array(sorted(tempi.items()), dtype=np.float64), names, repairs)
 
 
 def _ticks(quarters: float | Fraction) -> int:
@@ -151,7 +154,7 @@ def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, in
         velocity = min(element.volume.velocity or _VELOCITY, 127) if element.volume else _VELOCITY
         for single in element.notes if element.isChord else (element,):
             pitch = int(single.pitch.midi)
-            tie = single.tie or element.tie
+            tie = single.tie  # of this note alone: a chord answers with the tie of any of its notes
             before = tied.pop(pitch, None)
             if tie and tie.type in ("continue", "stop") and before and before[0] + before[1] == onset:
                 before[1] += length
