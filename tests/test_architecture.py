@@ -1,0 +1,115 @@
+"""Who imports whom, and at what cost; each case in a Python of its own."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[1]
+HEAVY = ("torch", "lightning", "music21", "miditok", "symusic", "pretty_midi", "matplotlib", "sklearn")
+SIBLINGS = ("data", "pretrain", "finetune")
+
+
+def python(code, folder, *path):
+    """What a fresh Python prints that runs `code` in `folder`, with `path` after it on the import path."""
+    search = f"import sys; sys.path[:] = [{str(folder)!r}, *{list(map(str, path))!r}, *sys.path[1:]]\n"
+    done = subprocess.run(
+        [sys.executable, "-c", search + code], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def imported(code, names):
+    """Which of these packages a piece of code imports."""
+    listing = f"\nprint(*({set(names)!r} & {{name.partition('.')[0] for name in sys.modules}}))"
+    return python(code + listing, HOME)
+
+
+def test_import_contracts_hold():
+    program = Path(sys.executable).with_name("lint-imports")
+    if not program.exists():
+        pytest.skip("import-linter is not installed")
+    done = subprocess.run([program, "--no-cache"], cwd=HOME, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from symbolic import Tokenizer",
+        "from symbolic import Tokenizer, Vocabulary, FIELDS, Music, transpose, read_music, write_midi",
+        "import symbolic.tokenizer, symbolic.files, symbolic.scores, symbolic.transpose",
+    ],
+)
+def test_tokens_cost_no_heavy_import(code):
+    assert imported(code, (*HEAVY, *SIBLINGS)) == []
+
+
+def test_the_check_would_see_a_heavy_import():
+    assert imported("import symbolic.files, symusic, data", (*HEAVY, *SIBLINGS)) != []
+
+
+def test_models_know_no_trainer_and_no_sibling():
+    code = "import symbolic.inference, symbolic.checkpoint"
+    assert imported(code, ("lightning", "pytorch_lightning", *SIBLINGS)) == []
+
+
+@pytest.mark.parametrize("path", sorted((HOME / "symbolic").rglob("*.py")), ids=lambda path: path.stem)
+def test_no_file_of_symbolic_imports_a_trainer_even_late(path):
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    assert not names & {"lightning", "pytorch_lightning", "torchmetrics", "jsonargparse", *SIBLINGS}
+
+
+def test_reading_midi_needs_neither_torch_nor_music21(tmp_path):
+    code = (
+        "from symbolic import Music, Tokenizer, read_music, write_midi\n"
+        "from symbolic.notes import note_array\n"
+        f"path = {str(tmp_path / 'a.mid')!r}\n"
+        "write_midi(Music(note_array([0], 480, 60), 480), path)\n"
+        "Tokenizer().encode(read_music(path))"
+    )
+    assert imported(code, HEAVY) == ["symusic"]
+
+
+@pytest.fixture
+def hostile(tmp_path):
+    """A folder whose modules have the names of ours, and fail when they are imported."""
+    for name in SIBLINGS:
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('the wrong one')\n")
+    return tmp_path
+
+
+def test_symbolic_lives_among_strangers(hostile):
+    code = "import symbolic\nfor name in symbolic.__all__: print(getattr(symbolic, name) is not None)"
+    assert set(python(code, hostile, HOME)) == {"True"}
+
+
+REQUIRE = (
+    "from symbolic.errors import ConfigError\n"
+    "from symbolic.siblings import require_sibling\n"
+    "try:\n    require_sibling('data')\nexcept ConfigError as error:\n    print(error)"
+)
+
+
+def test_a_stranger_in_the_place_of_data_is_named(hostile):
+    message = " ".join(python(REQUIRE, hostile, HOME))
+    assert str(hostile / "data.py") in message
+    assert "Run from another folder" in message
+
+
+def test_a_folder_called_data_is_no_package(tmp_path):
+    # Python prefers the package to a folder without __init__.py, wherever both stand.
+    (tmp_path / "data").mkdir()
+    assert python(REQUIRE, tmp_path, HOME) == []
+
+
+def test_the_true_data_passes():
+    assert python(REQUIRE, HOME) == []
