@@ -1,0 +1,197 @@
+"""Prepared corpora as memory-mapped arrays. Reading needs numpy and json, nothing else.
+
+A prepared corpus is a folder:
+
+    manifest.json     terms of the corpus, settings, totals, list of shards; written last
+    tokenizer.json    the tokenizer
+    pieces.jsonl      a `PieceRecord` a line, in the order of rows
+    ledger.jsonl      what became of every input, a line each
+    settings.json     what a resumed preparation must agree with
+    shard-00000.*     .rows.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .json
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
+
+FORMAT = 1
+MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
+SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"
+_SPLITS = ("train", "valid", "test", "excluded")
+
+
+@dataclass(frozen=True, slots=True)
+class PieceRecord:
+    """One piece of a prepared corpus.
+
+    Attributes:
+        key: Its name in the corpus.
+        file: Its file, relative to the corpus folder.
+        split: "train", "valid", "test" or "excluded".
+        group: Pieces of one group are one song; a piece of its own bears its key.
+        labels: Sequence-level labels by name.
+        fingerprint: Note fingerprint of its file.
+        rows: How many rows it has.
+    """
+
+    key: str
+    file: str
+    split: str
+    group: str
+    labels: dict[str, str]
+    fingerprint: int
+    rows: int
+
+
+class Shards:
+    """A prepared corpus, its rows numbered through all shards. Pickled, it is opened again by its path.
+
+    Args:
+        path: The folder that `data.prepare.prepare` wrote.
+        tokenizer: Fingerprint of the tokenizer that the rows must be of; None takes any.
+
+    Attributes:
+        path: The folder.
+        manifest: Terms, settings, totals.
+        pieces: A record for each of the P pieces.
+        offsets: (P + 1,) int64; piece p has the rows from offsets[p] up to offsets[p + 1].
+        fingerprints: (P,) int64 note fingerprints.
+        fingerprint: Hexadecimal digits that tell this prepared corpus, content included.
+        note_classes: Class names of each note label.
+        hide: Fields withheld from the rows.
+
+    Raises:
+        CorpusError: If the folder holds no finished preparation, or a damaged one.
+        TokenizerMismatch: If the rows are of another tokenizer.
+    """
+
+    def __init__(self, path: str | Path, tokenizer: str | None = None) -> None:
+        self.path = Path(path)
+        self._tokenizer = tokenizer
+        self.manifest, digest = self._read_manifest()
+        self.fingerprint: str = digest
+        self.note_classes: dict[str, tuple[str, ...]] = {
+            name: tuple(classes) for name, classes in self.manifest["note_classes"].items()
+        }
+        self.hide: tuple[str, ...] = tuple(self.manifest["settings"]["hide"])
+        if tokenizer not in (None, self.tokenizer_fingerprint):
+            raise TokenizerMismatch(
+                f"{self.path} was prepared with tokenizer {self.tokenizer_fingerprint}, not {tokenizer}. "
+                f"Prepare the corpus again with that tokenizer, or use {self.path / TOKENIZER}."
+            )
+        try:
+            lines = (self.path / PIECES).read_text(encoding="utf-8").splitlines()
+            self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
+            self._names = [shard["name"] for shard in self.manifest["shards"]]
+            # Plain arrays over the maps: slices of np.memmap cost ten times as much.
+            self._rows = [np.asarray(np.load(self._file(n, "rows"), mmap_mode="r")) for n in self._names]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise self._damaged(error) from error
+        self.offsets = np.cumsum([0, *(piece.rows for piece in self.pieces)], dtype=np.int64)
+        self.fingerprints = np.array([piece.fingerprint for piece in self.pieces], dtype=np.int64)
+        self._edges = np.cumsum([0, *(len(rows) for rows in self._rows)], dtype=np.int64)
+        if self._edges[-1] != self.offsets[-1]:
+            raise self._damaged(f"{self._edges[-1]} rows, but {self.offsets[-1]} in the list of pieces")
+
+    def __reduce__(self) -> tuple[type[Shards], tuple[Path, str | None]]:
+        """Workers map the files anew; a pickled memory map would carry every row."""
+        return type(self), (self.path, self._tokenizer)
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return int(self.offsets[-1])
+
+    @property
+    def tokenizer_fingerprint(self) -> str:
+        """Of the tokenizer that made the rows."""
+        return str(self.manifest["settings"]["tokenizer"])
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The tokenizer that made the rows, for `Tokenizer.load`."""
+        return self.path / TOKENIZER
+
+    def rows(self, start: int, stop: int) -> NDArray[np.uint16]:
+        """(stop - start, 8) uint16 rows, read-only and without a copy where they lie in one shard.
+
+        Raises:
+            IndexError: If these are not rows of this corpus.
+        """
+        if not 0 <= start <= stop <= len(self):
+            raise IndexError(f"rows {start}..{stop} of {len(self)}")
+        first, last = np.searchsorted(self._edges, [start, max(stop - 1, start)], side="right") - 1
+        first, last = min(first, len(self._rows) - 1), min(last, len(self._rows) - 1)
+        parts = [
+            self._rows[i][max(start - self._edges[i], 0) : stop - self._edges[i]]
+            for i in range(first, last + 1)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def source(self) -> NDArray[np.int32]:
+        """(rows,) int32: the note of the piece's music that each row was made from."""
+        return np.concatenate(self._columns("source"))
+
+    def note_labels(self, name: str) -> NDArray[np.int8]:
+        """(rows,) int8: the class of each row's note; -1 is unlabelled.
+
+        Raises:
+            ConfigError: If the corpus has no such note label.
+        """
+        if name not in self.note_classes:
+            raise ConfigError(
+                f"{self.path} has no note label '{name}'; it has {', '.join(self.note_classes) or 'none'}."
+            )
+        return np.concatenate(self._columns(name))
+
+    def select(self, *splits: str) -> NDArray[np.int64]:
+        """Indices of the pieces of these splits; of none named, all but the excluded.
+
+        Raises:
+            ConfigError: If a split is unknown.
+        """
+        unknown = sorted(set(splits) - set(_SPLITS))
+        if unknown:
+            raise ConfigError(f"No split is called {', '.join(unknown)}; there are {', '.join(_SPLITS)}.")
+        wanted = splits or _SPLITS[:-1]
+        return np.array([i for i, piece in enumerate(self.pieces) if piece.split in wanted], dtype=np.int64)
+
+    def _columns(self, kind: str) -> list[NDArray[Any]]:
+        try:
+            return [np.load(self._file(name, kind)) for name in self._names]
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _file(self, shard: str, kind: str) -> Path:
+        return self.path / f"{shard}.{kind}.npy"
+
+    def _read_manifest(self) -> tuple[dict[str, Any], str]:
+        """The manifest, and a fingerprint of it: it holds hashes of all else."""
+        try:
+            content = (self.path / MANIFEST).read_bytes()
+            manifest = json.loads(content)
+            found = manifest["format"]
+        except FileNotFoundError as error:
+            raise CorpusError(
+                f"{self.path} holds no prepared corpus (no {MANIFEST}), or one that was not finished. "
+                "Prepare the corpus into it; a preparation that was cut off goes on where it was."
+            ) from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise self._damaged(error) from error
+        if found != FORMAT:
+            raise CorpusError(
+                f"{self.path} is of format {found}; this release reads format {FORMAT}. "
+                "Delete the folder and prepare the corpus again."
+            )
+        return manifest, hashlib.sha256(content).hexdigest()[:16]
+
+    def _damaged(self, why: object) -> CorpusError:
+        return CorpusError(f"{self.path} is damaged ({why}). Delete the folder and prepare the corpus again.")
