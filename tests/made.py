@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,9 @@ from symbolic.files import write_midi
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
 
 DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+CACHE = Path(tempfile.gettempdir()) / f"counterpoint-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
+"""Where real corpora are unpacked, once for all tests: thousands of files are slow to write and to delete."""
 
 
 def needs(name: str) -> pytest.MarkDecorator:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made import DATA, needs, tune, write_tunes
+from made import CACHE, DATA, needs, tune, write_tunes
 
 from data.corpora import CORPORA, open_corpus
 from data.corpora.archives import CACHE_VARIABLE, ROOT_VARIABLE, locate
@@ -32,10 +32,10 @@ def music(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory):
-    """The real corpora, their archives unpacked into a cache of the tests' own."""
+def unpacked():
+    """The real corpora, their archives unpacked into the tests' own cache."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
+        patch.setenv(CACHE_VARIABLE, str(CACHE))
         yield DATA
 
 

@@ -1,7 +1,7 @@
 from collections import Counter, defaultdict
 
 import pytest
-from made import DATA, needs
+from made import CACHE, DATA, needs
 
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.nottingham import DANCES, NottinghamCorpus, dance_of
@@ -60,8 +60,8 @@ def test_nottingham_deals_every_dance_alike():
 
 @needs("pop909")
 @needs("nottingham")
-def test_the_maker_makes_the_committed_tables(monkeypatch, tmp_path):
-    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path))
+def test_the_maker_makes_the_committed_tables(monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
     made = {
         "pop909": pop909_table(Pop909Corpus(DATA), DATA / "pop909" / "splits"),
         "nottingham": nottingham_table(NottinghamCorpus(DATA)),
