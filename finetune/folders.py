@@ -34,13 +34,18 @@ def claim_folder(name: str, settings: Mapping[str, Any]) -> Path:
     else:
         numbers = (base if n == 1 else base.with_name(f"{base.name}-{n}") for n in range(1, 10_000))
         out = next(path for path in numbers if not path.exists())
-    kept = {key: value for key, value in settings.items() if key not in _FREE}
+    kept = lasting(settings)
     if (out / SETTINGS).exists():
         _refuse_other(out, kept, bool(settings["resume"]))
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} holds files that are no run's. Name another folder with --out.")
     write_json(out / SETTINGS, kept)
     return out
+
+
+def lasting(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that make a run what it is."""
+    return {key: value for key, value in settings.items() if key not in _FREE}
 
 
 def _refuse_other(out: Path, kept: Mapping[str, Any], resume: bool) -> None:

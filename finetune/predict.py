@@ -15,7 +15,7 @@ from data.corpora.tracks import as_one_piano
 from data.records import write_json
 from finetune.folders import find_run
 from finetune.model import TaskModel, device_of, load_model
-from symbolic.errors import CounterpointError, MusicFileError
+from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.files import read_music, write_midi
 from symbolic.notes import Music
 from symbolic.tokenizer import Tokenizer
@@ -104,7 +104,8 @@ def predict_files(forecaster: Forecaster, files: Sequence[str], out: str | Path)
         try:
             yield _predict(forecaster, file, Path(out), taken)
         except CounterpointError as error:
-            yield Outcome(file, skipped=str(error))
+            reason = str(error)
+            yield Outcome(file, skipped=reason if file in reason else f"{file}: {reason}")
 
 
 def _predict(forecaster: Forecaster, file: str, out: Path, taken: set[Path]) -> Outcome:
@@ -116,8 +117,13 @@ def _predict(forecaster: Forecaster, file: str, out: Path, taken: set[Path]) -> 
         return Outcome(file, probabilities=dict(zip(forecaster.classes, shares, strict=True)))
     classes = forecaster.notes(music)
     path = _free_name(out / f"{Path(file).stem}.mid", taken)
-    out.mkdir(parents=True, exist_ok=True)
-    write_midi(tracks_by_class(music, classes, forecaster.classes), path)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_midi(tracks_by_class(music, classes, forecaster.classes), path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}). Name another folder with --out."
+        ) from error
     counts = np.bincount(classes[classes >= 0], minlength=len(forecaster.classes)).tolist()
     return Outcome(file, path, counts=dict(zip(forecaster.classes, counts, strict=True)))
 

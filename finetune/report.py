@@ -13,9 +13,9 @@ import numpy as np
 from data.page import Page
 from finetune.metrics import Counts, accuracy, paired_bootstrap
 from finetune.model import load_model
+from finetune.outcome import COUNTS, SeedResult
 from finetune.plots import confusion, curves, piano_roll
 from finetune.taskdata import TaskData
-from finetune.training import COUNTS, SeedResult
 from symbolic.errors import CorpusError
 
 Record = Mapping[str, Any]

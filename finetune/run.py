@@ -17,13 +17,14 @@ from data.prepare import prepare
 from data.records import provenance, write_json
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import FLOORS, VERSION, measure_floors
-from finetune.folders import RECORD, claim_folder
+from finetune.folders import RECORD, claim_folder, lasting
 from finetune.metrics import mean_sd
+from finetune.outcome import SeedResult
 from finetune.report import write_report
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData, summarise, task_data
 from finetune.tasks import Task
-from finetune.training import Plan, SeedResult, train_seed
+from finetune.training import Plan, train_seed
 from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
@@ -70,7 +71,7 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         **_what(data),
         "method": settings.method,
         "backbone": source.description,
-        "settings": {**asdict(settings), "lr": plan.lr},
+        "settings": {**lasting(asdict(settings)), "lr": plan.lr, "seeds": settings.seeds},
         "leaks": leaks,
         "floors": floors,
         **_scores(task, list(results.values())),

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import sys
 import time
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +17,14 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from data.batches import StepBatches, endless_loader, one_pass_loader
 from data.progress import StepProgress
-from data.records import write_json
 from data.windows import make_windows
-from finetune.metrics import Counts
-from finetune.model import TaskModel, build_model, device_of, load_model, save_model
-from finetune.module import WEIGHT_DECAY, TaskModule, best_entry, count_parameters
+from finetune.model import TaskModel, build_model, save_model
+from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
+from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
 from finetune.source import Source
 from finetune.taskdata import TaskData
 
-LAST, RESULT, COUNTS, CHECKPOINT = "last.ckpt", "result.json", "counts.npz", "checkpoint"
+LAST = "last.ckpt"
 FEWEST_STEPS = 300
 """A small corpus is passed over more often, until a run has this many steps."""
 MOST_VALIDATIONS = 30
@@ -53,33 +49,6 @@ class Plan:
     rows_per_batch: int
     patience: int
     accelerator: str = "auto"
-
-
-@dataclass(frozen=True, eq=False)
-class SeedResult:
-    """One seed's outcome.
-
-    Attributes:
-        summary: Scores, curves and cost, as JSON values.
-        counts: (G, C, C) confusion matrices by song group, for "valid" and "test".
-    """
-
-    summary: dict[str, Any]
-    counts: Mapping[str, Counts]
-
-    def save(self, folder: Path) -> None:
-        """Write it; the JSON last, whose presence says that the seed is done."""
-        np.savez_compressed(folder / COUNTS, valid=self.counts["valid"], test=self.counts["test"])
-        write_json(folder / RESULT, self.summary)
-
-    @classmethod
-    def load(cls, folder: Path) -> SeedResult | None:
-        """What `save` wrote, or None if the seed is not done."""
-        if not (folder / RESULT).is_file():
-            return None
-        summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        with np.load(folder / COUNTS, allow_pickle=False) as counts:
-            return cls(summary, {split: counts[split] for split in ("valid", "test")})
 
 
 class _Keeper(lightning.Callback):
@@ -138,11 +107,10 @@ def train_seed(
     label = f"{data.task.name}, {plan.method}, seed {seed}"
     trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), keeper, _patience(plan)])
     began = time.perf_counter()
-    _fit(trainer, module, train, valid, folder)
+    resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
-    result = _score(
-        data, folder, module, _cost(module, train.per_epoch, seconds, folder, plan), plan.accelerator
-    )
+    cost = cost_of(module, folder, train.per_epoch, seconds, resumed)
+    result = score_seed(data, folder, module, cost, plan.accelerator)
     result.save(folder)
     (folder / LAST).unlink(missing_ok=True)
     return result
@@ -196,8 +164,8 @@ def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Ca
 
 def _fit(
     trainer: lightning.Trainer, module: TaskModule, train: StepBatches, valid: StepBatches, folder: Path
-) -> None:
-    """Train from the beginning, or from where the folder's state says."""
+) -> bool:
+    """Train from the beginning or from where the folder's state says; returns whether the latter."""
     state = folder / LAST
     resumed = state.is_file()
     start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
@@ -211,68 +179,6 @@ def _fit(
             endless_loader(train, start),
             one_pass_loader(valid),
             ckpt_path=str(state) if resumed else None,
+            weights_only=True,
         )
-
-
-def _score(
-    data: TaskData, folder: Path, module: TaskModule, cost: dict[str, Any], accelerator: str
-) -> SeedResult:
-    """Scores of the checkpoint that was kept, read back from disk, on validation and test pieces."""
-    model, _, _ = load_model(folder / CHECKPOINT, device_of(accelerator))
-    counts = {split: data.evaluate(model.classes, split) for split in ("valid", "test")}
-    scores = {
-        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
-        for split, matrix in counts.items()
-    }
-    if data.task.level == "sequence":
-        for split in scores:
-            scores[split]["window_accuracy"] = window_accuracy(model, data, split)
-    summary = {
-        "seed": module.seed,
-        "best_step": best_entry(module.history)["step"],
-        **scores,
-        "cost": cost,
-        "history": module.history,
-    }
-    return SeedResult(summary, counts)
-
-
-@torch.inference_mode()
-def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
-    """Share of windows, each judged alone, that get their piece's label: what papers quote."""
-    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
-    device = next(model.parameters()).device
-    right = 0
-    for batch in one_pass_loader(StepBatches(data.shards, windows, 8192, shuffle=False)):
-        attend = None if batch.attend is None else batch.attend.to(device)
-        predicted = model(batch.rows.to(device), attend).argmax(-1).cpu().numpy()
-        right += int((predicted == data.labels[batch.piece.numpy()]).sum())
-    return right / len(windows)
-
-
-def _cost(module: TaskModule, per_epoch: int, seconds: float, folder: Path, plan: Plan) -> dict[str, Any]:
-    checkpoint = folder / CHECKPOINT
-    adapter = checkpoint / "adapter.safetensors"
-    steps = module.history[-1]["step"]
-    return {
-        "seconds": round(seconds, 1),
-        "seconds_per_epoch": round(seconds * per_epoch / max(steps, 1), 1),
-        "steps": steps,
-        "trained_parameters": count_parameters(module.model.trained()),
-        "parameters": count_parameters(list(module.model.parameters())),
-        "saved_bytes": (adapter if adapter.is_file() else checkpoint / "model.safetensors").stat().st_size,
-        "peak_memory_bytes": peak_memory(),
-        "batch": {"rows": plan.rows_per_batch, "lr": plan.lr},
-    }
-
-
-def peak_memory() -> int | None:
-    """Bytes at most held: on the accelerator if there is one, else by this process; None where unknown."""
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return resumed

@@ -19,11 +19,12 @@ from finetune import training
 from finetune.config import METHODS, TrainSettings
 from finetune.model import build_model, load_model
 from finetune.module import TaskModule
+from finetune.outcome import SeedResult
 from finetune.run import finetune, guard, prepared
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
 from finetune.tasks import Task, note_task, sequence_task
-from finetune.training import Plan, SeedResult, schedule, train_seed
+from finetune.training import Plan, schedule, train_seed
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import weights_fingerprint
 from symbolic.errors import CheckpointError, ConfigError, LeakError
