@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 
 FORMAT = 1
+"""Raised when the layout changes, or when this release reads other notes or rows out of the same files."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"
 _SPLITS = ("train", "valid", "test", "excluded")
