@@ -37,6 +37,7 @@ class PretrainSettings:
     mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model")
     mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
     freeze_every: float = setting(1.0, "epochs between freezings, 0 for never (the paper: 5)", group="model")
+    exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
     steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
@@ -71,7 +72,7 @@ class PretrainSettings:
             problems.append("--transposition: must lie in 0..24 semitones.")
         positive = ("epochs", "rows_per_batch", "devices", "nodes", "evaluations")
         problems += [f"--{name}: must be positive." for name in positive if getattr(self, name) <= 0]
-        natural = ("steps", "workers", "freeze_every", "seed", "weight_decay")
+        natural = ("steps", "workers", "freeze_every", "exploration", "seed", "weight_decay")
         problems += [f"--{name}: must not be negative." for name in natural if getattr(self, name) < 0]
         if self.lr is not None and self.lr <= 0:
             problems.append("--lr: must be positive.")

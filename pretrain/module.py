@@ -94,7 +94,8 @@ class Pretraining(lightning.LightningModule):
         scores = self.selector.scores(rows, attend, generator)
         candidates = real & ~frozen if self.selector.spares_frozen else real
         counts = self.selector.counts(real, frozen, generator)
-        choice = choose(scores.detach(), candidates, counts, self.selector.most(rows.shape[1]))
+        ranking = self.selector.ranking(scores.detach(), generator)
+        choice = choose(ranking, candidates, counts, self.selector.most(rows.shape[1]))
         chosen = chosen_rows(choice, rows.shape[1])
 
         hidden = self.backbone(mask_rows(rows, chosen, self.heads.sizes, generator), attend)

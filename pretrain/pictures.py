@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
 from pretrain.look import Look
@@ -28,7 +29,7 @@ def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figur
         line = axes[0, 0].plot(steps, [h["accuracy"][name] for h in held_out], label=name, color=f"C{index}")
         axes[0, 0].axhline(floors[name], color=line[0].get_color(), linestyle=":", linewidth=0.8)
     axes[0, 0].set(title="accuracy on masked held-out rows (dotted: majority class)", ylim=(0, 1.02))
-    axes[0, 0].legend(fontsize=7, ncols=2)
+    axes[0, 0].legend(fontsize=7, loc="upper right", bbox_to_anchor=(-0.07, 1.0))
     trained = [(entry["step"], entry["training"]) for entry in history if "training" in entry]
     at = [step for step, _ in trained]
     axes[0, 1].plot(at, [t["loss"] for _, t in trained], label="backbone, training (weighted)")
@@ -91,9 +92,7 @@ def piano_roll(look: Look, title: str) -> Figure:
     figure.colorbar(notes, ax=above, label="selector score", pad=0.01)
     _outline(above, look, boxes, look.chosen & pitched, edgecolor=_WRONG, linewidth=1.4)
     _outline(above, look, boxes, look.frozen & pitched, edgecolor=_FROZEN, linewidth=1.4, hatch="////")
-    above.set(
-        title=f"{title}: selector score; red outline: chosen; grey hatching: frozen", ylabel="MIDI pitch"
-    )
+    above.set(title=f"{title}: selector score; red outline: chosen; grey hatching: frozen", ylabel="pitch")
 
     rest = PatchCollection([boxes[i] for i in np.flatnonzero(pitched & ~look.chosen)], facecolor="0.82")
     below.add_collection(rest)
@@ -107,8 +106,11 @@ def piano_roll(look: Look, title: str) -> Figure:
         )
     below.set(
         title="recovered from context: green, right pitch; red, wrong (dashed: the pitch predicted instead)",
-        xlabel="time (quarter notes)", ylabel="MIDI pitch",
+        xlabel="time (quarter notes)", ylabel="pitch",
     )  # fmt: skip
+    below.yaxis.set_major_locator(MultipleLocator(12))
+    below.yaxis.set_minor_locator(MultipleLocator(1))
+    below.yaxis.set_major_formatter(lambda pitch, _: f"C{int(pitch) // 12 - 1}")
     if pitched.any():
         shown = look.notes[pitched]
         heights = np.append(shown["pitch"], look.predicted[look.chosen & pitched & (look.predicted >= 0)])

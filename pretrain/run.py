@@ -141,7 +141,7 @@ def _module(settings: PretrainSettings, tokenizer: Tokenizer, book: FreezeBook, 
     return Pretraining(
         build_backbone(config, sizes),
         FieldHeads(config.dim, sizes),
-        build_selector(settings.selector, schedule, sizes, config),
+        build_selector(settings.selector, schedule, sizes, config, settings.exploration),
         book,
         seed=settings.seed,
         steps=steps,

@@ -21,7 +21,9 @@ SELECTORS: dict[str, type[Selector]] = {
 __all__ = ["SELECTORS", "Schedule", "Selector", "build_selector"]
 
 
-def build_selector(name: str, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig) -> Selector:
+def build_selector(
+    name: str, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig, exploration: float = 1.0
+) -> Selector:
     """A selector, freshly initialised.
 
     Args:
@@ -29,10 +31,11 @@ def build_selector(name: str, schedule: Schedule, sizes: Sequence[int], backbone
         schedule: How many rows it may choose.
         sizes: Ids of each field.
         backbone: The backbone it plays against; a learned selector is a fraction of its size.
+        exploration: How far a learned selector strays from its own ranking; 0 always takes the top.
 
     Raises:
         ConfigError: If there is no such selector.
     """
     if name not in SELECTORS:
         raise ConfigError(f"There is no selector '{name}'; choose one of {', '.join(SELECTORS)}.")
-    return SELECTORS[name](schedule, sizes, backbone)
+    return SELECTORS[name](schedule, sizes, backbone, exploration)

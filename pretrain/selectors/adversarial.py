@@ -50,14 +50,29 @@ class AdversarialSelector(Selector):
     learns = True
     retires = True
 
-    def __init__(self, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig) -> None:
-        super().__init__(schedule, sizes, backbone)
+    def __init__(
+        self, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig, exploration: float = 1.0
+    ) -> None:
+        super().__init__(schedule, sizes, backbone, exploration)
         self.network = SelectorNetwork(sizes, backbone)
 
     def scores(self, rows: Tensor, real: Tensor | None, generator: torch.Generator) -> Tensor:
         """(B, L) logits of being among the hardest."""
         logits: Tensor = self.network(rows, real)
         return logits
+
+    def ranking(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, L) scores with Gumbel noise: rows are drawn in proportion to exp(score / exploration).
+
+        Always taking the top, as the paper does (exploration 0), shows the selector its own favourites alone. The
+        backbone then learns these and little else, and on rows masked at random the favourites are the *easy* ones.
+        """
+        if not self.exploration:
+            return scores
+        uniform = torch.rand(scores.shape, device=scores.device, generator=generator)
+        # Keep clear of 0 and 1, whose logarithms are infinite.
+        gumbel = -(-uniform.clamp(1e-7, 1 - 1e-7).log()).log()
+        return scores + self.exploration * gumbel
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Mean squared error over labelled rows; 0 where there are none."""

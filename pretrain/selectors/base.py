@@ -27,6 +27,10 @@ class Schedule:
     high: float = 0.3
     cap: float = 0.15
 
+    def ranking(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, L) what rows are chosen by in training: the scores, unless a selector explores."""
+        return scores
+
     def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) int64, rows to mask in each window; at least one where any row is unfrozen.
 
@@ -77,6 +81,7 @@ class Selector(nn.Module, ABC):
         schedule: How many rows are masked.
         sizes: Ids of each field.
         backbone: Shape of the backbone it plays against.
+        exploration: How far a learned selector strays from its own ranking, see `ranking`.
     """
 
     name: ClassVar[str]
@@ -87,9 +92,11 @@ class Selector(nn.Module, ABC):
     spares_frozen: ClassVar[bool] = True
     """Whether frozen rows are never chosen; a control may follow the schedule alone."""
 
-    def __init__(self, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig) -> None:
+    def __init__(
+        self, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig, exploration: float = 1.0
+    ) -> None:
         super().__init__()
-        self.schedule = schedule
+        self.schedule, self.exploration = schedule, exploration
 
     @abstractmethod
     def scores(self, rows: Tensor, real: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -100,6 +107,10 @@ class Selector(nn.Module, ABC):
             real: (B, L) bool, or None where no row is padded.
             generator: For chance, on the device of `rows`.
         """
+
+    def ranking(self, scores: Tensor, generator: torch.Generator) -> Tensor:
+        """(B, L) what rows are chosen by in training: the scores, unless a selector explores."""
+        return scores
 
     def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) rows to mask in each window; by default the schedule's."""
