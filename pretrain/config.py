@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from data.command import setting
 from symbolic.errors import ConfigError
@@ -78,6 +79,12 @@ class PretrainSettings:
             problems.append("--lr: must be positive.")
         if problems:
             raise ConfigError(problems)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
+        free = {"out", "resume", "jobs", "workers", "root"}
+        return {name: value for name, value in asdict(self).items() if name not in free}
 
     @property
     def learning_rate(self) -> float:

@@ -19,10 +19,10 @@ from data.corpora import open_corpus
 from data.prepare import prepare
 from data.progress import StepProgress
 from data.records import provenance, write_json
+from data.runs import RECORD, begin, find_folder
 from data.shards import Shards
 from data.windows import make_windows
 from pretrain.config import PretrainSettings
-from pretrain.folders import SETTINGS, find_folder, settings_of
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
 from pretrain.report import write_report
@@ -52,14 +52,16 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         CounterpointError: If the corpus, the settings or the run to be resumed are unfit; says why.
     """
     _quiet()
-    out = find_folder(settings)
-    tokenizer = Tokenizer()
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
+    title = Path(root).resolve().name if settings.folder and root else name
+    base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
+    out = find_folder(base, settings.identity, settings.out, settings.resume)
+    tokenizer = Tokenizer()
     shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
     train, valid = _sides(shards, settings, config.window)
 
-    write_json(out / SETTINGS, settings_of(settings))
+    begin(out, settings.identity)
 
     batches = StepBatches(shards, train, settings.rows_per_batch, settings.seed, settings.transposition)
     steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch / _ranks(settings)))
@@ -208,7 +210,7 @@ def _finish(
     )
     record = {
         **origin,
-        "settings": settings_of(settings),
+        "settings": settings.identity,
         "corpus": {
             "name": shards.manifest["corpus"]["name"],
             "shards": shards.fingerprint,
@@ -225,7 +227,7 @@ def _finish(
         "history": module.history,
         "files": {"checkpoint": "checkpoint", "report": "report.html", "pictures": "pictures"},
     }
-    write_json(out / "record.json", record)
+    write_json(out / RECORD, record)
     write_report(out, record, module, tokenizer, shards, train, valid)
     return {**record, "folder": str(out)}
 

@@ -1,0 +1,70 @@
+"""Run folders: named, found again, and refused where they hold something else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from data.records import write_json
+from symbolic.errors import ConfigError
+
+SETTINGS, RECORD = "settings.json", "record.json"
+
+
+def find_folder(
+    base: str | Path,
+    settings: Mapping[str, Any],
+    out: str | None,
+    resume: bool,
+    flags: Mapping[str, str] | None = None,
+) -> Path:
+    """The folder of a run, new or to be resumed; nothing is written yet.
+
+    Args:
+        base: Where a run goes that is given no folder; it gets a number where that is taken.
+        settings: Those that make the run what it is, as JSON values.
+        out: The folder asked for, if one was.
+        resume: Go on with the run in `out`, or else with the latest that was named after `base`.
+        flags: Flags of settings that are spelled otherwise.
+
+    Raises:
+        ConfigError: If a new run would overwrite another, or the run to be resumed had other settings.
+    """
+    base = Path(base)
+    folder = Path(out) if out else (_latest(base) if resume else None) or _unused(base)
+    if not (folder / SETTINGS).is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")
+        return folder
+    if not resume:
+        raise ConfigError(
+            f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
+        )
+    before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    changed = [name for name in settings if before.get(name) != settings[name]]
+    if changed:
+        raise ConfigError(
+            f"--{(flags or {}).get(name, name)} was {before.get(name)!r} when {folder} began and is "
+            f"{settings[name]!r} now; resume with the settings it began with."
+            for name in changed
+        )
+    return folder
+
+
+def begin(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Mark a folder as that of a run with these settings."""
+    write_json(folder / SETTINGS, settings)
+
+
+def _latest(base: Path) -> Path | None:
+    runs = sorted(base.parent.glob(f"{base.name}*/{SETTINGS}"), key=lambda path: path.stat().st_mtime)
+    return runs[-1].parent if runs else None
+
+
+def _unused(base: Path) -> Path:
+    number = 1
+    while (folder := base if number == 1 else base.with_name(f"{base.name}-{number}")).exists():
+        number += 1
+    return folder
