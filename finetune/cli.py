@@ -70,7 +70,7 @@ def _named(name: str, description: str, argv: Sequence[str]) -> None:
 
     epilog = f"""\
 examples:
-  finetune {name} --root DATA                                  from scratch: the row that says what pretraining adds
+  finetune {name} --root DATA                     from scratch, the row to beat
   finetune {name} --root DATA --from runs/pretrain/X --seeds 5
   finetune {name} --root DATA --from runs/pretrain/X --method lora"""
     settings = parse(f"finetune {name}", description, CorpusSettings, argv, epilog)
@@ -132,7 +132,7 @@ def _predict(argv: Sequence[str]) -> None:
     description = "Use a run: MIDI with a track for each class of notes, or a table of probabilities."
     epilog = """\
 examples:
-  finetune predict runs/finetune/melody-full-X song.mid        writes predictions/song.mid
+  finetune predict runs/finetune/melody-full-X song.mid      writes predictions/song.mid
   finetune predict runs/finetune/genre-full-X tunes/*.mid --csv tunes.csv"""
     settings = parse("finetune predict", description, PredictSettings, argv, epilog)
     from finetune.predict import Forecaster, predict_files, write_csv, write_predictions

@@ -16,6 +16,7 @@ from finetune.model import load_model
 from finetune.outcome import COUNTS, SeedResult
 from finetune.plots import confusion, curves, piano_roll
 from finetune.taskdata import TaskData
+from finetune.tasks import TASKS
 from symbolic.errors import CorpusError
 
 Record = Mapping[str, Any]
@@ -166,7 +167,8 @@ def _section(title: str, runs: list[tuple[Path, Record]]) -> list[str]:
         *_markdown([*header, "command"]),
     ]
     metrics = first["task"]["metrics"]
-    command = f"`finetune floors {first['task']['name']}`"
+    named = first["task"]["name"] in TASKS
+    command = f"`finetune floors {first['task']['name']}`" if named else "with each run"
     lines += [_line([*_row(f["title"], f["test"]["scores"], metrics), command]) for f in first["floors"]]
     lines += [_line([*score_table(record)[1][-1], f"`{record['command']}`"]) for _, record in runs]
     lines += ["", *_differences(runs)]
