@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from argparse import HelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any, TypeVar, get_type_hints
@@ -41,11 +41,13 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-class _Formatter(HelpFormatter):
+class _Formatter(RawDescriptionHelpFormatter):
     """One line a flag where it fits."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=34, width=min(shutil.get_terminal_size().columns, 110))
+        super().__init__(
+            prog, max_help_position=24, width=min(shutil.get_terminal_size((100, 24)).columns, 110)
+        )
 
 
 def _parser(prog: str, description: str, settings: type, epilog: str) -> ArgumentParser:
@@ -61,11 +63,12 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
         if f.default_factory is not MISSING:
             default = f.default_factory()
         required = f.default is MISSING and f.default_factory is MISSING
-        text = about["help"] + ("" if default in (None, False, []) else f" [{default}]")
+        text = about["help"] + _shown(default)
         if about["positional"]:
             many = "list" in str(hints[f.name])
             nargs = ("+" if required else "*") if many else (None if required else "?")
-            places.append(f"{f.name.upper()}..." if many else f.name.upper())
+            place = f"{f.name.upper()}..." if many else f.name.upper()
+            places.append(place if required else f"[{place}]")
             extra: dict[str, Any] = {"nargs": nargs} if nargs else {}
             kind = str if many else hints[f.name]
             parser.add_argument(f.name, type=kind, help=text, metavar=f.name.upper(), **extra)
@@ -77,10 +80,31 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
         if hints[f.name] is bool:
             group.add_argument(flag, action="store_true", help=text)
         else:
-            group.add_argument(flag, type=hints[f.name], default=default, required=required, help=text)
+            group.add_argument(
+                flag,
+                type=hints[f.name],
+                default=default,
+                required=required,
+                help=text,
+                metavar=_metavar(hints[f.name]),
+            )
     parser.add_argument("--config", action="config", help="YAML file with any of these settings")
     parser.usage = " ".join([prog, *places, "[options]"])
     return parser
+
+
+def _shown(default: Any) -> str:
+    """A default as help shows it."""
+    if default is None or default is False or default == []:
+        return ""
+    return f" [{','.join(default) if isinstance(default, list) else default}]"
+
+
+def _metavar(kind: Any) -> str:
+    """What stands for a value in help: short, so that a flag keeps to its line."""
+    return next(
+        (mark for name, mark in (("int", "N"), ("float", "X"), ("list", "A,B")) if name in str(kind)), "S"
+    )
 
 
 def parse(

@@ -59,17 +59,17 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     tokenizer = Tokenizer()
     shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
-    train, valid = _sides(shards, settings, config.window)
+    train, valid = _sides(shards, config.window)
 
     begin(out, settings.identity)
 
-    batches = StepBatches(shards, train, settings.rows_per_batch, settings.seed, settings.transposition)
+    batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
     steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch / _ranks(settings)))
     book = FreezeBook(out / "frozen", len(shards))
     module = _module(settings, tokenizer, book, steps)
     trainer, state = _trainer(settings, out, module, batches, steps)
     resumed = str(state) if settings.resume and state.exists() else None
-    held_out = StepBatches(shards, valid, settings.rows_per_batch, shuffle=False)
+    held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
     trainer.fit(
         module,
         _Loaders(batches, held_out, book, settings, resumed),
@@ -114,17 +114,14 @@ class _Loaders(lightning.LightningDataModule):
         return batch, torch.from_numpy(self.book.frozen(batch.start.numpy(), batch.rows.shape[1]))
 
 
-def _sides(
-    shards: Shards, settings: PretrainSettings, window: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sides(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Training and held-out windows.
 
     Raises:
         CorpusError: If either side is empty.
     """
-    train = np.concatenate([shards.select(split) for split in settings.splits])
-    valid = shards.select("valid")
-    for side, pieces in ((", ".join(settings.splits), train), ("valid", valid)):
+    train, valid = shards.select("train"), shards.select("valid")
+    for side, pieces in (("train", train), ("valid", valid)):
         if len(pieces) == 0:
             raise CorpusError(
                 f"No piece of the corpus is on the side '{side}', out of {len(shards.pieces)}. "
@@ -161,7 +158,7 @@ def _trainer(
     callbacks: list[lightning.Callback] = [StepProgress("pretraining", steps), keeper]
     if module.selector.retires and settings.freeze_every:
         period = max(1, round(settings.freeze_every * batches.per_epoch / _ranks(settings)))
-        fixed = StepBatches(batches.shards, batches.windows, settings.rows_per_batch, shuffle=False)
+        fixed = StepBatches(batches.shards, batches.windows, settings.budget, shuffle=False)
         callbacks.append(Retirement(fixed, module.book, period))
     trainer = lightning.Trainer(
         max_steps=steps,

@@ -40,7 +40,7 @@ def test_help_fits_a_screen_and_loads_no_torch():
     [
         (["--preset", "huge"], ["huge", "tiny, small, base"]),
         (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
-        (["--splits+", "test"], ["held-out"]),
+        (["--lr", "-1", "--epochs", "0"], ["--lr", "--epochs"]),
         (["nowhere/"], ["nowhere", "not a folder"]),
         (["--corpus", "nothing"], ["nothing", "music21"]),
         (["--corpus", "pop909", "--root", "."], ["pop909", "Get it from"]),
