@@ -61,6 +61,21 @@ def test_the_highest_ranked_are_chosen():
     assert choice.places[choice.valid].tolist() == [1, 3]
 
 
+def test_exploration_prefers_high_scores_without_always_taking_them():
+    scores = torch.tensor([[2.0, 0.0, 0.0, 0.0]]).repeat(4000, 1)
+    everything = torch.ones(4000, 4, dtype=torch.bool)
+    one = torch.ones(4000, dtype=torch.int64)
+
+    def share(exploration):
+        selector = build_selector("adversarial", Schedule(), SIZES, SHAPE, exploration)
+        places = choose(selector.ranking(scores, generator()), everything, one, 1).places
+        return float((places == 0).float().mean())
+
+    expected = np.exp(2) / (np.exp(2) + 3)  # drawn in proportion to exp(score)
+    assert abs(share(1.0) - expected) < 0.03
+    assert share(0.0) == 1.0
+
+
 def test_no_candidates_means_nothing_is_chosen():
     nothing = torch.zeros(2, 5, dtype=torch.bool)
     assert not choose(torch.rand(2, 5), nothing, torch.tensor([3, 1]), 3).valid.any()
@@ -124,13 +139,14 @@ def test_targets_point_the_same_way_in_every_window():
 
 
 def test_the_selector_learns_hardness_in_even_and_odd_windows_alike():
+    torch.manual_seed(0)
     selector = build_selector("adversarial", Schedule(), SIZES, SHAPE)
     rows, _ = windows(batch=8, length=64)
     rows = rows.clamp(min=RESERVED)
     everything = torch.ones(8, 64, dtype=torch.bool)
     hardness = rows[..., 3].float()  # the higher the pitch id, the harder
     optimizer = torch.optim.Adam(selector.parameters(), lr=3e-3)
-    for _ in range(60):
+    for _ in range(120):
         optimizer.zero_grad()
         selector.loss(selector.scores(rows, None, generator()), hardness, everything).backward()
         optimizer.step()
