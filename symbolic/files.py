@@ -136,7 +136,6 @@ def write_midi(music: Music, path: str | Path) -> None:
     kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
     for index, (number, program) in enumerate(kinds):
         notes = music.notes[member == index]
-        notes = notes[np.argsort(notes["onset"], kind="stable")]
         drum = program == DRUM_PROGRAM
         track = Track(
             name=music.tracks[number] if number < len(music.tracks) else f"track {number}",

@@ -146,7 +146,7 @@ def test_tempo_unstated_is_120():
 
 def test_clipped_tempo_never_leaves_the_table():
     # Half a bin lies above the last: rounding must not open another one.
-    vocabulary = Vocabulary(tempos_per_octave=1, max_tempo=16 * 2**0.5)
+    vocabulary = Vocabulary(tempos_per_octave=1, max_tempo=16 * 2**2.5)
     assert tempo_values(np.array([0]), music(tempi=[(0, 256.0)]), vocabulary).max() < vocabulary.values[-1]
 
 

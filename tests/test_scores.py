@@ -134,6 +134,11 @@ class TestNotes:
             lengths = [length for _, length, other in found if other == pitch]
             assert lengths == ([8] if step in tied else [4, 4])
 
+    def test_a_tie_across_a_rest_joins_nothing(self, read):
+        rest = "<note><rest/><duration>12</duration></note>"
+        found = heard(read(musicxml(note(tie="start") + rest + note(tie="stop", quarters=2))))
+        assert found == [(0, 1, 60), (2, 2, 60)]
+
     def test_abc_ties(self):
         # Of notes alone: music21 forgets the ties of abc's chords.
         assert heard(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
@@ -157,10 +162,16 @@ class TestNotes:
         assert music.notes["onset"].tolist() == [RESOLUTION * 2 * i // 3 for i in range(6)]
 
     def test_voices_sound_together(self, read):
-        second = "<backup><duration>48</duration></backup>" + note("G").replace(
-            "</note>", "<voice>2</voice></note>"
-        )
-        assert sorted(heard(read(musicxml(FULL + second))))[:2] == [(0, 1, 60), (0, 1, 67)]
+        def voice(number, notes):
+            return notes.replace("</note>", f"<voice>{number}</voice></note>")
+
+        second = "<backup><duration>48</duration></backup>" + voice(2, note("G", 2) + note("A", 2))
+        found = heard(read(musicxml(FULL, voice(1, FULL) + second)))
+        assert sorted(found)[4:] == [(4, 1, 60), (4, 2, 67), (5, 1, 60), (6, 1, 60), (6, 2, 69), (7, 1, 60)]
+
+    def test_loudness_is_read_where_it_is_stated(self, read):
+        music = read(musicxml(note() + note().replace("<note>", '<note dynamics="100">')))
+        assert music.notes["velocity"].tolist() == [64, 90]  # MusicXML counts in hundredths of 90
 
     def test_unpitched_percussion_is_left_out_and_noted(self, read):
         stroke = (

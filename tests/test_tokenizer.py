@@ -1,14 +1,18 @@
 import json
 import pickle
+import tarfile
+from itertools import islice
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made import DATA
 from synthetic import line, musics, unruly
 from test_metre import walk
 
 from symbolic.errors import ConfigError, TokenizerMismatch
+from symbolic.files import parse_midi
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokenizer import Tokenizer, rebase_bars
 from symbolic.vocabulary import (
@@ -32,6 +36,7 @@ from symbolic.vocabulary import (
 
 TOKENIZER = Tokenizer()
 VOC = TOKENIZER.vocabulary
+POP909 = DATA / "pop909" / "pop909.tar.xz"
 
 
 def values(music, **options):
@@ -83,6 +88,11 @@ class TestRoundTrip:
         for name in ("onset", "duration"):
             assert (back.notes[name] / back.resolution).tolist() == (music.notes[name] / 480).tolist()
         assert back.tempi[0, 1] == pytest.approx(120, rel=0.03)
+
+    def test_order_of_rows_does_not_matter(self):
+        rows = TOKENIZER.encode(unruly(4)).rows
+        back = TOKENIZER.decode(np.random.default_rng(0).permutation(rows))
+        np.testing.assert_array_equal(TOKENIZER.encode(back).rows, rows)
 
     def test_empty_music(self):
         tokens = TOKENIZER.encode(Music(note_array([], [], []), 480))
@@ -281,3 +291,16 @@ class TestFile:
     def test_absent_file_is_named(self, tmp_path):
         with pytest.raises(TokenizerMismatch, match=r"none\.json"):
             Tokenizer.load(tmp_path / "none.json")
+
+
+@pytest.mark.skipif(not POP909.is_file(), reason="POP909 is not at hand; set COUNTERPOINT_DATA")
+def test_real_songs_are_stable_and_blind_to_their_tracks():
+    with tarfile.open(POP909, "r|xz") as archive:
+        songs = (m for m in archive if m.name.endswith(".mid") and "versions" not in m.name)
+        for number, song in enumerate(islice(songs, 60)):
+            music = parse_midi(archive.extractfile(song).read(), song.name)
+            rows = TOKENIZER.encode(music).rows
+            assert len(rows) == len(music) > 100, song.name
+            np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(rows)).rows, rows, song.name)
+            np.testing.assert_array_equal(TOKENIZER.encode(shuffled(music, number)).rows, rows, song.name)
+    assert number == 59
