@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from data.command import setting
 from symbolic.errors import ConfigError
@@ -70,6 +71,12 @@ class TrainSettings:
             if (getattr(self, name) or 0) < 0:
                 problems.append(f"--{name} {getattr(self, name)}: must not be negative.")
         return problems
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
+        free = {"out", "resume", "jobs", "root", "accelerator", "seeds", "allow_leaks"}
+        return {name: value for name, value in asdict(self).items() if name not in free}
 
 
 @dataclass(kw_only=True)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from data.corpora.tracks import as_one_piano
 from data.records import write_json
-from finetune.folders import find_run
 from finetune.model import TaskModel, device_of, load_model
+from finetune.source import find_checkpoint
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.files import read_music, write_midi
 from symbolic.notes import Music
@@ -64,7 +64,7 @@ class Forecaster:
         Raises:
             CounterpointError: If it is neither.
         """
-        return cls(*load_model(find_run(run), device_of(accelerator)))
+        return cls(*load_model(find_checkpoint(run), device_of(accelerator)))
 
     @property
     def classes(self) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from data.corpora.archives import ROOT_VARIABLE, cache_folder
 from data.leaks import check_leaks
 from data.prepare import prepare
 from data.records import provenance, write_json
+from data.runs import RECORD, begin, find_folder
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import FLOORS, VERSION, measure_floors
-from finetune.folders import RECORD, claim_folder, lasting
 from finetune.metrics import mean_sd
 from finetune.outcome import SeedResult
 from finetune.report import write_report
@@ -47,9 +48,11 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     source = open_source(settings.checkpoint, settings.preset)
+    base = Path("runs") / "finetune" / f"{task.name}-{settings.method}-{source.name}"
+    out = find_folder(base, settings.identity, settings.out, settings.resume, {"checkpoint": "from"})
     data = prepared(task, root, source.tokenizer, settings.jobs)
     leaks = guard(data, source, settings.allow_leaks)
-    out = claim_folder(f"{task.name}-{settings.method}-{source.name}", asdict(settings))
+    begin(out, settings.identity)
     plan = Plan(
         settings.method,
         learning_rate(settings, source),
@@ -71,7 +74,7 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         **_what(data),
         "method": settings.method,
         "backbone": source.description,
-        "settings": {**lasting(asdict(settings)), "lr": plan.lr, "seeds": settings.seeds},
+        "settings": {**settings.identity, "lr": plan.lr},
         "leaks": leaks,
         "floors": floors,
         **_scores(task, list(results.values())),

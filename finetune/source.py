@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.runs import RECORD
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint import load_checkpoint
 from symbolic.tokenizer import Tokenizer
@@ -78,6 +80,17 @@ def open_source(checkpoint: str | Path | None, preset_name: str) -> Source:
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The checkpoint in a run folder, or the path itself."""
-    inside = Path(path) / "checkpoint"
-    return inside if inside.is_dir() else Path(path)
+    """The checkpoint of a run.
+
+    Args:
+        path: A checkpoint, a folder that holds one as `checkpoint`, or a fine-tuning run, whose best seed by
+            validation is taken. Anything else is returned as it is, for `load_checkpoint` to refuse.
+    """
+    path = Path(path)
+    if not (path / "config.json").is_file():
+        if (path / "checkpoint").is_dir():
+            return path / "checkpoint"
+        if (path / RECORD).is_file():
+            record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+            return path / str(record.get("checkpoint", ""))
+    return path

@@ -123,17 +123,3 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert "| full, from scratch, 2 seeds |" in page
     assert "paired bootstrap over song groups" in page
     assert "p = " in page
-
-
-def test_a_default_folder_is_never_used_twice(tmp_path: Path, monkeypatch: Any) -> None:
-    from finetune.folders import claim_folder
-
-    monkeypatch.chdir(tmp_path)
-    settings: dict[str, Any] = {"out": None, "resume": False, "epochs": 1}
-    first, second = claim_folder("x", settings), claim_folder("x", settings)
-    assert (first.name, second.name) == ("x", "x-2")
-    assert claim_folder("x", {**settings, "resume": True}) == second
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "file").touch()
-    with pytest.raises(ConfigError, match="no run's"):
-        claim_folder("x", {**settings, "out": str(tmp_path / "other")})

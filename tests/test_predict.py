@@ -12,9 +12,9 @@ import pytest
 from finetune_helpers import METRES, nano_checkpoint, tune, write_folder
 
 from finetune.cli import main
-from finetune.folders import find_run
 from finetune.predict import Forecaster, predict_files, tracks_by_class
-from symbolic.errors import CheckpointError, ConfigError
+from finetune.source import find_checkpoint
+from symbolic.errors import CheckpointError
 from symbolic.files import read_music, write_midi
 from symbolic.notes import Music, note_array
 
@@ -142,11 +142,12 @@ def test_pieces_get_probabilities_on_screen_and_in_files(runs: Path, tmp_path: P
 
 def test_a_run_is_found_by_its_folder_its_seed_or_its_checkpoint(runs: Path) -> None:
     expected = runs / "notes" / "seed-0" / "checkpoint"
-    assert find_run(runs / "notes") == find_run(runs / "notes" / "seed-0") == find_run(expected) == expected
+    for path in (runs / "notes", runs / "notes" / "seed-0", expected):
+        assert find_checkpoint(path) == expected
 
 
 def test_what_is_no_run_is_refused_with_the_remedy(runs: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no finished run"):
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
         Forecaster.load(tmp_path)
     with pytest.raises(CheckpointError, match="not fine-tuned"):
         Forecaster.load(runs / "nano")
