@@ -16,7 +16,7 @@ from data.corpora.archives import ROOT_VARIABLE, cache_folder
 from data.leaks import check_leaks
 from data.prepare import prepare
 from data.records import provenance, write_json
-from data.runs import RECORD, begin, find_folder
+from data.runs import RECORD, SETTINGS, begin, find_folder
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import FLOORS, VERSION, measure_floors
 from finetune.metrics import mean_sd
@@ -48,11 +48,10 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     source = open_source(settings.checkpoint, settings.preset)
-    base = Path("runs") / "finetune" / f"{task.name}-{settings.method}-{source.name}"
-    out = find_folder(base, settings.identity, settings.out, settings.resume, {"checkpoint": "from"})
+    out = _folder(task, settings, source)
     data = prepared(task, root, source.tokenizer, settings.jobs)
     leaks = guard(data, source, settings.allow_leaks)
-    begin(out, settings.identity)
+    _begin(out, data, settings)
     plan = Plan(
         settings.method,
         learning_rate(settings, source),
@@ -84,6 +83,23 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
     write_json(out / RECORD, record)
     write_report(out, record, data, list(results.values()))
     return {**record, "folder": str(out)}
+
+
+def _folder(task: Task, settings: TrainSettings, source: Source) -> Path:
+    base = Path("runs") / "finetune" / f"{task.name}-{settings.method}-{source.name}"
+    identity = {"task": task.name, **settings.identity}
+    return find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
+
+
+def _begin(out: Path, data: TaskData, settings: TrainSettings) -> None:
+    """Mark the folder; a run that goes on must find the corpus that it began with."""
+    if (out / SETTINGS).is_file():
+        before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
+        if before.get("shards") != data.shards.fingerprint:
+            raise ConfigError(
+                f"The music, the labels or the split changed since {out} began. Restore them, or start a new run."
+            )
+    begin(out, {"task": data.task.name, **settings.identity, "shards": data.shards.fingerprint})
 
 
 def prepared(task: Task, root: str | None, tokenizer: Tokenizer, jobs: int | None = None) -> TaskData:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, nano_checkpoint, write_folder
+from finetune_helpers import NANO, nano_checkpoint, tune, write_folder
 
 from data.batches import StepBatches
 from data.windows import make_windows
@@ -28,6 +28,7 @@ from finetune.training import Plan, schedule, train_seed
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import weights_fingerprint
 from symbolic.errors import CheckpointError, ConfigError, LeakError
+from symbolic.files import write_midi
 
 PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
 
@@ -269,3 +270,16 @@ def test_a_record_tells_everything_and_resuming_adds_seeds(
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("data:image/png;base64") == 3
     assert "http" not in page.split("<body>")[1]
+
+
+def test_a_run_goes_on_only_with_its_own_task_and_music(
+    task: Task, folder: Path, source: Source, tmp_path: Path
+) -> None:
+    nano, tunes = folder.parent / "nano", write_folder(tmp_path / "tunes")
+    finetune(task, str(tunes), _settings(tmp_path / "run", nano))
+    again = _settings(tmp_path / "run", nano, resume=True)
+    with pytest.raises(ConfigError, match="--task was 'note'"):
+        finetune(sequence_task(tunes), str(tunes), again)
+    write_midi(tune(99), tunes / "tune00.mid")
+    with pytest.raises(ConfigError, match="changed since"):
+        finetune(task, str(tunes), again)
