@@ -24,9 +24,11 @@ def provenance() -> dict[str, Any]:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+    program = Path(sys.argv[0])
+    # Run as `python -m pretrain.cli`, the program is a file of the package that is the command.
+    name = program.parent.name if program.name == "cli.py" else program.name
     return {
-        "command": shlex.join(command),
+        "command": shlex.join([name, *sys.argv[1:]]),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions,
         "machine": machine_kind(),

@@ -1,0 +1,112 @@
+"""Flags, YAML and help from a dataclass; errors as messages and exit codes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from data.command import guarded, parse, setting
+from pretrain.config import PretrainSettings
+from symbolic.errors import ConfigError
+
+
+@dataclass
+class Settings:
+    """Some of everything."""
+
+    files: list[str] = setting(..., "what to read", positional=True)
+    checkpoint: str | None = setting(None, "where to start", flag="from", group="model")
+    rate: float = setting(0.5, "how fast", group="training")
+    steps: int = setting(0, "how long", group="training")
+    resume: bool = setting(False, "go on", group="training")
+
+    def __post_init__(self):
+        if self.rate <= 0:
+            raise ConfigError("--rate: must be positive.")
+
+
+def parsed(*argv):
+    return parse("try", "Try it.", Settings, argv, "examples:\n  try a.mid\n  try b.mid")
+
+
+def test_defaults_flags_and_a_flag_of_another_name():
+    assert parsed("a.mid", "b.mid") == Settings(["a.mid", "b.mid"])
+    assert parsed("a", "--from", "x", "--rate", "2", "--resume") == Settings(["a"], "x", 2.0, 0, True)
+
+
+def test_yaml_sets_and_flags_overrule_it(tmp_path):
+    file = tmp_path / "settings.yaml"
+    file.write_text("from: y\nrate: 0.25\nresume: true\n")
+    assert parsed("a", "--config", str(file)) == Settings(["a"], "y", 0.25, 0, True)
+    assert parsed("a", "--config", str(file), "--rate", "3").rate == 3
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "files"),
+        (["a", "--rate", "fast"], "rate"),
+        (["a", "--ratee", "1"], "ratee"),
+        (["a", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_usage_errors_name_the_flag_and_end_with_two(argv, said, capsys):
+    with pytest.raises(SystemExit) as end:
+        parsed(*argv)
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_setting_in_yaml_that_does_not_exist_is_refused(tmp_path, capsys):
+    file = tmp_path / "settings.yaml"
+    file.write_text("sped: 3\n")
+    with pytest.raises(SystemExit):
+        parsed("a", "--config", str(file))
+    assert "sped" in capsys.readouterr().err
+
+
+def test_help_shows_defaults_and_keeps_examples_as_written(capsys):
+    with pytest.raises(SystemExit) as end:
+        parsed("--help")
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert "[0.5]" in text
+    assert "[0]" in text
+    assert "[None]" not in text
+    assert "FILES..." in text
+    assert "  try a.mid\n  try b.mid" in text
+
+
+def test_what_a_user_can_mend_becomes_a_message(capsys):
+    def fail(argv):
+        raise ConfigError(["one thing", "another"])
+
+    assert guarded(fail, []) == 2
+    assert capsys.readouterr().err == "error: - one thing\n- another\n"
+    assert guarded(lambda argv: None, []) == 0
+
+    def stop(argv):
+        raise KeyboardInterrupt
+
+    assert guarded(stop, []) == 130
+
+
+def test_our_own_bugs_keep_their_traceback():
+    def bug(argv):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        guarded(bug, [])
+
+
+EXPERIMENTS = sorted((Path(__file__).parents[1] / "pretrain" / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
+def test_every_committed_experiment_parses(file):
+    settings = parse("pretrain", "", PretrainSettings, ["--config", str(file)])
+    assert isinstance(settings, PretrainSettings)
+
+
+def test_there_are_experiments():
+    assert EXPERIMENTS

@@ -1,0 +1,73 @@
+"""Run folders, records and pages."""
+
+import json
+import os
+
+import pytest
+
+from data.page import Page
+from data.records import machine_kind, provenance, write_json
+from data.runs import begin, find_folder
+from symbolic.errors import ConfigError
+
+
+def test_runs_of_one_name_get_numbers_and_the_latest_is_resumed(tmp_path):
+    base = tmp_path / "runs" / "x"
+    assert find_folder(base, {"a": 1}, None, resume=False) == base
+    begin(base, {"a": 1})
+    second = find_folder(base, {"a": 1}, None, resume=False)
+    assert second.name == "x-2"
+    begin(second, {"a": 1})
+    os.utime(base / "settings.json", (2e9, 2e9))
+    assert find_folder(base, {"a": 1}, None, resume=True) == base
+    assert find_folder(base, {"a": 2}, None, resume=False).name == "x-3"
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
+    begin(tmp_path / "run", {"a": 1, "b": 2, "c": 3})
+    with pytest.raises(ConfigError, match="--resume"):
+        find_folder("x", {"a": 1}, str(tmp_path / "run"), resume=False)
+    with pytest.raises(ConfigError) as error:
+        find_folder("x", {"a": 5, "b": 6, "c": 3}, str(tmp_path / "run"), resume=True, flags={"b": "bee"})
+    assert "--a was 1" in str(error.value)
+    assert "--bee was 2" in str(error.value)
+    assert "--c" not in str(error.value)
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("...")
+    with pytest.raises(ConfigError, match="no run's"):
+        find_folder("x", {}, str(tmp_path / "letters"), resume=False)
+
+
+def test_provenance_names_versions_and_machine_but_no_place(monkeypatch):
+    for program in ("/somewhere/bin/pretrain", "/somewhere/pretrain/cli.py"):
+        monkeypatch.setattr("sys.argv", [program, "my folder", "--seed", "1"])
+        found = provenance()
+        assert found["command"] == "pretrain 'my folder' --seed 1"
+    assert {"python", "torch", "numpy"} <= set(found["versions"])
+    assert set(machine_kind()) <= {"system", "processor", "cores", "accelerator"}
+
+
+def test_json_is_written_whole(tmp_path):
+    path = tmp_path / "deep" / "record.json"
+    write_json(path, {"a": "é"})
+    write_json(path, {"a": "ü"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": "ü"}
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_a_page_escapes_and_embeds(tmp_path):
+    from matplotlib.figure import Figure
+
+    page = Page("<b>")
+    page.text("a < b")
+    page.table(("x",), [("<script>",)])
+    page.figure(Figure(), 'says "so"')
+    page.write(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "a &lt; b" in text
+    assert "data:image/png;base64," in text
+    assert "http" not in text  # nothing is fetched
