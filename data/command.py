@@ -55,7 +55,7 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
         prog=prog, description=description, epilog=epilog, formatter_class=_Formatter, print_config=None
     )
     hints = get_type_hints(settings)
-    groups: dict[str, Any] = {}
+    groups: dict[str, Any] = {"options": parser}
     places = []
     for f in fields(settings):
         about = f.metadata
