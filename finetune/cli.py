@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import ConfigError
-from symbolic.siblings import require_sibling
+from symbolic.siblings import exit_without_sibling
 
 if TYPE_CHECKING:
     from finetune.config import TrainSettings
@@ -33,11 +33,7 @@ Each has its own help: finetune melody --help"""
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    try:
-        require_sibling("data")
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    exit_without_sibling("data")
     from data.command import guarded
 
     return guarded(_dispatch, argv)

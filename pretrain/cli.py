@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from symbolic.errors import ConfigError
-from symbolic.siblings import require_sibling
+from symbolic.siblings import exit_without_sibling
 
 _DESCRIPTION = "Pretrain a backbone on music: a selector chooses the notes that it must predict."
 _EPILOG = """\
@@ -20,11 +19,7 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
-    try:
-        require_sibling("data")
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    exit_without_sibling("data")
     from data.command import guarded
 
     return guarded(_run, argv)

@@ -6,6 +6,7 @@ import of the wrong one ends in a riddle.
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,3 +28,16 @@ def require_sibling(name: str) -> None:
             f"{found}, not the one of Counterpoint in {home}. "
             "Run from another folder, or remove what shadows it from the Python path."
         )
+
+
+def exit_without_sibling(name: str) -> None:
+    """As `require_sibling`, for a command: says what is wrong and ends with status 2.
+
+    Raises:
+        SystemExit: If another package is found, or none.
+    """
+    try:
+        require_sibling(name)
+    except ConfigError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(2) from None
