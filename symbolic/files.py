@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from symbolic.errors import MusicFileError
 from symbolic.notes import DRUM_PROGRAM, NOTE, Music
 
-MIDI_SUFFIXES = frozenset({".mid", ".midi"})
+MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
 SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", ".krn", ".abc"})
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
 MAX_BYTES = 64 * 2**20
@@ -28,7 +28,7 @@ def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:
     """Read one music file.
 
     Args:
-        path: .mid, .midi, .mxl, .musicxml, .xml, .krn, or .abc with a single tune.
+        path: .mid, .midi, .rmi, .mxl, .musicxml, .xml, .krn, or .abc with a single tune.
         max_bytes: Larger files are refused unread.
 
     Raises:
@@ -70,6 +70,7 @@ def parse_midi(content: bytes, name: str) -> Music:
     """
     from symusic import Score
 
+    content = _unwrapped(content)
     repairs: tuple[str, ...] = ()
     try:
         score = Score.from_midi(content)
@@ -169,6 +170,22 @@ def _clip_bytes(content: bytes) -> bytes | None:
     except Exception:  # mido raises whatever it stumbles over: EOFError, KeyError, IndexError, ...
         return None
     return mended.getvalue()
+
+
+def _unwrapped(content: bytes) -> bytes:
+    """The MIDI file in a RIFF wrapper (RMID, as Windows programs write); anything else as it is.
+
+    Source: MIDI Manufacturers Association, Recommended Practice RP-029.
+    """
+    if content[:4] != b"RIFF" or content[8:12] != b"RMID":
+        return content
+    start = 12
+    while start + 8 <= len(content):
+        size = int.from_bytes(content[start + 4 : start + 8], "little")
+        if content[start : start + 4] == b"data":
+            return content[start + 8 : start + 8 + size]
+        start += 8 + size + size % 2  # chunks are padded to even lengths
+    return content
 
 
 def _first_line(error: BaseException) -> str:
