@@ -39,6 +39,7 @@ class PretrainSettings:
     mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
     freeze_every: float = setting(1.0, "epochs between freezings, 0 for never (the paper: 5)", group="model")
     exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
+    identity_weight: float = setting(0.0, "of the loss over all rows, masked or not", group="model")
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
     steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
@@ -51,8 +52,6 @@ class PretrainSettings:
     seed: int = setting(0, "of everything random", group="training")
     precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
-    devices: int = setting(1, "devices on this machine", group="training")
-    nodes: int = setting(1, "machines", group="training")
     workers: int = setting(0, "processes that make batches", group="training")
     evaluations: int = setting(8, "held-out measurements, each with a checkpoint", group="training")
 
@@ -71,13 +70,21 @@ class PretrainSettings:
             problems.append("--mask_cap: must lie between 0 and 1.")
         if not 0 <= self.transposition <= 24:
             problems.append("--transposition: must lie in 0..24 semitones.")
-        positive = ("epochs", "lr", "rows_per_batch", "devices", "nodes", "evaluations")
+        positive = ("epochs", "lr", "rows_per_batch", "evaluations")
         problems += [
             f"--{name}: must be positive."
             for name in positive
             if (value := getattr(self, name)) is not None and value <= 0
         ]
-        natural = ("steps", "workers", "freeze_every", "exploration", "seed", "weight_decay")
+        natural = (
+            "steps",
+            "workers",
+            "freeze_every",
+            "exploration",
+            "identity_weight",
+            "seed",
+            "weight_decay",
+        )
         problems += [f"--{name}: must not be negative." for name in natural if getattr(self, name) < 0]
         if problems:
             raise ConfigError(problems)

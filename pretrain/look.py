@@ -65,4 +65,4 @@ def look_at(
     predicted[places] = np.where(pitch < DRUM_PITCH, pitch, -1)
     chosen = np.zeros(len(rows), dtype=bool)
     chosen[places] = True
-    return Look(music.notes, music.resolution, scores[0].double().cpu().numpy(), chosen, frozen, predicted)
+    return Look(music.notes, music.resolution, scores[0].cpu().double().numpy(), chosen, frozen, predicted)

@@ -22,9 +22,9 @@ class TrainingMeter(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("totals", torch.zeros(6, dtype=torch.float64), persistent=False)
-        self.register_buffer("losses", torch.zeros(len(FIELDS), dtype=torch.float64), persistent=False)
-        self.register_buffer("correct", torch.zeros(len(FIELDS), dtype=torch.float64), persistent=False)
+        self.register_buffer("totals", torch.zeros(6), persistent=False)
+        self.register_buffer("losses", torch.zeros(len(FIELDS)), persistent=False)
+        self.register_buffer("correct", torch.zeros(len(FIELDS)), persistent=False)
 
     @torch.no_grad()
     def update(
@@ -33,7 +33,7 @@ class TrainingMeter(nn.Module):
     ) -> None:  # fmt: skip
         """Take in a step: (B, L) masks, recovery of (B, K) rows, (B, K) valid, two scalars."""
         sums = (real.sum(), (frozen & real).sum(), (chosen & real).sum(), (chosen & ~real).sum())
-        self.totals += torch.stack([*(s.double() for s in sums), loss.double(), selector_loss.double()])
+        self.totals += torch.stack([*(s.float() for s in sums), loss.float(), selector_loss.float()])
         self.losses += (recovery.loss * valid[..., None]).sum((0, 1))
         self.correct += (recovery.correct & valid[..., None]).sum((0, 1))
 
@@ -71,6 +71,10 @@ class HeldOut:
         self._entropy: list[NDArray[np.float64]] = []
         self._windows = 0
 
+    def __len__(self) -> int:
+        """How many windows went in."""
+        return self._windows
+
     def add(
         self, scores: Tensor | None, real: Tensor, would_choose: Tensor, index: Tensor, valid: Tensor,
         recovery: Recovery,
@@ -101,7 +105,7 @@ class HeldOut:
         if scores is not None:
             log = ranked.masked_fill(~real, -torch.inf).log_softmax(1)
             entropy = -(log.exp() * log.masked_fill(~real, 0.0)).sum(1) / real.sum(1).clamp(min=2).log()
-            self._entropy.append(entropy.double().cpu().numpy())
+            self._entropy.append(entropy.cpu().double().numpy())
 
     def summary(self) -> dict[str, Any]:
         """Accuracy and loss per field, and what the selector's score tells of the loss."""

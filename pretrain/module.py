@@ -142,9 +142,10 @@ class Pretraining(lightning.LightningModule):
         entry = {"step": self.global_step, "held_out": self.held_out.summary()}
         if steps:
             entry["training"] = self.meter.flush(steps)
+        elif self.history:
+            # Measured again where the run stands already, as when a finished run is resumed.
+            entry = {**self.history.pop(), **entry}
         self._flushed_at = self.global_step
-        if self.history and self.history[-1]["step"] == self.global_step:
-            self.history.pop()
         self.history.append(entry)
 
     @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +59,10 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
     train, valid = _sides(shards, config.window)
-
     begin(out, settings.identity)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
-    steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch / _ranks(settings)))
+    steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch))
     book = FreezeBook(out / "frozen", len(shards))
     module = _module(settings, tokenizer, book, steps)
     trainer, state = _trainer(settings, out, module, batches, steps)
@@ -76,7 +74,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         ckpt_path=resumed,
         weights_only=True,
     )
-    if not module.history or module.history[-1]["step"] != trainer.global_step:
+    if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
         trainer.validate(module, one_pass_loader(held_out), verbose=False)
     return _finish(settings, out, module, tokenizer, shards, train, valid)
 
@@ -98,11 +96,7 @@ class _Loaders(lightning.LightningDataModule):
         self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
 
     def train_dataloader(self) -> Any:
-        trainer = self.trainer
-        assert trainer is not None
-        return endless_loader(
-            self.batches, self.start, trainer.global_rank, trainer.world_size, self.settings.workers
-        )
+        return endless_loader(self.batches, self.start, workers=self.settings.workers)
 
     def val_dataloader(self) -> Any:
         return one_pass_loader(self.held_out)
@@ -146,6 +140,7 @@ def _module(settings: PretrainSettings, tokenizer: Tokenizer, book: FreezeBook, 
         steps=steps,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        identity_weight=settings.identity_weight,
     )
 
 
@@ -157,14 +152,13 @@ def _trainer(
     keeper = ModelCheckpoint(out / "state", filename="last", save_top_k=1, enable_version_counter=False)
     callbacks: list[lightning.Callback] = [StepProgress("pretraining", steps), keeper]
     if module.selector.retires and settings.freeze_every:
-        period = max(1, round(settings.freeze_every * batches.per_epoch / _ranks(settings)))
+        period = max(1, round(settings.freeze_every * batches.per_epoch))
         fixed = StepBatches(batches.shards, batches.windows, settings.budget, shuffle=False)
         callbacks.append(Retirement(fixed, module.book, period))
     trainer = lightning.Trainer(
         max_steps=steps,
         accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
+        devices=1,
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
         val_check_interval=every,
@@ -178,10 +172,6 @@ def _trainer(
         default_root_dir=out,
     )
     return trainer, out / "state" / "last.ckpt"
-
-
-def _ranks(settings: PretrainSettings) -> int:
-    return settings.devices * settings.nodes
 
 
 def _finish(
@@ -202,7 +192,7 @@ def _finish(
         tokenizer,
         heads={"fields": module.heads},
         parts={"selector": module.selector} if module.selector.learns else {},
-        provenance={**origin, "settings": asdict(settings), "corpus": shards.manifest["corpus"]},
+        provenance={**origin, "settings": settings.identity, "corpus": shards.manifest["corpus"]},
         pretrained_on=shards.fingerprints[seen],
     )
     record = {

@@ -144,7 +144,7 @@ def test_defaults_ask_for_no_gpu_and_every_run_has_a_seed():
     for settings in (PretrainSettings(), TrainSettings()):
         assert settings.accelerator == "auto"
         assert settings.seed == 0
-    assert PretrainSettings().devices == 1
+    assert PretrainSettings().precision == "32-true"
     assert replace(PretrainSettings(), seed=7).seed == 7
 
 

@@ -114,6 +114,12 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_pa
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def test_resuming_a_finished_run_changes_nothing(folder, run):
+    before = record_of(run)["history"]
+    assert cli.main([str(folder), "--out", str(run), "--resume", *FLAGS]) == 0
+    assert record_of(run)["history"] == before
+
+
 def test_a_second_run_does_not_overwrite_the_first(folder, run, capsys):
     assert cli.main([str(folder), "--out", str(run), *FLAGS]) == 2
     assert "--resume" in capsys.readouterr().err
