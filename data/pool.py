@@ -5,14 +5,18 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Final, TypeVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
+from data.guards import make_expendable
 from symbolic.errors import ConfigError
 
 _UNGUARDED = (
@@ -23,11 +27,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+@dataclass(frozen=True)
 class Died:
-    """In place of a result: the process at work on the task died, or one that worked beside it."""
+    """In place of a result: the process at work on the task died, or one that worked beside it.
 
+    Attributes:
+        late: One of these processes was ended for taking too long.
+    """
 
-DIED: Final = Died()
+    late: bool = False
 
 
 def run_tasks(
@@ -52,7 +60,8 @@ def run_tasks(
         yield from ((task, function(task)) for task in waiting)
         return
     while waiting:
-        executor = _start(min(jobs, len(waiting)))
+        marks = tempfile.TemporaryDirectory(prefix="counterpoint-")
+        executor = _start(min(jobs, len(waiting)), marks.name)
         running: dict[Future[Result], Task] = {}
         try:
             while waiting or running:
@@ -64,10 +73,12 @@ def run_tasks(
                     yield running.pop(future), result
         except BrokenProcessPool:
             executor.shutdown()
+            died = Died(late=any(mark.stat().st_size for mark in Path(marks.name).iterdir()))
             for task in running.values():
-                yield task, DIED
+                yield task, died
         finally:
             executor.shutdown(cancel_futures=True)
+            marks.cleanup()
 
 
 def usable_cores() -> int:
@@ -86,8 +97,9 @@ def refuse_import_time() -> None:
         raise ConfigError(_UNGUARDED)
 
 
-def _start(jobs: int) -> ProcessPoolExecutor:
-    executor = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_settle)
+def _start(jobs: int, marks: str) -> ProcessPoolExecutor:
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(jobs, spawn, initializer=_settle, initargs=(marks,))
     try:
         executor.submit(os.getpid).result()
     except BrokenProcessPool as error:
@@ -95,8 +107,9 @@ def _start(jobs: int) -> ProcessPoolExecutor:
     return executor
 
 
-def _settle() -> None:
-    """Make a fresh worker leave Ctrl-C to its parent, keep quiet, and not outlive its parent."""
+def _settle(marks: str) -> None:
+    """Make a fresh worker leave Ctrl-C to its parent, keep quiet, be expendable, and not outlive its parent."""
+    make_expendable(Path(marks) / str(os.getpid()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
     threading.Thread(target=_follow_parent, daemon=True).start()

@@ -12,23 +12,27 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from data.cluster import run_on_ray
 from data.corpora.archives import cache_folder
-from data.corpora.base import TERMS, Corpus, Piece
+from data.corpora.base import Corpus, Piece
+from data.filters import Filters
+from data.manifest import finish
+from data.near import SIZE, THRESHOLD
 from data.pool import Died, refuse_import_time, run_tasks, usable_cores
-from data.shards import FORMAT, LEDGER, MANIFEST, PIECES, SETTINGS, TOKENIZER, PieceRecord, Shards
-from data.splits import Member, resolve
-from data.tokenise import Filters, Outcome, Recipe, tokenise
+from data.safewrite import as_json, write, write_lines
+from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
+from data.tokenise import Outcome, Recipe, tokenise, too_slow
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokenizer import Tokenizer
 from symbolic.vocabulary import FIELDS
@@ -38,8 +42,13 @@ if os.name == "posix":
 
 __all__ = ["Filters", "prepare"]
 
-_CHUNKS, _SMALLEST, _LARGEST = 64, 16, 4096
-"""A corpus makes about this many chunks, each of so many pieces: enough to spread, few enough to map."""
+Engine = Literal["local", "ray"]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_CHUNKS, _SMALLEST, _LARGEST = 64, 16, 1024
+"""A corpus makes about this many chunks, each of so many pieces: enough to spread, few enough to map, and
+small enough that a process holds one in memory."""
 _KILLED = "killed: the process that read it died, by a crash or for want of memory"
 
 
@@ -51,6 +60,8 @@ def prepare(
     jobs: int | None = None,
     filters: Filters | None = None,
     progress: bool = True,
+    near_duplicates: float | None = THRESHOLD,
+    engine: Engine = "local",
 ) -> Shards:
     """Make shards of a corpus, or open those that an earlier call with the same settings made.
 
@@ -68,6 +79,10 @@ def prepare(
             crashes and endless reading.
         filters: What to keep; by default `Filters()`.
         progress: Show a progress bar.
+        near_duplicates: Least resemblance, above 0 and up to 1, of pieces that are reported as
+            near-duplicates and kept on one side of the split; None looks for none.
+        engine: "local" works in processes here; "ray" on Ray, where `jobs` is unused and `out` and the corpus
+            must be seen by all machines. The bytes are the same.
 
     Raises:
         ConfigError: If the settings are wrong, or `out` holds something else.
@@ -81,13 +96,18 @@ def prepare(
     ]
     if jobs is not None and jobs < 0:
         problems.append(f"jobs is {jobs}; it must be 0 or more.")
+    if near_duplicates is not None and not 0 < near_duplicates <= 1:
+        problems.append(f"near_duplicates is {near_duplicates}; it must be above 0 and at most 1, or None.")
+    if engine not in get_args(Engine):
+        problems.append(f"No engine is called '{engine}'; there are {' and '.join(get_args(Engine))}.")
     if problems:
         raise ConfigError(sorted(problems))
-    recipe = Recipe(corpus, tokenizer, tuple(sorted(hide)), filters or Filters())
+    near = near_duplicates is not None
+    recipe = Recipe(corpus, tokenizer, tuple(sorted(hide)), filters or Filters(), near)
     pieces = corpus.pieces()
     _refuse_twins(corpus, pieces)
-    settings = _settings(recipe, pieces)
-    key = hashlib.sha256(_json(settings)).hexdigest()[:16]
+    settings = _settings(recipe, pieces, near_duplicates)
+    key = hashlib.sha256(as_json(settings)).hexdigest()[:16]
     folder = Path(out) if out else cache_folder() / "shards" / f"{corpus.name}-{key}"
     chunks = _chunks(pieces)
     _refuse_other(folder, settings)
@@ -95,9 +115,9 @@ def prepare(
         with _sole_writer(folder):
             _refuse_other(folder, settings)
             if not _is_finished(folder, chunks):
-                _write(folder / SETTINGS, _json(settings))
-                _make(recipe, folder, chunks, usable_cores() if jobs is None else jobs, progress)
-                _finish(recipe, folder, settings, list(chunks), len(pieces))
+                write(folder / SETTINGS, as_json(settings))
+                _make(recipe, folder, chunks, usable_cores() if jobs is None else jobs, engine, progress)
+                finish(recipe, folder, settings, list(chunks), len(pieces))
     return Shards(folder, tokenizer.fingerprint)
 
 
@@ -110,11 +130,11 @@ def _refuse_twins(corpus: Corpus, pieces: Sequence[Piece]) -> None:
         )
 
 
-def _settings(recipe: Recipe, pieces: Sequence[Piece]) -> dict[str, Any]:
+def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | None) -> dict[str, Any]:
     """All that shapes the result, as JSON values; equal settings make equal bytes."""
     corpus = recipe.corpus
     listing = json.dumps([asdict(piece) for piece in pieces], sort_keys=True)
-    return {
+    settings: dict[str, Any] = {
         "format": FORMAT,
         "corpus": {"name": corpus.name, "version": corpus.version, "options": corpus.options()},
         "pieces": hashlib.sha256(listing.encode()).hexdigest()[:16],
@@ -122,7 +142,9 @@ def _settings(recipe: Recipe, pieces: Sequence[Piece]) -> dict[str, Any]:
         "tokenizer": recipe.tokenizer.fingerprint,
         "hide": list(recipe.hide),
         "filters": asdict(recipe.filters),
+        "near_duplicates": near_duplicates,
     }
+    return dict(json.loads(as_json(settings)))  # as it will be read back, without tuples
 
 
 def _refuse_other(folder: Path, settings: dict[str, Any]) -> None:
@@ -169,7 +191,14 @@ def _sole_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _make(recipe: Recipe, folder: Path, chunks: Mapping[str, list[Piece]], jobs: int, progress: bool) -> None:
+def _make(
+    recipe: Recipe,
+    folder: Path,
+    chunks: Mapping[str, list[Piece]],
+    jobs: int,
+    engine: Engine,
+    progress: bool,
+) -> None:
     """Make the shards that are not there yet."""
     missing = [(name, chunk) for name, chunk in chunks.items() if not (folder / f"{name}.json").is_file()]
     total, left = (sum(len(chunk) for _, chunk in some) for some in (chunks.items(), missing))
@@ -182,10 +211,16 @@ def _make(recipe: Recipe, folder: Path, chunks: Mapping[str, list[Piece]], jobs:
         dynamic_ncols=True,
         disable=not progress,
     ) as bar:
-        for (name, chunk), result in run_tasks(partial(_make_shard, recipe, folder), missing, jobs):
+        for (name, chunk), result in _run(partial(_make_shard, recipe, folder), missing, jobs, engine):
             if isinstance(result, Died):
-                _save_shard(recipe, folder, name, _one_by_one(recipe, chunk))
+                _save_shard(recipe, folder, name, _one_by_one(recipe, chunk, max(jobs, 1)))
             bar.update(len(chunk))
+
+
+def _run(
+    function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, engine: Engine
+) -> Iterator[tuple[Task, Result | Died]]:
+    return run_on_ray(function, tasks) if engine == "ray" else run_tasks(function, tasks, jobs)
 
 
 def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> None:
@@ -193,15 +228,17 @@ def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> 
     _save_shard(recipe, folder, name, [tokenise(recipe, piece) for piece in chunk])
 
 
-def _one_by_one(recipe: Recipe, chunk: Sequence[Piece]) -> list[Outcome]:
+def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[Outcome]:
     """The pieces of a chunk whose process died, so that the guilty one shows itself."""
-    work, outcomes = partial(tokenise, recipe), []
-    for piece, result in run_tasks(work, chunk, 1):
+    work, outcomes = partial(tokenise, recipe), {}
+    for piece, result in run_tasks(work, chunk, jobs):
         if isinstance(result, Died):
-            # The memory may have been filled by those before: once more, in a process of its own.
+            # Another may be guilty, or the memory was filled by those before: again, in a process of its own.
             ((_, result),) = run_tasks(work, [piece], 1)
-        outcomes.append(Outcome(piece, _KILLED) if isinstance(result, Died) else result)
-    return outcomes
+        if isinstance(result, Died):
+            result = Outcome(piece, too_slow(recipe) if result.late else _KILLED)
+        outcomes[piece.key] = result
+    return [outcomes[piece.key] for piece in chunk]
 
 
 def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
@@ -213,98 +250,22 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outc
     }
     for label in recipe.corpus.note_classes:
         arrays[label] = np.concatenate([np.empty(0, np.int8), *(o.note_labels[label] for o in kept)])
+    if recipe.near:
+        arrays["sketch"] = np.concatenate([np.empty((0, SIZE), np.uint32), *(o.sketches for o in kept)])
     hashes = {}
     for kind, array in arrays.items():
         buffer = io.BytesIO()
         np.save(buffer, array)
-        hashes[kind] = _write(folder / f"{name}.{kind}.npy", buffer.getvalue())
+        hashes[kind] = write_lines(folder / f"{name}.{kind}.npy", [buffer.getbuffer()])
     pieces = [
-        {**asdict(o.piece), "skipped": o.skipped, "fingerprint": o.fingerprint, "rows": len(o.rows)}
+        {
+            **asdict(o.piece),
+            "skipped": o.skipped,
+            "fingerprint": o.fingerprint,
+            "repairs": o.repairs,
+            "rows": len(o.rows),
+            "tracks": len(o.sketches),
+        }
         for o in outcomes
     ]
-    _write(folder / f"{name}.json", _json({"sha256": hashes, "pieces": pieces}))
-
-
-def _finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: list[str], total: int) -> None:
-    """Settle the splits, and write the ledger, the list of pieces and the manifest."""
-    shards = [json.loads((folder / f"{name}.json").read_bytes()) for name in names]
-    inputs = [piece for shard in shards for piece in shard["pieces"]]
-    kept = [piece for piece in inputs if not piece["skipped"]]
-    reasons = Counter(piece["skipped"].partition(":")[0] for piece in inputs if piece["skipped"])
-    if len(inputs) != total or len(kept) + reasons.total() != total:
-        raise CorpusError(
-            f"{folder} accounts for {len(kept)} kept and {reasons.total()} skipped of {total} pieces; its "
-            "shards were changed. Delete the folder and prepare the corpus again."
-        )
-    if not kept:
-        _refuse_nothing(recipe, folder, inputs, reasons)
-    members = [Member(p["key"], p["split"], p["group"], p["fingerprint"], p["reason"]) for p in kept]
-    verdicts = dict(zip((m.key for m in members), resolve(members, recipe.corpus.fractions), strict=True))
-    ledger, records = [], []
-    for piece in inputs:
-        key, file = piece["key"], piece["file"]
-        if piece["skipped"]:
-            ledger.append({"key": key, "file": file, "status": "skipped", "reason": piece["skipped"]})
-            continue
-        split, group, reason = verdicts[key]
-        ledger.append({"key": key, "file": file, "status": "kept", "split": split, "reason": reason})
-        records.append(
-            asdict(PieceRecord(key, file, split, group, piece["labels"], piece["fingerprint"], piece["rows"]))
-        )
-    recipe.tokenizer.save(folder / TOKENIZER)
-    manifest = {
-        "format": FORMAT,
-        "corpus": {term: getattr(recipe.corpus, term) for term in TERMS},
-        "settings": settings,
-        "note_classes": {name: list(classes) for name, classes in recipe.corpus.note_classes.items()},
-        "totals": {
-            "pieces": total,
-            "kept": len(kept),
-            "skipped": dict(sorted(reasons.items())),
-            "splits": dict(sorted(Counter(record["split"] for record in records).items())),
-            "rows": sum(record["rows"] for record in records),
-        },
-        "lists": {
-            name: _write(folder / name, _lines(lines))
-            for name, lines in ((PIECES, records), (LEDGER, ledger))
-        },
-        "shards": [
-            {"name": name, "sha256": shard["sha256"]} for name, shard in zip(names, shards, strict=True)
-        ],
-    }
-    for partial_file in folder.glob(".*.partial"):  # of runs that were killed
-        partial_file.unlink()
-    _write(folder / MANIFEST, _json(manifest))
-
-
-def _refuse_nothing(
-    recipe: Recipe, folder: Path, inputs: Sequence[dict[str, Any]], reasons: Counter[str]
-) -> NoReturn:
-    """Nothing was kept: leave the folder as new, and say why."""
-    for file in [*folder.glob("shard-*"), folder / SETTINGS]:
-        file.unlink()
-    counts = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
-    first = next((f"; the first, {p['key']}: {p['skipped']}" for p in inputs), "")
-    raise CorpusError(
-        f"None of the {len(inputs)} pieces of corpus '{recipe.corpus.name}' can be used: {counts or 'there are none'}"
-        f"{first}. Check the files, or loosen the filters."
-    )
-
-
-def _write(path: Path, content: bytes) -> str:
-    """Write a file so that it is whole or absent, even after a power cut; returns its sha256."""
-    unfinished = path.with_name(f".{path.name}.partial")
-    with unfinished.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    return hashlib.sha256(content).hexdigest()
-
-
-def _json(document: Any) -> bytes:
-    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
-
-
-def _lines(documents: Sequence[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(document, ensure_ascii=False) + "\n" for document in documents).encode()
+    write(folder / f"{name}.json", as_json({"sha256": hashes, "pieces": pieces}))

@@ -5,9 +5,12 @@ A prepared corpus is a folder:
     manifest.json     terms of the corpus, settings, totals, list of shards; written last
     tokenizer.json    the tokenizer
     pieces.jsonl      a `PieceRecord` a line, in the order of rows
-    ledger.jsonl      what became of every input, a line each
+    ledger.jsonl      what became of every input, a line each: kept, with its side and what was repaired, or
+                      skipped, with the reason
+    near_duplicates.jsonl   pairs of pieces that are nearly the same, and how much they resemble
     settings.json     what a resumed preparation must agree with
-    shard-00000.*     .rows.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .json
+    shard-00000.*     .rows.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .sketch.npy
+                      (tracks, 192) uint32 of `data.near`; .json
 """
 
 from __future__ import annotations
@@ -23,9 +26,10 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the layout changes, or when this release reads other notes or rows out of the same files."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
+NEAR = "near_duplicates.jsonl"
 SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"
 _SPLITS = ("train", "valid", "test", "excluded")
 

@@ -342,7 +342,7 @@ def test_a_dying_worker_costs_one_piece(music, tmp_path):
 def test_endless_and_failing_readers_cost_one_piece_each(music, tmp_path):
     for mood in ("endless", "bug", "hungry"):
         shutil.copy(music / "t000.mid", music / f"{mood}.mid")
-    shards = run(Moody(music), tmp_path / "out", jobs=1, filters=Filters(seconds=0.3))
+    shards = run(Moody(music), tmp_path / "out", jobs=1, filters=Filters(read_seconds=0.3))
     assert len(shards.pieces) == 20
     found = reasons(tmp_path / "out")
     assert found["endless.mid"] == "too slow: not read within 0.3 s"

@@ -102,8 +102,11 @@ def test_the_manifest_states_terms_and_totals(path):
     assert manifest["totals"] == {
         "pieces": TUNES,
         "kept": TUNES,
+        "repaired": 0,
         "skipped": {},
         "splits": {"excluded": 1, "test": 1, "train": 6, "valid": 1},
+        "near_duplicates": 0,
+        "largest_group": 1,
         "rows": 24 * TUNES,
     }
 

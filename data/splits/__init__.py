@@ -93,24 +93,27 @@ def save_table(name: str, entries: Iterable[Entry], folder: Path | None = None) 
         writer.writerows(sorted(entries))
 
 
-def resolve(members: Sequence[Member], fractions: Mapping[str, float]) -> list[Verdict]:
-    """The side of each piece, so that no group and no copy stands on two.
+def resolve(
+    members: Sequence[Member], fractions: Mapping[str, float], near: Iterable[tuple[int, int]] = ()
+) -> list[Verdict]:
+    """The side of each piece, so that no group, no copy and no near-duplicate stands on two.
 
-    Pieces that share a group or a fingerprint, directly or through others, are taken together. Where sides
-    are given, a copy on a less strict side is excluded and pieces without a side join the strictest; where
-    none is, a hash of the group, or of the notes, chooses: the same on every machine, whatever else the
-    corpus holds.
+    Pieces that share a group or a fingerprint, or are near-duplicates, directly or through others, are taken
+    together. Where sides are given, a copy on a less strict side is excluded and pieces without a side join
+    the strictest; where none is, a hash of the group, or of the notes, chooses: the same on every machine,
+    whatever else the corpus holds.
 
     Args:
         members: All pieces of a corpus.
         fractions: Share of each side, adding to 1.
+        near: Pairs of indices of near-duplicates.
 
     Raises:
         LeakError: If a given group has pieces on two given sides.
     """
     _refuse_torn_groups(members)
     together: dict[int, list[int]] = defaultdict(list)
-    for index, root in enumerate(connected([(m.group, m.fingerprint) for m in members])):
+    for index, root in enumerate(connected([(m.group, m.fingerprint) for m in members], near)):
         together[root].append(index)
     verdicts: dict[int, Verdict] = {}
     for indices in together.values():
@@ -121,16 +124,18 @@ def resolve(members: Sequence[Member], fractions: Mapping[str, float]) -> list[V
         side = (
             max(sides, key=SPLITS.index)
             if sides
-            else hashed_split(name if groups else some[0].fingerprint, fractions)
+            else hashed_split(name if groups else min(m.fingerprint for m in some), fractions)
         )
-        stays = next(m.key for m in some if m.split in (side, None) or not sides)
+        staying = [m for m in some if m.split in (side, None) or not sides]
+        same = {mark for m in staying for mark in (m.group, m.fingerprint) if mark != ""}
         for index, member in zip(indices, some, strict=True):
             if member.split == EXCLUDED:
                 verdicts[index] = Verdict(EXCLUDED, name, member.reason or "excluded by the split table")
             elif member.split in (None, side):
                 verdicts[index] = Verdict(side, name, "")
             else:
-                verdicts[index] = Verdict(EXCLUDED, name, f"same music as {stays}, which is in {side}")
+                what = "same music as" if {member.group, member.fingerprint} & same else "near-duplicate of"
+                verdicts[index] = Verdict(EXCLUDED, name, f"{what} {staying[0].key}, which is in {side}")
     return [verdicts[i] for i in range(len(members))]
 
 
@@ -145,10 +150,10 @@ def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
     return next(iter(fractions))  # fractions that add to a little under 1
 
 
-def connected(marks: Sequence[tuple[str, int]]) -> list[int]:
+def connected(marks: Sequence[tuple[str, int]], pairs: Iterable[tuple[int, int]] = ()) -> list[int]:
     """For each (group, fingerprint), the index of the first that it shares either with, through any others.
 
-    A union-find; the group "" joins nothing.
+    A union-find; the group "" joins nothing, and further pairs of indices are joined as given.
     """
     parent = list(range(len(marks)))
 
@@ -164,6 +169,9 @@ def connected(marks: Sequence[tuple[str, int]]) -> list[int]:
             if mark != "":
                 low, high = sorted((root(index), root(first.setdefault(mark, index))))
                 parent[high] = low
+    for pair in pairs:
+        low, high = sorted(map(root, pair))
+        parent[high] = low
     return [root(index) for index in range(len(marks))]
 
 

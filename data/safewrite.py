@@ -1,0 +1,47 @@
+"""Files that are whole or absent, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
+    """Write a file, piece by piece, so that it is whole or absent even after a power cut.
+
+    Args:
+        path: In a folder that exists.
+        lines: Its content; never held at once.
+
+    Returns:
+        Its sha256.
+    """
+    digest = hashlib.sha256()
+    unfinished = path.with_name(f".{path.name}.partial")
+    with unfinished.open("wb") as file:
+        for line in lines:
+            file.write(line)
+            digest.update(line)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    return digest.hexdigest()
+
+
+def write(path: Path, content: bytes) -> str:
+    """Write a file in one stroke; returns its sha256."""
+    return write_lines(path, [content])
+
+
+def as_json(document: Any) -> bytes:
+    """A document with its keys sorted, a line each; equal documents give equal bytes."""
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def as_line(document: dict[str, Any]) -> bytes:
+    """A document on one line."""
+    return (json.dumps(document, ensure_ascii=False) + "\n").encode()
