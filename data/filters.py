@@ -109,9 +109,10 @@ class Filters:
         if not self.metres:
             return ""
         start, end = _span(music)
-        ticks = music.metres[:, 0]
+        metres = music.metres[(music.metres[:, 1:] > 0).all(axis=1)]  # 0/4 is passed over
+        ticks = metres[:, 0]
         # The metre that holds at the first note, and those that begin under the notes.
-        heard = music.metres[(ticks < end) & (np.append(ticks[1:], np.inf) > start)]
+        heard = metres[(ticks < end) & (np.append(ticks[1:], np.inf) > start)]
         found = {f"{numerator}/{denominator}" for _, numerator, denominator in heard.tolist()}
         if len(ticks) == 0 or ticks[0] > start:
             found.add("4/4")  # as in MIDI

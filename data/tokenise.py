@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from data.fingerprint import note_fingerprint
 from data.guards import TimeUp, guarded
 from data.near import SIZE, Sketches, sketch
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.notes import Music
 from symbolic.tokenizer import Rows, Tokenizer
 
 
@@ -112,8 +113,18 @@ def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
     source = kept[tokens.source]
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else Outcome(piece).sketches
-    repairs = tuple(_portable(repair, corpus) for repair in music.repairs)
+    repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
     return Outcome(piece, "", fingerprint, repairs, tokens.rows, source.astype(np.int32), labels, sketches)
+
+
+def _oddities(music: Music) -> Iterator[str]:
+    """What the tokenizer will pass over or bend, in words."""
+    if odd := int((music.metres[:, 1:] <= 0).any(axis=1).sum()):
+        yield f"{odd} metres of no beats or an impossible unit passed over"
+    if odd := int((~np.isfinite(music.tempi[:, 1]) | (music.tempi[:, 1] <= 0)).sum()):
+        yield f"{odd} tempi of no duration taken as the fastest"
+    if odd := int((music.notes["duration"] == 0).sum()):
+        yield f"{odd} notes of no length given the shortest"
 
 
 def too_slow(recipe: Recipe) -> str:

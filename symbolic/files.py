@@ -72,6 +72,8 @@ def parse_midi(content: bytes, name: str) -> Music:
 
     content = _unwrapped(content)
     repairs: tuple[str, ...] = ()
+    if content[8:10] == b"\0\2":
+        repairs = ("type 2, whose tracks are pieces of their own: read as tracks of one, as in most such files",)
     try:
         score = Score.from_midi(content)
     except Exception as error:  # symusic raises bare RuntimeErrors and the like
@@ -80,7 +82,7 @@ def parse_midi(content: bytes, name: str) -> Music:
             raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
         try:
             score = Score.from_midi(mended)
-            repairs = (f"read leniently, values above 127 clipped ({_first_line(error)})",)
+            repairs += (f"read leniently, values above 127 clipped ({_first_line(error)})",)
         except Exception as again:
             raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
     if score.ticks_per_quarter <= 0:
