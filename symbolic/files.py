@@ -6,6 +6,7 @@ MIDI goes through symusic; MusicXML, Humdrum kern and abc through music21 (`symb
 from __future__ import annotations
 
 import io
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -92,17 +93,23 @@ def parse_midi(content: bytes, name: str) -> Music:
 
     if len(score.tracks) > _MAX_TRACKS:
         raise MusicFileError(name, f"it holds {len(score.tracks):,} tracks, more than {_MAX_TRACKS:,}")
-    blocks = []
-    for index, track in enumerate(score.tracks):
-        columns = track.notes.numpy()
-        block = np.empty(len(columns["time"]), dtype=NOTE)
-        block["onset"], block["duration"] = columns["time"], columns["duration"]
-        block["pitch"], block["velocity"] = columns["pitch"], columns["velocity"]
-        block["program"] = DRUM_PROGRAM if track.is_drum else track.program
-        block["track"] = index
-        blocks.append(block)
-    notes = np.concatenate(blocks) if blocks else np.empty(0, dtype=NOTE)
-    if len(notes) and (notes["onset"].min() < 0 or (notes["onset"] + notes["duration"]).max() > _LAST_TICK):
+    tracks = list(score.tracks)
+    columns = [track.notes.numpy() for track in tracks]
+    stops = list(accumulate(len(column["time"]) for column in columns))
+    notes = np.empty(stops[-1] if stops else 0, dtype=NOTE)
+    fields = {name: notes[name] for name in NOTE.names or ()}
+    for index, (track, column, start, stop) in enumerate(
+        zip(tracks, columns, [0, *stops], stops, strict=False)
+    ):
+        part = slice(start, stop)
+        fields["onset"][part], fields["duration"][part] = column["time"], column["duration"]
+        fields["pitch"][part], fields["velocity"][part] = column["pitch"], column["velocity"]
+        fields["program"][part] = DRUM_PROGRAM if track.is_drum else track.program
+        fields["track"][part] = index
+    onset = fields["onset"]
+    if np.minimum.reduce(onset, initial=0) < 0 or (
+        np.maximum.reduce(onset + fields["duration"], initial=0) > _LAST_TICK
+    ):
         raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
     metres = [(t.time, t.numerator, t.denominator) for t in score.time_signatures]
     tempi = [(t.time, t.qpm) for t in score.tempos]
@@ -111,7 +118,7 @@ def parse_midi(content: bytes, name: str) -> Music:
         score.ticks_per_quarter,
         _by_tick(np.array(metres, dtype=np.int64).reshape(-1, 3), (0, 4, 4)),
         _by_tick(np.array(tempi, dtype=np.float64).reshape(-1, 2), (0.0, 120.0)),
-        tuple(track.name for track in score.tracks),
+        tuple(track.name for track in tracks),
         repairs,
     )
 
@@ -159,6 +166,8 @@ def _by_tick(events: NDArray, default: tuple[float, ...]) -> NDArray:
     """Events in time order, or the one that MIDI assumes where there are none."""
     if len(events) == 0:
         return np.array([default], dtype=events.dtype)
+    if len(events) == 1:
+        return events
     return np.asarray(events[np.argsort(events[:, 0], kind="stable")])
 
 

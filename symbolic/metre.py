@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import pairwise
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -14,17 +17,29 @@ Ints = NDArray[np.int64]
 
 
 class Segments(NamedTuple):
-    """Stretches of one metre, all (S,): grid position of the start, bar begun there, time-signature value."""
+    """Stretches of one metre, all (S,): grid position of the start, bar begun there, metre value, bar length."""
 
     start: Ints
     first_bar: Ints
     metre: Ints
+    length: Ints
 
 
 def to_grid(ticks: NDArray[np.integer] | NDArray[np.floating], music: Music, vocabulary: Vocabulary) -> Ints:
     """The nearest grid position of each time in ticks, halfway the later, without a rounding error."""
-    doubled = 2 * ticks.astype(np.int64) * vocabulary.positions_per_quarter
-    return np.asarray((doubled + music.resolution) // (2 * music.resolution))
+    steps, half = _grid_ratio(music.resolution, vocabulary)
+    found = ticks.astype(np.int64)
+    if steps > 1:
+        found *= steps
+    found += half
+    found //= 2 * half
+    return found
+
+
+def _grid_ratio(resolution: int, vocabulary: Vocabulary) -> tuple[int, int]:
+    """Positions in `half` * 2 ticks, and `half`: the fraction in its lowest terms whose half is whole."""
+    common = gcd(2 * vocabulary.positions_per_quarter, resolution)
+    return 2 * vocabulary.positions_per_quarter // common, resolution // common
 
 
 def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int:
@@ -52,46 +67,73 @@ def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int
 
 def metre_segments(music: Music, vocabulary: Vocabulary) -> Segments:
     """The metre map on the grid. Every change of metre begins a bar, wherever it falls."""
-    usable = music.metres[(music.metres[:, 1] > 0) & (music.metres[:, 2] > 0)]
-    start = to_grid(usable[:, 0], music, vocabulary)
-    metre = np.array([metre_value(int(n), int(d), vocabulary) for _, n, d in usable], dtype=np.int64)
-    if len(start) == 0 or start[0] > 0:
-        start = np.concatenate([[0], start])
-        metre = np.concatenate([[vocabulary.metre_values[4, 4]], metre])
-    # Of changes at one position the last holds; a change to the metre in force only marks a new bar
-    # where it is out of phase, so it must stay.
-    last = np.append(start[1:] != start[:-1], True)
-    start, metre = start[last], metre[last]
-    bars = -(-np.diff(start) // vocabulary.bar_positions[metre[:-1]])
-    return Segments(start, np.concatenate([[0], np.cumsum(bars)]), metre)
+    return _segments(music.metres.astype(np.int64).tobytes(), music.resolution, vocabulary)
 
 
-def locate_bars(onset: Ints, segments: Segments, vocabulary: Vocabulary) -> tuple[Ints, Ints, Ints]:
+@lru_cache  # few maps serve most pieces
+def _segments(metres_in_bytes: bytes, resolution: int, vocabulary: Vocabulary) -> Segments:
+    events = np.frombuffer(metres_in_bytes, dtype=np.int64).reshape(-1, 3).tolist()
+    steps, half = _grid_ratio(resolution, vocabulary)
+    starts, metres = [0], [vocabulary.metre_values[4, 4]]
+    for tick, numerator, denominator in events:
+        if numerator <= 0 or denominator <= 0:
+            continue
+        start, metre = (tick * steps + half) // (2 * half), metre_value(numerator, denominator, vocabulary)
+        # Of changes at one position the last holds; a change to the metre in force only marks a new bar
+        # where it is out of phase, so it must stay.
+        if start == starts[-1]:
+            metres[-1] = metre
+        else:
+            starts.append(start)
+            metres.append(metre)
+    lengths = vocabulary.bar_positions[metres]
+    first_bar = [0]
+    for (start, following), length in zip(pairwise(starts), lengths.tolist(), strict=False):
+        first_bar.append(first_bar[-1] - (start - following) // length)
+    return Segments(np.array(starts), np.array(first_bar), np.array(metres), lengths)
+
+
+def locate_bars(onset: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
     """Bar, position in the bar, and time-signature value of each grid position.
 
     Args:
-        onset: (N,) grid positions, not negative.
+        onset: (N,) grid positions, not negative; fastest in rising order.
         segments: From `metre_segments`.
-        vocabulary: Lengths of bars.
     """
-    at = np.searchsorted(segments.start, onset, side="right") - 1
-    metre = segments.metre[at]
-    bar, position = np.divmod(onset - segments.start[at], vocabulary.bar_positions[metre])
-    return bar + segments.first_bar[at], position, metre
+    if len(segments.start) == 1:  # most pieces; and to divide by one number is several times faster
+        length = int(segments.length[0])
+        bar = onset // length
+        return bar, onset - bar * length, segments.metre.repeat(len(onset))
+    at = _in_force(segments.start, onset)
+    bar, position = np.divmod(onset - segments.start[at], segments.length[at])
+    bar += segments.first_bar[at]
+    return bar, position, segments.metre[at]
 
 
 def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
-    """(N,) tempo values in force at grid positions.
+    """(N,) tempo values in force at grid positions; fastest where those rise.
 
     A change takes hold at its nearest grid position, so that notes on one position never disagree.
     """
     tempi = music.tempo_map
-    start = to_grid(tempi[:, 0], music, vocabulary)
-    clipped = np.clip(tempi[:, 1], vocabulary.min_tempo, vocabulary.max_tempo)
-    octaves = np.log2(clipped / vocabulary.min_tempo)
-    value = np.floor(octaves * vocabulary.tempos_per_octave + 0.5).astype(np.int64)
-    value = np.minimum(value, len(vocabulary.tempos) - 1)
-    return np.asarray(value[np.searchsorted(start, onset, side="right") - 1])
+    value = _tempo_edges(vocabulary).searchsorted(tempi[:, 1], side="right")
+    if len(value) == 1:
+        return value.repeat(len(onset))
+    return value.take(_in_force(to_grid(tempi[:, 0], music, vocabulary), onset))
+
+
+@lru_cache
+def _tempo_edges(vocabulary: Vocabulary) -> NDArray[np.float64]:
+    """Quarter notes per minute at which each tempo value but the first begins: halfway in the logarithm."""
+    values = np.arange(1, len(vocabulary.tempos))
+    return np.asarray(vocabulary.min_tempo * 2 ** ((values - 0.5) / vocabulary.tempos_per_octave))
+
+
+def _in_force(start: Ints, onset: Ints) -> Ints:
+    """(N,) index of the last start that is not later than each grid position."""
+    at = start.searchsorted(onset, side="right")
+    at -= 1
+    return at
 
 
 def bar_starts(bar: Ints, metre: Ints, vocabulary: Vocabulary) -> tuple[Ints, Ints]:

@@ -7,13 +7,12 @@ from numpy.typing import NDArray
 
 from symbolic.vocabulary import DRUM_PITCH, PITCH, RESERVED
 
-_LOWEST, _HIGHEST = RESERVED, RESERVED + DRUM_PITCH - 1
 
-
-def _pitched(rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """(..., ) true where the pitch id is a pitch: neither a drum key nor reserved."""
-    pitch = rows[..., PITCH]
-    return np.asarray((pitch >= _LOWEST) & (pitch <= _HIGHEST))
+def _pitch_values(rows: NDArray[np.integer]) -> NDArray[np.uint16]:
+    """(..., ) values of the pitch field; from DRUM_PITCH on they are drum keys or, wrapped, reserved ids."""
+    values = rows[..., PITCH].astype(np.uint16)
+    values -= RESERVED
+    return values
 
 
 def transposition_range(rows: NDArray[np.integer], limit: int = 11) -> tuple[int, int]:
@@ -26,10 +25,9 @@ def transposition_range(rows: NDArray[np.integer], limit: int = 11) -> tuple[int
     Returns:
         Lowest and highest shift in semitones, `low <= 0 <= high`; (0, 0) where nothing is pitched.
     """
-    pitches = rows[..., PITCH][_pitched(rows)]
-    if len(pitches) == 0:
-        return 0, 0
-    return max(-limit, _LOWEST - int(pitches.min())), min(limit, _HIGHEST - int(pitches.max()))
+    values = _pitch_values(rows)
+    low, high = _limits(values[values < DRUM_PITCH])
+    return max(-limit, low), min(limit, high)
 
 
 def transpose(rows: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
@@ -42,10 +40,19 @@ def transpose(rows: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
     Raises:
         ValueError: If a pitch would leave 0..127; see `transposition_range`.
     """
-    pitched = _pitched(rows)
-    low, high = transposition_range(rows, limit=127)
-    if pitched.any() and not low <= semitones <= high:
+    values = _pitch_values(rows)
+    pitched = values < DRUM_PITCH
+    low, high = _limits(values[pitched])
+    if not low <= semitones <= high and pitched.any():
         raise ValueError(f"a shift of {semitones} semitones leaves 0..127; these rows allow {low}..{high}")
     moved = rows.copy()
-    moved[..., PITCH][pitched] += np.asarray(semitones).astype(rows.dtype)
+    # A product rather than an index: it costs the same however many rows are pitched, and little.
+    moved[..., PITCH] += pitched * np.asarray(semitones).astype(rows.dtype)
     return moved
+
+
+def _limits(pitches: NDArray[np.uint16]) -> tuple[int, int]:
+    """Lowest and highest shift that keeps these pitches in 0..127; (0, 0) where there are none."""
+    if len(pitches) == 0:
+        return 0, 0
+    return -int(np.minimum.reduce(pitches)), DRUM_PITCH - 1 - int(np.maximum.reduce(pitches))

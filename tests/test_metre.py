@@ -29,7 +29,7 @@ def bars_at(quarters, metres):
     """Bar and position of times in quarters, under metres that change at times in quarters."""
     ticks = [(round(q * QUARTER), n, d) for q, n, d in metres]
     segments = metre_segments(music(ticks), VOC)
-    bar, position, _ = locate_bars(np.array([round(16 * q) for q in quarters]), segments, VOC)
+    bar, position, _ = locate_bars(np.array([round(16 * q) for q in quarters]), segments)
     return list(zip(bar.tolist(), position.tolist(), strict=True))
 
 
@@ -56,7 +56,7 @@ def walk(piece):
 @given(musics())
 def test_bars_agree_with_a_walk(piece):
     onset = to_grid(piece.notes["onset"], piece, VOC)
-    located = locate_bars(onset, metre_segments(piece, VOC), VOC)
+    located = locate_bars(onset, metre_segments(piece, VOC))
     assert np.stack(located, axis=1).tolist() == [list(row) for row in walk(piece)]
 
 
