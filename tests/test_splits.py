@@ -1,13 +1,25 @@
 from collections import Counter, defaultdict
+from pathlib import Path
 
 import pytest
-from made import CACHE, DATA, needs
+from made import CACHE, DATA
 
+import data.splits
 from data.corpora.archives import CACHE_VARIABLE
-from data.corpora.nottingham import DANCES, NottinghamCorpus, dance_of
-from data.corpora.pop909 import Pop909Corpus
-from data.splits import Entry, Member, connected, hashed_split, load_table, resolve, save_table
-from data.splits.__main__ import nottingham_table, pop909_table
+from data.corpora.nottingham import DANCES, dance_of
+from data.splits import (
+    FOLDS,
+    Entry,
+    Member,
+    connected,
+    hashed_split,
+    load_table,
+    resolve,
+    save_table,
+    side_in_fold,
+)
+from data.splits.__main__ import TABLES, settled
+from data.splits.dealing import dealt, folded, grouped, plain_title
 from symbolic.errors import CorpusError, LeakError
 
 EVEN = {"train": 0.8, "valid": 0.1, "test": 0.1}
@@ -22,15 +34,18 @@ def splits(*members):
     return [verdict.split for verdict in resolve(members, EVEN)]
 
 
-@pytest.mark.parametrize("name", ["pop909", "nottingham"])
+@pytest.mark.parametrize("name", TABLES)
 def test_committed_tables_keep_songs_and_copies_on_one_side(name):
     sides = defaultdict(set)
     for entry in load_table(name).values():
         if entry.split != "excluded":
             sides[entry.group].add(entry.split)
             sides[entry.fingerprint].add(entry.split)
+        if entry.fold is not None:
+            sides["fold", entry.group].add(entry.fold)
         assert bool(entry.reason) == (entry.split == "excluded"), entry
     assert {mark: found for mark, found in sides.items() if len(found) > 1} == {}
+    assert (Path(data.splits.__file__).parent / f"{name}.csv").stat().st_size < 200_000
 
 
 def test_pop909_is_the_published_split_less_the_copy_of_a_test_song():
@@ -58,20 +73,89 @@ def test_nottingham_deals_every_dance_alike():
     assert len({table[piece].group for piece in versions}) == 1, "four versions of Cuckoo's Nest"
 
 
-@needs("pop909")
-@needs("nottingham")
-def test_the_maker_makes_the_committed_tables(monkeypatch):
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "openewld" else name for name in TABLES],
+)
+def test_the_maker_makes_the_committed_tables(name, monkeypatch):
+    if not (DATA / name).is_dir():
+        pytest.skip(f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA")
     monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
-    made = {
-        "pop909": pop909_table(Pop909Corpus(DATA), DATA / "pop909" / "splits"),
-        "nottingham": nottingham_table(NottinghamCorpus(DATA)),
+    made = {entry.piece: entry for entry in TABLES[name](DATA)}
+    assert made == load_table(name), f"{name} has drifted"
+
+
+def test_published_splits_stay_as_published_but_for_leaks():
+    counts = {
+        name: Counter(e.split for e in load_table(name).values()) for name in ("pianist8", "emopia", "groove")
     }
-    for name, entries in made.items():
-        assert {entry.piece: entry for entry in entries} == load_table(name), f"{name} has drifted"
+    assert counts == {
+        "pianist8": {"train": 336, "valid": 37, "test": 37, "excluded": 1},
+        "emopia": {"train": 871, "valid": 114, "test": 88, "excluded": 5},
+        "groove": {"train": 896, "valid": 124, "test": 129, "excluded": 1},
+    }
+    left_out = load_table("pianist8")["Yiruma_Unknown_5"]
+    assert left_out.reason == "the same song as Yiruma_Dream_a_Little_Dream_of_Me, which is in test"
+
+
+def test_a_song_on_two_published_sides_leaves_the_laxer_one():
+    sides = {"a": "train", "b": "test", "c": "train", "d": "valid"}
+    prints = {"a": 1, "b": 2, "c": 3, "d": 3}
+    entries = {e.piece: e for e in settled(prints, sides, {"a": "song", "b": "song"})}
+    assert {key: entry.split for key, entry in entries.items()} == {
+        "a": "excluded",
+        "b": "test",
+        "c": "excluded",
+        "d": "valid",
+    }
+    assert entries["a"].reason == "the same song as b, which is in test"
+    assert entries["c"].reason == "same music as d, which is in valid"
+
+
+def test_groups_join_songs_copies_and_known_pairs():
+    prints = {"a": 1, "b": 1, "c": 2, "d": 3, "e": 4}
+    assert grouped(prints, {"c": "x", "d": "x"}, [("d", "e")]) == {
+        "a": "a",
+        "b": "a",
+        "c": "c",
+        "d": "c",
+        "e": "c",
+    }
+    assert plain_title("The Cuckoo's Nest (slow)") == plain_title("cuckoos nest") == "cuckoos nest"
+
+
+def test_groups_are_dealt_alike_in_every_stratum():
+    strata = {f"{kind}{i}": kind for kind in "ab" for i in range(50)}
+    sides = dealt(strata, dict.fromkeys(strata, 2))
+    for kind in "ab":
+        counts = Counter(side for group, side in sides.items() if strata[group] == kind)
+        assert counts == {"train": 40, "valid": 5, "test": 5}
+    assert sides == dealt(strata, dict.fromkeys(strata, 2)), "the seed is fixed"
+
+
+def test_folds_share_every_class_evenly_and_keep_groups():
+    classes = {f"g{i}": {"x": 1 + i % 3, "y": i % 2} for i in range(60)}
+    folds = folded(classes)
+    for label in "xy":
+        counts = Counter()
+        for group, fold in folds.items():
+            counts[fold] += classes[group][label]
+        assert max(counts.values()) - min(counts.values()) <= 2, counts
+    assert set(folds.values()) == set(range(FOLDS))
+
+
+def test_a_fold_is_tested_the_next_validates_the_rest_train():
+    entries = [Entry(str(fold), "g", "train", 0, "", fold) for fold in range(FOLDS)]
+    assert [side_in_fold(entry, 4) for entry in entries] == ["valid", "train", "train", "train", "test"]
+    assert side_in_fold(Entry("a", "g", "train", 0, ""), 0) == "excluded"
 
 
 def test_a_table_survives_writing_and_a_damaged_one_is_named(tmp_path):
     entries = [Entry("b", "g", "test", -5, ""), Entry("a", "g", "excluded", 7, "a copy, of b")]
+    save_table("mine", entries, tmp_path)
+    assert list(load_table("mine", tmp_path).values()) == sorted(entries)
+    assert "fold" not in (tmp_path / "mine.csv").read_text()
+    entries = [entry._replace(fold=i) for i, entry in enumerate(entries)]
     save_table("mine", entries, tmp_path)
     assert list(load_table("mine", tmp_path).values()) == sorted(entries)
     (tmp_path / "bad.csv").write_text("piece,split\na,test\n")

@@ -8,15 +8,45 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from data.corpora.asap import AsapPerformancesCorpus, AsapScoresCorpus
 from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.emopia import EmopiaCorpus
 from data.corpora.folder import FolderCorpus
+from data.corpora.game_multitrack import GameMultitrackCorpus
+from data.corpora.giantmidi import GiantMidiCorpus
+from data.corpora.groove import GrooveCorpus
+from data.corpora.humdrum_sapp import HumdrumSappCorpus
 from data.corpora.music21_corpus import Music21Corpus
 from data.corpora.nottingham import NottinghamCorpus
+from data.corpora.openewld import OpenEwldCorpus
+from data.corpora.openscore import LiederCorpus, QuartetsCorpus
+from data.corpora.pianist8 import Pianist8Corpus
+from data.corpora.pop1k7 import Pop1k7Corpus
 from data.corpora.pop909 import Pop909Corpus
+from data.corpora.symbtr import SymbtrCorpus
 from symbolic.errors import ConfigError, CorpusError
 
 CORPORA: dict[str, type[Corpus]] = {
-    reader.name: reader for reader in (Music21Corpus, FolderCorpus, Pop909Corpus, NottinghamCorpus)
+    reader.name: reader
+    for reader in (
+        Music21Corpus,
+        FolderCorpus,
+        Pop909Corpus,
+        Pianist8Corpus,
+        EmopiaCorpus,
+        AsapScoresCorpus,
+        AsapPerformancesCorpus,
+        Pop1k7Corpus,
+        GiantMidiCorpus,
+        LiederCorpus,
+        QuartetsCorpus,
+        HumdrumSappCorpus,
+        OpenEwldCorpus,
+        NottinghamCorpus,
+        SymbtrCorpus,
+        GrooveCorpus,
+        GameMultitrackCorpus,
+    )
 }
 """All readers; the first is the default, for it needs no download."""
 

@@ -7,9 +7,13 @@ import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
-from symbolic.errors import CorpusError
+from data.corpora.base import Corpus
+from data.splits import FOLDS
+from symbolic.errors import ConfigError, CorpusError
 
 ROOT_VARIABLE = "COUNTERPOINT_DATA"
 CACHE_VARIABLE = "COUNTERPOINT_CACHE"
@@ -21,18 +25,21 @@ def cache_folder() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "counterpoint"
 
 
-def locate(name: str, root: str | Path | None, marker: str, sha256: str, homepage: str) -> Path:
+def locate(
+    name: str, root: str | Path | None, marker: str, sha256: str, homepage: str, archive_name: str = ""
+) -> Path:
     """The folder of a corpus.
 
     Looked for, in this order: files under ROOT/NAME and under ROOT itself, both up to two folders deep (as an
-    archive or a clone leaves them), then ROOT/NAME/NAME.tar.xz, which is unpacked into the cache.
+    archive or a clone leaves them), then the archive in ROOT/NAME, which is unpacked into the cache.
 
     Args:
-        name: Of the corpus.
+        name: Of the corpus, or of the folder that it shares with others.
         root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
         marker: A file that tells the corpus, relative to the folder wanted.
         sha256: Of the archive.
         homepage: Where to get it.
+        archive_name: By default NAME.tar.xz.
 
     Raises:
         CorpusError: If nothing is found, or the archive is damaged or another one.
@@ -44,7 +51,7 @@ def locate(name: str, root: str | Path | None, marker: str, sha256: str, homepag
             f"'{name}', or set ${ROOT_VARIABLE} to it."
         )
     base = Path(given).expanduser()
-    archive = base / name / f"{name}.tar.xz"
+    archive = base / name / (archive_name or f"{name}.tar.xz")
     found = _marked(base / name, marker) or _marked(base, marker)
     if found:
         return found
@@ -53,7 +60,7 @@ def locate(name: str, root: str | Path | None, marker: str, sha256: str, homepag
             f"Corpus '{name}' is not in {base}: neither '{marker}' in '{name}' or below, nor "
             f"'{name}/{archive.name}'. Get it from {homepage} and put it there."
         )
-    found = _marked(_unpacked(name, archive, sha256), marker)
+    found = _marked(_unpacked(archive, sha256), marker)
     if not found:
         raise CorpusError(f"{archive} was unpacked, but holds no '{marker}'. Get it anew from {homepage}.")
     return found
@@ -68,9 +75,9 @@ def _marked(base: Path, marker: str) -> Path | None:
     return None
 
 
-def _unpacked(name: str, archive: Path, sha256: str) -> Path:
+def _unpacked(archive: Path, sha256: str) -> Path:
     """The archive's content in the cache; made by one rename, so that it is whole or absent."""
-    target = cache_folder() / "corpora" / f"{name}-{sha256[:8]}"
+    target = cache_folder() / "corpora" / f"{archive.name.partition('.')[0]}-{sha256[:8]}"
     if target.is_dir():
         return target
     with archive.open("rb") as file:
@@ -99,3 +106,70 @@ def _unpacked(name: str, archive: Path, sha256: str) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+class ArchivedCorpus(Corpus):
+    """A corpus that lies under a root, as files or in an archive.
+
+    Args:
+        root: The folder that holds `home`, or a clone of the dataset.
+
+    Attributes:
+        home: Folder under the root; by default called after the corpus.
+        marker: A file that tells the corpus, relative to `folder`.
+        archives: sha256 of each archive by name; the first holds the music.
+
+    Raises:
+        CorpusError: If it is not there, or its archive is damaged.
+    """
+
+    home: ClassVar[str] = ""
+    marker: ClassVar[str]
+    archives: ClassVar[Mapping[str, str]]
+
+    def __init__(self, root: str | Path | None = None) -> None:
+        archive, sha256 = next(iter(self.archives.items()))
+        self.folder = locate(self.home or self.name, root, self.marker, sha256, self.homepage, archive)
+
+    @classmethod
+    def presence(cls, root: str | Path | None = None) -> str:
+        """Whether it is under root; its archive is neither unpacked nor checked."""
+        given = root or os.environ.get(ROOT_VARIABLE)
+        if not given:
+            return ""
+        base, home = Path(given).expanduser(), cls.home or cls.name
+        if _marked(base / home, cls.marker) or _marked(base, cls.marker):
+            return "files"
+        return "archive" if (base / home / next(iter(cls.archives))).is_file() else ""
+
+    @classmethod
+    def directions(cls) -> str:
+        """How to get it, and where to put it."""
+        home = cls.home or cls.name
+        return (
+            f"Get it from {cls.homepage}. Put its files into ROOT/{home}, so that {cls.marker} is in it or up to "
+            f"two folders below, or an archive of them as ROOT/{home}/{next(iter(cls.archives))}."
+        )
+
+
+class FoldedCorpus(ArchivedCorpus):
+    """A corpus whose split table also deals it into folds for cross-validation.
+
+    Args:
+        root: The folder that holds it.
+        fold: 0 to 4: test on this fold, validate on the next, train on the rest. None takes the table's split.
+
+    Raises:
+        ConfigError: If there is no such fold.
+        CorpusError: If it is not there, or its archive is damaged.
+    """
+
+    def __init__(self, root: str | Path | None = None, fold: int | None = None) -> None:
+        if fold is not None and fold not in range(FOLDS):
+            raise ConfigError(f"fold is {fold}; corpus '{self.name}' has folds 0 to {FOLDS - 1}.")
+        super().__init__(root)
+        self.fold = fold
+
+    def options(self) -> dict[str, Any]:
+        """The fold."""
+        return {"fold": self.fold}

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from data.splits import EXCLUDED, load_table
+from data.splits import EXCLUDED, load_table, side_in_fold
 from symbolic.files import read_music
 from symbolic.notes import Music
 
@@ -63,6 +63,11 @@ class Corpus(ABC):
     Attributes:
         name, title, licence, citation, homepage: What it is and on what terms; all required.
         version: Raised whenever the reader would give other music or labels for the same files.
+        size: How many pieces it has; 0 where that depends on the user.
+        labels: Sequence-level labels, and how many classes each has.
+        split: Where the split comes from, in a few words.
+        table: The split table under `data/splits`, where it is not called after the corpus.
+        drums_alone: Whether pieces are drums alone, so that `Filters(drum_only=True)` must prepare them.
         fractions: Shares of the splits, for pieces whose split is chosen by hash.
         note_classes: Names of the classes of each note-level label.
         folder: Where `Piece.file` starts from.
@@ -74,6 +79,11 @@ class Corpus(ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     version: ClassVar[int] = 1
+    size: ClassVar[int] = 0
+    labels: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    split: ClassVar[str] = "80/10/10 by hash"
+    table: ClassVar[str] = ""
+    drums_alone: ClassVar[bool] = False
     fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.8, "valid": 0.1, "test": 0.1})
     note_classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     folder: Path
@@ -101,21 +111,39 @@ class Corpus(ABC):
         """
 
     def tabled(
-        self, files: Mapping[str, str], labels: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        files: Mapping[str, str],
+        labels: Mapping[str, Mapping[str, str]] | None = None,
+        fold: int | None = None,
     ) -> list[Piece]:
         """Pieces with the sides, groups and fingerprints of the corpus' committed split table.
 
         Args:
             files: File of each key.
             labels: Labels of those keys that have any.
+            fold: The fold to be the test set, instead of the table's split.
         """
-        table, labels = load_table(self.name), labels or {}
-        return [
-            Piece(key, file, labels.get(key, {}), entry.split, entry.group, entry.fingerprint, entry.reason)
-            if (entry := table.get(key))
-            else Piece(key, file, labels.get(key, {}), EXCLUDED, reason="not in the split table")
-            for key, file in files.items()
-        ]
+        table, labels = load_table(self.table or self.name), labels or {}
+        pieces = []
+        for key, file in files.items():
+            about, entry = labels.get(key, {}), table.get(key)
+            if entry is None:
+                pieces.append(Piece(key, file, about, EXCLUDED, reason="not in the split table"))
+                continue
+            split = entry.split if fold is None else side_in_fold(entry, fold)
+            reason = entry.reason if split == EXCLUDED else ""
+            pieces.append(Piece(key, file, about, split, entry.group, entry.fingerprint, reason))
+        return pieces
+
+    @classmethod
+    def presence(cls, root: str | Path | None = None) -> str:
+        """Whether it is under root, without opening it: "files", "archive", or "" where it is not."""
+        return ""
+
+    @classmethod
+    def directions(cls) -> str:
+        """How to get it, and where to put it."""
+        return ""
 
     def read(self, piece: Piece) -> Music:
         """The music as its file has it.

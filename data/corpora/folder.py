@@ -66,6 +66,11 @@ class FolderCorpus(Corpus):
         if self._tracks:
             self.note_classes = {"track": self._tracks}
 
+    @classmethod
+    def directions(cls) -> str:
+        """How to use it."""
+        return "Name any folder of music files as ROOT."
+
     def options(self) -> dict[str, Any]:
         """Tracks and merging; labels and splits are part of the pieces themselves."""
         return {"tracks": list(self._tracks), "merge": self._merge}

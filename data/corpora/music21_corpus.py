@@ -42,6 +42,7 @@ class Music21Corpus(Corpus):
         "music data. ISMIR 2010, 637-642"
     )
     homepage = "https://www.music21.org"
+    split = "95/5/0 by hash"
     fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.95, "valid": 0.05})
 
     def __init__(self, root: str | Path | None = None) -> None:
@@ -54,6 +55,16 @@ class Music21Corpus(Corpus):
                 f"{self.folder} does not hold music21's corpus (no folder 'bach' in it). Install music21 "
                 "anew, with its corpus: `pip install --force-reinstall music21`."
             )
+
+    @classmethod
+    def presence(cls, root: str | Path | None = None) -> str:
+        """Whether music21 is installed: "files" or ""."""
+        return "files" if find_spec("music21") else ""
+
+    @classmethod
+    def directions(cls) -> str:
+        """How to get it."""
+        return "Comes with the package music21, which Counterpoint installs."
 
     def pieces(self) -> list[Piece]:
         """Chorales, then the tunes of each collection, in order of file names."""

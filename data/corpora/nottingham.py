@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from types import MappingProxyType
 
-from data.corpora.archives import locate
-from data.corpora.base import Corpus, Piece
+from data.corpora.archives import ArchivedCorpus
+from data.corpora.base import Piece
 
 DANCES = {"jigs": "jig", "reels": "reel", "hpps": "hornpipe", "waltzes": "waltz", "morris": "morris"}
 """Dance of each kind of file, by the letters that its name begins with; other kinds are not one dance."""
-_SHA256 = "96dccc861b648784fdf2acda04082c40e8249d640cad63587d16f61645e36c60"
 
 
-class NottinghamCorpus(Corpus):
+class NottinghamCorpus(ArchivedCorpus):
     """Melody and chords of each tune, as MIDI; label "dance" where the kind of tune is a dance.
 
     Tunes with the same melody, in any key, or the same title are one group.
-
-    Args:
-        root: The folder that holds `nottingham`, or a clone of the dataset.
-
-    Raises:
-        CorpusError: If it is not there.
     """
 
     name = "nottingham"
@@ -30,9 +23,13 @@ class NottinghamCorpus(Corpus):
     licence = "GPL-3.0"
     citation = "Foxley, E. (2001). Nottingham Music Database; cleaned by Jukedeck (2017)"
     homepage = "https://github.com/jukedeck/nottingham-dataset"
-
-    def __init__(self, root: str | Path | None = None) -> None:
-        self.folder = locate(self.name, root, "MIDI/jigs1.mid", _SHA256, self.homepage)
+    size = 1034
+    labels = MappingProxyType({"dance": 5})
+    split = "80/10/10 dealt by tune and dance"
+    marker = "MIDI/jigs1.mid"
+    archives = MappingProxyType(
+        {"nottingham.tar.xz": "96dccc861b648784fdf2acda04082c40e8249d640cad63587d16f61645e36c60"}
+    )
 
     def files(self) -> dict[str, str]:
         """Files of the full tunes by key; the folders with melody or chords alone are left out."""

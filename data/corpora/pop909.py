@@ -9,14 +9,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from data.corpora.archives import locate
-from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.archives import ArchivedCorpus
+from data.corpora.base import Piece, Reading
 from data.corpora.tracks import as_one_piano, track_labels
+from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.errors import MusicFileError
 from symbolic.notes import Music
 
 TRACKS = ("MELODY", "BRIDGE", "PIANO")
-VELOCITY_EDGES = (32, 48, 64, 80, 96)
 RESOLUTION = 960
 """Ticks per quarter note after the warp; finer than the 480 of the files, so that rounding costs nothing."""
 LONGEST_BAR = 8
@@ -25,20 +25,13 @@ _SLACK = 1 / 32
 """Quarter notes by which a note may come before the first beat without opening a bar of its own."""
 _STEADY = 0.01
 """Share by which a tempo must change to be written down; below is the noise of the beat times."""
-_SHA256 = "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"
 
 
-class Pop909Corpus(Corpus):
+class Pop909Corpus(ArchivedCorpus):
     """909 songs with note labels "melody" and "velocity"; the published split over the 865 in 4/4.
 
     Two thirds of the files state a false metre, and their ticks follow no beat; the beat files tell the true
     beats and bars. All three tracks become one piano, so that nothing but music tells melody from the rest.
-
-    Args:
-        root: The folder that holds `pop909`, or a clone of the dataset.
-
-    Raises:
-        CorpusError: If it is not there.
     """
 
     name = "pop909"
@@ -52,12 +45,15 @@ class Pop909Corpus(Corpus):
     note_classes = MappingProxyType(
         {
             "melody": ("melody", "bridge", "accompaniment"),
-            "velocity": ("0-31", "32-47", "48-63", "64-79", "80-95", "96-127"),
+            "velocity": VELOCITIES,
         }
     )
-
-    def __init__(self, root: str | Path | None = None) -> None:
-        self.folder = locate(self.name, root, "001/001.mid", _SHA256, self.homepage)
+    size = 909
+    split = "MIDI-BERT's, less a leak: 692/86/86"
+    marker = "001/001.mid"
+    archives = MappingProxyType(
+        {"pop909.tar.xz": "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"}
+    )
 
     def files(self) -> dict[str, str]:
         """Files of the songs by key, never of their alternative versions."""
@@ -76,7 +72,7 @@ class Pop909Corpus(Corpus):
         """The notes on the grid of the beat file, as one piano, with their labels."""
         labels = {
             "melody": track_labels(music, TRACKS),
-            "velocity": np.digitize(music.notes["velocity"], VELOCITY_EDGES).astype(np.int8),
+            "velocity": velocity_labels(music),
         }
         beats, downbeats = read_beats(self.folder / _beat_file(piece))
         return Reading(warp(as_one_piano(music), beats, downbeats), labels)

@@ -17,6 +17,8 @@ from symbolic.errors import CorpusError, LeakError
 SPLITS = ("train", "valid", "test")
 """Sides, the later the stricter: of copies on two sides, the one on the later side stays."""
 EXCLUDED = "excluded"
+FOLDS = 5
+"""Folds of the tables that have any."""
 
 
 class Entry(NamedTuple):
@@ -28,6 +30,7 @@ class Entry(NamedTuple):
         split: A side, or "excluded".
         fingerprint: Note fingerprint of the piece's file.
         reason: Why it is excluded.
+        fold: One of `FOLDS` parts of the corpus, for cross-validation; None where the table has none.
     """
 
     piece: str
@@ -35,6 +38,7 @@ class Entry(NamedTuple):
     split: str
     fingerprint: int
     reason: str
+    fold: int | None = None
 
 
 class Member(NamedTuple):
@@ -63,6 +67,10 @@ class Verdict(NamedTuple):
     reason: str
 
 
+_PLAIN = Entry._fields[:-1]
+"""Columns of a table without folds."""
+
+
 def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
     """The committed split table of a corpus, by piece.
 
@@ -73,9 +81,12 @@ def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-        if tuple(header) != Entry._fields:
+        if tuple(header) not in (_PLAIN, Entry._fields):
             raise ValueError(f"its columns are {', '.join(header)}")
-        entries = [Entry(key, group, split, int(fp), reason) for key, group, split, fp, reason in rows]
+        entries = [
+            Entry(key, group, split, int(fp), reason, int(fold[0]) if fold else None)
+            for key, group, split, fp, reason, *fold in rows
+        ]
     except (OSError, ValueError) as error:
         raise CorpusError(
             f"{path}: not a split table ({error}). Install Counterpoint anew, or make the table with "
@@ -86,11 +97,18 @@ def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
 
 def save_table(name: str, entries: Iterable[Entry], folder: Path | None = None) -> None:
     """Write a split table, in order of pieces."""
-    path = (folder or Path(__file__).parent) / f"{name}.csv"
+    path, rows = (folder or Path(__file__).parent) / f"{name}.csv", sorted(entries)
+    columns = Entry._fields if any(row.fold is not None for row in rows) else _PLAIN
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Entry._fields)
-        writer.writerows(sorted(entries))
+        writer.writerow(columns)
+        writer.writerows(row[: len(columns)] for row in rows)
+
+
+def side_in_fold(entry: Entry, fold: int) -> str:
+    """The side of a piece when this fold is the test set, the next one validation, and the rest training."""
+    held_out = {fold: "test", (fold + 1) % FOLDS: "valid"}
+    return EXCLUDED if entry.fold is None else held_out.get(entry.fold, "train")
 
 
 def resolve(

@@ -1,0 +1,48 @@
+"""Pianist8: piano performances of eight artists, transcribed from audio."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from data.corpora.archives import FoldedCorpus
+from data.corpora.base import Piece
+
+
+class Pianist8Corpus(FoldedCorpus):
+    """411 performances with the label "composer"; MIDI-BERT's published split, or one of five grouped folds.
+
+    Of the published training pieces one is left out, a test song under another name.
+
+    Transcribed: bars and positions are those of a nominal 120 quarter notes a minute. Performances that share
+    much of their notes are one group.
+    """
+
+    name = "pianist8"
+    title = "Pianist8"
+    licence = (
+        "unclear (no licence in the repository; published as Zenodo 5089279, whose terms were not checked). "
+        "For local use only, never redistributed here"
+    )
+    citation = (
+        "Chou, Y.-H., Chen, I.-C., Chang, C.-J., Ching, J. and Yang, Y.-H. (2021). MidiBERT-Piano: "
+        "Large-scale pre-training for symbolic music understanding. arXiv 2107.05223"
+    )
+    homepage = "https://github.com/joann8512/Pianist8"
+    size = 411
+    labels = MappingProxyType({"composer": 8})
+    split = "MIDI-BERT's, less a leak: 336/37/37; 5 folds"
+    marker = "Bethel/Bethel_Be_Enthroned.mid"
+    archives = MappingProxyType(
+        {"pianist8.tar.xz": "c0c681c91604af0c8dd43c15d68a1df70d5fe57e2256d6b9509d946b19f997f9"}
+    )
+
+    def files(self) -> dict[str, str]:
+        """Files by key, which is the file's name without its suffix."""
+        return {path.stem: f"{path.parent.name}/{path.name}" for path in sorted(self.folder.glob("*/*.mid"))}
+
+    def pieces(self) -> list[Piece]:
+        """The performances."""
+        files = self.files()
+        return self.tabled(
+            files, {key: {"composer": file.partition("/")[0]} for key, file in files.items()}, self.fold
+        )

@@ -1,0 +1,238 @@
+"""What the readers of labelled corpora make of real files."""
+
+import json
+import tarfile
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from made import CACHE, DATA, needs
+
+from data.corpora import open_corpus
+from data.corpora.archives import CACHE_VARIABLE
+from data.corpora.asap import SCORE, read_alignment
+from data.corpora.groove import GrooveCorpus
+from data.corpora.nottingham import NottinghamCorpus, dance_of
+from data.corpora.openscore import part_of
+from data.corpora.symbtr import SymbtrCorpus
+from data.prepare import Filters, prepare
+from symbolic.errors import ConfigError, CorpusError, MusicFileError
+from symbolic.notes import Music, note_array
+from symbolic.tokenizer import Tokenizer
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unpacked():
+    """The real corpora, their archives unpacked into the tests' own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(CACHE))
+        yield
+
+
+def ledger(folder):
+    return [json.loads(line) for line in (folder / "ledger.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("name", ["pianist8", "emopia"])
+def test_folds_hold_out_every_piece_once_and_tear_no_song(name):
+    if not (DATA / name).is_dir():
+        pytest.skip(f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA")
+    tested = Counter()
+    label = "composer" if name == "pianist8" else "emotion"
+    for fold in range(5):
+        pieces = open_corpus(name, DATA, fold=fold).pieces()
+        sides = defaultdict(set)
+        for piece in pieces:
+            sides[piece.group].add(piece.split)
+        assert all(len(found) == 1 for found in sides.values())
+        counts = Counter(piece.split for piece in pieces)
+        assert counts["test"] == pytest.approx(len(pieces) / 5, abs=1)
+        assert counts["valid"] == pytest.approx(len(pieces) / 5, abs=1)
+        of_label = Counter(piece.labels[label] for piece in pieces)
+        in_test = Counter(piece.labels[label] for piece in pieces if piece.split == "test")
+        assert all(abs(in_test[value] - count / 5) < 1.5 for value, count in of_label.items())
+        tested.update(piece.key for piece in pieces if piece.split == "test")
+        assert open_corpus(name, DATA, fold=fold).options() == {"fold": fold}
+    assert set(tested.values()) == {1}
+    assert len(tested) == len(pieces)
+
+
+@pytest.mark.parametrize("fold", [-1, 5, "2"])
+def test_folds_that_are_not_are_refused(fold):
+    with pytest.raises(ConfigError, match=rf"fold is {fold}; corpus 'pianist8' has folds 0 to 4"):
+        open_corpus("pianist8", DATA, fold=fold)
+
+
+@needs("asap")
+def test_a_score_and_its_performances_are_on_one_side():
+    scores, played = (open_corpus(f"asap_{kind}", DATA).pieces() for kind in ("scores", "performances"))
+    side = {piece.key.rpartition("/")[0]: piece.split for piece in scores}
+    assert all(piece.file.endswith(SCORE) for piece in scores)
+    assert all(side[piece.key.rpartition("/")[0]] == piece.split for piece in played)
+    assert Counter(piece.split for piece in played) == {"train": 819, "valid": 131, "test": 116}
+    assert played[0].labels == {"composer": "Bach"}
+
+
+@needs("asap")
+def test_asap_alignments_lead_from_performed_notes_to_the_score(tmp_path):
+    corpus = open_corpus("asap_performances", DATA)
+    piece = next(p for p in corpus.pieces() if p.key == "Bach/Fugue/bwv_846/Shi05M")
+    music = corpus.read(piece)
+    name = f"asap_note_alignments/{piece.key}_note_alignments/note_alignment.tsv"
+    with tarfile.open(DATA / "asap" / "asap_note_alignments.tar.xz") as archive:
+        member = next(member for member in archive if member.name == name)  # it comes first: little to unpack
+        archive.extract(member, tmp_path, filter="data")
+    pairs = read_alignment(tmp_path / name, music)
+    assert sorted(pairs["note"][pairs["note"] >= 0]) == list(range(len(music)))
+    assert (pairs["note"] < 0).sum() == 13
+    first = music.notes[pairs["note"][0]]
+    assert (pairs["score"][0], first["pitch"]) == ("n2-1", 60)
+    assert music.seconds(np.array([first["onset"]]))[0] == pytest.approx(0.5)
+
+
+def test_alignments_of_other_notes_are_refused(tmp_path):
+    path = tmp_path / "note_alignment.tsv"
+    music = Music(note_array([0, 480, 480], 480, [60, 67, 64]), 480)
+    header = "xml_id\tmidi_id\ttrack\tchannel\tpitch\tonset\n"
+    path.write_text(header + "n1-1\tn1\t0\t0\t64\t0.5\nn2-1\tdeletion\ninsertion\tn2\t0\t0\t67\t0.5\n")
+    assert read_alignment(path, music).tolist() == [("n1-1", 2), ("n2-1", -1), ("", 1)]
+    for line in ("n1-1\tn0\t0\t0\t61\t0\n", "n1-1\tn3\t0\t0\t60\t0\n", "n1-1\n", "n1-1\tx\t0\t0\t60\t0\n"):
+        path.write_text(header + line)
+        with pytest.raises(MusicFileError, match=r"no alignment of 3 notes .* Get alignment and performance"):
+            read_alignment(path, music)
+    with pytest.raises(MusicFileError, match="no alignment of 3 notes"):
+        read_alignment(tmp_path / "none.tsv", music)
+
+
+@needs("symbtr")
+def test_the_empty_files_of_symbtr_go_to_the_ledger(tmp_path):
+    corpus = SymbtrCorpus(DATA)
+    pieces = corpus.pieces()
+    empty = [piece for piece in pieces if len(corpus.read(piece)) == 0]
+    assert len(empty) == 177
+
+    class Few(SymbtrCorpus):
+        def pieces(self):
+            return [pieces[0], *empty[:2]]
+
+    prepare(Few(DATA), tmp_path / "shards", Tokenizer(), jobs=0, progress=False)
+    assert [line["status"] for line in ledger(tmp_path / "shards")] == ["kept", "skipped", "skipped"]
+    assert ledger(tmp_path / "shards")[1]["reason"] == "empty: it holds no notes"
+
+
+@needs("symbtr")
+def test_symbtr_labels_come_from_file_names_and_numbers_are_no_titles():
+    pieces = {piece.key: piece for piece in SymbtrCorpus(DATA).pieces()}
+    piece = pieces["acem--ilahi--duyek--aldanma_dunya--zekai_dede"]
+    assert piece.labels == {"makam": "acem", "form": "ilahi", "usul": "duyek"}
+    assert piece.group == "aldanma_dunya--zekai_dede"
+    assert not any(piece.group for key, piece in pieces.items() if key.split("--")[3] in ("", "1", "2"))
+
+
+@needs("openewld")
+def test_lead_sheets_with_malformed_containers_are_read():
+    corpus = open_corpus("openewld", DATA)
+    pieces = {piece.key: piece for piece in corpus.pieces()}
+    piece = pieces["A._Emmett_Adams-Douglas_Furber/The_Bells_of_St._Mary's"]
+    assert piece.labels == {"genre": "Rock"}
+    assert len(corpus.read(piece)) == 94
+    assert Counter("genre" in piece.labels for piece in pieces.values()) == {True: 483, False: 19}
+
+
+@needs("openscore_lieder")
+def test_lieder_tell_voice_from_accompaniment_by_labels_alone():
+    corpus = open_corpus("openscore_lieder", DATA)
+    piece = next(p for p in corpus.pieces() if p.key == "lc6583477")
+    music = corpus.read(piece)
+    reading = corpus.interpret(piece, music)
+    assert piece.labels == {"composer": "Abbott, Jane Bingham"}
+    assert music.tracks == ("Voice", "Piano")
+    assert np.bincount(reading.note_labels["part"]).tolist() == [102, 483]
+    assert set(reading.music.notes["track"]) == set(reading.music.notes["program"]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("track", "part"),
+    [
+        ("Singstimme Voice", "voice"),
+        ("CHANT.", "voice"),
+        ("1st Bass", "voice"),
+        ("Ténors", "voice"),
+        ("B", "voice"),
+        ("Klavier Piano", "accompaniment"),
+        ("Piano (or Harp)", "accompaniment"),
+        ("Piano for practice only", ""),
+        ("Horn (bass clef) in C", ""),
+        ("Soprano Recorder", ""),
+        ("Flute", ""),
+    ],
+)
+def test_parts_are_told_by_their_names(track, part):
+    assert part_of(track) == part
+
+
+@needs("groove")
+def test_groove_is_kept_where_drums_alone_are_asked_for(tmp_path):
+    takes = GrooveCorpus(DATA).pieces()[:4]
+
+    class Few(GrooveCorpus):
+        def pieces(self):
+            return takes
+
+    shards = prepare(
+        Few(DATA), tmp_path / "drums", Tokenizer(), jobs=0, progress=False, filters=Filters(drum_only=True)
+    )
+    assert [line["status"] for line in ledger(tmp_path / "drums")] == ["kept"] * 4
+    assert set(shards.note_labels("velocity")) <= set(range(6))
+    assert takes[0].labels == {"style": "soul", "kind": "beat", "drummer": "drummer1"}
+
+
+@needs("giantmidi_sample")
+def test_versions_of_a_work_are_one_group_with_its_composer():
+    works = defaultdict(list)
+    for piece in open_corpus("giantmidi_sample", DATA).pieces():
+        works[piece.group].append(piece)
+    assert all(len({piece.labels["composer"] for piece in pieces}) == 1 for pieces in works.values())
+    sonata = works["Brahms_Johannes_Piano_Sonata_No2_Op2"]
+    assert len(sonata) == 3 * 4, "three versions of four movements"
+    assert sonata[0].labels == {"composer": "Brahms"}
+
+
+@needs("humdrum_sapp")
+def test_settings_of_one_hymn_are_one_group():
+    pieces = {piece.key: piece for piece in open_corpus("humdrum_sapp", DATA).pieces()}
+    assert pieces["chor001"].group == "Bach: Aus meines Herzens Grunde"
+    assert Counter(p.labels["composer"] for p in pieces.values()) == {"Bach": 370, "Joplin": 47}
+    assert max(Counter(p.group for p in pieces.values()).values()) > 2
+
+
+@needs("openscore_quartets")
+def test_movements_of_a_quartet_are_one_group():
+    groups = Counter(piece.group for piece in open_corpus("openscore_quartets", DATA).pieces())
+    assert sorted(groups.values())[-2:] == [4, 4]
+
+
+def test_absent_corpora_say_where_to_get_them(tmp_path):
+    with pytest.raises(
+        CorpusError, match=r"'openscore_lieder/openscore_lieder_midi\.tar\.xz'.*OpenScore/Lieder"
+    ):
+        open_corpus("openscore_lieder", tmp_path)
+
+
+@needs("nottingham")
+def test_nottingham_reads_full_tunes_with_their_dance():
+    corpus = NottinghamCorpus(DATA)
+    pieces = {piece.key: piece for piece in corpus.pieces()}
+    assert len(pieces) == 1034
+    assert pieces["jigs1"].labels == {"dance": "jig"}
+    assert pieces["ashover1"].labels == {}
+    assert len(np.unique(corpus.read(pieces["jigs1"]).notes["track"])) == 2
+    assert corpus.tune_titles()["hpps1"] == "Aunt Hessie's White Horse"
+
+
+@pytest.mark.parametrize(
+    ("key", "dance"),
+    [("reelsa-c3", "reel"), ("hpps1", "hornpipe"), ("waltzes2", "waltz"), ("slip1", None), ("xmas1", None)],
+)
+def test_dances_are_told_by_the_kind_of_tune(key, dance):
+    assert dance_of(key) == dance
