@@ -1,0 +1,137 @@
+"""The command `corpora`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from symbolic.errors import ConfigError, CorpusError
+from symbolic.siblings import require_sibling
+
+_DESCRIPTION = "List the corpora that can be read: what each offers, its terms, and whether it is at hand."
+_EPILOG = """\
+examples:
+  corpora                       all of them, those under $COUNTERPOINT_DATA marked
+  corpora --root DATA           those under DATA marked
+  corpora pop909                one in full: terms, citation, how to get it
+  corpora --json                the same for programs"""
+_WIDTH = 108
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    try:
+        require_sibling("data")
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    from data.command import guarded
+
+    return guarded(_run, argv)
+
+
+def _run(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+    from data.corpora import CORPORA
+
+    @dataclass(frozen=True)
+    class Settings:
+        """What to list."""
+
+        name: str | None = setting(None, "show this one in full", positional=True)
+        root: str | None = setting(None, "folder that holds corpora; by default $COUNTERPOINT_DATA")
+        json: bool = setting(False, "print JSON")
+
+    settings = parse("corpora", _DESCRIPTION, Settings, argv, _EPILOG)
+    if settings.name is not None and settings.name not in CORPORA:
+        raise CorpusError(f"No corpus is called '{settings.name}'. Choose from {', '.join(CORPORA)}.")
+    names = CORPORA if settings.name is None else [settings.name]
+    found = [about(name, settings.root) for name in names]
+    if settings.json:
+        print(json.dumps(found if settings.name is None else found[0], indent=2, ensure_ascii=False))
+    else:
+        print(table(found) if settings.name is None else in_full(found[0]))
+
+
+def about(name: str, root: str | None = None) -> dict[str, Any]:
+    """All that is known of a corpus without opening it, as JSON values.
+
+    Args:
+        name: A key of `data.corpora.CORPORA`.
+        root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
+    """
+    from data.corpora import CORPORA
+
+    reader = CORPORA[name]
+    return {
+        "name": name,
+        "title": reader.title,
+        "about": " ".join((reader.__doc__ or "").partition("\n\n    Args:")[0].split()),
+        "pieces": reader.size or None,
+        "labels": dict(reader.labels),
+        "note_labels": {label: list(classes) for label, classes in reader.note_classes.items()},
+        "split": reader.split,
+        "drums_alone": reader.drums_alone,
+        "licence": reader.licence,
+        "citation": reader.citation,
+        "homepage": reader.homepage,
+        "archives": dict(getattr(reader, "archives", {})),
+        "present": reader.presence(root),
+        "directions": reader.directions(),
+    }
+
+
+def table(found: Sequence[dict[str, Any]]) -> str:
+    """One line a corpus; a label's number is how many classes it has, a note label is marked by an asterisk."""
+    rows = [("name", "pieces", "labels", "split", "licence", "here")]
+    for one in found:
+        labels = [f"{label} {classes}" for label, classes in one["labels"].items()]
+        labels += [f"{label}* {len(classes)}" for label, classes in one["note_labels"].items()]
+        split, licence = (textwrap.shorten(one[key], 22, placeholder="…") for key in ("split", "licence"))
+        pieces = f"{one['pieces']:,}" if one["pieces"] else ""
+        rows.append((one["name"], pieces, ", ".join(labels), split, licence, one["present"] or "-"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if place == 1 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join(
+        [*lines, "", "* label of each note. `corpora NAME` shows terms, citation and how to get one."]
+    )
+
+
+def in_full(one: dict[str, Any]) -> str:
+    """All about one corpus, a paragraph a field."""
+    labels = [f"{label} ({classes} classes)" for label, classes in one["labels"].items()]
+    labels += [f"{label} of each note ({', '.join(c)})" for label, c in one["note_labels"].items()]
+    fields = {
+        "about": one["about"],
+        "pieces": f"{one['pieces']:,}" if one["pieces"] else "as many as you have",
+        "labels": "; ".join(labels) or "none of its own",
+        "split": one["split"],
+        "licence": one["licence"],
+        "citation": one["citation"],
+        "homepage": one["homepage"],
+        "sha256": "\n".join(f"{sha256}  {name}" for name, sha256 in one["archives"].items()),
+        "to get it": one["directions"],
+        "here": one["present"] or "no; name the folder that holds it by --root or $COUNTERPOINT_DATA",
+    }
+    lines = [f"{one['name']}: {one['title']}", ""]
+    for field, text in fields.items():
+        # Addresses and paths stay whole, to be copied.
+        wrap = partial(textwrap.wrap, width=_WIDTH - 12, break_long_words=False, break_on_hyphens=False)
+        wrapped = [line for part in text.splitlines() for line in wrap(part)]
+        lines += [f"{field if i == 0 else '':<12}{line}" for i, line in enumerate(wrapped)]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
