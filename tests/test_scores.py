@@ -1,5 +1,7 @@
 """Notated scores: small texts whose notes are known."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -252,6 +254,24 @@ class TestOtherFormats:
     def test_unreadable_scores(self, read, name, text):
         with pytest.raises(MusicFileError, match=name):
             read(text, name)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        pytest.param("<rootfile full-path='Mary's.xml'/>", id="unescaped"),  # as in 93 files of OpenEWLD
+        pytest.param("<rootfile full-path='elsewhere.xml'/>", id="wrong name"),
+        pytest.param("", id="empty"),
+        pytest.param(None, id="absent"),
+    ],
+)
+def test_compressed_scores_are_read_whatever_their_container_says(tmp_path, container):
+    path = tmp_path / "score.mxl"
+    with zipfile.ZipFile(path, "w") as archive:
+        if container is not None:
+            archive.writestr("META-INF/container.xml", container)
+        archive.writestr("Mary's.xml", musicxml(FULL))
+    assert len(read_music(path)) == 4
 
 
 def test_no_notes(read):
