@@ -8,12 +8,16 @@ from __future__ import annotations
 import io
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
 from symbolic.notes import DRUM_PROGRAM, NOTE, Music
+
+if TYPE_CHECKING:
+    from symusic import Score
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
 SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", ".krn", ".abc"})
@@ -74,7 +78,9 @@ def parse_midi(content: bytes, name: str) -> Music:
     content = _unwrapped(content)
     repairs: tuple[str, ...] = ()
     if content[8:10] == b"\0\2":
-        repairs = ("type 2, whose tracks are pieces of their own: read as tracks of one, as in most such files",)
+        repairs = (
+            "type 2, whose tracks are pieces of their own: read as tracks of one, as in most such files",
+        )
     try:
         score = Score.from_midi(content)
     except Exception as error:  # symusic raises bare RuntimeErrors and the like
@@ -86,6 +92,20 @@ def parse_midi(content: bytes, name: str) -> Music:
             repairs += (f"read leniently, values above 127 clipped ({_first_line(error)})",)
         except Exception as again:
             raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
+    return from_score(score, name, repairs)
+
+
+def from_score(score: Score, name: str, repairs: tuple[str, ...] = ()) -> Music:
+    """Music of a symusic score, in ticks.
+
+    Args:
+        score: Any; tracks keep their order and names.
+        name: What to call it in errors.
+        repairs: What was mended before.
+
+    Raises:
+        MusicFileError: If its times have no place on MIDI's grid, or its tracks are too many.
+    """
     if score.ticks_per_quarter <= 0:
         raise MusicFileError(
             name, "its header states no ticks per quarter note (SMPTE time is not supported)"
@@ -134,12 +154,25 @@ def write_midi(music: Music, path: str | Path) -> None:
     Raises:
         MusicFileError: If the music is longer or finer than MIDI can say.
     """
+    Path(path).write_bytes(to_score(music, path).dumps_midi())
+
+
+def to_score(music: Music, name: str | Path) -> Score:
+    """The music as a symusic score, one track for each track and program, as `write_midi` writes it.
+
+    Args:
+        music: Any music.
+        name: What to call it in errors.
+
+    Raises:
+        MusicFileError: If the music is longer or finer than MIDI can say.
+    """
     from symusic import Note, Score, Tempo, TimeSignature, Track
 
     if not 0 < music.resolution < 2**15:
-        raise MusicFileError(path, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
+        raise MusicFileError(name, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
     if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
-        raise MusicFileError(path, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
+        raise MusicFileError(name, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
     score = Score(music.resolution)
     score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.metres])
     score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempi])
@@ -159,7 +192,7 @@ def write_midi(music: Music, path: str | Path) -> None:
             np.maximum(notes["velocity"], 1).astype(np.int8),
         )
         score.tracks.append(track)
-    Path(path).write_bytes(score.dumps_midi())
+    return score
 
 
 def _by_tick(events: NDArray, default: tuple[float, ...]) -> NDArray:
