@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+_ESCAPE = "backslashreplace"
+"""Names of files that are not UTF-8 come as lone surrogates, which this turns into escapes that JSON knows."""
+
 
 def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
     """Write a file, piece by piece, so that it is whole or absent even after a power cut.
@@ -39,9 +42,9 @@ def write(path: Path, content: bytes) -> str:
 
 def as_json(document: Any) -> bytes:
     """A document with its keys sorted, a line each; equal documents give equal bytes."""
-    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)
 
 
 def as_line(document: dict[str, Any]) -> bytes:
     """A document on one line."""
-    return (json.dumps(document, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(document, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)

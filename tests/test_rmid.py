@@ -33,5 +33,5 @@ def test_midi_in_a_riff_wrapper_is_unwrapped_whatever_stands_around_it(midi, tmp
 
 def test_a_wrapper_without_midi_is_refused_by_name(midi):
     for broken in (riff(chunk(b"INFO", b"x")), riff(chunk(b"data", midi), kind=b"WAVE"), b"RIFF"):
-        with pytest.raises(MusicFileError, match="song.rmi: not a readable MIDI file"):
+        with pytest.raises(MusicFileError, match=r"song\.rmi: not a readable MIDI file"):
             parse_midi(broken, "song.rmi")

@@ -174,7 +174,9 @@ class Corpus(ABC):
         digest = blake2b(digest_size=16)
         for file in dict.fromkeys(file for piece in pieces for file in self.sources(piece)):
             path = self.folder / file
-            digest.update(f"{file}\0{path.stat().st_size if path.is_file() else None}\0".encode())
+            size = path.stat().st_size if path.is_file() else None
+            # A name that is not UTF-8 holds lone surrogates, which only this handler turns back into bytes.
+            digest.update(f"{file}\0{size}\0".encode(errors="surrogateescape"))
             if path.is_file():
                 digest.update(path.read_bytes())
         return digest.hexdigest()
