@@ -17,6 +17,7 @@ from data.corpora.openscore import part_of
 from data.corpora.symbtr import SymbtrCorpus
 from data.prepare import Filters, prepare
 from symbolic.errors import ConfigError, CorpusError, MusicFileError
+from symbolic.files import write_midi
 from symbolic.notes import Music, note_array
 from symbolic.tokenizer import Tokenizer
 
@@ -69,7 +70,14 @@ def test_a_score_and_its_performances_are_on_one_side():
     side = {piece.key.rpartition("/")[0]: piece.split for piece in scores}
     assert all(piece.file.endswith(SCORE) for piece in scores)
     assert all(side[piece.key.rpartition("/")[0]] == piece.split for piece in played)
-    assert Counter(piece.split for piece in played) == {"train": 819, "valid": 131, "test": 116}
+    assert Counter(piece.split for piece in played) == {
+        "train": 815,
+        "valid": 131,
+        "test": 116,
+        "excluded": 4,
+    }
+    torn = [piece.reason for piece in played if piece.split == "excluded"]
+    assert set(torn) == {"the same song as Schumann/Toccata_repeat/WangY07M, which is in test"}
     assert played[0].labels == {"composer": "Bach"}
 
 
@@ -88,6 +96,22 @@ def test_asap_alignments_lead_from_performed_notes_to_the_score(tmp_path):
     first = music.notes[pairs["note"][0]]
     assert (pairs["score"][0], first["pitch"]) == ("n2-1", 60)
     assert music.seconds(np.array([first["onset"]]))[0] == pytest.approx(0.5)
+
+
+def test_an_alignment_lies_beside_its_performance_or_is_missed_by_name(tmp_path):
+    folder = tmp_path / "asap" / "Bach" / "Fugue" / "bwv_846"
+    (folder / "Shi05M_note_alignments").mkdir(parents=True)
+    for name in (SCORE, "Shi05M.mid", "Other.mid"):
+        write_midi(Music(note_array([0, 480], 480, [60, 64]), 480), folder / name)
+    (folder / "Shi05M_note_alignments" / "note_alignment.tsv").write_text(
+        "xml_id\tmidi_id\ttrack\tchannel\tpitch\tonset\nn7-1\tn1\t0\t0\t64\t0.5\n"
+    )
+    corpus = open_corpus("asap_performances", tmp_path)
+    other, known = corpus.pieces()
+    assert corpus.alignment(known, corpus.read(known)).tolist() == [("n7-1", 1)]
+    with pytest.raises(MusicFileError, match=r"Other_note_alignments.*no alignment of 2 notes"):
+        corpus.alignment(other, corpus.read(other))
+    assert other.reason == "not in the split table"
 
 
 def test_alignments_of_other_notes_are_refused(tmp_path):

@@ -118,6 +118,7 @@ class ArchivedCorpus(Corpus):
         home: Folder under the root; by default called after the corpus.
         marker: A file that tells the corpus, relative to `folder`.
         archives: sha256 of each archive by name; the first holds the music.
+        made: What must be done to the files as their homepage has them, in full sentences.
 
     Raises:
         CorpusError: If it is not there, or its archive is damaged.
@@ -126,6 +127,7 @@ class ArchivedCorpus(Corpus):
     home: ClassVar[str] = ""
     marker: ClassVar[str]
     archives: ClassVar[Mapping[str, str]]
+    made: ClassVar[str] = ""
 
     def __init__(self, root: str | Path | None = None) -> None:
         archive, sha256 = next(iter(self.archives.items()))
@@ -146,10 +148,13 @@ class ArchivedCorpus(Corpus):
     def directions(cls) -> str:
         """How to get it, and where to put it."""
         home = cls.home or cls.name
-        return (
-            f"Get it from {cls.homepage}. Put its files into ROOT/{home}, so that {cls.marker} is in it or up to "
-            f"two folders below, or an archive of them as ROOT/{home}/{next(iter(cls.archives))}."
-        )
+        steps = [
+            f"Get it from {cls.homepage}.",
+            cls.made,
+            f"Put its files into ROOT/{home}, so that {cls.marker} is in it or up to two folders below, or the "
+            f"archive of this sha256 as ROOT/{home}/{next(iter(cls.archives))}.",
+        ]
+        return " ".join(filter(None, steps))
 
 
 class FoldedCorpus(ArchivedCorpus):

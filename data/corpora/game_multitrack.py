@@ -26,6 +26,10 @@ class GameMultitrackCorpus(ArchivedCorpus):
     split = "95/5/0 by hash"
     fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.95, "valid": 0.05})
     marker = "freedoom/freedoom1_D_E1M1.mid"
+    made = (
+        "Freedoom: the MIDI lumps of its WADs, as freedoom/NAME.mid; OpenMSX 0.4.2: its files, as openmsx/NAME.mid; "
+        "OpenGameArt: opengameart/AUTHOR/NAME.mid."
+    )
     archives = MappingProxyType(
         {"game_multitrack.tar.xz": "b71e0cb4f34bf6c01c17f8ba82083cd23e9d4485653a76e99f00691d6d034df5"}
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from types import MappingProxyType
 
 from data.corpora.archives import ArchivedCorpus
@@ -48,6 +47,8 @@ class OpenEwldCorpus(ArchivedCorpus):
         Raises:
             CorpusError: If the database cannot be read.
         """
+        import sqlite3  # some Pythons are built without it
+
         path = self.folder / self.marker
         try:
             with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:

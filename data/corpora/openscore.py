@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import MappingProxyType
 
 from data.corpora.archives import ArchivedCorpus
@@ -10,6 +11,10 @@ from data.corpora.base import Piece, Reading
 from data.corpora.tracks import as_one_piano, track_labels
 from symbolic.notes import Music
 
+_MADE = (
+    "Its MusicXML must be made into MIDI, file by file, in folders of the same names: one track a part, repeats not "
+    "unfolded, as partitura does."
+)
 PARTS = ("voice", "accompaniment")
 _VOICE = re.compile(
     r"\b(voice|chant|singstimme|gesang|stimme|canto|sång|sopranos?|alto|contralto|tenore?|ténors?|basso?|baritone|"
@@ -40,6 +45,7 @@ class LiederCorpus(ArchivedCorpus):
     split = "80/10/10 dealt by song and composer"
     note_classes = MappingProxyType({"part": PARTS})
     marker = "Abbott,_Jane_Bingham/_/Just_for_Today/lc6583477.mid"
+    made = _MADE
     archives = MappingProxyType(
         {"openscore_lieder_midi.tar.xz": "39e651795fbf1280f89741d3a06fd4c2f2036bbe4f331ae99ecb812a1cc3e4cf"}
     )
@@ -56,8 +62,7 @@ class LiederCorpus(ArchivedCorpus):
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """All parts as one piano, with their labels."""
-        parts = tuple(part_of(name) for name in music.tracks)
-        named = Music(music.notes, music.resolution, tracks=parts)
+        named = replace(music, tracks=tuple(part_of(name) for name in music.tracks))
         return Reading(as_one_piano(music), {"part": track_labels(named, PARTS)})
 
 
@@ -75,6 +80,7 @@ class QuartetsCorpus(ArchivedCorpus):
     size = 119
     labels = MappingProxyType({"composer": 46})
     marker = "Andrée,_Elfrida/String_Quartet_in_A_major/sq7313978.mid"
+    made = _MADE
     archives = MappingProxyType(
         {"openscore_quartets_midi.tar.xz": "5d7a30ca1e72a32be3658265652d5d4100aaf945edc6d2fd03ed4ccd3a3c17a3"}
     )
