@@ -92,9 +92,9 @@ def table(found: Sequence[dict[str, Any]]) -> str:
     for one in found:
         labels = [f"{label} {classes}" for label, classes in one["labels"].items()]
         labels += [f"{label}* {len(classes)}" for label, classes in one["note_labels"].items()]
-        split, licence = (textwrap.shorten(one[key], 22, placeholder="…") for key in ("split", "licence"))
+        licence = textwrap.shorten(one["licence"], 20, placeholder="…")
         pieces = f"{one['pieces']:,}" if one["pieces"] else ""
-        rows.append((one["name"], pieces, ", ".join(labels), split, licence, one["present"] or "-"))
+        rows.append((one["name"], pieces, ", ".join(labels), one["split"], licence, one["present"] or "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(

@@ -208,7 +208,7 @@ def test_groove_is_kept_where_drums_alone_are_asked_for(tmp_path):
     )
     assert [line["status"] for line in ledger(tmp_path / "drums")] == ["kept"] * 4
     assert set(shards.note_labels("velocity")) <= set(range(6))
-    assert takes[0].labels == {"style": "soul", "kind": "beat", "drummer": "drummer1"}
+    assert takes[0].labels == {"style": "soul", "kind": "beat"}
 
 
 @needs("giantmidi_sample")

@@ -34,7 +34,7 @@ class _Asap(ArchivedCorpus):
     )
     homepage = "https://github.com/CPJKU/asap-dataset"
     labels = MappingProxyType({"composer": 16})
-    split = "by piece, about 77/12/11"
+    split = "by piece, 77/12/11"
     table = "asap"
     home = "asap"
     marker = f"Bach/Fugue/bwv_846/{SCORE}"

@@ -11,8 +11,8 @@ from data.corpora.base import Piece
 class EmopiaCorpus(FoldedCorpus):
     """1,078 clips of 387 songs with the label "emotion" (Q1 to Q4); the authors' split, or one of five folds.
 
-    All clips of a song are one group; five training clips are left out whose songs, from other videos, are in
-    validation. MIDI-BERT's published split is by clip and is not offered: 93 of its 107
+    All clips of a song are one group. Of the authors' 876/114/88 five training clips are left out whose songs,
+    from other videos, are in validation. MIDI-BERT's published split is by clip and is not offered: 93 of its 107
     test clips come from songs that it trains on.
     """
 
@@ -26,7 +26,7 @@ class EmopiaCorpus(FoldedCorpus):
     homepage = "https://github.com/annahung31/EMOPIA"
     size = 1078
     labels = MappingProxyType({"emotion": 4})
-    split = "authors', by song: 871/114/88; 5 folds"
+    split = "authors', 5 folds"
     marker = "midis/Q1_0vLPYiPN7qY_0.mid"
     archives = MappingProxyType(
         {"emopia.tar.xz": "530897b7f5f05244ef9712a0d7872620137e5602efe01e80071d581f3e402771"}

@@ -26,7 +26,7 @@ class GiantMidiCorpus(ArchivedCorpus):
     homepage = "https://github.com/bytedance/GiantMIDI-Piano"
     size = 160
     labels = MappingProxyType({"composer": 13})
-    split = "80/10/10 dealt by work"
+    split = "80/10/10 by work"
     marker = "midis_for_evaluation/ground_truth/bach_bwv_863.mid"
     archives = MappingProxyType(
         {"giantmidi_sample.tar.xz": "2d2efcb3bf02fc404f800b4d8a72b533bfc5a296f69be3993a22b0c4ee5d4a54"}

@@ -10,11 +10,11 @@ from data.corpora.base import Piece, Reading
 from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.notes import Music
 
-_FILE = re.compile(r"(?P<number>\d+)_(?P<style>[a-z]+)(-.*)?_\d+_(?P<kind>beat|fill)_[\d-]+")
+_FILE = re.compile(r"(\d+)_(?P<style>[a-z]+)(-.*)?_\d+_(?P<kind>beat|fill)_[\d-]+")
 
 
 class GrooveCorpus(ArchivedCorpus):
-    """1,150 takes with the labels "style", "kind" (beat or fill) and "drummer", and the note label "velocity".
+    """1,150 takes with the labels "style" and "kind" (beat or fill), and the note label "velocity".
 
     Drums alone: prepare it with `Filters(drum_only=True)`. The official split, less the copies of a take that
     stand on another side.
@@ -29,7 +29,7 @@ class GrooveCorpus(ArchivedCorpus):
     )
     homepage = "https://magenta.tensorflow.org/datasets/groove"
     size = 1150
-    labels = MappingProxyType({"style": 18, "kind": 2, "drummer": 10})
+    labels = MappingProxyType({"style": 18, "kind": 2})
     split = "official"
     drums_alone = True
     note_classes = MappingProxyType({"velocity": VELOCITIES})
@@ -42,7 +42,7 @@ class GrooveCorpus(ArchivedCorpus):
         """Files by key, which is drummer, session and number of the take, as in the official list."""
         paths = [path.relative_to(self.folder) for path in self.folder.glob("drummer*/*/*.mid")]
         return {
-            f"{path.parent.as_posix()}/{match['number']}": path.as_posix()
+            f"{path.parent.as_posix()}/{match[1]}": path.as_posix()
             for path in sorted(paths)
             if (match := _FILE.fullmatch(path.stem))
         }
@@ -58,6 +58,5 @@ class GrooveCorpus(ArchivedCorpus):
 
 
 def _labels(file: str) -> dict[str, str]:
-    drummer, _, name = file.split("/")
-    match = _FILE.match(name)
-    return {"style": match["style"], "kind": match["kind"], "drummer": drummer} if match else {}
+    match = _FILE.match(file.rpartition("/")[2])
+    return match.groupdict() if match else {}

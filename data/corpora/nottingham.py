@@ -25,7 +25,7 @@ class NottinghamCorpus(ArchivedCorpus):
     homepage = "https://github.com/jukedeck/nottingham-dataset"
     size = 1034
     labels = MappingProxyType({"dance": 5})
-    split = "80/10/10 dealt by tune and dance"
+    split = "80/10/10 by tune"
     marker = "MIDI/jigs1.mid"
     archives = MappingProxyType(
         {"nottingham.tar.xz": "96dccc861b648784fdf2acda04082c40e8249d640cad63587d16f61645e36c60"}

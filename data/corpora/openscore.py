@@ -42,7 +42,7 @@ class LiederCorpus(ArchivedCorpus):
     homepage = "https://github.com/OpenScore/Lieder"
     size = 983
     labels = MappingProxyType({"composer": 113})
-    split = "80/10/10 dealt by song and composer"
+    split = "80/10/10 by song"
     note_classes = MappingProxyType({"part": PARTS})
     marker = "Abbott,_Jane_Bingham/_/Just_for_Today/lc6583477.mid"
     made = _MADE

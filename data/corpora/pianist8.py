@@ -11,7 +11,7 @@ from data.corpora.base import Piece
 class Pianist8Corpus(FoldedCorpus):
     """411 performances with the label "composer"; MIDI-BERT's published split, or one of five grouped folds.
 
-    Of the published training pieces one is left out, a test song under another name.
+    Of the published 337/37/37 one training piece is left out, a test song under another name.
 
     Transcribed: bars and positions are those of a nominal 120 quarter notes a minute. Performances that share
     much of their notes are one group.
@@ -30,7 +30,7 @@ class Pianist8Corpus(FoldedCorpus):
     homepage = "https://github.com/joann8512/Pianist8"
     size = 411
     labels = MappingProxyType({"composer": 8})
-    split = "MIDI-BERT's, less a leak: 336/37/37; 5 folds"
+    split = "MIDI-BERT's, 5 folds"
     marker = "Bethel/Bethel_Be_Enthroned.mid"
     archives = MappingProxyType(
         {"pianist8.tar.xz": "c0c681c91604af0c8dd43c15d68a1df70d5fe57e2256d6b9509d946b19f997f9"}

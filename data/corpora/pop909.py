@@ -49,7 +49,7 @@ class Pop909Corpus(ArchivedCorpus):
         }
     )
     size = 909
-    split = "MIDI-BERT's, less a leak: 692/86/86"
+    split = "MIDI-BERT's"
     marker = "001/001.mid"
     archives = MappingProxyType(
         {"pop909.tar.xz": "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"}
