@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from symbolic.vocabulary import (
     VELOCITY,
     Vocabulary,
 )
+
+if TYPE_CHECKING:
+    from miditok import TokenizerConfig
 
 Rows = NDArray[np.uint16]
 _SOUND = (VELOCITY, DURATION, PITCH, PROGRAM)
@@ -258,6 +261,31 @@ class Tokenizer:
                 f"{int(bad.any(axis=1).sum())} rows hold ids that stand for no note (fields {names}). "
                 "Decode only rows of this tokenizer, without padding or masked fields."
             )
+
+    @classmethod
+    def from_miditok(cls, config: TokenizerConfig, strict: bool = True) -> Tokenizer:
+        """A tokenizer divided as a MidiTok config says; see `symbolic.miditok_bridge`.
+
+        Args:
+            config: A `miditok.TokenizerConfig`.
+            strict: Refuse what has no equal here; False takes the nearest.
+
+        Raises:
+            ConfigError: If something has no equal; names all of it.
+        """
+        from symbolic.miditok_bridge import vocabulary_from_miditok
+
+        return cls(vocabulary_from_miditok(config, strict))
+
+    def to_miditok(self) -> TokenizerConfig:
+        """The config that makes `miditok.Octuple` divide music as this tokenizer does.
+
+        Raises:
+            ConfigError: If MidiTok is not installed.
+        """
+        from symbolic.miditok_bridge import vocabulary_to_miditok
+
+        return vocabulary_to_miditok(self.vocabulary)
 
     def save(self, path: str | Path) -> None:
         """Write the settings and their fingerprint as JSON."""
