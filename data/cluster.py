@@ -66,7 +66,7 @@ def run_on_ray(
             yield running.pop(ready), result
     finally:
         for left in running:
-            ray.cancel(left, force=True)
+            ray.cancel(left)  # by force, Ray 2.60 sometimes aborts this process too
 
 
 def _expendably(function: Callable[[Task], Result], task: Task) -> Result:
