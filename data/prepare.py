@@ -77,7 +77,7 @@ def prepare(
         hide: Fields to withhold from the rows.
         jobs: How many processes; None takes all cores, 0 works in this process, without protection against
             crashes and endless reading.
-        filters: What to keep; by default `Filters()`.
+        filters: What to keep; by default `Filters()`, and drums alone where the corpus is of drums.
         progress: Show a progress bar.
         near_duplicates: Least resemblance, above 0 and up to 1, of pieces that are reported as
             near-duplicates and kept on one side of the split; None looks for none.
@@ -103,13 +103,14 @@ def prepare(
     if problems:
         raise ConfigError(sorted(problems))
     near = near_duplicates is not None
-    recipe = Recipe(corpus, tokenizer, tuple(sorted(hide)), filters or Filters(), near)
+    recipe = Recipe(corpus, tokenizer, tuple(sorted(hide)), filters or Filters(drum_only=corpus.drums_alone), near)
     pieces = corpus.pieces()
     _refuse_twins(corpus, pieces)
     settings = _settings(recipe, pieces, near_duplicates)
     key = hashlib.sha256(as_json(settings)).hexdigest()[:16]
     folder = Path(out) if out else cache_folder() / "shards" / f"{corpus.name}-{key}"
-    chunks = _chunks(pieces)
+    chunks, total = _chunks(pieces), len(pieces)
+    del pieces  # a million of them take a gigabyte; the chunks go as soon as they are made
     _refuse_other(folder, settings)
     if not _is_finished(folder, chunks):
         with _sole_writer(folder):
@@ -117,7 +118,9 @@ def prepare(
             if not _is_finished(folder, chunks):
                 write(folder / SETTINGS, as_json(settings))
                 _make(recipe, folder, chunks, usable_cores() if jobs is None else jobs, engine, progress)
-                finish(recipe, folder, settings, list(chunks), len(pieces))
+                names = list(chunks)
+                chunks.clear()
+                finish(recipe, folder, settings, names, total)
     return Shards(folder, tokenizer.fingerprint)
 
 
@@ -133,11 +136,13 @@ def _refuse_twins(corpus: Corpus, pieces: Sequence[Piece]) -> None:
 def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | None) -> dict[str, Any]:
     """All that shapes the result, as JSON values; equal settings make equal bytes."""
     corpus = recipe.corpus
-    listing = json.dumps([asdict(piece) for piece in pieces], sort_keys=True)
+    listing = hashlib.sha256()
+    for piece in pieces:
+        listing.update(json.dumps(asdict(piece), sort_keys=True).encode())
     settings: dict[str, Any] = {
         "format": FORMAT,
         "corpus": {"name": corpus.name, "version": corpus.version, "options": corpus.options()},
-        "pieces": hashlib.sha256(listing.encode()).hexdigest()[:16],
+        "pieces": listing.hexdigest()[:16],
         "files": corpus.content(pieces),
         "tokenizer": recipe.tokenizer.fingerprint,
         "hide": list(recipe.hide),
