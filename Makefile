@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: help install pretrain test check lint types slow clean
+.PHONY: help install pretrain test check lint types slow bench-data clean
 
 help:
 	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus (about 5 minutes on 2 cores)"
 	@echo "make test       set up, then the default tests"
 	@echo "make check      lint, types and tests: what CI runs"
 	@echo "make slow       the tests that take minutes"
+	@echo "make bench-data speed and memory from file to batch, against peers (about 4 minutes)"
 	@echo "make clean      remove the environment and tool caches; runs and prepared corpora stay"
 
 install: $(VENV)/.installed
@@ -30,6 +31,10 @@ test: install
 
 slow: install
 	$(BIN)/python -m pytest -m slow
+
+# One thread for encoding and preparing; the model that reads batches takes two by itself.
+bench-data: install
+	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench_data.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,250 @@
+"""Speed and memory from file to batch, ours and peers' in turns within one run; `make bench-data`.
+
+Rates are files per second of CPU, one thread, files read from disk; of several rounds the median. The last line
+is one JSON object of ratios. About three minutes; `--huge` adds a corpus of 100,000 files, which takes half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from music import corpora, multiply
+
+from data.corpora import CORPORA
+from data.prepare import prepare
+from data.shards import Shards
+from symbolic.files import read_music
+from symbolic.tokenizer import Tokenizer
+from symbolic.transpose import transpose, transposition_range
+
+TOKENIZER = Tokenizer()
+Job = Callable[[Path], object]
+
+
+def say(text: str) -> None:
+    """A line for the reader."""
+    print(text, flush=True)  # noqa: T201
+
+
+def rates(jobs: Mapping[str, tuple[Job, int]], files: Sequence[Path], rounds: int) -> dict[str, list[float]]:
+    """Files per CPU second of each job in each round; jobs take turns within a round.
+
+    Args:
+        jobs: What is done with a file, and how often all files are gone through in a round: fast jobs more
+            often, so that each lasts long enough to be measured.
+        files: Which files.
+        rounds: How many.
+    """
+    found: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds):
+        for name, (job, repeats) in jobs.items():
+            gc.collect()
+            if name.endswith("collector off"):
+                gc.disable()
+            begin = time.process_time()
+            for _ in range(repeats):
+                for file in files:
+                    job(file)
+            found[name].append(repeats * len(files) / (time.process_time() - begin))
+            gc.enable()
+    return found
+
+
+def ratio(found: Mapping[str, list[float]], ours: str, theirs: str) -> float:
+    """Median over rounds of one rate over another."""
+    return median(a / b for a, b in zip(found[ours], found[theirs], strict=True))
+
+
+def bench_encoding(sets: Mapping[str, list[Path]], rounds: int) -> dict[str, float]:
+    """Parsing and encoding against symusic's parser alone and MidiTok's Octuple at equal settings."""
+    import miditok
+    from symusic import Score
+
+    octuple = miditok.Octuple(TOKENIZER.to_miditok())
+
+    def parse(path: Path) -> object:
+        return [track.notes.numpy() for track in Score(path).tracks]
+
+    def encode(path: Path) -> object:
+        return TOKENIZER.encode(read_music(path))
+
+    jobs: dict[str, tuple[Job, int]] = {
+        "symusic parse to numpy": (parse, 20),
+        "ours": (encode, 10),
+        "MidiTok Octuple": (octuple, 1),
+        "MidiTok Octuple, collector off": (octuple, 1),
+    }
+    lowest: dict[str, float] = {}
+    for name, files in sets.items():
+        found = rates(jobs, files, rounds)
+        medians = ", ".join(f"{job} {median(values):,.0f}" for job, values in found.items())
+        say(f"{name}, {len(files)} files, files per CPU second: {medians}")
+        here = {
+            "encode_vs_miditok": ratio(found, "ours", "MidiTok Octuple"),
+            "encode_vs_miditok_gc_off": ratio(found, "ours", "MidiTok Octuple, collector off"),
+            "encode_vs_parse": ratio(found, "ours", "symusic parse to numpy"),
+        }
+        say(
+            f"  ours is {here['encode_vs_miditok']:.0f} times as fast as MidiTok"
+            f" ({here['encode_vs_miditok_gc_off']:.0f} times with its collector off) and reaches"
+            f" {here['encode_vs_parse']:.0%} of the rate of the parser alone"
+        )
+        lowest = {key: min(value, lowest.get(key, value)) for key, value in here.items()}
+    say("Of several corpora the lowest ratio counts.")
+    return lowest
+
+
+def bench_transposition(sets: Mapping[str, list[Path]], folder: Path, rounds: int) -> float:
+    """A shift in row space against MidiTok's augmentation of files, which loads, shifts and writes."""
+    from miditok.data_augmentation import augment_score
+    from symusic import Score
+
+    files = [file for some in sets.values() for file in some]
+    rows = {file: TOKENIZER.encode(read_music(file)).rows for file in files}
+    shift = {file: max(transposition_range(rows[file]), key=abs) for file in files}
+
+    def theirs(path: Path) -> object:
+        return augment_score(Score(path), pitch_offset=shift[path]).dump_midi(folder / "shifted.mid")
+
+    def ours(path: Path) -> object:
+        return transpose(rows[path], shift[path])
+
+    found = rates({"row space": (ours, 50), "MidiTok augmentation": (theirs, 1)}, files, rounds)
+    result = ratio(found, "row space", "MidiTok augmentation")
+    say(f"Transposition in row space is {result:,.0f} times as fast as MidiTok's on files")
+    return result
+
+
+def bench_preparation(corpus: Path, folder: Path, rounds: int) -> tuple[float, Shards]:
+    """Rate of two processes over that of one, wall clock, start of processes included."""
+    count = sum(1 for _ in corpus.iterdir())
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for turn in range(rounds):
+        for jobs, times in seconds.items():
+            begin = time.perf_counter()
+            out = folder / f"shards-{turn}-{jobs}"
+            shards = prepare(CORPORA["folder"](corpus), out, TOKENIZER, jobs=jobs, progress=False)
+            times.append(time.perf_counter() - begin)
+    result = median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
+    say(
+        f"Preparing {count:,} files: {count / median(seconds[1]):,.0f} a second with one process, "
+        f"{count / median(seconds[2]):,.0f} with two: {result:.2f} times the rate"
+    )
+    return result, shards
+
+
+def bench_reading(shards: Shards, rounds: int) -> float:
+    """Rows per second read, shuffled and transposed, over those that training steps of `tiny` consume."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    from data.batches import Batch, StepBatches
+    from data.windows import make_windows
+    from pretrain.config import ROWS_PER_BATCH
+    from symbolic.backbone import build_backbone
+    from symbolic.backbone.config import PRESETS
+    from symbolic.heads import FieldHeads
+    from symbolic.vocabulary import MASK
+
+    torch.set_num_threads(2)
+    tiny, sizes = PRESETS["tiny"], TOKENIZER.vocabulary.sizes
+    windows = make_windows(shards, shards.select(), tiny.window)
+    batches = StepBatches(shards, windows, ROWS_PER_BATCH["tiny"], transposition=11)
+    backbone, heads = build_backbone(tiny, sizes), FieldHeads(tiny.dim, sizes)
+    optimiser = torch.optim.AdamW([*backbone.parameters(), *heads.parameters()], lr=1e-4)
+
+    def train(batch: Batch) -> None:
+        masked = (torch.rand(batch.real.shape) < 0.15) & batch.real
+        seen = torch.where(masked[..., None], MASK, batch.rows)
+        logits = heads(backbone(seen, batch.attend)[masked])
+        loss = sum(cross_entropy(part, batch.rows[masked][:, i]) for i, part in enumerate(logits))
+        optimiser.zero_grad()
+        torch.as_tensor(loss).backward()
+        optimiser.step()
+
+    random, reading, training = np.random.default_rng(0), [], []
+    for _ in range(rounds):
+        begin, rows = time.perf_counter(), 0
+        for step in random.integers(0, 10 * batches.per_epoch, 100):
+            batch = batches[int(step)]
+            rows += int(batch.real.sum())
+        reading.append(rows / (time.perf_counter() - begin))
+        begin, rows = time.perf_counter(), 0
+        for step in range(5):
+            batch = batches[step]
+            train(batch)
+            rows += int(batch.real.sum())
+        training.append(rows / (time.perf_counter() - begin))
+    result = median(a / b for a, b in zip(reading, training, strict=True))
+    say(
+        f"Reading shuffled batches: {median(reading):,.0f} rows a second; a tiny model in training consumes "
+        f"{median(training):,.0f}: {result:.0f} times as many"
+    )
+    return result
+
+
+def bench_memory(files: list[Path], folder: Path, counts: Sequence[int]) -> None:
+    """Peak memory of preparing ever more files."""
+    for count in counts:
+        multiply(files, count, folder / f"{count}")
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [
+                sys.executable,
+                Path(__file__).with_name("peak.py"),
+                folder / f"{count}",
+                folder / f"{count}-out",
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        rows, parent, worker = map(float, done.stdout.split())
+        say(
+            f"Preparing {count:,} files ({rows:,.0f} rows): peak {parent:,.0f} MiB in the parent, "
+            f"{worker:,.0f} MiB in its one worker; {time.perf_counter() - begin:.0f} s"
+        )
+
+
+def main() -> None:
+    """Run everything and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--huge", action="store_true", help="also prepare 100,000 files for their memory")
+    parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    logging.disable()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sets = corpora(folder, 30)
+        files = [file for some in sets.values() for file in some]
+        encoding = bench_encoding(sets, options.rounds)
+        transposition = bench_transposition(sets, folder, options.rounds)
+        multiply(files, 2000, folder / "corpus", notes=1700)
+        scaling, shards = bench_preparation(folder / "corpus", folder, options.rounds)
+        reading = bench_reading(shards, options.rounds)
+        bench_memory(files, folder, [1000, 10_000, *([100_000] if options.huge else [])])
+    say(f"encode_vs_miditok_gc_off: {encoding.pop('encode_vs_miditok_gc_off'):.1f}")
+    result = {
+        **encoding,
+        "transpose_vs_miditok": transposition,
+        "prepare_scaling_2p": scaling,
+        "read_vs_tiny": reading,
+    }
+    say(json.dumps({key: round(value, 3) for key, value in result.items()}))
+
+
+if __name__ == "__main__":
+    main()
