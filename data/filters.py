@@ -129,6 +129,8 @@ class Filters:
         return ""
 
     def _other_duration(self, music: Music) -> str:
+        if (self.min_seconds, self.max_seconds, self.min_quarters, self.max_quarters) == (None,) * 4:
+            return ""
         span = _span(music)
         spans = {
             "seconds": float(np.diff(music.seconds(np.array(span)))[0]),

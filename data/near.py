@@ -60,12 +60,13 @@ def sketch(music: Music) -> Sketches:
     Returns:
         (T, SIZE) uint32 for the T tracks with most to say, in order of tracks; T may be 0.
     """
-    tracks = [hashes for hashes in _shingles(music) if len(hashes) >= _FEWEST]
+    counted = [(1 + np.count_nonzero(np.diff(hashes)), hashes) for hashes in _shingles(music) if len(hashes)]
+    tracks = [(count, hashes) for count, hashes in counted if count >= _FEWEST]
     if len(tracks) > _MOST_TRACKS:
-        longest = sorted(range(len(tracks)), key=lambda i: (-len(tracks[i]), i))[:_MOST_TRACKS]
+        longest = sorted(range(len(tracks)), key=lambda i: (-tracks[i][0], i))[:_MOST_TRACKS]
         tracks = [tracks[i] for i in sorted(longest)]
     sketches = np.empty((len(tracks), SIZE), dtype=np.uint32)
-    for row, hashes in zip(sketches, tracks, strict=True):
+    for row, (_, hashes) in zip(sketches, tracks, strict=True):
         row[:] = hashes[np.searchsorted(hashes, _PLACES) % len(hashes)] >> np.uint64(32)
     return sketches
 
@@ -98,10 +99,11 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
 
 
 def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
-    """Sorted, distinct hashes of the shingles of each pitched track."""
+    """Sorted hashes of the shingles of each pitched track, one that comes again standing again."""
     notes = music.notes[~music.drums]
     pitch = notes["pitch"].astype(np.int64)
-    order = np.lexsort((notes["onset"], notes["track"]))
+    # Ticks end at 2^31, so one number orders by track and onset.
+    order = np.argsort((notes["track"].astype(np.int64) << 32) + notes["onset"], kind="stable")
     onset, track, pitch = notes["onset"][order], notes["track"][order].astype(np.int64), pitch[order]
     # Notes less than a 64th apart are one chord, of which the top note counts: performers spread chords.
     new = (np.diff(onset) > music.resolution // 16) | (np.diff(track) != 0)
@@ -121,7 +123,7 @@ def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
     whole = owner == track[_STEPS + 1 :]  # shingles within one track
     hashes, owner = hashes[whole], owner[whole]
     for start, stop in zip(*_runs(owner), strict=True):
-        yield np.unique(hashes[start:stop])
+        yield np.sort(hashes[start:stop])
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
