@@ -14,7 +14,7 @@ from test_metre import walk
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.files import parse_midi
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.tokenizer import Tokenizer, rebase_bars
+from symbolic.tokenizer import Tokenizer, _canonical_order, rebase_bars
 from symbolic.vocabulary import (
     BAR,
     DRUM_ID,
@@ -162,6 +162,14 @@ class TestRows:
         found = values(Music(note_array(0, round(quarters * 9600), 60), 9600))
         assert VOC.durations[found[0, DURATION]] == kept * 16
 
+    def test_durations_too_long_for_a_table_take_the_nearest_too(self):
+        vast = Vocabulary(duration_octaves=20)
+        lengths = np.random.default_rng(0).integers(0, 2**20, 300)
+        rows = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).rows
+        found = vast.durations[np.sort(rows[:, DURATION].astype(int) - RESERVED)]
+        nearest = [np.abs(vast.durations - length).min() for length in np.sort(lengths)]
+        assert np.abs(found - np.sort(lengths)).tolist() == nearest
+
     @pytest.mark.parametrize(("velocity", "bin_"), [(0, 0), (3, 0), (4, 1), (64, 16), (127, 31)])
     def test_velocity_bins(self, velocity, bin_):
         assert values(line([60], velocity=velocity))[0, VELOCITY] == bin_
@@ -209,6 +217,29 @@ class TestOrder:
         source = TOKENIZER.encode(music, hide=["velocity"]).source
         first = music.notes[source][column][::2]
         assert abs((first == music.notes[column][0]).mean() - 0.5) < 2 / np.sqrt(count)
+
+    @pytest.mark.parametrize("twins", [False, True])
+    @pytest.mark.parametrize("count", [0, 1, 2, 500])
+    def test_both_ways_of_sorting_agree(self, count, twins):
+        # Two bytes a field are too wide to be packed into one integer with place and number.
+        random = np.random.default_rng(count)
+        sound = random.integers(0, 2 if twins else 128, (count, 4)).astype(np.uint8)
+        place = random.integers(0, 20, count)
+        packed = _canonical_order([place], sound)
+        np.testing.assert_array_equal(packed, _canonical_order([place], sound.astype(np.uint16)))
+        keys = [(place[i], *sound[i, ::-1]) for i in packed]
+        assert keys == sorted(keys)
+
+    @pytest.mark.parametrize("last", [2**17, 2**24])
+    def test_long_silences_do_not_upset_the_order(self, last):
+        # Positions and note number together outgrow the integer in the second case.
+        onset = np.append(np.arange(4999) % 7 * 480, last * 480 // 16)
+        sparse = Tokenizer(Vocabulary(max_bar_quarters=1024, max_denominator=4))
+        music = Music(note_array(onset, 1, 60), 480, np.array([[0, 256, 1]]))
+        found = sparse.encode(music)
+        assert found.rows[-1, BAR] - RESERVED == last // (1024 * 16)
+        assert found.source[-1] == 4999
+        assert (np.diff(onset[found.source]) >= 0).all()
 
     def test_encoding_is_repeatable(self):
         first, second = (TOKENIZER.encode(unruly(2)) for _ in range(2))

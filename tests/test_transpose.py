@@ -50,7 +50,7 @@ def test_drums_padding_and_masks_never_move(id_, semitones):
     np.testing.assert_array_equal(moved, np.stack([rows, rows]))
 
 
-@pytest.mark.parametrize("semitones", [-1, 1, 128])
+@pytest.mark.parametrize("semitones", [-1, 1, 128, 2**16, -(2**16)])
 def test_out_of_range_is_refused(semitones):
     with pytest.raises(ValueError, match=r"allow 0\.\.0"):
         transpose(melody([0, 127]), semitones)

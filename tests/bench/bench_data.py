@@ -182,7 +182,7 @@ def bench_reading(shards: Shards, rounds: int) -> float:
             rows += int(batch.real.sum())
         reading.append(rows / (time.perf_counter() - begin))
         begin, rows = time.perf_counter(), 0
-        for step in range(5):
+        for step in range(3):
             batch = batches[step]
             train(batch)
             rows += int(batch.real.sum())
