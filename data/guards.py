@@ -24,11 +24,9 @@ class _Process:
 
     Attributes:
         mark: Where it writes its last words; none before it is expendable.
-        limited: It has its memory limit.
     """
 
     mark: TextIO | None = None
-    limited = False
 
 
 def make_expendable(mark: str | Path = os.devnull) -> None:
@@ -54,16 +52,15 @@ def guarded(seconds: float, memory: int) -> Iterator[None]:
 
     Args:
         seconds: For the body.
-        memory: Bytes of address space beyond what the process had when first it came here. More raises
-            MemoryError. Only where the system has such limits (Linux).
+        memory: Bytes of address space beyond what the process has already. More raises MemoryError. Only
+            where the system has such limits (Linux).
     """
     if _Process.mark is None:
         yield
         return
-    _limit_memory(memory)
     faulthandler.dump_traceback_later(time_after(seconds), exit=True, file=_Process.mark)
     try:
-        with _alarm(seconds):
+        with _ceiling(memory), _alarm(seconds):
             yield
     finally:
         faulthandler.cancel_dump_traceback_later()
@@ -78,24 +75,30 @@ def _alarm(seconds: float) -> Iterator[None]:
     def ring(signum: int, frame: Any) -> None:
         raise TimeUp
 
-    signal.signal(signal.SIGALRM, ring)
+    before = signal.signal(signal.SIGALRM, ring)
     # Rings again, in case a bare `except:` of some parser swallows the first.
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 4)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def _limit_memory(memory: int) -> None:
+@contextmanager
+def _ceiling(memory: int) -> Iterator[None]:
     table = Path("/proc/self/statm")
-    if _Process.limited or sys.platform == "win32" or not table.exists():
+    if sys.platform == "win32" or not table.exists():
+        yield
         return
+    # Measured each time: what a worker holds of the pieces before is not this one's fault.
+    taken = int(table.read_text().split()[0]) * resource.getpagesize()
     # Address space, not resident memory: it is the one limit that Linux enforces, and at the call that asks
     # for too much, so that the file is blamed and the process lives on.
-    taken = int(table.read_text().split()[0]) * resource.getpagesize()
-    highest = resource.getrlimit(resource.RLIMIT_AS)[1]
-    wanted = taken + memory
-    if highest == resource.RLIM_INFINITY or wanted < highest:
-        resource.setrlimit(resource.RLIMIT_AS, (wanted, highest))
-    _Process.limited = True
+    before, highest = resource.getrlimit(resource.RLIMIT_AS)
+    bounds = [limit for limit in (before, highest) if limit != resource.RLIM_INFINITY]
+    resource.setrlimit(resource.RLIMIT_AS, (min([taken + memory, *bounds]), highest))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, highest))

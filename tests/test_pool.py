@@ -88,3 +88,19 @@ def test_guards_leave_the_users_own_process_alone():
         time.sleep(0.05)
         assert len(np.ones(10**6)) == 10**6
     assert (signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)) == before
+
+
+def test_an_expendable_process_is_left_as_it_was_once_a_file_is_read(tmp_path):
+    ran = script(
+        tmp_path,
+        "import resource, signal",
+        "from data.guards import guarded, make_expendable",
+        "make_expendable()",
+        "def state(): return signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)",
+        "before = state()",
+        "with guarded(5, 2**30):",
+        "    within = state()",
+        "assert state() == before",
+        "assert within[0] != before[0] and within[1] != before[1]",
+    )
+    assert ran.wait() == 0, ran.stderr.read()
