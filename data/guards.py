@@ -38,11 +38,6 @@ def make_expendable(mark: str | Path = os.devnull) -> None:
     _Process.mark = Path(mark).open("w")  # noqa: SIM115 — written, if ever, as the process ends
 
 
-def time_after(seconds: float) -> float:
-    """Seconds after which a process that did not heed its limit is ended."""
-    return 1.5 * seconds + 1.0
-
-
 @contextmanager
 def guarded(seconds: float, memory: int) -> Iterator[None]:
     """Run the body under limits; without any where this process is not expendable.
@@ -58,12 +53,17 @@ def guarded(seconds: float, memory: int) -> Iterator[None]:
     if _Process.mark is None:
         yield
         return
-    faulthandler.dump_traceback_later(time_after(seconds), exit=True, file=_Process.mark)
+    faulthandler.dump_traceback_later(_last_call(seconds), exit=True, file=_Process.mark)
     try:
         with _ceiling(memory), _alarm(seconds):
             yield
     finally:
         faulthandler.cancel_dump_traceback_later()
+
+
+def _last_call(seconds: float) -> float:
+    """Seconds after which a process that did not heed its limit is ended."""
+    return 1.5 * seconds + 1.0
 
 
 @contextmanager
