@@ -27,7 +27,7 @@ class PretrainSettings:
     )
 
     corpus: str = setting(
-        "music21", "named corpus instead of a folder: music21, pop909, nottingham", group="data"
+        "music21", "named corpus instead of a folder; `corpora` lists them", group="data"
     )
     root: str | None = setting(None, "folder that holds named corpora", group="data")
     jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
