@@ -149,6 +149,8 @@ def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = N
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; what was prepared is kept, and --resume goes on with a run that had begun\n")
+        sys.stderr.write(
+            "interrupted; what was prepared is kept, and --resume goes on with a run that had begun\n"
+        )
         return INTERRUPTED
     return 0

@@ -103,7 +103,9 @@ def prepare(
     if problems:
         raise ConfigError(sorted(problems))
     near = near_duplicates is not None
-    recipe = Recipe(corpus, tokenizer, tuple(sorted(hide)), filters or Filters(drum_only=corpus.drums_alone), near)
+    recipe = Recipe(
+        corpus, tokenizer, tuple(sorted(hide)), filters or Filters(drum_only=corpus.drums_alone), near
+    )
     pieces = corpus.pieces()
     _refuse_twins(corpus, pieces)
     settings = _settings(recipe, pieces, near_duplicates)

@@ -26,9 +26,7 @@ class PretrainSettings:
         None, "folder of music files (default: the embedded corpus)", positional=True
     )
 
-    corpus: str = setting(
-        "music21", "named corpus instead of a folder; `corpora` lists them", group="data"
-    )
+    corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them", group="data")
     root: str | None = setting(None, "folder that holds named corpora", group="data")
     jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
 
