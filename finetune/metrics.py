@@ -6,8 +6,8 @@ weighted sum of matrices, and thousands of samples are one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +92,16 @@ def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, clas
     cell = (group.astype(np.int64) * classes + truth) * classes + predicted
     counts = np.bincount(cell, minlength=(int(group.max()) + 1) * classes * classes)
     return counts.reshape(-1, classes, classes)
+
+
+def pack_counts(counts: Counts) -> dict[str, Any]:
+    """Counts as JSON values that keep to one line, so that a record alone can be compared with another."""
+    return {"shape": list(counts.shape), "values": " ".join(map(str, counts.ravel().tolist()))}
+
+
+def unpack_counts(packed: Mapping[str, Any]) -> Counts:
+    """The inverse of `pack_counts`."""
+    return np.array(packed["values"].split(), dtype=np.int64).reshape(packed["shape"])
 
 
 def accuracy(confusions: Counts) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import FLOORS, VERSION, measure_floors
-from finetune.metrics import mean_sd
+from finetune.metrics import mean_sd, pack_counts
 from finetune.outcome import SeedResult
 from finetune.report import write_report
 from finetune.source import Source, open_source
@@ -79,6 +79,7 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         **_scores(task, list(results.values())),
         "checkpoint": f"{_best(results)}/checkpoint",
         "seeds": [result.summary for result in results.values()],
+        "test_counts": pack_counts(np.stack([result.counts["test"] for result in results.values()])),
     }
     write_json(out / RECORD, record)
     write_report(out, record, data, list(results.values()))

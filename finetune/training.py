@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from data.batches import StepBatches, endless_loader, one_pass_loader
 from data.progress import StepProgress
 from data.windows import make_windows
-from finetune.model import TaskModel, build_model, save_model
+from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
 from finetune.source import Source
@@ -88,6 +88,7 @@ def train_seed(
     done = SeedResult.load(folder)
     if done is not None:
         return done
+    device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = build_model(source.backbone(), data.task, plan.method)
@@ -105,7 +106,8 @@ def train_seed(
     )
     keeper = _Keeper(folder, source, data, provenance)
     label = f"{data.task.name}, {plan.method}, seed {seed}"
-    trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), keeper, _patience(plan)])
+    # Patience first: the state that the keeper saves must have counted this validation.
+    trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), _patience(plan), keeper])
     began = time.perf_counter()
     resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
