@@ -119,6 +119,31 @@ def test_a_done_seed_is_not_trained_again(
     assert again.summary == json.loads(json.dumps(trained[0].summary))
 
 
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_an_absent_gpu_is_refused_in_words(notes: TaskData, source: Source, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no GPU"):
+        train_seed(notes, source, replace(PLAN, accelerator="gpu"), 0, tmp_path / "seed", {})
+
+
+def test_an_interrupted_run_has_no_more_patience_than_another(
+    notes: TaskData, source: Source, tmp_path: Path, monkeypatch: Any
+) -> None:
+    stuck = replace(PLAN, lr=1e-12, patience=1)
+    whole = train_seed(notes, source, stuck, 0, tmp_path / "whole", {})
+    save: Callable[..., None] = training._Keeper.on_validation_end
+    with monkeypatch.context() as patch:
+
+        def killed(self: Any, trainer: Any, module: Any) -> None:
+            save(self, trainer, module)
+            raise InterruptedError
+
+        patch.setattr(training._Keeper, "on_validation_end", killed)
+        with pytest.raises(InterruptedError):
+            train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
+    resumed = train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
+    assert resumed.summary["history"] == whole.summary["history"]
+
+
 def test_an_interrupted_run_ends_as_if_never_interrupted(
     notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path, monkeypatch: Any
 ) -> None:
