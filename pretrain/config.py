@@ -9,6 +9,8 @@ from data.command import setting
 from symbolic.errors import ConfigError
 
 SELECTOR_NAMES = ("adversarial", "scheduled", "uniform")
+ACCELERATORS = ("auto", "cpu", "gpu")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 LEARNING_RATES = {"tiny": 2e-3, "small": 5e-4, "base": 1e-4}
 ROWS_PER_BATCH = {"tiny": 2048, "small": 8192, "base": 8192}
 """By preset. Named here, and not asked of the registries, because those import torch."""
@@ -62,6 +64,10 @@ class PretrainSettings:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(LEARNING_RATES)}.")
         if self.selector not in SELECTOR_NAMES:
             problems.append(f"--selector {self.selector}: choose one of {', '.join(SELECTOR_NAMES)}.")
+        if self.accelerator not in ACCELERATORS:
+            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+        if self.precision not in PRECISIONS:
+            problems.append(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
         if not 0 < self.mask_low <= self.mask_high <= 1:
             problems.append("--mask_low and --mask_high: need 0 < low <= high <= 1.")
         if not 0 < self.mask_cap < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -18,7 +19,7 @@ from data.corpora import open_corpus
 from data.prepare import prepare
 from data.progress import StepProgress
 from data.records import provenance, write_json
-from data.runs import RECORD, begin, find_folder
+from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.shards import Shards
 from data.windows import make_windows
 from pretrain.config import PretrainSettings
@@ -29,7 +30,7 @@ from pretrain.retirement import Retirement
 from pretrain.selectors import Schedule, build_selector
 from symbolic.backbone import build_backbone, preset
 from symbolic.checkpoint import save_checkpoint
-from symbolic.errors import CorpusError
+from symbolic.errors import ConfigError, CorpusError
 from symbolic.heads import FieldHeads
 from symbolic.tokenizer import Tokenizer, rebase_bars
 from symbolic.vocabulary import FIELDS
@@ -51,6 +52,8 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
         CounterpointError: If the corpus, the settings or the run to be resumed are unfit; says why.
     """
     _quiet()
+    if settings.accelerator == "gpu" and not torch.accelerator.is_available():
+        raise ConfigError("There is no GPU here. Use --accelerator cpu, or auto.")
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
     title = Path(root).resolve().name if settings.folder and root else name
     base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
@@ -59,7 +62,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
     config = preset(settings.preset)
     train, valid = _sides(shards, config.window)
-    begin(out, settings.identity)
+    _begin(out, shards, settings)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
     steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch))
@@ -77,6 +80,25 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any]:
     if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
         trainer.validate(module, one_pass_loader(held_out), verbose=False)
     return _finish(settings, out, module, tokenizer, shards, train, valid)
+
+
+def _begin(out: Path, shards: Shards, settings: PretrainSettings) -> None:
+    """Mark the folder; a run that goes on must find the corpus it began with.
+
+    On another one it would not only train on other batches: its checkpoint would name the pieces seen since, and
+    forget those before, for which `finetune` then could not refuse a test score.
+
+    Raises:
+        ConfigError: If the corpus is another.
+    """
+    if (out / SETTINGS).is_file():
+        before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
+        # Runs of the first release did not note their corpus.
+        if before.get("shards", shards.fingerprint) != shards.fingerprint:
+            raise ConfigError(
+                f"The music or its split changed since {out} began. Restore it, or start a new run with --out."
+            )
+    begin(out, {**settings.identity, "shards": shards.fingerprint})
 
 
 class _Loaders(lightning.LightningDataModule):

@@ -132,6 +132,15 @@ def test_resuming_with_other_settings_is_refused_by_name(folder, run, capsys):
     assert "--lr" in error
 
 
+def test_resuming_on_another_corpus_is_refused(tmp_path, capsys):
+    music, out = write_tunes(tmp_path / "music", 40), tmp_path / "run"
+    flags = [str(music), "--out", str(out), "--selector", "uniform", "--steps", "1", "--jobs", "1"]
+    assert cli.main(flags) == 0
+    min(path for path in music.rglob("*") if path.is_file()).unlink()
+    assert cli.main([*flags, "--resume"]) == 2
+    assert "changed since" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("selector", ["uniform", "scheduled"])
 def test_controls_run_too(folder, tmp_path, selector):
     out = tmp_path / selector

@@ -41,6 +41,7 @@ def test_help_fits_a_screen_and_loads_no_torch():
         (["--preset", "huge"], ["huge", "tiny, small, base"]),
         (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
         (["--lr", "-1", "--epochs", "0"], ["--lr", "--epochs"]),
+        (["--precision", "17", "--accelerator", "toaster"], ["--precision", "bf16-mixed", "--accelerator"]),
         (["nowhere/"], ["nowhere", "not a folder"]),
         (["--corpus", "nothing"], ["nothing", "music21"]),
         (["--corpus", "pop909", "--root", "."], ["pop909", "Get it from"]),
