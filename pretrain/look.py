@@ -53,7 +53,9 @@ def look_at(
     ids = torch.from_numpy(window.astype(np.int64))[None].to(module.device)
     generator = torch.Generator(ids.device).manual_seed(0)
     scores = module.selector.scores(ids, None, generator)
-    free = torch.from_numpy(~frozen)[None].to(ids.device)
+    # A control may mask frozen rows too.
+    barred = frozen if module.selector.spares_frozen else np.zeros_like(frozen)
+    free = torch.from_numpy(~barred)[None].to(ids.device)
     most = module.selector.most(len(rows))
     choice = choose(scores, free, torch.full((1,), most, device=ids.device), most)
     index = choice.places[0][choice.valid[0]]

@@ -121,12 +121,14 @@ class HeldOut:
         }
         if self._entropy:
             total = loss.sum(1)
+            overlap, chance = _overlap(window, score, total)
             result["selector"] = {
                 "correlation": spearman(score, total),
                 "correlation_even": spearman(score[parity == 0], total[parity == 0]),
                 "correlation_odd": spearman(score[parity == 1], total[parity == 1]),
                 "correlation_within_windows": _within(window, score, total),
-                "overlap_with_hardest": _overlap(window, score, total),
+                "overlap_with_hardest": overlap,
+                "overlap_by_chance": chance,
                 "entropy": float(np.concatenate(self._entropy).mean()),
                 "loss_of_chosen": _by_field(loss[would].mean(0)) if would.any() else None,
                 "loss_of_unchosen": _by_field(loss[~would].mean(0)) if (~would).any() else None,
@@ -173,15 +175,22 @@ def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | N
     return float(np.mean(known)) if known else None
 
 
-def _overlap(window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3) -> float:
-    """Of each window's masked rows in the top `share` by score, how many are in it by loss; chance gives `share`."""
+def _overlap(
+    window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3
+) -> tuple[float, float]:
+    """Of each window's masked rows in the top `share` by score, how many are in it by loss; and by chance.
+
+    Chance is near `share` in long windows alone: of one masked row, the top is always right.
+    """
     hits = total = 0
+    chance = 0.0
     for rows in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1):
         count = max(1, round(share * len(rows)))
         best = [set(np.argsort(-values[rows], kind="stable")[:count].tolist()) for values in (score, loss)]
         hits += len(best[0] & best[1])
         total += count
-    return hits / max(total, 1)
+        chance += count**2 / len(rows)
+    return hits / max(total, 1), chance / max(total, 1)
 
 
 def _by_field(values: NDArray[Any]) -> dict[str, float]:

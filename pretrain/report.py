@@ -30,12 +30,13 @@ def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
     measured = record["history"][-1]["held_out"].get("selector")
     if not measured:
         return [("selector", f"{record['settings']['selector']}: chooses at random, so it learns nothing")]
+    chance = measured["overlap_by_chance"]
     shown = (
         ("rank correlation with held-out loss", "correlation"),
         ("  in even batch rows", "correlation_even"),
         ("  in odd batch rows", "correlation_odd"),
         ("  within windows", "correlation_within_windows"),
-        ("overlap with the hardest 30 % (chance .30)", "overlap_with_hardest"),
+        (f"overlap with the hardest 30 % (chance {chance:.3f})", "overlap_with_hardest"),
         ("entropy of its scores (1: even)", "entropy"),
     )
     return [(label, "–" if measured[key] is None else f"{measured[key]:+.3f}") for label, key in shown]

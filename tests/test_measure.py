@@ -6,7 +6,7 @@ import torch
 from scipy.stats import spearmanr
 
 from pretrain.losses import Recovery
-from pretrain.measure import HeldOut, TrainingMeter, spearman
+from pretrain.measure import HeldOut, TrainingMeter, _overlap, spearman
 
 
 def test_spearman_agrees_with_scipy_ties_included():
@@ -37,6 +37,14 @@ def test_a_perfect_selector_is_seen_to_be_perfect():
     for key in ("correlation", "correlation_even", "correlation_odd", "correlation_within_windows"):
         assert selector[key] == pytest.approx(1.0)
     assert selector["overlap_with_hardest"] == 1.0
+
+
+def test_overlap_is_told_beside_what_chance_gives_in_windows_so_short():
+    random = np.random.default_rng(0)
+    for rows in (1, 3, 5, 8):
+        window = np.repeat(np.arange(2000), rows)
+        overlap, chance = _overlap(window, random.random(len(window)), random.random(len(window)))
+        assert overlap == pytest.approx(chance, abs=0.03)
 
 
 def test_an_inverted_second_window_shows_in_the_parities():

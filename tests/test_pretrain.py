@@ -16,6 +16,7 @@ from made import tune, write_tunes
 from data.batches import Batch
 from pretrain import cli
 from pretrain.freezing import FreezeBook
+from pretrain.look import look_at
 from pretrain.module import Pretraining
 from pretrain.selectors import SELECTORS, Schedule, build_selector
 from symbolic.backbone import BackboneConfig, build_backbone
@@ -232,3 +233,11 @@ def test_frozen_rows_are_never_masked_by_the_adversary(tmp_path):
         changed = (masked[-1] != batch.rows).any(-1)
         assert changed.any()
         assert not (changed & (frozen | ~batch.real)).any()
+
+
+@pytest.mark.parametrize(("selector", "masks_frozen"), [("adversarial", False), ("scheduled", True)])
+def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
+    module, tokenizer = make_module(selector, tmp_path), Tokenizer()
+    rows = tokenizer.encode(tune(0)).rows[:40]
+    look = look_at(module, tokenizer, rows, np.ones(len(rows), dtype=bool))
+    assert look.chosen.any() == masks_frozen

@@ -27,10 +27,6 @@ class Schedule:
     high: float = 0.3
     cap: float = 0.15
 
-    def ranking(self, scores: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, L) what rows are chosen by in training: the scores, unless a selector explores."""
-        return scores
-
     def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) int64, rows to mask in each window; at least one where any row is unfrozen.
 
