@@ -53,7 +53,7 @@ class PretrainSettings:
     precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
     workers: int = setting(0, "processes that make batches", group="training")
-    evaluations: int = setting(8, "held-out measurements, each with a checkpoint", group="training")
+    evaluations: int = setting(8, "held-out measurements at most; --resume starts at one", group="training")
 
     out: str | None = setting(None, "run folder (default: runs/pretrain/...)", group="output")
     resume: bool = setting(False, "go on with the run in that folder, or the latest", group="output")

@@ -18,6 +18,7 @@ from pretrain.measure import HeldOut, TrainingMeter
 from pretrain.selectors import Selector
 from pretrain.selectors.base import choose
 from symbolic.backbone import Backbone
+from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.vocabulary import MASK
 
@@ -137,9 +138,19 @@ class Pretraining(lightning.LightningModule):
         self.held_out.add(scores, real, would, *choice, recovery)
 
     def on_validation_epoch_end(self) -> None:
-        """Write a line of history."""
+        """Write a line of history.
+
+        Raises:
+            ConfigError: If the run has diverged; before its state is saved, so that the last sound one is kept.
+        """
         steps = self.global_step - self._flushed_at
-        entry = {"step": self.global_step, "held_out": self.held_out.summary()}
+        measured = self.held_out.summary()
+        if not all(map(math.isfinite, measured.get("loss", {}).values())):
+            raise ConfigError(
+                f"The run diverged: at step {self.global_step} its held-out loss is no number any more. "
+                "Start a new run with a lower --lr, or with --precision 32-true."
+            )
+        entry = {"step": self.global_step, "held_out": measured}
         if steps:
             entry["training"] = self.meter.flush(steps)
         elif self.history:

@@ -142,6 +142,13 @@ def test_resuming_on_another_corpus_is_refused(tmp_path, capsys):
     assert "changed since" in capsys.readouterr().err
 
 
+def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, capsys):
+    flags = ["--steps", "12", "--evaluations", "2", "--lr", "1e30", "--rows_per_batch", "256", "--jobs", "1"]
+    assert cli.main([str(folder), "--out", str(tmp_path / "run"), *flags]) == 2
+    assert "--lr" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "checkpoint").exists()
+
+
 @pytest.mark.parametrize("selector", ["uniform", "scheduled"])
 def test_controls_run_too(folder, tmp_path, selector):
     out = tmp_path / selector
