@@ -58,6 +58,9 @@ def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figur
         axes[1, 1].legend(fontsize=7)
     else:
         axes[1, 1].text(0.5, 0.5, "this selector learns nothing", ha="center", transform=axes[1, 1].transAxes)
+    # A line through one point is invisible.
+    for line in (line for place in axes.flat for line in place.lines if len(line.get_xdata()) == 1):
+        line.set_marker("o")
     return figure
 
 

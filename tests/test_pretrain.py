@@ -18,6 +18,7 @@ from pretrain import cli
 from pretrain.freezing import FreezeBook
 from pretrain.look import look_at
 from pretrain.module import Pretraining
+from pretrain.pictures import curves
 from pretrain.selectors import SELECTORS, Schedule, build_selector
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint import load_checkpoint
@@ -147,6 +148,14 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, 
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *flags]) == 2
     assert "--lr" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+def test_curves_of_a_single_evaluation_can_be_seen(run):
+    record = record_of(run)
+    figure = curves(record["history"][:1], record["floors"])
+    single = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
+    assert single
+    assert all(line.get_marker() == "o" for line in single)
 
 
 @pytest.mark.parametrize("selector", ["uniform", "scheduled"])
