@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from data.command import setting
@@ -38,6 +39,9 @@ class PretrainSettings:
     mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model")
     mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
     freeze_every: float = setting(1.0, "epochs between freezings, 0 for never (the paper: 5)", group="model")
+    freeze_limit: float = setting(
+        0.5, "largest share of rows that may be frozen (the paper: none)", group="model"
+    )
     exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
     identity_weight: float = setting(0.0, "of the loss over all rows, masked or not", group="model")
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
@@ -59,6 +63,8 @@ class PretrainSettings:
     resume: bool = setting(False, "go on with the run in that folder, or the latest", group="output")
 
     def __post_init__(self) -> None:
+        # Spelled one way, so that a run begun with a trailing slash is resumed without.
+        self.folder = str(Path(self.folder)) if self.folder else None
         problems = []
         if self.preset not in LEARNING_RATES:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(LEARNING_RATES)}.")
@@ -72,6 +78,8 @@ class PretrainSettings:
             problems.append("--mask_low and --mask_high: need 0 < low <= high <= 1.")
         if not 0 < self.mask_cap < 1:
             problems.append("--mask_cap: must lie between 0 and 1.")
+        if not 0 < self.freeze_limit <= 1:
+            problems.append("--freeze_limit: must lie between 0 and 1.")
         if not 0 <= self.transposition <= 24:
             problems.append("--transposition: must lie in 0..24 semitones.")
         positive = ("epochs", "lr", "rows_per_batch", "evaluations")

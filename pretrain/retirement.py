@@ -19,10 +19,11 @@ class Retirement(lightning.Callback):
         batches: All training windows, unaugmented and in a fixed order.
         book: Revised in place.
         every: Steps between revisions.
+        limit: Largest share of a window's rows that may be frozen.
     """
 
-    def __init__(self, batches: StepBatches, book: FreezeBook, every: int) -> None:
-        self.batches, self.book, self.every = batches, book, every
+    def __init__(self, batches: StepBatches, book: FreezeBook, every: int, limit: float) -> None:
+        self.batches, self.book, self.every, self.limit = batches, book, every, limit
 
     def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Revise, if it is time and a resumed run has not done so already."""
@@ -38,7 +39,7 @@ class Retirement(lightning.Callback):
                 frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.rows.shape[1]))
                 windows = trainer.strategy.batch_to_device(windows)
                 scores, generator = pl_module.freeze_scores(windows)
-                state = retire(scores, windows.real, frozen.to(scores.device), generator)
+                state = retire(scores, windows.real, frozen.to(scores.device), generator, self.limit)
                 lengths = windows.real.sum(1).tolist()
                 starts.append(windows.start.cpu().numpy())
                 states += [s[:n].cpu().numpy() for s, n in zip(state, lengths, strict=True)]

@@ -65,6 +65,20 @@ def test_the_top_by_score_is_retired_and_some_come_back():
         assert scores[window][new[window]].min() >= kept.max()
 
 
+def test_a_limit_holds_and_leaves_room_for_those_that_come_back():
+    real = torch.ones(50, 100, dtype=torch.bool)
+    real[::2, 60:] = False
+    state = torch.zeros_like(real)
+    scores = torch.rand(50, 100, generator=torch.Generator().manual_seed(0))
+    for round_ in range(20):
+        before = state
+        state = retire(scores, real, state, torch.Generator().manual_seed(round_), limit=0.5)
+        assert not (state & ~real).any()
+        assert (state.sum(1) <= (0.5 * real.sum(1)).floor()).all()
+    assert (state.sum(1) >= (0.4 * real.sum(1)).floor()).all()
+    assert (state != before).any()  # full as it is, the state still turns over
+
+
 def test_retiring_goes_on_until_little_is_left():
     real = torch.ones(50, 100, dtype=torch.bool)
     state = torch.zeros_like(real)

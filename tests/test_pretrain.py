@@ -122,6 +122,20 @@ def test_resuming_a_finished_run_changes_nothing(folder, run):
     assert record_of(run)["history"] == before
 
 
+def test_a_small_folder_without_a_validation_piece_holds_some_out(tmp_path):
+    small = write_tunes(tmp_path / "small", 6, first=100)
+    (small / "labels.csv").write_text("file,split\n" + "".join(f"t10{i}.mid,train\n" for i in range(6)))
+    out = tmp_path / "run"
+    assert cli.main([str(small) + "/", "--out", str(out), *FLAGS, "--steps", "4"]) == 0
+    assert record_of(out)["corpus"]["training_pieces"] == 5
+    assert record_of(out)["settings"]["folder"] == str(small)
+
+
+def test_one_piece_is_too_few(tmp_path, capsys):
+    assert cli.main([str(write_tunes(tmp_path / "one", 1)), "--out", str(tmp_path / "run"), *FLAGS]) == 2
+    assert "1 pieces" in capsys.readouterr().err
+
+
 def test_a_second_run_does_not_overwrite_the_first(folder, run, capsys):
     assert cli.main([str(folder), "--out", str(run), *FLAGS]) == 2
     assert "--resume" in capsys.readouterr().err
