@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.shards import Shards
 from symbolic.tokenizer import rebase_bars
-from symbolic.transpose import transpose, transposition_range
+from symbolic.transposition import transpose, transposition_range
 from symbolic.vocabulary import FIELDS, PAD
 
 _BUCKET = 16

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symbolic.inference import load
     from symbolic.notes import Music
     from symbolic.tokenizer import Tokenizer, Tokens
-    from symbolic.transpose import transpose
+    from symbolic.transposition import transpose
     from symbolic.vocabulary import FIELDS, Vocabulary
 
 _HOMES = {
@@ -27,7 +27,7 @@ _HOMES = {
     "Vocabulary": "vocabulary",
     "load": "inference",
     "read_music": "files",
-    "transpose": "transpose",
+    "transpose": "transposition",
     "write_midi": "files",
 }
 

@@ -41,7 +41,7 @@ def test_import_contracts_hold():
     [
         "from symbolic import Tokenizer",
         "from symbolic import Tokenizer, Vocabulary, FIELDS, Music, transpose, read_music, write_midi",
-        "import symbolic.tokenizer, symbolic.files, symbolic.scores, symbolic.transpose",
+        "import symbolic.tokenizer, symbolic.files, symbolic.scores, symbolic.transposition",
     ],
 )
 def test_tokens_cost_no_heavy_import(code):
@@ -113,3 +113,11 @@ def test_a_folder_called_data_is_no_package(tmp_path):
 
 def test_the_true_data_passes():
     assert python(REQUIRE, HOME) == []
+
+
+def test_no_exported_name_is_also_that_of_a_module():
+    """Importing the module would put it in the place of what the package exports."""
+    import symbolic
+
+    modules = {path.stem for path in Path(symbolic.__file__).parent.glob("*.py")}
+    assert not modules & set(symbolic.__all__)

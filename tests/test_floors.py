@@ -19,7 +19,7 @@ from finetune.tasks import Task, note_task, sequence_task
 from symbolic.errors import ConfigError
 from symbolic.notes import Music, note_array
 from symbolic.tokenizer import Tokenizer
-from symbolic.transpose import transpose
+from symbolic.transposition import transpose
 from symbolic.vocabulary import HIDDEN, PITCH
 
 

@@ -6,7 +6,7 @@ from synthetic import line, musics
 
 from symbolic.notes import DRUM_PROGRAM
 from symbolic.tokenizer import Tokenizer
-from symbolic.transpose import transpose, transposition_range
+from symbolic.transposition import transpose, transposition_range
 from symbolic.vocabulary import HIDDEN, MASK, PAD, PITCH, RESERVED
 
 ENCODE = Tokenizer().encode

@@ -27,7 +27,7 @@ from data.prepare import prepare
 from data.shards import Shards
 from symbolic.files import read_music
 from symbolic.tokenizer import Tokenizer
-from symbolic.transpose import transpose, transposition_range
+from symbolic.transposition import transpose, transposition_range
 
 TOKENIZER = Tokenizer()
 Job = Callable[[Path], object]
