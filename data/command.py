@@ -148,7 +148,10 @@ def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = N
     except CounterpointError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        # Lightning answers an interrupt in training with exit(1), and says so where we do not let it speak.
+        if isinstance(end, SystemExit) and not isinstance(end.__context__, KeyboardInterrupt):
+            raise
         sys.stderr.write(
             "interrupted; what was prepared is kept, and --resume goes on with a run that had begun\n"
         )

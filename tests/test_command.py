@@ -1,5 +1,6 @@
 """Flags, YAML and help from a dataclass; errors as messages and exit codes."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_what_a_user_can_mend_becomes_a_message(capsys):
         raise KeyboardInterrupt
 
     assert guarded(stop, []) == 130
+
+    def stop_in_training(argv):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise SystemExit(1)  # noqa: B904 - as Lightning does
+
+    assert guarded(stop_in_training, []) == 130
+    assert "--resume" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        guarded(lambda argv: sys.exit(3), [])
 
 
 def test_our_own_bugs_keep_their_traceback():
