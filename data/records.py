@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from data.safewrite import write
+
 _PACKAGES = ("counterpoint-smu", "torch", "lightning", "numpy", "symusic", "music21", "scikit-learn")
 
 
@@ -52,6 +54,4 @@ def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> Non
     """Write JSON so that a reader sees the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
+    write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())

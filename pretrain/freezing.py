@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from data.safewrite import write
 from symbolic.errors import CheckpointError
 
 
@@ -57,9 +58,7 @@ class FreezeBook:
         for start, state in zip(starts, states, strict=True):
             unpacked[start : start + len(state)] = state
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self._path(version).with_suffix(".partial")
-        np.packbits(unpacked, bitorder="little").tofile(partial)
-        partial.replace(self._path(version))
+        write(self._path(version), np.packbits(unpacked, bitorder="little").tobytes())
         self.use(version)
 
     def use(self, version: int) -> None:
