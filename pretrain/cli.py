@@ -33,7 +33,8 @@ def _run(argv: Sequence[str]) -> None:
     from pretrain.run import pretrain  # torch and lightning, once the settings are known to be right
 
     record = pretrain(settings)
-    print(summary(record))
+    if record is not None:
+        print(summary(record))
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from data.command import setting
+from data.settings import PrepareSettings
 from symbolic.errors import ConfigError
 
-SELECTOR_NAMES = ("adversarial", "scheduled", "uniform")
+SELECTOR_NAMES = (
+    "adversarial", "bar", "infilling", "learnability", "loss", "scheduled", "span", "uniform",
+)  # fmt: skip
+UNIT_NAMES = ("row", "field", "bar")
+NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
+CORRUPTION_NAMES = ("mask", "noise")
+AUXILIARY_NAMES = ("changed", "chroma")
 ACCELERATORS = ("auto", "cpu", "gpu")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 LEARNING_RATES = {"tiny": 2e-3, "small": 5e-4, "base": 1e-4}
@@ -18,7 +25,7 @@ ROWS_PER_BATCH = {"tiny": 2048, "small": 8192, "base": 8192}
 
 
 @dataclass
-class PretrainSettings:
+class PretrainSettings(PrepareSettings):
     """Everything a run depends on; kept with it as `settings.json`.
 
     Raises:
@@ -26,23 +33,32 @@ class PretrainSettings:
     """
 
     folder: str | None = setting(
-        None, "folder of music files (default: the embedded corpus)", positional=True
+        None, "music files, or what `corpora prepare` made (default: the embedded corpus)", positional=True
     )
 
     corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them", group="data")
     root: str | None = setting(None, "folder that holds named corpora", group="data")
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
 
     preset: str = setting("tiny", f"backbone: {', '.join(LEARNING_RATES)}", group="model")
     selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
     mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model")
     mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model")
     mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
-    freeze_every: float = setting(1.0, "epochs between freezings, 0 for never (the paper: 5)", group="model")
+    unit: str | None = setting(None, "hide by row, field or bar (by selector)", group="model")
+    network: str = setting("small", f"of a learned selector: {', '.join(NETWORK_NAMES)}", group="model")
+    network_layers: int = setting(2, "layers of that network at most", group="model")
+    exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
+    ramp: float = setting(0.0, "share of the run from random to learned choice", group="model")
+    freeze_every: float | None = setting(
+        None, "epochs between freezings, 0 for never (by selector: 1 or 0; the paper: 5)", group="model"
+    )
     freeze_limit: float = setting(
         0.5, "largest share of rows that may be frozen (the paper: none)", group="model"
     )
-    exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
+    corruption: str = setting("mask", "of chosen cells: mask (80/10/10) or bounded noise", group="model")
+    auxiliary: str | None = setting(
+        None, f"further targets: {', '.join(AUXILIARY_NAMES)} (by corruption)", group="model"
+    )
     identity_weight: float = setting(0.0, "of the loss over all rows, masked or not", group="model")
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
@@ -56,6 +72,11 @@ class PretrainSettings:
     seed: int = setting(0, "of everything random", group="training")
     precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
+    devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", group="training")
+    nodes: int = setting(1, "machines", group="training")
+    accumulate: int = setting(1, "batches in an optimiser step", group="training")
+    recompute: bool = setting(False, "save memory: compute activations twice", group="training")
+    compile: bool = setting(False, "compile the backbone (pays on long runs)", group="training")
     workers: int = setting(0, "processes that make batches", group="training")
     evaluations: int = setting(8, "held-out measurements at most; --resume starts at one", group="training")
 
@@ -65,15 +86,27 @@ class PretrainSettings:
     def __post_init__(self) -> None:
         # Spelled one way, so that a run begun with a trailing slash is resumed without.
         self.folder = str(Path(self.folder)) if self.folder else None
-        problems = []
+        problems = self.prepare_problems()
         if self.preset not in LEARNING_RATES:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(LEARNING_RATES)}.")
-        if self.selector not in SELECTOR_NAMES:
-            problems.append(f"--selector {self.selector}: choose one of {', '.join(SELECTOR_NAMES)}.")
-        if self.accelerator not in ACCELERATORS:
-            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
-        if self.precision not in PRECISIONS:
-            problems.append(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
+        choices = {
+            "selector": SELECTOR_NAMES,
+            "unit": (None, *UNIT_NAMES),
+            "network": NETWORK_NAMES,
+            "corruption": CORRUPTION_NAMES,
+            "accelerator": ACCELERATORS,
+            "precision": PRECISIONS,
+        }
+        problems += [
+            f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, known))}."
+            for name, known in choices.items()
+            if getattr(self, name) not in known
+        ]
+        problems += [
+            f"--auxiliary {name}: choose among {', '.join(AUXILIARY_NAMES)}."
+            for name in self.auxiliaries
+            if name not in AUXILIARY_NAMES
+        ]
         if not 0 < self.mask_low <= self.mask_high <= 1:
             problems.append("--mask_low and --mask_high: need 0 < low <= high <= 1.")
         if not 0 < self.mask_cap < 1:
@@ -82,7 +115,11 @@ class PretrainSettings:
             problems.append("--freeze_limit: must lie between 0 and 1.")
         if not 0 <= self.transposition <= 24:
             problems.append("--transposition: must lie in 0..24 semitones.")
-        positive = ("epochs", "lr", "rows_per_batch", "evaluations")
+        if not 0 <= self.ramp <= 1:
+            problems.append("--ramp: must lie between 0 and 1.")
+        positive = (
+            "epochs", "lr", "rows_per_batch", "evaluations", "network_layers", "devices", "nodes", "accumulate",
+        )  # fmt: skip
         problems += [
             f"--{name}: must be positive."
             for name in positive
@@ -97,20 +134,41 @@ class PretrainSettings:
             "seed",
             "weight_decay",
         )
-        problems += [f"--{name}: must not be negative." for name in natural if getattr(self, name) < 0]
+        problems += [
+            f"--{name}: must not be negative."
+            for name in natural
+            if (value := getattr(self, name)) is not None and value < 0
+        ]
         if problems:
             raise ConfigError(problems)
 
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
-        free = {"out", "resume", "jobs", "workers", "root"}
+        free = {"out", "resume", "workers", "root", *self.FREE}
         return {name: value for name, value in asdict(self).items() if name not in free}
+
+    @property
+    def auxiliaries(self) -> tuple[str, ...]:
+        """The further targets in force: noise comes with the head that finds it."""
+        if self.auxiliary is None:
+            return ("changed",) if self.corruption == "noise" else ()
+        return tuple(name for name in self.auxiliary.split(",") if name)
 
     @property
     def learning_rate(self) -> float:
         """The rate in force."""
         return self.lr if self.lr is not None else LEARNING_RATES[self.preset]
+
+    @property
+    def processes(self) -> int:
+        """How many processes train together."""
+        return self.devices * self.nodes
+
+    @property
+    def batches_per_step(self) -> int:
+        """How many batches make one optimiser step."""
+        return self.processes * self.accumulate
 
     @property
     def budget(self) -> int:

@@ -1,41 +1,132 @@
-"""What the backbone sees in place of the chosen rows."""
+"""What the backbone sees in place of the chosen cells."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pretrain.selectors.base import Choice
-from symbolic.vocabulary import MASK, RESERVED
+from symbolic.vocabulary import FIELDS, MASK, RESERVED
 
-
-def chosen_rows(choice: Choice, length: int) -> Tensor:
-    """(B, L) bool, true where a row was chosen."""
-    chosen = torch.zeros(len(choice.places), length, dtype=torch.bool, device=choice.places.device)
-    return chosen.scatter_(1, choice.places, choice.valid)
+_BOUNDS: Mapping[str, int] = {"position": 4, "pitch": 12, "duration": 12, "velocity": 4, "tempo": 4}
+"""By how many ids noise may move a field; the first three as in M2BERT (ISMIR 2025). Others are masked."""
 
 
-def mask_rows(
-    rows: Tensor, chosen: Tensor, sizes: Sequence[int], generator: torch.Generator,
-    masked: float = 0.8, random: float = 0.1,
-) -> Tensor:  # fmt: skip
-    """A copy of rows in which the chosen ones are hidden (BERT's 80/10/10, whole rows).
+class Corrupted(NamedTuple):
+    """Rows as the backbone sees them.
+
+    Attributes:
+        rows: (B, L, 8) int64 ids.
+        changed: (B, L, 8) bool, cells that hold another value than they should, and look as if they did not.
+        withheld: (B, L, 8) bool, chosen cells whose own value is not to be seen; what a selector is judged by.
+    """
+
+    rows: Tensor
+    changed: Tensor
+    withheld: Tensor
+
+
+class Corruption(nn.Module, ABC):
+    """Replaces chosen cells.
 
     Args:
-        rows: (B, L, 8) int64 ids.
-        chosen: (B, L) bool.
-        sizes: Ids of each field, reserved ones included; random ids are never reserved ones.
-        generator: On the device of `rows`.
-        masked: Share of chosen rows whose ids all become `MASK`.
-        random: Share whose ids all become random ones; the rest stay as they are.
+        sizes: Ids of each field, reserved ones included.
     """
-    shape, device = rows.shape[:2], rows.device
-    fate = torch.rand(shape, device=device, generator=generator)
-    top = torch.tensor(sizes, device=device)
-    noise = torch.rand(rows.shape, device=device, generator=generator)
-    # A product just below the count can round up to it, hence the clamp.
-    anything = torch.minimum((noise * (top - RESERVED)).long() + RESERVED, top - 1)
-    hidden = rows.masked_fill((chosen & (fate < masked))[..., None], MASK)
-    return torch.where((chosen & (fate >= masked) & (fate < masked + random))[..., None], anything, hidden)
+
+    name: ClassVar[str]
+    sizes: Tensor
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__()
+        # A buffer, so that it lies on the device already when a step needs it.
+        self.register_buffer("sizes", torch.tensor(sizes), persistent=False)
+
+    @abstractmethod
+    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+        """A copy of rows in which the chosen cells are corrupted; ids of withheld fields are left alone.
+
+        Args:
+            rows: (B, L, 8) int64 ids.
+            cells: (B, L, 8) bool, chosen.
+            fate: (B, L, 8 or 1) uniform noise; cells that share a number share their fate.
+            generator: On the device of `rows`.
+        """
+
+
+class MaskCorruption(Corruption):
+    """Masks most cells, replaces some by random values and leaves some (BERT's 80/10/10, arXiv 1810.04805).
+
+    Args:
+        sizes: Ids of each field, reserved ones included; random ids are never reserved ones.
+        masked: Share of chosen cells that become `MASK`.
+        random: Share that become random ids; the rest stay as they are.
+    """
+
+    name = "mask"
+
+    def __init__(self, sizes: Sequence[int], masked: float = 0.8, random: float = 0.1) -> None:
+        super().__init__(sizes)
+        self.masked, self.random = masked, random
+
+    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+        """See `Corruption`."""
+        hidden = cells & (fate < self.masked)
+        seen = rows.masked_fill(hidden, MASK)
+        if not self.random:
+            return Corrupted(seen, torch.zeros_like(hidden), hidden)
+        noise = torch.rand(rows.shape, device=rows.device, generator=generator)
+        # A product just below the count can round up to it, hence the bound.
+        anything = torch.minimum((noise * (self.sizes - RESERVED)).long() + RESERVED, self.sizes - 1)
+        replaced = cells & (fate >= self.masked) & (fate < self.masked + self.random)
+        seen = torch.where(replaced, anything, seen)
+        return Corrupted(seen, replaced & (anything != rows), hidden | replaced)
+
+
+class NoiseCorruption(Corruption):
+    """Moves values by a bounded step, never by none (M2BERT, ISMIR 2025); fields without order are masked.
+
+    What is left resembles music, so the backbone must judge every row and not only those with a mask.
+    """
+
+    name = "noise"
+    bounds: Tensor
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        super().__init__(sizes)
+        bounds = torch.tensor([_BOUNDS.get(name, 0) for name in FIELDS])
+        self.register_buffer("bounds", bounds, persistent=False)
+
+    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+        """See `Corruption`; `fate` is not asked, every chosen cell is corrupted."""
+        noise = torch.rand((2, *rows.shape), device=rows.device, generator=generator)
+        step = torch.minimum((noise[0] * self.bounds).long() + 1, self.bounds)
+        up = rows + step
+        down = rows - step
+        # Turned back at the ends of a field, where one direction leaves it.
+        upward = ((noise[1] < 0.5) | (down < RESERVED)) & (up < self.sizes)
+        moved = torch.where(upward, up, down)
+        known = rows >= RESERVED
+        shifted = cells & known & (self.bounds > 0)
+        seen = torch.where(shifted, moved, rows.masked_fill(cells & known & (self.bounds == 0), MASK))
+        return Corrupted(seen, shifted, cells & known)
+
+
+CORRUPTIONS: dict[str, Callable[[Sequence[int]], Corruption]] = {
+    style.name: style for style in (MaskCorruption, NoiseCorruption)
+}
+
+
+def build_corruption(name: str, sizes: Sequence[int], withhold_all: bool = False) -> Corruption:
+    """A style of corruption by name.
+
+    Args:
+        name: One of `CORRUPTIONS`.
+        sizes: Ids of each field.
+        withhold_all: Mask every chosen cell, whatever the style would do.
+    """
+    if withhold_all:
+        return MaskCorruption(sizes, masked=1.0, random=0.0)
+    return CORRUPTIONS[name](sizes)

@@ -1,38 +1,46 @@
-"""A close look at one window: every row's score, what would be masked, and what the backbone makes of it."""
+"""A close look at one window: what the selector makes of every row, and what the backbone makes of it in turn."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from data.batches import Batch
+from pretrain.losses import recover
 from pretrain.module import Pretraining
-from pretrain.selectors.base import choose
 from symbolic.tokenizer import Tokenizer, rebase_bars
-from symbolic.vocabulary import DRUM_PITCH, MASK, PITCH, RESERVED
+from symbolic.vocabulary import MASK, RESERVED
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """One window, note by note.
+    """One window, note by note. Values of fields are ids without the reserved ones.
 
     Attributes:
         notes: (N,) `symbolic.notes.NOTE` array, times in grid positions.
         resolution: Positions in a quarter note.
-        score: (N,) selector score, higher is chosen first.
-        chosen: (N,) bool, rows that would be masked.
+        values: (N, 8) what the fields are.
+        score: (N,) selector score, higher is chosen first; None where the selector learns nothing.
+        chosen: (N, 8) bool, fields that the selector would have recovered.
         frozen: (N,) bool, rows that are retired.
-        predicted: (N,) MIDI pitch the backbone puts in place of a chosen note, -1 elsewhere and for a drum.
+        loss: (N, 8) recovery loss in nats of each row, masked whole among a random share of the others.
+        predicted: (N, 8) what the backbone put in its place then.
+        recovered: (N, 8) what it puts in place of the chosen fields when these are masked together; -1 elsewhere.
     """
 
     notes: NDArray[np.void]
     resolution: int
-    score: NDArray[np.float64]
+    values: NDArray[np.int64]
+    score: NDArray[np.float64] | None
     chosen: NDArray[np.bool_]
     frozen: NDArray[np.bool_]
+    loss: NDArray[np.float64]
     predicted: NDArray[np.int64]
+    recovered: NDArray[np.int64]
 
 
 @torch.no_grad()
@@ -48,23 +56,50 @@ def look_at(
         frozen: (N,) bool, its freeze state.
     """
     module.eval()
+    game = module.objective
+    selector, unit = game.selector, game.selector.unit
     window = rebase_bars(rows)
     music = tokenizer.decode(window)
     ids = torch.from_numpy(window.astype(np.int64))[None].to(module.device)
+    real = torch.ones(ids.shape[:2], dtype=torch.bool, device=ids.device)
+    retired = torch.from_numpy(frozen)[None].to(ids.device)
+    nowhere = torch.zeros(1, dtype=torch.int64)
     generator = torch.Generator(ids.device).manual_seed(0)
-    scores = module.selector.scores(ids, None, generator)
+    view = game.view(Batch(ids, real, nowhere, nowhere, 0, padded=False), retired, generator)
+    scores = selector.scores(view)
     # A control may mask frozen rows too.
-    barred = frozen if module.selector.spares_frozen else np.zeros_like(frozen)
-    free = torch.from_numpy(~barred)[None].to(ids.device)
-    most = module.selector.most(len(rows))
-    choice = choose(scores, free, torch.full((1,), most, device=ids.device), most)
-    index = choice.places[0][choice.valid[0]]
-    masked = ids.clone()
-    masked[0, index] = MASK
-    pitch = module.heads(module.backbone(masked))[PITCH][0, index].argmax(-1).cpu().numpy() - RESERVED
-    places = index.cpu().numpy()
-    predicted = np.full(len(rows), -1)
-    predicted[places] = np.where(pitch < DRUM_PITCH, pitch, -1)
-    chosen = np.zeros(len(rows), dtype=bool)
-    chosen[places] = True
-    return Look(music.notes, music.resolution, scores[0].cpu().double().numpy(), chosen, frozen, predicted)
+    free = real & ~retired if selector.spares_frozen else real
+    most = selector.most(len(rows))
+    preference = selector.preference(scores, view)
+    choice = unit.choose(preference, ids, free, torch.full((1,), most, device=ids.device), most)
+    chosen = choice.spread(len(rows))
+    recovered = _masked(module, ids, chosen)[1]
+
+    # In turns, so that every row is judged once, at the mask rate of the held-out measurements.
+    turns = min(len(rows), math.ceil(1 / module.evaluation_rate))
+    turn = torch.randperm(len(rows), device=ids.device, generator=generator) % turns
+    loss, predicted = torch.zeros(ids.shape, device=ids.device), torch.zeros_like(ids)
+    for number in range(turns):
+        hidden = (turn == number)[None, :, None].expand(ids.shape)
+        losses, guesses = _masked(module, ids, hidden)
+        loss, predicted = torch.where(hidden, losses, loss), torch.where(hidden, guesses, predicted)
+    return Look(
+        music.notes,
+        music.resolution,
+        window.astype(np.int64) - RESERVED,
+        unit.rows_of(scores, ids)[0].cpu().double().numpy() if selector.learns else None,
+        chosen[0].cpu().numpy(),
+        frozen,
+        loss[0].cpu().double().numpy(),
+        predicted[0].cpu().numpy(),
+        torch.where(chosen, recovered, -1)[0].cpu().numpy(),
+    )
+
+
+def _masked(module: Pretraining, ids: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, N, 8) loss, and the likeliest value, of every field when some cells are masked."""
+    game = module.objective
+    logits = game.heads(game.backbone(ids.masked_fill(cells, MASK)))
+    # No row lacks a field, so a reserved id is never the answer.
+    guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)
+    return recover(logits, ids).loss, guesses

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 from symbolic.vocabulary import FIELDS, RESERVED
@@ -44,19 +44,26 @@ def recover(logits: Sequence[Tensor], targets: Tensor) -> Recovery:
 
 
 class FieldWeights(nn.Module):
-    """Weights of the fields: the inverse of their last accuracy, with mean 1 (arXiv 2407.08306).
+    """Running accuracy and loss of the fields, and the weights that follow from them.
+
+    A field weighs the inverse of its last accuracy, with mean 1 (arXiv 2407.08306). Batches are gathered on the device
+    and taken in once an optimiser step, so that a step over several batches or processes counts as one.
 
     Args:
-        momentum: Of the running accuracy; one batch alone is noisy.
+        momentum: Of the running means; one batch alone is noisy.
         floor: Accuracies below this weigh no more, so that a field that cannot be learnt does not take over.
     """
 
     accuracy: Tensor
+    typical: Tensor
+    gathered: Tensor
 
     def __init__(self, momentum: float = 0.98, floor: float = 0.1) -> None:
         super().__init__()
         self.momentum, self.floor = momentum, floor
         self.register_buffer("accuracy", torch.full((len(FIELDS),), 0.5))
+        self.register_buffer("typical", torch.ones(len(FIELDS)))
+        self.register_buffer("gathered", torch.zeros(3, len(FIELDS)), persistent=False)
 
     def forward(self) -> Tensor:
         """(8,) weights."""
@@ -64,15 +71,30 @@ class FieldWeights(nn.Module):
         return inverse / inverse.mean()
 
     @torch.no_grad()
-    def update(self, recovery: Recovery, valid: Tensor) -> None:
-        """Take in a batch.
+    def gather(self, recovery: Recovery, cells: Tensor) -> None:
+        """Count a batch.
 
         Args:
             recovery: Of (B, K) rows.
-            valid: (B, K) bool, rows that were really masked.
+            cells: (B, K, 8) bool, fields that were to be recovered.
         """
-        counted = recovery.counted & valid[..., None]
-        total = counted.sum((0, 1))
-        now = (recovery.correct & counted).sum((0, 1)) / total.clamp(min=1)
-        now = torch.where(total > 0, now, self.accuracy)
-        self.accuracy.lerp_(now, 1 - self.momentum)
+        counted = recovery.counted & cells
+        values = (counted, recovery.correct & counted, recovery.loss * counted)
+        self.gathered += torch.stack([value.sum((0, 1)).float() for value in values])
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in what was gathered, of all processes, and begin anew."""
+        all_reduce(self.gathered)
+        count, correct, loss = self.gathered
+        for running, total in ((self.accuracy, correct), (self.typical, loss)):
+            running.copy_(
+                torch.where(count > 0, running.lerp(total / count.clamp(min=1), 1 - self.momentum), running)
+            )
+        self.gathered.zero_()
+
+
+def all_reduce(values: Tensor) -> None:
+    """Sum over the processes of a run, in place; of one process, nothing."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(values)

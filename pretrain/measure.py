@@ -2,59 +2,73 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pretrain.losses import Recovery
+from pretrain.losses import Recovery, all_reduce
 from symbolic.vocabulary import FIELDS
+
+if TYPE_CHECKING:
+    from pretrain.objective import Step
 
 
 class TrainingMeter(nn.Module):
-    """Sums over training steps, kept on the device so that counting never waits for it."""
+    """Sums over training steps, kept on the device so that counting never waits for it.
 
-    totals: Tensor
+    Args:
+        auxiliary: Names of the auxiliary losses.
+    """
+
+    counts: Tensor
     losses: Tensor
-    correct: Tensor
+    fields: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, auxiliary: Sequence[str] = ()) -> None:
         super().__init__()
-        self.register_buffer("totals", torch.zeros(6), persistent=False)
-        self.register_buffer("losses", torch.zeros(len(FIELDS)), persistent=False)
-        self.register_buffer("correct", torch.zeros(len(FIELDS)), persistent=False)
+        self.auxiliary = tuple(auxiliary)
+        self.register_buffer("counts", torch.zeros(6, dtype=torch.int64), persistent=False)
+        self.register_buffer("losses", torch.zeros(2 + len(self.auxiliary)), persistent=False)
+        self.register_buffer("fields", torch.zeros(3, len(FIELDS)), persistent=False)
 
     @torch.no_grad()
-    def update(
-        self, real: Tensor, frozen: Tensor, chosen: Tensor, recovery: Recovery, valid: Tensor,
-        loss: Tensor, selector_loss: Tensor,
-    ) -> None:  # fmt: skip
-        """Take in a step: (B, L) masks, recovery of (B, K) rows, (B, K) valid, two scalars."""
-        sums = (real.sum(), (frozen & real).sum(), (chosen & real).sum(), (chosen & ~real).sum())
-        self.totals += torch.stack([*(s.float() for s in sums), loss.float(), selector_loss.float()])
-        self.losses += (recovery.loss * valid[..., None]).sum((0, 1))
-        self.correct += (recovery.correct & valid[..., None]).sum((0, 1))
+    def update(self, real: Tensor, frozen: Tensor, step: Step) -> None:
+        """Take in a step with its (B, L) real and frozen rows."""
+        chosen, padding = step.chosen, ~real[..., None]
+        one = torch.ones_like(self.counts[0])
+        sums = (real, frozen & real, chosen & ~padding, chosen & padding, chosen.any(-1))
+        self.counts += torch.stack([one, *(values.sum() for values in sums)])
+        self.losses += torch.stack(
+            [step.loss, step.selector_loss, *(step.auxiliary[name] for name in self.auxiliary)]
+        ).float()
+        cells, recovery = step.choice.cells, step.recovery
+        by_field = (cells & recovery.counted, recovery.loss * cells, recovery.correct & cells)
+        self.fields += torch.stack([values.sum((0, 1)).float() for values in by_field])
 
-    def flush(self, steps: int) -> dict[str, Any]:
-        """Means since the last flush, which are then forgotten.
-
-        Args:
-            steps: How many steps went in.
-        """
-        real, frozen, chosen, padded, loss, selector_loss = self.totals.tolist()
-        masked = max(chosen, 1.0)
+    def flush(self) -> dict[str, Any]:
+        """Means since the last flush, over all processes, which are then forgotten."""
+        for buffer in (self.counts, self.losses, self.fields):
+            all_reduce(buffer)
+        batches, real, frozen, cells, padded, rows = self.counts.tolist()
+        loss, selector_loss, *auxiliary = (self.losses / max(batches, 1)).tolist()
+        counted, losses, correct = self.fields.cpu().numpy()
+        counted = np.maximum(counted, 1)
         result = {
-            "loss": loss / max(steps, 1),
-            "selector_loss": selector_loss / max(steps, 1),
-            "mask_rate": chosen / max(real, 1.0),
-            "padding_share": padded / max(chosen + padded, 1.0),
-            "frozen_share": frozen / max(real, 1.0),
-            "chosen_loss": _by_field(self.losses.cpu().numpy() / masked),
-            "chosen_accuracy": _by_field(self.correct.cpu().numpy() / masked),
+            "loss": loss,
+            "selector_loss": selector_loss,
+            "auxiliary": dict(zip(self.auxiliary, auxiliary, strict=True)),
+            "mask_rate": cells / max(real * len(FIELDS), 1),
+            "rows_touched": rows / max(real, 1),
+            "padding_share": padded / max(cells + padded, 1),
+            "frozen_share": frozen / max(real, 1),
+            "chosen_loss": _by_field(losses / counted),
+            "chosen_accuracy": _by_field(correct / counted),
         }
-        for buffer in (self.totals, self.losses, self.correct):
+        for buffer in (self.counts, self.losses, self.fields):
             buffer.zero_()
         return result
 

@@ -63,7 +63,7 @@ def write_report(
         valid: (V, 3) held-out windows.
     """
     pictures = {"curves": (curves(record["history"], record["floors"]), "How the run went.")}
-    if module.selector.learns:
+    if module.objective.selector.learns:
         pictures["calibration"] = (
             calibration(*module.held_out.rows()),
             "What the selector's score says of the loss on held-out rows that were masked at random.",

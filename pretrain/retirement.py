@@ -7,13 +7,14 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from torch import distributed
 
 from data.batches import StepBatches
 from pretrain.freezing import FreezeBook, retire
 
 
 class Retirement(lightning.Callback):
-    """Revises the freeze book at the start of every `every`-th step.
+    """Revises the freeze book at the start of every `every`-th step; several processes share the work.
 
     Args:
         batches: All training windows, unaugmented and in a fixed order.
@@ -34,7 +35,7 @@ class Retirement(lightning.Callback):
         training = pl_module.training
         pl_module.eval()
         with torch.no_grad():
-            for k in range(self.batches.per_epoch):
+            for k in range(trainer.global_rank, self.batches.per_epoch, trainer.world_size):
                 windows = self.batches[k]
                 frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.rows.shape[1]))
                 windows = trainer.strategy.batch_to_device(windows)
@@ -44,4 +45,12 @@ class Retirement(lightning.Callback):
                 starts.append(windows.start.cpu().numpy())
                 states += [s[:n].cpu().numpy() for s, n in zip(state, lengths, strict=True)]
         pl_module.train(training)
-        self.book.revise(step, np.concatenate(starts), states)
+        found = [(np.concatenate(starts) if starts else np.empty(0, dtype=np.int64), states)]
+        if trainer.world_size > 1:
+            found *= trainer.world_size
+            distributed.all_gather_object(found, found[trainer.global_rank])
+        if trainer.is_global_zero:
+            every_start = np.concatenate([start for start, _ in found])
+            self.book.revise(step, every_start, [state for _, some in found for state in some])
+        trainer.strategy.barrier()
+        self.book.use(step)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,22 +13,26 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from data.batches import Batch, StepBatches, endless_loader, one_pass_loader
-from data.corpora import open_corpus
-from data.prepare import prepare
+from data.failures import explained
 from data.progress import StepProgress
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.shards import Shards
 from data.windows import make_windows
+from pretrain.auxiliary import AUXILIARIES
 from pretrain.config import PretrainSettings
+from pretrain.corruption import build_corruption
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
+from pretrain.objective import Objective
 from pretrain.report import write_report
 from pretrain.retirement import Retirement
-from pretrain.selectors import Schedule, build_selector
+from pretrain.selectors import Schedule, SelectorOptions, build_selector
 from symbolic.backbone import build_backbone, preset
 from symbolic.checkpoint import save_checkpoint
 from symbolic.errors import ConfigError, CorpusError
@@ -35,51 +40,69 @@ from symbolic.heads import FieldHeads
 from symbolic.tokenizer import Tokenizer, rebase_bars
 from symbolic.vocabulary import FIELDS
 
+_AGREED = "COUNTERPOINT_RUN_FOLDER"
 _HELD_OUT_ROWS = 24_000
 """Rows that an evaluation sees; enough for a standard error of about one per cent."""
 
 
-def pretrain(settings: PretrainSettings) -> dict[str, Any]:
+def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     """Run, or go on with a run.
 
     Args:
         settings: What to do.
 
     Returns:
-        The record, as written to `record.json` in the run folder; its "files" are relative to that folder.
+        The record, as written to `record.json` in the run folder; its "files" are relative to that folder. None in
+        the helping processes of a run on several devices.
 
     Raises:
-        CounterpointError: If the corpus, the settings or the run to be resumed are unfit; says why.
+        CounterpointError: If the corpus, the settings or the run to be resumed are unfit, or the run ended for want
+            of memory or disk; says why.
     """
     _quiet()
     if settings.accelerator == "gpu" and not torch.accelerator.is_available():
         raise ConfigError("There is no GPU here. Use --accelerator cpu, or auto.")
+    chief = getattr(rank_zero_only, "rank", 0) == 0  # known from the environment before any trainer is
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
-    title = Path(root).resolve().name if settings.folder and root else name
-    base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
-    out = find_folder(base, settings.identity, settings.out, settings.resume)
+    out = _folder(settings, Path(root).resolve().name if settings.folder and root else name, chief)
     tokenizer = Tokenizer()
-    shards = prepare(open_corpus(name, root), None, tokenizer, jobs=settings.jobs)
+    shards = settings.shards(name, root, tokenizer, progress=chief)
     config = preset(settings.preset)
     train, valid = _sides(shards, config.window)
-    _begin(out, shards, settings)
+    if chief:
+        _begin(out, shards, settings)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
-    steps = settings.steps or max(1, round(settings.epochs * batches.per_epoch))
-    book = FreezeBook(out / "frozen", len(shards))
-    module = _module(settings, tokenizer, book, steps)
+    an_epoch = max(1, batches.per_epoch // settings.batches_per_step)
+    steps = settings.steps or max(1, round(settings.epochs * an_epoch))
+    module = _module(settings, tokenizer, FreezeBook(out / "frozen", len(shards)), steps)
     trainer, state = _trainer(settings, out, module, batches, steps)
     resumed = str(state) if settings.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
-    trainer.fit(
-        module,
-        _Loaders(batches, held_out, book, settings, resumed),
-        ckpt_path=resumed,
-        weights_only=True,
-    )
-    if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
-        trainer.validate(module, one_pass_loader(held_out), verbose=False)
+    with explained(state):
+        loaders = _Loaders(batches, held_out, module.book, settings, resumed)
+        trainer.fit(module, loaders, ckpt_path=resumed, weights_only=True)
+        if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
+            trainer.validate(module, one_pass_loader(held_out), verbose=False)
+    if not trainer.is_global_zero:
+        return None
     return _finish(settings, out, module, tokenizer, shards, train, valid)
+
+
+def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
+    """The run folder, the same in every process of a run.
+
+    Raises:
+        ConfigError: If the folder will not do, or processes started from outside could not agree on one.
+    """
+    if settings.out is None and int(os.environ.get("WORLD_SIZE", 1)) > 1 and _AGREED not in os.environ:
+        raise ConfigError("Processes started from outside need one run folder: name it with --out.")
+    if not chief:
+        return Path(settings.out or os.environ[_AGREED])
+    base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
+    out = find_folder(base, settings.identity, settings.out, settings.resume)
+    os.environ[_AGREED] = str(out)  # for the processes that the trainer starts
+    return out
 
 
 def _begin(out: Path, shards: Shards, settings: PretrainSettings) -> None:
@@ -118,7 +141,10 @@ class _Loaders(lightning.LightningDataModule):
         self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
 
     def train_dataloader(self) -> Any:
-        return endless_loader(self.batches, self.start, workers=self.settings.workers)
+        assert self.trainer is not None  # who asks
+        start = self.start * self.settings.accumulate
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        return endless_loader(self.batches, start, rank, world, self.settings.workers)
 
     def val_dataloader(self) -> Any:
         return one_pass_loader(self.held_out)
@@ -159,16 +185,30 @@ def _module(settings: PretrainSettings, tokenizer: Tokenizer, book: FreezeBook, 
     torch.manual_seed(settings.seed)
     config, sizes = preset(settings.preset), tokenizer.vocabulary.sizes
     schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
+    options = SelectorOptions(
+        settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp
+    )
+    backbone = build_backbone(config, sizes)
+    backbone.recompute = settings.recompute
+    heads = FieldHeads(config.dim, sizes)
+    selector = build_selector(settings.selector, schedule, sizes, config, options)
+    if settings.compile:
+        backbone.compile(dynamic=True)  # the rows of a window differ from batch to batch
+    objective = Objective(
+        backbone,
+        heads,
+        selector,
+        build_corruption(settings.corruption, sizes, selector.withholds_all),
+        [AUXILIARIES[name](config.dim, sizes) for name in settings.auxiliaries],
+        identity_weight=settings.identity_weight,
+    )
     return Pretraining(
-        build_backbone(config, sizes),
-        FieldHeads(config.dim, sizes),
-        build_selector(settings.selector, schedule, sizes, config, settings.exploration),
+        objective,
         book,
         seed=settings.seed,
         steps=steps,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
-        identity_weight=settings.identity_weight,
     )
 
 
@@ -179,17 +219,24 @@ def _trainer(
     every = max(1, -(-steps // settings.evaluations))
     keeper = ModelCheckpoint(out / "state", filename="last", save_top_k=1, enable_version_counter=False)
     callbacks: list[lightning.Callback] = [StepProgress("pretraining", steps), keeper]
-    if module.selector.retires and settings.freeze_every:
-        period = max(1, round(settings.freeze_every * batches.per_epoch))
+    freeze_every = settings.freeze_every
+    if freeze_every is None:
+        freeze_every = 1.0 if module.objective.selector.retires else 0.0
+    if freeze_every:
+        period = max(1, round(freeze_every * batches.per_epoch / settings.batches_per_step))
         fixed = StepBatches(batches.shards, batches.windows, settings.budget, shuffle=False)
         callbacks.append(Retirement(fixed, module.book, period, settings.freeze_limit))
     trainer = lightning.Trainer(
         max_steps=steps,
         accelerator=settings.accelerator,
-        devices=1,
+        devices=settings.devices,
+        num_nodes=settings.nodes,
+        # What is counted on the device is summed where it is read; copies of it must not be overwritten before.
+        strategy=DDPStrategy(broadcast_buffers=False) if settings.processes > 1 else "auto",
+        accumulate_grad_batches=settings.accumulate,
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
-        val_check_interval=every,
+        val_check_interval=every * settings.accumulate,  # Lightning counts batches here, and steps above
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
@@ -212,14 +259,14 @@ def _finish(
     valid: NDArray[np.int64],
 ) -> dict[str, Any]:
     """Checkpoint, record, report."""
-    seen = np.unique(train[:, 2])
+    seen, objective = np.unique(train[:, 2]), module.objective
     origin = provenance()
     save_checkpoint(
         out / "checkpoint",
-        module.backbone,
+        objective.backbone,
         tokenizer,
-        heads={"fields": module.heads},
-        parts={"selector": module.selector} if module.selector.learns else {},
+        heads={"fields": objective.heads},
+        parts={"selector": objective.selector} if objective.selector.learns else {},
         provenance={**origin, "settings": settings.identity, "corpus": shards.manifest["corpus"]},
         pretrained_on=shards.fingerprints[seen],
     )
@@ -235,8 +282,8 @@ def _finish(
             "held_out_windows": len(valid),
         },
         "parameters": {
-            part: sum(p.numel() for p in getattr(module, part).parameters())
-            for part in ("backbone", "heads", "selector")
+            part: sum(p.numel() for p in getattr(objective, part).parameters())
+            for part in ("backbone", "heads", "selector", "auxiliary")
         },
         "floors": majority_floors(shards, train, valid),
         "history": module.history,

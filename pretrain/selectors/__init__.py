@@ -1,6 +1,7 @@
 """Selectors by name; one file each.
 
-To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector` and enter it here.
+To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector`, enter it here, and its name in
+`pretrain.config`.
 """
 
 from __future__ import annotations
@@ -8,34 +9,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pretrain.selectors.adversarial import AdversarialSelector
-from pretrain.selectors.base import Schedule, Selector
+from pretrain.selectors.bar import BarSelector
+from pretrain.selectors.base import Schedule, Selector, SelectorOptions, View
+from pretrain.selectors.infilling import InfillingSelector
+from pretrain.selectors.learnability import LearnabilitySelector
+from pretrain.selectors.loss import LossSelector
 from pretrain.selectors.scheduled import ScheduledSelector
+from pretrain.selectors.span import SpanSelector
 from pretrain.selectors.uniform import UniformSelector
 from symbolic.backbone.config import BackboneConfig
 from symbolic.errors import ConfigError
 
 SELECTORS: dict[str, type[Selector]] = {
-    s.name: s for s in (AdversarialSelector, ScheduledSelector, UniformSelector)
+    selector.name: selector
+    for selector in (
+        AdversarialSelector,
+        BarSelector,
+        InfillingSelector,
+        LearnabilitySelector,
+        LossSelector,
+        ScheduledSelector,
+        SpanSelector,
+        UniformSelector,
+    )
 }
 
-__all__ = ["SELECTORS", "Schedule", "Selector", "build_selector"]
+__all__ = ["SELECTORS", "Schedule", "Selector", "SelectorOptions", "View", "build_selector"]
 
 
 def build_selector(
-    name: str, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig, exploration: float = 1.0
+    name: str,
+    schedule: Schedule,
+    sizes: Sequence[int],
+    backbone: BackboneConfig,
+    options: SelectorOptions | None = None,
 ) -> Selector:
     """A selector, freshly initialised.
 
     Args:
         name: One of `SELECTORS`.
-        schedule: How many rows it may choose.
+        schedule: How much it may choose.
         sizes: Ids of each field.
-        backbone: The backbone it plays against; a learned selector is a fraction of its size.
-        exploration: How far a learned selector strays from its own ranking; 0 always takes the top.
+        backbone: The backbone it plays against; a small network of a learned selector is a fraction of its size.
+        options: How it goes about it.
 
     Raises:
-        ConfigError: If there is no such selector.
+        ConfigError: If there is no such selector, or it cannot work so.
     """
     if name not in SELECTORS:
         raise ConfigError(f"There is no selector '{name}'; choose one of {', '.join(SELECTORS)}.")
-    return SELECTORS[name](schedule, sizes, backbone, exploration)
+    return SELECTORS[name](schedule, sizes, backbone, options)

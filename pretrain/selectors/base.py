@@ -1,16 +1,18 @@
-"""What a selector is: it ranks rows; how many of them are masked follows from the schedule."""
+"""What a selector is: it ranks units of a window; how many of them are hidden follows from the schedule."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from symbolic.backbone.config import BackboneConfig
+from pretrain.units import UNITS, Choice, RowUnit
+from symbolic.backbone import Backbone, BackboneConfig
+from symbolic.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -42,86 +44,141 @@ class Schedule:
         return torch.minimum(wanted.clamp(min=1), unfrozen)
 
 
-class Choice(NamedTuple):
-    """Rows chosen to be masked, with a fixed K, so that shapes never depend on the data.
-
-    Attributes:
-        places: (B, K) int64, rows of the window.
-        valid: (B, K) bool, false where fewer than K rows were chosen.
-    """
-
-    places: Tensor
-    valid: Tensor
-
-
-def choose(ranking: Tensor, candidates: Tensor, counts: Tensor, most: int) -> Choice:
-    """The `counts` highest-ranked candidates of each window.
+@dataclass(frozen=True)
+class SelectorOptions:
+    """How a selector goes about it; what does not concern a selector, it ignores or refuses.
 
     Args:
-        ranking: (B, L), higher is chosen first.
-        candidates: (B, L) bool; nothing else is ever chosen.
-        counts: (B,) int64.
-        most: K, at least the largest count that can occur.
+        unit: What is hidden in one piece, one of `pretrain.units.UNITS`; None takes the selector's own.
+        network: Kind of a learned selector's network, one of `pretrain.selectors.network.NETWORKS`.
+        layers: Layers of that network at most.
+        exploration: How far a learned selector strays from its own ranking; 0 always takes the top.
+        ramp: Share of the run in which a learned selector goes from random to its own ranking.
     """
-    masked = ranking.masked_fill(~candidates, -torch.inf)
-    places = masked.topk(min(most, ranking.shape[1]), dim=1).indices
-    counts = torch.minimum(counts, candidates.sum(1))
-    valid = torch.arange(places.shape[1], device=places.device) < counts[:, None]
-    return Choice(places, valid)
+
+    unit: str | None = None
+    network: str = "small"
+    layers: int = 2
+    exploration: float = 1.0
+    ramp: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a selector may look at.
+
+    Attributes:
+        rows: (B, L, 8) int64 ids, clean.
+        real: (B, L) bool, false where padded.
+        attend: `real`, or None where no row is padded.
+        frozen: (B, L) bool.
+        generator: For chance, on the device of `rows`.
+        backbone: What it plays against.
+        recovery: (B, L, 8) bool cells -> (B, L, 8) recovery loss when these are masked, without gradient.
+        progress: How much of the run is over, 0 to 1.
+    """
+
+    rows: Tensor
+    real: Tensor
+    attend: Tensor | None
+    frozen: Tensor
+    generator: torch.Generator
+    backbone: Backbone
+    recovery: Callable[[Tensor], Tensor]
+    progress: float = 1.0
+
+    def noise(self, *shape: int) -> Tensor:
+        """Uniform noise in [0, 1)."""
+        return torch.rand(shape, device=self.rows.device, generator=self.generator)
 
 
 class Selector(nn.Module, ABC):
-    """Ranks the rows of a window; those ranked highest are masked.
+    """Ranks the units of a window; those ranked highest are hidden.
 
     Args:
-        schedule: How many rows are masked.
+        schedule: How much is masked.
         sizes: Ids of each field.
         backbone: Shape of the backbone it plays against.
-        exploration: How far a learned selector strays from its own ranking, see `ranking`.
+        options: How it goes about it.
+
+    Raises:
+        ConfigError: If it cannot work by the unit asked for.
     """
 
     name: ClassVar[str]
     learns: ClassVar[bool] = False
     """Whether `scores` are those of a network that `loss` trains."""
     retires: ClassVar[bool] = False
-    """Whether rows are frozen as training goes on, so that the mask rate follows the freezing schedule."""
+    """Whether rows are frozen as training goes on, unless the user says otherwise."""
     spares_frozen: ClassVar[bool] = True
     """Whether frozen rows are never chosen; a control may follow the schedule alone."""
+    withholds_all: ClassVar[bool] = False
+    """Whether every chosen cell is masked, and none left visible or replaced."""
+    units: ClassVar[tuple[str, ...]] = (RowUnit.name,)
+    """Units that it can work by, its own first."""
 
     def __init__(
-        self, schedule: Schedule, sizes: Sequence[int], backbone: BackboneConfig, exploration: float = 1.0
+        self,
+        schedule: Schedule,
+        sizes: Sequence[int],
+        backbone: BackboneConfig,
+        options: SelectorOptions | None = None,
     ) -> None:
         super().__init__()
-        self.schedule, self.exploration = schedule, exploration
+        options = options or SelectorOptions()
+        self.options = replace(options, unit=options.unit or self.units[0])
+        if self.options.unit not in self.units:
+            raise ConfigError(
+                f"The selector '{self.name}' cannot work by unit '{self.options.unit}'; it can by "
+                f"{', '.join(self.units)}."
+            )
+        self.schedule = schedule
+        self.unit = UNITS[self.options.unit or ""](sizes)
 
     @abstractmethod
-    def scores(self, rows: Tensor, real: Tensor | None, generator: torch.Generator) -> Tensor:
-        """(B, L) ranking of clean rows, higher is chosen first.
+    def scores(self, view: View) -> Tensor:
+        """(B, U) ranking of units, higher is chosen first; with gradient where the selector learns."""
 
-        Args:
-            rows: (B, L, 8) int64 ids, clean.
-            real: (B, L) bool, or None where no row is padded.
-            generator: For chance, on the device of `rows`.
-        """
-
-    def ranking(self, scores: Tensor, generator: torch.Generator) -> Tensor:
-        """(B, L) what rows are chosen by in training: the scores, unless a selector explores."""
+    def preference(self, scores: Tensor, view: View) -> Tensor:
+        """(B, U) what units are chosen by, chance aside: the scores, unless these are not what is sought."""
         return scores
 
-    def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) rows to mask in each window; by default the schedule's."""
-        return self.schedule.counts(real, frozen, generator)
+    def ranking(self, scores: Tensor, view: View) -> Tensor:
+        """(B, U) what units are chosen by in training: the preference, unless a selector explores."""
+        return self.preference(scores, view)
+
+    def retirement(self, view: View) -> Tensor:
+        """(B, L) what rows are retired by: the highest are frozen. By default their scores."""
+        return self.unit.rows_of(self.scores(view), view.rows)
+
+    def counts(self, view: View) -> Tensor:
+        """(B,) rows to mask in each window, or as many cells as these have; by default the schedule's."""
+        return self.schedule.counts(view.real, view.frozen, view.generator)
 
     def most(self, length: int) -> int:
         """The largest count that can occur in a window of `length` rows."""
         return max(1, round(self.schedule.cap * length))
 
+    def choose(self, scores: Tensor, view: View) -> Choice:
+        """What is hidden of each window.
+
+        Args:
+            scores: (B, U) from `scores`, without gradient.
+            view: The windows.
+        """
+        candidates = view.real & ~view.frozen if self.spares_frozen else view.real
+        ranking, counts = self.ranking(scores, view), self.counts(view)
+        return self.unit.choose(ranking, view.rows, candidates, counts, self.most(view.rows.shape[1]))
+
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss of a learned selector.
 
         Args:
-            scores: (B, K) what `scores` said of the chosen rows, with gradient.
+            scores: (B, K) what `scores` said of the units looked at, with gradient.
             recovery: (B, K) the backbone's loss on them, without gradient.
-            valid: (B, K) bool, false where nothing was chosen.
+            valid: (B, K) bool, false where nothing was withheld.
         """
         raise NotImplementedError(f"{self.name} learns nothing")
+
+    def after_step(self) -> None:
+        """Called after every optimiser step."""

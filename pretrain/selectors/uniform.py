@@ -1,22 +1,23 @@
-"""Random rows at a fixed rate: the ordinary masked language model."""
+"""Random units at a fixed rate: the ordinary masked language model."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from pretrain.selectors.base import Selector
+from pretrain.selectors.base import Selector, View
+from pretrain.units import UNITS
 
 
 class UniformSelector(Selector):
     """Every real row is as likely as any other; the cap of the schedule is the rate, and nothing is frozen."""
 
     name = "uniform"
+    units = tuple(UNITS)
 
-    def scores(self, rows: Tensor, real: Tensor | None, generator: torch.Generator) -> Tensor:
-        """(B, L) uniform noise."""
-        return torch.rand(rows.shape[:2], device=rows.device, generator=generator)
+    def scores(self, view: View) -> Tensor:
+        """(B, U) uniform noise."""
+        return view.noise(len(view.rows), self.unit.count(view.rows.shape[1]))
 
-    def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) the fixed rate of each window's real rows."""
-        return (self.schedule.cap * real.sum(1)).round().long().clamp(min=1)
+    def counts(self, view: View) -> Tensor:
+        """(B,) the fixed rate of each window's real rows; never more than are unfrozen."""
+        return (self.schedule.cap * view.real.sum(1)).round().long().clamp(min=1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from symbolic.backbone.attention import Rotation, rotary_angles
 from symbolic.backbone.config import BackboneConfig
@@ -55,13 +57,16 @@ class Backbone(nn.Module):
     Attributes:
         adapter: What `symbolic.adapters` has attached, or None; kept here so that whoever holds the backbone
             can tell its own weights from an adapter's.
+        recompute: Whether training keeps no activations inside blocks, but computes them again in the backward pass.
     """
 
     adapter: Any
+    recompute: bool
 
     def __init__(self, config: BackboneConfig, sizes: Sequence[int], blocks: Iterable[Block]) -> None:
         super().__init__()
         self.adapter = None
+        self.recompute = False
         self.config = config
         self.sizes = tuple(sizes)
         self.embedding = RowEmbedding(sizes, config.dim)
@@ -79,11 +84,27 @@ class Backbone(nn.Module):
         Returns:
             (B, L, D); what stands at padded rows means nothing.
         """
-        x, rotation = self._enter(rows)
-        for block in self.blocks:
-            x = block(x, rotation, real)
-        out: Tensor = self.norm(x)
+        out: Tensor = self.norm(self.early(rows, real, len(self.blocks)))
         return out
+
+    def early(self, rows: Tensor, real: Tensor | None, layers: int) -> Tensor:
+        """Hidden states after the first layers, without the final norm.
+
+        Args:
+            rows: (B, L, 8) int64 ids.
+            real: (B, L) bool, or None if no row is padded.
+            layers: How many layers to run.
+
+        Returns:
+            (B, L, D).
+        """
+        x, rotation = self._enter(rows)
+        for block in self.blocks[:layers]:
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(block, x, rotation, real, use_reentrant=False)
+            else:
+                x = block(x, rotation, real)
+        return x
 
     def states(self, rows: Tensor, real: Tensor | None = None) -> list[Tensor]:
         """Hidden states of the embedding and of every layer, for probes.

@@ -1,0 +1,52 @@
+"""What selectors with a network have in common: scoring, exploring, and going slowly at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pretrain.selectors.base import Schedule, Selector, SelectorOptions, View
+from pretrain.selectors.network import build_network
+from pretrain.units import UNITS
+from symbolic.backbone.config import BackboneConfig
+
+
+class LearnedSelector(Selector):
+    """A selector whose scores come from a network on the clean rows."""
+
+    learns = True
+    units = tuple(UNITS)
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        sizes: Sequence[int],
+        backbone: BackboneConfig,
+        options: SelectorOptions | None = None,
+    ) -> None:
+        super().__init__(schedule, sizes, backbone, options)
+        kind, layers = self.options.network, self.options.layers
+        self.network = build_network(kind, sizes, backbone, layers, self.unit.outputs)
+
+    def scores(self, view: View) -> Tensor:
+        """(B, U) what the network makes of the clean rows."""
+        scores = self.network(view.rows, view.attend, view.backbone).float()
+        return self.unit.pool(scores, view.rows, view.real)
+
+    def ranking(self, scores: Tensor, view: View) -> Tensor:
+        """(B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
+
+        Always taking the top, as the paper does (exploration 0), shows the selector its own favourites alone. The
+        backbone then learns these and little else, and on rows masked at random the favourites are the *easy* ones.
+        """
+        preference, ramp = self.preference(scores, view), self.options.ramp
+        trust = min(1.0, view.progress / ramp) if ramp else 1.0
+        spread = max(self.options.exploration, 1.0 - trust)
+        if not spread:
+            return preference
+        # Keep clear of 0 and 1, whose logarithms are infinite.
+        uniform = view.noise(*scores.shape).clamp(1e-7, 1 - 1e-7)
+        gumbel = -torch.log(-torch.log(uniform))
+        return trust * preference + spread * gumbel

@@ -1,0 +1,25 @@
+"""Runs of neighbouring rows, at random (SpanBERT, Joshi et al., 2020, arXiv 1907.10529)."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from pretrain.selectors.base import View
+from pretrain.selectors.uniform import UniformSelector
+from pretrain.units import RowUnit
+
+_MEAN = 5.0
+"""Rows in a run on average. SpanBERT's words come in runs of 3.8; five notes are a chord or a short figure."""
+
+
+class SpanSelector(UniformSelector):
+    """`uniform` by runs of geometric length: whole runs are hidden, the last one cut where the budget ends."""
+
+    name = "span"
+    units = (RowUnit.name,)
+
+    def scores(self, view: View) -> Tensor:
+        """(B, L) noise that all rows of a run have in common."""
+        shape = view.rows.shape[:2]
+        run = (view.noise(*shape) < 1 / _MEAN).cumsum(1)
+        return view.noise(shape[0], shape[1] + 1).gather(1, run)
