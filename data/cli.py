@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,16 @@ examples:
   corpora                       all of them, those under $COUNTERPOINT_DATA marked
   corpora --root DATA           those under DATA marked
   corpora pop909                one in full: terms, citation, how to get it
-  corpora --json                the same for programs"""
+  corpora --json                the same for programs
+  corpora prepare my_midi/      make rows of files now, and see what became of each"""
+_PREPARE = (
+    "Make rows of music files, and tell what became of them. Killed at any moment, it goes on where it was."
+)
+_PREPARE_EPILOG = """\
+examples:
+  corpora prepare my_midi/ --out shards/        then: pretrain shards/
+  corpora prepare pop909 --root DATA            into the cache; then: pretrain --corpus pop909 --root DATA
+  corpora prepare my_midi/ --min_notes 50 --metres 3/4,6/8"""
 _WIDTH = 108
 
 
@@ -36,6 +46,44 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
+    if argv and argv[0] == "prepare":
+        _prepare(argv[1:])
+    else:
+        _list(argv)
+
+
+def _prepare(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+    from data.settings import PrepareSettings
+
+    @dataclass(kw_only=True)
+    class Settings(PrepareSettings):
+        """What to prepare."""
+
+        source: str = setting(..., "folder of music files, or the name of a corpus", positional=True)
+        root: str | None = setting(None, "folder that holds named corpora", group="data")
+        out: str | None = setting(None, "folder for the rows (default: in the cache)", group="data")
+
+        def __post_init__(self) -> None:
+            if problems := self.prepare_problems():
+                raise ConfigError(problems)
+
+    settings = parse("corpora prepare", _PREPARE, Settings, argv, _PREPARE_EPILOG, show_rare=True)
+    from data.corpora import CORPORA, open_corpus
+    from data.shards import LEDGER
+    from data.summary import summary
+    from symbolic.tokenizer import Tokenizer
+
+    named = settings.source in CORPORA
+    corpus = open_corpus(settings.source if named else "folder", settings.root if named else settings.source)
+    begun = time.perf_counter()
+    shards = settings.prepare(corpus, Tokenizer(), settings.out)
+    print(f"{summary(shards)}\n")
+    print(f"shards  {shards.path}   ({time.perf_counter() - begun:,.1f} s)")
+    print(f"ledger  {shards.path / LEDGER}   a line for each piece")
+
+
+def _list(argv: Sequence[str]) -> None:
     from data.command import parse, setting
     from data.corpora import CORPORA
 

@@ -6,11 +6,12 @@ help is instant.
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
-from argparse import RawDescriptionHelpFormatter
+from argparse import SUPPRESS, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, field, fields
+from dataclasses import MISSING, Field, field, fields
 from typing import Any, TypeVar, get_type_hints
 
 from jsonargparse import ArgumentParser, Namespace
@@ -19,10 +20,19 @@ from symbolic.errors import CounterpointError
 
 Settings = TypeVar("Settings")
 USER_ERROR, INTERRUPTED = 2, 130
+FULL_HELP = "--help_all"
+_NAMED = 4
+"""So many of the rare flags are named in the line that tells of them."""
 
 
 def setting(
-    default: Any, help: str, *, group: str = "options", positional: bool = False, flag: str | None = None
+    default: Any,
+    help: str,
+    *,
+    group: str = "options",
+    positional: bool = False,
+    flag: str | None = None,
+    rare: bool = False,
 ) -> Any:
     """A dataclass field that is also a flag.
 
@@ -32,8 +42,9 @@ def setting(
         group: Heading under which help lists it.
         positional: Given by place, not by name. A list takes any number of values.
         flag: Another spelling of the flag than the field's name, such as "from".
+        rare: Left to `--help_all`, so that `--help` keeps to a screen.
     """
-    metadata = {"help": help, "group": group, "positional": positional, "flag": flag}
+    metadata = {"help": help, "group": group, "positional": positional, "flag": flag, "rare": rare}
     if default is ...:
         return field(metadata=metadata)
     if isinstance(default, list):
@@ -50,20 +61,22 @@ class _Formatter(RawDescriptionHelpFormatter):
         )
 
 
-def _parser(prog: str, description: str, settings: type, epilog: str) -> ArgumentParser:
+def _parser(prog: str, description: str, settings: type, epilog: str, full: bool) -> ArgumentParser:
     parser = ArgumentParser(
         prog=prog, description=description, epilog=epilog, formatter_class=_Formatter, print_config=None
     )
+    if (text := _rare(settings)) and not full:
+        parser.add_argument(FULL_HELP, action="store_true", help=text)
     hints = get_type_hints(settings)
     groups: dict[str, Any] = {"options": parser}
     places = []
-    for f in fields(settings):
+    for f in _own_first(settings):
         about = f.metadata
         default = f.default if f.default is not MISSING else None
         if f.default_factory is not MISSING:
             default = f.default_factory()
         required = f.default is MISSING and f.default_factory is MISSING
-        text = about["help"] + _shown(default)
+        text = SUPPRESS if about["rare"] and not full else about["help"] + _shown(default)
         if about["positional"]:
             many = "list" in str(hints[f.name])
             nargs = ("+" if required else "*") if many else (None if required else "?")
@@ -93,6 +106,19 @@ def _parser(prog: str, description: str, settings: type, epilog: str) -> Argumen
     return parser
 
 
+def _own_first(settings: type) -> list[Field[Any]]:
+    """Fields with those of the class itself before those that it shares with others."""
+    classes = [name for one in settings.__mro__ for name in inspect.get_annotations(one)]
+    return sorted(fields(settings), key=lambda f: classes.index(f.name))
+
+
+def _rare(settings: type) -> str:
+    """Which flags are rare, in a line of help; "" where none is."""
+    names = [f.name for f in fields(settings) if f.metadata["rare"]]
+    shown = ", ".join(names[:_NAMED])
+    return f"show {len(names)} more: {shown}{', ...' if names[_NAMED:] else ''}" if names else ""
+
+
 def _shown(default: Any) -> str:
     """A default as help shows it."""
     if default is None or default is False or default == []:
@@ -108,7 +134,12 @@ def _metavar(kind: Any) -> str:
 
 
 def parse(
-    prog: str, description: str, settings: type[Settings], argv: Sequence[str], epilog: str = ""
+    prog: str,
+    description: str,
+    settings: type[Settings],
+    argv: Sequence[str],
+    epilog: str = "",
+    show_rare: bool = False,
 ) -> Settings:
     """Settings from the command line and YAML files.
 
@@ -118,12 +149,14 @@ def parse(
         settings: A dataclass of `setting` fields; its `__post_init__` may raise `ConfigError`.
         argv: Arguments, without the program's name.
         epilog: Examples.
+        show_rare: Help shows rare settings like any other.
 
     Raises:
-        SystemExit: After `--help`, or with status 2 after a usage error.
+        SystemExit: After help, or with status 2 after a usage error.
     """
-    parsed = _parser(prog, description, settings, epilog).parse_args(list(argv))
-    return from_namespace(settings, parsed)
+    full = FULL_HELP in argv
+    parser = _parser(prog, description, settings, epilog, full or show_rare)
+    return from_namespace(settings, parser.parse_args(["--help"] if full else list(argv)))
 
 
 def from_namespace(settings: type[Settings], parsed: Namespace) -> Settings:

@@ -173,7 +173,7 @@ def _floors(argv: Sequence[str]) -> None:
     if settings.task not in TASKS:
         raise ConfigError(f"There is no task '{settings.task}'; choose one of {', '.join(TASKS)}.")
     task = TASKS[settings.task]
-    data = prepared(task, settings.root, Tokenizer(), settings.jobs)
+    data = prepared(task, settings.root, Tokenizer(), settings)
     print(f"{task.title}\n")
     _print_table(*floor_table(kept_floors(data), task.metric_titles()))
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.command import setting
+from data.settings import PrepareSettings
 from symbolic.errors import ConfigError
 
 ACCELERATORS = ("cpu", "gpu", "auto")
@@ -23,14 +24,12 @@ LEARNING_RATES = {
 
 
 @dataclass(kw_only=True)
-class TrainSettings:
+class TrainSettings(PrepareSettings):
     """What every fine-tuning run depends on; kept with it as `settings.json`.
 
     Raises:
         ConfigError: Names every setting that is wrong.
     """
-
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
 
     checkpoint: str | None = setting(
         None, "pretrained checkpoint (default: from scratch)", group="model", flag="from"
@@ -56,7 +55,7 @@ class TrainSettings:
 
     def problems(self) -> list[str]:
         """One sentence for each wrong setting."""
-        problems = []
+        problems = self.prepare_problems()
         if self.preset not in PRESET_NAMES:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
         if self.method not in METHODS:
@@ -67,15 +66,14 @@ class TrainSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"--{name} {value}: must be positive.")
-        for name in ("seed", "jobs"):
-            if (getattr(self, name) or 0) < 0:
-                problems.append(f"--{name} {getattr(self, name)}: must not be negative.")
+        if self.seed < 0:
+            problems.append(f"--seed {self.seed}: must not be negative.")
         return problems
 
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
-        free = {"out", "resume", "jobs", "root", "accelerator", "seeds", "allow_leaks"}
+        free = {"out", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
 
@@ -134,12 +132,19 @@ class PredictSettings:
 
 
 @dataclass(kw_only=True)
-class FloorsSettings:
-    """The floors of a task, without any training of networks."""
+class FloorsSettings(PrepareSettings):
+    """The floors of a task, without any training of networks.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
 
     task: str = setting(..., "melody or genre", positional=True)
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)")
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+
+    def __post_init__(self) -> None:
+        if problems := self.prepare_problems():
+            raise ConfigError(problems)
 
 
 @dataclass(kw_only=True)

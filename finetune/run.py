@@ -14,9 +14,9 @@ import numpy as np
 from data.corpora import CORPORA, open_corpus
 from data.corpora.archives import ROOT_VARIABLE, cache_folder
 from data.leaks import check_leaks
-from data.prepare import prepare
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
+from data.settings import PrepareSettings
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import FLOORS, VERSION, measure_floors
 from finetune.metrics import mean_sd, pack_counts
@@ -49,7 +49,7 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
     """
     source = open_source(settings.checkpoint, settings.preset)
     out = _folder(task, settings, source)
-    data = prepared(task, root, source.tokenizer, settings.jobs)
+    data = prepared(task, root, source.tokenizer, settings)
     leaks = guard(data, source, settings.allow_leaks)
     _begin(out, data, settings)
     plan = Plan(
@@ -103,8 +103,14 @@ def _begin(out: Path, data: TaskData, settings: TrainSettings) -> None:
     begin(out, {"task": data.task.name, **settings.identity, "shards": data.shards.fingerprint})
 
 
-def prepared(task: Task, root: str | None, tokenizer: Tokenizer, jobs: int | None = None) -> TaskData:
+def prepared(task: Task, root: str | None, tokenizer: Tokenizer, settings: PrepareSettings) -> TaskData:
     """A task's corpus in the cache, lined up with the task.
+
+    Args:
+        task: Whose.
+        root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
+        tokenizer: Makes the rows.
+        settings: What to keep, and how.
 
     Raises:
         ConfigError: If no folder is named.
@@ -117,7 +123,7 @@ def prepared(task: Task, root: str | None, tokenizer: Tokenizer, jobs: int | Non
             f"or set ${ROOT_VARIABLE} to it. The corpus is at {wanted.homepage}."
         )
     corpus = open_corpus(task.corpus, root, **task.options)
-    return task_data(task, prepare(corpus, None, tokenizer, hide=task.hide, jobs=jobs))
+    return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide))
 
 
 def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:

@@ -20,6 +20,7 @@ class Settings:
     rate: float = setting(0.5, "how fast", group="training")
     steps: int = setting(0, "how long", group="training")
     resume: bool = setting(False, "go on", group="training")
+    patience: int = setting(3, "for how long", group="training", rare=True)
 
     def __post_init__(self):
         if self.rate <= 0:
@@ -76,6 +77,31 @@ def test_help_shows_defaults_and_keeps_examples_as_written(capsys):
     assert "[None]" not in text
     assert "FILES..." in text
     assert "  try a.mid\n  try b.mid" in text
+
+
+def test_rare_settings_are_left_to_the_full_help(capsys):
+    for flag in ("--help", "--help_all"):
+        with pytest.raises(SystemExit):
+            parsed(flag)
+    short, full = capsys.readouterr().out.split("usage:")[1:]
+    assert "for how long" not in short
+    assert "--help_all" in short
+    assert "show 1 more: patience" in short
+    assert "--patience N" in full
+    assert parsed("a", "--patience", "9").patience == 9
+
+
+def test_what_a_class_shares_with_others_comes_after_its_own(capsys):
+    @dataclass(kw_only=True)
+    class Further(Settings):
+        """One more in a group that the base has too."""
+
+        depth: int = setting(1, "how deep", group="training")
+
+    with pytest.raises(SystemExit):
+        parse("try", "", Further, ["--help"])
+    text = capsys.readouterr().out
+    assert text.index("--depth") < text.index("--rate")
 
 
 def test_what_a_user_can_mend_becomes_a_message(capsys):

@@ -14,6 +14,7 @@ import torch
 from finetune_helpers import NANO, nano_checkpoint, tune, write_folder
 
 from data.batches import StepBatches
+from data.settings import PrepareSettings
 from data.windows import make_windows
 from finetune import training
 from finetune.config import METHODS, TrainSettings
@@ -52,12 +53,14 @@ def source(folder: Path) -> Source:
 
 @pytest.fixture(scope="module")
 def notes(folder: Path, source: Source) -> TaskData:
-    return prepared(note_task(folder, ["MELODY", "PIANO"]), str(folder), source.tokenizer, 0)
+    return prepared(
+        note_task(folder, ["MELODY", "PIANO"]), str(folder), source.tokenizer, PrepareSettings(jobs=0)
+    )
 
 
 @pytest.fixture(scope="module")
 def dances(folder: Path, source: Source) -> TaskData:
-    return prepared(sequence_task(folder), str(folder), source.tokenizer, 0)
+    return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 @pytest.fixture(scope="module")
