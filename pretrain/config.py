@@ -18,6 +18,7 @@ NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
 CORRUPTION_NAMES = ("mask", "noise")
 AUXILIARY_NAMES = ("changed", "chroma")
 ACCELERATORS = ("auto", "cpu", "gpu")
+STRATEGIES = ("ddp", "fsdp")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 LEARNING_RATES = {"tiny": 2e-3, "small": 5e-4, "base": 1e-4}
 ROWS_PER_BATCH = {"tiny": 2048, "small": 8192, "base": 8192}
@@ -74,6 +75,7 @@ class PretrainSettings(PrepareSettings):
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
     devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", group="training")
     nodes: int = setting(1, "machines", group="training")
+    strategy: str = setting("ddp", "of several devices: ddp, or fsdp to share the weights", group="training")
     accumulate: int = setting(1, "batches in an optimiser step", group="training")
     recompute: bool = setting(False, "save memory: compute activations twice", group="training")
     compile: bool = setting(False, "compile the backbone (pays on long runs)", group="training")
@@ -95,6 +97,7 @@ class PretrainSettings(PrepareSettings):
             "network": NETWORK_NAMES,
             "corruption": CORRUPTION_NAMES,
             "accelerator": ACCELERATORS,
+            "strategy": STRATEGIES,
             "precision": PRECISIONS,
         }
         problems += [

@@ -15,6 +15,7 @@ from pretrain.freezing import FreezeBook
 from pretrain.losses import recover
 from pretrain.measure import HeldOut, TrainingMeter
 from pretrain.objective import EVALUATION, FREEZING, TRAINING, Objective, at, generator_of
+from pretrain.parallel import shard
 from pretrain.selectors import View
 from pretrain.units import RowUnit
 from symbolic.errors import ConfigError
@@ -57,6 +58,13 @@ class Pretraining(lightning.LightningModule):
         self.held_out = HeldOut()
         self.history: list[dict[str, Any]] = []
         self.last_losses: dict[str, Tensor] = {}
+        self._sharded = False
+
+    def configure_model(self) -> None:
+        """Share the weights out, where the strategy has laid a mesh for that."""
+        if self._device_mesh is not None and not self._sharded:
+            shard(self.objective, self._device_mesh["data_parallel"])
+            self._sharded = True
 
     def training_step(self, batch: tuple[Batch, Tensor], batch_idx: int) -> Tensor:
         """One batch; the returned loss is the sum of the backbone's and the selector's.
@@ -167,6 +175,17 @@ class Pretraining(lightning.LightningModule):
         for part in ([p for p in self.parameters() if id(p) not in theirs], selector):
             if part:
                 torch.nn.utils.clip_grad_norm_(part, gradient_clip_val or 1.0)
+
+    def take_over(self, other: Pretraining, weights: dict[str, Any]) -> Pretraining:
+        """Stand in for another module, whose weights lie in many places.
+
+        Args:
+            other: Trained.
+            weights: All of its state.
+        """
+        self.load_state_dict(weights)
+        self.history, self.held_out = other.history, other.held_out
+        return self
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what resuming needs beside the weights."""

@@ -14,7 +14,7 @@ from pretrain.freezing import FreezeBook, retire
 
 
 class Retirement(lightning.Callback):
-    """Revises the freeze book at the start of every `every`-th step; several processes share the work.
+    """Revises the freeze book after every `every`-th step; several processes share the work.
 
     Args:
         batches: All training windows, unaugmented and in a fixed order.
@@ -26,10 +26,12 @@ class Retirement(lightning.Callback):
     def __init__(self, batches: StepBatches, book: FreezeBook, every: int, limit: float) -> None:
         self.batches, self.book, self.every, self.limit = batches, book, every, limit
 
-    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-        """Revise, if it is time and a resumed run has not done so already."""
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Revise, if it is time: here and not as a batch starts, when its freeze state has been joined already."""
         step = trainer.global_step
-        if step == 0 or step % self.every or self.book.version >= step:
+        if step == 0 or step % self.every or step == trainer.max_steps or self.book.version >= step:
             return
         starts, states = [], []
         training = pl_module.training

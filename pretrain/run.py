@@ -13,36 +13,29 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
-from data.batches import Batch, StepBatches, endless_loader, one_pass_loader
+from data.batches import StepBatches, one_pass_loader
 from data.failures import explained
 from data.progress import StepProgress
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.shards import Shards
-from data.windows import make_windows
-from pretrain.auxiliary import AUXILIARIES
+from pretrain.building import build_module
 from pretrain.config import PretrainSettings
-from pretrain.corruption import build_corruption
+from pretrain.feeding import Loaders, majority_floors, sides
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
-from pretrain.objective import Objective
+from pretrain.parallel import full_state, parallel_strategy
 from pretrain.report import write_report
 from pretrain.retirement import Retirement
-from pretrain.selectors import Schedule, SelectorOptions, build_selector
-from symbolic.backbone import build_backbone, preset
+from symbolic.backbone import preset
 from symbolic.checkpoint import save_checkpoint
-from symbolic.errors import ConfigError, CorpusError
-from symbolic.heads import FieldHeads
-from symbolic.tokenizer import Tokenizer, rebase_bars
-from symbolic.vocabulary import FIELDS
+from symbolic.errors import ConfigError
+from symbolic.tokenizer import Tokenizer
 
 _AGREED = "COUNTERPOINT_RUN_FOLDER"
-_HELD_OUT_ROWS = 24_000
-"""Rows that an evaluation sees; enough for a standard error of about one per cent."""
 
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
@@ -68,24 +61,28 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     tokenizer = Tokenizer()
     shards = settings.shards(name, root, tokenizer, progress=chief)
     config = preset(settings.preset)
-    train, valid = _sides(shards, config.window)
+    train, valid = sides(shards, config.window)
     if chief:
         _begin(out, shards, settings)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
     an_epoch = max(1, batches.per_epoch // settings.batches_per_step)
     steps = settings.steps or max(1, round(settings.epochs * an_epoch))
-    module = _module(settings, tokenizer, FreezeBook(out / "frozen", len(shards)), steps)
+    sizes = tokenizer.vocabulary.sizes
+    module = build_module(settings, sizes, FreezeBook(out / "frozen", len(shards)), steps)
     trainer, state = _trainer(settings, out, module, batches, steps)
     resumed = str(state) if settings.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
     with explained(state):
-        loaders = _Loaders(batches, held_out, module.book, settings, resumed)
+        loaders = Loaders(batches, held_out, module.book, settings, resumed)
         trainer.fit(module, loaders, ckpt_path=resumed, weights_only=True)
         if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
             trainer.validate(module, one_pass_loader(held_out), verbose=False)
+        state_dict = full_state(trainer)
     if not trainer.is_global_zero:
         return None
+    if state_dict is not None:
+        module = build_module(settings, sizes, module.book, steps).take_over(module, state_dict)
     return _finish(settings, out, module, tokenizer, shards, train, valid)
 
 
@@ -124,94 +121,6 @@ def _begin(out: Path, shards: Shards, settings: PretrainSettings) -> None:
     begin(out, {**settings.identity, "shards": shards.fingerprint})
 
 
-class _Loaders(lightning.LightningDataModule):
-    """Batches from the step on at which the trainer stands, each with the freeze state of its rows."""
-
-    def __init__(
-        self,
-        batches: StepBatches,
-        held_out: StepBatches,
-        book: FreezeBook,
-        settings: PretrainSettings,
-        resumed: str | None,
-    ) -> None:
-        super().__init__()
-        self.batches, self.held_out, self.book, self.settings = batches, held_out, book, settings
-        # Loaders are made before the trainer takes up its checkpoint, so the step is read from it here.
-        self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
-
-    def train_dataloader(self) -> Any:
-        assert self.trainer is not None  # who asks
-        start = self.start * self.settings.accumulate
-        rank, world = self.trainer.global_rank, self.trainer.world_size
-        return endless_loader(self.batches, start, rank, world, self.settings.workers)
-
-    def val_dataloader(self) -> Any:
-        return one_pass_loader(self.held_out)
-
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:
-        """Join the freeze state here and not in a worker, which may be batches ahead of a revision."""
-        if not (self.trainer and self.trainer.training):
-            return batch
-        return batch, torch.from_numpy(self.book.frozen(batch.start.numpy(), batch.rows.shape[1]))
-
-
-def _sides(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Training and held-out windows.
-
-    A small folder, dealt by chance, may have no validation piece; then a tenth of the training pieces is held out,
-    copies together.
-
-    Raises:
-        CorpusError: If that leaves either side empty.
-    """
-    train, valid = shards.select("train"), shards.select("valid")
-    if len(valid) == 0:
-        kinds = np.unique(shards.fingerprints[train])
-        held = np.isin(shards.fingerprints[train], kinds[: -(-len(kinds) // 10)])
-        train, valid = train[~held], train[held]
-    if len(train) == 0 or len(valid) == 0:
-        raise CorpusError(
-            f"The corpus has {len(shards.pieces)} pieces, and none of them can be trained on while another is held "
-            "out. Add files, or name splits in a labels.csv with columns file and split."
-        )
-    # The same held-out pieces at every evaluation, drawn without regard to their order in the corpus.
-    held_out = make_windows(shards, np.random.default_rng(0).permutation(valid), window)
-    enough = np.searchsorted(np.cumsum(held_out[:, 1] - held_out[:, 0]), _HELD_OUT_ROWS) + 1
-    return make_windows(shards, np.sort(train), window), held_out[:enough]
-
-
-def _module(settings: PretrainSettings, tokenizer: Tokenizer, book: FreezeBook, steps: int) -> Pretraining:
-    torch.manual_seed(settings.seed)
-    config, sizes = preset(settings.preset), tokenizer.vocabulary.sizes
-    schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
-    options = SelectorOptions(
-        settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp
-    )
-    backbone = build_backbone(config, sizes)
-    backbone.recompute = settings.recompute
-    heads = FieldHeads(config.dim, sizes)
-    selector = build_selector(settings.selector, schedule, sizes, config, options)
-    if settings.compile:
-        backbone.compile(dynamic=True)  # the rows of a window differ from batch to batch
-    objective = Objective(
-        backbone,
-        heads,
-        selector,
-        build_corruption(settings.corruption, sizes, selector.withholds_all),
-        [AUXILIARIES[name](config.dim, sizes) for name in settings.auxiliaries],
-        identity_weight=settings.identity_weight,
-    )
-    return Pretraining(
-        objective,
-        book,
-        seed=settings.seed,
-        steps=steps,
-        lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-    )
-
-
 def _trainer(
     settings: PretrainSettings, out: Path, module: Pretraining, batches: StepBatches, steps: int
 ) -> tuple[lightning.Trainer, Path]:
@@ -231,8 +140,7 @@ def _trainer(
         accelerator=settings.accelerator,
         devices=settings.devices,
         num_nodes=settings.nodes,
-        # What is counted on the device is summed where it is read; copies of it must not be overwritten before.
-        strategy=DDPStrategy(broadcast_buffers=False) if settings.processes > 1 else "auto",
+        strategy=parallel_strategy(settings),
         accumulate_grad_batches=settings.accumulate,
         precision=settings.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
@@ -294,26 +202,6 @@ def _finish(
     return {**record, "folder": str(out)}
 
 
-def majority_floors(
-    shards: Shards, train: NDArray[np.int64], valid: NDArray[np.int64], most: int = 4000
-) -> dict[str, float]:
-    """Accuracy on held-out rows of always saying each field's most common training id.
-
-    Args:
-        shards: Where the rows lie.
-        train: (W, 3) windows to count in; beyond `most` of them, an even sample.
-        valid: (V, 3) windows to score.
-        most: How many training windows are read.
-    """
-
-    def rows(windows: NDArray[np.int64]) -> NDArray[np.integer]:
-        return np.concatenate([rebase_bars(shards.rows(int(a), int(b))) for a, b, _ in windows])
-
-    sample = train[np.linspace(0, len(train) - 1, min(most, len(train))).astype(int)]
-    common = [np.bincount(column).argmax() for column in rows(sample).T]
-    return dict(zip(FIELDS, (rows(valid) == common).mean(0).tolist(), strict=True))
-
-
 def _quiet() -> None:
     """Silence what Lightning says of things that are as we want them."""
     for logger in ("lightning.pytorch", "lightning.fabric"):
@@ -323,5 +211,6 @@ def _quiet() -> None:
         ".*`ModelCheckpoint.*",
         ".*Checkpoint directory.*",
         ".*LeafSpec.*",
+        ".*returned a view tensor.*",
     ):
         warnings.filterwarnings("ignore", text)

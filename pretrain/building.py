@@ -1,0 +1,61 @@
+"""From settings to a module that can be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from pretrain.auxiliary import AUXILIARIES
+from pretrain.config import PretrainSettings
+from pretrain.corruption import build_corruption
+from pretrain.freezing import FreezeBook
+from pretrain.module import Pretraining
+from pretrain.objective import Objective
+from pretrain.selectors import Schedule, SelectorOptions, build_selector
+from symbolic.backbone import build_backbone, preset
+from symbolic.heads import FieldHeads
+
+
+def build_module(
+    settings: PretrainSettings, sizes: Sequence[int], book: FreezeBook, steps: int
+) -> Pretraining:
+    """A module freshly initialised by the settings' seed.
+
+    Args:
+        settings: Of the run.
+        sizes: Ids of each field.
+        book: Freeze state of the training rows.
+        steps: Length of the run.
+
+    Raises:
+        ConfigError: If a selector cannot work as asked.
+    """
+    torch.manual_seed(settings.seed)
+    config = preset(settings.preset)
+    schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
+    options = SelectorOptions(
+        settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp
+    )
+    backbone = build_backbone(config, sizes)
+    backbone.recompute = settings.recompute
+    heads = FieldHeads(config.dim, sizes)
+    selector = build_selector(settings.selector, schedule, sizes, config, options)
+    if settings.compile:
+        backbone.compile(dynamic=True)  # the rows of a window differ from batch to batch
+    objective = Objective(
+        backbone,
+        heads,
+        selector,
+        build_corruption(settings.corruption, sizes, selector.withholds_all),
+        [AUXILIARIES[name](config.dim, sizes) for name in settings.auxiliaries],
+        identity_weight=settings.identity_weight,
+    )
+    return Pretraining(
+        objective,
+        book,
+        seed=settings.seed,
+        steps=steps,
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
