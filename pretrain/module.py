@@ -12,7 +12,7 @@ from torch import Tensor
 
 from data.batches import Batch
 from pretrain.freezing import FreezeBook
-from pretrain.losses import recover
+from pretrain.losses import all_reduce, recover
 from pretrain.measure import HeldOut, TrainingMeter
 from pretrain.objective import EVALUATION, FREEZING, TRAINING, Objective, at, generator_of
 from pretrain.parallel import shard
@@ -20,6 +20,9 @@ from pretrain.selectors import View
 from pretrain.units import RowUnit
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import MASK
+
+_LOOKED = 50
+"""Steps between looks at the loss."""
 
 
 class Pretraining(lightning.LightningModule):
@@ -83,6 +86,17 @@ class Pretraining(lightning.LightningModule):
         total: Tensor = step.loss + step.selector_loss
         return total
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Look now and then whether the loss is still a number; looking waits for the device.
+
+        Raises:
+            ConfigError: If the run has diverged, in all processes alike.
+        """
+        if self.global_step % _LOOKED == 0:
+            loss = self.last_losses["loss"].clone()
+            all_reduce(loss)
+            self._refuse_divergence(bool(loss.isfinite()))
+
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Take in how well each field fared in the batches of this step."""
         self.objective.field_weights.update()
@@ -123,11 +137,7 @@ class Pretraining(lightning.LightningModule):
             ConfigError: If the run has diverged; before its state is saved, so that the last sound one is kept.
         """
         measured = self.held_out.summary()
-        if not all(map(math.isfinite, measured.get("loss", {}).values())):
-            raise ConfigError(
-                f"The run diverged: at step {self.global_step} its held-out loss is no number any more. "
-                "Start a new run with a lower --lr, or with --precision 32-true."
-            )
+        self._refuse_divergence(all(map(math.isfinite, measured.get("loss", {}).values())))
         entry = {"step": self.global_step, "held_out": measured}
         if self.history and self.history[-1]["step"] == self.global_step:
             # Measured again where the run stands already, as when a finished run is resumed.
@@ -135,6 +145,13 @@ class Pretraining(lightning.LightningModule):
         elif self.global_step:
             entry["training"] = self.meter.flush()
         self.history.append(entry)
+
+    def _refuse_divergence(self, finite: bool) -> None:
+        if not finite:
+            raise ConfigError(
+                f"The run diverged: at step {self.global_step} its loss is no number any more. Its state of the last "
+                "measurement is kept. Start a new run with a lower --lr, or with --precision 32-true."
+            )
 
     @torch.no_grad()
     def freeze_scores(self, batch: Batch) -> tuple[Tensor, torch.Generator]:
