@@ -42,25 +42,29 @@ class PretrainSettings(PrepareSettings):
 
     preset: str = setting("tiny", f"backbone: {', '.join(LEARNING_RATES)}", group="model")
     selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
-    mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model")
-    mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model")
+    mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model", rare=True)
+    mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model", rare=True)
     mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
     unit: str | None = setting(None, "hide by row, field or bar (by selector)", group="model")
     network: str = setting("small", f"of a learned selector: {', '.join(NETWORK_NAMES)}", group="model")
-    network_layers: int = setting(2, "layers of that network at most", group="model")
-    exploration: float = setting(1.0, "noise in a learned choice, 0 for none (the paper)", group="model")
-    ramp: float = setting(0.0, "share of the run from random to learned choice", group="model")
+    network_layers: int = setting(2, "layers of that network at most", group="model", rare=True)
+    exploration: float = setting(
+        1.0, "noise in a learned choice, 0 for none (the paper)", group="model", rare=True
+    )
+    ramp: float = setting(0.0, "share of the run from random to learned choice", group="model", rare=True)
     freeze_every: float | None = setting(
         None, "epochs between freezings, 0 for never (by selector: 1 or 0; the paper: 5)", group="model"
     )
     freeze_limit: float = setting(
-        0.5, "largest share of rows that may be frozen (the paper: none)", group="model"
+        0.5, "largest share of rows that may be frozen (the paper: none)", group="model", rare=True
     )
     corruption: str = setting("mask", "of chosen cells: mask (80/10/10) or bounded noise", group="model")
     auxiliary: str | None = setting(
         None, f"further targets: {', '.join(AUXILIARY_NAMES)} (by corruption)", group="model"
     )
-    identity_weight: float = setting(0.0, "of the loss over all rows, masked or not", group="model")
+    identity_weight: float = setting(
+        0.0, "of the loss over all rows, masked or not", group="model", rare=True
+    )
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
     steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
@@ -69,17 +73,19 @@ class PretrainSettings(PrepareSettings):
         None, "rows in a batch, padding included (by preset)", group="training"
     )
     lr: float | None = setting(None, "peak learning rate (by preset)", group="training")
-    weight_decay: float = setting(0.01, "of matrices", group="training")
+    weight_decay: float = setting(0.01, "of matrices", group="training", rare=True)
     seed: int = setting(0, "of everything random", group="training")
     precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
     devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", group="training")
-    nodes: int = setting(1, "machines", group="training")
-    strategy: str = setting("ddp", "of several devices: ddp, or fsdp to share the weights", group="training")
+    nodes: int = setting(1, "machines", group="training", rare=True)
+    strategy: str = setting(
+        "ddp", "of several devices: ddp, or fsdp to share the weights", group="training", rare=True
+    )
     accumulate: int = setting(1, "batches in an optimiser step", group="training")
-    recompute: bool = setting(False, "save memory: compute activations twice", group="training")
-    compile: bool = setting(False, "compile the backbone (pays on long runs)", group="training")
-    workers: int = setting(0, "processes that make batches", group="training")
+    recompute: bool = setting(False, "save memory: compute activations twice", group="training", rare=True)
+    compile: bool = setting(False, "compile the backbone (pays on long runs)", group="training", rare=True)
+    workers: int = setting(0, "processes that make batches", group="training", rare=True)
     evaluations: int = setting(8, "held-out measurements at most; --resume starts at one", group="training")
 
     out: str | None = setting(None, "run folder (default: runs/pretrain/...)", group="output")
