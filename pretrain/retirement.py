@@ -37,11 +37,15 @@ class Retirement(lightning.Callback):
         training = pl_module.training
         pl_module.eval()
         with torch.no_grad():
-            for k in range(trainer.global_rank, self.batches.per_epoch, trainer.world_size):
-                windows = self.batches[k]
+            for first in range(0, self.batches.per_epoch, trainer.world_size):
+                # Where weights are shared out, all processes must score as often: at the end one may do so in vain.
+                k = first + trainer.global_rank
+                windows = self.batches[min(k, self.batches.per_epoch - 1)]
                 frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.rows.shape[1]))
                 windows = trainer.strategy.batch_to_device(windows)
                 scores, generator = pl_module.freeze_scores(windows)
+                if k >= self.batches.per_epoch:
+                    continue
                 state = retire(scores, windows.real, frozen.to(scores.device), generator, self.limit)
                 lengths = windows.real.sum(1).tolist()
                 starts.append(windows.start.cpu().numpy())
