@@ -58,6 +58,10 @@ class Unit(ABC):
         """(B, L, outputs) scores of a network -> (B, U) scores of units."""
 
     @abstractmethod
+    def exist(self, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, U) bool, units that have a cell in a real row."""
+
+    @abstractmethod
     def rows_of(self, scores: Tensor, rows: Tensor) -> Tensor:
         """(B, U) values of units -> (B, L) values of rows, the mean over their fields."""
 
@@ -106,6 +110,10 @@ class RowUnit(Unit):
         """(B, L, 1) -> (B, L)."""
         return scores.squeeze(-1)
 
+    def exist(self, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, L), the real ones."""
+        return real
+
     def rows_of(self, scores: Tensor, rows: Tensor) -> Tensor:
         """(B, L), as they are."""
         return scores
@@ -121,7 +129,8 @@ class RowUnit(Unit):
     def choose(self, ranking: Tensor, rows: Tensor, candidates: Tensor, counts: Tensor, most: int) -> Choice:
         """The `counts` highest-ranked rows."""
         masked = ranking.masked_fill(~candidates, -torch.inf)
-        places = masked.topk(min(most, ranking.shape[1]), dim=1).indices
+        # Stable, unlike topk: of a run of equal rank, the first rows are taken and not any.
+        places = masked.argsort(dim=1, descending=True, stable=True)[:, :most]
         counts = torch.minimum(counts, candidates.sum(1))
         taken = torch.arange(places.shape[1], device=places.device) < counts[:, None]
         return Choice(places, taken[..., None].expand(-1, -1, _FIELDS), places, taken)
@@ -143,6 +152,10 @@ class _CellUnit(Unit):
     def pool(self, scores: Tensor, rows: Tensor, real: Tensor) -> Tensor:
         """The mean over each unit's cells; 0 for units without any."""
         return self._mean(scores, real[..., None].expand_as(scores), rows)[0]
+
+    def exist(self, rows: Tensor, real: Tensor) -> Tensor:
+        """Whether any cell belongs to each."""
+        return self._sum(real[..., None].expand(rows.shape).float(), rows) > 0
 
     def rows_of(self, scores: Tensor, rows: Tensor) -> Tensor:
         """The mean over the units of a row's eight cells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -157,7 +158,8 @@ class Selector(nn.Module, ABC):
 
     def most(self, length: int) -> int:
         """The largest count that can occur in a window of `length` rows."""
-        return max(1, round(self.schedule.cap * length))
+        # Rounded up, because counts are rounded in 32 bits, where a half may fall to the other side.
+        return max(1, math.ceil(self.schedule.cap * length))
 
     def choose(self, scores: Tensor, view: View) -> Choice:
         """What is hidden of each window.
