@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pretrain.losses import all_reduce
 from pretrain.selectors.base import Schedule, SelectorOptions, View
 from pretrain.selectors.learned import LearnedSelector
 from symbolic.backbone.config import BackboneConfig
@@ -49,7 +50,12 @@ class LearnabilitySelector(LearnedSelector):
     def preference(self, scores: Tensor, view: View) -> Tensor:
         """(B, U) by how much the predicted loss has fallen, in deviations."""
         progress = self._before(view) - scores
-        return progress / progress.std(correction=0).clamp(min=_TINY)
+        # Padding, and bars that no window reaches, would make the deviation small and chance weak.
+        exist = self.unit.exist(view.rows, view.real)
+        count = exist.sum().clamp(min=1)
+        mean = (progress * exist).sum() / count
+        variance = ((progress - mean) ** 2 * exist).sum() / count
+        return progress / variance.sqrt().clamp(min=_TINY)
 
     def retirement(self, view: View) -> Tensor:
         """(B, L) the loss to be expected: the prediction of now, less as much as it has fallen."""
@@ -58,12 +64,14 @@ class LearnabilitySelector(LearnedSelector):
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Smooth absolute error of the predicted relative loss."""
-        count = valid.sum().clamp(min=1)
-        now = (recovery * valid).sum() / count
+        sums = torch.stack([(recovery * valid).sum(), valid.sum().to(recovery.dtype)])
+        everywhere = sums.clone()
+        all_reduce(everywhere)  # so that all processes have one mean
+        now = everywhere[0] / everywhere[1].clamp(min=1)
         # The first batch sets the mean, later ones move it.
         self.mean.copy_(torch.where(self.mean > 0, self.mean.lerp(now, 1 - _DECAY), now))
         error = F.smooth_l1_loss(scores, recovery / self.mean.clamp(min=_TINY), reduction="none")
-        return (error * valid).sum() / count
+        return (error * valid).sum() / sums[1].clamp(min=1)
 
     @torch.no_grad()
     def after_step(self) -> None:
