@@ -73,6 +73,7 @@ class MaskCorruption(Corruption):
 
     def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
         """See `Corruption`."""
+        cells = cells & (rows >= RESERVED)
         hidden = cells & (fate < self.masked)
         seen = rows.masked_fill(hidden, MASK)
         if not self.random:
@@ -96,7 +97,9 @@ class NoiseCorruption(Corruption):
 
     def __init__(self, sizes: Sequence[int]) -> None:
         super().__init__(sizes)
-        bounds = torch.tensor([_BOUNDS.get(name, 0) for name in FIELDS])
+        # At most half a field's values, so that from each of them at least one direction stays inside.
+        half = [(size - RESERVED) // 2 for size in sizes]
+        bounds = torch.tensor([min(_BOUNDS.get(name, 0), h) for name, h in zip(FIELDS, half, strict=True)])
         self.register_buffer("bounds", bounds, persistent=False)
 
     def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:

@@ -99,7 +99,7 @@ class Objective(nn.Module):
 
         hidden = self.backbone(corrupted.rows, windows.attend)
         recovery = recover(self.heads(at(hidden, choice.places)), at(rows, choice.places))
-        loss = _mean(recovery.loss * self.field_weights(), choice.cells)
+        loss = _mean(recovery.loss * self.field_weights(), choice.cells & recovery.counted)
         auxiliary = {}
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict has forgotten
