@@ -1,0 +1,121 @@
+"""Windows, small objectives and modules, shared by the tests of `pretrain`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import strategies as st
+from made import tune
+
+from data.batches import Batch
+from pretrain.auxiliary import AUXILIARIES
+from pretrain.corruption import build_corruption
+from pretrain.freezing import FreezeBook
+from pretrain.module import Pretraining
+from pretrain.objective import Objective
+from pretrain.selectors import SELECTORS, Schedule, SelectorOptions, build_selector
+from pretrain.selectors.network import NETWORKS
+from symbolic.backbone import BackboneConfig, build_backbone
+from symbolic.heads import FieldHeads
+from symbolic.tokenizer import Tokenizer
+from symbolic.vocabulary import BAR, FIELDS, HIDDEN, PAD, RESERVED, Vocabulary
+
+SIZES = Vocabulary().sizes
+SHAPE = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=0.0)
+
+BY_UNIT = [(name, unit) for name, selector in SELECTORS.items() for unit in selector.units]
+"""Every selector by every unit that it can work by."""
+LEARNED = [name for name, selector in SELECTORS.items() if selector.learns]
+GAMES = [
+    (name, unit, network)
+    for name, unit in BY_UNIT
+    for network in (NETWORKS if name in LEARNED else ("small",))
+]
+"""The same, and by every network that it may have."""
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def as_batch(rows: torch.Tensor, real: torch.Tensor, step: int = 3) -> Batch:
+    count, length = real.shape
+    return Batch(rows, real, torch.arange(count) * length, torch.arange(count), step, not bool(real.all()))
+
+
+def random_windows(
+    seed: int = 0, count: int = 6, length: int = 48, bars: int = 6, withheld: tuple[int, ...] = ()
+) -> Batch:
+    """Windows of random notes in bars of any size, the last ones shorter; some fields withheld for good."""
+    random = np.random.default_rng(seed)
+    rows = np.stack([random.integers(RESERVED, size, (count, length)) for size in SIZES], -1)
+    rows[..., BAR] = RESERVED + np.sort(random.integers(0, bars, (count, length)), axis=1)
+    rows[..., list(withheld)] = HIDDEN
+    lengths = random.integers(1, length + 1, count)
+    lengths[0] = length
+    real = np.arange(length) < lengths[:, None]
+    rows[~real] = PAD
+    return as_batch(torch.from_numpy(rows), torch.from_numpy(real))
+
+
+def random_frozen(windows: Batch, share: float, seed: int = 0) -> torch.Tensor:
+    """(B, L) bool: of the real rows, about this share."""
+    return (torch.rand(windows.real.shape, generator=generator(seed)) < share) & windows.real
+
+
+def states() -> st.SearchStrategy[tuple[Batch, torch.Tensor]]:
+    """Hypothesis strategy of windows and their freeze state, from none frozen to all."""
+    windows = st.builds(
+        random_windows,
+        seed=st.integers(0, 2**32 - 1),
+        count=st.integers(1, 4),
+        length=st.integers(1, 40),
+        bars=st.integers(1, 12),
+        withheld=st.sets(st.integers(0, len(FIELDS) - 1), max_size=8).map(
+            lambda fields: tuple(sorted(fields))
+        ),
+    )
+    frozen = st.sampled_from([0.0, 0.3, 0.9, 1.0])
+    return st.builds(
+        lambda w, share, seed: (w, random_frozen(w, share, seed)), windows, frozen, st.integers(0, 99)
+    )
+
+
+def tunes(count: int = 6, length: int = 48, pad: int = 9) -> Batch:
+    """Windows of encoded tunes, every second one shorter."""
+    rows = torch.from_numpy(np.stack([Tokenizer().encode(tune(seed, length)).rows for seed in range(count)]))
+    real = torch.ones(rows.shape[:2], dtype=torch.bool)
+    real[::2, length - pad :] = False
+    return as_batch(rows.long().masked_fill(~real[..., None], PAD), real)
+
+
+def make_selector(name, unit=None, network="small", schedule=None, shape=SHAPE, **options):
+    """A selector, the same one at every call."""
+    torch.manual_seed(0)
+    chosen = SelectorOptions(unit, network, **options)
+    return build_selector(name, schedule or Schedule(), SIZES, shape, chosen)
+
+
+def make_objective(
+    name="adversarial",
+    unit=None,
+    network="small",
+    style="mask",
+    auxiliary=(),
+    shape=SHAPE,
+    schedule=None,
+    identity_weight=0.0,
+    **options,
+):
+    """A game of all parts, the same one at every call."""
+    torch.manual_seed(0)
+    backbone, heads = build_backbone(shape, SIZES), FieldHeads(shape.dim, SIZES)
+    extra = [AUXILIARIES[name](shape.dim, SIZES) for name in auxiliary]
+    selector = make_selector(name, unit, network, schedule, shape, **options)
+    corruption = build_corruption(style, SIZES, selector.withholds_all)
+    return Objective(backbone, heads, selector, corruption, extra, identity_weight=identity_weight)
+
+
+def make_module(folder, name="adversarial", **parts):
+    """What trains such a game; nothing is frozen in its book."""
+    return Pretraining(make_objective(name, **parts), FreezeBook(folder, 10_000))
