@@ -1,22 +1,63 @@
-"""Self-contained HTML pages: text, tables and figures in one file that can be mailed."""
+"""Self-contained HTML pages: text, tables, pictures and live charts in one file that can be mailed.
+
+Styles and scripts lie beside as files (`data/web`) and are copied into each page; a page loads nothing, and says so to
+the browser, which then refuses to load anything on its behalf.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-_STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}
-table{border-collapse:collapse;margin:.5rem 0}
-th,td{padding:.2rem .8rem;border-bottom:1px solid #ddd;text-align:right}
-th:first-child,td:first-child{text-align:left}
-img{max-width:100%;height:auto}p.note{color:#666}pre{background:#f5f5f5;padding:.6rem;overflow-x:auto}
-"""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+class Series(TypedDict):
+    """One line, or one cloud of dots, of a chart.
+
+    Attributes:
+        name: As the legend calls it.
+        x, y: Its points, by rising x; y may be None where nothing was measured.
+        low, high: Edges of a band around it.
+        dots: Draw dots and no line.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float | None]
+    low: NotRequired[Sequence[float]]
+    high: NotRequired[Sequence[float]]
+    dots: NotRequired[bool]
+
+
+class Chart(TypedDict):
+    """A chart, to be drawn by the page itself.
+
+    Attributes:
+        title: What is shown.
+        x, y: What the axes measure.
+        series: The lines.
+        level: A height to compare with, as a dashed line, and
+        level_name: what it is.
+        low, high: Where the y axis must begin and end at least.
+        small: Whether it is one of many that are compared.
+    """
+
+    title: str
+    x: str
+    y: str
+    series: Sequence[Series]
+    level: NotRequired[float]
+    level_name: NotRequired[str]
+    low: NotRequired[float]
+    high: NotRequired[float]
+    small: NotRequired[bool]
 
 
 class Page:
@@ -29,6 +70,9 @@ class Page:
     def __init__(self, title: str) -> None:
         self._title = title
         self._parts: list[str] = []
+        self._charts: list[Chart] = []
+        self._styles = [asset("data", "page.css")]
+        self._scripts: list[str] = []
 
     def heading(self, text: str) -> None:
         """A section heading."""
@@ -39,9 +83,23 @@ class Page:
         kind = ' class="note"' if note else ""
         self._parts.append(f"<p{kind}>{html.escape(text)}</p>")
 
+    def missing(self, text: str) -> None:
+        """A paragraph that cannot be overlooked: what is not here, and why."""
+        self._parts.append(f'<p class="missing">{html.escape(text)}</p>')
+
     def code(self, text: str) -> None:
         """Preformatted text."""
         self._parts.append(f"<pre>{html.escape(text)}</pre>")
+
+    def facts(self, facts: Mapping[str, str], fold: str = "") -> None:
+        """Names and what they stand for; folded away under a line of text, if one is given."""
+        pairs = "".join(
+            f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in facts.items()
+        )
+        listing = f"<dl>{pairs}</dl>"
+        if fold:
+            listing = f"<details><summary>{html.escape(fold)}</summary>{listing}</details>"
+        self._parts.append(listing)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table; the first column is set left, the others right."""
@@ -49,7 +107,9 @@ class Page:
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
         )
-        self._parts.append(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>")
+        self._parts.append(
+            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
 
     def figure(self, figure: Any, caption: str) -> None:
         """A matplotlib figure, embedded as PNG; the caption is also its alternative text."""
@@ -61,11 +121,64 @@ class Page:
             f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
         )
 
+    def charts(self, *charts: Chart) -> None:
+        """Charts side by side, as many as the width allows."""
+        small = " small" if any(chart.get("small") for chart in charts) else ""
+        first = len(self._charts)
+        titles = [f"<figcaption>{html.escape(chart['title'])}</figcaption>" for chart in charts]
+        figures = "".join(
+            f'<figure class="chart" data-chart="{number}">{title}</figure>'
+            for number, title in enumerate(titles, first)
+        )
+        self._charts += charts
+        self._parts.append(f'<div class="charts{small}">{figures}</div>')
+
+    def widget(self, name: str, data: Any, style: str, script: str) -> None:
+        """A place that a script fills.
+
+        Args:
+            name: Id of the place; what the script is to show is found as JSON under this id and `-data`.
+            data: JSON values.
+            style: CSS.
+            script: Run when the page stands.
+        """
+        self._parts.append(f'<div id="{name}"></div>{_island(f"{name}-data", data)}')
+        self._styles.append(style)
+        self._scripts.append(script)
+
     def write(self, path: str | Path) -> None:
         """Write the page."""
-        title = html.escape(self._title)
+        title, parts, scripts = html.escape(self._title), list(self._parts), list(self._scripts)
+        if self._charts:
+            parts.append(_island("charts-data", self._charts))
+            scripts.insert(0, asset("data", "charts.js"))
+        if scripts:
+            parts.insert(
+                0, "<noscript><p>Charts and piano rolls need JavaScript; the tables do not.</p></noscript>"
+            )
+        parts += [f"<script>{script}</script>" for script in scripts]
         Path(path).write_text(
-            f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-            f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{''.join(self._parts)}</body></html>\n",
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{title}</title>'
+            f"<style>{''.join(self._styles)}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n",
             encoding="utf-8",
         )
+
+
+def asset(package: str, name: str) -> str:
+    """A style or script that came with a package.
+
+    Args:
+        package: Such as "data".
+        name: A file in its folder `web`.
+    """
+    return (files(package) / "web" / name).read_text(encoding="utf-8")
+
+
+def _island(name: str, data: Any) -> str:
+    """JSON inside a page. Nothing in it can end the element: no `<` is left."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
+    return f'<script type="application/json" id="{name}">{text}</script>'

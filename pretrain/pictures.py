@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pretrain.look import Look
 from symbolic.notes import DRUM_PROGRAM
-from symbolic.vocabulary import FIELDS
+from symbolic.vocabulary import DRUM_PITCH, FIELDS, PITCH
 
 _RIGHT, _WRONG, _FROZEN = "#1a9850", "#d73027", "#9e9e9e"
 
@@ -81,7 +81,10 @@ def calibration(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Figure
 
 
 def piano_roll(look: Look, title: str) -> Figure:
-    """Two rolls of one window: what the selector thinks of each note, and what became of those it chose."""
+    """Two rolls of one window: what the selector thinks of each note, and what became of those it chose.
+
+    Where the selector learns nothing, the upper roll shows how hard each note truly is.
+    """
     figure = Figure(figsize=(12, 6.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, sharey=True)
     pitched = look.notes["program"] != DRUM_PROGRAM
@@ -89,21 +92,24 @@ def piano_roll(look: Look, title: str) -> Figure:
         Rectangle((note["onset"] / look.resolution, note["pitch"] - 0.45), _length(note, look), 0.9)
         for note in look.notes
     ]
+    measure = "selector score" if look.score is not None else "recovery loss (nats, 8 fields)"
     notes = PatchCollection([boxes[i] for i in np.flatnonzero(pitched)], cmap="viridis")
-    notes.set_array(look.score[pitched])
+    notes.set_array((look.loss.sum(1) if look.score is None else look.score)[pitched])
     above.add_collection(notes)
-    figure.colorbar(notes, ax=above, label="selector score", pad=0.01)
-    _outline(above, look, boxes, look.chosen & pitched, edgecolor=_WRONG, linewidth=1.4)
+    figure.colorbar(notes, ax=above, label=measure, pad=0.01)
+    _outline(above, look, boxes, look.chosen.any(1) & pitched, edgecolor=_WRONG, linewidth=1.4)
     _outline(above, look, boxes, look.frozen & pitched, edgecolor=_FROZEN, linewidth=1.4, hatch="////")
-    above.set(title=f"{title}: selector score; red outline: chosen; grey hatching: frozen", ylabel="pitch")
+    above.set(title=f"{title}: {measure}; red outline: chosen; grey hatching: frozen", ylabel="pitch")
 
-    rest = PatchCollection([boxes[i] for i in np.flatnonzero(pitched & ~look.chosen)], facecolor="0.82")
+    asked = look.chosen[:, PITCH] & pitched
+    rest = PatchCollection([boxes[i] for i in np.flatnonzero(pitched & ~asked)], facecolor="0.82")
     below.add_collection(rest)
-    right = look.predicted == look.notes["pitch"]
-    _outline(below, look, boxes, look.chosen & pitched & right, facecolor=_RIGHT)
-    _outline(below, look, boxes, look.chosen & pitched & ~right, facecolor=_WRONG)
-    for i in np.flatnonzero(look.chosen & pitched & ~right & (look.predicted >= 0)):
-        corner = (look.notes["onset"][i] / look.resolution, look.predicted[i] - 0.45)
+    predicted = np.where(look.recovered[:, PITCH] < DRUM_PITCH, look.recovered[:, PITCH], -1)
+    right = predicted == look.notes["pitch"]
+    _outline(below, look, boxes, asked & right, facecolor=_RIGHT)
+    _outline(below, look, boxes, asked & ~right, facecolor=_WRONG)
+    for i in np.flatnonzero(asked & ~right & (predicted >= 0)):
+        corner = (look.notes["onset"][i] / look.resolution, predicted[i] - 0.45)
         below.add_patch(
             Rectangle(corner, _length(look.notes[i], look), 0.9, fill=False, edgecolor=_WRONG, linestyle="--")
         )
@@ -116,7 +122,7 @@ def piano_roll(look: Look, title: str) -> Figure:
     below.yaxis.set_major_formatter(lambda pitch, _: f"C{int(pitch) // 12 - 1}")
     if pitched.any():
         shown = look.notes[pitched]
-        heights = np.append(shown["pitch"], look.predicted[look.chosen & pitched & (look.predicted >= 0)])
+        heights = np.append(shown["pitch"], predicted[asked & (predicted >= 0)])
         below.set(
             xlim=(-0.25, float((shown["onset"] + shown["duration"]).max()) / look.resolution + 0.25),
             ylim=(int(heights.min()) - 2, int(heights.max()) + 2),

@@ -76,7 +76,7 @@ def test_a_run_leaves_checkpoint_record_report_and_pictures(run):
     assert len(checkpoint.pretrained_on) == record["corpus"]["training_pieces"]
     assert set(checkpoint.parts) == {"backbone", "heads", "selector"}
     checkpoint.build_backbone()
-    assert (run / "report.html").read_text().count("data:image/png") == 4
+    assert (run / "report.html").stat().st_size < 2e6
     for name in ("curves", "calibration", "roll-held-out", "roll-training"):
         assert (run / "pictures" / f"{name}.png").stat().st_size > 5000
 

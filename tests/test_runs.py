@@ -1,11 +1,10 @@
-"""Run folders, records and pages."""
+"""Run folders and records."""
 
 import json
 import os
 
 import pytest
 
-from data.page import Page
 from data.records import machine_kind, provenance, write_json
 from data.runs import begin, find_folder
 from symbolic.errors import ConfigError
@@ -56,18 +55,3 @@ def test_json_is_written_whole(tmp_path):
     write_json(path, {"a": "ü"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": "ü"}
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
-
-
-def test_a_page_escapes_and_embeds(tmp_path):
-    from matplotlib.figure import Figure
-
-    page = Page("<b>")
-    page.text("a < b")
-    page.table(("x",), [("<script>",)])
-    page.figure(Figure(), 'says "so"')
-    page.write(tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "<script>" not in text
-    assert "a &lt; b" in text
-    assert "data:image/png;base64," in text
-    assert "http" not in text  # nothing is fetched

@@ -1,0 +1,168 @@
+"use strict";
+// Draws every figure[data-chart] from the JSON of #charts-data: lines, bands, dots; read off by pointer or arrow keys.
+(() => {
+  const charts = JSON.parse(document.getElementById("charts-data").textContent);
+  const margin = { top: 8, right: 10, bottom: 34, left: 46 };
+
+  function svg(name, attributes, parent, text) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text !== undefined) element.textContent = text;
+    if (parent) parent.append(element);
+    return element;
+  }
+
+  function tag(name, properties, parent) {
+    const element = Object.assign(document.createElement(name), properties);
+    parent.append(element);
+    return element;
+  }
+
+  // Round numbers, about as many as asked for.
+  function ticks(low, high, count) {
+    const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+    const found = [];
+    for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-9; k++) found.push(k * step);
+    return found;
+  }
+
+  function number(value) {
+    if (value === null || value === undefined) return "–";
+    const size = Math.abs(value);
+    if (size >= 1000) return Math.round(value).toLocaleString("en");
+    if (size && size < 0.001) return value.toExponential(1);
+    return String(+value.toFixed(size >= 100 ? 1 : 3));
+  }
+
+  function known(list) {
+    return list.filter((value) => value !== null && value !== undefined);
+  }
+
+  function range(values, low, high) {
+    let least = Infinity, most = -Infinity;
+    for (const value of values) {
+      least = Math.min(least, value);
+      most = Math.max(most, value);
+    }
+    if (least > most) [least, most] = [0, 1];
+    least = low === undefined ? least : Math.min(low, least);
+    most = high === undefined ? most : Math.max(high, most);
+    if (least === most) [least, most] = [least - (Math.abs(least) || 1) / 2, most + (Math.abs(most) || 1) / 2];
+    return [least, most];
+  }
+
+  function build(figure, chart) {
+    const hidden = new Set(), legend = document.createElement("div"), values = new Map();
+    legend.className = "legend";
+    chart.series.forEach((series, index) => {
+      const button = tag("button", { type: "button", title: "show or hide" }, legend);
+      button.setAttribute("aria-pressed", "true");
+      tag("i", { style: `--c: var(--c${index % 8})` }, button);
+      button.append(series.name);
+      if (!series.dots) values.set(series, tag("b", {}, button));
+      button.addEventListener("click", () => {
+        hidden.has(series) ? hidden.delete(series) : hidden.add(series);
+        button.setAttribute("aria-pressed", String(!hidden.has(series)));
+        draw();
+      });
+    });
+    if (chart.level !== undefined) {
+      const item = tag("span", {}, legend);
+      tag("i", { className: "rule" }, item);
+      item.append(`${chart.level_name} `);
+      tag("b", { textContent: number(chart.level) }, item);
+    }
+    const lines = chart.series.filter((series) => !series.dots);
+    const stops = [...new Set(lines.flatMap((series) => series.x))].sort((a, b) => a - b);
+    const said = `${chart.title}; ${chart.y} over ${chart.x}. Last values: ` +
+      lines.map((series) => `${series.name} ${number(known(series.y).at(-1))}`).join(", ");
+    const plot = svg("svg", { role: "img", tabindex: "0", "aria-label": said });
+    figure.append(plot, legend);
+    let at = null, place = null;
+
+    function draw() {
+      const width = figure.clientWidth, height = chart.small ? 132 : 224;
+      if (!width) return;
+      const shown = chart.series.filter((series) => !hidden.has(series));
+      const [left, right] = range(chart.series.flatMap((series) => series.x));
+      const heights = shown.flatMap((series) => [...known(series.y), ...(series.low || []), ...(series.high || [])]);
+      if (chart.level !== undefined) heights.push(chart.level);
+      let [low, high] = range(heights, chart.low, chart.high);
+      const room = 0.04 * (high - low);
+      if (low !== chart.low) low -= room;
+      if (high !== chart.high) high += room;
+      const x = (value) => margin.left + (value - left) / (right - left) * (width - margin.left - margin.right);
+      const y = (value) => height - margin.bottom - (value - low) / (high - low) * (height - margin.top - margin.bottom);
+      place = { x, width };
+
+      plot.replaceChildren();
+      plot.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      plot.setAttribute("height", height);
+      for (const value of ticks(low, high, chart.small ? 3 : 5)) {
+        svg("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) }, plot);
+        svg("text", { x: margin.left - 6, y: y(value) + 4, "text-anchor": "end" }, plot, number(value));
+      }
+      for (const value of ticks(left, right, Math.max(2, width / 80))) {
+        svg("text", { x: x(value), y: height - margin.bottom + 15, "text-anchor": "middle" }, plot, number(value));
+      }
+      const middle = (margin.left + width - margin.right) / 2;
+      svg("text", { x: middle, y: height - 3, "text-anchor": "middle" }, plot, chart.x);
+      svg("text", { x: 10, y: (height - margin.bottom) / 2, "text-anchor": "middle",
+        transform: `rotate(-90 10 ${(height - margin.bottom) / 2})` }, plot, chart.y);
+      if (chart.level !== undefined) {
+        svg("line", { class: "level", x1: margin.left, x2: width - margin.right, y1: y(chart.level), y2: y(chart.level) }, plot);
+      }
+      const clouds = shown.filter((series) => series.dots);
+      for (const series of [...clouds, ...shown.filter((series) => !series.dots)]) {
+        const group = svg("g", { style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
+        const points = series.x.map((value, k) => [x(value), series.y[k]]).filter((point) => point[1] !== null)
+          .map(([across, value]) => [across, y(value)]);
+        if (series.low) {
+          const edge = [...series.x.map((value, k) => [x(value), y(series.low[k])]),
+            ...series.x.map((value, k) => [x(value), y(series.high[k])]).reverse()];
+          svg("polygon", { class: "band", points: edge.join(" ") }, group);
+        }
+        if (series.dots) group.setAttribute("class", "cloud");
+        else svg("polyline", { class: "curve", points: points.join(" ") }, group);
+        // A line through one point is invisible, and few points should be seen as few.
+        if (series.dots || points.length <= 40) {
+          for (const [cx, cy] of points) svg("circle", { class: "dot", cx, cy, r: series.dots ? 1.7 : 2.2 }, group);
+        }
+      }
+      if (at !== null) {
+        svg("line", { class: "cross", x1: x(stops[at]), x2: x(stops[at]), y1: margin.top, y2: height - margin.bottom }, plot);
+        svg("text", { x: x(stops[at]), y: height - margin.bottom + 15, "text-anchor": "middle", "font-weight": "bold",
+          stroke: "var(--paper)", "stroke-width": 5, "paint-order": "stroke" }, plot, number(stops[at]));
+      }
+      for (const [series, label] of values) {
+        // At rest the latest values, where later means something.
+        const k = at !== null ? series.x.indexOf(stops[at]) : clouds.length ? -1 : series.y.length - 1;
+        label.textContent = k < 0 ? "" : ` ${number(series.y[k])}`;
+      }
+    }
+
+    function look(index) {
+      if (index === at) return;
+      at = index;
+      draw();
+    }
+
+    plot.addEventListener("pointermove", (event) => {
+      const scale = place.width / plot.clientWidth, across = event.offsetX * scale;
+      const far = (k) => Math.abs(place.x(stops[k]) - across);
+      look(stops.reduce((best, _, k) => (far(k) < far(best) ? k : best), 0));
+    });
+    plot.addEventListener("pointerleave", () => look(null));
+    plot.addEventListener("blur", () => look(null));
+    plot.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      look(Math.min(stops.length - 1, Math.max(0, at === null ? stops.length - 1 : at + step)));
+    });
+    new ResizeObserver(draw).observe(figure);
+  }
+
+  for (const figure of document.querySelectorAll("[data-chart]")) build(figure, charts[figure.dataset.chart]);
+})();

@@ -1,0 +1,107 @@
+"""Pages: escaped, whole, and loading nothing."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from matplotlib.figure import Figure
+
+from data.page import Page
+
+VOID = {"meta", "img", "br", "link", "input"}
+LOADING = {"src", "href", "srcset", "action", "data", "poster"}
+
+
+class Reader(HTMLParser):
+    """Text, JSON islands, and whatever a browser would fetch; fails where elements do not nest."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.islands, self.loads, self.text, self.tags = [], {}, [], [], []
+        self.feed(page)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.loads += [value for name, value in attrs if name in LOADING and not value.startswith("data:")]
+        if tag not in VOID:
+            self.open.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        tag, attrs = self.open[-1] if self.open else ("", {})
+        if tag == "script" and attrs.get("type") == "application/json":
+            self.islands[attrs["id"]] = json.loads(data)
+        elif tag not in ("script", "style"):
+            self.text.append(data)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(page):
+        page.write(tmp_path / "page.html")
+        text = (tmp_path / "page.html").read_text(encoding="utf-8")
+        return text, Reader(text)
+
+    return written
+
+
+def test_a_page_escapes_what_it_is_given(write):
+    page = Page("<script>alert(1)</script>")
+    page.text("a < b")
+    page.missing("<i>")
+    page.facts({"<dt>": "</dl>"}, fold="<summary>")
+    page.table(("x",), [("<script>",)])
+    page.figure(Figure(), 'says "so"')
+    text, read = write(page)
+    assert "script" not in read.tags
+    assert "a < b" in read.text
+    assert "</dl>" in read.text
+    assert "data:image/png;base64," in text
+
+
+def test_nothing_is_loaded_and_the_browser_is_told_so(write):
+    page = Page("title")
+    page.figure(Figure(), "picture")
+    page.charts({"title": "t", "x": "x", "y": "y", "series": [{"name": "a", "x": [0], "y": [1.0]}]})
+    text, read = write(page)
+    assert read.loads == []
+    assert "default-src 'none'" in text
+    assert "@import" not in text
+    assert "url(" not in text
+
+
+def test_data_in_a_page_can_end_no_element(write):
+    data = {"key": "</script><script>alert(1)</script>", "n": 1.5, "none": None}
+    page = Page("title")
+    page.widget("place", data, "", "")
+    assert write(page)[1].islands == {"place-data": data}
+
+
+def test_charts_carry_their_numbers_and_the_script_that_draws_them(write):
+    page = Page("title")
+    charts = [
+        {"title": title, "x": "step", "y": "nats", "series": [{"name": "<a>", "x": [0, 1], "y": [None, 2.5]}]}
+        for title in ("one", "<two>")
+    ]
+    page.charts(charts[0])
+    page.charts(charts[1])
+    text, read = write(page)
+    assert read.islands["charts-data"] == charts
+    assert "<two>" in read.text
+    assert text.count('data-chart="0"') == text.count('data-chart="1"') == 1
+    assert text.count('querySelectorAll("[data-chart]")') == 1
+
+
+def test_a_page_of_text_has_no_script(write):
+    page = Page("title")
+    page.text("text")
+    assert "script" not in write(page)[1].tags
+
+
+def test_what_json_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="JSON"):
+        Page("title").widget("place", [float("nan")], "", "")
