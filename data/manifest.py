@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.corpora.base import TERMS
-from data.near import NearPair, near_pairs
+from data.near import PAIR, near_pairs
 from data.safewrite import as_json, as_line, write, write_lines
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, SETTINGS, TOKENIZER, PieceRecord
 from data.splits import Member, Verdict, resolve
@@ -64,7 +65,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     if not members:
         _refuse_nothing(recipe, folder, names, reasons)
     near = _near(folder, names, members, tracks, settings["near_duplicates"])
-    verdicts = resolve(members, recipe.corpus.fractions, [(pair.first, pair.second) for pair in near])
+    verdicts = resolve(members, recipe.corpus.fractions, (pair.item()[:2] for pair in near))
     recipe.tokenizer.save(folder / TOKENIZER)
     manifest = {
         "format": FORMAT,
@@ -99,28 +100,26 @@ def _near(
     members: Sequence[Member],
     tracks: Sequence[int],
     threshold: float | None,
-) -> list[NearPair]:
-    """Near-duplicates that are not plain copies, which their fingerprints join already."""
+) -> NDArray[np.void]:
+    """Near-duplicates, as `PAIR`s, that are not plain copies, which their fingerprints join already."""
     if threshold is None:
-        return []
+        return np.empty(0, PAIR)
     sketches = [np.load(folder / f"{name}.sketch.npy", mmap_mode="r") for name in names]
     owners = np.repeat(np.arange(len(tracks)), tracks)
-    return [
-        pair
-        for pair in near_pairs(sketches, owners, threshold)
-        if members[pair.first].fingerprint != members[pair.second].fingerprint
-    ]
+    pairs = near_pairs(sketches, owners, threshold)
+    fingerprints = np.array([member.fingerprint for member in members])
+    return np.asarray(pairs[fingerprints[pairs["first"]] != fingerprints[pairs["second"]]])
 
 
 def _near_lines(
-    near: Iterable[NearPair], members: Sequence[Member], verdicts: Sequence[Verdict]
+    near: NDArray[np.void], members: Sequence[Member], verdicts: Sequence[Verdict]
 ) -> Iterator[bytes]:
-    for pair in near:
+    for first, second, resemblance in map(np.void.item, near):
         yield as_line(
             {
-                "pieces": [members[i].key for i in (pair.first, pair.second)],
-                "splits": [verdicts[i].split for i in (pair.first, pair.second)],
-                "resemblance": round(pair.resemblance, 3),
+                "pieces": [members[i].key for i in (first, second)],
+                "splits": [verdicts[i].split for i in (first, second)],
+                "resemblance": round(resemblance, 3),
             }
         )
 

@@ -14,8 +14,9 @@ shingles, beside the 0.3 ms that all the rest of a piece takes. It is MinHash by
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 from symbolic.notes import Music
 
 Sketches = NDArray[np.uint32]
+PAIR = np.dtype([("first", np.int64), ("second", np.int64), ("resemblance", np.float64)])
+"""Two pieces, by index, the first the lower, and how much their most similar tracks resemble, 0 to 1."""
 
 SIZE = 192
 """Numbers in a sketch; the standard error of a resemblance of 0.4 is 0.035."""
@@ -35,17 +38,9 @@ _FEWEST = 48
 _MOST_TRACKS = 8
 _BAND = 3
 """Places in a band. Two tracks that resemble by 0.4 meet in one of the 64 bands in 98.5 % of cases."""
-_BLOCK = 1 << 14
-"""Candidates compared at once, in 25 MB."""
+_BLOCK = 1 << 12
+"""Candidates compared at once, in 7 MB."""
 _PLACES = (np.arange(SIZE, dtype=np.uint64) << np.uint64(32)) // np.uint64(SIZE) << np.uint64(32)
-
-
-class NearPair(NamedTuple):
-    """Two pieces, by index, the first the lower, and how much their most similar tracks resemble, 0 to 1."""
-
-    first: int
-    second: int
-    resemblance: float
 
 
 def sketch(music: Music) -> Sketches:
@@ -71,31 +66,37 @@ def sketch(music: Music) -> Sketches:
     return sketches
 
 
-def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: float) -> list[NearPair]:
+def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: float) -> NDArray[np.void]:
     """Pairs of pieces that resemble one another, found through shared bands.
 
     Of many that share a band, each is compared with the first and with the one before it: copies are linked
     into groups, though not every pair within a group is listed. Work and memory therefore grow with the
-    number of tracks, some 60 bytes each, and never with its square.
+    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 100.
 
     Args:
-        parts: (T, SIZE) sketches, in several arrays that may be memory-mapped.
+        parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
         owners: The piece of each sketch, through all arrays; rising.
         threshold: Least resemblance.
 
     Returns:
-        In order of pieces, each pair once.
+        (P,) of `PAIR`, in order of pieces, each pair once.
     """
     edges = np.cumsum([0, *(len(part) for part in parts)])
-    found: dict[tuple[int, int], float] = {}
+    count = int(owners[-1]) + 1 if len(owners) else 1
+    pairs, resemblance = np.empty(0, np.int64), np.empty(0)
     for band in range(0, SIZE, _BAND):
         keys = np.concatenate([np.empty(0, np.uint64), *(_band_keys(part, band) for part in parts)])
+        fresh, scores = [pairs], [resemblance]
         for one, two in _candidates(keys, owners):
             alike = (_rows(parts, edges, one) == _rows(parts, edges, two)).mean(axis=1)
-            for i in np.flatnonzero(alike >= threshold):
-                pair = (int(owners[one[i]]), int(owners[two[i]]))
-                found[pair] = max(found.get(pair, 0.0), float(alike[i]))
-    return [NearPair(*pair, resemblance) for pair, resemblance in sorted(found.items())]
+            near = alike >= threshold
+            fresh.append(owners[one[near]] * count + owners[two[near]])  # both in one number
+            scores.append(alike[near])
+        pairs, resemblance = _highest(np.concatenate(fresh), np.concatenate(scores))
+    found = np.empty(len(pairs), dtype=PAIR)
+    found["first"], found["second"] = np.divmod(pairs, count)
+    found["resemblance"] = resemblance
+    return found
 
 
 def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
@@ -136,6 +137,7 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 def _band_keys(part: Sketches, band: int) -> NDArray[np.uint64]:
     columns = part[:, band : band + _BAND].astype(np.uint64)
+    _let_go(part)
     keys = np.zeros(len(part), dtype=np.uint64)
     for column in columns.T:
         keys = _mixed(keys ^ column)
@@ -163,6 +165,17 @@ def _candidates(
         yield one[start : start + _BLOCK], two[start : start + _BLOCK]
 
 
+def _highest(
+    pairs: NDArray[np.int64], scores: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Each pair once, in order, with its highest score."""
+    if len(pairs) == 0:
+        return pairs, scores
+    order = np.argsort(pairs, kind="stable")
+    starts, _ = _runs(pairs[order])
+    return pairs[order][starts], np.maximum.reduceat(scores[order], starts)
+
+
 def _runs(values: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Starts and stops of stretches of equal values."""
     edges = np.flatnonzero(values[1:] != values[:-1]) + 1
@@ -176,4 +189,12 @@ def _rows(parts: Sequence[Sketches], edges: NDArray[np.int64], indices: NDArray[
     for part in np.unique(part_of):
         here = part_of == part
         rows[here] = parts[part][indices[here] - edges[part]]
+        _let_go(parts[part])
     return rows
+
+
+def _let_go(part: Sketches) -> None:
+    """Take a mapped array out of this process' memory; it stays in the system's cache, if there is room."""
+    base: Any = part.base
+    if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
+        base.madvise(mmap.MADV_DONTNEED)

@@ -94,8 +94,8 @@ class Shards:
                 f"Prepare the corpus again with that tokenizer, or use {self.path / TOKENIZER}."
             )
         try:
-            lines = (self.path / PIECES).read_text(encoding="utf-8").splitlines()
-            self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
+            with (self.path / PIECES).open("rb") as lines:  # not `splitlines`, which splits at more than \n
+                self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
             self._names = [shard["name"] for shard in self.manifest["shards"]]
             # Plain arrays over the maps: slices of np.memmap cost ten times as much.
             self._rows = [np.asarray(np.load(self._file(n, "rows"), mmap_mode="r")) for n in self._names]

@@ -66,7 +66,8 @@ def script(folder, *lines):
 
 
 def ledger(out):
-    lines = [json.loads(line) for line in (out / "ledger.jsonl").read_text().splitlines()]
+    with (out / "ledger.jsonl").open("rb") as file:  # which breaks lines at newlines alone
+        lines = [json.loads(line) for line in file]
     return {line["key"]: line for line in lines}
 
 

@@ -69,7 +69,6 @@ def test_every_reader_gives_pieces(name, music, unpacked):
     for piece in pieces:
         if piece.group and piece.split in SPLITS:
             assert sides.setdefault(piece.group, piece.split) == piece.split, piece.group
-    assert len(corpus.content(pieces[:2])) == 32
 
 
 @pytest.mark.parametrize("name", CORPORA)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from made import tune, write_tunes
+from made import write_tunes
 
-from data.corpora.base import Corpus, Piece
+from data.corpora.base import Piece
 from data.corpora.folder import FolderCorpus
 from data.corpora.tracks import track_labels
 from symbolic.errors import CorpusError, LabelError, MusicFileError
@@ -127,12 +127,3 @@ def test_tracks_become_note_labels_and_one_piano(tmp_path):
 def test_notes_beyond_the_named_tracks_are_unlabelled():
     music = Music(note_array([0, 1], 1, 60, track=[0, 5]), 480, tracks=("a",))
     assert track_labels(music, ["A"]).tolist() == [0, -1]
-
-
-def test_content_changes_with_any_byte_of_any_source(music):
-    corpus = FolderCorpus(music)
-    pieces, before = corpus.pieces(), corpus.content(corpus.pieces())
-    assert corpus.content(pieces) == before
-    write_midi(tune(0, shift=1), music / "t000.mid")  # as long as it was
-    assert corpus.content(pieces) != before
-    assert isinstance(corpus, Corpus)

@@ -1,4 +1,5 @@
 import shutil
+import sys
 from collections import Counter
 
 import numpy as np
@@ -171,3 +172,14 @@ def test_a_song_without_beats_is_skipped(tmp_path, monkeypatch):
 def test_shards_of_a_run_are_those_that_open(music, tmp_path):
     made = run(FolderCorpus(music), tmp_path / "out", jobs=1)
     assert Shards(tmp_path / "out").fingerprint == made.fingerprint
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="not every name is allowed there")
+def test_names_with_separators_of_lines_are_names_like_others(tmp_path):
+    folder = write_tunes(tmp_path / "music", 2)
+    odd = ["a\u2028b.mid", "c\x85d.mid", "e\x0bf.mid", "g\nh.mid"]
+    for seed, name in enumerate(odd, 10):
+        write_midi(tune(seed), folder / name)
+    shards = run(FolderCorpus(folder), tmp_path / "out")
+    assert sorted(piece.key for piece in shards.pieces) == sorted([*odd, "t000.mid", "t001.mid"])
+    assert ledger(tmp_path / "out").keys() == {piece.key for piece in shards.pieces}

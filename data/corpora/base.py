@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -19,9 +18,11 @@ from symbolic.files import read_music
 from symbolic.notes import Music
 
 TERMS = ("name", "title", "licence", "citation", "homepage")
+NO_LABELS: Mapping[str, str] = {}
+"""One for all pieces without any: an empty dictionary for each of a million takes 64 MB."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """One piece of a corpus, before it is read.
 
@@ -37,7 +38,7 @@ class Piece:
 
     key: str
     file: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
     split: str | None = None
     group: str = ""
     fingerprint: int | None = None
@@ -168,15 +169,3 @@ class Corpus(ABC):
     def options(self) -> dict[str, Any]:
         """Settings that change what is read, as JSON values."""
         return {}
-
-    def content(self, pieces: Sequence[Piece]) -> str:
-        """Hexadecimal hash of all source files, names and bytes: shards made from others are not reused."""
-        digest = blake2b(digest_size=16)
-        for file in dict.fromkeys(file for piece in pieces for file in self.sources(piece)):
-            path = self.folder / file
-            size = path.stat().st_size if path.is_file() else None
-            # A name that is not UTF-8 holds lone surrogates, which only this handler turns back into bytes.
-            digest.update(f"{file}\0{size}\0".encode(errors="surrogateescape"))
-            if path.is_file():
-                digest.update(path.read_bytes())
-        return digest.hexdigest()

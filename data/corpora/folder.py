@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.corpora.base import Corpus, Piece, Reading
+from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
 from data.corpora.tracks import as_one_piano, track_labels
 from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED, SPLITS
@@ -90,7 +90,7 @@ class FolderCorpus(Corpus):
                 "Name the folder that does."
             )
         entries = [(key, file) for file in files for key in tune_keys(self.folder, file)]
-        rows = self._rows({name for entry in entries for name in entry})
+        rows = self._rows({name for entry in entries for name in entry}) if self._has_table else {}
         # A book's row holds for all its tunes, unless a tune has its own.
         pieces = [_piece(key, file, rows.get(key) or rows.get(file) or {}) for key, file in entries]
         bare = [piece.key for piece in pieces if not piece.labels]
@@ -116,11 +116,13 @@ class FolderCorpus(Corpus):
     def _table_path(self) -> Path:
         return self._table or self.folder / LABELS
 
+    @property
+    def _has_table(self) -> bool:
+        return self._table is not None or self._table_path.is_file()
+
     def _rows(self, known: set[str]) -> dict[str, dict[str, str]]:
-        """Rows of the table by file; empty where there is no table."""
+        """Rows of the table by file."""
         path = self._table_path
-        if self._table is None and not path.is_file():
-            return {}
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
                 reader = csv.DictReader(file)
@@ -166,7 +168,7 @@ def _piece(key: str, file: str, row: Mapping[str, str]) -> Piece:
     return Piece(
         key,
         file,
-        {LABEL: label} if label else {},
+        {LABEL: label} if label else NO_LABELS,
         split,
         row.get("group", ""),
         reason="excluded by the labels file" if split == EXCLUDED else "",
