@@ -1,7 +1,8 @@
 """Speed and memory from file to batch, ours and peers' in turns within one run; `make bench-data`.
 
 Rates are files per second of CPU, one thread, files read from disk; of several rounds the median. The last line
-is one JSON object of ratios. About three minutes; `--huge` adds a corpus of 100,000 files, which takes half an hour.
+is one JSON object of ratios. About three minutes; `--huge` adds a corpus of 100,000 files, which takes ten more, and
+`--only memory` leaves all else out.
 """
 
 from __future__ import annotations
@@ -222,6 +223,7 @@ def main() -> None:
     """Run everything and print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--huge", action="store_true", help="also prepare 100,000 files for their memory")
+    parser.add_argument("--only", choices=["memory"], help="measure nothing else")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is measured")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -230,12 +232,16 @@ def main() -> None:
         folder = Path(name)
         sets = corpora(folder, 30)
         files = [file for some in sets.values() for file in some]
+        counts = [1000, 10_000, *([100_000] if options.huge else [])]
+        if options.only == "memory":
+            bench_memory(files, folder, counts)
+            return
         encoding = bench_encoding(sets, options.rounds)
         transposition = bench_transposition(sets, folder, options.rounds)
         multiply(files, 2000, folder / "corpus", notes=1700)
         scaling, shards = bench_preparation(folder / "corpus", folder, options.rounds)
         reading = bench_reading(shards, options.rounds)
-        bench_memory(files, folder, [1000, 10_000, *([100_000] if options.huge else [])])
+        bench_memory(files, folder, counts)
     say(f"encode_vs_miditok_gc_off: {encoding.pop('encode_vs_miditok_gc_off'):.1f}")
     result = {
         **encoding,
