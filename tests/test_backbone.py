@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from symbolic.backbone import PRESETS, Backbone, BackboneConfig, build_backbone, preset
-from symbolic.backbone.attention import rotary_angles, rotate
+from symbolic.backbone.attention import attend, rotary_angles, rotate
+from symbolic.backbone.transformer import Dropout
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import PAD, Vocabulary
 
@@ -136,6 +137,49 @@ def test_half_precision_runs(backbone: Backbone) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(backbone(rows, real)[real].float(), exact, atol=0.1, rtol=0.1)
     assert backbone.bfloat16()(rows, real).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("real", [None, torch.arange(1030) < torch.tensor([[1030], [7]])])
+def test_half_precision_attention_has_the_gradients_of_full_precision(real: Tensor | None) -> None:
+    """More scores than are worked on at once, so that pieces must come together right."""
+    torch.manual_seed(0)
+    exact = [torch.randn(2, 3, 1030, 8).bfloat16().float().requires_grad_() for _ in range(3)]
+    half = [x.detach().bfloat16().requires_grad_() for x in exact]
+    weights = torch.randn(2, 3, 1030, 8)
+    for inputs in (exact, half):
+        (attend(*inputs, real).float() * weights).sum().backward()
+    for found, wanted in zip(half, exact, strict=True):
+        assert (found.grad.float() - wanted.grad).norm() < 0.01 * wanted.grad.norm()
+
+
+def test_half_precision_training_ignores_padding_and_survives_windows_of_nothing_else(
+    backbone: Backbone,
+) -> None:
+    rows, real = random_rows(2, 4), torch.tensor([[True, True, False, False], [False] * 4])
+    grads = []
+    for padding in (PAD, 5):
+        backbone.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            backbone(rows.masked_fill(~real[..., None], padding), real)[real].sum().backward()
+        grads.append(torch.cat([p.grad.flatten() for p in backbone.blocks.parameters()]))
+    assert grads[0].isfinite().all()
+    assert torch.equal(*grads)
+
+
+def test_dropout_has_its_rate_keeps_the_mean_and_follows_the_seed() -> None:
+    x, dropout = torch.ones(1001, 101), Dropout(0.1)
+    torch.manual_seed(0)
+    dropped = dropout(x)
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.1, abs=0.005)
+    assert dropped.unique().tolist() == pytest.approx([0, 1 / 0.9])
+    assert not torch.equal(dropout(x), dropped)
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), dropped)
+    # Neighbours fall independently: none of the bits is used twice.
+    assert ((dropped[:, 1:] == 0) & (dropped[:, :-1] == 0)).float().mean().item() == pytest.approx(
+        0.01, abs=0.002
+    )
+    assert torch.equal(dropout.eval()(x), x)
 
 
 def test_config_names_all_bad_fields_at_once() -> None:

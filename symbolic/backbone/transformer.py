@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from symbolic.backbone.attention import Rotation, SelfAttention
@@ -24,6 +25,23 @@ class FeedForward(nn.Module):
         """(B, L, dim) -> (B, L, dim)."""
         out: Tensor = self.down(self.activation(self.up(x)))
         return out
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose chance is cheap on a CPU: 16 random bits an element, and not a draw from a distribution.
+
+    PyTorch's own takes four times as long there; in bfloat16 that is a twentieth of a step. The probability is
+    rounded to a multiple of 2 ** -16.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> the same."""
+        if not self.training or not self.p or x.device.type != "cpu" or torch.compiler.is_compiling():
+            return super().forward(x)
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+        kept = (bits >= round(self.p * 2**16) - 2**15).to(x.dtype)
+        return x * kept.mul_(1 / (1 - self.p))
 
 
 class TransformerBlock(Block):
@@ -62,7 +80,7 @@ class TransformerBlock(Block):
         self.feedforward_norm = nn.LayerNorm(dim)
         self.feedforward = FeedForward(dim, ffn)
         self.after_feedforward = Slot()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.02)
