@@ -1,42 +1,10 @@
 """Pages: escaped, whole, and loading nothing."""
 
-import json
-from html.parser import HTMLParser
-
 import pytest
 from matplotlib.figure import Figure
+from pages import Reader
 
 from data.page import Page
-
-VOID = {"meta", "img", "br", "link", "input"}
-LOADING = {"src", "href", "srcset", "action", "data", "poster"}
-
-
-class Reader(HTMLParser):
-    """Text, JSON islands, and whatever a browser would fetch; fails where elements do not nest."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.open, self.islands, self.loads, self.text, self.tags = [], {}, [], [], []
-        self.feed(page)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.loads += [value for name, value in attrs if name in LOADING and not value.startswith("data:")]
-        if tag not in VOID:
-            self.open.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        tag, attrs = self.open[-1] if self.open else ("", {})
-        if tag == "script" and attrs.get("type") == "application/json":
-            self.islands[attrs["id"]] = json.loads(data)
-        elif tag not in ("script", "style"):
-            self.text.append(data)
 
 
 @pytest.fixture
