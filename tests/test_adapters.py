@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,8 @@ from symbolic.adapters import (
     unfreeze_backbone,
     weights_fingerprint,
 )
+from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
+from symbolic.adapters.places import layers_of
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 
@@ -29,11 +32,20 @@ CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
 ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1)) for size in SIZES], dim=-1)
 REAL = torch.arange(6) < torch.tensor([[4], [6]])
 
+_DOWN_UP = 2 * (16 * 16 + 16)
 EXPECTED_COUNT = {
+    "adapter": 2 * 2 * (_DOWN_UP + 2 * 16),
+    "bitfit": 2 * (4 * 16 + 32 + 16 + 2 * 16),
+    "conv": 2 * (_DOWN_UP + 4 * (3 * 16 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)),
+    "ia3": 2 * (16 + 16 + 32),
     "lora": 2 * 2 * (4 * (16 + 16) + 2 * (16 + 32)),
-    "adapter": 2 * 2 * ((16 * 16 + 16) + (16 * 16 + 16) + 2 * 16),
+    "ssf": 2 * 2 * (4 * 16 + 32 + 16),
+    "transformer": 2 * (_DOWN_UP + 2 * 2 * 16 + (16 * 48 + 48) + (16 * 16 + 16) + 2 * 16 * 32 + 32 + 16),
 }
 """By hand from CONFIG and default options; a new method must state its own."""
+
+NEUTRAL: dict[str, dict[str, Any]] = {"ssf": {"deviation": 0.0}}
+"""Options that make a fresh adapter change nothing, of those that by default change something."""
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
@@ -59,8 +71,13 @@ def stir(adapter: Adapter) -> None:
 @every_method
 def test_a_fresh_adapter_changes_nothing(method: str, backbone: Backbone) -> None:
     before = output(backbone)
-    attach(backbone, method)
+    attach(backbone, method, **NEUTRAL.get(method, {}))
     torch.testing.assert_close(output(backbone), before)
+    backbone.adapter.detach()
+    attach(backbone, method)
+    assert (
+        torch.allclose(output(backbone), before) == METHODS[method].starts_neutral == (method not in NEUTRAL)
+    )
 
 
 @every_method
@@ -90,7 +107,9 @@ def test_gradients_reach_all_of_its_parameters_and_no_others(method: str, backbo
 def test_a_step_from_the_start_moves_something_else_than_biases(method: str, backbone: Backbone) -> None:
     adapter = attach(backbone, method)
     backbone(ROWS, REAL)[REAL].square().sum().backward()
-    assert any(p.grad.abs().max() > 0 for p in adapter.parameters() if p.ndim > 1 and p.grad is not None)
+    # Of methods without matrices, everything moves at once.
+    kind = 2 if any(p.ndim > 1 for p in adapter.parameters()) else 1
+    assert any(p.grad.abs().max() > 0 for p in adapter.parameters() if p.ndim >= kind and p.grad is not None)
 
 
 @every_method
@@ -114,7 +133,6 @@ def test_detaching_gives_the_original_back(method: str, backbone: Backbone) -> N
     before, modules = output(backbone), dict(backbone.named_modules())
     for _ in range(2):
         adapter = attach(backbone, method)
-        torch.testing.assert_close(output(backbone), before)
         stir(adapter)
         adapter.detach()
         assert not adapter.attached
@@ -230,9 +248,9 @@ def test_a_second_adapter_is_refused(backbone: Backbone) -> None:
 
 
 def test_unknown_methods_and_options_are_refused(backbone: Backbone) -> None:
-    with pytest.raises(ConfigError, match="adapter, lora"):
+    with pytest.raises(ConfigError, match="adapter, bitfit, conv"):
         attach(backbone, "lorra")
-    with pytest.raises(ConfigError, match=r"(?s)'alpha'.*rank, scale, rslora.*'dropout'"):
+    with pytest.raises(ConfigError, match=r"(?s)'alpha'.*layers, rank, scale, rslora.*'dropout'"):
         attach(backbone, "lora", alpha=2, dropout=0.1)
     for method in ("lora", "adapter"):
         with pytest.raises(ConfigError, match="at least 1"):
@@ -268,8 +286,51 @@ def test_rslora_divides_by_the_root_of_the_rank(backbone: Backbone) -> None:
 def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:
     names = attach(backbone, "adapter").named_parameters()
     assert "blocks.1.feedforward_norm.weight" in names
-    assert "blocks.1.after_feedforward.down.weight" in names
+    assert "blocks.1.after_feedforward.body.down.weight" in names
     backbone.adapter.detach()
     assert not any(
         "norm" in name for name in attach(backbone, "adapter", train_norms=False).named_parameters()
     )
+
+
+@every_method
+def test_it_stands_only_in_the_layers_that_are_named(method: str, backbone: Backbone) -> None:
+    whole = attach(backbone, method).count()
+    backbone.adapter.detach()
+    adapter = attach(backbone, method, layers="last")
+    assert adapter.count() == whole / 2
+    assert {name.split(".")[1] for name in adapter.named_parameters()} == {"1"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [("all", [0, 1, 2, 3, 4]), ("mid", [2]), ("last", [4]), ("0,3-4", [0, 3, 4]), ("2", [2])],
+)
+def test_layers_are_named_in_words_numbers_and_ranges(layers: str, found: list[int]) -> None:
+    assert layers_of(layers, 5) == found
+
+
+@pytest.mark.parametrize("layers", ["", "top", "1-9", "3-1", "5", "1;2"])
+def test_layers_that_are_not_there_are_refused(layers: str) -> None:
+    with pytest.raises(ConfigError, match="layers"):
+        layers_of(layers, 5)
+
+
+def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) -> None:
+    """What a change of the first row moves, through the adapter alone."""
+    stream = torch.randn(1, 80, 16, generator=torch.manual_seed(0))
+    moved = stream.clone()
+    moved[:, 0] += 1.0
+    reach = {}
+    for name, body in (
+        ("linear", Body(16, 8)),
+        ("conv", ConvBody(16, 8)),
+        ("transformer", TransformerBody(16, 8)),
+    ):
+        torch.nn.init.normal_(body.up.weight)
+        if name == "conv":  # its gate averages over the window, so it is opened
+            body.gate = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Sigmoid()).requires_grad_(False)
+            torch.nn.init.zeros_(body.gate[0].weight)
+        difference = (body(moved) - body(stream)).abs().amax(-1)[0]
+        reach[name] = int((difference > 1e-7).nonzero().max())
+    assert reach == {"linear": 0, "conv": 1 + 2 + 4 + 8, "transformer": 79}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from symbolic.adapters import bottleneck, lora  # noqa: F401 (registers)
+from symbolic.adapters import bitfit, bottleneck, conv, ia3, lora, ssf, transformer  # noqa: F401 (registers)
 from symbolic.adapters.base import (
     METHODS,
     Adapter,

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
+from symbolic.adapters.places import layers_of
 from symbolic.backbone import Backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.storage import read_json, read_tensors, require_fields, write_json, write_tensors
@@ -40,17 +41,34 @@ class Graft:
     own: Mapping[str, nn.Parameter]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdapterMethod(ABC):
     """A way to adapt a backbone. Subclasses are frozen dataclasses whose fields are the method's options.
+
+    Args:
+        layers: Which blocks it stands in, see `symbolic.adapters.places.layers_of`.
 
     Attributes:
         name: What users call it.
         mergeable: Whether its effect can be folded into the backbone's weights.
+        size: The option that sets how much it trains; "" where nothing does.
+        starts_neutral: Whether a fresh one leaves the backbone's output as it is.
     """
 
     name: ClassVar[str]
     mergeable: ClassVar[bool] = False
+    size: ClassVar[str] = ""
+    starts_neutral: ClassVar[bool] = True
+
+    layers: str = "all"
+
+    def picked(self, backbone: Backbone) -> list[int]:
+        """Numbers of the blocks that it stands in, bottom up.
+
+        Raises:
+            ConfigError: If `layers` names none, or one that is not there.
+        """
+        return layers_of(self.layers, len(backbone.blocks))
 
     @abstractmethod
     def grafts(self, backbone: Backbone) -> list[Graft]:

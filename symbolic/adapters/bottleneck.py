@@ -1,70 +1,87 @@
-"""The sequential bottleneck adapter: a small network after every sub-layer."""
+"""The sequential bottleneck adapter, and what all adapters that stand in the stream have in common."""
 
 from __future__ import annotations
 
 import copy
+from abc import abstractmethod
 from dataclasses import dataclass
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
 from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.adapters.bodies import ACTIVATIONS, Body, Sequential
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
+PLACES = ("sublayers", "layers")
 
-class Bottleneck(nn.Module):
-    """`x + up(gelu(down(x)))`.
+
+@dataclass(frozen=True, kw_only=True)
+class Inserted(AdapterMethod):
+    """Bodies in the slots of the stream, after the residual add.
 
     Args:
-        dim: Width of the stream.
         rank: Width of the bottleneck.
+        place: After every residual branch ("sublayers", Houlsby et al., arXiv 1902.00751) or once a layer, after the
+            last branch ("layers", Pfeiffer et al., arXiv 2005.00247).
+        activation: One of `ACTIVATIONS`.
+        norm: Put a norm before each body.
+        scale: Factor of what a body adds.
+        train_norms: Train copies of the layers' own norms with it.
+
+    Raises:
+        ConfigError: Names every option that is wrong.
     """
 
-    def __init__(self, dim: int, rank: int) -> None:
-        super().__init__()
-        self.down = nn.Linear(dim, rank)
-        self.up = nn.Linear(rank, dim)
-        # Up alone is zero: with down zero too, nothing but a bias would ever learn.
-        nn.init.zeros_(self.up.weight)
-        nn.init.zeros_(self.up.bias)
+    size = "rank"
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim); rows do not mix, so padding needs no care."""
-        out: Tensor = x + self.up(F.gelu(self.down(x)))
-        return out
+    rank: int = 16
+    place: str = "sublayers"
+    activation: str = "gelu"
+    norm: bool = False
+    scale: float = 1.0
+    train_norms: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.rank < 1:
+            problems.append(f"{self.name} rank is {self.rank}; it must be at least 1.")
+        if self.place not in PLACES:
+            problems.append(f"{self.name} place is {self.place!r}; choose one of {', '.join(PLACES)}.")
+        if self.activation not in ACTIVATIONS:
+            problems.append(
+                f"{self.name} activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}."
+            )
+        if problems:
+            raise ConfigError(problems)
+
+    @abstractmethod
+    def body(self, dim: int) -> Body:
+        """A fresh body for a stream of that width."""
+
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """A body in every slot that the place names, and a copy of every layer's norms if they are trained."""
+        dim, modules = backbone.config.dim, dict[str, nn.Module]()
+        for layer in self.picked(backbone):
+            sublayers = backbone.sublayers([layer])
+            for sublayer in sublayers if self.place == "sublayers" else sublayers[-1:]:
+                norm = nn.LayerNorm(dim) if self.norm else None
+                modules[sublayer.slot] = Sequential(self.body(dim), norm, self.scale)
+            if self.train_norms:
+                # Copies, so that detaching gives the backbone its own norms back.
+                modules |= {s.norm: copy.deepcopy(backbone.get_submodule(s.norm)) for s in sublayers}
+        return [Graft(site, module, dict(module.named_parameters())) for site, module in modules.items()]
 
 
 @register
-@dataclass(frozen=True)
-class BottleneckAdapter(AdapterMethod):
-    """Bottlenecks after each sub-layer, after its residual add (Houlsby et al., arXiv 1902.00751).
-
-    The defaults are Ding & Lerch's (arXiv 2411.19371).
-
-    Args:
-        rank: Width of the bottleneck.
-        train_norms: Train copies of the layers' norms with it.
-
-    Raises:
-        ConfigError: If the rank is below 1.
-    """
+@dataclass(frozen=True, kw_only=True)
+class BottleneckAdapter(Inserted):
+    """Bottlenecks `x + up(gelu(down(x)))`; the defaults are Ding & Lerch's (arXiv 2411.19371)."""
 
     name = "adapter"
 
-    rank: int = 16
     train_norms: bool = True
 
-    def __post_init__(self) -> None:
-        if self.rank < 1:
-            raise ConfigError(f"adapter rank is {self.rank}; it must be at least 1.")
-
-    def grafts(self, backbone: Backbone) -> list[Graft]:
-        """A `Bottleneck` in every slot and a copy of every layer's norms."""
-        modules: dict[str, nn.Module] = {}
-        for sublayer in backbone.sublayers():
-            modules[sublayer.slot] = Bottleneck(backbone.config.dim, self.rank)
-            if self.train_norms:
-                # A copy, so that detaching gives the backbone its own norms back.
-                modules[sublayer.norm] = copy.deepcopy(backbone.get_submodule(sublayer.norm))
-        return [Graft(site, module, dict(module.named_parameters())) for site, module in modules.items()]
+    def body(self, dim: int) -> Body:
+        """Linear, activation, linear."""
+        return Body(dim, self.rank, self.activation)

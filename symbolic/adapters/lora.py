@@ -40,7 +40,7 @@ class LoraLinear(nn.Module):
 
 
 @register
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lora(AdapterMethod):
     """LoRA (Hu et al., arXiv 2106.09685) on query, key, value, output and both feed-forward layers.
 
@@ -58,6 +58,7 @@ class Lora(AdapterMethod):
 
     name = "lora"
     mergeable = True
+    size = "rank"
 
     rank: int = 2
     scale: float = 1.0
@@ -71,7 +72,7 @@ class Lora(AdapterMethod):
         """A `LoraLinear` for every linear layer."""
         scale = self.scale / math.sqrt(self.rank) if self.rslora else self.scale
         grafts = []
-        for site in backbone.linears():
+        for site in backbone.linears(self.picked(backbone)):
             linear = backbone.get_submodule(site)
             assert isinstance(linear, nn.Linear)
             module = LoraLinear(linear, self.rank, scale)

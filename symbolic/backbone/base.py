@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -120,20 +120,24 @@ class Backbone(nn.Module):
         states[-1] = self.norm(x)
         return states
 
-    def linears(self) -> list[str]:
-        """Paths of every block's linear layers, bottom up."""
-        return [f"{path}.{name}" for path, block in self._named_blocks() for name in block.linears]
+    def linears(self, layers: Collection[int] | None = None) -> list[str]:
+        """Paths of the blocks' linear layers, bottom up; of all blocks unless some are named."""
+        return [f"{path}.{name}" for path, block in self._named_blocks(layers) for name in block.linears]
 
-    def sublayers(self) -> list[SubLayer]:
-        """Paths of every block's residual branches, bottom up."""
+    def sublayers(self, layers: Collection[int] | None = None) -> list[SubLayer]:
+        """Paths of the blocks' residual branches, bottom up; of all blocks unless some are named."""
         return [
             SubLayer(*(f"{path}.{name}" for name in sublayer))
-            for path, block in self._named_blocks()
+            for path, block in self._named_blocks(layers)
             for sublayer in block.sublayers
         ]
 
-    def _named_blocks(self) -> list[tuple[str, Block]]:
-        return [(f"blocks.{i}", block) for i, block in enumerate(self.blocks) if isinstance(block, Block)]
+    def _named_blocks(self, layers: Collection[int] | None) -> list[tuple[str, Block]]:
+        return [
+            (f"blocks.{i}", block)
+            for i, block in enumerate(self.blocks)
+            if isinstance(block, Block) and (layers is None or i in layers)
+        ]
 
     def _enter(self, rows: Tensor) -> tuple[Tensor, Rotation]:
         x: Tensor = self.dropout(self.embedding(rows))

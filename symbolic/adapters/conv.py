@@ -1,0 +1,34 @@
+"""The convolutional adapter: neighbouring notes are mixed in the bottleneck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from symbolic.adapters.base import register
+from symbolic.adapters.bodies import Body, ConvBody
+from symbolic.adapters.bottleneck import Inserted
+from symbolic.errors import ConfigError
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class ConvAdapter(Inserted):
+    """Dilated residual convolutions over the note axis, with a gate (Mehta et al., arXiv 2506.21298).
+
+    Args:
+        kernel: Rows that a convolution sees, odd; four of them, dilated by 1, 2, 4 and 8, see 31 rows by default.
+    """
+
+    name = "conv"
+
+    place: str = "layers"
+    kernel: int = 3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.kernel < 1 or self.kernel % 2 == 0:
+            raise ConfigError(f"conv kernel is {self.kernel}; it must be odd.")
+
+    def body(self, dim: int) -> Body:
+        """Down, convolutions, gate, up."""
+        return ConvBody(dim, self.rank, self.activation, self.kernel)

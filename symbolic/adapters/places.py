@@ -1,0 +1,34 @@
+"""Where in the stack an adapter stands, in words that fit a command line."""
+
+from __future__ import annotations
+
+import re
+
+from symbolic.errors import ConfigError
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def layers_of(layers: str, count: int) -> list[int]:
+    """Numbers of blocks, counted from 0 at the bottom.
+
+    Args:
+        layers: "all", "mid" (the middle one), "last", or numbers and ranges with commas between, as in "0,2-5".
+        count: How many blocks there are.
+
+    Raises:
+        ConfigError: If it is written otherwise, or names a block that is not there.
+    """
+    named = {"all": list(range(count)), "mid": [(count - 1) // 2], "last": [count - 1]}
+    if layers in named:
+        return named[layers]
+    found: set[int] = set()
+    for part in layers.split(","):
+        match = _RANGE.fullmatch(part.strip())
+        if match is None:
+            raise ConfigError(f"layers {layers!r}: say all, mid, last, or numbers and ranges as in 0,2-5.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < count:
+            raise ConfigError(f"layers {layers!r}: the backbone has layers 0 to {count - 1}.")
+        found.update(range(first, last + 1))
+    return sorted(found)

@@ -1,0 +1,64 @@
+"""SSF: every feature is scaled and shifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.backbone import Backbone
+
+
+class ScaledLinear(nn.Module):
+    """`gamma * linear(x) + beta`; it keeps the layer's own weight and bias under their names.
+
+    Args:
+        linear: The layer whose parameters are shared.
+        deviation: Of the initial `gamma` about 1 and `beta` about 0.
+    """
+
+    def __init__(self, linear: nn.Linear, deviation: float) -> None:
+        super().__init__()
+        self.weight, self.bias = linear.weight, linear.bias
+        self.gamma = nn.Parameter(torch.empty(linear.out_features).normal_(1.0, deviation))
+        self.beta = nn.Parameter(torch.empty(linear.out_features).normal_(0.0, deviation))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return torch.addcmul(self.beta, F.linear(x, self.weight, self.bias), self.gamma)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Ssf(AdapterMethod):
+    """Scale and shift the output of every linear layer (Lian et al., arXiv 2210.08823).
+
+    Args:
+        deviation: Of the initial values; 0.02 as in Ding & Lerch (arXiv 2411.19371), 0 to start neutral.
+    """
+
+    name = "ssf"
+    mergeable = True
+    starts_neutral = False
+
+    deviation: float = 0.02
+
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """A `ScaledLinear` for every linear layer."""
+        grafts = []
+        for site in backbone.linears(self.picked(backbone)):
+            linear = backbone.get_submodule(site)
+            assert isinstance(linear, nn.Linear)
+            module = ScaledLinear(linear, self.deviation)
+            grafts.append(Graft(site, module, {"gamma": module.gamma, "beta": module.beta}))
+        return grafts
+
+    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+        """Scale the weight's rows and the bias, and shift the bias."""
+        assert isinstance(grafted, ScaledLinear)
+        assert isinstance(original, nn.Linear)
+        original.weight *= grafted.gamma[:, None]
+        original.bias.mul_(grafted.gamma).add_(grafted.beta)
