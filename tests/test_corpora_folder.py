@@ -28,6 +28,8 @@ def test_a_folder_is_read_in_order_of_paths(music):
     (music / "a" / "Z.MID").write_bytes((music / "t000.mid").read_bytes())
     (music / "._t000.mid").write_bytes(b"finder")
     (music / "notes.txt").write_text("no music")
+    write_tunes(music / "b" / ".trash", 1)
+    (music / "folder.mid").mkdir()
     pieces = FolderCorpus(music).pieces()
     assert [p.key for p in pieces] == ["a/Z.MID", "b/t000.mid", "t000.mid", "t001.mid", "t002.mid"]
     assert {(p.split, p.group) for p in pieces} == {(None, "")}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,13 +78,7 @@ class FolderCorpus(Corpus):
 
     def pieces(self) -> list[Piece]:
         """Files in order of their paths, the tunes of a tune book one by one."""
-        files = sorted(
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
-            if path.suffix.lower() in SUFFIXES and path.is_file()
-        )
-        # Hidden files are not music: macOS leaves a '._song.mid' beside every song it copies.
-        files = [file for file in files if not any(part.startswith(".") for part in file.split("/"))]
+        files = sorted(self._files())
         if not files:
             raise CorpusError(
                 f"{self.folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders. "
@@ -100,6 +95,18 @@ class FolderCorpus(Corpus):
                 "Add a row with columns file and label for each, or remove the files."
             )
         return pieces
+
+    def _files(self) -> Iterator[str]:
+        """Music files by path, without `Path`s: over a million, they take twice as long."""
+        for folder, folders, names in os.walk(self.folder):
+            # Hidden files are not music: macOS leaves a '._song.mid' beside every song it copies.
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            below = os.path.relpath(folder, self.folder).replace(os.sep, "/")
+            start = "" if below == "." else f"{below}/"
+            for name in names:
+                music = os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
+                if music and os.path.isfile(os.path.join(folder, name)):
+                    yield start + name
 
     def read(self, piece: Piece) -> Music:
         """The music of a file, or of one tune of a book."""
