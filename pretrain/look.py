@@ -24,7 +24,8 @@ class Look:
         notes: (N,) `symbolic.notes.NOTE` array, times in grid positions.
         resolution: Positions in a quarter note.
         values: (N, 8) what the fields are.
-        score: (N,) selector score, higher is chosen first; None where the selector learns nothing.
+        score: (N, 1) selector score of rows, or (N, 8) of their fields where these are chosen singly; higher is chosen
+            first. None where the selector learns nothing.
         chosen: (N, 8) bool, fields that the selector would have recovered.
         frozen: (N,) bool, rows that are retired.
         loss: (N, 8) recovery loss in nats of each row, masked whole among a random share of the others.
@@ -87,7 +88,7 @@ def look_at(
         music.notes,
         music.resolution,
         window.astype(np.int64) - RESERVED,
-        unit.rows_of(scores, ids)[0].cpu().double().numpy() if selector.learns else None,
+        unit.cells_of(scores, ids)[0].cpu().double().numpy() if selector.learns else None,
         chosen[0].cpu().numpy(),
         frozen,
         loss[0].cpu().double().numpy(),

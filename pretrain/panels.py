@@ -143,7 +143,7 @@ def roll(look: Look, key: str, side: str) -> dict[str, Any]:
         "onset": _rounded(look.notes["onset"] / look.resolution),
         "length": _rounded(look.notes["duration"] / look.resolution),
         "values": look.values.ravel().tolist(),
-        "score": None if score is None else _rounded(score),
+        "score": None if score is None else _rounded(score.ravel()),
         "loss": _rounded(look.loss.ravel()),
         "chosen": (look.chosen @ fields).tolist(),
         "frozen": look.frozen.astype(int).tolist(),

@@ -94,7 +94,7 @@ def piano_roll(look: Look, title: str) -> Figure:
     ]
     measure = "selector score" if look.score is not None else "recovery loss (nats, 8 fields)"
     notes = PatchCollection([boxes[i] for i in np.flatnonzero(pitched)], cmap="viridis")
-    notes.set_array((look.loss.sum(1) if look.score is None else look.score)[pitched])
+    notes.set_array((look.loss.sum(1) if look.score is None else look.score.mean(1))[pitched])
     above.add_collection(notes)
     figure.colorbar(notes, ax=above, label=measure, pad=0.01)
     _outline(above, look, boxes, look.chosen.any(1) & pitched, edgecolor=_WRONG, linewidth=1.4)

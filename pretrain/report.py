@@ -160,7 +160,9 @@ def _selector(
 ) -> None:
     page.table(("measurement", "value"), selector_lines(record))
     if scores is None:
-        page.missing("No calibration: this selector learns no scores that could be compared with the loss.")
+        page.text(
+            "No calibration: this selector learns no scores that could be compared with the loss.", note=True
+        )
         return
     chart = calibration_chart(*scores)
     if chart is None:
@@ -230,4 +232,4 @@ def _write_pictures(
 
 def _agreement(look: Look) -> float | None:
     """Rank correlation of score and loss in one window."""
-    return None if look.score is None else spearman(look.score, look.loss.sum(1))
+    return None if look.score is None else spearman(look.score.mean(1), look.loss.sum(1))

@@ -21,7 +21,10 @@ def look(folder, name="adversarial", rows=None, frozen=None, **parts):
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 def test_every_selector_can_be_looked_at(name, unit, tmp_path):
     seen = look(tmp_path, name, unit=unit)
-    assert (seen.score is not None) == (name in LEARNED)
+    if name in LEARNED:
+        assert seen.score.shape == (NOTES, 1 if unit == "row" else len(FIELDS))
+    else:
+        assert seen.score is None
     assert seen.chosen.any()
     assert ((seen.recovered >= 0) == seen.chosen).all()
     assert (seen.loss > 0).all()

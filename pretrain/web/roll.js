@@ -10,14 +10,17 @@
 
   // ---- what is shown ----
 
-  // A window with its matrices cut into rows.
+  const sum = (list) => list.reduce((total, value) => total + value, 0);
+
+  // A window with its matrices cut into rows. A selector scores either rows or each field of a row.
   function open(raw) {
+    const scored = raw.score ? raw.score.length / raw.onset.length : 0;
     const notes = raw.onset.map((onset, i) => {
       const of = (list) => list.slice(i * count, (i + 1) * count);
-      const loss = of(raw.loss);
+      const loss = of(raw.loss), scores = raw.score ? raw.score.slice(i * scored, (i + 1) * scored) : [];
       return {
         i, onset, length: raw.length[i], values: of(raw.values), predicted: of(raw.predicted), loss,
-        total: loss.reduce((sum, value) => sum + value, 0), score: raw.score && raw.score[i],
+        total: sum(loss), scores, score: sum(scores) / scored,
         chosen: data.fields.map((_, f) => Boolean(raw.chosen[i] >> f & 1)), frozen: Boolean(raw.frozen[i]),
       };
     });
@@ -29,9 +32,13 @@
   const windows = data.windows.map(open);
 
   const isChosen = (note) => (state.field < 0 ? note.chosen.some(Boolean) : note.chosen[state.field]);
-  const amount = (note) => (state.mode === "score" ? note.score : state.field < 0 ? note.total : note.loss[state.field]);
+  const amount = (note) => {
+    if (state.mode === "score") return note.scores[state.field] ?? note.score;
+    return state.field < 0 ? note.total : note.loss[state.field];
+  };
   const word = (field, value) => data.words[field][value] ?? "?";
   const signed = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+  const said = (name) => name.replace("_", " ");
 
   // Two ends that leave out the extremes of this window: a selector compares the notes of a window with one another.
   function ends() {
@@ -95,7 +102,7 @@
     tag("label", { title: input.disabled ? "this selector learns no scores" : "" }, modes, input, ` ${name}`);
   }
   const field = tag("select", {}, tag("label", {}, controls, "field"));
-  ["all", ...data.fields].forEach((name, k) => tag("option", { value: k - 1 }, field, name.replace("_", " ")));
+  ["all", ...data.fields].forEach((name, k) => tag("option", { value: k - 1 }, field, said(name)));
   const zoom = tag("span", {}, controls);
   for (const [sign, name, factor] of [["−", "zoom out", 1 / 1.5], ["+", "zoom in", 1.5], ["fit", "whole window", 0]]) {
     const button = tag("button", { type: "button", title: name, onclick: () => rescale(factor) }, zoom, sign);
@@ -191,9 +198,10 @@
   function drawKey([low, high]) {
     key.replaceChildren();
     const item = (mark, text, style) => tag("span", {}, key, tag("i", { className: mark, style: style || "" }), text);
-    const subject = state.field < 0 ? "all fields" : data.fields[state.field].replace("_", " ");
+    const subject = state.field < 0 ? "all fields" : said(data.fields[state.field]);
     if (state.mode === "score" || state.mode === "loss") {
-      const unit = state.mode === "score" ? "score" : `nats, ${subject}`;
+      const byField = window_.notes[0].scores.length === count;
+      const unit = state.mode === "loss" ? `nats, ${subject}` : byField ? `score, ${subject}` : "score";
       tag("span", {}, key, low.toFixed(2), tag("i", { className: "ramp" }), `${high.toFixed(2)} (${unit})`);
       item("chosen", "would be masked");
       if (window_.notes.some((note) => note.frozen)) item("frozen", "frozen");
@@ -235,12 +243,12 @@
 
   function describe(note) {
     const of = ` of ${window_.notes.length}`;
-    const said = [`Note ${note.i + 1}${of}: ${word(pitchField, note.values[pitchField])}`];
-    if (note.score !== null) said.push(`score ${signed(note.score)} (rank ${rank(note, (other) => other.score)}${of})`);
-    said.push(`loss ${note.total.toFixed(2)} nats (rank ${rank(note, (other) => other.total)}${of})`);
-    said.push(note.chosen.some(Boolean) ? "chosen" : "not chosen");
-    if (note.frozen) said.push("frozen");
-    tag("p", { role: "status" }, detail, said.join(" · "));
+    const facts = [`Note ${note.i + 1}${of}: ${word(pitchField, note.values[pitchField])}`];
+    if (data.learns) facts.push(`score ${signed(note.score)} (rank ${rank(note, (other) => other.score)}${of})`);
+    facts.push(`loss ${note.total.toFixed(2)} nats (rank ${rank(note, (other) => other.total)}${of})`);
+    facts.push(note.chosen.some(Boolean) ? "chosen" : "not chosen");
+    if (note.frozen) facts.push("frozen");
+    tag("p", { role: "status" }, detail, facts.join(" · "));
     const table = tag("table", {}, tag("div", { className: "wide" }, detail));
     const row = (name, cells) => {
       const line = tag("tr", {}, table);
@@ -248,10 +256,11 @@
       for (const [text, kind] of cells) tag(name ? "td" : "th", { className: kind || "" }, line, text);
     };
     const guess = (values) => values.map((value, f) => (value === null ? ["·"] : [word(f, value), value === note.values[f] ? "hit" : "off"]));
-    row("", data.fields.map((name) => [name.replace("_", " ")]));
+    row("", data.fields.map((name) => [said(name)]));
     row("is", note.values.map((value, f) => [word(f, value)]));
     row("predicted, masked at random", guess(note.predicted));
     row("loss, nats", note.loss.map((value) => [value.toFixed(2)]));
+    if (note.scores.length === count) row("selector score", note.scores.map((value) => [signed(value)]));
     row("predicted, masked as chosen", guess(note.recovered));
   }
 
