@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from symbolic.adapters import (
 )
 from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
 from symbolic.adapters.places import layers_of
-from symbolic.backbone import Backbone, BackboneConfig, build_backbone
+from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 
 SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
@@ -33,14 +34,29 @@ ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1
 REAL = torch.arange(6) < torch.tensor([[4], [6]])
 
 _DOWN_UP = 2 * (16 * 16 + 16)
+_CONV = _DOWN_UP + 4 * (3 * 16 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)
+_LAYER = _DOWN_UP + 2 * 2 * 16 + (16 * 48 + 48) + (16 * 16 + 16) + 2 * 16 * 32 + 32 + 16
+# Outputs of a layer's linear parts: attention and feed-forward; of a Conformer two feed-forwards, and convolution.
+_OUT = {"transformer": 4 * 16 + 32 + 16, "conformer": 4 * 16 + 2 * (32 + 16) + 32 + 16}
 EXPECTED_COUNT = {
-    "adapter": 2 * 2 * (_DOWN_UP + 2 * 16),
-    "bitfit": 2 * (4 * 16 + 32 + 16 + 2 * 16),
-    "conv": 2 * (_DOWN_UP + 4 * (3 * 16 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)),
-    "ia3": 2 * (16 + 16 + 32),
-    "lora": 2 * 2 * (4 * (16 + 16) + 2 * (16 + 32)),
-    "ssf": 2 * 2 * (4 * 16 + 32 + 16),
-    "transformer": 2 * (_DOWN_UP + 2 * 2 * 16 + (16 * 48 + 48) + (16 * 16 + 16) + 2 * 16 * 32 + 32 + 16),
+    "transformer": {
+        "adapter": 2 * 2 * (_DOWN_UP + 2 * 16),
+        "bitfit": 2 * (_OUT["transformer"] + 2 * 16),
+        "conv": 2 * _CONV,
+        "ia3": 2 * (16 + 16 + 32),
+        "lora": 2 * 2 * (4 * (16 + 16) + 2 * (16 + 32)),
+        "ssf": 2 * 2 * _OUT["transformer"],
+        "transformer": 2 * _LAYER,
+    },
+    "conformer": {
+        "adapter": 2 * 4 * (_DOWN_UP + 2 * 16),
+        "bitfit": 2 * (_OUT["conformer"] + 4 * 16),
+        "conv": 2 * _CONV,
+        "ia3": 2 * (16 + 16 + 2 * 32),
+        "lora": 2 * 2 * (4 * (16 + 16) + 5 * (16 + 32) + (16 + 16)),
+        "ssf": 2 * 2 * _OUT["conformer"],
+        "transformer": 2 * _LAYER,
+    },
 }
 """By hand from CONFIG and default options; a new method must state its own."""
 
@@ -50,10 +66,10 @@ NEUTRAL: dict[str, dict[str, Any]] = {"ssf": {"deviation": 0.0}}
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
 
-@pytest.fixture
-def backbone() -> Backbone:
+@pytest.fixture(params=KINDS)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
     torch.manual_seed(0)
-    return build_backbone(CONFIG, SIZES).eval()
+    return build_backbone(replace(CONFIG, kind=request.param), SIZES).eval()
 
 
 def output(backbone: Backbone) -> Tensor:
@@ -65,7 +81,7 @@ def stir(adapter: Adapter) -> None:
     """Move the adapter's parameters as training would."""
     with torch.no_grad():
         for parameter in adapter.parameters():
-            parameter += 0.1 * torch.randn_like(parameter)
+            parameter.add_(0.1 * torch.randn_like(parameter))
 
 
 @every_method
@@ -116,7 +132,7 @@ def test_a_step_from_the_start_moves_something_else_than_biases(method: str, bac
 def test_the_declared_count_is_the_real_one(method: str, backbone: Backbone) -> None:
     adapter = attach(backbone, method)
     trained = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
-    assert adapter.count() == trained == EXPECTED_COUNT[method]
+    assert adapter.count() == trained == EXPECTED_COUNT[backbone.config.kind][method]
 
 
 @every_method
@@ -219,11 +235,11 @@ def test_another_backbone_or_tokenizer_is_refused_by_name(
     method: str, backbone: Backbone, tmp_path: Path
 ) -> None:
     attach(backbone, method).save(tmp_path, "tok")
-    wider = BackboneConfig(dim=16, layers=2, heads=2, ffn=64, window=16)
+    wider = replace(backbone.config, ffn=64)
     with pytest.raises(CheckpointError, match="ffn 32 and not 64"):
         load_adapter(tmp_path, build_backbone(wider, SIZES), "tok")
     with pytest.raises(CheckpointError, match="other weights"):
-        load_adapter(tmp_path, build_backbone(CONFIG, SIZES), "tok")
+        load_adapter(tmp_path, build_backbone(backbone.config, SIZES), "tok")
     backbone.adapter.detach()
     with pytest.raises(TokenizerMismatch, match=r"tokenizer tok\b.*tokenizer other"):
         load_adapter(tmp_path, backbone, "other")
@@ -285,8 +301,9 @@ def test_rslora_divides_by_the_root_of_the_rank(backbone: Backbone) -> None:
 
 def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:
     names = attach(backbone, "adapter").named_parameters()
-    assert "blocks.1.feedforward_norm.weight" in names
-    assert "blocks.1.after_feedforward.body.down.weight" in names
+    branch = backbone.sublayers()[-1]
+    assert f"{branch.norm}.weight" in names
+    assert f"{branch.slot}.body.down.weight" in names
     backbone.adapter.detach()
     assert not any(
         "norm" in name for name in attach(backbone, "adapter", train_norms=False).named_parameters()
@@ -330,7 +347,7 @@ def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) 
         torch.nn.init.normal_(body.up.weight)
         if name == "conv":  # its gate averages over the window, so it is opened
             body.gate = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Sigmoid()).requires_grad_(False)
-            torch.nn.init.zeros_(body.gate[0].weight)
+            body.gate.apply(lambda part: [torch.nn.init.zeros_(p) for p in part.parameters()] and None)
         difference = (body(moved) - body(stream)).abs().amax(-1)[0]
         reach[name] = int((difference > 1e-7).nonzero().max())
     assert reach == {"linear": 0, "conv": 1 + 2 + 4 + 8, "transformer": 79}

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from symbolic.backbone import PRESETS, Backbone, BackboneConfig, build_backbone, preset
+from symbolic.backbone import KINDS, PRESETS, Backbone, BackboneConfig, build_backbone, preset
 from symbolic.backbone.attention import attend, rotary_angles, rotate
-from symbolic.backbone.transformer import Dropout
+from symbolic.backbone.parts import Dropout
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import PAD, Vocabulary
 
@@ -23,10 +23,10 @@ def random_rows(*shape: int) -> Tensor:
     return torch.stack([torch.randint(4, size, shape) for size in SIZES], dim=-1)
 
 
-@pytest.fixture
-def backbone() -> Backbone:
+@pytest.fixture(params=KINDS)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
     torch.manual_seed(0)
-    return build_backbone(CONFIG, SIZES).eval()
+    return build_backbone(replace(CONFIG, kind=request.param), SIZES).eval()
 
 
 def test_every_preset_builds_with_the_real_vocabulary() -> None:

@@ -64,8 +64,9 @@ class ConvBody(Body):
             for dilation in DILATIONS
         )
         squeezed = max(1, rank // 4)
+        # SiLU where the original has ReLU: so few units must not die.
         self.gate = nn.Sequential(
-            nn.Linear(rank, squeezed), nn.ReLU(), nn.Linear(squeezed, rank), nn.Sigmoid()
+            nn.Linear(rank, squeezed), nn.SiLU(), nn.Linear(squeezed, rank), nn.Sigmoid()
         )
 
     def narrow(self, x: Tensor, real: Tensor | None) -> Tensor:

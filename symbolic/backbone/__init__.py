@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from symbolic.backbone.base import Backbone, Block, Slot, SubLayer
+from symbolic.backbone.base import Backbone, Beside, Block, Slot, SubLayer
 from symbolic.backbone.config import KINDS, PRESETS, BackboneConfig, preset
+from symbolic.backbone.conformer import ConformerBackbone
 from symbolic.backbone.transformer import TransformerBackbone
 
 __all__ = [
@@ -13,13 +14,22 @@ __all__ = [
     "PRESETS",
     "Backbone",
     "BackboneConfig",
+    "Beside",
     "Block",
+    "ConformerBackbone",
     "Slot",
     "SubLayer",
     "TransformerBackbone",
     "build_backbone",
     "preset",
 ]
+
+
+BACKBONES: dict[str, Callable[[Sequence[int], BackboneConfig], Backbone]] = {
+    "transformer": TransformerBackbone,
+    "conformer": ConformerBackbone,
+}
+"""By kind; `BackboneConfig` refuses any other."""
 
 
 def build_backbone(config: BackboneConfig, sizes: Sequence[int]) -> Backbone:
@@ -29,13 +39,4 @@ def build_backbone(config: BackboneConfig, sizes: Sequence[int]) -> Backbone:
         config: Its shape.
         sizes: Ids of each field (`Vocabulary.sizes`).
     """
-    # One kind so far; `BackboneConfig` has refused any other.
-    return TransformerBackbone(
-        sizes,
-        dim=config.dim,
-        layers=config.layers,
-        heads=config.heads,
-        ffn=config.ffn,
-        window=config.window,
-        dropout=config.dropout,
-    )
+    return BACKBONES[config.kind](sizes, config)

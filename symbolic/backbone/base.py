@@ -25,11 +25,24 @@ class Slot(nn.Identity):
         return x
 
 
+class Beside(nn.Module):
+    """A place beside a residual branch, where an adapter may stand that sees the stream as the branch found it.
+
+    What stands in its stead gets the branch's output, the stream before the branch's norm, and the mask; what it
+    returns takes the output's place.
+    """
+
+    def forward(self, branch: Tensor, stream: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, D), (B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
+        return branch
+
+
 class SubLayer(NamedTuple):
-    """Paths of the parts of one residual branch: its norm, its body, and the slot after its residual add."""
+    """Paths of the parts of a residual branch: its norm, its body, the place beside it, the slot after its sum."""
 
     norm: str
     body: str
+    beside: str
     slot: str
 
 
@@ -44,6 +57,22 @@ class Block(nn.Module):
     def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
         """(B, L, D) -> (B, L, D)."""
         raise NotImplementedError
+
+
+def initialise(block: nn.Module, writers: Iterable[nn.Linear], residual_std: float) -> None:
+    """Set a block's linear layers to small random weights.
+
+    Args:
+        block: Changed in place.
+        writers: Those of its layers that write to the residual stream.
+        residual_std: Standard deviation of their weights; of the others' it is 0.02.
+    """
+    for module in block.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            nn.init.zeros_(module.bias)
+    for writer in writers:
+        nn.init.normal_(writer.weight, std=residual_std)
 
 
 class Backbone(nn.Module):

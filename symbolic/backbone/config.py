@@ -8,7 +8,7 @@ from typing import Any
 
 from symbolic.errors import ConfigError
 
-KINDS = ("transformer",)
+KINDS = ("transformer", "conformer")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,131 @@
+"""A bidirectional Conformer over rows: attention for what is far apart, convolution for what is near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from symbolic.backbone.attention import Rotation, SelfAttention
+from symbolic.backbone.base import Backbone, Beside, Block, Slot, SubLayer, initialise
+from symbolic.backbone.config import BackboneConfig
+from symbolic.backbone.parts import Dropout, FeedForward
+
+KERNEL = 15
+"""Rows that a convolution sees, about four beats of two voices in eighths."""
+
+
+class Convolution(nn.Module):
+    """Widen, gate, mix neighbouring rows within each channel, norm, Swish, narrow: (B, L, dim) -> (B, L, dim).
+
+    The norm is a LayerNorm: the batch norm of the original counts padding, and ties a window to those beside it.
+
+    Args:
+        dim: Width of the hidden states.
+        kernel: Rows that are mixed; odd.
+    """
+
+    def __init__(self, dim: int, kernel: int = KERNEL) -> None:
+        super().__init__()
+        self.widen = nn.Linear(dim, 2 * dim)
+        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.norm = nn.LayerNorm(dim)
+        self.narrow = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, dim); padded rows (`real` false) are seen as zeros, as what lies beyond the window is."""
+        gated = F.glu(self.widen(x), dim=-1)
+        if real is not None:
+            gated = gated * real[..., None]
+        mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
+        out: Tensor = self.narrow(F.silu(self.norm(mixed)))
+        return out
+
+
+class ConformerBlock(Block):
+    """Half a feed-forward, attention, convolution, half a feed-forward, norm (Gulati et al., arXiv 2005.08100).
+
+    Args:
+        dim: Width of the hidden states.
+        heads: Attention heads.
+        ffn: Inner width of both feed-forward sub-layers.
+        dropout: Probability on the residual branches.
+        residual_std: Standard deviation of the initial weights of the projections that write to the stream.
+    """
+
+    linears = (
+        "first.up",
+        "first.down",
+        "attention.query",
+        "attention.key",
+        "attention.value",
+        "attention.output",
+        "convolution.widen",
+        "convolution.narrow",
+        "second.up",
+        "second.down",
+    )
+    sublayers = tuple(
+        SubLayer(f"{name}_norm", name, f"beside_{name}", f"after_{name}")
+        for name in ("first", "attention", "convolution", "second")
+    )
+
+    def __init__(
+        self, dim: int, heads: int, ffn: int, dropout: float = 0.1, residual_std: float = 0.02
+    ) -> None:
+        super().__init__()
+        self.first_norm, self.first = nn.LayerNorm(dim), FeedForward(dim, ffn, nn.SiLU())
+        self.beside_first, self.after_first = Beside(), Slot()
+        self.attention_norm, self.attention = nn.LayerNorm(dim), SelfAttention(dim, heads)
+        self.beside_attention, self.after_attention = Beside(), Slot()
+        self.convolution_norm, self.convolution = nn.LayerNorm(dim), Convolution(dim)
+        self.beside_convolution, self.after_convolution = Beside(), Slot()
+        self.second_norm, self.second = nn.LayerNorm(dim), FeedForward(dim, ffn, nn.SiLU())
+        self.beside_second, self.after_second = Beside(), Slot()
+        self.norm = nn.LayerNorm(dim)
+        self.dropout = Dropout(dropout)
+        writers = (self.first.down, self.attention.output, self.convolution.narrow, self.second.down)
+        initialise(self, writers, residual_std)
+
+    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+        """(B, L, dim) -> (B, L, dim)."""
+        x = self._add(x, self.first(self.first_norm(x)), self.beside_first, self.after_first, real, 0.5)
+        attended = self.attention(self.attention_norm(x), rotation, real)
+        x = self._add(x, attended, self.beside_attention, self.after_attention, real)
+        mixed = self.convolution(self.convolution_norm(x), real)
+        x = self._add(x, mixed, self.beside_convolution, self.after_convolution, real)
+        x = self._add(x, self.second(self.second_norm(x)), self.beside_second, self.after_second, real, 0.5)
+        out: Tensor = self.norm(x)
+        return out
+
+    def _add(
+        self,
+        x: Tensor,
+        branch: Tensor,
+        beside: nn.Module,
+        after: nn.Module,
+        real: Tensor | None,
+        share: float = 1.0,
+    ) -> Tensor:
+        """The stream with a branch added, and whatever adapters stand beside it and after it."""
+        summed: Tensor = after(x + share * self.dropout(beside(branch, x, real)), real)
+        return summed
+
+
+class ConformerBackbone(Backbone):
+    """A stack of `ConformerBlock`.
+
+    Args:
+        sizes: Ids of each field (`Vocabulary.sizes`).
+        config: Its shape.
+    """
+
+    def __init__(self, sizes: Sequence[int], config: BackboneConfig) -> None:
+        # 4 * layers branches write to one stream: scaled so, their sum starts at the size of one (GPT-2).
+        residual_std = 0.02 / (4 * config.layers) ** 0.5
+        blocks = [
+            ConformerBlock(config.dim, config.heads, config.ffn, config.dropout, residual_std)
+            for _ in range(config.layers)
+        ]
+        super().__init__(config, sizes, blocks)
