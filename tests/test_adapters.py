@@ -36,6 +36,7 @@ REAL = torch.arange(6) < torch.tensor([[4], [6]])
 _DOWN_UP = 2 * (16 * 16 + 16)
 _CONV = _DOWN_UP + 4 * (3 * 16 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)
 _LAYER = _DOWN_UP + 2 * 2 * 16 + (16 * 48 + 48) + (16 * 16 + 16) + 2 * 16 * 32 + 32 + 16
+_PREFIX = 32 * 16 + (16 * 512 + 512) + (512 * 32 + 32)
 # Outputs of a layer's linear parts: attention and feed-forward; of a Conformer two feed-forwards, and convolution.
 _OUT = {"transformer": 4 * 16 + 32 + 16, "conformer": 4 * 16 + 2 * (32 + 16) + 32 + 16}
 EXPECTED_COUNT = {
@@ -45,8 +46,12 @@ EXPECTED_COUNT = {
         "conv": 2 * _CONV,
         "ia3": 2 * (16 + 16 + 32),
         "lora": 2 * 2 * (4 * (16 + 16) + 2 * (16 + 32)),
+        "parallel": 2 * _DOWN_UP,
+        "prefix": 2 * _PREFIX,
+        "prompt": 32 * 16,
         "ssf": 2 * 2 * _OUT["transformer"],
         "transformer": 2 * _LAYER,
+        "two_parallel": 2 * _DOWN_UP,
     },
     "conformer": {
         "adapter": 2 * 4 * (_DOWN_UP + 2 * 16),
@@ -54,14 +59,23 @@ EXPECTED_COUNT = {
         "conv": 2 * _CONV,
         "ia3": 2 * (16 + 16 + 2 * 32),
         "lora": 2 * 2 * (4 * (16 + 16) + 5 * (16 + 32) + (16 + 16)),
+        "parallel": 2 * 2 * _DOWN_UP,
+        "prefix": 2 * _PREFIX,
+        "prompt": 32 * 16,
         "ssf": 2 * 2 * _OUT["conformer"],
         "transformer": 2 * _LAYER,
+        "two_parallel": 2 * 2 * _DOWN_UP,
     },
 }
 """By hand from CONFIG and default options; a new method must state its own."""
 
-NEUTRAL: dict[str, dict[str, Any]] = {"ssf": {"deviation": 0.0}}
-"""Options that make a fresh adapter change nothing, of those that by default change something."""
+NEUTRAL: dict[str, dict[str, Any] | None] = {
+    "prefix": None,
+    "prompt": None,
+    "ssf": {"deviation": 0.0},
+    "two_parallel": {"zero_bias": True},
+}
+"""Of methods that by default change something at once, the options that make them neutral, if there are any."""
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
@@ -87,9 +101,11 @@ def stir(adapter: Adapter) -> None:
 @every_method
 def test_a_fresh_adapter_changes_nothing(method: str, backbone: Backbone) -> None:
     before = output(backbone)
-    attach(backbone, method, **NEUTRAL.get(method, {}))
-    torch.testing.assert_close(output(backbone), before)
-    backbone.adapter.detach()
+    options = NEUTRAL.get(method, {})
+    if options is not None:
+        attach(backbone, method, **options)
+        torch.testing.assert_close(output(backbone), before)
+        backbone.adapter.detach()
     attach(backbone, method)
     assert (
         torch.allclose(output(backbone), before) == METHODS[method].starts_neutral == (method not in NEUTRAL)
@@ -312,6 +328,10 @@ def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbon
 
 @every_method
 def test_it_stands_only_in_the_layers_that_are_named(method: str, backbone: Backbone) -> None:
+    if method == "prompt":
+        with pytest.raises(ConfigError, match="before the first layer"):
+            attach(backbone, method, layers="last")
+        return
     whole = attach(backbone, method).count()
     backbone.adapter.detach()
     adapter = attach(backbone, method, layers="last")

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from symbolic.adapters import bitfit, bottleneck, conv, ia3, lora, ssf, transformer  # noqa: F401 (registers)
+from symbolic.adapters import (  # noqa: F401 (registers)
+    bitfit,
+    bottleneck,
+    conv,
+    ia3,
+    lora,
+    parallel,
+    prefix,
+    prompt,
+    ssf,
+    transformer,
+    two_parallel,
+)
 from symbolic.adapters.base import (
     METHODS,
     Adapter,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symbolic.backbone.base import Backbone, Beside, Block, Slot, SubLayer
+from symbolic.backbone.base import Backbone, Beside, Block, Entrance, Slot, SubLayer
 from symbolic.backbone.config import KINDS, PRESETS, BackboneConfig, preset
 from symbolic.backbone.conformer import ConformerBackbone
 from symbolic.backbone.transformer import TransformerBackbone
@@ -17,6 +17,7 @@ __all__ = [
     "Beside",
     "Block",
     "ConformerBackbone",
+    "Entrance",
     "Slot",
     "SubLayer",
     "TransformerBackbone",

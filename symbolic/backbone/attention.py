@@ -42,16 +42,16 @@ def attend(query: Tensor, key: Tensor, value: Tensor, real: Tensor | None = None
 
     Args:
         query: (B, H, L, head dim).
-        key: Likewise.
-        value: Likewise.
-        real: (B, L) bool, False where a row is padding, or None if no row is.
+        key: Likewise, of as many rows or of others.
+        value: Of the keys' rows.
+        real: (B, L) bool of the keys, False where one is padding, or None if none is.
 
     Returns:
         (B, H, L, head dim).
     """
     mask = None if real is None else real[:, None, None, :]
     slow = query.device.type == "cpu" and query.dtype == torch.bfloat16 and torch.is_grad_enabled()
-    if slow and not torch.compiler.is_compiling():
+    if slow and query.shape == key.shape and not torch.compiler.is_compiling():
         out: Tensor = _HalfOnCpu.apply(query, key, value, mask)  # type: ignore[no-untyped-call]
         return out
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
@@ -126,11 +126,19 @@ class SelfAttention(nn.Module):
         if torch.is_autocast_enabled(x.device.type):
             # Else autocast would do this for each projection anew, and for its gradient.
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        query = rotate(self._split(self.query(x)), rotation)
-        key = rotate(self._split(self.key(x)), rotation)
-        mixed = attend(query, key, self._split(self.value(x)), real)
+        mixed = attend(*self.heads_of(x, rotation), self.mask(real))
         out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return out
+
+    def heads_of(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (B, H, L, head dim)."""
+        query = rotate(self._split(self.query(x)), rotation)
+        key = rotate(self._split(self.key(x)), rotation)
+        return query, key, self._split(self.value(x))
+
+    def mask(self, real: Tensor | None) -> Tensor | None:
+        """(B, L) bool of what may be attended to; None for everything."""
+        return real
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, L, dim) -> (B, H, L, head dim)."""

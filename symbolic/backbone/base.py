@@ -37,6 +37,20 @@ class Beside(nn.Module):
         return branch
 
 
+class Entrance(nn.Module):
+    """The way into the stack, where an adapter may put rows before those of the music.
+
+    Attributes:
+        rows: How many; they are taken off again at the end.
+    """
+
+    rows: int = 0
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, L, D) and (B, L) bool or None -> the same, longer by `rows`."""
+        return x, real
+
+
 class SubLayer(NamedTuple):
     """Paths of the parts of a residual branch: its norm, its body, the place beside it, the slot after its sum."""
 
@@ -100,6 +114,7 @@ class Backbone(nn.Module):
         self.sizes = tuple(sizes)
         self.embedding = RowEmbedding(sizes, config.dim)
         self.dropout = nn.Dropout(config.dropout)
+        self.entrance = Entrance()
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.dim)
 
@@ -127,13 +142,13 @@ class Backbone(nn.Module):
         Returns:
             (B, L, D).
         """
-        x, rotation = self._enter(rows)
+        x, rotation, real = self._enter(rows, real)
         for block in self.blocks[:layers]:
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, rotation, real, use_reentrant=False)
             else:
                 x = block(x, rotation, real)
-        return x
+        return self._music(x)
 
     def states(self, rows: Tensor, real: Tensor | None = None) -> list[Tensor]:
         """Hidden states of the embedding and of every layer, for probes.
@@ -141,12 +156,12 @@ class Backbone(nn.Module):
         Returns:
             layers + 1 tensors (B, L, D); the last is what `forward` returns, with the final norm.
         """
-        x, rotation = self._enter(rows)
-        states = [x]
+        x, rotation, real = self._enter(rows, real)
+        states = [self._music(x)]
         for block in self.blocks:
             x = block(x, rotation, real)
-            states.append(x)
-        states[-1] = self.norm(x)
+            states.append(self._music(x))
+        states[-1] = self.norm(states[-1])
         return states
 
     def linears(self, layers: Collection[int] | None = None) -> list[str]:
@@ -168,7 +183,11 @@ class Backbone(nn.Module):
             if isinstance(block, Block) and (layers is None or i in layers)
         ]
 
-    def _enter(self, rows: Tensor) -> tuple[Tensor, Rotation]:
-        x: Tensor = self.dropout(self.embedding(rows))
+    def _enter(self, rows: Tensor, real: Tensor | None) -> tuple[Tensor, Rotation, Tensor | None]:
+        x, real = self.entrance(self.dropout(self.embedding(rows)), real)
         head_dim = self.config.dim // self.config.heads
-        return x, rotary_angles(rows.shape[1], head_dim, rows.device)
+        return x, rotary_angles(x.shape[1], head_dim, rows.device), real
+
+    def _music(self, x: Tensor) -> Tensor:
+        """The rows of the music, without those of the entrance."""
+        return x[:, self.entrance.rows :] if self.entrance.rows else x

@@ -1,0 +1,91 @@
+"""Adapters beside the residual branches: they see the stream as the branch found it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.adapters.bodies import ACTIVATIONS, Body
+from symbolic.backbone import Backbone
+from symbolic.backbone.parts import FeedForward
+from symbolic.errors import ConfigError
+
+BRANCHES = ("feedforward", "all")
+
+
+class Parallel(nn.Module):
+    """A body beside a branch: `branch + scale * body(norm(stream))`.
+
+    Args:
+        body: The network.
+        norm: A norm before it, or None.
+        scale: Factor of what it adds.
+    """
+
+    def __init__(self, body: Body, norm: nn.LayerNorm | None = None, scale: float = 1.0) -> None:
+        super().__init__()
+        self.body, self.norm, self.scale = body, norm, scale
+
+    def forward(self, branch: Tensor, stream: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
+        seen = stream if self.norm is None else self.norm(stream)
+        beside: Tensor = self.body(seen, real)
+        return torch.add(branch, beside, alpha=self.scale)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class ParallelAdapter(AdapterMethod):
+    """Bottlenecks beside the branches (He et al., arXiv 2110.04366).
+
+    Args:
+        rank: Width of the bottleneck.
+        branches: Beside the feed-forward branches alone, or beside all.
+        activation: One of `ACTIVATIONS`.
+        norm: Put a norm before each bottleneck.
+        scale: Factor of what a bottleneck adds.
+
+    Raises:
+        ConfigError: Names every option that is wrong.
+    """
+
+    name = "parallel"
+    size = "rank"
+
+    rank: int = 16
+    branches: str = "feedforward"
+    activation: str = "relu"
+    norm: bool = False
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.rank < 1:
+            problems.append(f"{self.name} rank is {self.rank}; it must be at least 1.")
+        if self.branches not in BRANCHES:
+            problems.append(
+                f"{self.name} branches is {self.branches!r}; choose one of {', '.join(BRANCHES)}."
+            )
+        if self.activation not in ACTIVATIONS:
+            problems.append(
+                f"{self.name} activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}."
+            )
+        if problems:
+            raise ConfigError(problems)
+
+    def body(self, dim: int) -> Body:
+        """A fresh body for a stream of that width."""
+        return Body(dim, self.rank, self.activation)
+
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """A body beside every branch that is named."""
+        dim, grafts = backbone.config.dim, []
+        for sublayer in backbone.sublayers(self.picked(backbone)):
+            if self.branches == "all" or isinstance(backbone.get_submodule(sublayer.body), FeedForward):
+                norm = nn.LayerNorm(dim) if self.norm else None
+                module = Parallel(self.body(dim), norm, self.scale)
+                grafts.append(Graft(sublayer.beside, module, dict(module.named_parameters())))
+        return grafts

@@ -1,0 +1,64 @@
+"""Prompt tuning: rows of learned embeddings before the music."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.backbone import Backbone, Entrance
+from symbolic.errors import ConfigError
+
+
+class PromptEntrance(Entrance):
+    """Puts learned rows before the music.
+
+    Args:
+        length: How many.
+        dim: Width of the stream.
+    """
+
+    def __init__(self, length: int, dim: int) -> None:
+        super().__init__()
+        self.rows = length
+        # As small as the embeddings of music at first.
+        self.prompt = nn.Parameter(0.02 * torch.randn(length, dim))
+
+    def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, L, dim), (B, L) -> (B, rows + L, dim), (B, rows + L)."""
+        x = torch.cat((self.prompt.expand(len(x), -1, -1).type_as(x), x), dim=1)
+        return x, None if real is None else nn.functional.pad(real, (self.rows, 0), value=True)
+
+
+@register
+@dataclass(frozen=True, kw_only=True)
+class Prompt(AdapterMethod):
+    """Learned embeddings before the first row (Lester et al., arXiv 2104.08691).
+
+    A fresh one is near the backbone, and not equal to it: its rows draw some attention.
+
+    Args:
+        length: How many.
+
+    Raises:
+        ConfigError: If there are none, or layers are named, for a prompt stands before all of them.
+    """
+
+    name = "prompt"
+    size = "length"
+    starts_neutral = False
+
+    length: int = 32
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ConfigError(f"prompt length is {self.length}; it must be at least 1.")
+        if self.layers != "all":
+            raise ConfigError("prompt stands before the first layer; it takes no layers.")
+
+    def grafts(self, backbone: Backbone) -> list[Graft]:
+        """A `PromptEntrance`."""
+        module = PromptEntrance(self.length, backbone.config.dim)
+        return [Graft("entrance", module, {"prompt": module.prompt})]
