@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
@@ -32,7 +33,7 @@ def build_module(
         ConfigError: If a selector cannot work as asked.
     """
     torch.manual_seed(settings.seed)
-    config = preset(settings.preset)
+    config = replace(preset(settings.preset), kind=settings.backbone)
     schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
     options = SelectorOptions(
         settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp

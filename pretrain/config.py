@@ -13,6 +13,7 @@ from symbolic.errors import ConfigError
 SELECTOR_NAMES = (
     "adversarial", "bar", "infilling", "learnability", "loss", "scheduled", "span", "uniform",
 )  # fmt: skip
+BACKBONE_NAMES = ("transformer", "conformer")
 UNIT_NAMES = ("row", "field", "bar")
 NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
 CORRUPTION_NAMES = ("mask", "noise")
@@ -40,7 +41,8 @@ class PretrainSettings(PrepareSettings):
     corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them", group="data")
     root: str | None = setting(None, "folder that holds named corpora", group="data")
 
-    preset: str = setting("tiny", f"backbone: {', '.join(LEARNING_RATES)}", group="model")
+    preset: str = setting("tiny", f"size: {', '.join(LEARNING_RATES)}", group="model")
+    backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
     selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
     mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model", rare=True)
     mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model", rare=True)
@@ -98,6 +100,7 @@ class PretrainSettings(PrepareSettings):
         if self.preset not in LEARNING_RATES:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(LEARNING_RATES)}.")
         choices = {
+            "backbone": BACKBONE_NAMES,
             "selector": SELECTOR_NAMES,
             "unit": (None, *UNIT_NAMES),
             "network": NETWORK_NAMES,
