@@ -140,7 +140,7 @@ class Page:
             name: Id of the place; what the script is to show is found as JSON under this id and `-data`.
             data: JSON values.
             style: CSS.
-            script: Run when the page stands.
+            script: Run when the page stands; it may use what `data/web/elements.js` offers.
         """
         self._parts.append(f'<div id="{name}"></div>{_island(f"{name}-data", data)}')
         self._styles.append(style)
@@ -153,9 +153,9 @@ class Page:
             parts.append(_island("charts-data", self._charts))
             scripts.insert(0, asset("data", "charts.js"))
         if scripts:
-            parts.insert(
-                0, "<noscript><p>Charts and piano rolls need JavaScript; the tables do not.</p></noscript>"
-            )
+            scripts.insert(0, asset("data", "elements.js"))
+            needed = "Charts and piano rolls need JavaScript; the tables do not."
+            parts.insert(0, f"<noscript><p>{needed}</p></noscript>")
         parts += [f"<script>{script}</script>" for script in scripts]
         Path(path).write_text(
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -178,7 +178,6 @@ def asset(package: str, name: str) -> str:
 
 def _island(name: str, data: Any) -> str:
     """JSON inside a page. Nothing in it can end the element: no `<` is left."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
-    return f'<script type="application/json" id="{name}">{text}</script>'
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    safe = text.replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{safe}</script>'

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.page import Chart, Series
 from pretrain.look import Look
-from symbolic.vocabulary import DRUM_PITCH, FIELDS, Vocabulary
+from symbolic.vocabulary import DRUM_PITCH, FIELDS, POSITION, Vocabulary
 
 Entry = Mapping[str, Any]
 _BINS = 12
@@ -157,7 +157,7 @@ def words(vocabulary: Vocabulary) -> list[list[str]]:
     quarter, bin_width = vocabulary.positions_per_quarter, 128 // vocabulary.velocity_bins
     names = [
         [f"{bar + 1}" for bar in range(vocabulary.max_bars)],
-        [f"{1 + position / quarter:g}" for position in range(vocabulary.values[1])],
+        [f"{1 + position / quarter:g}" for position in range(vocabulary.values[POSITION])],
         [*(f"program {program + 1}" for program in range(DRUM_PITCH)), "drums"],
         [
             *(f"{_KEYS[pitch % 12]}{pitch // 12 - 1} ({pitch})" for pitch in range(DRUM_PITCH)),

@@ -81,22 +81,12 @@ def write_report(
     _fields(page, record)
     page.heading("What the selector learnt")
     _selector(page, record, scores)
-    page.heading("How the run went")
-    page.charts(*run_charts(record))
-    page.text(
-        "Training losses are of what the selector chose, means since the measurement before; held-out losses are of "
-        "rows masked at random. The selector's own loss is known in training alone: its held-out measure is the rank "
-        "correlation.",
-        note=True,
-    )
-    if not any("learning_rate" in entry.get("training", {}) for entry in record["history"]):
-        page.missing("The learning rate was not recorded.")
     page.heading("Note by note")
     page.text(
-        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. True loss: "
-        f"each note masked whole, among a random {module.evaluation_rate:.0%} of the rows. Positions and durations are "
-        "in quarter notes, tempi in quarter notes a minute. The windows were picked by length alone; of each, the first "
-        f"{_SHOWN_ROWS} notes at most.",
+        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. True "
+        f"loss: each note masked whole, among a random {module.evaluation_rate:.0%} of the rows. Positions and "
+        "durations are in quarter notes, tempi in quarter notes a minute. The windows were picked by length alone; "
+        f"of each, the first {_SHOWN_ROWS} notes at most.",
         note=True,
     )
     payload = {
@@ -107,6 +97,16 @@ def write_report(
         "windows": [{**roll(look, key, side), "correlation": _agreement(look)} for look, key, side in looks],
     }
     page.widget("roll", payload, asset("pretrain", "roll.css"), asset("pretrain", "roll.js"))
+    page.heading("How the run went")
+    page.charts(*run_charts(record))
+    page.text(
+        "Training losses are of what the selector chose, means since the measurement before; held-out losses are of "
+        "rows masked at random. The selector's own loss is known in training alone: its held-out measure is the rank "
+        "correlation.",
+        note=True,
+    )
+    if not any("learning_rate" in entry.get("training", {}) for entry in record["history"]):
+        page.missing("The learning rate was not recorded.")
     page.heading("How it was made")
     page.code(record["command"])
     _origin(page, record)
@@ -123,7 +123,7 @@ def _head(page: Page, record: dict[str, Any], shards: Shards) -> None:
             "corpus": f"{terms['title']}: {corpus['pieces']:,} pieces, {corpus['notes']:,} notes ({sides})",
             "licence": terms["licence"],
             "trained on": f"{corpus['training_pieces']:,} pieces for {record['history'][-1]['step']:,} steps",
-            "held out": f"{corpus['held_out_windows']:,} windows of other pieces; all measurements are of these",
+            "held out": f"{corpus['held_out_windows']:,} windows of other pieces, for all accuracies and correlations",
             "tested on": "nothing: test pieces, if the split has any, were neither trained on nor measured. The "
             "checkpoint names the pieces it was trained on, and `finetune` refuses to score it on them.",
             "checkpoint": f"{record['files']['checkpoint']}/ beside this page",
@@ -146,7 +146,7 @@ def _fields(page: Page, record: dict[str, Any]) -> None:
         (name, accuracy, floor, f"{float(accuracy) - float(floor):+.3f}", f"{loss[key]:.3f}")
         for (name, accuracy, floor), key in zip(field_table(record), FIELDS, strict=True)
     ]
-    page.table(("field", "accuracy", "majority class", "gain", "loss, nats"), rows)
+    page.table(("field", "accuracy", "majority", "gain", "loss, nats"), rows)
     page.text(
         f"{record['history'][-1]['held_out']['rows']:,} held-out rows, masked at random, every field of a row at once. "
         "Majority: always naming the commonest value. A field that never changes scores 1.000 and says nothing.",

@@ -1,22 +1,9 @@
 "use strict";
 // Draws every figure[data-chart] from the JSON of #charts-data: lines, bands, dots; read off by pointer or arrow keys.
 (() => {
+  const { tag, svg } = elements;
   const charts = JSON.parse(document.getElementById("charts-data").textContent);
   const margin = { top: 8, right: 10, bottom: 34, left: 46 };
-
-  function svg(name, attributes, parent, text) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text !== undefined) element.textContent = text;
-    if (parent) parent.append(element);
-    return element;
-  }
-
-  function tag(name, properties, parent) {
-    const element = Object.assign(document.createElement(name), properties);
-    parent.append(element);
-    return element;
-  }
 
   // Round numbers, about as many as asked for.
   function ticks(low, high, count) {
@@ -53,8 +40,7 @@
   }
 
   function build(figure, chart) {
-    const hidden = new Set(), legend = document.createElement("div"), values = new Map();
-    legend.className = "legend";
+    const hidden = new Set(), legend = tag("div", { className: "legend" }), values = new Map();
     chart.series.forEach((series, index) => {
       const button = tag("button", { type: "button", title: "show or hide" }, legend);
       button.setAttribute("aria-pressed", "true");

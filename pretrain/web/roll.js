@@ -1,6 +1,7 @@
 "use strict";
 // The piano roll: #roll, filled from the JSON of #roll-data.
 (() => {
+  const { tag, svg } = elements;
   const data = JSON.parse(document.getElementById("roll-data").textContent);
   const home = document.getElementById("roll");
   const count = data.fields.length, pitchField = data.fields.indexOf("pitch"), drums = 128;
@@ -46,45 +47,25 @@
     return [0.02, 0.98].map((share) => sorted[Math.round(share * (sorted.length - 1))]);
   }
 
-  // Between three colours of the style sheet, so that light and dark pages each have their own.
-  function blend([low, middle, high], share) {
-    const t = 2 * Math.min(1, Math.max(0, share));
-    const [from, to, part] = t > 1 ? [middle, high, t - 1] : [low, middle, t];
-    return `color-mix(in oklab, var(--${to}) ${Math.round(part * 100)}%, var(--${from}))`;
-  }
-
   // Of the chosen fields in question, the share that was not recovered.
   function missed(note) {
-    const asked = note.chosen.map((chosen, f) => chosen && (state.field < 0 || f === state.field));
-    const wrong = asked.filter((chosen, f) => chosen && note.recovered[f] !== note.values[f]).length;
-    return wrong / asked.filter(Boolean).length;
+    const asked = data.fields.map((_, f) => f).filter((f) => note.chosen[f] && (state.field < 0 || f === state.field));
+    return asked.filter((f) => note.recovered[f] !== note.values[f]).length / asked.length;
   }
 
+  // Colours are those of the style sheet, so that light and dark pages each have their own.
   function colour(note, [low, high]) {
     if (state.mode === "frozen") return note.frozen ? "var(--frozen)" : "var(--plain)";
-    if (state.mode !== "chosen") {
-      return blend(["roll-low", "roll-mid", "roll-high"], high > low ? (amount(note) - low) / (high - low) : 0.5);
+    if (state.mode === "chosen") {
+      const share = isChosen(note) ? missed(note) : null;
+      return `var(--${share === null ? "plain" : share === 0 ? "right" : share === 1 ? "wrong" : "part"})`;
     }
-    if (!isChosen(note)) return "var(--plain)";
-    return blend(["right", "part", "wrong"], missed(note));
+    const t = high > low ? 2 * Math.min(1, Math.max(0, (amount(note) - low) / (high - low))) : 1;
+    const [from, to, part] = t > 1 ? ["mid", "high", t - 1] : ["low", "mid", t];
+    return `color-mix(in oklab, var(--roll-${to}) ${Math.round(part * 100)}%, var(--roll-${from}))`;
   }
 
   // ---- the frame ----
-
-  function tag(name, properties, parent, ...content) {
-    const element = Object.assign(document.createElement(name), properties);
-    element.append(...content);
-    if (parent) parent.append(element);
-    return element;
-  }
-
-  function svg(name, attributes, parent, text) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-    if (text !== undefined) element.textContent = text;
-    parent.append(element);
-    return element;
-  }
 
   const controls = tag("div", { className: "controls" }, home);
   const piece = tag("select", {}, tag("label", {}, controls, "piece"));
@@ -202,7 +183,7 @@
     if (state.mode === "score" || state.mode === "loss") {
       const byField = window_.notes[0].scores.length === count;
       const unit = state.mode === "loss" ? `nats, ${subject}` : byField ? `score, ${subject}` : "score";
-      tag("span", {}, key, low.toFixed(2), tag("i", { className: "ramp" }), `${high.toFixed(2)} (${unit})`);
+      tag("span", {}, key, signed(low), tag("i", { className: "ramp" }), `${signed(high)} (${unit})`);
       item("chosen", "would be masked");
       if (window_.notes.some((note) => note.frozen)) item("frozen", "frozen");
       if (window_.correlation !== null) tag("span", {}, key, `rank correlation of score and loss in this window: ${signed(window_.correlation)}`);
