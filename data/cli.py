@@ -21,7 +21,9 @@ examples:
   corpora --root DATA           those under DATA marked
   corpora pop909                one in full: terms, citation, how to get it
   corpora --json                the same for programs
-  corpora prepare my_midi/      make rows of files now, and see what became of each"""
+  corpora prepare my_midi/      make rows of files now, and see what became of each
+  corpora mix NAME...           make one corpus of several, guarded against leaks
+  corpora pack DIR FILE.pack    make prepared rows one small file"""
 _PREPARE = (
     "Make rows of music files, and tell what became of them. Killed at any moment, it goes on where it was."
 )
@@ -30,6 +32,18 @@ examples:
   corpora prepare my_midi/ --out shards/        then: pretrain shards/
   corpora prepare pop909 --root DATA            into the cache; then: pretrain --corpus pop909 --root DATA
   corpora prepare my_midi/ --min_notes 50 --metres 3/4,6/8"""
+_MIX = (
+    "Make one corpus of several, to pretrain on: their training and validation pieces, less every copy or\n"
+    "near-duplicate of a piece that any corpus holds out. A corpus dealt into folds is held out whole."
+)
+_MIX_EPILOG = """\
+examples:
+  corpora mix pop909 asap_performances giantmidi_sample --root DATA --out mix/    then: pretrain mix/
+  corpora mix pop909 --guard emopia,pianist8 --root DATA --out mix/"""
+_PACK = "Write prepared rows as one small file, to be carried; `pretrain FILE.pack` reads it elsewhere."
+_PACK_EPILOG = """\
+examples:
+  corpora pack mix/ mix.pack"""
 _WIDTH = 108
 
 
@@ -46,8 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
-    if argv and argv[0] == "prepare":
-        _prepare(argv[1:])
+    commands = {"prepare": _prepare, "mix": _mix, "pack": _pack}
+    if argv and argv[0] in commands:
+        commands[argv[0]](argv[1:])
     else:
         _list(argv)
 
@@ -81,6 +96,67 @@ def _prepare(argv: Sequence[str]) -> None:
     print(f"{summary(shards)}\n")
     print(f"shards  {shards.path}   ({time.perf_counter() - begun:,.1f} s)")
     print(f"ledger  {shards.path / LEDGER}   a line for each piece")
+
+
+def _mix(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+    from data.settings import PrepareSettings
+
+    @dataclass(kw_only=True)
+    class Settings(PrepareSettings):
+        """What to mix."""
+
+        names: list[str] = setting(..., "corpora to pretrain on, as `corpora` lists them", positional=True)
+        root: str | None = setting(None, "folder that holds named corpora", group="data")
+        guard: str | None = setting(
+            None,
+            "corpora that are only held out, with commas (default: all others here that are split)",
+            group="data",
+        )
+        out: str = setting(..., "folder for the rows", group="data")
+
+        def __post_init__(self) -> None:
+            if problems := self.prepare_problems():
+                raise ConfigError(problems)
+
+    settings = parse("corpora mix", _MIX, Settings, argv, _MIX_EPILOG)
+    from data.corpora import CORPORA, open_corpus
+    from data.mix import Part, mix
+    from data.summary import summary
+    from symbolic.tokenizer import Tokenizer
+
+    guards = [name for name in (settings.guard or "").split(",") if name]
+    if settings.guard is None:
+        tabled = [name for name, reader in CORPORA.items() if reader.labels or reader.note_classes]
+        guards = [n for n in tabled if n not in settings.names and CORPORA[n].presence(settings.root)]
+    if unknown := sorted({*settings.names, *guards} - set(CORPORA)):
+        raise CorpusError(f"No corpus is called {', '.join(unknown)}. Choose from {', '.join(CORPORA)}.")
+    tokenizer = Tokenizer()
+    parts = []
+    for name in (*settings.names, *guards):
+        corpus = open_corpus(name, settings.root)
+        parts.append(Part(settings.prepare(corpus, tokenizer), name in guards or "fold" in corpus.options()))
+    shards = mix(parts, settings.out, settings.near_duplicates)
+    print(f"{summary(shards)}\n")
+    print(f"shards  {shards.path}   then: pretrain {shards.path}")
+
+
+def _pack(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+
+    @dataclass(frozen=True)
+    class Settings:
+        """What to pack."""
+
+        shards: str = setting(..., "folder that `corpora prepare` or `corpora mix` made", positional=True)
+        out: str = setting(..., "file to write, ending in .pack", positional=True)
+
+    settings = parse("corpora pack", _PACK, Settings, argv, _PACK_EPILOG)
+    from data.pack import pack
+    from data.shards import Shards
+
+    path = pack(Shards(settings.shards), settings.out)
+    print(f"{path}   {path.stat().st_size / 2**20:,.1f} MiB   then: pretrain {path}")
 
 
 def _list(argv: Sequence[str]) -> None:

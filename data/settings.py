@@ -125,9 +125,12 @@ class PrepareSettings:
             CounterpointError: As `data.prepare.prepare` does.
         """
         from data.corpora import open_corpus
+        from data.pack import SUFFIX, unpack
         from data.shards import MANIFEST, TOKENIZER, Shards
 
         folder = Path(root) if name == "folder" and root else None
+        if folder is not None and folder.suffix == SUFFIX and folder.is_file():
+            return unpack(folder, tokenizer.fingerprint)
         if folder is None or not all((folder / part).is_file() for part in (MANIFEST, TOKENIZER)):
             return self.prepare(open_corpus(name, root), tokenizer, progress=progress)
         if asked := [f"--{f.name}" for f in _SHAPING if getattr(self, f.name) != f.default]:

@@ -1,0 +1,235 @@
+"""Several prepared corpora as one to pretrain on, less every piece that any of them holds out.
+
+A piece that is tested somewhere must not be trained on anywhere, under whatever name: its note fingerprint tells
+copies in any key, its sketches tell near-duplicates. A corpus that is dealt into folds is held out whole, for each of
+its pieces is tested in some fold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.near import near_pairs
+from data.safewrite import as_json, as_line, write, write_lines
+from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
+from symbolic.errors import ConfigError, CorpusError
+
+_ROWS = 1 << 20
+"""Rows of a shard, about."""
+_USED, _HELD = ("train", "valid"), ("valid", "test", "excluded")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One corpus of a mix.
+
+    Attributes:
+        shards: Its rows.
+        guard: Only held out: none of its pieces is used.
+    """
+
+    shards: Shards
+    guard: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the corpus."""
+        return str(self.shards.manifest["corpus"]["name"])
+
+
+def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
+    """Write the training and validation pieces of several corpora as one prepared corpus.
+
+    Validation pieces keep their side, so that pretraining is measured on pieces that no task tests; a training piece
+    that is a copy or near-duplicate of a piece that any corpus holds out is left out, and so is every later copy of
+    a training piece.
+
+    Args:
+        parts: What to use, and what only to guard.
+        folder: Where to; must not exist, or be empty.
+        threshold: Least resemblance of near-duplicates.
+
+    Returns:
+        The mix. Its ledger says of every piece what became of it and why.
+
+    Raises:
+        ConfigError: If the folder holds files, or the corpora were prepared with different tokenizers.
+        CorpusError: If nothing is left to train on.
+    """
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} holds files. Choose a new folder.")
+    if len({part.shards.tokenizer_fingerprint for part in parts}) > 1 or any(p.shards.hide for p in parts):
+        raise ConfigError(
+            "The corpora were prepared with different tokenizers or hidden fields; prepare them alike."
+        )
+    reasons = _reasons(parts, threshold)
+    if not any(not r and p.split == "train" for (_, p), r in zip(_pieces(parts), reasons, strict=True)):
+        raise CorpusError(
+            "No training piece is left: name corpora with pieces that none of the others holds out."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    names = _write_rows(parts, reasons, folder)
+    used = [
+        PieceRecord(
+            f"{part.name}/{piece.key}",
+            piece.file,
+            piece.split,
+            f"{part.name}/{piece.group or piece.key}",
+            piece.labels,
+            piece.fingerprint,
+            piece.rows,
+        )
+        for (part, piece), reason in zip(_pieces(parts), reasons, strict=True)
+        if not reason
+    ]
+    lists = {
+        PIECES: write_lines(folder / PIECES, (as_line(asdict(piece)) for piece in used)),
+        LEDGER: write_lines(folder / LEDGER, _ledger(parts, reasons)),
+        NEAR: write_lines(folder / NEAR, []),
+    }
+    tokenizer = parts[0].shards.tokenizer_file.read_bytes()
+    write(folder / parts[0].shards.tokenizer_file.name, tokenizer)
+    skipped = Counter(reason.partition(":")[0] for reason in reasons if reason)
+    manifest = {
+        "format": FORMAT,
+        "corpus": _terms(parts),
+        "settings": {
+            "tokenizer": parts[0].shards.tokenizer_fingerprint,
+            "hide": [],
+            "near_duplicates": threshold,
+            "parts": {part.name: part.shards.fingerprint for part in parts},
+            "guards": sorted(part.name for part in parts if part.guard),
+        },
+        "note_classes": {},
+        "totals": {
+            "pieces": len(reasons),
+            "kept": len(used),
+            "repaired": 0,
+            "skipped": dict(sorted(skipped.items())),
+            "splits": dict(sorted(Counter(piece.split for piece in used).items())),
+            "near_duplicates": sum(count for reason, count in skipped.items() if "resembles" in reason),
+            "largest_group": max(Counter(piece.group for piece in used).values()),
+            "rows": sum(piece.rows for piece in used),
+        },
+        "lists": lists,
+        "shards": names,
+    }
+    write(folder / MANIFEST, as_json(manifest))
+    return Shards(folder)
+
+
+def _pieces(parts: Sequence[Part]) -> Iterator[tuple[Part, PieceRecord]]:
+    for part in parts:
+        for piece in part.shards.pieces:
+            yield part, piece
+
+
+def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
+    """For every piece of every part, why it is left out; "" if it is used."""
+    found = list(_pieces(parts))
+    held = [part.guard or piece.split in _HELD for part, piece in found]
+    reasons = [
+        "guarded: every piece of its corpus is tested somewhere" if part.guard
+        else "" if piece.split in _USED
+        else f"held out: its corpus has it on side '{piece.split}'"
+        for part, piece in found
+    ]  # fmt: skip
+    tested = {
+        piece.fingerprint: f"{part.name}/{piece.key}"
+        for (part, piece), out in zip(found, held, strict=True)
+        if out
+    }
+    seen: dict[int, str] = {}
+    for i, (part, piece) in enumerate(found):
+        key = f"{part.name}/{piece.key}"
+        if reasons[i] or piece.split != "train":
+            continue
+        if piece.fingerprint in tested:
+            reasons[i] = f"copy of a piece held out: {tested[piece.fingerprint]}"
+        elif piece.fingerprint in seen:
+            reasons[i] = f"copy of a training piece: {seen[piece.fingerprint]}"
+        else:
+            seen[piece.fingerprint] = key
+    if threshold:
+        _add_near(parts, found, held, reasons, threshold)
+    return reasons
+
+
+def _add_near(
+    parts: Sequence[Part],
+    found: Sequence[tuple[Part, PieceRecord]],
+    held: Sequence[bool],
+    reasons: list[str],
+    threshold: float,
+) -> None:
+    """Leave out training pieces that resemble one held out by any corpus."""
+    sketches, tracks = [], []
+    for part in parts:
+        arrays, counts = part.shards.sketches()
+        sketches += arrays
+        tracks.append(counts)
+    owners = np.repeat(np.arange(len(found)), np.concatenate(tracks))
+    for pair in near_pairs(sketches, owners, threshold):
+        one, two, resemblance = pair.item()
+        for mine, other in ((one, two), (two, one)):
+            if not reasons[mine] and not held[mine] and held[other]:
+                part, piece = found[other]
+                reasons[mine] = f"resembles a piece held out: {part.name}/{piece.key}, by {resemblance:.2f}"
+
+
+def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """The rows of used pieces, in shards; returns the manifest's list of them."""
+    names: list[dict[str, Any]] = []
+    waiting: list[NDArray[np.uint16]] = []
+
+    def flush() -> None:
+        name, buffer = f"shard-{len(names):05d}", io.BytesIO()
+        np.save(buffer, np.concatenate(waiting))
+        names.append(
+            {"name": name, "sha256": {"rows": write(folder / f"{name}.rows.npy", buffer.getvalue())}}
+        )
+        waiting.clear()
+
+    number = iter(reasons)
+    for part in parts:
+        for start, stop in zip(part.shards.offsets[:-1], part.shards.offsets[1:], strict=True):
+            if not next(number):
+                waiting.append(part.shards.rows(int(start), int(stop)))
+            if sum(map(len, waiting)) >= _ROWS:
+                flush()
+    if waiting:
+        flush()
+    return names
+
+
+def _ledger(parts: Sequence[Part], reasons: Sequence[str]) -> Iterator[bytes]:
+    for (part, piece), reason in zip(_pieces(parts), reasons, strict=True):
+        line = {"key": f"{part.name}/{piece.key}", "file": piece.file}
+        if reason:
+            yield as_line({**line, "status": "skipped", "reason": reason})
+        else:
+            yield as_line({**line, "status": "kept", "split": piece.split, "reason": ""})
+
+
+def _terms(parts: Sequence[Part]) -> dict[str, str]:
+    """Terms of the mix: those of all its parts."""
+    used = [part.shards.manifest["corpus"] for part in parts if not part.guard]
+    digest = hashlib.sha256(json.dumps([part["name"] for part in used]).encode()).hexdigest()[:8]
+    return {
+        "name": f"mix-{digest}",
+        "title": "Mix of " + ", ".join(part["name"] for part in used),
+        "licence": "; ".join(f"{part['name']}: {part['licence']}" for part in used),
+        "citation": "; ".join(part["citation"] for part in used),
+        "homepage": "; ".join(part["homepage"] for part in used),
+    }

@@ -1,0 +1,112 @@
+"""A prepared corpus as one small file, to be carried to another machine.
+
+A zip file compressed by LZMA: the manifest, the tokenizer, the lists, and the rows field by field, bars as steps from
+row to row. Python reads it with nothing but numpy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data.corpora.archives import cache_folder
+from data.safewrite import as_json, write
+from data.shards import LEDGER, MANIFEST, NEAR, PIECES, TOKENIZER, Shards
+from symbolic.errors import ConfigError, CorpusError
+from symbolic.vocabulary import BAR, FIELDS
+
+SUFFIX = ".pack"
+_LISTS = (PIECES, LEDGER, NEAR, TOKENIZER)
+
+
+def pack(shards: Shards, path: str | Path, progress: bool = True) -> Path:
+    """Write a prepared corpus as one file; note labels and sketches are left behind.
+
+    Args:
+        shards: The corpus.
+        path: Where to; ends in ".pack".
+        progress: Show a progress bar.
+
+    Raises:
+        ConfigError: If the path ends otherwise.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ConfigError(f"{path}: a pack's name ends in {SUFFIX}.")
+    manifest = {**shards.manifest, "note_classes": {}}
+    sizes = shards.sizes()
+    unfinished = path.with_name(f".{path.name}.partial")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr(MANIFEST, as_json({**manifest, "packed": sizes}))
+        for name in _LISTS:
+            if (shards.path / name).is_file():
+                file.write(shards.path / name, name)
+        starts = np.cumsum([0, *sizes])
+        bar = tqdm(total=len(sizes), desc="Packing", unit="shard", disable=not progress)
+        for number, (start, stop) in enumerate(pairwise(starts)):
+            rows = shards.rows(int(start), int(stop))
+            for i, field in enumerate(FIELDS):
+                column = rows[:, i]
+                if i == BAR:
+                    column = np.diff(
+                        column, prepend=column.dtype.type(0)
+                    )  # wraps, and unwraps when it is summed
+                file.writestr(f"{number:05d}.{field}", np.ascontiguousarray(column, "<u2").tobytes())
+            bar.update()
+        bar.close()
+    unfinished.replace(path)
+    return path
+
+
+def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
+    """The corpus in a pack, unpacked into the cache once.
+
+    Args:
+        path: Of the pack.
+        tokenizer: As for `Shards`.
+
+    Raises:
+        CorpusError: If it is no pack, or a damaged one.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be read ({error.strerror}).") from error
+    folder = cache_folder() / "packs" / f"{path.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
+    if not (folder / MANIFEST).is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with zipfile.ZipFile(io.BytesIO(content)) as file:
+                _extract(file, folder)
+        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+            raise CorpusError(f"{path} is no pack, or a damaged one ({error}). Copy it again.") from error
+    return Shards(folder, tokenizer)
+
+
+def _extract(file: zipfile.ZipFile, folder: Path) -> None:
+    """Lists and rows, and last the manifest, which says that all is there."""
+    manifest = json.loads(file.read(MANIFEST))
+    sizes = manifest.pop("packed")
+    shards = []
+    for name in _LISTS:
+        if name in file.namelist():
+            write(folder / name, file.read(name))
+    for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard")):
+        rows = np.empty((size, len(FIELDS)), dtype=np.uint16)
+        for i, field in enumerate(FIELDS):
+            column = np.frombuffer(file.read(f"{number:05d}.{field}"), dtype="<u2")
+            rows[:, i] = np.cumsum(column, dtype=np.uint16) if i == BAR else column
+        name, buffer = f"shard-{number:05d}", io.BytesIO()
+        np.save(buffer, rows)
+        shards.append(
+            {"name": name, "sha256": {"rows": write(folder / f"{name}.rows.npy", buffer.getvalue())}}
+        )
+    write(folder / MANIFEST, as_json({**manifest, "shards": shards}))
