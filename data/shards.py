@@ -157,6 +157,25 @@ class Shards:
             )
         return np.concatenate(self._columns(name))
 
+    def sizes(self) -> list[int]:
+        """Rows of each shard."""
+        return [len(rows) for rows in self._rows]
+
+    def sketches(self) -> tuple[list[NDArray[np.uint32]], list[int]]:
+        """What `data.near` compares, memory-mapped, and how many sketches each piece has.
+
+        Raises:
+            ConfigError: If the corpus was prepared without them.
+        """
+        try:
+            arrays = [np.load(self._file(name, "sketch"), mmap_mode="r") for name in self._names]
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"{self.path} has no sketches to find near-duplicates by. Prepare its corpus with --near_duplicates."
+            ) from error
+        listed = [json.loads((self.path / f"{name}.json").read_bytes())["pieces"] for name in self._names]
+        return arrays, [piece["tracks"] for pieces in listed for piece in pieces if not piece["skipped"]]
+
     def select(self, *splits: str) -> NDArray[np.int64]:
         """Indices of the pieces of these splits; of none named, all but the excluded.
 
