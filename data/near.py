@@ -71,7 +71,7 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
 
     Of many that share a band, each is compared with the first and with the one before it: copies are linked
     into groups, though not every pair within a group is listed. Work and memory therefore grow with the
-    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 100.
+    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 60.
 
     Args:
         parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
@@ -83,19 +83,19 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
     """
     edges = np.cumsum([0, *(len(part) for part in parts)])
     count = int(owners[-1]) + 1 if len(owners) else 1
-    pairs, resemblance = np.empty(0, np.int64), np.empty(0)
+    pairs, scores = np.empty(0, np.int64), np.empty(0, np.uint8)
     for band in range(0, SIZE, _BAND):
         keys = np.concatenate([np.empty(0, np.uint64), *(_band_keys(part, band) for part in parts)])
-        fresh, scores = [pairs], [resemblance]
+        more = [(pairs, scores)]
         for one, two in _candidates(keys, owners):
-            alike = (_rows(parts, edges, one) == _rows(parts, edges, two)).mean(axis=1)
-            near = alike >= threshold
-            fresh.append(owners[one[near]] * count + owners[two[near]])  # both in one number
-            scores.append(alike[near])
-        pairs, resemblance = _highest(np.concatenate(fresh), np.concatenate(scores))
+            equal = np.count_nonzero(_rows(parts, edges, one) == _rows(parts, edges, two), axis=1)
+            near = equal / SIZE >= threshold
+            both = owners[one[near]] * count + owners[two[near]]  # in one number
+            more.append((both, equal[near].astype(np.uint8)))
+        pairs, scores = _highest(*map(np.concatenate, zip(*more, strict=True)))
     found = np.empty(len(pairs), dtype=PAIR)
     found["first"], found["second"] = np.divmod(pairs, count)
-    found["resemblance"] = resemblance
+    found["resemblance"] = scores / SIZE
     return found
 
 
@@ -166,14 +166,15 @@ def _candidates(
 
 
 def _highest(
-    pairs: NDArray[np.int64], scores: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    pairs: NDArray[np.int64], scores: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Each pair once, in order, with its highest score."""
     if len(pairs) == 0:
         return pairs, scores
     order = np.argsort(pairs, kind="stable")
-    starts, _ = _runs(pairs[order])
-    return pairs[order][starts], np.maximum.reduceat(scores[order], starts)
+    pairs = pairs[order]
+    starts, _ = _runs(pairs)
+    return pairs[starts], np.maximum.reduceat(scores[order], starts)
 
 
 def _runs(values: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
