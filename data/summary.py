@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from data.shards import LEDGER, NEAR, Shards
+from data.splits import EXCLUDED, SPLITS
 
 _NUMBER, _DETAILS = re.compile(r"^[\d,]+ "), re.compile(r" ?[(:,].*$")
 
@@ -26,7 +27,8 @@ def summary(shards: Shards) -> str:
             examples.setdefault(_kind(line["reason"]), line["key"])
         else:
             repairs.update({_kind(repair) for repair in line.get("repairs", ())})
-    splits = ", ".join(f"{split} {count:,}" for split, count in totals["splits"].items())
+    sides = totals["splits"]
+    splits = ", ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, EXCLUDED) if side in sides)
     rows = [("kept", totals["kept"], splits)]
     rows += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
     rows += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]

@@ -19,6 +19,9 @@ def test_every_reason_has_its_line_with_an_example(tmp_path):
     shards = run(FolderCorpus(write_spoilt(tmp_path)), tmp_path / "out")
     said = summary(shards)
     assert "A folder of music files: 13 pieces" in said
+    (kept,) = [line for line in said.splitlines() if line.startswith("kept")]
+    sides = [part for part in kept.replace(",", "").split() if part.isalpha()]
+    assert sides[1:] == [side for side in ("train", "valid", "test") if side in sides]
     skipped = shards.manifest["totals"]["skipped"]
     assert sum("such as" in line for line in said.splitlines()) == len(skipped) > 3
     assert "such as short.mid" in next(line for line in said.splitlines() if "too short" in line)
