@@ -250,6 +250,17 @@ def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
         TokenizerMismatch: If it was made for another tokenizer.
         ConfigError: If this release lacks the method, or an adapter is attached already.
     """
+    adapter = read_adapter(directory, backbone, tokenizer_fingerprint)
+    adapter.attach()
+    return adapter
+
+
+def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprint: str) -> Adapter:
+    """An adapter as `load_adapter` reads it, made for the backbone but not attached yet.
+
+    Raises:
+        CounterpointError: As `load_adapter` does.
+    """
     path = Path(directory) / SETTINGS
     settings = read_json(path)
     require_fields(path, settings, ("method", "options", "backbone", "weights", "tokenizer"), FORMAT_VERSION)
@@ -274,7 +285,6 @@ def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
         )
     adapter = Adapter(build_method(settings["method"], **settings["options"]), backbone)
     adapter.load_tensors(Path(directory) / TENSORS)
-    adapter.attach()
     return adapter
 
 

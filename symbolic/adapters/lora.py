@@ -51,9 +51,10 @@ class Lora(AdapterMethod):
         scale: Factor of the change.
         rslora: Divide the factor by the root of the rank (Kalajdzievski, arXiv 2312.03732), which keeps ranks
             of 32 and more stable.
+        targets: Which linear layers, by the last part of their paths and with commas between, as in "query,value".
 
     Raises:
-        ConfigError: If the rank is below 1.
+        ConfigError: If the rank is below 1, or a target is not there.
     """
 
     name = "lora"
@@ -63,6 +64,7 @@ class Lora(AdapterMethod):
     rank: int = 2
     scale: float = 1.0
     rslora: bool = False
+    targets: str = "all"
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -71,8 +73,17 @@ class Lora(AdapterMethod):
     def grafts(self, backbone: Backbone) -> list[Graft]:
         """A `LoraLinear` for every linear layer."""
         scale = self.scale / math.sqrt(self.rank) if self.rslora else self.scale
+        sites = backbone.linears(self.picked(backbone))
+        if self.targets != "all":
+            wanted = {name.strip() for name in self.targets.split(",")}
+            there = {site.rpartition(".")[2] for site in sites}
+            if unknown := sorted(wanted - there):
+                raise ConfigError(
+                    f"lora targets {', '.join(unknown)}: the layers have {', '.join(sorted(there))}."
+                )
+            sites = [site for site in sites if site.rpartition(".")[2] in wanted]
         grafts = []
-        for site in backbone.linears(self.picked(backbone)):
+        for site in sites:
             linear = backbone.get_submodule(site)
             assert isinstance(linear, nn.Linear)
             module = LoraLinear(linear, self.rank, scale)

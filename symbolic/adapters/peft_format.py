@@ -1,0 +1,147 @@
+"""LoRA and IA3 adapters in the files of Hugging Face's peft, so that its users can come and go.
+
+    adapter_config.json         kind, rank, factor, names of layers
+    adapter_model.safetensors   tensors under `base_model.model.<path of the layer>`
+
+peft itself is not needed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from symbolic.adapters.base import Adapter, AdapterMethod, build_method
+from symbolic.adapters.ia3 import Ia3
+from symbolic.adapters.lora import Lora
+from symbolic.backbone import Backbone
+from symbolic.errors import CheckpointError, ConfigError
+from symbolic.storage import read_json, read_tensors, write_json, write_tensors
+
+CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_LAYER = re.compile(r"blocks\.(\d+)\.")
+
+
+def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
+    """Write an adapter as peft would.
+
+    Raises:
+        ConfigError: If peft has no such method.
+    """
+    directory, method = Path(directory), adapter.method
+    own = adapter.named_parameters()
+    if isinstance(method, Lora):
+        sites = sorted({name.rpartition(".")[0] for name in own})
+        config = {
+            "peft_type": "LORA",
+            "r": method.rank,
+            "lora_alpha": method.scale * (1 if method.rslora else method.rank),
+            "use_rslora": method.rslora,
+            "lora_dropout": 0.0,
+            "fan_in_fan_out": False,
+            "bias": "none",
+            "target_modules": sites,
+        }
+        tensors: dict[str, Tensor] = {_lora_name(name): parameter for name, parameter in own.items()}
+    elif isinstance(method, Ia3):
+        sites = sorted(name.rpartition(".")[0] for name in own)
+        config = {
+            "peft_type": "IA3",
+            "target_modules": sites,
+            "feedforward_modules": [site for site in sites if site.endswith(".down")],
+            "fan_in_fan_out": False,
+        }
+        tensors = {f"{_PREFIX}{site}.ia3_l": _ia3_shaped(site, own[f"{site}.factors"]) for site in sites}
+    else:
+        raise ConfigError(f"peft has no file for adapter method {method.name!r}; it has lora and ia3.")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_tensors(directory / TENSORS, {name: tensor.contiguous() for name, tensor in tensors.items()})
+    base = {
+        "task_type": None,
+        "base_model_name_or_path": None,
+        "inference_mode": True,
+        "modules_to_save": None,
+    }
+    write_json(directory / CONFIG, {**base, **config})
+
+
+def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
+    """Attach an adapter that peft wrote, or `save_as_peft`.
+
+    peft does not say which weights an adapter was trained on, so that cannot be checked here.
+
+    Args:
+        directory: With both files.
+        backbone: Without an adapter.
+
+    Raises:
+        CheckpointError: If the files are missing or damaged, or hold what a backbone of this kind has no place for.
+    """
+    directory = Path(directory)
+    config, tensors = read_json(directory / CONFIG), read_tensors(directory / TENSORS)
+    sites = {_site(name) for name in tensors}
+    if unknown := sorted(sites - set(backbone.linears())):
+        raise CheckpointError(
+            f"{directory} adapts {unknown[0]}, which is no linear layer of this backbone. Use the backbone that it "
+            "was trained on."
+        )
+    method = _method_of(directory, config, sites)
+    adapter = Adapter(method, backbone)
+    values = {_our_name(name): tensor for name, tensor in tensors.items()}
+    own = adapter.named_parameters()
+    shapes = {name: tensor.numel() for name, tensor in values.items()}
+    if shapes != {name: parameter.numel() for name, parameter in own.items()}:
+        raise CheckpointError(
+            f"{directory} adapts other layers than ours would: all of its targets must be adapted in every layer "
+            "that it names, with one rank, and without biases."
+        )
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(values[name].reshape(parameter.shape))
+    adapter.attach()
+    return adapter
+
+
+def _method_of(directory: Path, config: Mapping[str, Any], sites: set[str]) -> AdapterMethod:
+    kind = config.get("peft_type")
+    layers = ",".join(sorted({match[1] for site in sites if (match := _LAYER.match(site))}, key=int))
+    if kind == "IA3":
+        return build_method("ia3", layers=layers)
+    if kind == "LORA":
+        rslora, rank = bool(config.get("use_rslora")), int(config["r"])
+        return build_method(
+            "lora",
+            layers=layers,
+            rank=rank,
+            rslora=rslora,
+            scale=config["lora_alpha"] / (1 if rslora else rank),
+            targets=",".join(sorted({site.rpartition(".")[2] for site in sites})),
+        )
+    raise CheckpointError(f"{directory} holds a peft adapter of kind {kind}; LORA and IA3 can be read.")
+
+
+def _lora_name(ours: str) -> str:
+    site, _, name = ours.rpartition(".")
+    return f"{_PREFIX}{site}.{'lora_A' if name == 'lora_a' else 'lora_B'}.weight"
+
+
+def _our_name(theirs: str) -> str:
+    site = _site(theirs)
+    if theirs.endswith(".ia3_l"):
+        return f"{site}.factors"
+    return f"{site}.{'lora_a' if '.lora_A.' in theirs else 'lora_b'}"
+
+
+def _site(theirs: str) -> str:
+    return re.sub(r"\.(lora_[AB]\.weight|ia3_l)$", "", theirs.removeprefix(_PREFIX))
+
+
+def _ia3_shaped(site: str, factors: Tensor) -> Tensor:
+    """In peft, factors of inputs are a row, those of outputs a column."""
+    return factors[None] if site.endswith(".down") else factors[:, None]
