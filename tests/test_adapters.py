@@ -371,3 +371,24 @@ def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) 
         difference = (body(moved) - body(stream)).abs().amax(-1)[0]
         reach[name] = int((difference > 1e-7).nonzero().max())
     assert reach == {"linear": 0, "conv": 1 + 2 + 4 + 8, "transformer": 79}
+
+
+@every_method
+def test_it_works_in_half_precision(method: str, backbone: Backbone) -> None:
+    stir(attach(backbone, method))
+    full = output(backbone)
+    backbone.to(torch.bfloat16)
+    half = backbone(ROWS, REAL)[REAL]
+    assert half.dtype == torch.bfloat16
+    assert (half.float() - full).abs().mean() < 0.1 * full.abs().mean()
+    half.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in backbone.adapter.parameters())
+
+
+@every_method
+def test_it_can_be_compiled_whole(method: str, backbone: Backbone) -> None:
+    stir(attach(backbone, method))
+    torch._dynamo.reset()
+    compiled = torch.compile(backbone, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(ROWS, REAL)[REAL], output(backbone))
