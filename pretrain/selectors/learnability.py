@@ -1,7 +1,9 @@
 """Seek what is being learnt, not what is hard: the hopeless are never sought, instead of sought and then banned.
 
-Our own; kin to learning progress (Oudeyer et al., IEEE TEC 2007) and to the reducible loss of Mindermann et al.
-(ICML 2022, arXiv 2206.07137), but without a second backbone: progress is read off two predictors of loss.
+Learning progress as a motive (Oudeyer et al., IEEE TEC 2007), read off two predictors of loss, one behind the other,
+as in learning-progress monitoring (Hou et al., 2025, arXiv 2509.25438). What can still be learnt could also be told by
+a second backbone that is ahead (Mindermann et al., ICML 2022, arXiv 2206.07137) or behind, at the price of its forward
+pass; predictors cost next to nothing.
 """
 
 from __future__ import annotations
@@ -19,22 +21,30 @@ from pretrain.selectors.learned import LearnedSelector
 from symbolic.backbone.config import BackboneConfig
 
 _DECAY = 0.99
+_NOTABLE = 0.1
+"""Progress that counts for something, as a share of the mean loss: predictors err by some hundredths."""
 _TINY = 1e-6
 
 
 class LearnabilitySelector(LearnedSelector):
     """Masks rows whose loss is falling.
 
-    A network predicts the recovery loss of each row, relative to the running mean; a slow copy follows its weights
-    as a moving average, so it says what the loss was a while ago. Rows are ranked by the difference, in units of its
-    deviation in the batch. Noise is as hard now as before: it is not sought. It is retired by where the two
-    predictors point, the loss expected as much later again.
+    A network predicts the recovery loss of each row, relative to the running mean. A slow copy is the average of its
+    weights over the run, those of step s counted s times: it says what the loss was a third of the run ago, and
+    forgets the start, when the network knew nothing. A lag of so many steps would be too long for a short run, and in
+    a long one too short for progress to rise above the predictors' error.
+
+    Rows are ranked by how much their loss has fallen, in units of its deviation in the batch. Where that is hardly
+    notable, because the run begins or all is learnt, the unit is a fixed one, and the choice goes over into an even
+    one. Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired
+    by where the two predictors point, the loss expected as much later again.
     """
 
     name = "learnability"
     retires = True
 
     mean: Tensor
+    steps: Tensor
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class LearnabilitySelector(LearnedSelector):
         super().__init__(schedule, sizes, backbone, options)
         self.slow = deepcopy(self.network).requires_grad_(False)
         self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def preference(self, scores: Tensor, view: View) -> Tensor:
         """(B, U) by how much the predicted loss has fallen, in deviations."""
@@ -55,7 +66,7 @@ class LearnabilitySelector(LearnedSelector):
         count = exist.sum().clamp(min=1)
         mean = (progress * exist).sum() / count
         variance = ((progress - mean) ** 2 * exist).sum() / count
-        return progress / variance.sqrt().clamp(min=_TINY)
+        return progress / variance.sqrt().clamp(min=_NOTABLE)
 
     def retirement(self, view: View) -> Tensor:
         """(B, L) the loss to be expected: the prediction of now, less as much as it has fallen."""
@@ -75,9 +86,11 @@ class LearnabilitySelector(LearnedSelector):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Let the slow network follow."""
+        """Take the network's weights into the average (Shamir and Zhang, ICML 2013, arXiv 1212.1824)."""
+        self.steps += 1
+        weight = 2 / (self.steps + 1)
         for slow, fast in zip(self.slow.parameters(), self.network.parameters(), strict=True):
-            slow.lerp_(fast, 1 - _DECAY)
+            slow.lerp_(fast, weight.to(slow.dtype))
 
     @torch.no_grad()
     def _before(self, view: View) -> Tensor:
