@@ -53,16 +53,16 @@
     return asked.filter((f) => note.recovered[f] !== note.values[f]).length / asked.length;
   }
 
-  // Colours are those of the style sheet, so that light and dark pages each have their own.
+  // Between three colours of the style sheet, so that light and dark pages each have their own.
+  function blend(names, share) {
+    const t = 2 * Math.min(1, Math.max(0, share)), upper = Number(t > 1);
+    return `color-mix(in oklab, var(--${names[upper + 1]}) ${Math.round((t - upper) * 100)}%, var(--${names[upper]}))`;
+  }
+
   function colour(note, [low, high]) {
     if (state.mode === "frozen") return note.frozen ? "var(--frozen)" : "var(--plain)";
-    if (state.mode === "chosen") {
-      const share = isChosen(note) ? missed(note) : null;
-      return `var(--${share === null ? "plain" : share === 0 ? "right" : share === 1 ? "wrong" : "part"})`;
-    }
-    const t = high > low ? 2 * Math.min(1, Math.max(0, (amount(note) - low) / (high - low))) : 1;
-    const [from, to, part] = t > 1 ? ["mid", "high", t - 1] : ["low", "mid", t];
-    return `color-mix(in oklab, var(--roll-${to}) ${Math.round(part * 100)}%, var(--roll-${from}))`;
+    if (state.mode === "chosen") return isChosen(note) ? blend(["right", "part", "wrong"], missed(note)) : "var(--plain)";
+    return blend(["roll-low", "roll-mid", "roll-high"], high > low ? (amount(note) - low) / (high - low) : 0.5);
   }
 
   // ---- the frame ----
@@ -188,9 +188,8 @@
       if (window_.notes.some((note) => note.frozen)) item("frozen", "frozen");
       if (window_.correlation !== null) tag("span", {}, key, `rank correlation of score and loss in this window: ${signed(window_.correlation)}`);
     } else if (state.mode === "chosen") {
-      item("", `chosen (${subject}) and recovered`, "background: var(--right)");
-      if (state.field < 0) item("", "in part", "background: var(--part)");
-      item("", "missed", "background: var(--wrong)");
+      const share = state.field < 0 ? "all its fields" : subject;
+      tag("span", {}, key, `chosen and recovered: ${share} `, tag("i", { className: "outcome" }), "nothing");
       item("", "not chosen", "background: var(--plain)");
       item("ghost", "pitch put there instead");
     } else {
