@@ -173,7 +173,10 @@ class Pretraining(lightning.LightningModule):
             {"params": matrices, "weight_decay": self.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=(0.9, 0.98))
+        # Four times as fast on a CPU. On a GPU it gains little, and would meet 16-bit gradients before they are
+        # unscaled, which clipping must not.
+        fused = True if all(p.device.type == "cpu" for p in learnt) else None
+        optimizer = torch.optim.AdamW(groups, lr=self.lr, betas=(0.9, 0.98), fused=fused)
         rise = max(1, round(self.warmup * self.steps))
 
         def rate(step: int) -> float:
