@@ -77,7 +77,7 @@ def look_at(
     recovered = _masked(module, ids, chosen)[1]
 
     # In turns, so that every row is judged once, at the mask rate of the held-out measurements.
-    turns = min(len(rows), math.ceil(1 / module.evaluation_rate))
+    turns = turns_of(module)
     turn = torch.randperm(len(rows), device=ids.device, generator=generator) % turns
     loss, predicted = torch.zeros(ids.shape, device=ids.device), torch.zeros_like(ids)
     for number in range(turns):
@@ -95,6 +95,11 @@ def look_at(
         predicted[0].cpu().numpy(),
         torch.where(chosen, recovered, -1)[0].cpu().numpy(),
     )
+
+
+def turns_of(module: Pretraining) -> int:
+    """In how many turns all notes are masked once."""
+    return math.ceil(1 / module.evaluation_rate)
 
 
 def _masked(module: Pretraining, ids: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from data.page import Page, asset
 from data.shards import Shards
-from pretrain.look import Look, look_at
+from pretrain.look import Look, look_at, turns_of
 from pretrain.measure import spearman
 from pretrain.module import Pretraining
 from pretrain.panels import calibration_chart, field_charts, roll, run_charts, words
@@ -84,9 +84,9 @@ def write_report(
     page.heading("Note by note")
     page.text(
         "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. True "
-        f"loss: each note masked whole, among a random {module.evaluation_rate:.0%} of the rows. Positions and "
-        "durations are in quarter notes, tempi in quarter notes a minute. The windows were picked by length alone; "
-        f"of each, the first {_SHOWN_ROWS} notes at most.",
+        f"loss: every note is masked whole once, in {turns_of(module)} random turns. Positions and durations are in "
+        "quarter notes, tempi in quarter notes a minute. The windows were picked by length alone; of each, the first "
+        f"{_SHOWN_ROWS} notes at most.",
         note=True,
     )
     payload = {
