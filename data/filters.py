@@ -64,7 +64,9 @@ class Filters:
             if low is not None and high is not None and low > high:
                 problems.append(f"filters.min_{unit} {low:g} exceeds max_{unit} {high:g}.")
         if self.drum_only and not self.keep_drums:
-            problems.append("filters.drum_only keeps pieces of drums alone, whose notes would all be dropped.")
+            problems.append(
+                "filters.drum_only keeps pieces of drums alone, whose notes would all be dropped."
+            )
         if strange := [p for p in self.programs if not 0 <= p < DRUM_PROGRAM]:
             problems.append(f"filters.programs holds {_listed(strange)}; MIDI programs are 0 to 127.")
         if strange := [p for p in self.need_programs if not 0 <= p <= DRUM_PROGRAM]:
