@@ -7,6 +7,9 @@ from scipy.stats import spearmanr
 
 from pretrain.losses import Recovery
 from pretrain.measure import HeldOut, TrainingMeter, _overlap, spearman
+from pretrain.objective import Step
+from pretrain.units import Choice
+from symbolic.vocabulary import PITCH
 
 
 def test_spearman_agrees_with_scipy_ties_included():
@@ -67,16 +70,42 @@ def test_accuracy_counts_only_valid_rows():
     assert "selector" not in summary
 
 
-def test_the_meter_forgets_after_a_flush_and_sees_padding():
-    meter = TrainingMeter()
+def step_of(chosen, loss=2.0, auxiliary=()):
+    """A step in which these (1, L, 8) cells were chosen, each with the same loss and none right but those of row 0."""
+    length = chosen.shape[1]
+    places = torch.arange(length)[None]
+    counted = torch.ones(chosen.shape, dtype=torch.bool)
+    correct = counted & (places == 0)[..., None]
+    recovery = Recovery(torch.full(chosen.shape, loss), correct, counted)
+    choice = Choice(places, chosen, places, chosen.any(-1))
+    one = torch.tensor(1.0)
+    return Step(one, 3 * one, dict.fromkeys(auxiliary, 5 * one), recovery, choice, chosen)
+
+
+def test_the_meter_counts_cells_and_sees_padding_and_forgets_after_a_flush():
+    meter = TrainingMeter(["interval"])
     real = torch.tensor([[True, True, True, False]])
-    chosen = torch.tensor([[True, False, False, True]])
-    correct = torch.ones(1, 1, 8, dtype=torch.bool)
-    recovery = Recovery(torch.full((1, 1, 8), 2.0), correct, correct)
-    valid, one = torch.ones(1, 1, dtype=torch.bool), torch.tensor(1.0)
-    meter.update(real, torch.zeros_like(real), chosen, recovery, valid, one, one)
-    seen = meter.flush(1)
-    assert seen["mask_rate"] == pytest.approx(1 / 3)
-    assert seen["padding_share"] == pytest.approx(0.5)
-    assert seen["chosen_loss"]["bar"] == pytest.approx(2.0)
-    assert meter.flush(1)["mask_rate"] == 0
+    frozen = torch.tensor([[False, False, True, True]])
+    chosen = torch.zeros(1, 4, 8, dtype=torch.bool)
+    chosen[0, 0] = chosen[0, 1, PITCH] = chosen[0, 3, PITCH] = True
+    meter.update(real, frozen, step_of(chosen, auxiliary=["interval"]))
+    seen = meter.flush()
+    assert seen["mask_rate"] == pytest.approx(9 / 24)
+    assert seen["padding_share"] == pytest.approx(1 / 10)
+    assert seen["frozen_share"] == pytest.approx(1 / 3)
+    assert seen["chosen_loss"]["pitch"] == pytest.approx(2.0)
+    assert seen["chosen_accuracy"]["pitch"] == pytest.approx(1 / 3)
+    assert seen["chosen_accuracy"]["bar"] == pytest.approx(1.0)
+    assert (seen["loss"], seen["selector_loss"], seen["auxiliary"]) == (1.0, 3.0, {"interval": 5.0})
+    assert meter.flush()["mask_rate"] == 0
+
+
+def test_rows_touched_are_counted_apart_from_their_cells():
+    meter = TrainingMeter()
+    real = torch.ones(1, 4, dtype=torch.bool)
+    chosen = torch.zeros(1, 4, 8, dtype=torch.bool)
+    chosen[0, :3, PITCH] = True
+    meter.update(real, ~real, step_of(chosen))
+    seen = meter.flush()
+    assert seen["rows_touched"] == pytest.approx(3 / 4)
+    assert seen["mask_rate"] == pytest.approx(3 / 32)
