@@ -143,7 +143,8 @@ class Pretraining(lightning.LightningModule):
             # Measured again where the run stands already, as when a finished run is resumed.
             entry = {**self.history.pop(), **entry}
         elif self.global_step:
-            entry["training"] = self.meter.flush()
+            rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+            entry["training"] = {**self.meter.flush(), "learning_rate": rate}
         self.history.append(entry)
 
     def _refuse_divergence(self, finite: bool) -> None:
