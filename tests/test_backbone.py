@@ -139,11 +139,14 @@ def test_half_precision_runs(backbone: Backbone) -> None:
     assert backbone.bfloat16()(rows, real).dtype == torch.bfloat16
 
 
-@pytest.mark.parametrize("real", [None, torch.arange(1030) < torch.tensor([[1030], [7]])])
-def test_half_precision_attention_has_the_gradients_of_full_precision(real: Tensor | None) -> None:
-    """More scores than are worked on at once, so that pieces must come together right."""
+@pytest.mark.parametrize("keys", [1030, 1040])
+@pytest.mark.parametrize("padded", [False, True])
+def test_half_precision_attention_has_the_gradients_of_full_precision(keys: int, padded: bool) -> None:
+    """More scores than are worked on at once, so that pieces must come together right; keys of a prefix too."""
     torch.manual_seed(0)
-    exact = [torch.randn(2, 3, 1030, 8).bfloat16().float().requires_grad_() for _ in range(3)]
+    real = torch.arange(keys) < torch.tensor([[keys], [7]]) if padded else None
+    lengths = (1030, keys, keys)
+    exact = [torch.randn(2, 3, length, 8).bfloat16().float().requires_grad_() for length in lengths]
     half = [x.detach().bfloat16().requires_grad_() for x in exact]
     weights = torch.randn(2, 3, 1030, 8)
     for inputs in (exact, half):

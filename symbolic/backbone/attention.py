@@ -73,12 +73,11 @@ class _HalfOnCpu(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask = ctx.saved_tensors
-        heads, length, width = query.shape[1:]
-        scale = width**-0.5
+        heads, scale = query.shape[1], query.shape[-1] ** -0.5
         q, k, v, g = (x.flatten(0, 1) for x in (query * scale, key, value, gradient))
         hidden = None if mask is None else ~mask.squeeze(1).repeat_interleave(heads, dim=0)
-        found = [torch.empty_like(q) for _ in range(3)]
-        at_once = max(1, _CACHED // length**2)
+        found = [torch.empty_like(x) for x in (q, k, v)]
+        at_once = max(1, _CACHED // (q.shape[1] * k.shape[1]))
         # What autocast does to the softmax of a forward pass would only slow this one.
         with torch.autocast("cpu", enabled=False):
             for start in range(0, len(q), at_once):
@@ -93,7 +92,7 @@ class _HalfOnCpu(torch.autograd.Function):
                 torch.bmm(pull, k[part], out=found[0][part])
                 torch.bmm(pull.mT, q[part], out=found[1][part])
         found[0] *= scale
-        return *(x.view(query.shape) for x in found), None
+        return *(x.unflatten(0, query.shape[:2]) for x in found), None
 
 
 class SelfAttention(nn.Module):
