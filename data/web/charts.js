@@ -19,7 +19,7 @@
     const size = Math.abs(value);
     if (size >= 1000) return Math.round(value).toLocaleString("en");
     if (size && size < 0.001) return value.toExponential(1);
-    return String(+value.toFixed(size >= 100 ? 1 : 3));
+    return String(+value.toPrecision(3));
   }
 
   function known(list) {

@@ -183,7 +183,8 @@
     if (state.mode === "score" || state.mode === "loss") {
       const byField = window_.notes[0].scores.length === count;
       const unit = state.mode === "loss" ? `nats, ${subject}` : byField ? `score, ${subject}` : "score";
-      tag("span", {}, key, signed(low), tag("i", { className: "ramp" }), `${signed(high)} (${unit})`);
+      const end = (value) => (state.mode === "loss" ? value.toFixed(2) : signed(value));
+      tag("span", {}, key, end(low), tag("i", { className: "ramp" }), `${end(high)} (${unit})`);
       item("chosen", "would be masked");
       if (window_.notes.some((note) => note.frozen)) item("frozen", "frozen");
       if (window_.correlation !== null) tag("span", {}, key, `rank correlation of score and loss in this window: ${signed(window_.correlation)}`);
