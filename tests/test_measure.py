@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from pretrain_helpers import generator, make_objective, random_frozen, random_windows
 from scipy.stats import spearmanr
 
 from pretrain.losses import Recovery
 from pretrain.measure import HeldOut, TrainingMeter, _overlap, spearman
 from pretrain.objective import Step
 from pretrain.units import Choice
-from symbolic.vocabulary import PITCH
+from symbolic.vocabulary import FIELDS, PITCH
 
 
 def test_spearman_agrees_with_scipy_ties_included():
@@ -109,3 +110,29 @@ def test_rows_touched_are_counted_apart_from_their_cells():
     seen = meter.flush()
     assert seen["rows_touched"] == pytest.approx(3 / 4)
     assert seen["mask_rate"] == pytest.approx(3 / 32)
+
+
+def test_the_meter_says_what_a_loop_over_all_steps_says():
+    game = make_objective("scheduled", "field", auxiliary=("changed", "chroma"))
+    meter, told = TrainingMeter(("changed", "chroma")), []
+    for seed in range(3):
+        windows = random_windows(seed, withheld=(2,) if seed else ())
+        frozen = random_frozen(windows, 0.3, seed)
+        told.append((windows, frozen, game(windows, frozen, generator(seed))))
+        meter.update(windows.real, frozen, told[-1][2])
+    seen = meter.flush()
+    real, chosen = (torch.cat(parts) for parts in zip(*((w.real, s.chosen) for w, _, s in told), strict=True))
+    assert seen["mask_rate"] == pytest.approx(int(chosen.sum()) / (8 * int(real.sum())))
+    assert seen["rows_touched"] == pytest.approx(int(chosen.any(-1).sum()) / int(real.sum()))
+    assert seen["frozen_share"] == pytest.approx(sum(int(f.sum()) for _, f, _ in told) / int(real.sum()))
+    assert seen["loss"] == pytest.approx(np.mean([step.loss.item() for *_, step in told]))
+    for name in ("changed", "chroma"):
+        expected = np.mean([step.auxiliary[name].item() for *_, step in told])
+        assert seen["auxiliary"][name] == pytest.approx(expected)
+    recovered = [(s.choice.cells, s.recovery.loss, s.recovery.correct) for *_, s in told]
+    cells, loss, correct = (torch.cat(parts) for parts in zip(*recovered, strict=True))
+    for field, name in enumerate(FIELDS):
+        counted = cells[..., field]  # withheld fields are never among them
+        assert seen["chosen_loss"][name] == pytest.approx(loss[..., field][counted].mean().item(), rel=1e-5)
+        expected = correct[..., field][counted].float().mean().item()
+        assert seen["chosen_accuracy"][name] == pytest.approx(expected)
