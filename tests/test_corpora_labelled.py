@@ -10,11 +10,13 @@ from made import CACHE, DATA, needs
 
 from data.corpora import open_corpus
 from data.corpora.archives import CACHE_VARIABLE
-from data.corpora.asap import SCORE, read_alignment
+from data.corpora.asap import SCORE, hand_labels, read_alignment
+from data.corpora.beats import BEATS, beat_labels, read_annotation
 from data.corpora.groove import GrooveCorpus
 from data.corpora.nottingham import NottinghamCorpus, dance_of
 from data.corpora.openscore import part_of
 from data.corpora.symbtr import SymbtrCorpus
+from data.corpora.tonality import TONAL_CLASSES, chord_mode, key_mode
 from data.prepare import Filters, prepare
 from symbolic.errors import ConfigError, CorpusError, MusicFileError
 from symbolic.files import write_midi
@@ -78,7 +80,104 @@ def test_a_score_and_its_performances_are_on_one_side():
     }
     torn = [piece.reason for piece in played if piece.split == "excluded"]
     assert set(torn) == {"the same song as Schumann/Toccata_repeat/WangY07M, which is in test"}
-    assert played[0].labels == {"composer": "Bach"}
+    assert played[0].labels == {"composer": "Bach", "metre": "4/4"}
+
+
+@needs("asap")
+def test_asap_tells_hands_beats_and_nothing_where_nobody_marked_them():
+    scores, played = (open_corpus(f"asap_{kind}", DATA) for kind in ("scores", "performances"))
+    score = next(p for p in scores.pieces() if p.key == "Bach/Fugue/bwv_846/midi_score")
+    music = scores.read(score)
+    reading = scores.interpret(score, music)
+    right, left = (music.notes["pitch"][reading.note_labels["hand"] == hand].mean() for hand in (0, 1))
+    assert right > left + 6
+    assert set(reading.music.notes["track"]) == set(reading.music.notes["program"]) == {0}
+    pieces = {piece.key: piece for piece in played.pieces()}
+    fugue = pieces["Bach/Fugue/bwv_846/Shi05M"]
+    beats = played.interpret(fugue, played.read(fugue)).note_labels["beat"]
+    assert np.bincount(beats + 1).tolist() == [1, 69, 186, 498]
+    unmarked = pieces["Beethoven/Piano_Sonatas/32-1_no_repeat/Faliks01"]
+    assert "metre" not in unmarked.labels
+    assert set(played.interpret(unmarked, played.read(unmarked)).note_labels["beat"]) == {-1}
+
+
+def test_staves_are_hands_only_where_there_are_two():
+    notes = note_array([0, 0, 1], 1, [60, 40, 64], 64, 0, [3, 5, 3])
+    assert hand_labels(Music(notes, 1)).tolist() == [0, 1, 0]
+    assert hand_labels(Music(notes[::2], 1)).tolist() == [-1, -1]
+
+
+ANNOTATION = "1.0\t1.0\tb,3/4,-1\n2.0\t2.0\tdb\n3.0\t3.0\tb\n4.0\t4.0\tbR\n5.0\t5.0\tdb,3/4\n6.0\t6.0\tb\n"
+
+
+def played(seconds):
+    return Music(note_array(np.rint(np.array(seconds) * 2000).astype(int), 100, 60), 1000)  # 120 a minute
+
+
+def test_notes_near_a_marked_beat_begin_on_it(tmp_path):
+    path = tmp_path / "annotations.txt"
+    path.write_text(ANNOTATION)
+    annotation = read_annotation(path)
+    assert annotation.metres == ("3/4",)
+    found = beat_labels(played([0.5, 0.95, 1.06, 1.5, 2.0, 2.08, 3.0, 5.0, 5.5, 6.05, 6.2]), annotation)
+    assert [BEATS[c] if c >= 0 else "" for c in found] == [
+        *("", "beat", "beat", "between", "downbeat", "between", "beat", "downbeat", "between", "beat", ""),
+    ]
+
+
+def test_notes_beside_a_beat_that_nobody_is_sure_of_are_unlabelled(tmp_path):
+    path = tmp_path / "annotations.txt"
+    path.write_text(ANNOTATION)
+    assert beat_labels(played([3.0, 3.5, 4.0, 4.5, 5.0]), read_annotation(path)).tolist() == [
+        1,
+        -1,
+        -1,
+        -1,
+        0,
+    ]
+    path.write_text("1.0\t1.0\tdb,4/4,0\n2.0\t2.0\tdb,3/4\n")
+    assert read_annotation(path).metres == ("4/4", "3/4")
+    path.write_text("")
+    assert beat_labels(played([1.0]), read_annotation(path)).tolist() == [-1]
+
+
+@pytest.mark.parametrize("text", ["1.0\n", "x\tx\tdb\n", None])
+def test_damaged_annotations_are_refused(tmp_path, text):
+    path = tmp_path / "annotations.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(MusicFileError, match=r"annotations\.txt: its beats cannot be read"):
+        read_annotation(path)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "mode"),
+    [("C:maj", 0), ("Bb:min7/5", 22), ("F#:7", 6), ("A:minmaj7", 21), ("Cb:maj6", 11)]
+    + [(symbol, None) for symbol in ("N", "C:sus4(b7)", "C:dim", "C:hdim7", "C:aug", "H:maj")],
+)
+def test_chord_symbols_tell_root_and_mode(symbol, mode):
+    assert chord_mode(symbol) == mode
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"), [("D", 2), ("Am", 21), ("Bb ", 10), ("F# minor", 18), ("Gmix", None), ("none", None)]
+)
+def test_keys_of_abc_files_tell_tonic_and_mode(text, mode):
+    assert key_mode(text) == mode
+
+
+@needs("nottingham")
+def test_nottingham_tells_degrees_of_the_key_where_a_tune_keeps_one():
+    corpus = NottinghamCorpus(DATA)
+    pieces = {piece.key: piece for piece in corpus.pieces()}
+    labels = {}
+    for key in ("jigs10", "jigs1"):  # in E minor; from one key to another
+        music = corpus.read(pieces[key])
+        labels[key] = corpus.interpret(pieces[key], music).note_labels["key"]
+        assert corpus.sources(pieces[key])[1] == "ABC_cleaned/jigs.abc"
+    assert set(labels["jigs1"]) == {-1}
+    names = Counter(TONAL_CLASSES[c] for c in labels["jigs10"])
+    assert {name for name, _ in names.most_common(3)} == {"minor 1", "minor b3", "minor 5"}
 
 
 @needs("asap")

@@ -5,7 +5,8 @@ import pytest
 from made import CACHE, DATA, needs
 
 from data.corpora.archives import CACHE_VARIABLE
-from data.corpora.pop909 import RESOLUTION, Pop909Corpus, read_beats, warp
+from data.corpora.pop909 import RESOLUTION, Pop909Corpus, chord_labels, read_beats, read_chords, warp
+from data.corpora.tonality import TONAL_CLASSES
 from symbolic.errors import MusicFileError
 from symbolic.notes import Music, note_array
 from symbolic.tokenizer import Tokenizer
@@ -98,6 +99,27 @@ def test_damaged_beats_are_refused(tmp_path, text, reason):
 def test_absent_beats_are_refused(tmp_path):
     with pytest.raises(MusicFileError, match="cannot be read"):
         read_beats(tmp_path / "none.txt")
+
+
+def test_notes_have_the_chord_in_which_they_begin(tmp_path):
+    path = tmp_path / "chord_midi.txt"
+    path.write_text("0.0\t1.0\tN\n1.0\t2.0\tC:maj7/3\n2.0\t3.0\tA:min\n3.5\t4.0\tA:sus4\n")
+    # All are middle C; the third comes a hair before its chord, the last two in a gap and after the end.
+    labels = chord_labels(played([0.5, 1.0, 1.98, 2.5, 3.2, 3.6, 4.2]), *read_chords(path))
+    assert [TONAL_CLASSES[c] if c >= 0 else "" for c in labels] == [
+        *("", "major 1", "minor b3", "minor b3", "", "", ""),
+    ]
+    path.write_text("")
+    assert chord_labels(played([0.5]), *read_chords(path)).tolist() == [-1]
+
+
+@pytest.mark.parametrize("text", ["0.0\t1.0\n", "a\tb\tN\n", "1.0\t2.0\tN\n0.0\t1.0\tN\n", None])
+def test_damaged_chords_are_refused(tmp_path, text):
+    path = tmp_path / "chord_midi.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(MusicFileError, match=r"chord_midi\.txt: its chords cannot be read"):
+        read_chords(path)
 
 
 @needs("pop909")

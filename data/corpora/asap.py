@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from data.corpora.archives import ArchivedCorpus, locate
 from data.corpora.base import Piece, Reading
+from data.corpora.beats import BEATS, beat_labels, read_annotation
+from data.corpora.tracks import as_one_piano
 from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.errors import MusicFileError
 from symbolic.notes import Music
@@ -19,6 +22,7 @@ SCORE = "midi_score.mid"
 ALIGNED = np.dtype([("score", "U24"), ("note", "<i4")])
 """A pair: the score note's id in the MusicXML file, "" for none, and an index into the performance's notes,
 -1 for none."""
+HANDS = ("right", "left")
 _ALIGNMENT = "note_alignment.tsv"
 _ALIGNMENT_MARKER = f"Bach/Fugue/bwv_846/Shi05M_note_alignments/{_ALIGNMENT}"
 
@@ -33,6 +37,7 @@ class _Asap(ArchivedCorpus):
         "Foscarin, F. et al. (2020). ASAP: A dataset of aligned scores and performances. ISMIR 2020"
     )
     homepage = "https://github.com/CPJKU/asap-dataset"
+    version = 2
     labels = MappingProxyType({"composer": 16})
     split = "by piece, 77/12/11"
     table = "asap"
@@ -56,27 +61,39 @@ class _Asap(ArchivedCorpus):
 
 
 class AsapScoresCorpus(_Asap):
-    """242 MIDI scores with the label "composer"; scores and performances of a piece are on one side."""
+    """242 MIDI scores with the label "composer" and the note label "hand".
+
+    Scores and performances of a piece are on one side. The two staves become one piano, so that nothing but music
+    tells the hands apart.
+    """
 
     name = "asap_scores"
     title = "(n)ASAP, scores"
     size = 242
+    note_classes = MappingProxyType({"hand": HANDS})
 
     def pieces(self) -> list[Piece]:
         """The scores."""
         return self._chosen(scores=True)
 
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """Both staves as one piano, with their labels."""
+        return Reading(as_one_piano(music), {"hand": hand_labels(music)})
+
 
 class AsapPerformancesCorpus(_Asap):
-    """1,066 performances with the label "composer" and the note label "velocity".
+    """1,066 performances with the labels "composer" and "metre" and the note labels "velocity" and "beat".
 
-    Their bars and positions are those of a nominal tempo; `alignment` leads from their notes to the score's.
+    "metre" is the time signature of those that keep one; "beat" tells of each note whether it begins on a downbeat,
+    on another beat, or between. One performance has no annotation of its beats, and so neither. Bars and positions
+    are those of a nominal tempo; `alignment` leads from the notes to the score's.
     """
 
     name = "asap_performances"
     title = "(n)ASAP, performances"
     size = 1066
-    note_classes = MappingProxyType({"velocity": VELOCITIES})
+    labels = MappingProxyType({"composer": 16, "metre": 14})
+    note_classes = MappingProxyType({"velocity": VELOCITIES, "beat": BEATS})
 
     def __init__(self, root: str | Path | None = None) -> None:
         super().__init__(root)
@@ -84,11 +101,28 @@ class AsapPerformancesCorpus(_Asap):
 
     def pieces(self) -> list[Piece]:
         """The performances."""
-        return self._chosen(scores=False)
+        pieces = []
+        for piece in self._chosen(scores=False):
+            path = self.folder / _annotation_file(piece)
+            metres = read_annotation(path).metres if path.is_file() else ()
+            kept = {"metre": metres[0]} if len(metres) == 1 else {}
+            pieces.append(replace(piece, labels={**piece.labels, **kept}))
+        return pieces
+
+    def sources(self, piece: Piece) -> tuple[str, ...]:
+        """The MIDI file and the annotation of its beats."""
+        annotation = _annotation_file(piece)
+        return (piece.file, annotation) if (self.folder / annotation).is_file() else (piece.file,)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The performance as it is, with the classes of its velocities."""
-        return Reading(music, {"velocity": velocity_labels(music)})
+        """The performance as it is, with the classes of its velocities and what its notes begin on."""
+        path = self.folder / _annotation_file(piece)
+        beats = (
+            beat_labels(music, read_annotation(path))
+            if path.is_file()
+            else np.full(len(music), -1, dtype=np.int8)
+        )
+        return Reading(music, {"velocity": velocity_labels(music), "beat": beats})
 
     def alignment(self, piece: Piece, music: Music) -> NDArray[np.void]:
         """Which score note each note of a performance plays, from (n)ASAP.
@@ -109,6 +143,16 @@ class AsapPerformancesCorpus(_Asap):
         (archive, sha256), marker = list(self.archives.items())[1], _ALIGNMENT_MARKER
         folder = locate(self.home, self._root, marker, sha256, self.homepage, archive)
         return read_alignment(folder / f"{piece.key}_note_alignments" / _ALIGNMENT, music)
+
+
+def hand_labels(music: Music) -> NDArray[np.int8]:
+    """(N,) int8 index into `HANDS`: the first staff of two is the right hand's; all -1 for any other number."""
+    staves, staff = np.unique(music.notes["track"], return_inverse=True)
+    return np.asarray(staff if len(staves) == len(HANDS) else np.full(len(music), -1), dtype=np.int8)
+
+
+def _annotation_file(piece: Piece) -> str:
+    return f"{piece.key}_annotations.txt"
 
 
 def read_alignment(path: Path, music: Music) -> NDArray[np.void]:

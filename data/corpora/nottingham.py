@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from types import MappingProxyType
 
+import numpy as np
+
 from data.corpora.archives import ArchivedCorpus
-from data.corpora.base import Piece
+from data.corpora.base import Piece, Reading
+from data.corpora.tonality import TONAL_CLASSES, key_mode, tonal_labels
+from symbolic.notes import Music
 
 DANCES = {"jigs": "jig", "reels": "reel", "hpps": "hornpipe", "waltzes": "waltz", "morris": "morris"}
 """Dance of each kind of file, by the letters that its name begins with; other kinds are not one dance."""
 
 
 class NottinghamCorpus(ArchivedCorpus):
-    """Melody and chords of each tune, as MIDI; label "dance" where the kind of tune is a dance.
+    """Melody and chords of each tune, as MIDI; label "dance" where the kind of tune is a dance; note label "key".
 
-    Tunes with the same melody, in any key, or the same title are one group.
+    "key" says where a note stands above the tonic, and in which mode, by the abc file; a tune that changes key has
+    none. Tunes with the same melody, in any key, or the same title are one group.
     """
 
     name = "nottingham"
@@ -23,9 +29,11 @@ class NottinghamCorpus(ArchivedCorpus):
     licence = "GPL-3.0"
     citation = "Foxley, E. (2001). Nottingham Music Database; cleaned by Jukedeck (2017)"
     homepage = "https://github.com/jukedeck/nottingham-dataset"
+    version = 2
     size = 1034
     labels = MappingProxyType({"dance": 5})
     split = "80/10/10 by tune"
+    note_classes = MappingProxyType({"key": TONAL_CLASSES})
     marker = "MIDI/jigs1.mid"
     archives = MappingProxyType(
         {"nottingham.tar.xz": "96dccc861b648784fdf2acda04082c40e8249d640cad63587d16f61645e36c60"}
@@ -40,14 +48,45 @@ class NottinghamCorpus(ArchivedCorpus):
         files = self.files()
         return self.tabled(files, {key: {"dance": dance} for key in files if (dance := dance_of(key))})
 
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """The tune as it is, with the degrees of its key."""
+        tonality = np.full(len(music), self._keys.get(piece.key, -1))
+        return Reading(music, {"key": tonal_labels(music.notes["pitch"], tonality)})
+
+    def sources(self, piece: Piece) -> tuple[str, ...]:
+        """The MIDI file and the book of tunes that names its key."""
+        book = f"ABC_cleaned/{piece.key.rstrip('0123456789')}.abc"
+        return (piece.file, book) if (self.folder / book).is_file() else (piece.file,)
+
     def tune_titles(self) -> dict[str, str]:
         """The title of each piece, from the abc files: jigs1 is tune 1 of jigs.abc."""
-        titles = {}
+        return {
+            key: title[1].strip()
+            for key, text in self._tunes().items()
+            if (title := re.search(r"^T:(.*)$", text, re.MULTILINE))
+        }
+
+    @cached_property
+    def _keys(self) -> dict[str, int]:
+        """Tonic plus twelve times the mode of each tune that keeps one key."""
+        found = {}
+        for key, text in self._tunes().items():
+            modes = {key_mode(name) for name in re.findall(r"^\[?K:([^\]\n]*)", text, re.MULTILINE)}
+            if len(modes) == 1 and (mode := modes.pop()) is not None:
+                found[key] = mode
+        return found
+
+    def _tunes(self) -> dict[str, str]:
+        """The text of each tune."""
+        tunes = {}
         for book in sorted((self.folder / "ABC_cleaned").glob("*.abc")):
-            text = book.read_text(encoding="utf-8", errors="replace")
-            for number, title in re.findall(r"^X:\s*(\d+)\s*\n(?:.*\n)*?T:(.*)$", text, re.MULTILINE):
-                titles[f"{book.stem}{number}"] = title.strip()
-        return titles
+            parts = re.split(
+                r"^X:\s*(\d+)\s*$", book.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE
+            )
+            tunes.update(
+                {f"{book.stem}{number}": text for number, text in zip(parts[1::2], parts[2::2], strict=True)}
+            )
+        return tunes
 
 
 def dance_of(key: str) -> str | None:

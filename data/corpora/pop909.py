@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
+from data.corpora.tonality import TONAL_CLASSES, chord_mode, tonal_labels
 from data.corpora.tracks import as_one_piano, track_labels
 from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.errors import MusicFileError
@@ -23,15 +24,20 @@ LONGEST_BAR = 8
 """Beats; where the beat file marks no downbeat for longer, it has missed some."""
 _SLACK = 1 / 32
 """Quarter notes by which a note may come before the first beat without opening a bar of its own."""
+_EARLY = 0.03
+"""Seconds by which a note may come before its chord."""
 _STEADY = 0.01
 """Share by which a tempo must change to be written down; below is the noise of the beat times."""
 
 
 class Pop909Corpus(ArchivedCorpus):
-    """909 songs with note labels "melody" and "velocity"; the published split over the 865 in 4/4.
+    """909 songs with note labels "melody", "velocity" and "chord"; the published split over the 865 in 4/4.
 
     Two thirds of the files state a false metre, and their ticks follow no beat; the beat files tell the true
     beats and bars. All three tracks become one piano, so that nothing but music tells melody from the rest.
+
+    The label "chord" says where a note stands above the root of the major or minor chord in which it begins. The
+    chords were found by the corpus' authors with an algorithm that read the same notes.
     """
 
     name = "pop909"
@@ -42,10 +48,12 @@ class Pop909Corpus(ArchivedCorpus):
         "pop-song dataset for music arrangement generation. ISMIR 2020, arXiv 2008.07142"
     )
     homepage = "https://github.com/music-x-lab/POP909-Dataset"
+    version = 2
     note_classes = MappingProxyType(
         {
             "melody": ("melody", "bridge", "accompaniment"),
             "velocity": VELOCITIES,
+            "chord": TONAL_CLASSES,
         }
     )
     size = 909
@@ -65,14 +73,15 @@ class Pop909Corpus(ArchivedCorpus):
         return self.tabled(self.files())
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """The MIDI file and the beats that go with it."""
-        return piece.file, _beat_file(piece)
+        """The MIDI file, and the beats and chords that go with it."""
+        return piece.file, _beat_file(piece), _chord_file(piece)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """The notes on the grid of the beat file, as one piano, with their labels."""
         labels = {
             "melody": track_labels(music, TRACKS),
             "velocity": velocity_labels(music),
+            "chord": chord_labels(music, *read_chords(self.folder / _chord_file(piece))),
         }
         beats, downbeats = read_beats(self.folder / _beat_file(piece))
         return Reading(warp(as_one_piano(music), beats, downbeats), labels)
@@ -80,6 +89,10 @@ class Pop909Corpus(ArchivedCorpus):
 
 def _beat_file(piece: Piece) -> str:
     return f"{piece.key}/beat_midi.txt"
+
+
+def _chord_file(piece: Piece) -> str:
+    return f"{piece.key}/chord_midi.txt"
 
 
 def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -102,6 +115,45 @@ def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     if len(downbeats) == 0:
         raise MusicFileError(path, "it marks no downbeat", remedy)
     return table[:, 0], downbeats
+
+
+def read_chords(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Chords of a chord file, whose columns are beginning and end in seconds and a symbol in Harte's syntax.
+
+    Returns:
+        When they begin and end, (C, 2) in seconds, one after another; and their roots plus twelve times their
+        modes, (C,), -1 for those that are neither major nor minor.
+
+    Raises:
+        MusicFileError: If it is absent or damaged.
+    """
+    try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        times = np.array([line[:2] for line in lines], dtype=np.float64).reshape(-1, 2)
+        modes = [chord_mode(line[2]) for line in lines]
+        if not (np.diff(times, axis=0)[:, 0] >= 0).all():
+            raise ValueError("its times do not rise")
+    except (OSError, ValueError, IndexError) as error:
+        remedy = "Get the song's folder anew from the corpus' homepage."
+        raise MusicFileError(path, f"its chords cannot be read ({error})", remedy) from error
+    return times, np.array([-1 if mode is None else mode for mode in modes], dtype=np.int64)
+
+
+def chord_labels(music: Music, times: NDArray[np.float64], modes: NDArray[np.int64]) -> NDArray[np.int8]:
+    """(N,) int8 index into `TONAL_CLASSES` by the chord that sounds when a note begins; -1 where none does.
+
+    Args:
+        music: As its file has it.
+        times: (C, 2) beginnings and ends in seconds.
+        modes: (C,) from `read_chords`.
+    """
+    if len(times) == 0:
+        return np.full(len(music), -1, dtype=np.int8)
+    # A note struck a hair before the change belongs to the new chord.
+    onset = music.seconds(music.notes["onset"]) + _EARLY
+    chord = np.maximum(np.searchsorted(times[:, 0], onset, side="right") - 1, 0)
+    within = (onset >= times[chord, 0]) & (onset < times[chord, 1] + _EARLY)
+    return tonal_labels(music.notes["pitch"], np.where(within, modes[chord], -1))
 
 
 def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64]) -> Music:
