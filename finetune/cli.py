@@ -19,14 +19,18 @@ usage: finetune COMMAND ... [options]
 
 Make a task model of a backbone, score it honestly, and use it.
 
-commands:
-  melody      learn melody, bridge, accompaniment: every note of POP909
-  genre       learn the dance of a folk tune: Nottingham
-  sequence    learn your own labels of pieces: a folder and a table
-  note        learn your own labels of notes: a folder and track names
-  predict     use a trained run on new files
-  floors      measure what needs no training
-  report      make a table of many runs
+learn from a corpus:
+{tasks}
+
+learn your own labels:
+  sequence       of pieces: a folder and a table
+  note           of notes: a folder and track names
+
+and then:
+  predict        use a trained run on new files
+  floors         measure what needs no training: finetune floors composer --protocol folds
+  tasks          list tasks with their protocols, and whether their corpora are here
+  report         make a table of many runs
 
 Each has its own help: finetune melody --help"""
 
@@ -42,37 +46,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str]) -> None:
     command, rest = (argv[0], argv[1:]) if argv else ("--help", [])
     if command in ("-h", "--help"):
-        print(_HELP)
+        from finetune.tasks import TASKS
+
+        lines = (f"  {task.name.ljust(14)} {task.about}" for task in TASKS.values())
+        print(_HELP.format(tasks="\n".join(lines)))
     elif command in _COMMANDS:
         _COMMANDS[command](rest)
     else:
-        raise ConfigError(
-            f"There is no command '{command}'; choose one of {', '.join(_COMMANDS)}. See finetune --help."
-        )
+        from finetune.tasks import TASKS
+
+        if command not in TASKS:
+            raise ConfigError(
+                f"There is no command '{command}'; choose one of {', '.join([*TASKS, *_COMMANDS])}. "
+                "See finetune --help."
+            )
+        _named(TASKS[command], rest)
 
 
-def _melody(argv: Sequence[str]) -> None:
-    _named("melody", "Learn which notes are melody, bridge or accompaniment, from POP909.", argv)
-
-
-def _genre(argv: Sequence[str]) -> None:
-    _named("genre", "Learn which dance a folk tune is for, from the Nottingham tunes.", argv)
-
-
-def _named(name: str, description: str, argv: Sequence[str]) -> None:
+def _named(task: Task, argv: Sequence[str]) -> None:
     """A task on a named corpus."""
     from data.command import parse
     from finetune.config import CorpusSettings
 
+    several = ", ".join(protocol.name for protocol in task.protocols)
+    description = f"Learn {task.about}.\nProtocols, the first unless told otherwise: {several}."
+    folds = " --protocol folds" if len(task.protocols) > 1 else ""
     epilog = f"""\
 examples:
-  finetune {name} --root DATA                     from scratch, the row to beat
-  finetune {name} --root DATA --from runs/pretrain/X --seeds 5
-  finetune {name} --root DATA --from runs/pretrain/X --method lora"""
-    settings = parse(f"finetune {name}", description, CorpusSettings, argv, epilog)
-    from finetune.tasks import TASKS
-
-    _train(TASKS[name], settings.root, settings)
+  finetune {task.name} --root DATA                     from scratch, the row to beat
+  finetune {task.name} --root DATA --from runs/pretrain/X --seeds 5{folds}"""
+    settings = parse(f"finetune {task.name}", description, CorpusSettings, argv, epilog)
+    _train(task, settings.root, settings, task.protocol(settings.protocol).name)
 
 
 def _sequence(argv: Sequence[str]) -> None:
@@ -105,16 +109,18 @@ examples:
     _train(note_task(settings.folder, settings.track_names), settings.folder, settings)
 
 
-def _train(task: Task, root: str | None, settings: TrainSettings) -> None:
+def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
     from finetune.report import score_table, title_of, window_line
     from finetune.run import finetune  # torch and lightning, once the settings are known to be right
 
-    record = finetune(task, root, settings)
+    record = finetune(task, root, settings, protocol)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
-    print(f"\n{task.title}: {title_of(record)}\n")
+    print(f"\n{record['task']['title']}: {title_of(record)}\n")
     _print_table(*score_table(record))
     if window_line(record):
         print(window_line(record))
+    if "fold_sd" in record["test"]["accuracy"]:
+        print(f"deviation over folds and seeds: {100 * record['test']['accuracy']['fold_sd']:.1f} points")
     print(f"\n{cost['trained_parameters']:,} parameters trained, {cost['seconds']:,.0f} s a seed\n")
     print(f"checkpoint  {folder}/{record['checkpoint']}")
     print(f"record      {folder}/record.json")
@@ -163,19 +169,50 @@ def _floors(argv: Sequence[str]) -> None:
     from finetune.config import FloorsSettings
 
     description = "Measure a task's floors: what a model must clear. They are kept in the cache."
-    epilog = "examples:\n  finetune floors melody --root DATA"
+    epilog = "examples:\n  finetune floors melody --root DATA\n  finetune floors composer --protocol folds"
     settings = parse("finetune floors", description, FloorsSettings, argv, epilog)
-    from finetune.report import floor_table
-    from finetune.run import kept_floors, prepared
     from finetune.tasks import TASKS
-    from symbolic.tokenizer import Tokenizer
 
     if settings.task not in TASKS:
         raise ConfigError(f"There is no task '{settings.task}'; choose one of {', '.join(TASKS)}.")
     task = TASKS[settings.task]
-    data = prepared(task, settings.root, Tokenizer(), settings)
-    print(f"{task.title}\n")
-    _print_table(*floor_table(kept_floors(data), task.metric_titles()))
+    protocol = task.protocol(settings.protocol)
+    from finetune.floors import kept_floors
+    from finetune.report import floor_table
+    from finetune.run import prepared_folds
+    from symbolic.tokenizer import Tokenizer
+
+    folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
+    floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    print(f"{task.title}, {protocol.name}: {protocol.split}\n")
+    _print_table(*floor_table(floors, task.metric_titles()))
+    if len(folds) > 1:
+        print("\ndeviation of accuracy over folds, in points:")
+        for floor in floors:
+            print(f"  {100 * floor['test']['scores']['accuracy']['fold_sd']:4.1f}  {floor['title']}")
+
+
+def _tasks(argv: Sequence[str]) -> None:
+    from data.command import parse
+    from finetune.config import TasksSettings
+
+    description = "List tasks with level, corpus, classes and protocols, and whether the corpus is here."
+    settings = parse("finetune tasks", description, TasksSettings, argv)
+    from data.corpora import CORPORA
+    from finetune.tasks import TASKS
+
+    rows = [
+        [
+            task.name,
+            task.level,
+            task.corpus,
+            str(len(task.classes)),
+            " ".join(protocol.name for protocol in task.protocols),
+            CORPORA[task.corpus].presence(settings.root) or "absent",
+        ]
+        for task in TASKS.values()
+    ]
+    _print_table(["task", "level", "corpus", "classes", "protocols", "data"], rows)
 
 
 def _report(argv: Sequence[str]) -> None:
@@ -205,12 +242,11 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
-    "melody": _melody,
-    "genre": _genre,
     "sequence": _sequence,
     "note": _note,
     "predict": _predict,
     "floors": _floors,
+    "tasks": _tasks,
     "report": _report,
 }
 

@@ -40,12 +40,18 @@ class TrainSettings(PrepareSettings):
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
     rows_per_batch: int = setting(4096, "rows in a batch, padding included", group="training")
-    patience: int = setting(5, "validations without a better one before stopping", group="training")
+    patience: int = setting(
+        5, "validations without a better one before stopping", group="training", rare=True
+    )
+    budget: float = setting(1.0, "share of the training labels, of each class alike", group="training")
     seeds: int = setting(1, "fine-tuning runs; tables need 5", group="training")
-    seed: int = setting(0, "first of the seeds", group="training")
+    seed: int = setting(0, "first of the seeds", group="training", rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
 
     out: str | None = setting(None, "run folder (default: runs/finetune/...)", group="run")
+    results: str | None = setting(
+        None, "folder of records that tables are made of: copy this one", group="run"
+    )
     resume: bool = setting(False, "go on with the run in that folder, or the latest", group="run")
     allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
 
@@ -66,6 +72,8 @@ class TrainSettings(PrepareSettings):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"--{name} {value}: must be positive.")
+        if not 0 < self.budget <= 1:
+            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
         if self.seed < 0:
             problems.append(f"--seed {self.seed}: must not be negative.")
         return problems
@@ -73,7 +81,7 @@ class TrainSettings(PrepareSettings):
     @property
     def identity(self) -> dict[str, Any]:
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
-        free = {"out", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
+        free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         return {name: value for name, value in asdict(self).items() if name not in free}
 
 
@@ -82,6 +90,7 @@ class CorpusSettings(TrainSettings):
     """A task on a named corpus."""
 
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
 
 
 @dataclass(kw_only=True)
@@ -139,12 +148,27 @@ class FloorsSettings(PrepareSettings):
         ConfigError: Names every setting that is wrong.
     """
 
-    task: str = setting(..., "melody or genre", positional=True)
+    task: str = setting(..., "one of `finetune tasks`", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
+    budget: float = setting(1.0, "share of the training labels, of each class alike", group="data")
+    seed: int = setting(0, "which labels, where the budget is below 1", group="data")
 
     def __post_init__(self) -> None:
-        if problems := self.prepare_problems():
+        problems = self.prepare_problems()
+        if not 0 < self.budget <= 1:
+            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
+        if self.seed < 0:
+            problems.append(f"--seed {self.seed}: must not be negative.")
+        if problems:
             raise ConfigError(problems)
+
+
+@dataclass(kw_only=True)
+class TasksSettings:
+    """What there is to learn."""
+
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
 
 
 @dataclass(kw_only=True)

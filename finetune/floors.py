@@ -5,24 +5,32 @@ A floor is fitted on the training pieces alone and then predicts like any model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from hashlib import blake2b
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
-from finetune.features import chords, feature_matrix, under_another
-from finetune.metrics import Counts
+from data.corpora.archives import cache_folder
+from data.records import write_json
+from finetune import rules
+from finetune.features import chords, feature_matrix
+from finetune.metrics import pack_counts
 from finetune.taskdata import Predictor, Rows, TaskData, summarise
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import PITCH
 
-VERSION = 1
-"""Raised whenever a floor would give other numbers, so that kept records are not used again."""
-
-LARGEST_CHORD = 8
-"""Chord sizes and ranks of the note table stop here; larger ones are rare and counted together."""
+SidePredictor = Callable[[Sequence[Rows]], list[NDArray[np.integer]]]
+"""From the rows of several pieces to what a `Predictor` says of each: some classifiers take many at little cost."""
+RUN = 5
+"""Notes in the runs by which pieces are looked up."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,17 @@ class Floor:
 
     name: str
     title: str
-    fit: Callable[[TaskData], Predictor]
+    fit: Callable[[TaskData], SidePredictor]
+
+
+def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], SidePredictor]:
+    """A floor that takes pieces one by one."""
+
+    def fitted(data: TaskData) -> SidePredictor:
+        predictor = fit(data)
+        return lambda pieces: [predictor(rows) for rows in pieces]
+
+    return fitted
 
 
 def majority(data: TaskData) -> Predictor:
@@ -48,40 +66,45 @@ def majority(data: TaskData) -> Predictor:
     return lambda rows: np.full(len(rows), commonest)
 
 
-def skyline(data: TaskData) -> Predictor:
-    """A note is melody (the first class) if none higher sounds when it begins, else of the last class.
+def look_up(data: TaskData) -> SidePredictor:
+    """The label of the training piece whose top line has most runs of five notes in common, rare runs counting more.
 
-    Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching". Nothing is fitted.
+    Where clips or versions of a song stand on two sides this finds the song. Where songs are disjoint it can find no
+    more than likeness. Without a common run it is the commonest class.
     """
-    other = len(data.task.classes) - 1
-    return lambda rows: np.where(under_another(rows), other, 0)
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    labels, commonest = np.array(truth), _commonest(data)
+    vectors = TfidfVectorizer(analyzer=runs_of_notes, binary=True)
+    known = vectors.fit_transform(rows)
+
+    def predict(pieces: Sequence[Rows]) -> list[NDArray[np.integer]]:
+        likeness = (vectors.transform(pieces) @ known.T).toarray()
+        found = np.where(likeness.max(axis=1) > 0, labels[likeness.argmax(axis=1)], commonest)
+        return list(found.astype(np.int64))
+
+    return predict
 
 
-def note_table(data: TaskData) -> Predictor:
-    """The commonest class of training notes with the same pitch, chord size, and rank in the chord.
-
-    Combinations that training never shows get the commonest class of their rank in a chord of that size.
-    """
-    classes = len(data.task.classes)
-    counts = np.zeros((256, LARGEST_CHORD + 1, LARGEST_CHORD + 1, classes), dtype=np.int64)
-    for rows, truth in data.pieces("train"):
-        scored = truth >= 0
-        pitch, size, rank = _note_context(rows)
-        np.add.at(counts, (pitch[scored], size[scored], rank[scored], truth[scored]), 1)
-    # A fraction of the pitch-blind counts decides only where a pitch was never seen.
-    without_pitch = counts.sum(axis=0) / (counts.sum() + 1)
-    table = (counts + 0.5 * without_pitch).argmax(axis=-1)
-    return lambda rows: np.asarray(table[_note_context(rows)])
+def runs_of_notes(rows: Rows) -> list[tuple[int, ...]]:
+    """Intervals in semitones of each run of five notes of the top line: the same in every key."""
+    chord = chords(rows)
+    top = np.flatnonzero(chord.rank == 0)
+    _, first = np.unique(chord.onset[top], return_index=True)
+    moves = np.diff(rows[top[first], PITCH].astype(np.int64)).tolist()
+    # A piece too short for a run is one run.
+    return [tuple(moves[i : i + RUN - 1]) for i in range(max(len(moves) - RUN + 2, 1))]
 
 
-def features_logistic(data: TaskData) -> Predictor:
+def features_logistic(data: TaskData) -> SidePredictor:
     """Hand-made features, standardised, and logistic regression."""
     from sklearn.linear_model import LogisticRegression
 
     return _classifier(data, LogisticRegression(max_iter=2000))
 
 
-def features_trees(data: TaskData) -> Predictor:
+def features_trees(data: TaskData) -> SidePredictor:
     """Hand-made features and extremely randomised trees."""
     from sklearn.ensemble import ExtraTreesClassifier
 
@@ -91,33 +114,91 @@ def features_trees(data: TaskData) -> Predictor:
 FLOORS: Mapping[str, Floor] = {
     floor.name: floor
     for floor in (
-        Floor("majority", "majority class", majority),
-        Floor("skyline", "skyline", skyline),
-        Floor("note_table", "context-free note table", note_table),
+        Floor("majority", "majority class", _piecewise(majority)),
+        Floor("skyline", "skyline", _piecewise(rules.skyline)),
+        Floor("note_table", "context-free note table", _piecewise(rules.note_table)),
+        Floor("rhythm_table", "table of position and times", _piecewise(rules.rhythm_table)),
+        Floor("key_profiles", "key profiles", _piecewise(rules.key_profiles)),
+        Floor("triads", "triad templates", _piecewise(rules.triads)),
+        Floor("look_up", "look-up of the likest training piece", look_up),
         Floor("features_logistic", "hand-made features + logistic regression", features_logistic),
         Floor("features_trees", "hand-made features + extra trees", features_trees),
     )
 }
 
 
-def measure_floors(data: TaskData) -> list[dict[str, Any]]:
+def measure_floors(*folds: TaskData) -> list[dict[str, Any]]:
     """Records of all floors of a task on its valid and test pieces, as JSON values.
+
+    Args:
+        folds: The task's data, or that of every fold, whose pieces are counted together.
 
     Raises:
         ConfigError: If the task names a floor that does not exist.
     """
-    if unknown := sorted(set(data.task.floors) - set(FLOORS)):
+    task = folds[0].task
+    if unknown := sorted(set(task.floors) - set(FLOORS)):
         raise ConfigError(f"No floor is called {', '.join(unknown)}; there are {', '.join(FLOORS)}.")
     records = []
-    for floor in (FLOORS[name] for name in data.task.floors):
-        predictor = floor.fit(data)
-        scores = {split: _scores(data, data.evaluate(predictor, split)) for split in ("valid", "test")}
-        records.append({"name": floor.name, "title": floor.title, **scores})
+    with tqdm(total=len(task.floors) * len(folds), desc=f"{task.name}, floors", leave=False) as bar:
+        for floor in (FLOORS[name] for name in task.floors):
+            counts: dict[str, list[NDArray[np.int64]]] = {"valid": [], "test": []}
+            for data in folds:
+                predictor = floor.fit(data)
+                for split, found in counts.items():
+                    found.append(data.counts(split, predictor([rows for rows, _ in data.pieces(split)])))
+                bar.update()
+            sides = {split: _scores(folds, found) for split, found in counts.items()}
+            packed = pack_counts(np.concatenate(counts["test"]))
+            records.append({"name": floor.name, "title": floor.title, **sides, "test_counts": packed})
     return records
 
 
-def _scores(data: TaskData, counts: Counts) -> dict[str, Any]:
-    return {"scores": summarise(data.task, counts), "confusion": counts.sum(axis=0).tolist()}
+def kept_floors(*folds: TaskData) -> list[dict[str, Any]]:
+    """The floors of a task, measured once and then kept in the cache.
+
+    They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the
+    code that measures them, or the library that does.
+    """
+    pieces = blake2b(digest_size=16)
+    for data in folds:
+        for split in data.splits.values():
+            pieces.update(split.tobytes() + b"|")
+    identity = {
+        "code": _code(),
+        "sklearn": metadata.version("scikit-learn"),
+        "task": folds[0].task,
+        "protocol": folds[0].protocol,
+        "shards": [data.shards.fingerprint for data in folds],
+        "pieces": pieces.hexdigest(),
+    }
+    text = json.dumps(identity, sort_keys=True, default=_as_dict)
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = cache_folder() / "floors" / f"{folds[0].task.name}-{key}.json"
+    if not path.is_file():
+        write_json(path, measure_floors(*folds))
+    floors: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return floors
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """Tasks, views and read-only mappings as JSON has them."""
+    return dict(vars(value) if is_dataclass(value) else value)
+
+
+def _code() -> str:
+    """A hash of the files that decide what a floor says."""
+    home, digest = Path(__file__).parent, hashlib.sha256()
+    for name in ("floors.py", "rules.py", "metrics.py", "taskdata.py", "features*.py", "features/*.py"):
+        for path in sorted(home.glob(name)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _scores(folds: Sequence[TaskData], counts: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    total = np.concatenate(counts)
+    parts = [found.sum(axis=0) for found in counts] if len(folds) > 1 else []
+    return {"scores": summarise(folds[0].task, total, parts), "confusion": total.sum(axis=0).tolist()}
 
 
 def _commonest(data: TaskData) -> int:
@@ -125,20 +206,22 @@ def _commonest(data: TaskData) -> int:
     return int(np.bincount(truth[truth >= 0]).argmax())
 
 
-def _note_context(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Pitch id, chord size and rank of each note."""
-    chord = chords(rows)
-    return (
-        np.minimum(rows[:, PITCH].astype(np.int64), 255),
-        np.minimum(chord.size, LARGEST_CHORD),
-        np.minimum(chord.rank, LARGEST_CHORD),
-    )
+_FEATURES: dict[bytes, NDArray[np.float64]] = {}
+"""Features by content of the rows: two floors and five folds ask for the same."""
 
 
-def _classifier(data: TaskData, estimator: Any) -> Predictor:
+def _features(pieces: Sequence[Rows]) -> NDArray[np.float64]:
+    keys = [blake2b(rows.tobytes(), digest_size=16).digest() for rows in pieces]
+    for key, rows in zip(keys, pieces, strict=True):
+        if key not in _FEATURES:
+            _FEATURES[key] = feature_matrix([rows])[0]
+    return np.stack([_FEATURES[key] for key in keys])
+
+
+def _classifier(data: TaskData, estimator: Any) -> SidePredictor:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     rows, truth = zip(*data.pieces("train"), strict=True)
-    fitted = make_pipeline(StandardScaler(), estimator).fit(feature_matrix(list(rows)), np.array(truth))
-    return lambda piece: np.asarray(fitted.predict(feature_matrix([piece]))[0], dtype=np.int64)
+    fitted = make_pipeline(StandardScaler(), estimator).fit(_features(rows), np.array(truth))
+    return lambda pieces: list(fitted.predict(_features(pieces)).astype(np.int64))

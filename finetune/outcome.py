@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from finetune.metrics import Counts
 from finetune.model import TaskModel, device_of, load_model
 from finetune.module import TaskModule, best_entry, count_parameters
 from finetune.taskdata import TaskData
+from finetune.tasks import Task
 
 RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
 
@@ -94,6 +96,40 @@ def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
     return right / len(windows)
 
 
+def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
+    """One seed's outcome over all folds: every piece is counted once, in the fold that tested it.
+
+    Scores are those of the counts together, but for the share of windows, which is the mean over folds; cost is the
+    sum; the curves are the first fold's. What each fold came to stands under "folds".
+
+    Args:
+        task: Says which metrics.
+        folds: Outcomes of one seed, in the order of folds; a single one is returned as it is.
+    """
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    counts = {split: np.concatenate([one.counts[split] for one in folds]) for split in first.counts}
+    summary: dict[str, Any] = {"seed": first.summary["seed"]}
+    for split, matrix in counts.items():
+        summary[split] = {name: float(metric(matrix.sum(axis=0))) for name, metric in task.metrics.items()}
+        if task.level == "sequence":
+            shares = [one.summary[split]["window_accuracy"] for one in folds]
+            summary[split]["window_accuracy"] = float(np.mean(shares))
+    costs = [one.summary["cost"] for one in folds]
+    peaks = [cost["peak_memory_bytes"] for cost in costs if cost["peak_memory_bytes"] is not None]
+    summary["cost"] = {
+        **costs[0],
+        **{name: sum(cost[name] for cost in costs) for name in ("seconds", "steps", "saved_bytes")},
+        "seconds_per_epoch": None,
+        "resumed": any(cost["resumed"] for cost in costs),
+        "peak_memory_bytes": max(peaks, default=None),
+    }
+    summary["history"] = first.summary["history"]
+    summary["folds"] = [one.summary for one in folds]
+    return SeedResult(summary, counts)
+
+
 def cost_of(
     module: TaskModule, folder: Path, per_epoch: int, seconds: float, resumed: bool
 ) -> dict[str, Any]:
@@ -131,3 +167,12 @@ def peak_memory() -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def processor() -> str | None:
+    """What the system calls its processor; None where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return platform.processor() or None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.corpora import CORPORA, open_corpus
-from data.corpora.archives import ROOT_VARIABLE, cache_folder
+from data.corpora.archives import ROOT_VARIABLE
 from data.leaks import check_leaks
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.settings import PrepareSettings
 from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
-from finetune.floors import FLOORS, VERSION, measure_floors
-from finetune.metrics import mean_sd, pack_counts
-from finetune.outcome import SeedResult
+from finetune.floors import kept_floors
+from finetune.metrics import pack_counts
+from finetune.outcome import pool_folds, processor
+from finetune.record import fingerprint, portable, scores, what
 from finetune.report import write_report
 from finetune.source import Source, open_source
-from finetune.taskdata import TaskData, summarise, task_data
-from finetune.tasks import Task
+from finetune.taskdata import TaskData, task_data
+from finetune.tasks import Protocol, Task
 from finetune.training import Plan, train_seed
 from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
 
-FORMAT = 1
+FORMAT = 2
 
 
-def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str, Any]:
+def finetune(
+    task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None
+) -> dict[str, Any]:
     """Run, or go on with a run.
 
     Args:
         task: What to learn.
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
         settings: How.
+        protocol: Name of one of the task's; by default the first.
 
     Returns:
         The record, as written to `record.json`, with "folder" added.
@@ -47,11 +50,15 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
     Raises:
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
+    chosen = task.protocol(protocol)
     source = open_source(settings.checkpoint, settings.preset)
-    out = _folder(task, settings, source)
-    data = prepared(task, root, source.tokenizer, settings)
-    leaks = guard(data, source, settings.allow_leaks)
-    _begin(out, data, settings)
+    name = _name(task, chosen, settings, source)
+    identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
+    base = Path("runs") / "finetune" / name
+    out = find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
+    folds = prepared_folds(task, root, source.tokenizer, settings, chosen)
+    leaks = _together([guard(data, source, settings.allow_leaks) for data in folds])
+    _begin(out, folds, identity)
     plan = Plan(
         settings.method,
         learning_rate(settings, source),
@@ -61,49 +68,81 @@ def finetune(task: Task, root: str | None, settings: TrainSettings) -> dict[str,
         settings.accelerator,
     )
     origin = provenance()
+    origin["machine"]["processor_name"] = processor()
     about = {**origin, "backbone": source.description, "method": settings.method}
-    seeds = range(settings.seed, settings.seed + settings.seeds)
-    floors = kept_floors(data)
+    floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
     results = {
-        f"seed-{seed}": train_seed(data, source, plan, seed, out / f"seed-{seed}", about) for seed in seeds
+        (seed, data.fold): train_seed(
+            data.thinned(settings.budget, seed), source, plan, seed, out / _place(data, seed), about
+        )
+        for seed in range(settings.seed, settings.seed + settings.seeds)
+        for data in folds
     }
+    # The test score has no say in which checkpoint is named.
+    seed, fold = max(results, key=lambda which: results[which].summary["valid"]["accuracy"])
+    seeds = [
+        pool_folds(task, [results[one, data.fold] for data in folds])
+        for one in range(settings.seed, settings.seed + settings.seeds)
+    ]
     record = {
         "format": FORMAT,
         **origin,
-        **_what(data),
+        **what(folds, settings.budget, settings.seed),
         "method": settings.method,
         "backbone": source.description,
-        "settings": {**settings.identity, "lr": plan.lr},
+        "settings": {**identity, "lr": plan.lr},
         "leaks": leaks,
         "floors": floors,
-        **_scores(task, list(results.values())),
-        "checkpoint": f"{_best(results)}/checkpoint",
-        "seeds": [result.summary for result in results.values()],
-        "test_counts": pack_counts(np.stack([result.counts["test"] for result in results.values()])),
+        **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
+        "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
+        "seeds": [result.summary for result in seeds],
+        "test_counts": pack_counts(np.stack([result.counts["test"] for result in seeds])),
     }
     write_json(out / RECORD, record)
-    write_report(out, record, data, list(results.values()))
+    if settings.results:
+        write_json(Path(settings.results) / name / RECORD, portable(record))
+    write_report(out, record, folds[0], seeds)
     return {**record, "folder": str(out)}
 
 
-def _folder(task: Task, settings: TrainSettings, source: Source) -> Path:
-    base = Path("runs") / "finetune" / f"{task.name}-{settings.method}-{source.name}"
-    identity = {"task": task.name, **settings.identity}
-    return find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
+def _name(task: Task, protocol: Protocol, settings: TrainSettings, source: Source) -> str:
+    """Of the run folder: what is usual goes unsaid."""
+    parts = [task.name, "" if protocol is task.protocols[0] else protocol.name, settings.method, source.name]
+    return "-".join(filter(None, [*parts, "" if settings.budget == 1 else f"budget{settings.budget:g}"]))
 
 
-def _begin(out: Path, data: TaskData, settings: TrainSettings) -> None:
+def _place(data: TaskData, seed: int) -> str:
+    """Folder of one training, in that of the run."""
+    return f"fold-{data.fold}/seed-{seed}" if data.protocol.folds > 1 else f"seed-{seed}"
+
+
+def _begin(out: Path, folds: Sequence[TaskData], identity: dict[str, Any]) -> None:
     """Mark the folder; a run that goes on must find the corpus that it began with."""
+    shards = fingerprint(folds)
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        if before.get("shards") != data.shards.fingerprint:
+        if before.get("shards") != shards:
             raise ConfigError(
                 f"The music, the labels or the split changed since {out} began. Restore them, or start a new run."
             )
-    begin(out, {"task": data.task.name, **settings.identity, "shards": data.shards.fingerprint})
+    begin(out, {**identity, "shards": shards})
 
 
-def prepared(task: Task, root: str | None, tokenizer: Tokenizer, settings: PrepareSettings) -> TaskData:
+def prepared_folds(
+    task: Task, root: str | None, tokenizer: Tokenizer, settings: PrepareSettings, protocol: Protocol
+) -> list[TaskData]:
+    """A task's data for each fold of a protocol; for one without folds, a list of one."""
+    return [prepared(task, root, tokenizer, settings, protocol, fold) for fold in range(protocol.folds)]
+
+
+def prepared(
+    task: Task,
+    root: str | None,
+    tokenizer: Tokenizer,
+    settings: PrepareSettings,
+    protocol: Protocol | None = None,
+    fold: int = 0,
+) -> TaskData:
     """A task's corpus in the cache, lined up with the task.
 
     Args:
@@ -111,6 +150,8 @@ def prepared(task: Task, root: str | None, tokenizer: Tokenizer, settings: Prepa
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
         tokenizer: Makes the rows.
         settings: What to keep, and how.
+        protocol: How to divide it; by default the task's first.
+        fold: Which fold to test on, where the protocol has several.
 
     Raises:
         ConfigError: If no folder is named.
@@ -122,8 +163,10 @@ def prepared(task: Task, root: str | None, tokenizer: Tokenizer, settings: Prepa
             f"Task '{task.name}' needs {wanted.title}. Name the folder that holds '{wanted.name}' with --root, "
             f"or set ${ROOT_VARIABLE} to it. The corpus is at {wanted.homepage}."
         )
-    corpus = open_corpus(task.corpus, root, **task.options)
-    return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide))
+    protocol = protocol or task.protocol()
+    options = {**task.options, **({"fold": fold} if protocol.folds > 1 else {})}
+    corpus = open_corpus(task.corpus, root, **options)
+    return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide), protocol, fold)
 
 
 def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:
@@ -156,15 +199,13 @@ def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:
     }
 
 
-def kept_floors(data: TaskData) -> list[dict[str, Any]]:
-    """The floors of a task, measured once for each prepared corpus and then kept in the cache."""
-    identity = f"{VERSION} {data.shards.fingerprint} {data.task.describe()} {data.task.floors} {len(FLOORS)}"
-    key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    path = cache_folder() / "floors" / f"{data.task.name}-{key}.json"
-    if not path.is_file():
-        write_json(path, measure_floors(data))
-    floors: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return floors
+def _together(leaks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the guard said of every fold, for the record."""
+    if len(leaks) == 1:
+        return leaks[0]
+    pieces = sorted({piece for one in leaks for piece in one["pieces"]})
+    unknown = any(one["leaky"] is None for one in leaks)
+    return {**leaks[0], "leaky": None if unknown else bool(pieces), "pieces": pieces, "folds": len(leaks)}
 
 
 def learning_rate(settings: TrainSettings, source: Source) -> float:
@@ -175,34 +216,3 @@ def learning_rate(settings: TrainSettings, source: Source) -> float:
         return SCRATCH_RATE
     size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - source.config.dim))
     return LEARNING_RATES[settings.method][size]
-
-
-def _what(data: TaskData) -> dict[str, Any]:
-    """Task, corpus and split, for the record."""
-    task, shards = data.task, data.shards
-    return {
-        "task": {**task.describe(), "metrics": task.metric_titles()},
-        "published": [asdict(published) for published in task.published],
-        "corpus": {
-            **shards.manifest["corpus"],
-            "shards": shards.fingerprint,
-            "totals": shards.manifest["totals"],
-        },
-        "split": {"source": task.split, **{split: len(pieces) for split, pieces in data.splits.items()}},
-    }
-
-
-def _scores(task: Task, results: list[SeedResult]) -> dict[str, Any]:
-    """Mean, deviation and interval of each metric over seeds, for the record."""
-    scores: dict[str, Any] = {}
-    for split in ("valid", "test"):
-        scores[split] = summarise(task, np.stack([result.counts[split] for result in results]))
-        if task.level == "sequence":
-            mean, sd = mean_sd([result.summary[split]["window_accuracy"] for result in results])
-            scores[split]["window_accuracy"] = {"mean": mean, "sd": sd}
-    return scores
-
-
-def _best(results: dict[str, SeedResult]) -> str:
-    """The seed with the highest accuracy on validation pieces; the test score has no say."""
-    return max(results, key=lambda name: results[name].summary["valid"]["accuracy"])

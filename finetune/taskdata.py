@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.shards import Shards
 from data.splits import SPLITS
 from finetune.metrics import Counts, bootstrap_interval, grouped_confusions
-from finetune.tasks import Task
+from finetune.tasks import Protocol, Task
 from symbolic.errors import CorpusError, LabelError
 
 Rows = NDArray[np.integer]
@@ -29,6 +29,8 @@ class TaskData:
         labels: Classes of all rows, (R,) int8, at note level, or of all pieces, (P,) int8; -1 is unlabelled.
         groups: (P,) int64 song group of each piece.
         splits: (S,) indices of the labelled pieces on each side.
+        protocol: How they were divided.
+        fold: Which fold is tested on, where the protocol has several.
     """
 
     task: Task
@@ -36,6 +38,36 @@ class TaskData:
     labels: NDArray[np.int8]
     groups: NDArray[np.int64]
     splits: Mapping[str, NDArray[np.int64]]
+    protocol: Protocol
+    fold: int = 0
+
+    @property
+    def name(self) -> str:
+        """Task and fold, for people who wait."""
+        folds = self.protocol.folds
+        return self.task.name + (f", fold {self.fold + 1} of {folds}" if folds > 1 else "")
+
+    def thinned(self, budget: float, seed: int) -> TaskData:
+        """The same with fewer labels: a share of the training groups, of each class alike, and at least one.
+
+        A smaller budget of the same seed takes a part of what a larger one takes.
+
+        Args:
+            budget: The share, above 0 and up to 1.
+            seed: Of the choice.
+        """
+        if budget >= 1:
+            return self
+        train = self.splits["train"]
+        _, first, group = np.unique(self.groups[train], return_index=True, return_inverse=True)
+        by_class = self.labels[train][first] if self.task.level == "sequence" else np.zeros(len(first))
+        order = np.random.default_rng([seed, len(first)]).permutation(len(first))
+        kept: list[NDArray[np.int64]] = []
+        for one in np.unique(by_class):
+            members = order[by_class[order] == one]
+            kept.append(members[: max(1, round(budget * len(members)))])
+        chosen = np.isin(group, np.concatenate(kept))
+        return replace(self, splits={**self.splits, "train": train[chosen]})
 
     def rows(self, piece: int) -> Rows:
         """(N, 8) ids of a piece."""
@@ -82,8 +114,14 @@ class TaskData:
         return int(self.shards.offsets[piece]), int(self.shards.offsets[piece + 1])
 
 
-def task_data(task: Task, shards: Shards) -> TaskData:
+def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold: int = 0) -> TaskData:
     """Line up shards with a task.
+
+    Args:
+        task: The question.
+        shards: Its corpus, prepared with the sides of the protocol and fold.
+        protocol: How it was divided; by default the task's first.
+        fold: Which fold is tested on.
 
     Raises:
         LabelError: If a piece has a label that is none of the classes.
@@ -100,7 +138,8 @@ def task_data(task: Task, shards: Shards) -> TaskData:
             f"Task '{task.name}' has no labelled piece to {' or '.join(_USES[s] for s in empty)} ({sizes}). "
             "Add files, or say in column 'split' of the labels table which files are train, valid and test."
         )
-    return TaskData(task, shards, labels, groups.astype(np.int64), splits)
+    protocol = protocol or task.protocol()
+    return TaskData(task, shards, labels, groups.astype(np.int64), splits, protocol, fold)
 
 
 _USES = {"train": "train on", "valid": "select on", "test": "test on"}
@@ -112,12 +151,14 @@ def _note_labels(task: Task, shards: Shards) -> NDArray[np.int8]:
 
 def _piece_labels(task: Task, shards: Shards) -> NDArray[np.int8]:
     given = [record.labels.get(task.label) for record in shards.pieces]
-    if strange := sorted({label for label in given if label is not None} - set(task.classes)):
+    strange = sorted({label for label in given if label is not None} - set(task.classes))
+    if strange and not task.others:
         raise LabelError(
             f"Label '{task.label}' of corpus '{task.corpus}' has values that task '{task.name}' does not know: "
             f"{', '.join(strange[:5])}. Prepare the corpus again, or correct its labels."
         )
-    return np.array([-1 if label is None else task.classes.index(label) for label in given], dtype=np.int8)
+    place = {label: index for index, label in enumerate(task.classes)}
+    return np.array([-1 if label is None else place.get(label, -1) for label in given], dtype=np.int8)
 
 
 def _labelled_pieces(task: Task, shards: Shards, labels: NDArray[np.int8]) -> NDArray[np.bool_]:
@@ -128,12 +169,16 @@ def _labelled_pieces(task: Task, shards: Shards, labels: NDArray[np.int8]) -> ND
     return np.asarray(np.diff(counted[np.asarray(shards.offsets)]) > 0)
 
 
-def summarise(task: Task, counts: Counts) -> dict[str, dict[str, float | list[float]]]:
+def summarise(
+    task: Task, counts: Counts, parts: Sequence[Counts] = ()
+) -> dict[str, dict[str, float | list[float]]]:
     """Each of the task's metrics with its bootstrap interval over song groups, as JSON values.
 
     Args:
         task: Says which metrics.
         counts: (G, C, C), or (S, G, C, C) of several seeds, whose scores are averaged.
+        parts: (C, C) of every fold and seed, where there are folds: the deviation of their scores, which papers
+            quote, is told as "fold_sd".
     """
     seeds = counts if counts.ndim == 4 else counts[None]
     totals = seeds.sum(axis=1)
@@ -145,4 +190,6 @@ def summarise(task: Task, counts: Counts) -> dict[str, dict[str, float | list[fl
             "sd": float(scores.std(ddof=1)) if len(scores) > 1 else 0.0,
             "interval": list(bootstrap_interval(seeds, metric)),
         }
+        if len(parts) > 1:
+            summary[name]["fold_sd"] = float(metric(np.stack(parts)).std(ddof=1))
     return summary

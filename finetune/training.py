@@ -105,7 +105,7 @@ def train_seed(
         seed=seed,
     )
     keeper = _Keeper(folder, source, data, provenance)
-    label = f"{data.task.name}, {plan.method}, seed {seed}"
+    label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
     trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), _patience(plan), keeper])
     began = time.perf_counter()

@@ -14,22 +14,26 @@ import torch
 from finetune_helpers import NANO, nano_checkpoint, tune, write_folder
 
 from data.batches import StepBatches
+from data.corpora import CORPORA, Piece
+from data.corpora.folder import FolderCorpus
 from data.settings import PrepareSettings
 from data.windows import make_windows
-from finetune import training
+from finetune import run, training
 from finetune.config import METHODS, TrainSettings
+from finetune.metrics import unpack_counts
 from finetune.model import build_model, load_model
 from finetune.module import TaskModule
 from finetune.outcome import SeedResult
 from finetune.run import finetune, guard, prepared
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
-from finetune.tasks import Task, note_task, sequence_task
+from finetune.tasks import Protocol, Task, note_task, sequence_task
 from finetune.training import Plan, schedule, train_seed
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import weights_fingerprint
 from symbolic.errors import CheckpointError, ConfigError, LeakError
 from symbolic.files import write_midi
+from symbolic.tokenizer import Tokenizer
 
 PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
 
@@ -311,3 +315,115 @@ def test_a_run_goes_on_only_with_its_own_task_and_music(
     write_midi(tune(99), tunes / "tune00.mid")
     with pytest.raises(ConfigError, match="changed since"):
         finetune(task, str(tunes), again)
+
+
+class Fifths(FolderCorpus):
+    """Tunes in five folds, two tunes of each dance in every one."""
+
+    name = "fifths"
+
+    def __init__(self, root: str | None = None, fold: int | None = None) -> None:
+        super().__init__(root, require_labels=True)
+        self.fold = fold
+
+    def pieces(self) -> list[Piece]:
+        """The first twenty tunes."""
+        return [
+            replace(piece, split=_SIDES[(number // 2 - (self.fold or 0)) % 5])
+            for number, piece in enumerate(super().pieces()[:20])
+        ]
+
+    def options(self) -> dict[str, Any]:
+        """The fold."""
+        return {"fold": self.fold}
+
+
+_SIDES = ("test", "valid", "train", "train", "train")
+FOLDED = Task(
+    name="dances",
+    title="Dances",
+    about="dances",
+    level="sequence",
+    corpus="fifths",
+    label="label",
+    classes=("reel", "waltz"),
+    protocols=(Protocol("once", "made"), Protocol("folds", "made in fifths", 5)),
+    floors=("majority", "look_up"),
+)
+
+
+@pytest.fixture
+def fifths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CORPORA, "fifths", Fifths)
+
+
+def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the_middle_of_folds(
+    fifths: None, folder: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    nano, begun = folder.parent / "nano", []
+    settings = _settings(tmp_path / "run", nano, seeds=2, epochs=0.3)
+    with monkeypatch.context() as patch:
+
+        def killed(data: TaskData, *rest: Any) -> SeedResult:
+            if len(begun) == 7:
+                raise InterruptedError
+            begun.append(data.name)
+            return train_seed(data, *rest)
+
+        patch.setattr(run, "train_seed", killed)
+        with pytest.raises(InterruptedError):
+            finetune(FOLDED, str(folder), settings, "folds")
+    assert begun[:2] == ["dances, fold 1 of 5", "dances, fold 2 of 5"]
+    done = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("fold-*/seed-*/result.json")}
+    assert len(done) == 7
+    again = replace(settings, resume=True)
+    with pytest.raises(ConfigError, match="--protocol was 'folds'"):
+        finetune(FOLDED, str(folder), again, "once")
+    record = finetune(FOLDED, str(folder), again, "folds")
+    assert all(path.stat().st_mtime_ns == before for path, before in done.items())
+    counts = unpack_counts(record["test_counts"])
+    assert counts.shape == (2, 20, 2, 2)
+    assert (counts.sum(axis=(2, 3)) == 1).all()
+    assert (unpack_counts(record["floors"][0]["test_counts"]).sum(axis=(1, 2)) == 1).all()
+    assert record["protocol"] == "folds"
+    assert record["task"]["title"] == "Dances, folds"
+    assert record["split"] | {"folds": None} == {
+        "source": "made in fifths",
+        "train": 12,
+        "valid": 4,
+        "test": 4,
+        "folds": None,
+    }
+    assert [len(seed["folds"]) for seed in record["seeds"]] == [5, 5]
+    scores = [fold["test"]["accuracy"] for seed in record["seeds"] for fold in seed["folds"]]
+    assert record["test"]["accuracy"]["mean"] == pytest.approx(np.mean(scores))
+    assert record["test"]["accuracy"]["fold_sd"] == pytest.approx(np.std(scores, ddof=1))
+    assert (tmp_path / "run" / record["checkpoint"] / "config.json").is_file()
+
+
+def test_the_guard_looks_into_every_fold(fifths: None, folder: Path, tmp_path: Path) -> None:
+    data = prepared(FOLDED, str(folder), Tokenizer(), PrepareSettings(jobs=0), FOLDED.protocols[1], 3)
+    seen = nano_checkpoint(tmp_path / "seen", data.shards.fingerprints[data.splits["test"][:1]])
+    with pytest.raises(LeakError, match=data.shards.pieces[data.splits["test"][0]].key):
+        finetune(FOLDED, str(folder), _settings(tmp_path / "run", seen), "folds")
+
+
+def test_a_budget_trains_on_fewer_labels_and_a_kept_record_names_no_folder_of_this_machine(
+    folder: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    nano, out = folder.parent / "nano", tmp_path / "results"
+    monkeypatch.setattr("sys.argv", ["finetune", "sequence", str(folder), f"--from={nano}"])
+    record = finetune(
+        sequence_task(folder),
+        str(folder),
+        _settings(tmp_path / "run", nano, epochs=0.3, budget=0.2, results=str(out)),
+    )
+    assert record["split"]["train"] == 4
+    assert record["budget"] == 0.2
+    assert record["task"]["title"].endswith("20% of the labels")
+    assert "processor_name" in record["machine"]
+    kept = json.loads((out / "sequence-full-nano-budget0.2" / "record.json").read_text())
+    assert str(tmp_path) not in json.dumps(kept)
+    assert str(folder.parent) not in json.dumps(kept)
+    assert kept["command"] == "finetune sequence tunes --from=nano"
+    assert kept["test"] == json.loads(json.dumps(record["test"]))

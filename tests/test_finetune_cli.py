@@ -22,7 +22,7 @@ from symbolic.errors import ConfigError
 EXPERIMENTS = sorted((Path(__file__).parents[1] / "finetune" / "experiments").glob("*.yaml"))
 
 
-@pytest.mark.parametrize("arguments", [[], *([name] for name in _COMMANDS)], ids=str)
+@pytest.mark.parametrize("arguments", [[], *([name] for name in (*TASKS, *_COMMANDS))], ids=str)
 def test_help_fits_a_screen(arguments: list[str], capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     with suppress(SystemExit):
@@ -35,7 +35,13 @@ def test_help_fits_a_screen(arguments: list[str], capsys: Any, monkeypatch: Any)
 def test_help_lists_every_command(capsys: Any) -> None:
     assert main([]) == 0
     printed = capsys.readouterr().out
-    assert all(f"\n  {name} " in printed for name in _COMMANDS)
+    assert all(f"\n  {name} " in printed for name in (*TASKS, *_COMMANDS))
+
+
+def test_help_of_a_task_names_its_protocols(capsys: Any) -> None:
+    with suppress(SystemExit):
+        main(["composer", "--help"])
+    assert "published, folds" in capsys.readouterr().out
 
 
 def test_help_and_usage_errors_do_not_wait_for_torch() -> None:
@@ -53,14 +59,38 @@ def test_the_presets_are_those_of_the_backbones() -> None:
 
 def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> None:
     assert main(["melodie"]) == 2
-    assert "melody, genre" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "melody, velocity" in said
+    assert "sequence, note" in said
+
+
+def test_tasks_are_listed_with_protocols_and_whether_their_corpora_are_there(
+    tmp_path: Path, capsys: Any
+) -> None:
+    tunes = tmp_path / "nottingham" / "MIDI"
+    tunes.mkdir(parents=True)
+    (tunes / "jigs1.mid").touch()
+    assert main(["tasks", "--root", str(tmp_path)]) == 0
+    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert set(rows) == {"task", *TASKS}
+    assert rows["genre"] == ["genre", "sequence", "nottingham", "5", "tunes", "files"]
+    assert rows["composer"] == ["composer", "sequence", "pianist8", "8", "published", "folds", "absent"]
+
+
+def test_an_unknown_protocol_is_answered_with_those_there_are(capsys: Any) -> None:
+    for command in (["composer"], ["floors", "composer"]):
+        assert main([*command, "--protocol", "clips"]) == 2
+        assert "published, folds" in capsys.readouterr().err
 
 
 def test_all_wrong_settings_are_named_at_once(capsys: Any) -> None:
     wrong = ["--method", "magic", "--preset", "huge", "--lr", "-1", "--seeds", "0", "--seed", "-3"]
+    wrong += ["--budget", "2"]
     assert main(["genre", *wrong]) == 2
     said = capsys.readouterr().err
-    assert all(flag in said for flag in ("--method magic", "--preset huge", "--lr", "--seeds", "--seed"))
+    assert all(
+        flag in said for flag in ("--method magic", "--preset huge", "--lr", "--seeds", "--seed", "--budget")
+    )
 
 
 @pytest.mark.parametrize("tracks", ["MELODY", "MELODY,melody", ","])
@@ -82,7 +112,9 @@ def test_without_a_folder_of_data_sets_the_remedy_is_named(task: str, capsys: An
 
 def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
     assert main(["floors", "harmony"]) == 2
-    assert "melody, genre" in capsys.readouterr().err
+    assert "melody, velocity" in capsys.readouterr().err
+    assert main(["floors", "melody", "--budget", "0"]) == 2
+    assert "--budget" in capsys.readouterr().err
     assert main(["sequence", str(tmp_path / "absent")]) == 2
     assert "is not a folder" in capsys.readouterr().err
     assert main(["genre", "--from", str(tmp_path / "absent")]) == 2
@@ -95,10 +127,16 @@ def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
 def test_every_committed_experiment_is_valid(path: Path) -> None:
     settings = parse("finetune", "", CorpusSettings, ["--config", str(path)])
     assert settings.seeds >= 5
+    assert TASKS[path.stem.split("-")[0]].protocol(settings.protocol)
 
 
-def test_experiments_are_there_for_both_tasks() -> None:
-    assert {path.stem.split("-")[0] for path in EXPERIMENTS} >= set(TASKS)
+def test_experiments_are_there_for_every_task_and_protocol() -> None:
+    wanted = {
+        task.name if protocol is task.protocols[0] else f"{task.name}-{protocol.name}"
+        for task in TASKS.values()
+        for protocol in task.protocols
+    }
+    assert {path.stem for path in EXPERIMENTS} >= wanted
 
 
 def test_every_setting_has_its_line_of_help() -> None:
@@ -112,11 +150,15 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     nano_checkpoint(tmp_path / "nano")
     common = ["sequence", "tunes", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
     for arguments in (["--from", "nano", "--epochs", "4"], ["--epochs", "0.3"]):
-        assert main([*common, *arguments, "--seeds", "2"]) == 0
+        assert main([*common, *arguments, "--seeds", "2", "--results", "kept"]) == 0
     printed = capsys.readouterr().out
     assert "majority class" in printed
     assert "full, from nano, 2 seeds" in printed
     assert "window-level accuracy" in printed
+    assert {path.parent.name for path in Path("kept").glob("*/record.json")} == {
+        "sequence-full-nano",
+        "sequence-full-scratch-tiny",
+    }
     assert main(["report", "runs"]) == 0
     page = (tmp_path / "runs" / "RESULTS.md").read_text()
     assert page.count("| hand-made features + logistic regression |") == 1

@@ -11,11 +11,13 @@ import pytest
 from finetune_helpers import tune, write_folder
 
 from data.corpora import open_corpus
+from data.corpora.tonality import TONAL_CLASSES
 from data.prepare import prepare
 from finetune.features import chords, feature_matrix, feature_names, piece_features, under_another
-from finetune.floors import FLOORS, measure_floors
+from finetune.floors import FLOORS, SidePredictor, kept_floors, measure_floors, runs_of_notes
+from finetune.metrics import unpack_counts
 from finetune.taskdata import TaskData, task_data
-from finetune.tasks import Task, note_task, sequence_task
+from finetune.tasks import Protocol, Task, View, note_task, sequence_task
 from symbolic.errors import ConfigError
 from symbolic.notes import Music, note_array
 from symbolic.tokenizer import Tokenizer
@@ -69,15 +71,15 @@ def test_where_dances_differ_by_metre_features_tell_them(dances: TaskData) -> No
     assert scores["features_logistic"] == scores["features_trees"] == 1.0
 
 
-@pytest.mark.parametrize("name", ["majority", "note_table"])
+@pytest.mark.parametrize("name", ["majority", "note_table", "rhythm_table"])
 def test_floors_look_at_training_labels_only(notes: TaskData, name: str) -> None:
     changed = notes.labels.copy()
     for split in ("valid", "test"):
         for piece in notes.splits[split]:
             changed[notes.shards.offsets[piece] : notes.shards.offsets[piece + 1]] = 0
     before, after = FLOORS[name].fit(notes), FLOORS[name].fit(replace(notes, labels=changed))
-    for rows, _ in notes.pieces("test"):
-        assert (before(rows) == after(rows)).all()
+    pieces = [rows for rows, _ in notes.pieces("test")]
+    assert all((one == other).all() for one, other in zip(before(pieces), after(pieces), strict=True))
 
 
 def test_with_shuffled_labels_a_floor_is_worth_no_more_than_chance(notes: TaskData) -> None:
@@ -89,6 +91,76 @@ def test_with_shuffled_labels_a_floor_is_worth_no_more_than_chance(notes: TaskDa
 def test_an_unknown_floor_is_named(notes: TaskData) -> None:
     with pytest.raises(ConfigError, match="oracle"):
         measure_floors(replace(notes, task=replace(notes.task, floors=("majority", "oracle"))))
+
+
+def test_a_look_up_finds_a_copy_in_another_key_and_falls_back_on_the_commonest(dances: TaskData) -> None:
+    train = dances.splits["train"]
+    look_up = FLOORS["look_up"].fit(dances)
+    copies = [transpose(np.asarray(dances.rows(piece)), 3) for piece in train]
+    assert np.array(look_up(copies)).tolist() == dances.labels[train].tolist()
+    alone = _rows((0, 1, 60))
+    assert look_up([alone])[0] == np.bincount(dances.labels[train]).argmax()
+
+
+def test_runs_of_notes_are_those_of_the_top_line() -> None:
+    tune = [(0, 1, 60), (2, 1, 62), (4, 1, 64), (6, 1, 60), (8, 1, 67), (10, 1, 65)]
+    bass = [(0, 4, 36), (4, 4, 43)]
+    assert (
+        runs_of_notes(_rows(*tune)) == runs_of_notes(_rows(*tune, *bass)) == [(2, 2, -4, 7), (2, -4, 7, -2)]
+    )
+
+
+def test_where_times_tell_the_class_the_rhythm_table_finds_it(notes: TaskData) -> None:
+    # The accompaniment is in quarters, the melody in eighths.
+    floors = measure_floors(replace(notes, task=replace(notes.task, floors=("majority", "rhythm_table"))))
+    assert floors[1]["test"]["scores"]["accuracy"]["mean"] == 1.0
+
+
+def _tonal(predictor: SidePredictor, *notes: tuple[int, int, int]) -> list[str]:
+    return [TONAL_CLASSES[c] for c in predictor([_rows(*notes)])[0]]
+
+
+def test_key_profiles_find_the_key_of_a_scale_and_its_relative(notes: TaskData) -> None:
+    predictor = FLOORS["key_profiles"].fit(notes)
+    major = [(4 * i, 4, 62 + step) for i, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 0))]
+    assert _tonal(predictor, *major)[:3] == ["major 1", "major 2", "major 3"]
+    minor = [(4 * i, 4, 57 + step) for i, step in enumerate((0, 2, 3, 5, 7, 8, 11, 12, 7, 3, 0))]
+    assert _tonal(predictor, *minor)[:3] == ["minor 1", "minor 2", "minor b3"]
+
+
+def test_triads_follow_the_chord_that_sounds_though_it_began_before(notes: TaskData) -> None:
+    predictor = FLOORS["triads"].fit(notes)
+    g_major = [(0, 16, 43), (0, 16, 59), (0, 16, 62)]
+    a_minor = [(16, 4, 57), (16, 4, 60), (16, 4, 64)]
+    found = _tonal(predictor, *g_major, (8, 4, 67), *a_minor)
+    assert found == ["major 1", "major 3", "major 5", "major 1", "minor 1", "minor b3", "minor 5"]
+
+
+def test_folds_are_counted_together_and_their_deviation_told(dances: TaskData) -> None:
+    protocol = Protocol("folds", "made", 2)
+    one = replace(dances, protocol=protocol)
+    other = replace(one, fold=1, splits={**one.splits, "test": one.splits["valid"]})
+    alone, both = measure_floors(one)[0], measure_floors(one, other)[0]
+    assert np.sum(both["test"]["confusion"]) == len(one.splits["test"]) + len(one.splits["valid"])
+    assert "fold_sd" not in alone["test"]["scores"]["accuracy"]
+    assert both["test"]["scores"]["accuracy"]["fold_sd"] == 0.0
+    assert unpack_counts(both["test_counts"]).shape == (4, 2, 2)
+
+
+def test_kept_floors_are_measured_again_when_task_or_labels_change(
+    dances: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path))
+    task = replace(dances.task, floors=("majority",))
+    plain = replace(dances, task=task)
+    viewed = replace(dances, task=replace(task, views=(View("same", "same", (0, 1)),)))
+    assert kept_floors(plain) == kept_floors(plain)
+    assert len(list((tmp_path / "floors").iterdir())) == 1
+    assert "same_accuracy" in kept_floors(viewed)[0]["test"]["scores"]
+    kept_floors(plain.thinned(0.5, 0))
+    kept_floors(plain.thinned(0.5, 1))
+    kept_floors(replace(plain, protocol=Protocol("other", "made")))
+    assert len(list((tmp_path / "floors").iterdir())) == 5
 
 
 def test_skyline_hears_notes_that_still_sound() -> None:

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import Published, Task, View
+from finetune.tasks.asap_composer import ASAP_COMPOSER
+from finetune.tasks.base import Protocol, Published, Task, View
+from finetune.tasks.beat import BEAT
+from finetune.tasks.chord import CHORD
+from finetune.tasks.composer import COMPOSER
+from finetune.tasks.drum_style import DRUM_STYLE
+from finetune.tasks.emotion import EMOTION
 from finetune.tasks.genre import GENRE
+from finetune.tasks.hand import HAND
+from finetune.tasks.key import KEY
+from finetune.tasks.makam import MAKAM
 from finetune.tasks.melody import MELODY
+from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
+from finetune.tasks.song_genre import SONG_GENRE
+from finetune.tasks.velocity import VELOCITY
+from finetune.tasks.voice import VOICE
 
-TASKS: dict[str, Task] = {task.name: task for task in (MELODY, GENRE)}
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        *(MELODY, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
+        *(COMPOSER, ASAP_COMPOSER, EMOTION, GENRE, SONG_GENRE, DRUM_STYLE, MAKAM, METRE),
+    )
+}
+"""Note-level tasks, then sequence-level ones."""
 
-__all__ = ["TASKS", "Published", "Task", "View", "note_task", "sequence_task"]
+__all__ = ["TASKS", "Protocol", "Published", "Task", "View", "note_task", "sequence_task"]

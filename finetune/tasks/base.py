@@ -16,6 +16,8 @@ from symbolic.errors import ConfigError
 from symbolic.vocabulary import FIELDS
 
 Level = Literal["note", "sequence"]
+SEQUENCE_FLOORS = ("majority", "look_up", "features_logistic", "features_trees")
+"""What every sequence-level task is measured against."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class View:
         name: Prefix of its scores in records.
         title: What people call it.
         merge: The new class of each class, numbered from 0.
-        positive: The new class whose F1 is reported.
+        positive: The new class whose F1 is reported; None for the mean over the new classes.
     """
 
     name: str
     title: str
     merge: tuple[int, ...]
-    positive: int = 0
+    positive: int | None = 0
 
 
 @dataclass(frozen=True)
@@ -53,21 +55,40 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """A way to divide a corpus into what is trained on, selected on, and tested on once.
+
+    Attributes:
+        name: On the command line and in records.
+        split: Where it comes from, in words.
+        folds: More than 1 has every piece tested once: the corpus' reader takes the option `fold`, each fold is
+            trained by itself, and their test pieces are counted together.
+    """
+
+    name: str
+    split: str
+    folds: int = 1
+
+
+@dataclass(frozen=True)
 class Task:
     """A question about notes or pieces, with all that EVALUATION.md wants stated.
 
     Attributes:
         name: On the command line and in records.
         title: For people.
+        about: What is learnt and from what, in half a line of help.
         level: "note" asks of every note, "sequence" of a whole piece.
         corpus: Name of the corpus reader.
         options: Further arguments of the reader.
         label: Name of the note-level or sequence-level label.
         classes: Names, in the order of their indices.
-        split: Where the split comes from, in words.
+        protocols: Ways to split it; the first is meant where none is named.
+        others: Pieces whose label is none of the classes are left out. Where this is false, they are an error.
         hide: Fields whose ids are withheld in every split.
         one_piano: Pitched tracks are read as one piano, in training and in prediction alike.
-        transposition: Training windows are moved by up to this many semitones.
+        transposition: Training windows are moved by up to this many semitones; 0 where that would make a label
+            false.
         views: Coarser questions.
         floors: Names of the floors, lowest first.
         published: Others' numbers.
@@ -79,12 +100,14 @@ class Task:
 
     name: str
     title: str
+    about: str
     level: Level
     corpus: str
     label: str
     classes: tuple[str, ...]
-    split: str
+    protocols: tuple[Protocol, ...]
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    others: bool = False
     hide: tuple[str, ...] = ()
     one_piano: bool = False
     transposition: int = 11
@@ -100,6 +123,8 @@ class Task:
             problems.append(f"Task {self.name!r} needs two classes or more and has {named}.")
         if twice := sorted({c for c in self.classes if self.classes.count(c) > 1}):
             problems.append(f"Task {self.name!r} names {', '.join(twice)} twice.")
+        if not self.protocols:
+            problems.append(f"Task {self.name!r} has no protocol.")
         if unknown := sorted(set(self.hide) - set(FIELDS)):
             problems.append(
                 f"Task {self.name!r} hides {', '.join(unknown)}; the fields are {', '.join(FIELDS)}."
@@ -111,6 +136,17 @@ class Task:
         ]
         if problems:
             raise ConfigError(problems)
+
+    def protocol(self, name: str | None = None) -> Protocol:
+        """The protocol of that name, or the first.
+
+        Raises:
+            ConfigError: If there is none; names those there are.
+        """
+        found = {protocol.name: protocol for protocol in self.protocols}
+        if name is not None and name not in found:
+            raise ConfigError(f"--protocol {name}: task '{self.name}' has {', '.join(found)}.")
+        return self.protocols[0] if name is None else found[name]
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -125,9 +161,10 @@ class Task:
         """Column heads, by metric."""
         titles = {"accuracy": "accuracy", "macro_f1": "macro F1"}
         for view in self.views:
+            kind = "macro F1" if view.positive is None else "F1"
             titles |= {
                 f"{view.name}_accuracy": f"{view.title} accuracy",
-                f"{view.name}_f1": f"{view.title} F1",
+                f"{view.name}_f1": f"{view.title} {kind}",
             }
         return titles
 
@@ -149,4 +186,5 @@ def _merged_accuracy(view: View, confusions: Counts) -> NDArray[np.float64]:
 
 
 def _merged_f1(view: View, confusions: Counts) -> NDArray[np.float64]:
-    return np.asarray(class_f1(merge_classes(confusions, view.merge))[..., view.positive])
+    merged = merge_classes(confusions, view.merge)
+    return macro_f1(merged) if view.positive is None else np.asarray(class_f1(merged)[..., view.positive])

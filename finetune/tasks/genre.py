@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import Task
+from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
 
 GENRE = Task(
     name="genre",
     title="Dance type on the Nottingham tunes",
+    about="the dance of a folk tune: Nottingham, 5 classes",
     level="sequence",
     corpus="nottingham",
     label="dance",
     classes=("hornpipe", "jig", "morris", "reel", "waltz"),
-    split="by hash of the tune, 80/10/10; tunes of one melody or one title stand on one side",
-    floors=("majority", "features_logistic", "features_trees"),
+    protocols=(
+        Protocol("tunes", "dealt by tune, 80/10/10; tunes of one melody or one title stand on one side"),
+    ),
+    floors=SEQUENCE_FLOORS,
     epochs=12,
 )

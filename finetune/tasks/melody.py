@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import Published, Task, View
+from finetune.tasks.base import Protocol, Published, Task, View
+
+POP909_SPLIT = Protocol("published", "MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded")
 
 MELODY = Task(
     name="melody",
     title="Melody extraction on POP909",
+    about="melody, bridge, accompaniment: every note of POP909",
     level="note",
     corpus="pop909",
     label="melody",
     classes=("melody", "bridge", "accompaniment"),
-    split="MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded",
+    protocols=(POP909_SPLIT,),
     one_piano=True,
     views=(View("two_class", "2-class", (0, 0, 1)),),
     floors=("majority", "skyline", "note_table"),

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.corpora import open_corpus
-from finetune.tasks.base import Task
+from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
 from symbolic.errors import LabelError
 
-_SPLIT = (
-    "column 'split' of the labels table; without one, 80/10/10 by a hash of the notes or of column 'group'"
+_SPLIT = Protocol(
+    "split",
+    "column 'split' of the labels table; without one, 80/10/10 by a hash of the notes or of column 'group'",
 )
 
 
@@ -35,13 +36,14 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
     return Task(
         name="sequence",
         title=f"Labels of {Path(folder).resolve().name}",
+        about="your own labels of pieces",
         level="sequence",
         corpus="folder",
         options=options,
         label="label",
         classes=classes,
-        split=_SPLIT,
-        floors=("majority", "features_logistic", "features_trees"),
+        protocols=(_SPLIT,),
+        floors=SEQUENCE_FLOORS,
         epochs=30,
     )
 
@@ -59,12 +61,13 @@ def note_task(folder: str | Path, tracks: Sequence[str]) -> Task:
     return Task(
         name="note",
         title=f"Tracks of {Path(folder).resolve().name}",
+        about="your own labels of notes",
         level="note",
         corpus="folder",
         options={"tracks": tuple(tracks)},
         label="track",
         classes=tuple(tracks),
-        split=_SPLIT,
+        protocols=(_SPLIT,),
         one_piano=True,
         floors=("majority", "note_table"),
         epochs=10,

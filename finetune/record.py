@@ -1,0 +1,97 @@
+"""What a record says: task, corpus and split, scores over seeds and folds; and a copy fit to be committed."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from finetune.metrics import mean_sd
+from finetune.outcome import SeedResult
+from finetune.taskdata import TaskData, summarise
+from finetune.tasks import Task
+
+
+def fingerprint(folds: Sequence[TaskData]) -> str:
+    """Of the prepared corpus; of several folds' together."""
+    marks = [data.shards.fingerprint for data in folds]
+    return marks[0] if len(marks) == 1 else hashlib.sha256(" ".join(marks).encode()).hexdigest()[:16]
+
+
+def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[str, Any]:
+    """Task, corpus and split, as JSON values; of several folds the numbers of pieces are the mean.
+
+    Args:
+        folds: The task's data, of every fold.
+        budget: Share of the labels.
+        seed: Of the choice of labels.
+    """
+    data = folds[0]
+    task, protocol, shards = data.task, data.protocol, data.shards
+    title = task.title if protocol is task.protocols[0] else f"{task.title}, {protocol.name}"
+    title += "" if budget == 1 else f", {budget:.0%} of the labels"
+    sizes = [
+        {split: len(pieces) for split, pieces in one.thinned(budget, seed).splits.items()} for one in folds
+    ]
+    mean = {split: round(float(np.mean([one[split] for one in sizes]))) for split in sizes[0]}
+    several = {"folds": sizes} if len(folds) > 1 else {}
+    return {
+        "task": {**task.describe(), "title": title, "metrics": task.metric_titles()},
+        "protocol": protocol.name,
+        "budget": budget,
+        "published": [asdict(published) for published in task.published],
+        "corpus": {
+            **shards.manifest["corpus"],
+            "shards": fingerprint(folds),
+            "totals": shards.manifest["totals"],
+        },
+        "split": {"source": protocol.split, **mean, **several},
+    }
+
+
+def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:
+    """Mean, deviation and interval of each metric over seeds, as JSON values.
+
+    Args:
+        task: Says which metrics.
+        seeds: Outcome of each seed.
+        folds: Of each fold and seed, where there are folds.
+    """
+    found: dict[str, Any] = {}
+    for split in ("valid", "test"):
+        parts = [result.counts[split].sum(axis=0) for result in folds]
+        found[split] = summarise(task, np.stack([result.counts[split] for result in seeds]), parts)
+        if task.level == "sequence":
+            mean, sd = mean_sd([result.summary[split]["window_accuracy"] for result in seeds])
+            found[split]["window_accuracy"] = {"mean": mean, "sd": sd}
+    return found
+
+
+def portable(record: dict[str, Any]) -> dict[str, Any]:
+    """A record without this machine's paths, to be committed: absolute ones are cut to their last part."""
+    backbone = dict(record["backbone"])
+    if "path" in backbone:
+        backbone["path"] = _last_part(backbone["path"])
+    if "command" in backbone.get("provenance", {}):
+        shown = _portable_command(backbone["provenance"]["command"])
+        backbone["provenance"] = {**backbone["provenance"], "command": shown}
+    return {
+        **record,
+        "command": _portable_command(record["command"]),
+        "backbone": backbone,
+        "settings": {name: _last_part(value) for name, value in record["settings"].items()},
+    }
+
+
+def _portable_command(command: str) -> str:
+    words = (word.partition("=") for word in shlex.split(command))
+    return shlex.join(_last_part(flag) + equals + _last_part(value) for flag, equals, value in words)
+
+
+def _last_part(value: Any) -> Any:
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -1,0 +1,21 @@
+"""Which notes of a performance begin on a beat, and on which beats bars begin."""
+
+from __future__ import annotations
+
+from data.corpora.beats import BEATS
+from finetune.tasks.asap_composer import ASAP_SPLIT
+from finetune.tasks.base import Task, View
+
+BEAT = Task(
+    name="beat",
+    title="Beats and downbeats of (n)ASAP performances",
+    about="notes on downbeats, on beats, between: (n)ASAP performances",
+    level="note",
+    corpus="asap_performances",
+    label="beat",
+    classes=BEATS,
+    protocols=(ASAP_SPLIT,),
+    views=(View("on_beat", "on a beat", (0, 0, 1)), View("downbeat", "downbeat", (0, 1, 1))),
+    floors=("majority", "note_table", "rhythm_table"),
+    epochs=2,
+)

@@ -1,0 +1,22 @@
+"""Which chord sounds: where each note stands above its root."""
+
+from __future__ import annotations
+
+from data.corpora.tonality import TONAL_CLASSES
+from finetune.tasks.base import Task, View
+from finetune.tasks.melody import POP909_SPLIT
+
+CHORD = Task(
+    name="chord",
+    title="Chords of POP909, as an algorithm labelled them",
+    about="where notes stand in their chord, and its mode: POP909",
+    level="note",
+    corpus="pop909",
+    label="chord",
+    classes=TONAL_CLASSES,
+    protocols=(POP909_SPLIT,),
+    one_piano=True,
+    views=(View("root", "root", tuple(degree % 12 for degree in range(24)), positive=None),),
+    floors=("majority", "note_table", "triads"),
+    epochs=6,
+)

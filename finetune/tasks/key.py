@@ -1,0 +1,22 @@
+"""Which key a tune is in: where each note stands above the tonic."""
+
+from __future__ import annotations
+
+from data.corpora.tonality import TONAL_CLASSES
+from finetune.tasks.base import Protocol, Task, View
+
+KEY = Task(
+    name="key",
+    title="Key on the Nottingham tunes",
+    about="where notes stand in their key, and its mode: Nottingham",
+    level="note",
+    corpus="nottingham",
+    label="key",
+    classes=TONAL_CLASSES,
+    protocols=(
+        Protocol("tunes", "dealt by tune, 80/10/10; tunes of one melody or one title stand on one side"),
+    ),
+    views=(View("tonic", "tonic", tuple(degree % 12 for degree in range(24)), positive=None),),
+    floors=("majority", "note_table", "key_profiles"),
+    epochs=8,
+)

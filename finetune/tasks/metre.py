@@ -1,0 +1,23 @@
+"""In which metre a performance is, of which only the time of its notes is known."""
+
+from __future__ import annotations
+
+from finetune.tasks.asap_composer import ASAP_SPLIT
+from finetune.tasks.base import SEQUENCE_FLOORS, Task
+
+METRE = Task(
+    name="metre",
+    title="Metre of (n)ASAP performances",
+    about="the time signature of a performance: (n)ASAP, 4 classes",
+    level="sequence",
+    # Their files know no bars: all state one nominal metre and tempo, so that no field tells the label. Scores, whose
+    # rows count positions from the bar, would tell it even with the time signature hidden.
+    corpus="asap_performances",
+    label="metre",
+    # Those with twenty pieces or more among the pieces that keep one metre.
+    classes=("2/4", "3/4", "4/4", "6/8"),
+    others=True,
+    protocols=(ASAP_SPLIT,),
+    floors=SEQUENCE_FLOORS,
+    epochs=6,
+)

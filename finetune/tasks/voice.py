@@ -1,0 +1,20 @@
+"""Which notes of a song are sung."""
+
+from __future__ import annotations
+
+from data.corpora.openscore import PARTS
+from finetune.tasks.base import Protocol, Task
+
+VOICE = Task(
+    name="voice",
+    title="Voice and accompaniment of OpenScore Lieder",
+    about="voice or accompaniment, every note: OpenScore Lieder",
+    level="note",
+    corpus="openscore_lieder",
+    label="part",
+    classes=PARTS,
+    protocols=(Protocol("songs", "dealt by song, composer by composer, 80/10/10"),),
+    one_piano=True,
+    floors=("majority", "skyline", "note_table"),
+    epochs=6,
+)
