@@ -92,7 +92,7 @@ class _HalfOnCpu(torch.autograd.Function):
                 torch.bmm(pull, k[part], out=found[0][part])
                 torch.bmm(pull.mT, q[part], out=found[1][part])
         found[0] *= scale
-        return *(x.unflatten(0, query.shape[:2]) for x in found), None
+        return *(x.view(*query.shape[:2], *x.shape[1:]) for x in found), None
 
 
 class SelfAttention(nn.Module):
