@@ -24,13 +24,13 @@ from finetune.model import TaskModel, build_model
 from finetune.module import TaskModule
 from finetune.tasks import MELODY
 from pretrain.config import PretrainSettings
-from pretrain.corruption import chosen_rows
 from pretrain.selectors.adversarial import extremes
-from pretrain.selectors.base import Schedule, choose
+from pretrain.selectors.base import Schedule
+from pretrain.units import UNITS
 from symbolic import Tokenizer, load
 from symbolic.errors import CheckpointError, LeakError, TokenizerMismatch
 from symbolic.tokenizer import rebase_bars
-from symbolic.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY
+from symbolic.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY, Vocabulary
 
 HOME = Path(__file__).parents[1]
 
@@ -57,13 +57,17 @@ def test_padding_is_neither_masked_nor_scored(tmp_path):
     faulty = scores.topk(6, dim=1).indices  # the fault: whatever ranks highest
     assert not real.gather(1, faulty)[1].any()
     counts = Schedule().counts(real, torch.zeros_like(real), torch.Generator().manual_seed(0))
-    choice = choose(scores, real, counts, 6)
-    assert not (chosen_rows(choice, 40) & ~real).any()
-    assert int(choice.valid[1].sum()) == int(counts[1]) >= 1
+    rows = torch.full((2, 40, 8), RESERVED) * real[..., None]
+    for unit in (kind(Vocabulary().sizes) for kind in UNITS.values()):
+        ranking = unit.pool(scores[..., None].expand(-1, -1, unit.outputs), rows, torch.ones_like(real))
+        chosen = unit.choose(ranking, rows, real, counts, 6).spread(40)
+        assert not chosen[~real].any()
+        assert chosen[1].any()
+        if unit.name == "row":
+            assert int(chosen[1].any(-1).sum()) == int(counts[1]) >= 1
 
     model = build_model(load(nano_checkpoint(tmp_path / "nano")).backbone, MELODY, "full")
     module = TaskModule(model, np.zeros(80, dtype=np.int8), classes=3, steps=1, lr=1e-3)
-    rows = torch.zeros(2, 40, 8, dtype=torch.int64)
     targets = module.targets(Batch(rows, real, torch.tensor([0, 40]), torch.tensor([0, 1]), 0, True))
     assert torch.equal(targets >= 0, real)
 
