@@ -23,14 +23,14 @@ learn from a corpus:
 {tasks}
 
 learn your own labels:
-  sequence       of pieces: a folder and a table
-  note           of notes: a folder and track names
+  sequence         of pieces: a folder and a table
+  note             of notes: a folder and track names
 
 and then:
-  predict        use a trained run on new files
-  floors         measure what needs no training: finetune floors composer --protocol folds
-  tasks          list tasks with their protocols, and whether their corpora are here
-  report         make a table of many runs
+  predict          use a trained run on new files
+  floors           measure what needs no training: finetune floors composer --protocol folds
+  tasks            list tasks with their protocols, and whether their corpora are here
+  report           make a table of many runs
 
 Each has its own help: finetune melody --help"""
 
@@ -48,7 +48,7 @@ def _dispatch(argv: Sequence[str]) -> None:
     if command in ("-h", "--help"):
         from finetune.tasks import TASKS
 
-        lines = (f"  {task.name.ljust(14)} {task.about}" for task in TASKS.values())
+        lines = (f"  {task.name.ljust(16)} {task.about}" for task in TASKS.values())
         print(_HELP.format(tasks="\n".join(lines)))
     elif command in _COMMANDS:
         _COMMANDS[command](rest)
@@ -178,12 +178,15 @@ def _floors(argv: Sequence[str]) -> None:
     task = TASKS[settings.task]
     protocol = task.protocol(settings.protocol)
     from finetune.floors import kept_floors
+    from finetune.record import keep_floors
     from finetune.report import floor_table
     from finetune.run import prepared_folds
     from symbolic.tokenizer import Tokenizer
 
     folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
     floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    if settings.results:
+        print(keep_floors(settings.results, folds, floors, settings.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
     _print_table(*floor_table(floors, task.metric_titles()))
     if len(folds) > 1:

@@ -153,6 +153,7 @@ class FloorsSettings(PrepareSettings):
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
     budget: float = setting(1.0, "share of the training labels, of each class alike", group="data")
     seed: int = setting(0, "which labels, where the budget is below 1", group="data")
+    results: str | None = setting(None, "folder of records that tables are made of: keep the floors there")
 
     def __post_init__(self) -> None:
         problems = self.prepare_problems()

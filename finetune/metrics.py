@@ -7,6 +7,7 @@ weighted sum of matrices, and thousands of samples are one matrix product.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,13 +96,24 @@ def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, clas
 
 
 def pack_counts(counts: Counts) -> dict[str, Any]:
-    """Counts as JSON values that keep to one line, so that a record alone can be compared with another."""
-    return {"shape": list(counts.shape), "values": " ".join(map(str, counts.ravel().tolist()))}
+    """Counts as JSON values that keep to one line, so that a record alone can be compared with another.
+
+    A run of zeros is written "0*17": where there are many classes nearly all counts are.
+    """
+    words = []
+    for value, run in groupby(counts.ravel().tolist()):
+        times = len(list(run))
+        words += [f"0*{times}"] if value == 0 and times > 1 else [str(value)] * times
+    return {"shape": list(counts.shape), "values": " ".join(words)}
 
 
 def unpack_counts(packed: Mapping[str, Any]) -> Counts:
     """The inverse of `pack_counts`."""
-    return np.array(packed["values"].split(), dtype=np.int64).reshape(packed["shape"])
+    values: list[str] = []
+    for word in packed["values"].split():
+        value, _, times = word.partition("*")
+        values += [value] * int(times or 1)
+    return np.array(values, dtype=np.int64).reshape(packed["shape"])
 
 
 def accuracy(confusions: Counts) -> NDArray[np.float64]:

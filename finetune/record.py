@@ -11,10 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from data.records import provenance, write_json
 from finetune.metrics import mean_sd
 from finetune.outcome import SeedResult
 from finetune.taskdata import TaskData, summarise
 from finetune.tasks import Task
+
+FORMAT = 2
+"""Raised when a record's layout changes."""
 
 
 def fingerprint(folds: Sequence[TaskData]) -> str:
@@ -52,6 +56,28 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
         },
         "split": {"source": protocol.split, **mean, **several},
     }
+
+
+def keep_floors(
+    folder: str | Path, folds: Sequence[TaskData], floors: list[dict[str, Any]], budget: float, seed: int
+) -> Path:
+    """Write a record of floors alone, `floors/TASK.json`, with the protocol in its name where it is not the first.
+
+    Args:
+        folder: Of the records that tables are made of.
+        folds: What they were measured on.
+        floors: From `kept_floors`.
+        budget: Share of the labels.
+        seed: Of the choice of labels.
+    """
+    task, protocol = folds[0].task, folds[0].protocol
+    parts = [task.name, "" if protocol is task.protocols[0] else protocol.name]
+    name = "-".join(filter(None, [*parts, "" if budget == 1 else f"budget{budget:g}"]))
+    origin = provenance()
+    about = {**origin, "command": _portable_command(origin["command"]), **what(folds, budget, seed)}
+    path = Path(folder) / "floors" / f"{name}.json"
+    write_json(path, {"format": FORMAT, **about, "floors": floors})
+    return path
 
 
 def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
 from finetune.floors import kept_floors
 from finetune.metrics import pack_counts
 from finetune.outcome import pool_folds, processor
-from finetune.record import fingerprint, portable, scores, what
+from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData, task_data
@@ -29,8 +29,6 @@ from finetune.training import Plan, train_seed
 from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
-
-FORMAT = 2
 
 
 def finetune(

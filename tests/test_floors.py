@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from data.prepare import prepare
 from finetune.features import chords, feature_matrix, feature_names, piece_features, under_another
 from finetune.floors import FLOORS, SidePredictor, kept_floors, measure_floors, runs_of_notes
 from finetune.metrics import unpack_counts
+from finetune.record import keep_floors
 from finetune.taskdata import TaskData, task_data
 from finetune.tasks import Protocol, Task, View, note_task, sequence_task
 from symbolic.errors import ConfigError
@@ -161,6 +163,17 @@ def test_kept_floors_are_measured_again_when_task_or_labels_change(
     kept_floors(plain.thinned(0.5, 1))
     kept_floors(replace(plain, protocol=Protocol("other", "made")))
     assert len(list((tmp_path / "floors").iterdir())) == 5
+
+
+def test_floors_are_kept_as_a_record_of_their_own(dances: TaskData, tmp_path: Path) -> None:
+    folds = replace(dances, protocol=Protocol("halves", "made"))
+    path = keep_floors(tmp_path, [folds.thinned(0.5, 1)], measure_floors(dances), 0.5, 1)
+    assert path == tmp_path / "floors" / "sequence-halves-budget0.5.json"
+    record = json.loads(path.read_text())
+    assert record["protocol"] == "halves"
+    assert record["split"]["source"] == "made"
+    assert [floor["name"] for floor in record["floors"]] == list(dances.task.floors)
+    assert {"command", "versions", "machine", "corpus"} <= set(record)
 
 
 def test_skyline_hears_notes_that_still_sound() -> None:

@@ -15,7 +15,9 @@ from finetune.metrics import (
     macro_f1,
     mean_sd,
     merge_classes,
+    pack_counts,
     paired_bootstrap,
+    unpack_counts,
 )
 
 
@@ -125,3 +127,12 @@ def test_pairing_runs_of_different_tests_is_refused() -> None:
         paired_bootstrap(drawn(0.8, groups=10), drawn(0.8, groups=11), accuracy)
     with pytest.raises(ValueError, match="shape"):
         bootstrap_interval(np.zeros((0, 3, 3), dtype=np.int64), accuracy)
+
+
+def test_counts_come_back_from_a_record_and_zeros_cost_little() -> None:
+    counts = np.zeros((3, 20, 20), dtype=np.int64)
+    counts[1, 2, 3], counts[2, 0, 0], counts[2, 0, 1] = 170, 1, 1
+    packed = pack_counts(counts)
+    assert (unpack_counts(packed) == counts).all()
+    assert len(packed["values"]) < 60
+    assert unpack_counts({"shape": [2, 2], "values": "0 0 3 4"}).tolist() == [[0, 0], [3, 4]]

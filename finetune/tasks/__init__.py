@@ -1,4 +1,10 @@
-"""Tasks, by name. One file a task; tasks on a user's own folder are made in `own`."""
+"""Tasks, by name. One file a task; tasks on a user's own folder are made in `own`.
+
+What the corpora also label and is no task here, because the input or the file would tell: the usul of SymbTr and the
+metre of scores (rows count positions from the bar), beat or fill of Groove (fills are short takes), Bach's chorales
+against Joplin's rags (four voices). GiantMIDI's sample is too small to tell composers. POP909's keys were found in
+audio whose time is not that of the MIDI.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +18,7 @@ from finetune.tasks.emotion import EMOTION
 from finetune.tasks.genre import GENRE
 from finetune.tasks.hand import HAND
 from finetune.tasks.key import KEY
+from finetune.tasks.lieder_composer import LIEDER_COMPOSER
 from finetune.tasks.makam import MAKAM
 from finetune.tasks.melody import MELODY
 from finetune.tasks.metre import METRE
@@ -24,7 +31,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         *(MELODY, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
-        *(COMPOSER, ASAP_COMPOSER, EMOTION, GENRE, SONG_GENRE, DRUM_STYLE, MAKAM, METRE),
+        *(COMPOSER, ASAP_COMPOSER, LIEDER_COMPOSER, EMOTION, GENRE, SONG_GENRE, DRUM_STYLE, MAKAM, METRE),
     )
 }
 """Note-level tasks, then sequence-level ones."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from data.corpora.openscore import PARTS
 from finetune.tasks.base import Protocol, Task
 
+LIEDER_SPLIT = Protocol("songs", "dealt by song, composer by composer, 80/10/10")
+
 VOICE = Task(
     name="voice",
     title="Voice and accompaniment of OpenScore Lieder",
@@ -13,7 +15,7 @@ VOICE = Task(
     corpus="openscore_lieder",
     label="part",
     classes=PARTS,
-    protocols=(Protocol("songs", "dealt by song, composer by composer, 80/10/10"),),
+    protocols=(LIEDER_SPLIT,),
     one_piano=True,
     floors=("majority", "skyline", "note_table"),
     epochs=6,
