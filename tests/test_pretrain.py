@@ -1,7 +1,10 @@
 """Pretraining end to end, on a folder of made tunes."""
 
+import errno
 import json
+import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -12,22 +15,19 @@ import numpy as np
 import pytest
 import torch
 from made import tune, write_tunes
+from pretrain_helpers import make_module
 
-from data.batches import Batch
+from data.failures import explained
 from pretrain import cli
-from pretrain.freezing import FreezeBook
 from pretrain.look import look_at
 from pretrain.module import Pretraining
+from pretrain.objective import Objective
 from pretrain.pictures import curves
-from pretrain.selectors import SELECTORS, Schedule, build_selector
-from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint import load_checkpoint
-from symbolic.heads import FieldHeads
+from symbolic.errors import ConfigError
 from symbolic.storage import read_tensors
 from symbolic.tokenizer import Tokenizer
-from symbolic.vocabulary import RESERVED, Vocabulary
 
-SIZES = Vocabulary().sizes
 FLAGS = [
     "--steps",
     "24",
@@ -98,23 +98,47 @@ def test_the_record_holds_the_selectors_measurements(run):
     assert record_of(run)["history"][-1]["training"]["frozen_share"] > 0.05
 
 
-def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_path):
-    out = tmp_path / "killed"
-    command = [sys.executable, "-m", "pretrain.cli", str(folder), "--out", str(out), *FLAGS]
+def kill_when_kept(flags, out):
+    """Run in a process of its own, killed as soon as it has a state to go on from."""
+    command = [sys.executable, "-m", "pretrain.cli", *flags, "--out", str(out)]
     started = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy()
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not (out / "state" / "last.ckpt").exists() and started.poll() is None:
         assert time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.02)
     started.send_signal(signal.SIGKILL)
     started.wait()
     assert not (out / "record.json").exists(), "the run ended before it could be killed"
-    assert cli.main([str(folder), "--out", str(out), "--resume", *FLAGS]) == 0
-    assert record_of(out)["history"] == record_of(run)["history"]
-    ours, theirs = (read_tensors(r / "checkpoint" / "model.safetensors") for r in (out, run))
+
+
+def assert_same_run(ours, theirs):
+    assert record_of(ours)["history"] == record_of(theirs)["history"]
+    ours, theirs = (read_tensors(run / "checkpoint" / "model.safetensors") for run in (ours, theirs))
+    assert set(ours) == set(theirs)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_path):
+    kill_when_kept([str(folder), *FLAGS], tmp_path / "killed")
+    assert cli.main([str(folder), "--out", str(tmp_path / "killed"), "--resume", *FLAGS]) == 0
+    assert_same_run(tmp_path / "killed", run)
+
+
+def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_path):
+    flags = [str(folder), *FLAGS, "--steps", "8", "--selector", "learnability", "--accumulate", "2"]
+    kill_when_kept(flags, tmp_path / "killed")
+    assert cli.main([*flags, "--out", str(tmp_path / "killed"), "--resume"]) == 0
+    assert cli.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+    slow = read_tensors(tmp_path / "whole" / "checkpoint" / "model.safetensors")
+    pairs = [
+        (weights, slow[name.replace(".slow.", ".network.")])
+        for name, weights in slow.items()
+        if ".slow." in name
+    ]
+    assert any(not torch.equal(behind, ahead) for behind, ahead in pairs)
 
 
 def test_resuming_a_finished_run_changes_nothing(folder, run):
@@ -158,11 +182,90 @@ def test_resuming_on_another_corpus_is_refused(tmp_path, capsys):
     assert "changed since" in capsys.readouterr().err
 
 
+BRIEF = [
+    "--selector", "uniform", "--steps", "12", "--evaluations", "4", "--rows_per_batch", "256", "--jobs", "1",
+]  # fmt: skip
+
+
+def state_of(out):
+    """What a run would be resumed from."""
+    return torch.load(out / "state" / "last.ckpt", weights_only=True)
+
+
 def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, capsys):
     flags = ["--steps", "12", "--evaluations", "2", "--lr", "1e30", "--rows_per_batch", "256", "--jobs", "1"]
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *flags]) == 2
     assert "--lr" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+def test_a_run_whose_loss_is_no_number_any_more_keeps_its_last_sound_state(
+    folder, tmp_path, capsys, monkeypatch
+):
+    sound = Pretraining.training_step
+
+    def spoilt(self, batch, batch_idx):
+        return sound(self, batch, batch_idx) * (math.nan if self.global_step >= 7 else 1.0)
+
+    monkeypatch.setattr(Pretraining, "training_step", spoilt)
+    assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
+    assert "diverged" in capsys.readouterr().err
+    state = state_of(tmp_path / "run")
+    assert state["global_step"] == 6
+    assert all(weights.isfinite().all() for weights in state["state_dict"].values())
+    assert not (tmp_path / "run" / "record.json").exists()
+
+
+def test_a_full_disk_ends_a_run_with_its_last_state_kept(folder, tmp_path, capsys, monkeypatch):
+    """From the second state on, no file may grow to its size, so that writing it breaks off half-way."""
+    before, saved = resource.getrlimit(resource.RLIMIT_FSIZE), []
+    keep = Pretraining.on_save_checkpoint
+
+    def filling(self, checkpoint):
+        saved.append(self.global_step)
+        if len(saved) == 2:
+            half = (tmp_path / "run" / "state" / "last.ckpt").stat().st_size // 2
+            resource.setrlimit(resource.RLIMIT_FSIZE, (half, before[1]))
+        keep(self, checkpoint)
+
+    monkeypatch.setattr(Pretraining, "on_save_checkpoint", filling)
+    try:
+        assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = capsys.readouterr().err
+    assert "disk is full" in error
+    assert "--resume" in error
+    assert saved == [3, 6]
+    assert state_of(tmp_path / "run")["global_step"] == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_is_told_with_a_remedy(error, folder, tmp_path, capsys, monkeypatch):
+    def hungry(*_):
+        raise error
+
+    monkeypatch.setattr(Objective, "forward", hungry)
+    assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
+    said = capsys.readouterr().err
+    assert "--rows_per_batch" in said
+    assert "Nothing of the run was kept" in said
+
+
+def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
+    state = tmp_path / "last.ckpt"
+    for error in (RuntimeError("shapes differ"), OSError(errno.EACCES, "not allowed")):
+        with pytest.raises(type(error)), explained(state):
+            raise error
+    state.touch()
+    with pytest.raises(ConfigError, match="--resume goes on"), explained(state):
+        raise OSError(errno.ENOSPC, "no space")
 
 
 def test_curves_of_a_single_evaluation_can_be_seen(run):
@@ -176,99 +279,16 @@ def test_curves_of_a_single_evaluation_can_be_seen(run):
 @pytest.mark.parametrize("selector", ["uniform", "scheduled"])
 def test_controls_run_too(folder, tmp_path, selector):
     out = tmp_path / selector
-    assert cli.main([str(folder), "--out", str(out), *FLAGS, "--steps", "8", "--selector", selector]) == 0
+    assert cli.main([str(folder), "--out", str(out), *BRIEF, "--selector", selector]) == 0
     last = record_of(out)["history"][-1]
     assert "selector" not in last["held_out"]
     assert (last["training"]["frozen_share"] > 0) == (selector == "scheduled")
     assert "selector" not in load_checkpoint(out / "checkpoint").parts
 
 
-def make_module(name, tmp_path, dropout=0.0):
-    torch.manual_seed(0)
-    shape = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=dropout)
-    selector = build_selector(name, Schedule(), SIZES, shape)
-    return Pretraining(
-        build_backbone(shape, SIZES), FieldHeads(32, SIZES), selector, FreezeBook(tmp_path, 10_000)
-    )
-
-
-def make_batch(windows=6, length=48, pad=9):
-    encoded = [Tokenizer().encode(tune(seed, length)).rows for seed in range(windows)]
-    rows = torch.from_numpy(np.stack(encoded).astype(np.int64))
-    real = torch.ones(rows.shape[:2], dtype=torch.bool)
-    real[::2, length - pad :] = False
-    rows[~real] = 0
-    return Batch(
-        rows, real, torch.arange(windows) * length, torch.arange(windows), 3, True
-    ), torch.zeros_like(real)
-
-
-@pytest.mark.parametrize("name", SELECTORS)
-def test_neither_players_loss_reaches_the_other(name, tmp_path):
-    module = make_module(name, tmp_path)
-    seen = {}
-    module.selector.loss = seen_loss(module, seen)
-    module.training_step(make_batch(), 0).backward()
-    backbone = {n: p.grad.clone() for n, p in module.backbone.named_parameters()}
-    assert all(g.abs().sum() > 0 for n, g in backbone.items() if "attention.key.bias" not in n)
-
-    alone = make_module(name, tmp_path)
-    alone.selector.loss = lambda scores, recovery, valid: scores.sum() * 0.0
-    alone.training_step(make_batch(), 0).backward()
-    for n, p in alone.backbone.named_parameters():
-        assert torch.equal(p.grad, backbone[n]), n
-    if module.selector.learns:
-        assert not seen["recovery_has_gradient"]
-        assert all(p.grad is None or p.grad.abs().sum() == 0 for p in alone.selector.parameters())
-        assert sum(p.grad.abs().sum() for p in module.selector.parameters() if p.grad is not None) > 0
-
-
-def seen_loss(module, seen):
-    original = module.selector.loss
-
-    def loss(scores, recovery, valid):
-        seen["recovery_has_gradient"] = recovery.requires_grad
-        return original(scores, recovery, valid)
-
-    return loss
-
-
-@pytest.mark.parametrize("name", SELECTORS)
-def test_what_stands_in_padding_never_matters(name, tmp_path):
-    losses = []
-    for filling in (0, RESERVED + 3):
-        module = make_module(name, tmp_path)
-        batch, frozen = make_batch()
-        rows = batch.rows.clone()
-        rows[~batch.real] = filling
-        losses.append(module.training_step((batch._replace(rows=rows), frozen), 0))
-    assert torch.allclose(losses[0], losses[1], atol=1e-6)
-
-
-def test_a_step_is_a_function_of_seed_and_step(tmp_path):
-    first, second = (make_module("adversarial", tmp_path).training_step(make_batch(), 0) for _ in range(2))
-    batch, frozen = make_batch()
-    other = make_module("adversarial", tmp_path).training_step((batch._replace(step=4), frozen), 0)
-    assert torch.equal(first, second)
-    assert not torch.equal(first, other)
-
-
-def test_frozen_rows_are_never_masked_by_the_adversary(tmp_path):
-    module = make_module("adversarial", tmp_path)
-    batch, frozen = make_batch()
-    frozen[:, ::2] = batch.real[:, ::2]
-    masked = []
-    module.backbone.register_forward_pre_hook(lambda _, args: masked.append(args[0]))
-    for step in range(10):
-        module.training_step((batch._replace(step=step), frozen), 0)
-        changed = (masked[-1] != batch.rows).any(-1)
-        assert changed.any()
-        assert not (changed & (frozen | ~batch.real)).any()
-
-
 @pytest.mark.parametrize(("selector", "masks_frozen"), [("adversarial", False), ("scheduled", True)])
 def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
-    module, tokenizer = make_module(selector, tmp_path), Tokenizer()
+    module, tokenizer = make_module(tmp_path, selector), Tokenizer()
     rows = tokenizer.encode(tune(0)).rows[:40]
     look = look_at(module, tokenizer, rows, np.ones(len(rows), dtype=bool))
     assert look.chosen.any() == masks_frozen
