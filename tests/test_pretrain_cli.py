@@ -6,10 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
+from made import write_tunes
 
+from data.command import parse
 from pretrain import cli
+from pretrain.building import build_module
+from pretrain.config import PretrainSettings
+from pretrain.freezing import FreezeBook
+from symbolic.vocabulary import Vocabulary
 
 HOME = Path(__file__).parents[1]
+EXPERIMENTS = sorted((HOME / "pretrain" / "experiments").rglob("*.yaml"))
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +49,9 @@ def test_help_fits_a_screen_and_loads_no_torch():
         (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
         (["--lr", "-1", "--epochs", "0"], ["--lr", "--epochs"]),
         (["--precision", "17", "--accelerator", "toaster"], ["--precision", "bf16-mixed", "--accelerator"]),
+        (["--unit", "beat", "--network", "huge"], ["--unit", "row, field, bar", "--network", "shared_exit"]),
+        (["--corruption", "rain", "--auxiliary", "chroma,smell"], ["--corruption", "--auxiliary smell"]),
+        (["--accumulate", "0", "--devices", "0", "--ramp", "2"], ["--accumulate", "--devices", "--ramp"]),
         (["nowhere/"], ["nowhere", "not a folder"]),
         (["--corpus", "nothing"], ["nothing", "music21"]),
         (["--corpus", "pop909", "--root", "."], ["pop909", "Get it from"]),
@@ -53,6 +63,20 @@ def test_mistakes_are_named_and_end_with_two(argv, said, capsys):
     assert error.startswith("error: ")
     for words in said:
         assert words in error
+
+
+def test_a_selector_that_cannot_work_by_a_unit_says_by_which_it_can(tmp_path, capsys):
+    folder = write_tunes(tmp_path / "music", 12)
+    assert cli.main([str(folder), "--selector", "span", "--unit", "bar", "--jobs", "1"]) == 2
+    assert "'span' cannot work by unit 'bar'; it can by row" in capsys.readouterr().err
+
+
+def test_every_committed_experiment_can_be_built(tmp_path):
+    assert EXPERIMENTS
+    for file in EXPERIMENTS:
+        settings = parse("pretrain", "", PretrainSettings, ["--config", str(file)])
+        module = build_module(settings, Vocabulary().sizes, FreezeBook(tmp_path, 8), 1)
+        assert module.objective.selector.name == settings.selector
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path, capsys):
