@@ -162,7 +162,7 @@ def prepared(
             f"or set ${ROOT_VARIABLE} to it. The corpus is at {wanted.homepage}."
         )
     protocol = protocol or task.protocol()
-    options = {**task.options, **({"fold": fold} if protocol.folds > 1 else {})}
+    options = {**task.options, **({"fold": fold} if protocol.folds > 1 and protocol.tabled else {})}
     corpus = open_corpus(task.corpus, root, **options)
     return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide), protocol, fold)
 

@@ -17,7 +17,7 @@ from data.prepare import prepare
 from finetune.floors import FLOORS
 from finetune.metrics import confusion_matrix
 from finetune.taskdata import TaskData, task_data
-from finetune.tasks import TASKS, Task, View, note_task, sequence_task
+from finetune.tasks import TASKS, Protocol, Task, View, note_task, sequence_task
 from symbolic.errors import ConfigError, CorpusError, LabelError
 from symbolic.tokenizer import Tokenizer
 
@@ -33,7 +33,11 @@ def test_a_task_fits_its_corpus_and_states_its_floors(task: Task) -> None:
         assert len(task.classes) == corpus.labels[task.label]
     assert len({protocol.name for protocol in task.protocols}) == len(task.protocols)
     assert all(protocol.split for protocol in task.protocols)
-    assert all(issubclass(corpus, FoldedCorpus) for protocol in task.protocols if protocol.folds > 1)
+    assert all(
+        issubclass(corpus, FoldedCorpus)
+        for protocol in task.protocols
+        if protocol.folds > 1 and protocol.tabled
+    )
     assert task.floors[0] == "majority"
     assert set(task.floors) <= set(FLOORS)
     assert set(task.metrics) == set(task.metric_titles())
@@ -170,3 +174,15 @@ def test_labels_that_are_no_class_are_left_out_or_refused(dealt: TaskData) -> No
     assert set(kept.splits["train"].tolist()) == {
         piece for piece in dealt.splits["train"].tolist() if dealt.labels[piece] == 1
     }
+
+
+def test_dealt_folds_test_every_piece_once_tear_no_group_and_share_out_classes(dealt: TaskData) -> None:
+    protocol = Protocol("folds", "made", 5, tabled=False)
+    folds = [task_data(dealt.task, dealt.shards, protocol, fold) for fold in range(5)]
+    tested = np.concatenate([data.splits["test"] for data in folds])
+    assert sorted(tested.tolist()) == list(range(24))
+    for data, following in zip(folds, [*folds[1:], folds[0]], strict=True):
+        sides = [set(data.groups[pieces].tolist()) for pieces in data.splits.values()]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+        assert (data.splits["valid"] == following.splits["test"]).all()
+        assert 2 <= np.bincount(data.labels[data.splits["test"]])[1] <= 5

@@ -61,13 +61,21 @@ class Protocol:
     Attributes:
         name: On the command line and in records.
         split: Where it comes from, in words.
-        folds: More than 1 has every piece tested once: the corpus' reader takes the option `fold`, each fold is
-            trained by itself, and their test pieces are counted together.
+        folds: More than 1 has every piece tested once: each fold is trained by itself, with the next one to select
+            on, and their test pieces are counted together.
+        tabled: The folds stand in the corpus' split table, and its reader takes the option `fold`. Where this is
+            false, song groups are dealt into folds by class and a fixed seed.
     """
 
     name: str
     split: str
     folds: int = 1
+    tabled: bool = True
+
+
+DEALT_FOLDS = Protocol(
+    "folds", "5 folds of song groups, as much of each class in each, dealt by a fixed seed", 5, tabled=False
+)
 
 
 @dataclass(frozen=True)

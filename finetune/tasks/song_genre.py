@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import DEALT_FOLDS, SEQUENCE_FLOORS, Protocol, Task
 
 SONG_GENRE = Task(
     name="song_genre",
@@ -14,7 +14,10 @@ SONG_GENRE = Task(
     # Those with twenty songs or more; eight others have nine songs or fewer and are left out.
     classes=("Folk, World, & Country", "Jazz", "Pop", "Rock", "Stage & Screen"),
     others=True,
-    protocols=(Protocol("songs", "dealt by song, genre by genre, 80/10/10; one title on one side"),),
+    protocols=(
+        Protocol("songs", "dealt by song, genre by genre, 80/10/10; one title on one side"),
+        DEALT_FOLDS,
+    ),
     floors=SEQUENCE_FLOORS,
     epochs=20,
 )
