@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 
-FORMAT = 2
-"""Raised when the layout changes, or when this release reads other notes or rows out of the same files."""
+FORMAT = 3
+"""Raised when the layout changes, or when this release reads other notes or rows out of the same files, or puts
+rows in another order: 3 shuffles exactly equal notes otherwise than 2, for equal settings make equal bytes."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 NEAR = "near_duplicates.jsonl"
 SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"

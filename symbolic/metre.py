@@ -25,13 +25,10 @@ class Segments(NamedTuple):
     length: Ints
 
 
-def to_grid(ticks: NDArray[np.integer] | NDArray[np.floating], music: Music, vocabulary: Vocabulary) -> Ints:
+def to_grid(ticks: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
     """The nearest grid position of each time in ticks, halfway the later, without a rounding error."""
     steps, half = _grid_ratio(music.resolution, vocabulary)
-    found = ticks.astype(np.int64)
-    if steps > 1:
-        found *= steps
-    found += half
+    found = ticks * steps + half if steps > 1 else ticks + half
     found //= 2 * half
     return found
 
@@ -119,7 +116,8 @@ def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
     value = _tempo_edges(vocabulary).searchsorted(tempi[:, 1], side="right")
     if len(value) == 1:
         return value.repeat(len(onset))
-    return value.take(_in_force(to_grid(tempi[:, 0], music, vocabulary), onset))
+    changes = to_grid(tempi[:, 0].astype(np.int64), music, vocabulary)
+    return value.take(_in_force(changes, onset))
 
 
 @lru_cache

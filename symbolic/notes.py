@@ -15,9 +15,13 @@ NOTE = np.dtype(
         ("velocity", "u1"),
         ("program", "u1"),
         ("track", "<u2"),
-    ]
+    ],
+    align=True,
 )
-"""One note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index."""
+"""One note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index.
+
+Aligned, for numpy reads and writes fields faster so; the bytes between them mean nothing.
+"""
 
 DRUM_PROGRAM = 128
 _HIGHEST = {"pitch": 127, "velocity": 127, "program": DRUM_PROGRAM}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -41,9 +42,14 @@ if TYPE_CHECKING:
 Rows = NDArray[np.uint16]
 _SOUND = (VELOCITY, DURATION, PITCH, PROGRAM)
 """The fields that follow bar and position in the canonical order, the last first."""
+_SHORT, _LONG = (
+    np.dtype([*((FIELDS[i], value) for i in _SOUND), ("onset", onset)])
+    for value, onset in (("<u1", "<i4"), ("<u2", "<i8"))
+)
+"""What notes are ordered by, the last field first: read as one integer, short keys order as their fields do."""
 _HIGHEST_ID = np.iinfo(np.uint16).max
-_TABLE = 2**16
-"""Durations up to this many positions are looked up rather than searched."""
+_LONGEST_TABLE = 2**20
+"""Durations up to this many ticks are looked up; where there are longer ones, all are searched."""
 
 
 class Tokens(NamedTuple):
@@ -71,49 +77,52 @@ def rebase_bars(rows: NDArray[np.integer]) -> NDArray[np.integer]:
     return moved
 
 
-def _canonical_order(
-    place: Sequence[NDArray[np.int64]], sound: NDArray[np.unsignedinteger]
-) -> NDArray[np.int64]:
-    """The permutation that sorts notes by place in time, then by sound, and equal notes by a fixed shuffle.
+def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
+    """Put notes in order of place, then of sound, equal ones in that of a fixed shuffle; say where each was.
 
-    One integer a note, its number in the lowest bits, is sorted directly: several times faster than any
-    indirect sort.
+    The shuffle is random, for any rule that one could write down would put some track before others.
 
     Args:
-        place: (N,) grid positions, or as much of bars and positions as is not hidden.
-        sound: (N, 4) values, the last column first in the order.
+        keys: (N,) of dtype `_SHORT` or `_LONG`, sorted in place.
+        place: (N,) each; what long keys are ordered by before their sound.
     """
-    count = len(sound)
-    number, bits = count.bit_length(), 8 * sound.itemsize * sound.shape[1]
-    if len(place) != 1 or int(np.maximum.reduce(place[0], initial=0)).bit_length() + bits + number > 63:
-        # Rare: places in part hidden, or times finer or fields more finely divided than music needs.
-        return np.asarray(np.lexsort((_ranks(count)[1], *sound.T, *reversed(place))))
-    key = place[0] << bits
-    key |= _as_numbers(sound)
-    key <<= number
-    numbered = key | np.arange(count)
-    numbered.sort()
-    last = (1 << number) - 1
-    if np.minimum.reduce(numbered[1:] ^ numbered[:-1], initial=last + 1) > last:
-        return np.asarray(numbered & last)
-    shuffled, rank = _ranks(count)  # only now: drawing it costs as much as all of the above
-    key |= rank
-    key.sort()
-    return np.asarray(shuffled.take(key & last))
+    count, number = len(keys), len(keys).bit_length()
+    shuffled, inverse = _shuffle(number)
+    if keys.itemsize > 8:
+        indirect = np.lexsort((shuffled[:count], *(keys[FIELDS[i]] for i in _SOUND), *reversed(place)))
+        keys[:] = keys.take(indirect)
+        return indirect.astype(np.int32)
+    # One integer a note, its shuffled number in the lowest bits, is sorted several times faster.
+    packed = keys.view("<i8")
+    packed <<= number
+    packed |= shuffled[:count]
+    packed.sort()
+    order = inverse.take(packed & ((1 << number) - 1))
+    packed >>= number
+    return order
 
 
-def _as_numbers(sound: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """(N,) each note's sound as one number, its last column weighing most (on little-endian machines)."""
-    numbers: NDArray[np.unsignedinteger] = sound.view(f"<u{sound.itemsize * sound.shape[1]}")
-    return numbers[:, 0]
+def _nearest_durations(length: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """Duration values nearest to lengths in positions, halfway the shorter."""
+    durations = vocabulary.durations
+    return np.searchsorted((durations[1:] + durations[:-1]) / 2, length)
 
 
-def _ranks(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A fixed shuffle of so many notes, and the rank of each note in it."""
-    shuffled = np.random.default_rng(0).permutation(count)
-    rank = np.empty_like(shuffled)
-    rank[shuffled] = np.arange(count)
-    return shuffled, rank
+@lru_cache(maxsize=32)  # a corpus has few resolutions
+def _duration_table(resolution: int, vocabulary: Vocabulary) -> NDArray[np.uint16] | None:
+    """The duration value of each length in ticks up to the longest, or None where that would fill memory."""
+    longest = -(-int(vocabulary.durations[-1]) * resolution // vocabulary.positions_per_quarter)
+    if longest > _LONGEST_TABLE:
+        return None
+    length = to_grid(np.arange(longest + 1), Music(note_array([], [], []), resolution), vocabulary)
+    return _nearest_durations(np.arange(length[-1] + 1), vocabulary).astype(np.uint16).take(length)
+
+
+@lru_cache
+def _shuffle(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """A fixed shuffle of all numbers of so many bits, and the place of each number in it."""
+    shuffled = np.random.default_rng(0).permutation(2**bits)
+    return shuffled, np.argsort(shuffled).astype(np.int32)
 
 
 class Tokenizer:
@@ -126,14 +135,8 @@ class Tokenizer:
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
         self.vocabulary = vocabulary or Vocabulary()
         voc = self.vocabulary
-        # Halfway points between neighbouring values: searchsorted on them rounds to the nearest value.
-        edges = (voc.durations[1:] + voc.durations[:-1]) / 2
-        longest = min(int(voc.durations[-1]), _TABLE)
-        self._duration_values = np.searchsorted(edges, np.arange(longest + 1))
-        self._duration_edges = edges
         self._velocity_shift = 7 - (voc.velocity_bins.bit_length() - 1)
-        narrow = max(voc.values[field] for field in _SOUND) <= 2**8
-        self._sound_type = np.dtype("<u1" if narrow else "<u2")
+        self._narrow = max(voc.values[field] for field in _SOUND) <= 2**8
 
     @property
     def fingerprint(self) -> str:
@@ -158,22 +161,26 @@ class Tokenizer:
             raise ConfigError(f"No field is called {', '.join(unknown)}; the fields are {', '.join(FIELDS)}.")
         hidden = {FIELDS.index(name) for name in hide}
         voc, notes = self.vocabulary, music.notes
-        times = np.empty((2, len(notes)), dtype=np.int64)
-        times[0], times[1] = notes["onset"], notes["duration"]
-        onset, length = to_grid(times, music, voc)
-        segments = metre_segments(music, voc)
-        sound = self._sound(notes, length, hidden)
+        onset, segments = to_grid(notes["onset"], music, voc), metre_segments(music, voc)
         place = [onset]  # orders as bar and position do together
         if not hidden.isdisjoint((BAR, POSITION)):
             bar, position, _ = locate_bars(onset, segments)
             place = [column for i, column in ((BAR, bar), (POSITION, position)) if i not in hidden]
-        order = _canonical_order(place, sound)
+        keys = np.empty(len(notes), dtype=self._key_type(onset, hidden))
+        keys["onset"] = onset
+        np.right_shift(notes["velocity"], self._velocity_shift, out=keys["velocity"])
+        keys["duration"] = self._durations(music)
+        keys["pitch"], keys["program"] = notes["pitch"], notes["program"]
+        if np.maximum.reduce(notes["program"], initial=0) == DRUM_PROGRAM:
+            keys["pitch"] += notes["program"] & DRUM_PITCH  # only the program of drums has this bit
+        for i in hidden.intersection(_SOUND):
+            keys[FIELDS[i]] = 0
+        order = _sort(keys, place)
 
         rows = np.empty((len(notes), len(FIELDS)), dtype=np.uint16)
-        sound = _as_numbers(sound).take(order).view(sound.dtype).reshape(sound.shape)
-        for i, field in enumerate(_SOUND):
-            rows[:, field] = sound[:, i]
-        onset = onset.take(order)
+        for i in _SOUND:
+            rows[:, i] = keys[FIELDS[i]]
+        onset = keys["onset"].astype(np.int64)
         bar, rows[:, POSITION], rows[:, TIME_SIGNATURE] = locate_bars(onset, segments)
         if len(bar) and (last := int(np.maximum.reduce(bar))) + RESERVED > _HIGHEST_ID:
             raise ConfigError(f"The piece has {last + 1:,} bars, more than 16 bits count; split the file.")
@@ -182,30 +189,21 @@ class Tokenizer:
         rows += RESERVED
         for i in hidden:
             rows[:, i] = HIDDEN
-        return Tokens(rows, order.astype(np.int32))
+        return Tokens(rows, order)
 
-    def _sound(
-        self, notes: NDArray[np.void], length: NDArray[np.int64], hidden: Collection[int]
-    ) -> NDArray[np.unsignedinteger]:
-        """(N, 4) values of the fields `_SOUND`, 0 where hidden; a byte each where that is enough."""
-        values = np.empty((len(notes), len(_SOUND)), dtype=self._sound_type)
-        velocity, duration, pitch, program = values.T
-        np.right_shift(notes["velocity"], self._velocity_shift, out=velocity)
-        duration[:] = self._nearest_durations(length)
-        program[:] = notes["program"]
-        # Only the program of drums has this bit, and drum keys are moved by as much.
-        np.add(notes["pitch"], program & DRUM_PITCH, out=pitch, casting="same_kind")
-        for i, field in enumerate(_SOUND):
-            if field in hidden:
-                values[:, i] = 0
-        return values
+    def _key_type(self, onset: NDArray[np.int64], hidden: Collection[int]) -> np.dtype[np.void]:
+        """Short keys, unless place is in part hidden, or notes, positions or values are more than they hold."""
+        last = int(np.maximum.reduce(onset, initial=0))
+        short = self._narrow and last.bit_length() + len(onset).bit_length() < 32
+        return _SHORT if short and BAR not in hidden and POSITION not in hidden else _LONG
 
-    def _nearest_durations(self, length: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Duration values nearest to lengths in positions."""
-        table = self._duration_values
-        if len(table) <= self.vocabulary.durations[-1]:  # a vocabulary whose table would fill memory
-            return np.searchsorted(self._duration_edges, length)
-        return table.take(length, mode="clip")
+    def _durations(self, music: Music) -> NDArray[np.integer]:
+        """(N,) duration values nearest to the notes' lengths on the grid."""
+        voc, ticks = self.vocabulary, music.notes["duration"]
+        table = _duration_table(music.resolution, voc)
+        if table is None:
+            return _nearest_durations(to_grid(ticks, music, voc), voc)
+        return table.take(ticks, mode="clip")
 
     def decode(self, rows: NDArray[np.integer]) -> Music:
         """Music that encodes to these rows; velocity and tempo come back as the centres of their bins.

@@ -6,9 +6,11 @@ import struct
 import numpy as np
 import pretty_midi
 import pytest
+import symusic
 from hypothesis import given
 from synthetic import line, musics, unruly
 
+from symbolic import files
 from symbolic.errors import MusicFileError
 from symbolic.files import parse_midi, read_music, write_midi
 from symbolic.notes import DRUM_PROGRAM, NOTE, Music, note_array
@@ -138,6 +140,28 @@ class TestReading:
     @pytest.mark.parametrize("kind", [0, 1, 2])
     def test_tracks_of_every_type_are_read(self, kind):
         assert len(parse_midi(midi(NOTE_ON_OFF, NOTE_ON_OFF, kind=kind), "two")) == 2
+
+    @pytest.mark.parametrize("tracks", [0, 1, 3])
+    def test_notes_are_the_same_by_either_way_out_of_symusic(self, monkeypatch, tracks):
+        # Where this fails, a new symusic pickles otherwise: still right, but slower.
+        assert files._pickles_memory()
+        scattered = unruly(1)
+        scattered.notes["track"] = np.arange(len(scattered)) % max(tracks, 1)
+        music = scattered.with_notes(scattered.notes[: 0 if tracks == 0 else None])
+        score = files.to_score(music, "made")
+        quick = files.from_score(score, "made")
+        monkeypatch.setattr(files, "_pickles_memory", lambda: False)
+        for name in NOTE.names:
+            np.testing.assert_array_equal(quick.notes[name], files.from_score(score, "made").notes[name])
+        assert len(quick) == len(music)
+
+    @pytest.mark.parametrize("onset", [-1, 2**31 - 10])
+    def test_times_outside_of_midi_are_refused(self, onset):
+        score = symusic.Score(480)
+        score.tracks.append(symusic.Track())
+        score.tracks[0].notes.append(symusic.Note(onset, 100, 60, 64))
+        with pytest.raises(MusicFileError, match=r"2\^31 ticks"):
+            files.from_score(score, "made")
 
     def test_channels_of_one_track_are_told_apart(self):
         drum = NOTE_ON_OFF.replace(b"\x90", b"\x99").replace(b"\x80", b"\x89")

@@ -14,7 +14,7 @@ from test_metre import walk
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.files import parse_midi
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.tokenizer import Tokenizer, _canonical_order, rebase_bars
+from symbolic.tokenizer import _LONG, _SHORT, Tokenizer, _sort, rebase_bars
 from symbolic.vocabulary import (
     BAR,
     DRUM_ID,
@@ -162,6 +162,14 @@ class TestRows:
         found = values(Music(note_array(0, round(quarters * 9600), 60), 9600))
         assert VOC.durations[found[0, DURATION]] == kept * 16
 
+    @pytest.mark.parametrize("resolution", [1, 7, 96, 480, 1568, 32_767])
+    def test_durations_are_rounded_to_the_grid_first_at_any_resolution(self, resolution):
+        ticks = np.random.default_rng(resolution).integers(0, 260 * resolution, 500)
+        music = Music(note_array(np.arange(500) * resolution, ticks, 60), resolution)
+        length = (ticks * 32 + resolution) // (2 * resolution)
+        nearest = np.abs(VOC.durations[:, None] - length).argmin(axis=0)
+        assert values(music)[:, DURATION].tolist() == nearest.tolist()
+
     def test_durations_too_long_for_a_table_take_the_nearest_too(self):
         vast = Vocabulary(duration_octaves=20)
         lengths = np.random.default_rng(0).integers(0, 2**20, 300)
@@ -221,14 +229,30 @@ class TestOrder:
     @pytest.mark.parametrize("twins", [False, True])
     @pytest.mark.parametrize("count", [0, 1, 2, 500])
     def test_both_ways_of_sorting_agree(self, count, twins):
-        # Two bytes a field are too wide to be packed into one integer with place and number.
         random = np.random.default_rng(count)
-        sound = random.integers(0, 2 if twins else 128, (count, 4)).astype(np.uint8)
-        place = random.integers(0, 20, count)
-        packed = _canonical_order([place], sound)
-        np.testing.assert_array_equal(packed, _canonical_order([place], sound.astype(np.uint16)))
-        keys = [(place[i], *sound[i, ::-1]) for i in packed]
+        short = np.empty(count, dtype=_SHORT)
+        for name in _SHORT.names:
+            short[name] = random.integers(0, 2 if twins else 128, count)
+        before = short.copy()
+        long = short.astype(_LONG)
+        order = _sort(short, [])
+        np.testing.assert_array_equal(order, _sort(long, [long["onset"].copy()]))
+        np.testing.assert_array_equal(short, before[order])
+        np.testing.assert_array_equal(short, long.astype(_SHORT))
+        keys = [tuple(key)[::-1] for key in short.tolist()]
         assert keys == sorted(keys)
+
+    def test_a_third_track_has_its_equal_chance(self):
+        # Were the shuffle a rule, such as a step through the numbers, notes at a constant distance would tend
+        # to come in one order, and so would tracks.
+        count = 3000
+        onset = np.tile(np.arange(count), 3) * 120
+        source = TOKENIZER.encode(
+            Music(note_array(onset, 120, 60, track=np.repeat(range(3), count)), 480)
+        ).source
+        places = (source // count).reshape(count, 3)
+        shares = [[(places[:, place] == track).mean() for track in range(3)] for place in range(3)]
+        np.testing.assert_allclose(shares, 1 / 3, atol=4 * np.sqrt(2 / 9 / count))
 
     @pytest.mark.parametrize("last", [2**17, 2**24])
     def test_long_silences_do_not_upset_the_order(self, last):
