@@ -72,12 +72,14 @@ def key(view: View) -> Features:
     tonic = int(by_tonic.argmax())
     local = blocks(view.struck, HARMONY_BLOCK).sum(axis=1)
     local_fit = key_fit(local)
+    likely = np.round(local_fit.max(axis=1), 9)
+    best = likely == likely.max(axis=-1, keepdims=True)  # of tied keys all, or transposition would choose
     return {
         "key_fit": float(by_tonic.max()),
         "key_lead": float(np.ptp(np.partition(by_tonic, 10)[10:])),
         "key_major": float(fit[0].max() - fit[1].max()),
         "key_major_local": mean(local_fit[:, 0].max(axis=-1) - local_fit[:, 1].max(axis=-1)),
-        "key_changes": mean(np.diff(local_fit.max(axis=1).argmax(axis=-1)) != 0),
+        "key_changes": mean(~(best[1:] & best[:-1]).any(axis=-1)),
         "pitch_class_entropy": float(entropy(shares(np.bincount(classes, minlength=12)))),
         "pitch_class_entropy_local": mean(entropy(shares(local))),
         **named("degree", range(12), np.roll(shares(heard), -tonic)),
