@@ -21,8 +21,12 @@ from pretrain.selectors.learned import LearnedSelector
 from symbolic.backbone.config import BackboneConfig
 
 _DECAY = 0.99
-_NOTABLE = 0.1
-"""Progress that counts for something, as a share of the mean loss: predictors err by some hundredths."""
+_NOTABLE = 0.2
+"""Progress that counts for something, as a share of the mean loss.
+
+With less, a choice goes by the predictors' errors, and by what choosing itself moves: rows that are left alone get
+worse, so that a few of them, chosen again, seem to be learnt.
+"""
 _TINY = 1e-6
 
 
@@ -30,14 +34,14 @@ class LearnabilitySelector(LearnedSelector):
     """Masks rows whose loss is falling.
 
     A network predicts the recovery loss of each row, relative to the running mean. A slow copy is the average of its
-    weights over the run, those of step s counted s times: it says what the loss was a third of the run ago, and
-    forgets the start, when the network knew nothing. A lag of so many steps would be too long for a short run, and in
-    a long one too short for progress to rise above the predictors' error.
+    weights over the run, those of step s counted s times: at any time, it says what the loss was when two thirds of
+    the steps so far were done. A lag of fixed length would be too long for a short run, and in a long one too short
+    for progress to rise above the predictors' errors.
 
     Rows are ranked by how much their loss has fallen, in units of its deviation in the batch. Where that is hardly
-    notable, because the run begins or all is learnt, the unit is a fixed one, and the choice goes over into an even
-    one. Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired
-    by where the two predictors point, the loss expected as much later again.
+    notable, because the run begins or all is learnt, the unit is a fixed one, and rows are chosen nearly alike.
+    Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired by
+    where the two predictors point, the loss expected as much later again.
     """
 
     name = "learnability"
