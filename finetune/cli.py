@@ -11,7 +11,6 @@ from symbolic.siblings import exit_without_sibling
 
 if TYPE_CHECKING:
     from finetune.config import TrainSettings
-    from finetune.predict import Outcome
     from finetune.tasks import Task
 
 _HELP = """\
@@ -131,37 +130,47 @@ def _predict(argv: Sequence[str]) -> None:
     from data.command import parse
     from finetune.config import PredictSettings
 
-    description = "Use a run: MIDI with a track for each class of notes, or a table of probabilities."
+    description = (
+        "Use a run: MIDI with a track for each class of notes, or a table of probabilities.\n"
+        "Several runs, named before the files, answer in one pass; adapters of one backbone share it."
+    )
     epilog = """\
 examples:
   finetune predict runs/finetune/melody-full-X song.mid      writes predictions/song.mid
-  finetune predict runs/finetune/genre-full-X tunes/*.mid --csv tunes.csv"""
+  finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
+  finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
     settings = parse("finetune predict", description, PredictSettings, argv, epilog)
-    from finetune.predict import Forecaster, predict_files, write_csv, write_predictions
+    from itertools import takewhile
 
-    forecaster = Forecaster.load(settings.run, settings.accelerator)
-    outcomes = []
-    for outcome in predict_files(forecaster, settings.files, settings.out):
-        outcomes.append(outcome)
-        print(_described(outcome), file=sys.stderr if outcome.skipped else sys.stdout)
-    if forecaster.task["level"] == "sequence":
-        if settings.csv:
-            write_csv(settings.csv, outcomes, forecaster.classes)
-        if settings.json:
-            write_predictions(settings.json, outcomes)
-    if all(outcome.skipped for outcome in outcomes):
-        raise ConfigError(f"None of the {len(outcomes)} files could be read; the reasons stand above.")
+    from tqdm import tqdm
 
+    from finetune.answers import described, written_answers
+    from finetune.forecast import is_run, load_forecasters
+    from finetune.predict import find_sources, predict_files
 
-def _described(outcome: Outcome) -> str:
-    """One file in one line."""
-    if outcome.skipped:
-        return f"skipped  {outcome.skipped}"
-    if outcome.written is not None:
-        counts = ", ".join(f"{count} {name}" for name, count in outcome.counts.items())
-        return f"{outcome.file}  ->  {outcome.written}  ({counts})"
-    shares = sorted(outcome.probabilities.items(), key=lambda item: -item[1])
-    return f"{outcome.file}  " + "  ".join(f"{name} {share:.3f}" for name, share in shares)
+    runs = [settings.run, *takewhile(is_run, settings.files)]
+    sources = find_sources(settings.files[len(runs) - 1 :], settings.out)
+    if not sources:
+        raise ConfigError("Name a music file, or a folder of them, after the run.")
+    forecasters = load_forecasters(runs, settings.accelerator)
+    skipped = 0
+    with (
+        written_answers(forecasters, settings.csv, settings.json) as answers,
+        tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
+    ):
+        for outcomes in predict_files(forecasters, sources, settings.out):
+            for outcome in outcomes:
+                to = sys.stderr if outcome.skipped else sys.stdout
+                bar.write(described(outcome, len(forecasters) > 1), file=to)
+            for answer in answers:
+                answer.add(outcomes)
+            skipped += all(outcome.skipped for outcome in outcomes)
+            bar.update()
+    if skipped == len(sources):
+        raise ConfigError(f"None of the {skipped:,} files could be predicted; the reasons stand above.")
+    if len(sources) > 1:
+        said = f"{len(sources) - skipped:,} of {len(sources):,} files predicted"
+        sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")
 
 
 def _floors(argv: Sequence[str]) -> None:

@@ -126,13 +126,15 @@ class NoteSettings(TrainSettings):
 
 @dataclass(kw_only=True)
 class PredictSettings:
-    """A trained run on new files."""
+    """Trained runs on new files."""
 
     run: str = setting(..., "run folder, or a checkpoint in it", positional=True)
-    files: list[str] = setting(..., "music files", positional=True)
+    files: list[str] = setting(
+        ..., "music files, and folders to walk; before them, further runs", positional=True
+    )
     out: str = setting("predictions", "folder for MIDI files (note-level tasks)")
     csv: str | None = setting(None, "also write the table as CSV (sequence-level tasks)")
-    json: str | None = setting(None, "also write the table as JSON (sequence-level tasks)")
+    json: str | None = setting(None, "also write all as JSON: of each note onset, class, confidence")
     accelerator: str = setting("auto", "cpu, gpu or auto")
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from finetune.tasks import Task
 from symbolic.adapters import attach
 from symbolic.backbone import Backbone
-from symbolic.checkpoint import load_checkpoint, save_checkpoint
+from symbolic.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.heads import NoteHead, SequenceHead, build_head
 from symbolic.inference import predict_pooled, predict_rows
@@ -165,21 +165,40 @@ def load_model(
     Raises:
         CheckpointError: If it is no checkpoint, or none of a task.
     """
+    checkpoint = open_task(path)
+    model = task_model(checkpoint, checkpoint.build_backbone())
+    return model.to(device).eval(), checkpoint.tokenizer, dict(checkpoint.task)
+
+
+def open_task(path: Path | str) -> Checkpoint:
+    """What a fine-tuned checkpoint says of itself.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, or none of a task.
+    """
     checkpoint = load_checkpoint(path)
-    task = dict(checkpoint.task)
-    if "classes" not in task:
+    if "classes" not in checkpoint.task:
         raise CheckpointError(
             f"{path} was not fine-tuned on a task. Give a run folder that `finetune` wrote, or fine-tune it first."
         )
-    backbone, mix = checkpoint.build_backbone(), None
+    return checkpoint
+
+
+def task_model(checkpoint: Checkpoint, backbone: Backbone) -> TaskModel:
+    """A checkpoint's head, and its mixture of layers if it has one, on its backbone.
+
+    Args:
+        checkpoint: From `open_task`.
+        backbone: With the weights of that checkpoint; several models may share one.
+    """
+    mix = None
     if PROBE in checkpoint.parts:
-        mix, head = LayerMix(len(backbone.blocks) + 1), build_head(task["head"])
+        mix, head = LayerMix(len(backbone.blocks) + 1), build_head(checkpoint.task["head"])
         checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
     else:
-        head = checkpoint.build_heads()[task["name"]]
+        head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    model = TaskModel(backbone, head, mix)
-    return model.to(device).eval(), checkpoint.tokenizer, task
+    return TaskModel(backbone, head, mix)
 
 
 def device_of(accelerator: str) -> torch.device:

@@ -1,131 +1,158 @@
-"""Predictions on new files: MIDI with a track for each class of notes, or probabilities of classes of pieces."""
+"""Predictions on new files: MIDI with what was predicted of notes, or probabilities of classes of pieces."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.corpora.tracks import as_one_piano
-from data.records import write_json
-from finetune.model import TaskModel, device_of, load_model
-from finetune.source import find_checkpoint
+from finetune.forecast import Forecaster, Judgement
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
-from symbolic.files import read_music, write_midi
+from symbolic.files import SUFFIXES, read_music, write_midi
 from symbolic.notes import Music
-from symbolic.tokenizer import Tokenizer
 
 UNCLASSED = "drums"
 """Track of drum notes in written files: a note-level task does not ask of them."""
+VELOCITY = "velocity"
+"""The note label that can be written as what it is, instead of as a track a class."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to be read, and where its prediction goes.
+
+    Attributes:
+        file: As it was named, or as a walk found it.
+        place: Of the MIDI file below the output folder; unlike that of any other source.
+    """
+
+    file: str
+    place: PurePath
 
 
 @dataclass(eq=False)
 class Outcome:
-    """What became of one file.
+    """What one run said of one file.
 
     Attributes:
         file: As it was named.
+        task: Name of the forecaster; "" where the file could not be read for any.
         written: The MIDI file that was written, at note level.
+        music: What was read, at note level.
+        judgement: Of its notes.
         probabilities: Of each class, at sequence level.
         counts: Notes of each class, at note level.
         skipped: Why it was skipped; "" if it was not.
     """
 
     file: str
+    task: str = ""
     written: Path | None = None
+    music: Music | None = None
+    judgement: Judgement | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
-
-@dataclass(frozen=True, eq=False)
-class Forecaster:
-    """A trained run, ready for files.
-
-    Attributes:
-        model: In eval mode.
-        tokenizer: What it reads.
-        task: What `Task.describe` said.
-    """
-
-    model: TaskModel
-    tokenizer: Tokenizer
-    task: dict[str, Any]
-
-    @classmethod
-    def load(cls, run: str | Path, accelerator: str = "auto") -> Forecaster:
-        """From a run folder, or a checkpoint in it.
-
-        Raises:
-            CounterpointError: If it is neither.
-        """
-        return cls(*load_model(find_checkpoint(run), device_of(accelerator)))
+    @property
+    def prediction(self) -> str | None:
+        """The class with the highest probability; None at note level, or where the file was skipped."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name], default=None)
 
     @property
-    def classes(self) -> list[str]:
-        """Names of the classes."""
-        return list(self.task["classes"])
-
-    def notes(self, music: Music) -> NDArray[np.int64]:
-        """(N,) class of each note of a piece, in the order of `music.notes`; -1 for drums."""
-        tokens = self._encode(music)
-        classes = np.empty(len(music), dtype=np.int64)
-        classes[tokens.source] = self.model.classes(tokens.rows)
-        classes[music.drums] = -1
-        return classes
-
-    def probabilities(self, music: Music) -> NDArray[np.float64]:
-        """(C,) probabilities of a piece's classes, from the mean logits of its windows."""
-        logits = self.model.logits(self._encode(music).rows).astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        return np.asarray(shares / shares.sum())
-
-    def _encode(self, music: Music) -> Any:
-        """Rows as in training."""
-        heard = as_one_piano(music) if self.task["one_piano"] else music
-        return self.tokenizer.encode(heard, hide=self.task["hide"])
+    def confidence(self) -> float | None:
+        """Mean probability of the classes that the notes were given."""
+        if self.judgement is None:
+            return None
+        return float(self.judgement.confidence[self.judgement.classes >= 0].mean())
 
 
-def predict_files(forecaster: Forecaster, files: Sequence[str], out: str | Path) -> Iterator[Outcome]:
+def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
+    """Files as named, and all music files below folders, in order of their paths.
+
+    Args:
+        names: Files and folders. A folder's inner structure is kept below `out`.
+        out: Where predictions go; those of earlier calls are not read.
+
+    Raises:
+        ConfigError: If a folder holds no music files.
+    """
+    taken: set[PurePath] = set()
+    sources = []
+    for name in names:
+        if not os.path.isdir(name):
+            sources.append(Source(name, _free_place(PurePath(Path(name).name), taken)))
+            continue
+        below = sorted(_walk(name, os.path.abspath(out)))
+        if not below:
+            raise ConfigError(
+                f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
+            )
+        sources += [Source(os.path.join(name, inner), _free_place(PurePath(inner), taken)) for inner in below]
+    return sources
+
+
+def predict_files(
+    forecasters: Sequence[Forecaster], sources: Sequence[Source], out: str | Path
+) -> Iterator[list[Outcome]]:
     """Predict file by file; a bad one among good ones is skipped with its reason.
 
     Args:
-        forecaster: A trained run.
-        files: Music files.
-        out: Folder for MIDI files, at note level; made when first needed.
+        forecasters: Trained runs; each file is read once for all.
+        sources: From `find_sources`.
+        out: Folder for MIDI files, at note level; made when first needed. Several runs have a folder each in it.
+
+    Yields:
+        For each source what every run said of it, or one outcome that says why it could not be read.
+
+    Raises:
+        ConfigError: If nothing can be written there.
     """
-    taken: set[Path] = set()
-    for file in files:
+    for source in sources:
         try:
-            yield _predict(forecaster, file, Path(out), taken)
+            music = read_music(source.file)
+            if not len(music):
+                raise MusicFileError(source.file, "it holds no notes")
         except CounterpointError as error:
-            reason = str(error)
-            yield Outcome(file, skipped=reason if file in reason else f"{file}: {reason}")
+            yield [Outcome(source.file, skipped=_reason(source.file, error))]
+            continue
+        outcomes = []
+        for forecaster in forecasters:
+            folder = Path(out) / forecaster.name if len(forecasters) > 1 else Path(out)
+            outcome = Outcome(source.file, forecaster.name)
+            try:
+                _predict(forecaster, music, outcome, folder / source.place)
+            except MusicFileError as error:
+                outcome.skipped = _reason(source.file, error)
+            outcomes.append(outcome)
+        yield outcomes
 
 
-def _predict(forecaster: Forecaster, file: str, out: Path, taken: set[Path]) -> Outcome:
-    music = read_music(file)
-    if music.drums.all():
-        raise MusicFileError(file, "it holds no pitched notes")
-    if forecaster.task["level"] == "sequence":
+def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path) -> None:
+    """Fill in an outcome, and write what is to be written of it."""
+    if not forecaster.note_level:
         shares = forecaster.probabilities(music).tolist()
-        return Outcome(file, probabilities=dict(zip(forecaster.classes, shares, strict=True)))
-    classes = forecaster.notes(music)
-    path = _free_name(out / f"{Path(file).stem}.mid", taken)
+        outcome.probabilities = dict(zip(forecaster.classes, shares, strict=True))
+        return
+    if music.drums.all():
+        raise MusicFileError(outcome.file, "it holds no pitched notes")
+    judgement = forecaster.notes(music)
+    changed = with_velocities if forecaster.task["label"] == VELOCITY else tracks_by_class
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        write_midi(tracks_by_class(music, classes, forecaster.classes), path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_midi(changed(music, judgement.classes, forecaster.classes), path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."
         ) from error
-    counts = np.bincount(classes[classes >= 0], minlength=len(forecaster.classes)).tolist()
-    return Outcome(file, path, counts=dict(zip(forecaster.classes, counts, strict=True)))
+    asked = judgement.classes[judgement.classes >= 0]
+    counts = np.bincount(asked, minlength=len(forecaster.classes)).tolist()
+    outcome.counts = dict(zip(forecaster.classes, counts, strict=True))
+    outcome.written, outcome.music, outcome.judgement = path, music, judgement
 
 
 def tracks_by_class(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> Music:
@@ -141,41 +168,44 @@ def tracks_by_class(music: Music, classes: NDArray[np.integer], names: Sequence[
     return replace(music, notes=notes, tracks=(*names, UNCLASSED))
 
 
-def write_csv(path: str | Path, outcomes: Iterable[Outcome], classes: Sequence[str]) -> None:
-    """A row for each file: its class, and the probability of every class."""
-    with Path(path).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["file", "prediction", *classes])
-        for outcome in outcomes:
-            if outcome.probabilities:
-                shares = [f"{outcome.probabilities[name]:.6f}" for name in classes]
-                writer.writerow([outcome.file, likeliest(outcome), *shares])
+def with_velocities(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> Music:
+    """The same notes on the same tracks, each as loud as the middle of its class.
+
+    Args:
+        music: All but velocities is kept.
+        classes: (N,) class of each note; -1 leaves it as it is.
+        names: Of the classes, as in "32-47": the lowest and the highest MIDI velocity.
+    """
+    edges = np.array([name.split("-") for name in names], dtype=np.int64)
+    middle = (edges.sum(axis=1) + 1) // 2
+    notes = music.notes.copy()
+    notes["velocity"] = np.where(classes < 0, notes["velocity"], middle[classes])
+    return music.with_notes(notes)
 
 
-def write_predictions(path: str | Path, outcomes: Iterable[Outcome]) -> None:
-    """The same as JSON, with the reason for each file that was skipped."""
-    entries = [
-        {
-            "file": outcome.file,
-            "prediction": None if outcome.skipped else likeliest(outcome),
-            "probabilities": outcome.probabilities,
-            "skipped": outcome.skipped or None,
-        }
-        for outcome in outcomes
-    ]
-    write_json(path, entries)
+def _reason(file: str, error: CounterpointError) -> str:
+    reason = str(error)
+    return reason if file in reason else f"{file}: {reason}"
 
 
-def likeliest(outcome: Outcome) -> str:
-    """The class with the highest probability."""
-    return max(outcome.probabilities, key=lambda name: outcome.probabilities[name])
+def _walk(folder: str, out: str) -> Iterator[str]:
+    """Music files below a folder, relative to it; hidden ones, and what lies in `out`, are passed over."""
+    for here, folders, names in os.walk(folder):
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.abspath(os.path.join(here, name)) != out
+        ]
+        for name in names:
+            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+                yield os.path.relpath(os.path.join(here, name), folder)
 
 
-def _free_name(path: Path, taken: set[Path]) -> Path:
-    """The path, numbered where two inputs have the same name; files of earlier calls are replaced."""
-    number, free = 1, path
+def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:
+    """The path as that of a MIDI file, numbered where two inputs would have the same."""
+    number, free = 1, path.with_suffix(".mid")
     while free in taken:
         number += 1
-        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+        free = path.with_name(f"{path.stem}-{number}.mid")
     taken.add(free)
     return free

@@ -1,9 +1,11 @@
-"""Predictions on new files: notes kept, bad files skipped by name, tracks never told from their order."""
+"""Predictions on new files: notes kept, bad files skipped by name, memory bounded, one backbone for many runs."""
 
 from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import numpy as np
 import pytest
 from finetune_helpers import METRES, nano_checkpoint, tune, write_folder
 
+from data.corpora.velocity import VELOCITIES
 from finetune.cli import main
-from finetune.predict import Forecaster, predict_files, tracks_by_class
+from finetune.forecast import Forecaster, load_forecasters
+from finetune.predict import find_sources, predict_files, tracks_by_class, with_velocities
 from finetune.source import find_checkpoint
-from symbolic.errors import CheckpointError
+from symbolic.errors import CheckpointError, ConfigError
 from symbolic.files import read_music, write_midi
 from symbolic.notes import Music, note_array
 
@@ -23,7 +27,7 @@ RUN = ["--epochs", "5", "--lr", "0.01", "--rows_per_batch", "1024", "--jobs", "0
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A folder with runs 'notes' (adapter), 'probe' and 'dances', made by the command."""
+    """A folder with runs 'notes', 'probe', 'dances', and adapters 'lora' and 'dances-adapter', made by the command."""
     base = tmp_path_factory.mktemp("predict")
     folder, nano = str(write_folder(base / "tunes")), str(nano_checkpoint(base / "nano"))
     with pytest.MonkeyPatch.context() as patch:
@@ -33,6 +37,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
         assert main([*note, "--out", str(base / "probe"), "--method", "probe"]) == 0
         dances = ["sequence", folder, "--from", nano, *RUN, "--epochs", "12"]
         assert main([*dances, "--out", str(base / "dances")]) == 0
+        lora = ["--method", "lora", "--epochs", "1", "--out", str(base / "lora")]
+        assert main([*note, *lora]) == 0
+        adapter = ["--method", "adapter", "--epochs", "1", "--out", str(base / "dances-adapter")]
+        assert main([*dances, *adapter]) == 0
     return base
 
 
@@ -64,7 +72,10 @@ def test_predictions_follow_notes_and_not_tracks(melody: Forecaster) -> None:
     plain, swapped = tune(101), tune(101, swapped=True)
     shuffled = swapped.with_notes(np.random.default_rng(0).permutation(swapped.notes))
     key = ["onset", "pitch", "duration"]
-    found = [melody.notes(music)[np.argsort(music.notes, order=key)] for music in (plain, swapped, shuffled)]
+    found = [
+        melody.notes(music).classes[np.argsort(music.notes, order=key)]
+        for music in (plain, swapped, shuffled)
+    ]
     assert (found[0] == found[1]).all()
     assert (found[0] == found[2]).all()
 
@@ -73,22 +84,23 @@ def test_a_programme_does_not_tell(melody: Forecaster) -> None:
     plain = tune(102)
     notes = plain.notes.copy()
     notes["program"][notes["track"] == 0] = 73
-    assert (melody.notes(plain) == melody.notes(plain.with_notes(notes))).all()
+    assert (melody.notes(plain).classes == melody.notes(plain.with_notes(notes)).classes).all()
 
 
 def test_long_pieces_are_predicted_whole(melody: Forecaster) -> None:
     music = tune(103, bars=80)
     assert len(music) > 10 * 64
     truth = music.notes["track"]
-    assert (melody.notes(music) == truth).mean() > 0.9
+    assert (melody.notes(music).classes == truth).mean() > 0.9
 
 
 def test_drums_are_asked_nothing_and_kept(melody: Forecaster) -> None:
     music = tune(104)
     drums = note_array(np.arange(8) * 480, 60, 38, 100, 128, 2)
     both = Music(np.concatenate([music.notes, drums]), 480, music.metres, tracks=("MELODY", "PIANO", "KIT"))
-    classes = melody.notes(both)
+    classes, confidence = melody.notes(both)
     assert (classes[-8:] == -1).all()
+    assert np.isnan(confidence[-8:]).all()
     assert (classes[:-8] >= 0).all()
     written = tracks_by_class(both, classes, melody.classes)
     assert written.tracks[written.notes["track"][-1]] == "drums"
@@ -96,7 +108,7 @@ def test_drums_are_asked_nothing_and_kept(melody: Forecaster) -> None:
 
 def test_a_probe_predicts_too(runs: Path) -> None:
     music = tune(105)
-    assert (Forecaster.load(runs / "probe", "cpu").notes(music) == music.notes["track"]).mean() > 0.6
+    assert (Forecaster.load(runs / "probe", "cpu").notes(music).classes == music.notes["track"]).mean() > 0.6
 
 
 def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: Path, capsys: Any) -> None:
@@ -108,7 +120,8 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
     assert main(["predict", str(runs / "notes"), *files, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr()
     assert [line.split(":")[0] for line in printed.err.splitlines()] == [
-        f"skipped  {tmp_path / name}" for name in ("bad.mid", "drums.mid", "absent.mid")
+        *(f"skipped  {tmp_path / name}" for name in ("bad.mid", "drums.mid", "absent.mid")),
+        "1 of 4 files predicted; 3 skipped, each named above",
     ]
     assert str(tmp_path / "out" / "good.mid") in printed.out
     assert main(["predict", str(runs / "notes"), str(bad), "--out", str(tmp_path / "out")]) == 2
@@ -120,8 +133,163 @@ def test_files_of_one_name_do_not_overwrite_one_another(melody: Forecaster, tmp_
         (tmp_path / str(number)).mkdir()
         files.append(str(tmp_path / str(number) / "song.mid"))
         write_midi(tune(number), files[-1])
-    written = [outcome.written for outcome in predict_files(melody, files, tmp_path / "out")]
-    assert written == [tmp_path / "out" / "song.mid", tmp_path / "out" / "song-2.mid"]
+    out = tmp_path / "out"
+    written = [one.written for [one] in predict_files([melody], find_sources(files, out), out)]
+    assert written == [out / "song.mid", out / "song-2.mid"]
+    assert all(path.is_file() for path in written if path)
+
+
+def test_folders_are_walked_but_for_hidden_files_and_earlier_predictions(tmp_path: Path) -> None:
+    for name in (
+        "b.mid",
+        "a/x.MID",
+        "a/x.xml",
+        "a/._x.mid",
+        ".b/y.mid",
+        "empty/y.txt",
+        "out/b.mid",
+        "notes.txt",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sources = find_sources([str(tmp_path)], tmp_path / "out")
+    assert [source.file for source in sources] == [
+        str(tmp_path / name) for name in ("a/x.MID", "a/x.xml", "b.mid")
+    ]
+    assert [source.place.as_posix() for source in sources] == ["a/x.mid", "a/x-2.mid", "b.mid"]
+    with pytest.raises(ConfigError, match="no music files"):
+        find_sources([str(tmp_path / "empty")], tmp_path / "out")
+
+
+def test_a_run_without_files_is_answered_with_the_remedy(runs: Path, capsys: Any) -> None:
+    assert main(["predict", str(runs / "notes"), str(runs / "dances")]) == 2
+    assert "after the run" in capsys.readouterr().err
+
+
+def test_every_note_stands_in_the_json_with_its_time_and_class(
+    runs: Path, melody: Forecaster, tmp_path: Path
+) -> None:
+    music = tune(108)
+    drums = note_array([0, 480], 60, 38, 100, 128, 2)
+    both = replace(music, notes=np.concatenate([music.notes, drums]), tempi=np.array([[0.0, 60.0]]))
+    write_midi(both, tmp_path / "new.mid")
+    (tmp_path / "bad.mid").touch()
+    arguments = [str(tmp_path / "new.mid"), str(tmp_path / "bad.mid"), "--out", str(tmp_path / "out")]
+    assert main(["predict", str(runs / "notes"), *arguments, "--json", str(tmp_path / "all.json")]) == 0
+    entry, skipped = json.loads((tmp_path / "all.json").read_text())
+    assert "bad.mid" in skipped["skipped"]
+    assert entry["ticks_per_quarter"] == 480
+    notes = entry["notes"]
+    assert sorted((note["onset"], note["pitch"]) for note in notes) == sorted(
+        zip(both.notes["onset"].tolist(), both.notes["pitch"].tolist(), strict=True)
+    )
+    assert [note["onset"] for note in notes] == sorted(both.notes["onset"].tolist())
+    assert all(note["seconds"] == pytest.approx(note["onset"] / 480, abs=1e-3) for note in notes)
+    asked = [note for note in notes if note["class"] is not None]
+    assert len(notes) - len(asked) == 2
+    assert all(0.5 <= note["confidence"] <= 1 for note in asked)
+    assert {name: sum(note["class"] == name for note in asked) for name in melody.classes} == entry["counts"]
+
+
+def test_confidence_is_the_probability_of_the_class(melody: Forecaster) -> None:
+    music = tune(109)
+    rows, source = melody.tokenizer.encode(music, hide=melody.task["hide"])
+    logits = melody.model.logits(rows).astype(np.float64)
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert melody.notes(music).confidence[source] == pytest.approx(shares.max(1), rel=1e-5)
+
+
+def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Forecaster, tmp_path: Path) -> None:
+    music = tune(110)
+    written = with_velocities(music, np.arange(len(music)) % 3 - 1, ["0-31", "96-127"])
+    assert (written.notes["velocity"][0::3] == music.notes["velocity"][0::3]).all()
+    assert set(written.notes["velocity"][1::3].tolist()) == {16}
+    assert set(written.notes["velocity"][2::3].tolist()) == {112}
+    for name in ("onset", "duration", "pitch", "program", "track"):
+        assert (written.notes[name] == music.notes[name]).all()
+    write_midi(music, tmp_path / "new.mid")
+    loud = replace(melody, task={**melody.task, "label": "velocity", "classes": list(VELOCITIES[:2])})
+    [[outcome]] = predict_files([loud], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
+    assert outcome.written is not None
+    after = read_music(outcome.written)
+    assert set(after.notes["velocity"].tolist()) <= {16, 40}
+    assert after.tracks == ("MELODY", "PIANO")
+
+
+def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: Forecaster) -> None:
+    held = []
+    watch = melody.model.register_forward_pre_hook(lambda _, given: held.append(given[0].numel()))
+    short = tune(111, bars=160)
+    melody.notes(short)
+    of_short = max(held)
+    copies = 120_000 // len(short) + 1
+    shift = np.repeat(np.arange(copies) * 160 * 3 * 480, len(short))
+    notes = np.tile(short.notes, copies)
+    notes["onset"] += shift
+    long = short.with_notes(notes)
+    assert len(long) >= 120_000
+    tracemalloc.start()
+    try:
+        classes, _ = melody.notes(long)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        watch.remove()
+    assert max(held) == of_short
+    assert peak < 200 * len(long)
+    assert (classes == long.notes["track"]).mean() > 0.9
+
+
+def test_drums_alone_can_have_a_class_as_a_piece(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    write_midi(Music(note_array([0, 480], 60, 36, 80, 128), 480), tmp_path / "drums.mid")
+    assert main(["predict", str(runs / "dances"), str(tmp_path / "drums.mid")]) == 0
+    assert "waltz" in capsys.readouterr().out
+
+
+def test_adapters_of_one_backbone_share_it_and_answer_as_alone(runs: Path) -> None:
+    names = ["lora", "dances-adapter", "probe", "dances"]
+    with pytest.raises(ConfigError, match="Several runs of one task"):
+        load_forecasters([runs / "lora", runs / "lora"], "cpu")
+    together = load_forecasters([runs / name for name in names], "cpu")
+    assert together[0].model.backbone is together[1].model.backbone
+    assert len({id(one.model.backbone) for one in together}) == 3
+    assert [one.name for one in together] == ["lora", "dances-adapter", "probe", "dances"]
+    music = tune(112)
+    for _ in range(2):
+        for name, one in zip(names, together, strict=True):
+            alone = Forecaster.load(runs / name, "cpu")
+            if one.note_level:
+                assert (one.notes(music).confidence == alone.notes(music).confidence).all()
+            else:
+                assert (one.probabilities(music) == alone.probabilities(music)).all()
+
+
+def test_several_runs_answer_in_one_pass(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    for dance in METRES:
+        write_midi(tune(113, dance), tmp_path / f"{dance}.mid")
+    given = [str(runs / "lora"), str(runs / "dances"), *(str(tmp_path / f"{dance}.mid") for dance in METRES)]
+    files = [
+        "--out",
+        str(tmp_path / "out"),
+        "--csv",
+        str(tmp_path / "x.csv"),
+        "--json",
+        str(tmp_path / "x.json"),
+    ]
+    assert main(["predict", *given, *files]) == 0
+    assert (tmp_path / "out" / "note" / "waltz.mid").is_file()
+    with (tmp_path / "x.csv").open() as file:
+        assert [row["prediction"] for row in csv.DictReader(file)] == list(METRES)
+    entries = json.loads((tmp_path / "x.json").read_text())
+    assert [entry["task"] for entry in entries] == ["note", "sequence"] * 2
+    assert "  note:" in capsys.readouterr().out
+
+
+def test_a_table_of_pieces_is_refused_where_notes_are_asked(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    write_midi(tune(114), tmp_path / "new.mid")
+    table = ["--csv", str(tmp_path / "table.csv")]
+    assert main(["predict", str(runs / "notes"), str(tmp_path / "new.mid"), *table]) == 2
+    assert "--json" in capsys.readouterr().err
 
 
 def test_pieces_get_probabilities_on_screen_and_in_files(runs: Path, tmp_path: Path, capsys: Any) -> None:
