@@ -30,8 +30,7 @@ class FeedForward(nn.Module):
 class Dropout(nn.Dropout):
     """Dropout whose chance is cheap on a CPU: 16 random bits an element, and not a draw from a distribution.
 
-    PyTorch's own takes four times as long there; in bfloat16 that is a twentieth of a step. The probability is
-    rounded to a multiple of 2 ** -16.
+    PyTorch's own takes half as long again there. The probability is rounded to a multiple of 2 ** -16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
