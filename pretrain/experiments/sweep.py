@@ -24,7 +24,7 @@ COMMON = {"corpus": "pop909", "preset": "tiny", "rows_per_batch": "1024", "steps
 """Settings of every pretraining run, unless told otherwise: two minutes on one core."""
 _FEW = ["--budget", "0.1", "--epochs", "3", "--lr", "1e-3"]
 TASKS = {"melody": _FEW, "velocity": _FEW}
-"""Fine-tuning runs that judge a checkpoint, with their settings: a tenth of the labels, where pretraining tells most."""
+"""What judges a checkpoint: fine-tuning on a tenth of the labels, where pretraining tells most."""
 
 
 class OutOfTime(Exception):
