@@ -165,20 +165,40 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def operations(game, **sizes):
+    """How often each operation is called in a step on windows of some size."""
+    windows = random_windows(**sizes)
+    with Operations() as mode:
+        step = play(game, windows)
+        (step.loss + step.selector_loss).backward()
+        game.field_weights.update()
+        game.selector.after_step()
+    return mode.counts
+
+
+FEW, MANY = {"count": 2, "length": 16, "bars": 3}, {"count": 9, "length": 40, "bars": 12}
+
+
 @pytest.mark.parametrize(("name", "unit", "network"), GAMES)
 def test_a_step_takes_as_many_operations_however_many_windows_rows_and_notes(name, unit, network):
+    few, many = (
+        operations(make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1), **sizes)
+        for sizes in (FEW, MANY)
+    )
+    assert few == many
+    assert few.total() > 100
+
+
+def test_a_loop_over_windows_would_be_found_out():
+    def one_by_one(module, args):
+        return torch.stack([rows.clone() for rows in args[0]]), *args[1:]
+
     counts = []
-    for count, length, bars in ((2, 16, 3), (9, 40, 12)):
-        game = make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1)
-        windows = random_windows(count=count, length=length, bars=bars)
-        with Operations() as operations:
-            step = play(game, windows)
-            (step.loss + step.selector_loss).backward()
-            game.field_weights.update()
-            game.selector.after_step()
-        counts.append(operations.counts)
-    assert counts[0] == counts[1]
-    assert counts[0].total() > 100
+    for sizes in (FEW, MANY):
+        game = make_objective("uniform")
+        game.backbone.register_forward_pre_hook(one_by_one)
+        counts.append(operations(game, **sizes))
+    assert counts[0] != counts[1]
 
 
 @pytest.mark.parametrize("style", CORRUPTIONS)
