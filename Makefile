@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: help install pretrain test check lint types slow bench-data bench-train clean
+.PHONY: help install pretrain test check lint types slow bench-data bench-train bench-adapters clean
 
 help:
 	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus (about 5 minutes on 2 cores)"
@@ -13,6 +13,7 @@ help:
 	@echo "make slow       the tests that take minutes"
 	@echo "make bench-data speed and memory from file to batch, against peers (about 4 minutes)"
 	@echo "make bench-train speed of a training step, against the published recipe's (about 5 minutes)"
+	@echo "make bench-adapters memory and time of every adapter method beside full fine-tuning (about 10 minutes)"
 	@echo "make clean      remove the environment and tool caches; runs and prepared corpora stay"
 
 install: $(VENV)/.installed
@@ -40,6 +41,9 @@ bench-data: install
 # One thread, so that CPU time can be counted; OMP_NUM_THREADS=2 on the command line counts the clock's.
 bench-train: install
 	OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python tests/bench/bench_train.py
+
+bench-adapters: install
+	$(BIN)/python tests/bench/bench_adapters.py
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,0 +1,141 @@
+"""What adapting costs beside full fine-tuning, and what serving many adapters costs beside many copies.
+
+    make bench-adapters
+
+Every method takes training steps of `base` in a process of its own, in turns; memory is the process' peak. The last
+line is one JSON object of ratios to full fine-tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from symbolic.adapters import METHODS, attach
+from symbolic.adapters.rack import Rack
+from symbolic.backbone import Backbone, build_backbone, preset
+from symbolic.vocabulary import RESERVED, Vocabulary
+
+SIZES = Vocabulary().sizes
+COPIES = 8
+
+
+def say(text: str) -> None:
+    """A line for the reader."""
+    print(text, flush=True)  # noqa: T201
+
+
+def train(method: str, size: str, rows: int, batch: int, steps: int) -> None:
+    """Take steps and print peak memory in MiB, seconds a step, and numbers trained."""
+    config = preset(size)
+    backbone = build_backbone(config, SIZES)
+    if method != "full":
+        attach(backbone, method)
+    trained = [p for p in backbone.parameters() if p.requires_grad]
+    head = torch.nn.Linear(config.dim, 3)
+    optimiser = torch.optim.AdamW([*trained, *head.parameters()], lr=1e-4)
+    ids = torch.stack([torch.randint(RESERVED, n, (batch, rows)) for n in SIZES], -1)
+    labels = torch.randint(3, (batch, rows))
+    seconds = []
+    for _ in range(steps):
+        begin = time.perf_counter()
+        loss = torch.nn.functional.cross_entropy(head(backbone(ids)).flatten(0, 1), labels.flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        seconds.append(time.perf_counter() - begin)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    say(json.dumps({"peak": peak, "seconds": min(seconds), "trained": sum(p.numel() for p in trained)}))
+
+
+def bench_training(options: argparse.Namespace) -> dict[str, float]:
+    """Each method in turns, several rounds."""
+    methods = ["full", *sorted(METHODS)]
+    found: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
+    shape = ["--size", options.size, "--rows", str(options.rows), "--batch", str(options.batch)]
+    for _ in range(options.rounds):
+        for method in methods:
+            command = [sys.executable, __file__, "--train", method, *shape]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found[method].append(json.loads(done.stdout))
+    say(f"{options.size}, {options.batch} windows of {options.rows} rows, {torch.get_num_threads()} threads")
+    say(f"{'method':<14}{'trained':>12}{'peak MiB':>10}{'of full':>9}{'s a step':>10}{'of full':>9}")
+    ratios: dict[str, float] = {}
+    full = found["full"]
+    for method in methods:
+        runs = found[method]
+        memory = median(one["peak"] / other["peak"] for one, other in zip(runs, full, strict=True))
+        speed = median(one["seconds"] / other["seconds"] for one, other in zip(runs, full, strict=True))
+        peak, seconds = (median(run[key] for run in runs) for key in ("peak", "seconds"))
+        trained = int(runs[0]["trained"])
+        say(f"{method:<14}{trained:>12,}{peak:>10,.0f}{memory:>9.2f}{seconds:>10.2f}{speed:>9.2f}")
+        ratios |= {f"{method}_memory": memory, f"{method}_step": speed}
+    return ratios
+
+
+def bench_serving(size: str) -> dict[str, float]:
+    """Switching between adapters on one backbone, and the memory of as many copies."""
+    backbone = build_backbone(preset(size), SIZES).eval()
+    weights = sum(p.numel() for p in backbone.parameters())
+    own = 0
+    with tempfile.TemporaryDirectory() as folder:
+        rack = Rack(backbone, "bench")
+        for number in range(COPIES):
+            adapter = attach(backbone, "lora")
+            own += adapter.count()
+            adapter.save(Path(folder) / str(number), "bench")
+            adapter.detach()
+            rack.load(str(number), Path(folder) / str(number))
+    begin = time.perf_counter()
+    for turn in range(10 * COPIES):
+        rack.use(str(turn % COPIES))
+    switching = (time.perf_counter() - begin) / (10 * COPIES)
+    passing = _forward(backbone)
+    memory = (weights + own) / (COPIES * weights)
+    say(
+        f"{COPIES} LoRA adapters on one {size}: {memory:.1%} of the memory of {COPIES} copies; switching takes "
+        f"{1000 * switching:.1f} ms, a forward pass of 1,024 rows {1000 * passing:.0f} ms"
+    )
+    return {"serving_memory": memory, "switch_vs_forward": switching / passing}
+
+
+@torch.no_grad()
+def _forward(backbone: Backbone) -> float:
+    ids = torch.stack([torch.randint(RESERVED, n, (1, 1024)) for n in SIZES], -1)
+    seconds = []
+    for _ in range(3):
+        begin = time.perf_counter()
+        backbone(ids)
+        seconds.append(time.perf_counter() - begin)
+    return median(seconds)
+
+
+def main() -> None:
+    """Run everything and print the ratios."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", default="base")
+    parser.add_argument("--rows", type=int, default=512)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--train", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.train:
+        train(options.train, options.size, options.rows, options.batch, steps=3)
+        return
+    result = bench_training(options) | bench_serving(options.size)
+    say(json.dumps({key: round(value, 4) for key, value in result.items()}))
+
+
+if __name__ == "__main__":
+    main()
