@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from symbolic.backbone.attention import Rotation, rotary_angles
 from symbolic.backbone.config import BackboneConfig
 from symbolic.backbone.embedding import RowEmbedding
+from symbolic.backbone.parts import Dropout
 
 
 class Slot(nn.Identity):
@@ -113,7 +114,7 @@ class Backbone(nn.Module):
         self.config = config
         self.sizes = tuple(sizes)
         self.embedding = RowEmbedding(sizes, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.entrance = Entrance()
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.dim)
