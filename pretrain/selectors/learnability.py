@@ -42,6 +42,9 @@ class LearnabilitySelector(LearnedSelector):
     notable, because the run begins or all is learnt, the unit is a fixed one, and rows are chosen nearly alike.
     Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired by
     where the two predictors point, the loss expected as much later again.
+
+    Retiring matters: in a long run without it, when all else is learnt, noise that was left alone for long gets better
+    where it is chosen again, which is progress too, and it is sought after all.
     """
 
     name = "learnability"
