@@ -13,7 +13,7 @@ import numpy as np
 
 from data.records import provenance, write_json
 from finetune.metrics import mean_sd
-from finetune.outcome import SeedResult
+from finetune.outcome import SeedResult, processor
 from finetune.taskdata import TaskData, summarise
 from finetune.tasks import Task
 
@@ -74,6 +74,7 @@ def keep_floors(
     parts = [task.name, "" if protocol is task.protocols[0] else protocol.name]
     name = "-".join(filter(None, [*parts, "" if budget == 1 else f"budget{budget:g}"]))
     origin = provenance()
+    origin["machine"]["processor_name"] = processor()
     about = {**origin, "command": _portable_command(origin["command"]), **what(folds, budget, seed)}
     path = Path(folder) / "floors" / f"{name}.json"
     write_json(path, {"format": FORMAT, **about, "floors": floors})
