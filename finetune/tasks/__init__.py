@@ -3,7 +3,9 @@
 What the corpora also label and is no task here, because the input or the file would tell: the usul of SymbTr and the
 metre of scores (rows count positions from the bar), beat or fill of Groove (fills are short takes), Bach's chorales
 against Joplin's rags (four voices). GiantMIDI's sample is too small to tell composers. POP909's keys were found in
-audio whose time is not that of the MIDI.
+audio whose time is not that of the MIDI. OpenEWLD's genres are those under which recordings of a song are listed, and
+its melody does not tell them: in five folds of songs, extra trees on hand-made features were right in 34.7 % of 455,
+the commonest class in 37.1 %.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from finetune.tasks.makam import MAKAM
 from finetune.tasks.melody import MELODY
 from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
-from finetune.tasks.song_genre import SONG_GENRE
 from finetune.tasks.velocity import VELOCITY
 from finetune.tasks.voice import VOICE
 
@@ -31,7 +32,7 @@ TASKS: dict[str, Task] = {
     task.name: task
     for task in (
         *(MELODY, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
-        *(COMPOSER, ASAP_COMPOSER, LIEDER_COMPOSER, EMOTION, GENRE, SONG_GENRE, DRUM_STYLE, MAKAM, METRE),
+        *(COMPOSER, ASAP_COMPOSER, LIEDER_COMPOSER, EMOTION, GENRE, DRUM_STYLE, MAKAM, METRE),
     )
 }
 """Note-level tasks, then sequence-level ones."""
