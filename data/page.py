@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -26,6 +26,7 @@ class Series(TypedDict):
         x, y: Its points, by rising x; y may be None where nothing was measured.
         low, high: Edges of a band around it.
         dots: Draw dots and no line.
+        bars: Draw `low` and `high` as bars through each point, and not as a band.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Series(TypedDict):
     low: NotRequired[Sequence[float]]
     high: NotRequired[Sequence[float]]
     dots: NotRequired[bool]
+    bars: NotRequired[bool]
 
 
 class Chart(TypedDict):
@@ -47,6 +49,7 @@ class Chart(TypedDict):
         level_name: what it is.
         low, high: Where the y axis must begin and end at least.
         small: Whether it is one of many that are compared.
+        log: Whether the x axis, whose values are then above 0, is logarithmic.
     """
 
     title: str
@@ -58,6 +61,24 @@ class Chart(TypedDict):
     low: NotRequired[float]
     high: NotRequired[float]
     small: NotRequired[bool]
+    log: NotRequired[bool]
+
+
+class Estimate(NamedTuple):
+    """A share with its interval, all between 0 and 1.
+
+    Attributes:
+        name: What it is of.
+        value: The share; NaN where there is none.
+        low, high: Ends of the interval.
+        note: What it was taken from, in a few words.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    note: str
 
 
 class Page:
@@ -109,6 +130,53 @@ class Page:
         )
         self._parts.append(
             f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+        )
+
+    def matrix(self, names: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
+        """A confusion matrix: shares of each row, shaded, with counts.
+
+        Args:
+            names: (C,) classes.
+            counts: (C, C), row = truth, column = prediction.
+        """
+        heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+        body = ""
+        for name, row in zip(names, counts, strict=True):
+            shares = [count / max(sum(row), 1) for count in row]
+            cells = "".join(
+                f'<td style="--share:{share:.3f}">{share:.0%}<small>{count:,}</small></td>'
+                for share, count in zip(shares, row, strict=True)
+            )
+            body += f"<tr><th>{html.escape(name)}</th>{cells}</tr>"
+        corner = "<th>true \\ predicted</th>"
+        self._parts.append(
+            f'<div class="wide"><table class="matrix"><thead><tr>{corner}{heads}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
+        )
+
+    def estimates(self, heads: tuple[str, str, str], estimates: Sequence[Estimate]) -> None:
+        """Shares with intervals, each drawn on a line from 0 to 1.
+
+        Args:
+            heads: What the names are, what the shares are, what the notes are.
+            estimates: The rows; one that is NaN shows a dash.
+        """
+        head = "".join(
+            f"<th>{html.escape(text)}</th>" for text in (*heads[:2], "95 %", "0 to 100 %", heads[2])
+        )
+        body = ""
+        for name, value, low, high, note in estimates:
+            shown, between, line = "–", "–", ""
+            if value == value:
+                shown, between = f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
+                line = f'<i style="--low:{low:.4f};--high:{high:.4f};--value:{value:.4f}"></i>'
+            cells = (
+                f'<td>{shown}</td><td>{between}</td><td class="line">{line}</td><td>{html.escape(note)}</td>'
+            )
+            body += f"<tr><td>{html.escape(name)}</td>{cells}</tr>"
+        self._parts.append(
+            f'<div class="wide"><table class="estimates"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div>"
         )
 
     def figure(self, figure: Any, caption: str) -> None:

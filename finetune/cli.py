@@ -109,8 +109,8 @@ examples:
 
 
 def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
-    from finetune.report import score_table, title_of, window_line
     from finetune.run import finetune  # torch and lightning, once the settings are known to be right
+    from finetune.tables import score_table, title_of, window_line
 
     record = finetune(task, root, settings, protocol)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
@@ -188,8 +188,8 @@ def _floors(argv: Sequence[str]) -> None:
     protocol = task.protocol(settings.protocol)
     from finetune.floors import kept_floors
     from finetune.record import keep_floors
-    from finetune.report import floor_table
     from finetune.run import prepared_folds
+    from finetune.tables import floor_table
     from symbolic.tokenizer import Tokenizer
 
     folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
@@ -231,15 +231,18 @@ def _report(argv: Sequence[str]) -> None:
     from data.command import parse
     from finetune.config import ReportSettings
 
-    description = "Make a table of all runs below a folder, with the command beside each row."
-    epilog = "examples:\n  finetune report runs/finetune --out finetune/results/RESULTS.md"
+    description = "Make a table of all runs below a folder for each task, with the command beside each row."
+    epilog = """\
+examples:
+  finetune report runs/finetune
+  finetune report finetune/results --figures"""
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 
-    from finetune.report import results_page
+    from finetune.overview import results_page
 
-    page = results_page(settings.folder)
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
+    page = results_page(settings.folder, out.parent / "figures" if settings.figures else None)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     print(out)

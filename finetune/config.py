@@ -180,3 +180,4 @@ class ReportSettings:
 
     folder: str = setting(..., "folder that holds runs, at any depth", positional=True)
     out: str | None = setting(None, "where to write the table (default: RESULTS.md in FOLDER)")
+    figures: bool = setting(False, "also draw figures, into `figures` beside the table")

@@ -1,4 +1,4 @@
-"""Pictures of a run: confusion, curves, and a piano roll of truth and prediction."""
+"""Pictures for papers and slides: confusion, recall, curves, charts, and a piano roll of truth and prediction."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from numpy.typing import NDArray
 
+from data.page import Chart, Estimate
 from finetune.metrics import Counts
 from symbolic.notes import Music
 
@@ -25,7 +26,8 @@ def confusion(counts: Counts, classes: Sequence[str], title: str) -> Figure:
         classes: Names.
         title: What was counted.
     """
-    size = 1.6 + 0.75 * len(classes)
+    many = len(classes) > 10
+    size = 1.6 + (0.5 if many else 0.75) * len(classes)
     figure = Figure(figsize=(size + 0.6, size), layout="constrained")
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -40,12 +42,51 @@ def confusion(counts: Counts, classes: Sequence[str], title: str) -> Figure:
                 f"{share:.0%}\n{counts[row, column]:,}",
                 ha="center",
                 va="center",
-                fontsize=8,
+                fontsize=5.5 if many else 8,
                 color="white" if share > 0.55 else "black",
             )
     axes.set_xticks(places, classes, rotation=30, ha="right")
     axes.set_yticks(places, classes)
     axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def recall(estimates: Sequence[Estimate], title: str) -> Figure:
+    """Recall of each class with its interval, the first class on top.
+
+    Args:
+        estimates: From `finetune.figures.recalls`.
+        title: What was counted.
+    """
+    figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(estimates)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(estimates))
+    axes.hlines(
+        places, [100 * one.low for one in estimates], [100 * one.high for one in estimates], color="C0"
+    )
+    axes.plot([100 * one.value for one in estimates], places, "o", color="C0")
+    axes.set_yticks(places, [f"{one.name} ({one.note})" for one in estimates])
+    axes.set(
+        xlim=(-2, 102), ylim=(len(estimates) - 0.5, -0.5), xlabel="recall, % (95 % by bootstrap)", title=title
+    )
+    axes.grid(axis="x", color="0.9")
+    return figure
+
+
+def drawn(chart: Chart) -> Figure:
+    """A chart of a page as a picture."""
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for series in chart["series"]:
+        heights = np.array(series["y"], dtype=np.float64)
+        edges = np.abs(np.array([series["low"], series["high"]]) - heights) if "low" in series else None
+        axes.errorbar(series["x"], heights, yerr=edges, marker="o", capsize=2, label=series["name"])
+    if "level" in chart:
+        axes.axhline(chart["level"], color="0.5", linestyle="--", label=chart["level_name"])
+    if chart.get("log"):
+        axes.set_xscale("log")
+    axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
+    axes.legend(fontsize=7)
     return figure
 
 

@@ -4,7 +4,7 @@ import pytest
 from matplotlib.figure import Figure
 from pages import Reader
 
-from data.page import Page
+from data.page import Estimate, Page
 
 
 @pytest.fixture
@@ -68,6 +68,35 @@ def test_a_page_of_text_has_no_script(write):
     page = Page("title")
     page.text("text")
     assert "script" not in write(page)[1].tags
+
+
+def test_a_confusion_matrix_shows_shares_of_rows_and_counts(write):
+    page = Page("title")
+    page.matrix(["<a>", "b", "never"], [[3, 1, 0], [0, 1200, 0], [0, 0, 0]])
+    text, read = write(page)
+    assert read.text.count("<a>") == 2
+    assert [cell for cell in read.text if cell.endswith("%")] == [
+        "75%",
+        "25%",
+        "0%",
+        "0%",
+        "100%",
+        *["0%"] * 4,
+    ]
+    assert "1,200" in read.text
+    assert "--share:0.750" in text
+
+
+def test_estimates_stand_as_numbers_and_on_a_line(write):
+    page = Page("title")
+    page.estimates(("class", "recall, %", "notes"), [Estimate("<a>", 0.5, 0.4, 0.625, "12")])
+    page.estimates(("class", "recall, %", "notes"), [Estimate("b", *[float("nan")] * 3, "0")])
+    text, read = write(page)
+    assert [cell for cell in read.text if cell in ("<a>", "50.0", "40.0 to 62.5", "12", "–")] == [
+        *("<a>", "50.0", "40.0 to 62.5", "12", "–", "–")
+    ]
+    assert "--low:0.4000;--high:0.6250;--value:0.5000" in text
+    assert "nan" not in text.split("<body>")[1]
 
 
 def test_what_json_cannot_hold_is_refused():

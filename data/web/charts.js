@@ -14,6 +14,19 @@
     return found;
   }
 
+  // Powers of ten, and where they are few their doubles and fives.
+  function logTicks(low, high) {
+    const found = [];
+    for (const factors of [[1], [1, 2, 5]]) {
+      found.length = 0;
+      for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+        for (const factor of factors) found.push(factor * 10 ** power);
+      }
+      if (found.filter((value) => value >= low && value <= high).length >= 3) break;
+    }
+    return found.filter((value) => value >= low * (1 - 1e-9) && value <= high * (1 + 1e-9));
+  }
+
   function number(value) {
     if (value === null || value === undefined) return "–";
     const size = Math.abs(value);
@@ -71,14 +84,17 @@
       const width = figure.clientWidth, height = chart.small ? 132 : 224;
       if (!width) return;
       const shown = chart.series.filter((series) => !hidden.has(series));
-      const [left, right] = range(chart.series.flatMap((series) => series.x));
+      let [left, right] = range(chart.series.flatMap((series) => series.x));
+      const scale = chart.log ? Math.log10 : (value) => value;
+      // Marks on the very edge would be cut, and their bars hidden by the axis.
+      if (chart.log) [left, right] = [left / 1.3, right * 1.3];
       const heights = shown.flatMap((series) => [...known(series.y), ...(series.low || []), ...(series.high || [])]);
       if (chart.level !== undefined) heights.push(chart.level);
       let [low, high] = range(heights, chart.low, chart.high);
       const room = 0.04 * (high - low);
       if (low !== chart.low) low -= room;
       if (high !== chart.high) high += room;
-      const x = (value) => margin.left + (value - left) / (right - left) * (width - margin.left - margin.right);
+      const x = (value) => margin.left + (scale(value) - scale(left)) / (scale(right) - scale(left)) * (width - margin.left - margin.right);
       const y = (value) => height - margin.bottom - (value - low) / (high - low) * (height - margin.top - margin.bottom);
       place = { x, width };
 
@@ -89,7 +105,7 @@
         svg("line", { class: "grid", x1: margin.left, x2: width - margin.right, y1: y(value), y2: y(value) }, plot);
         svg("text", { x: margin.left - 6, y: y(value) + 4, "text-anchor": "end" }, plot, number(value));
       }
-      for (const value of ticks(left, right, Math.max(2, width / 80))) {
+      for (const value of chart.log ? logTicks(left, right) : ticks(left, right, Math.max(2, width / 80))) {
         svg("text", { x: x(value), y: height - margin.bottom + 15, "text-anchor": "middle" }, plot, number(value));
       }
       const middle = (margin.left + width - margin.right) / 2;
@@ -104,7 +120,9 @@
         const group = svg("g", { style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
         const points = series.x.map((value, k) => [x(value), series.y[k]]).filter((point) => point[1] !== null)
           .map(([across, value]) => [across, y(value)]);
-        if (series.low) {
+        if (series.bars) {
+          series.x.forEach((value, k) => svg("line", { class: "bar", x1: x(value), x2: x(value), y1: y(series.low[k]), y2: y(series.high[k]) }, group));
+        } else if (series.low) {
           const edge = [...series.x.map((value, k) => [x(value), y(series.low[k])]),
             ...series.x.map((value, k) => [x(value), y(series.high[k])]).reverse()];
           svg("polygon", { class: "band", points: edge.join(" ") }, group);
@@ -113,7 +131,7 @@
         else svg("polyline", { class: "curve", points: points.join(" ") }, group);
         // A line through one point is invisible, and few points should be seen as few.
         if (series.dots || points.length <= 40) {
-          for (const [cx, cy] of points) svg("circle", { class: "dot", cx, cy, r: series.dots ? 1.7 : 2.2 }, group);
+          for (const [cx, cy] of points) svg("circle", { class: "dot", cx, cy, r: series.dots ? 1.7 : series.bars ? 3.5 : 2.2 }, group);
         }
       }
       if (at !== null) {

@@ -1,0 +1,74 @@
+"""Rows of tables from records, for the screen, the page of a run, and RESULTS.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Record = Mapping[str, Any]
+Table = tuple[list[str], list[list[str]]]
+"""Heads, and rows of as many cells."""
+
+
+def pretrained(record: Record) -> bool:
+    """Whether a run began from a checkpoint."""
+    return bool(record["backbone"]["source"] == "checkpoint")
+
+
+def title_of(record: Record) -> str:
+    """A run in a few words: method, backbone, seeds."""
+    name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
+    seeds = len(record["seeds"])
+    marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
+    return f"{record['method']}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+
+
+def score_table(record: Record) -> Table:
+    """Heads and rows on the test pieces, in per cent: floors first, then the run."""
+    metrics = record["task"]["metrics"]
+    header, rows = floor_table(record["floors"], metrics)
+    cells = score_cells(record["test"], metrics, len(record["seeds"]) > 1)
+    return header, [*rows, [title_of(record), *cells]]
+
+
+def floor_table(floors: Sequence[Record], metrics: Mapping[str, str]) -> Table:
+    """Heads and rows of floors on the test pieces, in per cent."""
+    header = ["test pieces, %", *metrics.values(), "95 % interval of accuracy"]
+    return header, [[floor["title"], *score_cells(floor["test"]["scores"], metrics)] for floor in floors]
+
+
+def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = False) -> list[str]:
+    """A cell a metric, with the deviation over several seeds, and one for the interval of accuracy."""
+    cells = []
+    for name in metrics:
+        cell = f"{100 * scores[name]['mean']:.1f}"
+        cells.append(f"{cell} ± {100 * scores[name]['sd']:.1f}" if several else cell)
+    low, high = scores["accuracy"]["interval"]
+    return [*cells, f"{100 * low:.1f} to {100 * high:.1f}"]
+
+
+def published_table(record: Record) -> Table:
+    """Heads and rows of others' numbers, each with its protocol."""
+    metrics = record["task"]["metrics"]
+    rows = [
+        [
+            row["system"],
+            *(str(row["scores"].get(name, "")) for name in metrics),
+            row["protocol"] + (" (leaky)" if row["leaky"] else ""),
+        ]
+        for row in record["published"]
+    ]
+    return ["reported elsewhere, %", *metrics.values(), "protocol"], rows
+
+
+def window_line(record: Record) -> str:
+    """Window-level accuracy of a sequence-level task, which papers quote; empty at note level."""
+    found = record["test"].get("window_accuracy")
+    return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
+
+
+def machine_of(record: Record) -> str:
+    """What sort of machine a run took place on."""
+    machine = record["machine"]
+    name = machine.get("accelerator") or machine.get("processor_name") or machine["processor"]
+    return name if "accelerator" in machine else f"{machine['cores']} cores, {name}"

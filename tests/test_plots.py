@@ -1,0 +1,53 @@
+"""Pictures: they hold what they were given, and every one can be drawn."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from benchmark_records import CLASSES, counts_of, record
+from finetune_helpers import tune
+from matplotlib.figure import Figure
+
+from finetune.figures import recalls, task_charts
+from finetune.plots import confusion, curves, drawn, piano_roll, recall
+
+
+def painted(figure: Figure) -> Figure:
+    """The figure, having been drawn once."""
+    figure.savefig(io.BytesIO(), format="png", dpi=20)
+    return figure
+
+
+@pytest.mark.parametrize("classes", [2, 12])
+def test_confusion_shows_share_and_count_of_every_cell(classes: int) -> None:
+    counts = np.arange(classes * classes).reshape(classes, classes)
+    axes = painted(confusion(counts, [f"c{i}" for i in range(classes)], "t")).axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert len(texts) == classes**2
+    assert texts[-1] == f"{counts[-1, -1] / counts[-1].sum():.0%}\n{counts[-1, -1]:,}"
+
+
+def test_recall_draws_every_class_the_first_on_top() -> None:
+    axes = painted(recall(recalls(counts_of(0.5), CLASSES), "t")).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"{name} (240)" for name in CLASSES]
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+
+
+def test_charts_are_drawn_with_their_axes() -> None:
+    runs = [record(0.7, parameters=10), record(0.6, method="lora", parameters=1000)]
+    [chart] = task_charts(runs, runs[0])
+    axes = painted(drawn(chart)).axes[0]
+    assert axes.get_xscale() == "log"
+    assert {text.get_text() for text in axes.get_legend().get_texts()} == {
+        *("full, scratch", "lora, scratch", "best floor")
+    }
+
+
+def test_curves_and_rolls_are_drawn() -> None:
+    one, music = record(), tune(1, bars=2)
+    assert len(painted(curves(one["seeds"], one["floors"])).axes) == 2
+    truth = music.notes["track"].astype(int)
+    _, below = painted(piano_roll(music, truth, 1 - truth, ("MELODY", "PIANO"), "t")).axes
+    assert len(below.collections[1].get_paths()) == len(music)
