@@ -9,10 +9,13 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from symbolic.vocabulary import FIELDS, MASK, RESERVED
+from symbolic.vocabulary import DRUM_PITCH, FIELDS, MASK, PITCH, RESERVED
 
 _BOUNDS: Mapping[str, int] = {"position": 4, "pitch": 12, "duration": 12, "velocity": 4, "tempo": 4}
 """By how many ids noise may move a field; the first three as in M2BERT (ISMIR 2025). Others are masked."""
+
+
+_FIRST_DRUM = RESERVED + DRUM_PITCH
 
 
 class Corrupted(NamedTuple):
@@ -108,13 +111,22 @@ class NoiseCorruption(Corruption):
         step = torch.minimum((noise[0] * self.bounds).long() + 1, self.bounds)
         up = rows + step
         down = rows - step
-        # Turned back at the ends of a field, where one direction leaves it.
-        upward = ((noise[1] < 0.5) | (down < RESERVED)) & (up < self.sizes)
+        low, high = self._ends(rows)
+        # Turned back at the ends, where one direction leaves the field.
+        upward = ((noise[1] < 0.5) | (down < low)) & (up < high)
         moved = torch.where(upward, up, down)
         known = rows >= RESERVED
         shifted = cells & known & (self.bounds > 0)
         seen = torch.where(shifted, moved, rows.masked_fill(cells & known & (self.bounds == 0), MASK))
         return Corrupted(seen, shifted, cells & known)
+
+    def _ends(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, L, 8) first id and id past the last that each cell may move to: no pitch becomes a drum, or back."""
+        low, high = torch.full_like(rows, RESERVED), self.sizes.expand_as(rows).clone()
+        drums = rows[..., PITCH] >= _FIRST_DRUM
+        low[..., PITCH] = torch.where(drums, _FIRST_DRUM, RESERVED)
+        high[..., PITCH] = torch.where(drums, high[..., PITCH], high[..., PITCH].clamp(max=_FIRST_DRUM))
+        return low, high
 
 
 CORRUPTIONS: dict[str, Callable[[Sequence[int]], Corruption]] = {

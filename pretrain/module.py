@@ -62,12 +62,17 @@ class Pretraining(lightning.LightningModule):
         self.history: list[dict[str, Any]] = []
         self.last_losses: dict[str, Tensor] = {}
         self._sharded = False
+        self._moved_at = 0
 
     def configure_model(self) -> None:
         """Share the weights out, where the strategy has laid a mesh for that."""
         if self._device_mesh is not None and not self._sharded:
             shard(self.objective, self._device_mesh["data_parallel"])
             self._sharded = True
+
+    def on_train_start(self) -> None:
+        """Note where the run stands, which may be midway."""
+        self._moved_at = self.global_step
 
     def training_step(self, batch: tuple[Batch, Tensor], batch_idx: int) -> Tensor:
         """One batch; the returned loss is the sum of the backbone's and the selector's.
@@ -87,11 +92,15 @@ class Pretraining(lightning.LightningModule):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look now and then whether the loss is still a number; looking waits for the device.
+        """Tell the selector when the weights have moved; look now and then whether the loss is still a number.
 
         Raises:
             ConfigError: If the run has diverged, in all processes alike.
         """
+        if self.global_step == self._moved_at:
+            return  # a batch of several in one step
+        self._moved_at = self.global_step
+        self.objective.selector.after_step()
         if self.global_step % _LOOKED == 0:
             loss = self.last_losses["loss"].clone()
             all_reduce(loss)
@@ -100,10 +109,6 @@ class Pretraining(lightning.LightningModule):
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Take in how well each field fared in the batches of this step."""
         self.objective.field_weights.update()
-
-    def on_before_zero_grad(self, optimizer: Any) -> None:
-        """Tell the selector that the weights have moved."""
-        self.objective.selector.after_step()
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last evaluation."""

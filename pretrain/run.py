@@ -62,14 +62,14 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     shards = settings.shards(name, root, tokenizer, progress=chief)
     config = preset(settings.preset)
     train, valid = sides(shards, config.window)
-    if chief:
-        _begin(out, shards, settings)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
     an_epoch = max(1, batches.per_epoch // settings.batches_per_step)
     steps = settings.steps or max(1, round(settings.epochs * an_epoch))
     sizes = tokenizer.vocabulary.sizes
     module = build_module(settings, sizes, FreezeBook(out / "frozen", len(shards)), steps)
+    if chief:
+        _begin(out, shards, settings)  # now that nothing is left to refuse
     trainer, state = _trainer(settings, out, module, batches, steps)
     resumed = str(state) if settings.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)

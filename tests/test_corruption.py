@@ -9,7 +9,18 @@ from pretrain_helpers import SIZES, generator, make_objective, random_windows
 from pretrain.config import CORRUPTION_NAMES
 from pretrain.corruption import CORRUPTIONS, MaskCorruption, NoiseCorruption, build_corruption
 from pretrain.units import UNITS
-from symbolic.vocabulary import BAR, FIELDS, HIDDEN, MASK, PROGRAM, RESERVED, TIME_SIGNATURE, VELOCITY
+from symbolic.vocabulary import (
+    BAR,
+    DRUM_PITCH,
+    FIELDS,
+    HIDDEN,
+    MASK,
+    PITCH,
+    PROGRAM,
+    RESERVED,
+    TIME_SIGNATURE,
+    VELOCITY,
+)
 
 BOUNDS = {"position": 4, "pitch": 12, "duration": 12, "velocity": 4, "tempo": 4}
 
@@ -147,3 +158,14 @@ def test_the_same_generator_gives_the_same_corruption(name, many):
     first, second, other = (corrupt(style, many, cells, seed=seed).rows for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
+
+
+def test_noise_makes_no_drum_of_a_pitch_and_no_pitch_of_a_drum():
+    first_drum = RESERVED + DRUM_PITCH
+    rows = torch.full((2, 400, 8), RESERVED + 5)
+    rows[0, :, PITCH], rows[1, :, PITCH] = first_drum - 1, first_drum
+    everything = torch.ones_like(rows, dtype=torch.bool)
+    fate = torch.zeros_like(rows, dtype=torch.float)
+    seen = NoiseCorruption(SIZES)(rows, everything, fate, torch.Generator().manual_seed(0)).rows[..., PITCH]
+    assert (seen[0] < first_drum).all()
+    assert (seen[1] > first_drum).all()
