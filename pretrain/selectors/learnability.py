@@ -52,6 +52,7 @@ class LearnabilitySelector(LearnedSelector):
 
     mean: Tensor
     steps: Tensor
+    gathered: Tensor
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class LearnabilitySelector(LearnedSelector):
         super().__init__(schedule, sizes, backbone, options)
         self.slow = deepcopy(self.network).requires_grad_(False)
         self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("gathered", torch.zeros(2), persistent=False)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def preference(self, scores: Tensor, view: View) -> Tensor:
@@ -82,18 +84,20 @@ class LearnabilitySelector(LearnedSelector):
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Smooth absolute error of the predicted relative loss."""
-        sums = torch.stack([(recovery * valid).sum(), valid.sum().to(recovery.dtype)])
-        everywhere = sums.clone()
-        all_reduce(everywhere)  # so that all processes have one mean
-        now = everywhere[0] / everywhere[1].clamp(min=1)
-        # The first batch sets the mean, later ones move it.
-        self.mean.copy_(torch.where(self.mean > 0, self.mean.lerp(now, 1 - _DECAY), now))
-        error = F.smooth_l1_loss(scores, recovery / self.mean.clamp(min=_TINY), reduction="none")
-        return (error * valid).sum() / sums[1].clamp(min=1)
+        total, count = (recovery * valid).sum(), valid.sum()
+        self.gathered += torch.stack([total, count.to(total.dtype)])
+        # In the first step there is no mean yet but the batch's own.
+        mean = torch.where(self.steps > 0, self.mean, total / count.clamp(min=1)).clamp(min=_TINY)
+        error = F.smooth_l1_loss(scores, recovery / mean, reduction="none")
+        return (error * valid).sum() / count.clamp(min=1)
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Take the network's weights into the average (Shamir and Zhang, ICML 2013, arXiv 1212.1824)."""
+        """Move the mean, and take the network's weights into the average (Shamir and Zhang, arXiv 1212.1824)."""
+        all_reduce(self.gathered)  # so that all processes have one mean
+        now = self.gathered[0] / self.gathered[1].clamp(min=1)
+        self.mean.copy_(torch.where(self.steps > 0, self.mean.lerp(now, 1 - _DECAY), now))
+        self.gathered.zero_()
         self.steps += 1
         weight = 2 / (self.steps + 1)
         for slow, fast in zip(self.slow.parameters(), self.network.parameters(), strict=True):
