@@ -21,7 +21,9 @@ def recalls(counts: Counts, classes: Sequence[str]) -> list[Estimate]:
         classes: (C,) names.
 
     Returns:
-        An estimate a class; NaN for one that no item has. Resamples in which it does not occur are left out.
+        An estimate a class; NaN for one that no item has. Resamples in which it does not occur are left out. Where all
+        resamples agree, as when all or none are right, their spread says nothing: the interval is then Wilson's (1927),
+        of as many trials as groups have the class.
     """
     right = np.diagonal(counts, axis1=-2, axis2=-1).mean(axis=0)
     items = counts[0].sum(axis=-1)
@@ -34,6 +36,8 @@ def recalls(counts: Counts, classes: Sequence[str]) -> list[Estimate]:
         drawn = drawn[~np.isnan(drawn)]
         low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
         value = float(_shares(right[:, index].sum(), np.asarray(total)))
+        if low == high:
+            low, high = _wilson(value, int((items[:, index] > 0).sum()))
         found.append(Estimate(name, value, float(low), float(high), f"{total:,}"))
     return found
 
@@ -51,6 +55,38 @@ def task_charts(records: Sequence[Record], whose: Record) -> list[Chart]:
     runs = [one for one in records if _question(one) == _question(whose) and "test" in one]
     charts = [_budgets(runs), _parameters([one for one in runs if _budget(one) == _budget(whose)])]
     return [chart for chart in charts if len({x for series in chart["series"] for x in series["x"]}) > 1]
+
+
+def run_charts(record: Record) -> list[Chart]:
+    """How a run went: losses, and accuracy on the validation pieces beside the best floor, of every seed over steps."""
+
+    def line(seed: Record, name: str, key: str, unit: float = 1.0) -> Series:
+        history = seed["history"]
+        return {
+            "name": name,
+            "x": [entry["step"] for entry in history],
+            "y": [round(unit * entry[key], 4) for entry in history],
+        }
+
+    seeds = record["seeds"]
+    floors = [floor["valid"]["scores"]["accuracy"]["mean"] for floor in record["floors"]]
+    losses = [
+        line(seed, f"{side}, seed {seed['seed']}", key)
+        for seed in seeds
+        for side, key in (("training", "train_loss"), ("validation", "valid_loss"))
+    ]
+    accuracies = [line(seed, f"seed {seed['seed']}", "valid_accuracy", 100) for seed in seeds]
+    return [
+        {"title": "Loss", "x": "step", "y": "nats", "series": losses, "low": 0.0},
+        {
+            "title": "Accuracy on the validation pieces",
+            "x": "step",
+            "y": "accuracy, %",
+            "series": accuracies,
+            "level": round(100 * max(floors), 2),
+            "level_name": "best floor",
+        },
+    ]
 
 
 def backbone_of(record: Record) -> str:
@@ -119,6 +155,14 @@ def _question(record: Record) -> tuple[str, str | None, str]:
 
 def _budget(record: Record) -> float:
     return float(record.get("budget", 1.0))
+
+
+def _wilson(share: float, trials: int) -> tuple[float, float]:
+    """Ends of the 95 % score interval of a share."""
+    z = 1.96
+    centre = share + z**2 / (2 * trials)
+    half = z * (share * (1 - share) / trials + z**2 / (4 * trials**2)) ** 0.5
+    return max((centre - half) / (1 + z**2 / trials), 0.0), min((centre + half) / (1 + z**2 / trials), 1.0)
 
 
 def _shares(part: NDArray[np.floating], whole: NDArray[np.integer]) -> NDArray[np.float64]:

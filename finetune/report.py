@@ -11,7 +11,7 @@ import numpy as np
 
 from data.page import Page
 from data.runs import RECORD
-from finetune.figures import recalls, task_charts
+from finetune.figures import recalls, run_charts, task_charts
 from finetune.metrics import Counts, accuracy
 from finetune.model import load_model
 from finetune.outcome import SeedResult
@@ -35,11 +35,10 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     counts = np.stack([result.counts["test"] for result in results])
     total, items = counts.sum(axis=(0, 1)), "notes" if data.task.level == "note" else "pieces"
     estimates, charts = recalls(counts, classes), task_charts(_records_beside(out, record), record)
-    run_of = curves(record["seeds"], record["floors"])
     pictures = {
         "confusion": confusion(total, classes, f"test {items}, all seeds"),
         "recall": recall(estimates, f"recall of test {items}"),
-        "curves": run_of,
+        "curves": curves(record["seeds"], record["floors"]),
         **{chart["title"].lower().replace(" ", "-"): drawn(chart) for chart in charts},
     }
 
@@ -63,15 +62,21 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     )
     page.heading("Recall of each class")
     page.estimates(("class", "recall, %", items), estimates)
-    page.text("Mean over seeds; 95 % interval by bootstrap over song groups.", note=True)
+    page.text(
+        "Mean over seeds; 95 % interval by bootstrap over song groups, by Wilson's formula where all resamples agree.",
+        note=True,
+    )
     if charts:
         page.heading("Beside other runs of this task")
         page.charts(*charts)
         page.text(
-            "All runs in the same folder; bars are 95 % intervals by bootstrap over song groups.", note=True
+            "Runs of this task in the same folder; bars are 95 % intervals by bootstrap over song groups.",
+            note=True,
         )
     page.heading("How the run went")
-    page.figure(run_of, "Losses, and accuracy on the validation pieces, of every seed.")
+    page.charts(*run_charts(record))
+    if "folds" in record["seeds"][0]:
+        page.text("Of the first fold.", note=True)
     if data.task.level == "note":
         pictures["roll"], caption = _roll(out / record["checkpoint"], data, results[0].counts["test"])
         page.heading("A test piece")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmark_records import CLASSES, counts_of, record
 
-from finetune.figures import backbone_of, recalls, task_charts
+from finetune.figures import backbone_of, recalls, run_charts, task_charts
 
 
 def test_recalls_are_means_over_seeds_with_intervals_around_them() -> None:
@@ -23,9 +23,20 @@ def test_a_class_without_items_has_no_recall_and_a_rare_one_has() -> None:
     counts[:, :, 2] = 0
     counts[:, 1:, 1] = 0
     _, rare, absent = recalls(counts, CLASSES)
-    assert rare.low == rare.value == rare.high
+    assert rare.low < rare.value < rare.high
+    assert rare.high - rare.low > 0.7
     assert np.isnan([absent.value, absent.low, absent.high]).all()
     assert absent.note == "0"
+
+
+def test_all_right_is_not_certain() -> None:
+    counts = np.zeros((1, 5, 2, 2), dtype=np.int64)
+    counts[0, :, 0, 0] = counts[0, :, 1, 0] = 1
+    right, wrong = recalls(counts, ("a", "b"))
+    assert (right.value, right.high, wrong.value, wrong.low) == (1.0, 1.0, 0.0, 0.0)
+    # Wilson (1927), as statistical tables give it for 5 of 5.
+    assert right.low == pytest.approx(0.5655, abs=1e-3)
+    assert wrong.high == pytest.approx(1 - right.low)
 
 
 def test_budgets_of_one_method_make_a_line_above_the_floors() -> None:
@@ -65,6 +76,16 @@ def test_one_run_alone_or_beside_strangers_has_no_chart() -> None:
     other_music = record(parameters=6, corpus={"shards": "beef"})
     assert task_charts([ours], ours) == []
     assert task_charts([ours, other_task, other_music, record(parameters=7, protocol="folds")], ours) == []
+
+
+def test_curves_hold_every_seed_beside_the_best_floor() -> None:
+    one = record(0.75)
+    loss, accuracy = run_charts(one)
+    assert [series["name"] for series in loss["series"]] == [
+        f"{side}, seed {seed}" for seed in range(2) for side in ("training", "validation")
+    ]
+    assert [series["y"] for series in accuracy["series"]] == [[75.0]] * 2
+    assert accuracy["level"] == round(100 * one["floors"][1]["valid"]["scores"]["accuracy"]["mean"], 2)
 
 
 @pytest.mark.parametrize(

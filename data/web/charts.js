@@ -35,6 +35,10 @@
     return String(+value.toPrecision(3));
   }
 
+  function compact(value) {
+    return value.toLocaleString("en", { notation: "compact" });
+  }
+
   function known(list) {
     return list.filter((value) => value !== null && value !== undefined);
   }
@@ -106,7 +110,7 @@
         svg("text", { x: margin.left - 6, y: y(value) + 4, "text-anchor": "end" }, plot, number(value));
       }
       for (const value of chart.log ? logTicks(left, right) : ticks(left, right, Math.max(2, width / 80))) {
-        svg("text", { x: x(value), y: height - margin.bottom + 15, "text-anchor": "middle" }, plot, number(value));
+        svg("text", { x: x(value), y: height - margin.bottom + 15, "text-anchor": "middle" }, plot, chart.log && value >= 10000 ? compact(value) : number(value));
       }
       const middle = (margin.left + width - margin.right) / 2;
       svg("text", { x: middle, y: height - 3, "text-anchor": "middle" }, plot, chart.x);
@@ -117,7 +121,9 @@
       }
       const clouds = shown.filter((series) => series.dots);
       for (const series of [...clouds, ...shown.filter((series) => !series.dots)]) {
-        const group = svg("g", { style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
+        // Bars of several series at one place would hide one another: each stands a little aside.
+        const rank = chart.series.indexOf(series) - (chart.series.length - 1) / 2, aside = series.bars ? 4 * rank : 0;
+        const group = svg("g", { transform: `translate(${aside} 0)`, style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
         const points = series.x.map((value, k) => [x(value), series.y[k]]).filter((point) => point[1] !== null)
           .map(([across, value]) => [across, y(value)]);
         if (series.bars) {
