@@ -7,6 +7,7 @@ help is instant.
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import sys
 from argparse import SUPPRESS, RawDescriptionHelpFormatter
@@ -178,6 +179,10 @@ def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = N
     """
     try:
         run(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has seen enough; what Python would still write as it ends goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except CounterpointError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR

@@ -1,5 +1,6 @@
 """Flags, YAML and help from a dataclass; errors as messages and exit codes."""
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,3 +149,17 @@ def test_every_committed_experiment_parses(file):
 
 def test_there_are_experiments():
     assert EXPERIMENTS
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    code = "import sys; from data.cli import main; sys.exit(main(['--json']))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()  # as `| head` does
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 0
