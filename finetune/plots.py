@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from data.page import Chart, Estimate
@@ -77,14 +78,20 @@ def drawn(chart: Chart) -> Figure:
     """A chart of a page as a picture."""
     figure = Figure(figsize=(6.4, 4.2), layout="constrained")
     axes = figure.subplots()
-    for series in chart["series"]:
+    everywhere = [x for series in chart["series"] for x in series["x"]]
+    for number, series in enumerate(chart["series"]):
         heights = np.array(series["y"], dtype=np.float64)
         edges = np.abs(np.array([series["low"], series["high"]]) - heights) if "low" in series else None
-        axes.errorbar(series["x"], heights, yerr=edges, marker="o", capsize=2, label=series["name"])
+        # Bars of several series at one place would hide one another: each stands a little aside.
+        meets = chart.get("log") and any(everywhere.count(x) > 1 for x in series["x"])
+        aside = 1.03 ** (number - (len(chart["series"]) - 1) / 2) if meets else 1.0
+        places = aside * np.array(series["x"], dtype=np.float64)
+        axes.errorbar(places, heights, yerr=edges, marker="o", capsize=2, label=series["name"])
     if "level" in chart:
         axes.axhline(chart["level"], color="0.5", linestyle="--", label=chart["level_name"])
     if chart.get("log"):
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
     axes.legend(fontsize=7)
     return figure

@@ -122,7 +122,8 @@
       const clouds = shown.filter((series) => series.dots);
       for (const series of [...clouds, ...shown.filter((series) => !series.dots)]) {
         // Bars of several series at one place would hide one another: each stands a little aside.
-        const rank = chart.series.indexOf(series) - (chart.series.length - 1) / 2, aside = series.bars ? 4 * rank : 0;
+        const meets = series.bars && chart.series.some((other) => other !== series && other.x.some((value) => series.x.includes(value)));
+        const aside = meets ? 4 * (chart.series.indexOf(series) - (chart.series.length - 1) / 2) : 0;
         const group = svg("g", { transform: `translate(${aside} 0)`, style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
         const points = series.x.map((value, k) => [x(value), series.y[k]]).filter((point) => point[1] !== null)
           .map(([across, value]) => [across, y(value)]);
