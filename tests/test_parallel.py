@@ -13,9 +13,20 @@ from made import write_tunes
 
 from symbolic.storage import read_tensors
 
-FLAGS = (
-    "--steps 12 --evaluations 4 --rows_per_batch 256 --freeze_every 0.5 --jobs 1 --accelerator cpu".split()
-)
+FLAGS = [
+    "--steps",
+    "12",
+    "--evaluations",
+    "4",
+    "--rows_per_batch",
+    "256",
+    "--freeze_every",
+    "0.5",
+    "--jobs",
+    "1",
+    "--accelerator",
+    "cpu",
+]
 PAIR = ["--devices", "2"]
 
 

@@ -14,6 +14,16 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.
 DILATIONS = (1, 2, 4, 8)
 
 
+def problems_of(name: str, rank: int, activation: str) -> list[str]:
+    """One sentence for each option of a bottleneck that is wrong; `name` is the method's."""
+    problems = []
+    if rank < 1:
+        problems.append(f"{name} rank is {rank}; it must be at least 1.")
+    if activation not in ACTIVATIONS:
+        problems.append(f"{name} activation is {activation!r}; choose one of {', '.join(ACTIVATIONS)}.")
+    return problems
+
+
 class Body(nn.Module):
     """Down, something narrow, up: (B, L, dim) -> (B, L, dim), zero at first.
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from symbolic.adapters.base import AdapterMethod, Graft, register
-from symbolic.adapters.bodies import ACTIVATIONS, Body, Sequential
+from symbolic.adapters.bodies import Body, Sequential, problems_of
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
@@ -24,7 +24,7 @@ class Inserted(AdapterMethod):
         rank: Width of the bottleneck.
         place: After every residual branch ("sublayers", Houlsby et al., arXiv 1902.00751) or once a layer, after the
             last branch ("layers", Pfeiffer et al., arXiv 2005.00247).
-        activation: One of `ACTIVATIONS`.
+        activation: One of `symbolic.adapters.bodies.ACTIVATIONS`.
         norm: Put a norm before each body.
         scale: Factor of what a body adds.
         train_norms: Train copies of the layers' own norms with it.
@@ -43,15 +43,9 @@ class Inserted(AdapterMethod):
     train_norms: bool = False
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.rank < 1:
-            problems.append(f"{self.name} rank is {self.rank}; it must be at least 1.")
+        problems = problems_of(self.name, self.rank, self.activation)
         if self.place not in PLACES:
             problems.append(f"{self.name} place is {self.place!r}; choose one of {', '.join(PLACES)}.")
-        if self.activation not in ACTIVATIONS:
-            problems.append(
-                f"{self.name} activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}."
-            )
         if problems:
             raise ConfigError(problems)
 

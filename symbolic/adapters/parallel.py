@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from symbolic.adapters.base import AdapterMethod, Graft, register
-from symbolic.adapters.bodies import ACTIVATIONS, Body
+from symbolic.adapters.bodies import Body, problems_of
 from symbolic.backbone import Backbone
 from symbolic.backbone.parts import FeedForward
 from symbolic.errors import ConfigError
@@ -44,7 +44,7 @@ class ParallelAdapter(AdapterMethod):
     Args:
         rank: Width of the bottleneck.
         branches: Beside the feed-forward branches alone, or beside all.
-        activation: One of `ACTIVATIONS`.
+        activation: One of `symbolic.adapters.bodies.ACTIVATIONS`.
         norm: Put a norm before each bottleneck.
         scale: Factor of what a bottleneck adds.
 
@@ -62,16 +62,10 @@ class ParallelAdapter(AdapterMethod):
     scale: float = 1.0
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.rank < 1:
-            problems.append(f"{self.name} rank is {self.rank}; it must be at least 1.")
+        problems = problems_of(self.name, self.rank, self.activation)
         if self.branches not in BRANCHES:
             problems.append(
                 f"{self.name} branches is {self.branches!r}; choose one of {', '.join(BRANCHES)}."
-            )
-        if self.activation not in ACTIVATIONS:
-            problems.append(
-                f"{self.name} activation is {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}."
             )
         if problems:
             raise ConfigError(problems)
