@@ -42,6 +42,11 @@ class Section:
     runs: list[Record]
 
     @property
+    def title(self) -> str:
+        """Task, protocol and label budget."""
+        return str(self.measured["task"]["title"])
+
+    @property
     def best_floor(self) -> Record:
         """The highest on the test pieces: the hardest to clear."""
         return max(self.floors, key=lambda floor: floor["test"]["scores"]["accuracy"]["mean"])
@@ -106,18 +111,25 @@ def results_page(folder: str | Path, pictures: Path | None = None) -> str:
         NOTE,
         "",
     ]
+    titles = [section.title for section in sections]
+    runs = [run for section in sections for run in section.runs]
     for section in sections:
-        lines += _markdown(section)
+        # Runs on differently prepared music are no rows of one table.
+        prepared = section.measured["corpus"]["shards"] if titles.count(section.title) > 1 else ""
+        heading = f"{section.title}, prepared as {prepared}" if prepared else section.title
+        lines += [f"## {heading}", "", *_markdown(section)]
         if pictures is not None:
-            everything = [run for one in sections for run in one.runs]
-            for name, title in _write_figures(section, everything, pictures):
-                lines += [f"![{title}]({pictures.name}/{name})", ""]
+            for name, figure in _figures(section, runs).items():
+                file = re.sub(r"\W+", "-", f"{heading} {name}".lower()) + ".png"
+                pictures.mkdir(parents=True, exist_ok=True)
+                figure.savefig(pictures / file, dpi=110, bbox_inches="tight")
+                lines += [f"![{heading}: {name.lower()}]({pictures.name}/{file})", ""]
     return "\n".join(lines)
 
 
 def _markdown(section: Section) -> list[str]:
-    task, split = section.measured["task"], section.measured["split"]
-    protocol, metrics = section.measured.get("protocol", "published"), task["metrics"]
+    metrics, split = section.measured["task"]["metrics"], section.measured["split"]
+    protocol = section.measured.get("protocol", "published")
     folds = ["± over folds"] if "folds" in split else []
     heads = [
         *("system", "protocol", *metrics.values(), "95 % of accuracy", *folds),
@@ -139,8 +151,6 @@ def _markdown(section: Section) -> list[str]:
         for row in section.measured["published"]
     ]
     return [
-        f"## {task['title']}",
-        "",
         f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}. "
         f"The best floor: {section.best_floor['title']}.",
         "",
@@ -191,25 +201,18 @@ def _floor_command(measured: Record) -> str:
     return f"`finetune floors {name}{flags}{'' if budget == 1 else f' --budget {budget:g}'}`"
 
 
-def _write_figures(section: Section, runs: Sequence[Record], folder: Path) -> list[tuple[str, str]]:
-    """Pictures of the run that is best on validation, and of the task's runs together: name of file, and title."""
+def _figures(section: Section, runs: Sequence[Record]) -> dict[str, Any]:
+    """Pictures of the run that is best on validation, and of all runs of the task together, by what they show."""
     if not section.runs:
-        return []
+        return {}
     best = max(section.runs, key=lambda run: run["valid"]["accuracy"]["mean"])
     classes, counts = best["task"]["classes"], unpack_counts(best["test_counts"])
-    title, about = best["task"]["title"], f"{best['task']['title']}\n{title_of(best)} together"
-    figures: dict[str, Any] = {
+    about = f"{section.title}\n{title_of(best)} together"
+    return {
         "Confusion": confusion(counts.sum(axis=(0, 1)), classes, about),
         "Recall": recall(recalls(counts, classes), about),
-        **{chart["title"]: drawn({**chart, "title": title}) for chart in task_charts(runs, best)},
+        **{chart["title"]: drawn({**chart, "title": section.title}) for chart in task_charts(runs, best)},
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, figure in figures.items():
-        file = re.sub(r"\W+", "-", f"{title} {name}".lower()) + ".png"
-        figure.savefig(folder / file, dpi=110, bbox_inches="tight")
-        written.append((file, f"{title}: {name.lower()}"))
-    return written
 
 
 def _accuracy(record: Record) -> float:

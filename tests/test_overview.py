@@ -98,6 +98,19 @@ def test_floors_alone_make_a_table_and_lend_their_counts(tmp_path: Path) -> None
     assert [row["system"] for row in table(results_page(folder))][:2] == ["majority class", "look-up"]
 
 
+def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> None:
+    other = record(0.9, path="x", corpus={"title": "Tunes", "licence": "CC0", "shards": "beef"})
+    page = results_page(write_records(tmp_path / "runs", a=record(), b=other))
+    assert table(page, "Dances, prepared as beef")[2]["above scratch"] == "–"
+    assert len(table(page, "Dances, prepared as feed")) == len(table(page, "Dances, prepared as beef"))
+
+
+def test_the_committed_table_is_what_the_records_beside_it_say() -> None:
+    results = Path(__file__).parents[1] / "finetune" / "results"
+    remedy = "run `finetune report finetune/results`"
+    assert (results / "RESULTS.md").read_text(encoding="utf-8") == results_page(results), remedy
+
+
 def test_leaky_runs_are_marked(tmp_path: Path) -> None:
     leaky = record(path="x", leaks={"leaky": True, "pieces": ["a"]})
     page = results_page(write_records(tmp_path / "runs", a=leaky))
