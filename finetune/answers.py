@@ -23,7 +23,14 @@ _LUMP = 4096
 
 
 def described(outcome: Outcome, several: bool = False) -> str:
-    """One file in one line; which task it is about is told where there are several."""
+    """One file in one line; which task it is about is told where there are several.
+
+    Names that are not UTF-8 are escaped, for a terminal would refuse them.
+    """
+    return _line(outcome, several).encode(errors="backslashreplace").decode()
+
+
+def _line(outcome: Outcome, several: bool) -> str:
     if outcome.skipped:
         return f"skipped  {outcome.skipped}"
     name = f"{outcome.file}  {outcome.task}:" if several else f"{outcome.file} "

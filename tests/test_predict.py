@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import sys
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -283,6 +285,34 @@ def test_several_runs_answer_in_one_pass(runs: Path, tmp_path: Path, capsys: Any
     entries = json.loads((tmp_path / "x.json").read_text())
     assert [entry["task"] for entry in entries] == ["note", "sequence"] * 2
     assert "  note:" in capsys.readouterr().out
+
+
+def test_two_tables_of_pieces_stand_side_by_side(runs: Path, tmp_path: Path) -> None:
+    write_midi(tune(115, "reel"), tmp_path / "new.mid")
+    given = [str(runs / "dances"), str(runs / "dances-adapter"), str(tmp_path / "new.mid")]
+    assert main(["predict", *given, "--csv", str(tmp_path / "x.csv")]) == 0
+    with (tmp_path / "x.csv").open() as file:
+        [row] = csv.DictReader(file)
+    assert row["dances prediction"] == "reel"
+    for name in ("dances", "dances-adapter"):
+        assert float(row[f"{name} waltz"]) + float(row[f"{name} reel"]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
+def test_names_that_are_no_text_stop_nothing(runs: Path, tmp_path: Path, capfd: Any) -> None:
+    (tmp_path / "songs").mkdir()
+    write_midi(tune(116), tmp_path / "songs" / os.fsdecode(b"\xff.mid"))
+    (tmp_path / "songs" / os.fsdecode(b"\xfe.mid")).touch()
+    files = [str(tmp_path / "songs"), "--out", str(tmp_path / "out"), "--json", str(tmp_path / "x.json")]
+    assert main(["predict", str(runs / "notes"), *files]) == 0
+    printed = capfd.readouterr()
+    assert "\\udcff.mid" in printed.out
+    assert "\\udcfe.mid" in printed.err
+    assert [bool(entry["skipped"]) for entry in json.loads((tmp_path / "x.json").read_text())] == [
+        True,
+        False,
+    ]
+    assert (tmp_path / "out" / os.fsdecode(b"\xff.mid")).is_file()
 
 
 def test_a_table_of_pieces_is_refused_where_notes_are_asked(runs: Path, tmp_path: Path, capsys: Any) -> None:
