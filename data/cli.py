@@ -218,7 +218,8 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         labels += [f"{label}* {len(classes)}" for label, classes in one["note_labels"].items()]
         licence = textwrap.shorten(one["licence"], 20, placeholder="…")
         pieces = f"{one['pieces']:,}" if one["pieces"] else ""
-        rows.append((one["name"], pieces, ", ".join(labels), one["split"], licence, one["present"] or "-"))
+        offered = textwrap.shorten(", ".join(labels), 32, placeholder=" …")
+        rows.append((one["name"], pieces, offered, one["split"], licence, one["present"] or "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
