@@ -218,7 +218,7 @@ def table(found: Sequence[dict[str, Any]]) -> str:
         labels += [f"{label}* {len(classes)}" for label, classes in one["note_labels"].items()]
         licence = textwrap.shorten(one["licence"], 20, placeholder="…")
         pieces = f"{one['pieces']:,}" if one["pieces"] else ""
-        offered = textwrap.shorten(", ".join(labels), 27, placeholder=" …")
+        offered = textwrap.shorten(", ".join(labels), 29, placeholder=" …")
         rows.append((one["name"], pieces, offered, one["split"], licence, one["present"] or "-"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
