@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,15 +13,31 @@ from symbolic.errors import ConfigError
 ACCELERATORS = ("cpu", "gpu", "auto")
 PRESET_NAMES = ("tiny", "small", "base")
 """Those of `symbolic.backbone`, which costs an import of torch."""
-METHODS = ("full", "probe", "lora", "adapter")
+BACKBONE_NAMES = ("transformer", "conformer")
+"""Also those of `symbolic.backbone`."""
+ADAPTER_NAMES = (
+    *("adapter", "bitfit", "conv", "ia3", "lora", "parallel", "prefix", "prompt", "ssf"),
+    *("transformer", "two_parallel"),
+)
+"""Also those of `symbolic.adapters`."""
+METHODS = ("full", "probe", *ADAPTER_NAMES)
+PROBES = ("mix", "last")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
     "full": {"tiny": 5e-4, "small": 2e-4, "base": 5e-5},
-    "lora": {"tiny": 2e-3, "small": 1e-3, "base": 5e-4},
-    "adapter": {"tiny": 2e-3, "small": 1e-3, "base": 5e-4},
     "probe": {"tiny": 5e-3, "small": 3e-3, "base": 1e-3},
+    **{name: {"tiny": 2e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
 }
 """Peak learning rates by method and size of the backbone."""
+
+
+def share_of(text: str) -> float:
+    """The number in "0.5%" or "0.005"; NaN where there is none."""
+    number, percent = (text[:-1], 0.01) if text.endswith("%") else (text, 1.0)
+    try:
+        return float(number) * percent
+    except ValueError:
+        return math.nan
 
 
 @dataclass(kw_only=True)
@@ -35,7 +52,30 @@ class TrainSettings(PrepareSettings):
         None, "pretrained checkpoint (default: from scratch)", group="model", flag="from"
     )
     preset: str = setting("tiny", f"size when from scratch: {', '.join(PRESET_NAMES)}", group="model")
+    # None and not its name: a run begun before there was this choice can then go on.
+    backbone: str | None = setting(
+        None,
+        f"kind when from scratch: {', '.join(BACKBONE_NAMES)} (default: transformer)",
+        group="model",
+        rare=True,
+    )
     method: str = setting("full", f"what is trained: {', '.join(METHODS)}", group="model")
+    probe: str | None = setting(
+        None, "what a probe reads: mix of layers, or last (default: mix)", group="model", rare=True
+    )
+    layers: str | None = setting(
+        None,
+        "blocks that an adapter stands in: all, mid, last, or as in 0,2-5 (default: all)",
+        group="model",
+        rare=True,
+    )
+    size: int | None = setting(None, "rank, width or length of an adapter", group="model", rare=True)
+    share: str | None = setting(
+        None, "size an adapter by its share of the backbone, as in 0.5%%", group="model", rare=True
+    )
+    options: str | None = setting(
+        None, "further options of an adapter, as in scale=2,norm=true", group="model", rare=True
+    )
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
@@ -68,6 +108,7 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--method {self.method}: choose one of {', '.join(METHODS)}.")
         if self.accelerator not in ACCELERATORS:
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+        problems += self._method_problems()
         for name in ("epochs", "lr", "rows_per_batch", "patience", "seeds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -76,6 +117,27 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
         if self.seed < 0:
             problems.append(f"--seed {self.seed}: must not be negative.")
+        return problems
+
+    def _method_problems(self) -> list[str]:
+        problems = []
+        if self.backbone not in (None, *BACKBONE_NAMES):
+            problems.append(f"--backbone {self.backbone}: choose one of {', '.join(BACKBONE_NAMES)}.")
+        if self.checkpoint and self.backbone:
+            problems.append("--backbone: the checkpoint of --from has a kind of its own; leave it out.")
+        if self.probe not in (None, *PROBES):
+            problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
+        if self.probe and self.method != "probe":
+            problems.append(f"--probe {self.probe}: goes with --method probe.")
+        given = [name for name in ("layers", "size", "share", "options") if getattr(self, name) is not None]
+        if self.method not in ADAPTER_NAMES:
+            problems += [f"--{name}: goes with an adapter as --method." for name in given]
+        if self.size is not None and (self.share is not None or self.size < 1):
+            problems.append(f"--size {self.size}: must be positive, and goes without --share.")
+        if self.share is not None and not 0 < share_of(self.share) < 1:
+            problems.append(f"--share {self.share}: say a share above 0 and below 1, as in 0.5% or 0.005.")
+        if self.options and not all("=" in part for part in self.options.split(",")):
+            problems.append(f"--options {self.options}: say key=value, with commas between.")
         return problems
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from finetune.tasks import Task
 from symbolic.adapters import attach
+from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone
 from symbolic.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
@@ -32,16 +33,27 @@ class LayerMix(nn.Module):
 
     Args:
         states: Number of layers, the embedding included.
+        last: All weight is on the last layer and stays there.
     """
 
-    def __init__(self, states: int) -> None:
+    def __init__(self, states: int, last: bool = False) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.zeros(states))
+        self.weights = nn.Parameter(torch.zeros(states), requires_grad=not last)
+        if last:
+            self.weights.data[:-1] = -torch.inf
 
     def forward(self, states: list[Tensor]) -> Tensor:
         """States (B, L, D) -> (B, L, D)."""
-        normed = torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states])
-        return torch.einsum("s,sbld->bld", self.weights.softmax(0), normed)
+        return torch.einsum("s,bsld->bld", self.weights.softmax(0), self.normed(states))
+
+    def of_pooled(self, pooled: Tensor) -> Tensor:
+        """Means of normed layers (B, S, D) -> (B, D): a mixture of means is the mean of mixtures."""
+        return torch.einsum("s,bsd->bd", self.weights.softmax(0), pooled)
+
+    @staticmethod
+    def normed(states: list[Tensor]) -> Tensor:
+        """States (B, L, D) -> (B, S, L, D)."""
+        return torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states], dim=1)
 
 
 class TaskModel(nn.Module):
@@ -71,6 +83,23 @@ class TaskModel(nn.Module):
                 states = self.backbone.states(rows, real)
             hidden = self.mix(states)
         logits: Tensor = self.head(hidden, real) if isinstance(self.head, SequenceHead) else self.head(hidden)
+        return logits
+
+    @property
+    def pools(self) -> bool:
+        """Whether means of layers over a window's rows are all that it needs."""
+        head = self.head
+        return self.mix is not None and isinstance(head, SequenceHead) and head.score is None
+
+    def pooled(self, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool -> (B, S, D), the mean of each normed layer over real rows."""
+        weights = real / real.sum(-1, keepdim=True)
+        return torch.einsum("bl,bsld->bsd", weights, LayerMix.normed(self.backbone.states(rows, real)))
+
+    def of_pooled(self, pooled: Tensor) -> Tensor:
+        """(B, S, D) from `pooled` -> (B, C), as `forward` gives from the rows; only where it `pools`."""
+        assert self.mix is not None
+        logits: Tensor = self.head(self.mix.of_pooled(pooled)[:, None])
         return logits
 
     def train(self, mode: bool = True) -> TaskModel:
@@ -107,22 +136,37 @@ class TaskModel(nn.Module):
         return np.asarray(self.logits(rows).argmax(axis=-1))
 
 
-def build_model(backbone: Backbone, task: Task, method: str) -> TaskModel:
+def build_model(
+    backbone: Backbone,
+    task: Task,
+    method: str,
+    options: Mapping[str, Any] | None = None,
+    share: float | None = None,
+) -> TaskModel:
     """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
+
+    A probe of pieces pools by the mean, which is what can be kept of a window (`finetune.cache`).
 
     Args:
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
         method: "full", "probe", or the name of an adapter method.
+        options: Of the adapter; a probe has `kind`, "mix" or "last".
+        share: Train at most this share of the backbone's parameters, by the adapter's size.
+
+    Raises:
+        ConfigError: If the adapter has no such option, or none of that share.
     """
-    kind = NoteHead if task.level == "note" else SequenceHead
+    by_note, options = task.level == "note", dict(options or {})
+    dim, classes = backbone.config.dim, len(task.classes)
     if method == "probe":
-        return TaskModel(
-            backbone, kind(backbone.config.dim, len(task.classes), 0.0), LayerMix(len(backbone.blocks) + 1)
-        )
+        head = NoteHead(dim, classes, 0.0) if by_note else SequenceHead(dim, classes, 0.0, "mean")
+        return TaskModel(backbone, head, LayerMix(len(backbone.blocks) + 1, options.get("kind") == "last"))
     if method != "full":
-        attach(backbone, method)
-    return TaskModel(backbone, kind(backbone.config.dim, len(task.classes)))
+        if share is not None:
+            options = options_for(backbone, method, share, **options)
+        attach(backbone, method, **options)
+    return TaskModel(backbone, (NoteHead if by_note else SequenceHead)(dim, classes))
 
 
 def save_model(

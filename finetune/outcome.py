@@ -16,6 +16,7 @@ import torch
 from data.batches import StepBatches, one_pass_loader
 from data.records import write_json
 from data.windows import make_windows
+from finetune.cache import Probed
 from finetune.metrics import Counts
 from finetune.model import TaskModel, device_of, load_model
 from finetune.module import TaskModule, best_entry, count_parameters
@@ -53,7 +54,12 @@ class SeedResult:
 
 
 def score_seed(
-    data: TaskData, folder: Path, module: TaskModule, cost: dict[str, Any], accelerator: str
+    data: TaskData,
+    folder: Path,
+    module: TaskModule,
+    cost: dict[str, Any],
+    accelerator: str,
+    kept: Probed | None = None,
 ) -> SeedResult:
     """Scores of the checkpoint that was kept, read back from disk, on validation and test pieces.
 
@@ -63,16 +69,23 @@ def score_seed(
         module: As training left it; only its curves are used.
         cost: From `cost_of`.
         accelerator: Where to score.
+        kept: Of a probe of pieces, the backbone's states of their windows; the backbone then need not run.
     """
     model, _, _ = load_model(folder / CHECKPOINT, device_of(accelerator))
-    counts = {split: data.evaluate(model.classes, split) for split in ("valid", "test")}
+    counts = {
+        split: data.evaluate(model.classes, split)
+        if kept is None
+        else data.counts(split, kept.classes(model, data, split))
+        for split in ("valid", "test")
+    }
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
         for split, matrix in counts.items()
     }
     if data.task.level == "sequence":
         for split in scores:
-            scores[split]["window_accuracy"] = window_accuracy(model, data, split)
+            judge = window_accuracy if kept is None else kept.window_accuracy
+            scores[split]["window_accuracy"] = judge(model, data, split)
     summary = {
         "seed": module.seed,
         "best_step": best_entry(module.history)["step"],

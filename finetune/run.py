@@ -16,7 +16,7 @@ from data.leaks import check_leaks
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.settings import PrepareSettings
-from finetune.config import LEARNING_RATES, SCRATCH_RATE, TrainSettings
+from finetune.config import LEARNING_RATES, PROBES, SCRATCH_RATE, TrainSettings, share_of
 from finetune.floors import kept_floors
 from finetune.metrics import pack_counts
 from finetune.outcome import pool_folds, processor
@@ -26,6 +26,8 @@ from finetune.source import Source, open_source
 from finetune.taskdata import TaskData, task_data
 from finetune.tasks import Protocol, Task
 from finetune.training import Plan, train_seed
+from symbolic.adapters import METHODS as ADAPTERS
+from symbolic.adapters import build_method
 from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
@@ -49,7 +51,8 @@ def finetune(
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
-    source = open_source(settings.checkpoint, settings.preset)
+    options = method_options(settings)
+    source = open_source(settings.checkpoint, settings.preset, settings.backbone)
     name = _name(task, chosen, settings, source)
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
@@ -64,6 +67,8 @@ def finetune(
         settings.rows_per_batch,
         settings.patience,
         settings.accelerator,
+        options,
+        share_of(settings.share) if settings.share else None,
     )
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
@@ -204,6 +209,34 @@ def _together(leaks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     pieces = sorted({piece for one in leaks for piece in one["pieces"]})
     unknown = any(one["leaky"] is None for one in leaks)
     return {**leaks[0], "leaky": None if unknown else bool(pieces), "pieces": pieces, "folds": len(leaks)}
+
+
+def method_options(settings: TrainSettings) -> dict[str, Any]:
+    """Options of the adapter, or of the probe, from the flags; values are read as JSON where they are.
+
+    Raises:
+        ConfigError: If the method has no such option, or none that sets its size.
+    """
+    if settings.method == "probe":
+        return {"kind": settings.probe or PROBES[0]}
+    if settings.method == "full":
+        return {}
+    options: dict[str, Any] = {}
+    for part in (settings.options or "").split(",") if settings.options else []:
+        name, _, text = part.partition("=")
+        try:
+            options[name.strip()] = json.loads(text)
+        except json.JSONDecodeError:
+            options[name.strip()] = text.strip()
+    if settings.layers is not None:
+        options["layers"] = settings.layers
+    if settings.size is not None:
+        name = ADAPTERS[settings.method].size
+        if not name:
+            raise ConfigError(f"--size {settings.size}: adapter '{settings.method}' has one size only.")
+        options[name] = settings.size
+    build_method(settings.method, **options)  # refuses what it does not know before any music is read
+    return options
 
 
 def learning_rate(settings: TrainSettings, source: Source) -> float:

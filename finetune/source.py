@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,13 @@ class Source:
     description: dict[str, Any]
 
 
-def open_source(checkpoint: str | Path | None, preset_name: str) -> Source:
+def open_source(checkpoint: str | Path | None, preset_name: str, kind: str | None = None) -> Source:
     """The checkpoint if one is given, else the preset from random initialisation.
+
+    Args:
+        checkpoint: A run or a checkpoint.
+        preset_name: Size when there is none.
+        kind: Architecture when there is none; by default the preset's.
 
     Raises:
         CheckpointError: If the checkpoint is not one.
@@ -49,9 +54,10 @@ def open_source(checkpoint: str | Path | None, preset_name: str) -> Source:
     """
     nothing = np.empty(0, dtype=np.int64)
     if checkpoint is None:
-        config, tokenizer = preset(preset_name), Tokenizer()
+        usual, tokenizer = preset(preset_name), Tokenizer()
+        config = replace(usual, kind=kind or usual.kind)
         return Source(
-            f"scratch-{preset_name}",
+            "-".join(["scratch", *([] if config == usual else [config.kind]), preset_name]),
             config,
             tokenizer,
             lambda: build_backbone(config, tokenizer.vocabulary.sizes),

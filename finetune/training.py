@@ -6,7 +6,8 @@ import logging
 import math
 import time
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from torch.utils.data import DataLoader
 
-from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.batches import StepBatches, Steps
 from data.progress import StepProgress
 from data.windows import make_windows
+from finetune.cache import PooledBatches, Probed, probed
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
@@ -41,6 +44,8 @@ class Plan:
         rows_per_batch: Rows in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
+        options: Of the adapter, or of the probe.
+        share: Train at most this share of the backbone's parameters.
     """
 
     method: str
@@ -49,6 +54,8 @@ class Plan:
     rows_per_batch: int
     patience: int
     accelerator: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    share: float | None = None
 
 
 class _Keeper(lightning.Callback):
@@ -72,6 +79,16 @@ class _Keeper(lightning.Callback):
         trainer.save_checkpoint(self.folder / LAST)
 
 
+class _WindowProgress(StepProgress):
+    """A bar for a probe of pieces, whose windows have no rows left to count."""
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        self._bar.update(trainer.global_step - self._bar.n)
+
+
 def train_seed(
     data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
 ) -> SeedResult:
@@ -88,12 +105,15 @@ def train_seed(
     done = SeedResult.load(folder)
     if done is not None:
         return done
-    device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
+    device = device_of(
+        plan.accelerator
+    )  # refuses one that is not there, where Lightning's error would be a traceback
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    model = build_model(source.backbone(), data.task, plan.method)
-    train = _batches(data, "train", model, plan, seed)
-    valid = _batches(data, "valid", model, plan, seed)
+    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share)
+    kept = probed(model, data, device) if model.pools else None
+    train = _batches(data, "train", model, plan, seed, kept)
+    valid = _batches(data, "valid", model, plan, seed, kept)
     steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
         model,
@@ -107,12 +127,13 @@ def train_seed(
     keeper = _Keeper(folder, source, data, provenance)
     label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
-    trainer = _trainer(plan, steps, interval, [StepProgress(label, steps), _patience(plan), keeper])
+    progress = (_WindowProgress if kept else StepProgress)(label, steps)
+    trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
     began = time.perf_counter()
     resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
     cost = cost_of(module, folder, train.per_epoch, seconds, resumed)
-    result = score_seed(data, folder, module, cost, plan.accelerator)
+    result = score_seed(data, folder, module, cost, plan.accelerator, kept)
     result.save(folder)
     (folder / LAST).unlink(missing_ok=True)
     return result
@@ -133,7 +154,11 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
     return interval * validations, interval
 
 
-def _batches(data: TaskData, split: str, model: TaskModel, plan: Plan, seed: int) -> StepBatches:
+def _batches(
+    data: TaskData, split: str, model: TaskModel, plan: Plan, seed: int, kept: Probed | None
+) -> StepBatches | PooledBatches:
+    if kept is not None:
+        return kept.batches(data, split, max(1, plan.rows_per_batch // model.backbone.config.window), seed)
     windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
     training = split == "train"
     shift = data.task.transposition if training else 0
@@ -165,7 +190,11 @@ def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Ca
 
 
 def _fit(
-    trainer: lightning.Trainer, module: TaskModule, train: StepBatches, valid: StepBatches, folder: Path
+    trainer: lightning.Trainer,
+    module: TaskModule,
+    train: StepBatches | PooledBatches,
+    valid: StepBatches | PooledBatches,
+    folder: Path,
 ) -> bool:
     """Train from the beginning or from where the folder's state says; returns whether the latter."""
     state = folder / LAST
@@ -178,8 +207,8 @@ def _fit(
             warnings.filterwarnings("ignore", text)
         trainer.fit(
             module,
-            endless_loader(train, start),
-            one_pass_loader(valid),
+            DataLoader(train, batch_size=None, sampler=Steps(start)),
+            DataLoader(valid, batch_size=None, shuffle=False),
             ckpt_path=str(state) if resumed else None,
             weights_only=True,
         )

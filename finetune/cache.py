@@ -1,0 +1,264 @@
+"""Pooled hidden states of windows, computed once and kept on disk: what a probe of pieces learns from and is scored by.
+
+A probe leaves the backbone as it is, so what the backbone says of a window is the same in every epoch, seed, fold and
+budget. What a window's label needs is the mean of each layer over its rows: a few thousand numbers a window.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data.corpora.archives import cache_folder
+from data.shards import Shards
+from data.windows import make_windows
+from finetune.model import TaskModel
+from finetune.taskdata import TaskData
+from symbolic.adapters import weights_fingerprint
+from symbolic.inference import overlapping_windows
+from symbolic.tokenizer import rebase_bars
+from symbolic.transposition import transpose, transposition_range
+from symbolic.vocabulary import BAR, PAD, RESERVED
+
+DRAWS = 3
+"""Of each training window: as it stands, and twice transposed, always by the same intervals."""
+_FORMAT = 1
+_AT_ONCE = 8
+_MARK_EVERY = 256
+"""Windows after which what was computed is written down, so that an interrupted run need not compute it again."""
+
+
+class PooledBatch(NamedTuple):
+    """Windows side by side, of which only the means are left.
+
+    Attributes:
+        features: (B, S, D) float32, the mean over rows of every normed layer.
+        piece: (B,) int64, index of each window's piece.
+        step: Which batch this is.
+    """
+
+    features: Tensor
+    piece: Tensor
+    step: int
+
+
+class PooledStates:
+    """Means of windows' layers in a memory-mapped file, float16, filled as they are asked for.
+
+    Args:
+        folder: Whose name tells the weights, the music, the windows and the transposition; made if absent.
+        shards: Where the rows lie.
+        windows: (W, 3) first row, row past the end, piece.
+        layers: How many states a backbone has, the embedding included.
+        dim: Width of a state.
+        shift: Windows are moved by up to this many semitones in every draw but the first.
+    """
+
+    def __init__(
+        self, folder: Path, shards: Shards, windows: NDArray[np.int64], layers: int, dim: int, shift: int = 0
+    ) -> None:
+        self.shards, self.windows, self.shift = shards, windows, shift
+        self.draws = DRAWS if shift else 1
+        folder.mkdir(parents=True, exist_ok=True)
+        places = (len(windows), self.draws)
+        self._states = _mapped(folder / "states.npy", np.float16, (*places, layers, dim))
+        self._known = _mapped(folder / "known.npy", np.bool_, places)
+
+    def of(self, pieces: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Numbers of these pieces' windows."""
+        return np.flatnonzero(np.isin(self.windows[:, 2], pieces))
+
+    def fill(self, model: TaskModel, windows: NDArray[np.integer], draws: int, device: torch.device) -> None:
+        """Compute what is not known yet.
+
+        Args:
+            model: The probe, whose backbone speaks; it is moved to the device and back.
+            windows: Their numbers.
+            draws: How many draws of each.
+            device: Where to compute.
+        """
+        wanted = [(int(w), d) for d in range(draws) for w in windows if not self._known[w, d]]
+        if not wanted:
+            return
+        wanted.sort(key=lambda one: int(self.windows[one[0], 0] - self.windows[one[0], 1]))
+        home, training = next(model.parameters()).device, model.training
+        model.to(device).eval()
+        for first in range(0, len(wanted), _MARK_EVERY):
+            part = wanted[first : first + _MARK_EVERY]
+            for begin in range(0, len(part), _AT_ONCE):
+                some = part[begin : begin + _AT_ONCE]
+                rows, real = self._batch(some)
+                with torch.inference_mode():
+                    pooled = model.pooled(rows.to(device), real.to(device)).half().cpu().numpy()
+                for place, one in zip(some, pooled, strict=True):
+                    self._states[place] = one
+            self._states.flush()
+            for place in part:
+                self._known[place] = True
+        model.to(home).train(training)
+
+    def get(self, windows: NDArray[np.integer], draws: NDArray[np.integer] | int = 0) -> NDArray[np.float32]:
+        """(B, S, D) float32 means of windows that `fill` has seen, each as in its draw."""
+        return np.asarray(self._states[windows, draws], dtype=np.float32)
+
+    def _batch(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """(B, L, 8) int64 rows and (B, L) bool real."""
+        found = [self._window(window, draw) for window, draw in places]
+        lengths = np.array([len(rows) for rows in found])
+        ids = np.full((len(found), lengths.max(), found[0].shape[1]), PAD, dtype=np.int64)
+        for row, rows in zip(ids, found, strict=True):
+            row[: len(rows)] = rows
+        return torch.from_numpy(ids), torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
+
+    def _window(self, window: int, draw: int) -> NDArray[np.integer]:
+        """Rows of a window; a draw is a function of window and number alone, so that every seed shares it."""
+        start, stop = self.windows[window, :2].tolist()
+        rows = rebase_bars(self.shards.rows(start, stop))
+        if draw == 0:
+            return rows
+        low, high = transposition_range(rows, self.shift)
+        return transpose(rows, int(np.random.default_rng([start, draw]).integers(low, high + 1)))
+
+
+class PooledBatches(Dataset[PooledBatch]):
+    """Batch k as a function of seed and k, like `data.batches.StepBatches`.
+
+    Args:
+        states: Filled for these windows.
+        windows: Their numbers.
+        size: Windows in a batch.
+        seed: Of order and draws.
+        training: Shuffle, and take any draw; else every window in order, as it stands.
+    """
+
+    def __init__(
+        self, states: PooledStates, windows: NDArray[np.integer], size: int, seed: int, training: bool
+    ) -> None:
+        self.states, self.windows, self.size = states, windows, size
+        self.seed, self.training = seed, training
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches in one pass over all windows."""
+        return -(-len(self.windows) // self.size)
+
+    def __len__(self) -> int:
+        return self.per_epoch
+
+    def __getitem__(self, step: int) -> PooledBatch:
+        epoch, place = divmod(step, self.per_epoch)
+        order, draws = self.windows, np.zeros(len(self.windows), dtype=np.int64)
+        if self.training:
+            order = np.random.default_rng([self.seed, epoch, 0]).permutation(order)
+            draws = np.random.default_rng([self.seed, epoch, 1]).integers(self.states.draws, size=len(order))
+        part = slice(place * self.size, (place + 1) * self.size)
+        features = self.states.get(order[part], draws[part])
+        return PooledBatch(
+            torch.from_numpy(features), torch.from_numpy(self.states.windows[order[part], 2].copy()), step
+        )
+
+
+class Probed(NamedTuple):
+    """What a probe of pieces is trained on and scored by.
+
+    Attributes:
+        plain: Windows that cover every row once, as training sees them.
+        overlapping: Windows of validation and test pieces as predictions see them, overlapping by half.
+    """
+
+    plain: PooledStates
+    overlapping: PooledStates
+
+    def batches(self, data: TaskData, split: str, size: int, seed: int) -> PooledBatches:
+        """Of one side; only training windows are ever transposed."""
+        return PooledBatches(self.plain, self.plain.of(data.splits[split]), size, seed, split == "train")
+
+    def classes(self, model: TaskModel, data: TaskData, split: str) -> list[NDArray[np.int64]]:
+        """For each piece of a side its () class, as `TaskModel.classes` would say from its rows."""
+        return [
+            np.asarray(
+                _logits(model, self.overlapping, self.overlapping.of(np.array([piece]))).mean(0).argmax()
+            )
+            for piece in data.splits[split]
+        ]
+
+    def window_accuracy(self, model: TaskModel, data: TaskData, split: str) -> float:
+        """As `finetune.outcome.window_accuracy`."""
+        windows = self.plain.of(data.splits[split])
+        truth = data.labels[self.plain.windows[windows, 2]]
+        return float((_logits(model, self.plain, windows).argmax(1) == truth).mean())
+
+
+@torch.inference_mode()
+def _logits(model: TaskModel, states: PooledStates, windows: NDArray[np.integer]) -> NDArray[np.float32]:
+    """(B, C) of windows as they stand."""
+    device = next(model.parameters()).device
+    features = torch.from_numpy(states.get(windows)).to(device)
+    return np.asarray(model.of_pooled(features).float().cpu().numpy())
+
+
+def probed(model: TaskModel, data: TaskData, device: torch.device) -> Probed:
+    """The states that a probe of pieces needs, from $COUNTERPOINT_CACHE as far as they are there.
+
+    Args:
+        model: The probe.
+        data: The task's pieces; its folds and budgets share what they have in common.
+        device: Where to compute what is missing.
+    """
+    shards, backbone = data.shards, model.backbone
+    length, shift = backbone.config.window, data.task.transposition
+    everything = np.arange(len(shards.pieces))
+    mark = f"{_music(shards)}-{weights_fingerprint(backbone)}-w{length}-v{_FORMAT}"
+    base, shape = cache_folder() / "features", (len(backbone.blocks) + 1, backbone.config.dim)
+    plain = PooledStates(
+        base / f"{mark}-shift{shift}", shards, make_windows(shards, everything, length), *shape, shift
+    )
+    overlapping = PooledStates(
+        base / f"{mark}-overlapping",
+        shards,
+        _overlapping(shards, length, backbone.sizes[BAR] - RESERVED),
+        *shape,
+    )
+    plain.fill(model, plain.of(data.splits["train"]), plain.draws, device)
+    for split in ("valid", "test"):
+        plain.fill(model, plain.of(data.splits[split]), 1, device)
+        overlapping.fill(model, overlapping.of(data.splits[split]), 1, device)
+    return Probed(plain, overlapping)
+
+
+def _overlapping(shards: Shards, length: int, max_bars: int) -> NDArray[np.int64]:
+    """(W, 3) the windows that `TaskModel.logits` looks through."""
+    found = []
+    for piece in range(len(shards.pieces)):
+        start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
+        windows = overlapping_windows(shards.rows(start, stop), length, length // 2, max_bars)
+        found += [(start + low, start + high, piece) for low, high in windows]
+    return np.array(found, dtype=np.int64).reshape(-1, 3)
+
+
+def _music(shards: Shards) -> str:
+    """16 hexadecimal digits of all rows and where pieces begin: the same for every fold, label and split."""
+    digest = hashlib.sha256(shards.offsets.tobytes())
+    for shard in shards.manifest["shards"]:
+        digest.update(shard["sha256"]["rows"].encode())
+    return digest.hexdigest()[:16]
+
+
+def _mapped(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
+    """A memory-mapped array of zeros that appears whole, or the one that is there."""
+    if not path.is_file():
+        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".npy")
+        os.close(handle)
+        np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
+        Path(unfinished).replace(path)
+    found: np.memmap = np.lib.format.open_memmap(path, mode="r+")
+    return found
