@@ -238,7 +238,7 @@ def main() -> None:
             return
         encoding = bench_encoding(sets, options.rounds)
         transposition = bench_transposition(sets, folder, options.rounds)
-        multiply(files, 2000, folder / "corpus", notes=1700)
+        multiply(files, 6000, folder / "corpus", notes=1700)
         scaling, shards = bench_preparation(folder / "corpus", folder, options.rounds)
         reading = bench_reading(shards, options.rounds)
         bench_memory(files, folder, counts)
