@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
 from data.shards import Shards
@@ -92,6 +93,7 @@ class PooledStates:
         wanted.sort(key=lambda one: int(self.windows[one[0], 0] - self.windows[one[0], 1]))
         home, training = next(model.parameters()).device, model.training
         model.to(device).eval()
+        bar = tqdm(total=len(wanted), desc="States of windows", unit=" windows", disable=None, leave=False)
         for first in range(0, len(wanted), _MARK_EVERY):
             part = wanted[first : first + _MARK_EVERY]
             for begin in range(0, len(part), _AT_ONCE):
@@ -101,9 +103,11 @@ class PooledStates:
                     pooled = model.pooled(rows.to(device), real.to(device)).half().cpu().numpy()
                 for place, one in zip(some, pooled, strict=True):
                     self._states[place] = one
+                bar.update(len(some))
             self._states.flush()
             for place in part:
                 self._known[place] = True
+        bar.close()
         model.to(home).train(training)
 
     def get(self, windows: NDArray[np.integer], draws: NDArray[np.integer] | int = 0) -> NDArray[np.float32]:
