@@ -36,7 +36,7 @@ class LoraLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         change = F.linear(F.linear(x, self.lora_a), self.lora_b)
-        return F.linear(x, self.weight, self.bias) + self.scale * change
+        return torch.add(F.linear(x, self.weight, self.bias), change, alpha=self.scale)
 
 
 @register
