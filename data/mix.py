@@ -8,7 +8,6 @@ its pieces is tested in some fold.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.near import near_pairs
-from data.safewrite import as_json, as_line, write, write_lines
+from data.safewrite import as_json, as_line, write, write_array, write_lines
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
 from symbolic.errors import ConfigError, CorpusError
 
@@ -194,11 +193,9 @@ def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> 
     waiting: list[NDArray[np.uint16]] = []
 
     def flush() -> None:
-        name, buffer = f"shard-{len(names):05d}", io.BytesIO()
-        np.save(buffer, np.concatenate(waiting))
-        names.append(
-            {"name": name, "sha256": {"rows": write(folder / f"{name}.rows.npy", buffer.getvalue())}}
-        )
+        name = f"shard-{len(names):05d}"
+        sha256 = write_array(folder / f"{name}.rows.npy", np.concatenate(waiting))
+        names.append({"name": name, "sha256": {"rows": sha256}})
         waiting.clear()
 
     number = iter(reasons)

@@ -17,7 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
-from data.safewrite import as_json, write
+from data.safewrite import as_json, write, write_array
 from data.shards import LEDGER, MANIFEST, NEAR, PIECES, TOKENIZER, Shards
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.vocabulary import BAR, FIELDS
@@ -104,9 +104,6 @@ def _extract(file: zipfile.ZipFile, folder: Path) -> None:
         for i, field in enumerate(FIELDS):
             column = np.frombuffer(file.read(f"{number:05d}.{field}"), dtype="<u2")
             rows[:, i] = np.cumsum(column, dtype=np.uint16) if i == BAR else column
-        name, buffer = f"shard-{number:05d}", io.BytesIO()
-        np.save(buffer, rows)
-        shards.append(
-            {"name": name, "sha256": {"rows": write(folder / f"{name}.rows.npy", buffer.getvalue())}}
-        )
+        name = f"shard-{number:05d}"
+        shards.append({"name": name, "sha256": {"rows": write_array(folder / f"{name}.rows.npy", rows)}})
     write(folder / MANIFEST, as_json({**manifest, "shards": shards}))

@@ -7,7 +7,6 @@ number of processes nor an interruption leaves a trace in the result: the bytes 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import sys
@@ -31,7 +30,7 @@ from data.filters import Filters
 from data.manifest import finish
 from data.near import SIZE, THRESHOLD
 from data.pool import Died, refuse_import_time, run_tasks, usable_cores
-from data.safewrite import as_json, write, write_lines
+from data.safewrite import as_json, write, write_array
 from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
 from data.tokenise import Outcome, Recipe, tokenise, too_slow
 from symbolic.errors import ConfigError, CorpusError
@@ -261,11 +260,7 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outc
         arrays[label] = np.concatenate([np.empty(0, np.int8), *(o.note_labels[label] for o in kept)])
     if recipe.near:
         arrays["sketch"] = np.concatenate([np.empty((0, SIZE), np.uint32), *(o.sketches for o in kept)])
-    hashes = {}
-    for kind, array in arrays.items():
-        buffer = io.BytesIO()
-        np.save(buffer, array)
-        hashes[kind] = write_lines(folder / f"{name}.{kind}.npy", [buffer.getbuffer()])
+    hashes = {kind: write_array(folder / f"{name}.{kind}.npy", array) for kind, array in arrays.items()}
     pieces = [
         {
             **asdict(o.piece),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _ESCAPE = "backslashreplace"
 """Names of files that are not UTF-8 come as lone surrogates, which this turns into escapes that JSON knows."""
@@ -38,6 +42,13 @@ def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
 def write(path: Path, content: bytes) -> str:
     """Write a file in one stroke; returns its sha256."""
     return write_lines(path, [content])
+
+
+def write_array(path: Path, array: NDArray[Any]) -> str:
+    """Write an array as `np.load` reads it; returns the file's sha256."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return write_lines(path, [buffer.getbuffer()])
 
 
 def as_json(document: Any) -> bytes:
