@@ -77,6 +77,9 @@ NEUTRAL: dict[str, dict[str, Any] | None] = {
 }
 """Of methods that by default change something at once, the options that make them neutral, if there are any."""
 
+KEPT = {"prefix": 2 * 2 * 32 * 16}
+"""Of methods that keep less than they train, what they keep, by hand likewise."""
+
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
 
@@ -192,8 +195,12 @@ def test_the_file_holds_its_tensors_and_nothing_else(method: str, backbone: Back
     adapter.save(tmp_path, "tok")
     with safe_open(tmp_path / "adapter.safetensors", framework="pt") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-    assert found == {name: tuple(p.shape) for name, p in adapter.named_parameters().items()}
-    assert (tmp_path / "adapter.safetensors").stat().st_size < 4 * adapter.count() + 10_000
+    adapter.detach()
+    loaded = load_adapter(tmp_path, backbone, "tok")
+    assert found == {name: tuple(p.shape) for name, p in loaded.named_parameters().items()}
+    kept = KEPT.get(method, EXPECTED_COUNT[backbone.config.kind][method])
+    assert adapter.kept_count() == loaded.kept_count() == loaded.count() == kept
+    assert 4 * kept < (tmp_path / "adapter.safetensors").stat().st_size < 4 * kept + 10_000
 
 
 @every_method
@@ -203,8 +210,10 @@ def test_save_and_load_agree(method: str, backbone: Backbone, tmp_path: Path) ->
     stir(adapter)
     adapter.save(tmp_path, "tok")
     loaded = load_adapter(tmp_path, plain, "tok")
-    assert loaded.method == adapter.method
+    assert loaded.method == adapter.method.kept()
+    assert loaded.method.kept() == loaded.method
     assert torch.equal(output(plain), output(backbone))
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
 
 
 @every_method
@@ -308,6 +317,16 @@ def test_the_weights_fingerprint_tells_weights_and_not_adapters(backbone: Backbo
     with torch.no_grad():
         backbone.norm.bias[0] += 1
     assert weights_fingerprint(backbone) != before
+
+
+def test_a_prefix_without_a_network_learns_keys_and_values(backbone: Backbone) -> None:
+    adapter = attach(backbone, "prefix", length=3, width=0)
+    assert adapter.count() == adapter.kept_count() == 2 * 2 * 3 * 16
+    backbone(ROWS, REAL)[REAL].square().sum().backward()
+    moved = {n.rpartition(".")[2] for n, p in adapter.named_parameters().items() if p.grad.abs().max() > 0}
+    assert "values" in moved
+    with pytest.raises(ConfigError, match=r"(?s)length is 0.*width is -1"):
+        attach(backbone, "prefix", length=0, width=-1)
 
 
 def test_rslora_divides_by_the_root_of_the_rank(backbone: Backbone) -> None:

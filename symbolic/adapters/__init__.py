@@ -16,20 +16,16 @@ from symbolic.adapters import (  # noqa: F401 (registers)
     two_parallel,
 )
 from symbolic.adapters.base import (
-    METHODS,
     Adapter,
-    AdapterMethod,
-    Graft,
     attach,
     backbone_state,
-    build_method,
     detached,
     freeze_backbone,
     load_adapter,
-    register,
     unfreeze_backbone,
     weights_fingerprint,
 )
+from symbolic.adapters.contract import METHODS, AdapterMethod, Graft, build_method, register
 
 __all__ = [
     "METHODS",

@@ -1,110 +1,24 @@
-"""The contract of adapters, their registry, and what follows from the contract.
-
-A method says which modules it puts in place of which of the backbone's, and which of their parameters are its
-own. Attaching, freezing, counting, merging, saving and loading follow from that for every method alike.
-"""
+"""Methods at work on a backbone: attaching, freezing, counting, merging, saving and loading, alike for every one."""
 
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from symbolic.adapters.places import layers_of
+from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.storage import read_json, read_tensors, require_fields, write_json, write_tensors
 
 FORMAT_VERSION = 1
 TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
-
-
-@dataclass(frozen=True)
-class Graft:
-    """One module put in place of another.
-
-    Attributes:
-        site: Path of the backbone's module that gives way.
-        module: What stands there instead; it may share parameters with the module that gives way.
-        own: The parameters that the method brings, by their name in `module`; each in one graft only.
-    """
-
-    site: str
-    module: nn.Module
-    own: Mapping[str, nn.Parameter]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterMethod(ABC):
-    """A way to adapt a backbone. Subclasses are frozen dataclasses whose fields are the method's options.
-
-    Args:
-        layers: Which blocks it stands in, see `symbolic.adapters.places.layers_of`.
-
-    Attributes:
-        name: What users call it.
-        mergeable: Whether its effect can be folded into the backbone's weights.
-        size: The option that sets how much it trains; "" where nothing does.
-        starts_neutral: Whether a fresh one leaves the backbone's output as it is.
-    """
-
-    name: ClassVar[str]
-    mergeable: ClassVar[bool] = False
-    size: ClassVar[str] = ""
-    starts_neutral: ClassVar[bool] = True
-
-    layers: str = "all"
-
-    def picked(self, backbone: Backbone) -> list[int]:
-        """Numbers of the blocks that it stands in, bottom up.
-
-        Raises:
-            ConfigError: If `layers` names none, or one that is not there.
-        """
-        return layers_of(self.layers, len(backbone.blocks))
-
-    @abstractmethod
-    def grafts(self, backbone: Backbone) -> list[Graft]:
-        """Fresh modules for a backbone that has no adapter; the backbone itself is left as it is."""
-
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
-        """Change `original`, in place, to compute what `grafted` computes; only if `mergeable`."""
-        raise NotImplementedError
-
-
-METHODS: dict[str, type[AdapterMethod]] = {}
-Method = TypeVar("Method", bound=type[AdapterMethod])
-
-
-def register(method: Method) -> Method:
-    """Class decorator: make a method available under its name."""
-    METHODS[method.name] = method
-    return method
-
-
-def build_method(name: str, **options: Any) -> AdapterMethod:
-    """The method called `name` with these options.
-
-    Raises:
-        ConfigError: If there is no such method, or it does not have these options or allow their values.
-    """
-    if name not in METHODS:
-        raise ConfigError(f"There is no adapter method {name!r}; choose one of {', '.join(sorted(METHODS))}.")
-    known = [field.name for field in fields(METHODS[name])]
-    unknown = sorted(options.keys() - set(known))
-    if unknown:
-        raise ConfigError(
-            f"Adapter method {name!r} has no option {option!r}; its options are {', '.join(known)}."
-            for option in unknown
-        )
-    return METHODS[name](**options)
 
 
 class Adapter:
@@ -145,6 +59,19 @@ class Adapter:
         """How many numbers the method trains."""
         return sum(parameter.numel() for parameter in self.parameters())
 
+    @torch.no_grad()
+    def kept_tensors(self) -> dict[str, Tensor]:
+        """What a file holds of it, by path in the adapted backbone: its own parameters, or less where that does."""
+        return {
+            f"{graft.site}.{name}": tensor
+            for graft in self._grafts
+            for name, tensor in self.method.kept_tensors(graft).items()
+        }
+
+    def kept_count(self) -> int:
+        """How many numbers a file holds of it."""
+        return sum(tensor.numel() for tensor in self.kept_tensors().values())
+
     def attach(self) -> None:
         """Put the modules in place and freeze all but the adapter's own parameters.
 
@@ -182,7 +109,7 @@ class Adapter:
         self.merged = True
 
     def save(self, directory: Path | str, tokenizer_fingerprint: str) -> None:
-        """Write the adapter's own tensors, and what it was made for, into a directory.
+        """Write what is kept of the adapter, and what it was made for, into a directory.
 
         Args:
             directory: Made if it is not there; gets `adapter.safetensors` and `adapter.json`.
@@ -190,11 +117,12 @@ class Adapter:
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        write_tensors(directory / TENSORS, self.named_parameters())
+        write_tensors(directory / TENSORS, self.kept_tensors())
+        kept = self.method.kept()
         settings = {
             "format_version": FORMAT_VERSION,
-            "method": self.method.name,
-            "options": asdict(self.method),
+            "method": kept.name,
+            "options": asdict(kept),
             "backbone": self.backbone.config.to_dict(),
             "weights": weights_fingerprint(self.backbone),
             "tokenizer": tokenizer_fingerprint,

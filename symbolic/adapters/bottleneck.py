@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from symbolic.adapters.base import AdapterMethod, Graft, register
 from symbolic.adapters.bodies import Body, Sequential, problems_of
+from symbolic.adapters.contract import AdapterMethod, Graft, register
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from symbolic.adapters.base import METHODS, build_method
+from symbolic.adapters.contract import METHODS, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 

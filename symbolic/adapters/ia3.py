@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Graft, register
 from symbolic.backbone import Backbone
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symbolic.adapters.base import AdapterMethod, Graft, register
 from symbolic.adapters.bodies import Body, problems_of
+from symbolic.adapters.contract import AdapterMethod, Graft, register
 from symbolic.backbone import Backbone
 from symbolic.backbone.parts import FeedForward
 from symbolic.errors import ConfigError

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from symbolic.adapters.base import Adapter, AdapterMethod, build_method
+from symbolic.adapters.base import Adapter
+from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.adapters.ia3 import Ia3
 from symbolic.adapters.lora import Lora
 from symbolic.backbone import Backbone

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symbolic.adapters.base import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Graft, register
 from symbolic.backbone import Backbone, Entrance
 from symbolic.errors import ConfigError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbolic.adapters.base import register
 from symbolic.adapters.bodies import Body, TransformerBody
 from symbolic.adapters.bottleneck import Inserted
+from symbolic.adapters.contract import register
 from symbolic.errors import ConfigError
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbolic.adapters.base import register
 from symbolic.adapters.bodies import Body
+from symbolic.adapters.contract import register
 from symbolic.adapters.parallel import ParallelAdapter
 
 
