@@ -10,18 +10,16 @@ from torch.nn import functional as F
 
 from symbolic.errors import ConfigError
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "relu": F.relu, "silu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "relu": F.relu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+}
+STARTS = ("zero", "near_zero", "default")
+"""How up-projections start: at zero; within two deviations of 0.01 about it, as in Houlsby et al. (arXiv 1902.00751);
+as PyTorch starts a linear layer."""
 DILATIONS = (1, 2, 4, 8)
-
-
-def problems_of(name: str, rank: int, activation: str) -> list[str]:
-    """One sentence for each option of a bottleneck that is wrong; `name` is the method's."""
-    problems = []
-    if rank < 1:
-        problems.append(f"{name} rank is {rank}; it must be at least 1.")
-    if activation not in ACTIVATIONS:
-        problems.append(f"{name} activation is {activation!r}; choose one of {', '.join(ACTIVATIONS)}.")
-    return problems
 
 
 class Body(nn.Module):
@@ -31,16 +29,27 @@ class Body(nn.Module):
         dim: Width of the stream.
         rank: Width of the bottleneck.
         activation: One of `ACTIVATIONS`.
-        zero_bias: Start the bias of the up-projection at zero too; the weight always starts there.
     """
 
-    def __init__(self, dim: int, rank: int, activation: str = "gelu", zero_bias: bool = True) -> None:
+    def __init__(self, dim: int, rank: int, activation: str = "gelu") -> None:
         super().__init__()
         self.down = nn.Linear(dim, rank)
         self.activation = ACTIVATIONS[activation]
         self.up = nn.Linear(rank, dim)
-        # Up alone is zero: with down zero too, nothing but a bias would ever learn.
-        nn.init.zeros_(self.up.weight)
+        self.start()
+
+    def start(self, init: str = "zero", zero_bias: bool = True) -> None:
+        """Set the up-projection to where it starts. It alone: were down zero too, nothing but a bias would ever learn.
+
+        Args:
+            init: Of its weight, one of `STARTS`.
+            zero_bias: Whether its bias is zero; else it is as PyTorch starts it.
+        """
+        self.up.reset_parameters()
+        if init == "zero":
+            nn.init.zeros_(self.up.weight)
+        elif init == "near_zero":
+            nn.init.trunc_normal_(self.up.weight, std=0.01, a=-0.02, b=0.02)
         if zero_bias:
             nn.init.zeros_(self.up.bias)
 
@@ -125,20 +134,42 @@ class TransformerBody(Body):
         return out
 
 
-class Sequential(nn.Module):
-    """A body after a slot of the stream: `x + scale * body(norm(x))`.
+class Added(nn.Module):
+    """A body, and how it is added to something: `to + scale * body(norm(stream))`.
 
     Args:
         body: The network.
         norm: A norm before it, or None.
         scale: Factor of what it adds.
+        learn_scale: Whether the factor is trained.
     """
 
-    def __init__(self, body: Body, norm: nn.LayerNorm | None = None, scale: float = 1.0) -> None:
+    def __init__(
+        self, body: Body, norm: nn.LayerNorm | None = None, scale: float = 1.0, learn_scale: bool = False
+    ) -> None:
         super().__init__()
-        self.body, self.norm, self.scale = body, norm, scale
+        self.body, self.norm = body, norm
+        self.scale = nn.Parameter(torch.tensor(float(scale))) if learn_scale else scale
+
+    def added(self, to: Tensor, stream: Tensor, real: Tensor | None) -> Tensor:
+        """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
+        change = self.body(stream if self.norm is None else self.norm(stream), real)
+        if isinstance(self.scale, Tensor):
+            return torch.addcmul(to, change, self.scale.type_as(change))
+        return torch.add(to, change, alpha=self.scale)
+
+
+class Sequential(Added):
+    """A body after a slot of the stream: it sees the stream as the branch left it."""
 
     def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        seen = x if self.norm is None else self.norm(x)
-        return torch.add(x, self.body(seen, real), alpha=self.scale)
+        return self.added(x, x, real)
+
+
+class Parallel(Added):
+    """A body beside a branch: it sees the stream as the branch found it."""
+
+    def forward(self, branch: Tensor, stream: Tensor, real: Tensor | None = None) -> Tensor:
+        """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
+        return self.added(branch, stream, real)

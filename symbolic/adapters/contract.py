@@ -98,11 +98,18 @@ def build_method(name: str, **options: Any) -> AdapterMethod:
     """
     if name not in METHODS:
         raise ConfigError(f"There is no adapter method {name!r}; choose one of {', '.join(sorted(METHODS))}.")
-    known = [field.name for field in fields(METHODS[name])]
-    unknown = sorted(options.keys() - set(known))
-    if unknown:
-        raise ConfigError(
-            f"Adapter method {name!r} has no option {option!r}; its options are {', '.join(known)}."
-            for option in unknown
-        )
+    known = {field.name: field.default for field in fields(METHODS[name])}
+    problems = [
+        f"Adapter method {name!r} has no option {option!r}; its options are {', '.join(known)}."
+        for option in sorted(options.keys() - known.keys())
+    ]
+    for option in sorted(options.keys() & known.keys()):
+        wanted, value = type(known[option]), options[option]
+        # JSON has no way to tell 2 from 2.0.
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            problems.append(
+                f"{name} {option} is {value!r}; it must be of type {wanted.__name__}, as {known[option]!r}."
+            )
+    if problems:
+        raise ConfigError(problems)
     return METHODS[name](**options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from symbolic.adapters.bodies import Body
 from symbolic.adapters.contract import register
 from symbolic.adapters.parallel import ParallelAdapter
 
@@ -17,16 +16,9 @@ class TwoParallelAdapter(ParallelAdapter):
     `A(u) = W_up relu(W_down u + b_down) + b_up`, fed the raw stream, without norm. The authors found it best to start
     `b_up` as PyTorch does, and not at zero: so a fresh one is near the backbone, and not equal to it. On a Transformer,
     whose layers have one feed-forward, it is the same beside that one, at full weight.
-
-    Args:
-        zero_bias: Start `b_up` at zero after all.
     """
 
     name = "two_parallel"
     starts_neutral = False
 
     zero_bias: bool = False
-
-    def body(self, dim: int) -> Body:
-        """Linear, ReLU, linear."""
-        return Body(dim, self.rank, self.activation, self.zero_bias)

@@ -1,0 +1,82 @@
+"""What all adapters that add a body to the stream have in common: the options of the component study."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+from torch import nn
+
+from symbolic.adapters.bodies import ACTIVATIONS, STARTS, Body
+from symbolic.adapters.contract import AdapterMethod
+from symbolic.backbone import Backbone
+from symbolic.backbone.attention import SelfAttention
+from symbolic.backbone.base import SubLayer
+from symbolic.backbone.parts import FeedForward
+from symbolic.errors import ConfigError
+
+PLACES = ("feedforward", "attention+feedforward", "sublayers", "layers")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bodied(AdapterMethod):
+    """A body for every residual branch that the place names.
+
+    The options are those that Chen et al. vary (arXiv 2306.08131), under one name for every method, so that a study
+    can change one thing at a time.
+
+    Args:
+        rank: Width of the bottleneck.
+        place: For which branches: "feedforward", "attention+feedforward", "sublayers" (all, a Conformer's convolution
+            too; Houlsby et al., arXiv 1902.00751), or "layers" (the last of each layer; Pfeiffer et al., arXiv
+            2005.00247).
+        activation: One of `symbolic.adapters.bodies.ACTIVATIONS`.
+        norm: Put a norm before each body.
+        init: How the up-projection starts, one of `symbolic.adapters.bodies.STARTS`.
+        zero_bias: Start its bias at zero; else as PyTorch does.
+        scale: Factor of what a body adds.
+        learn_scale: Train the factor, one for each body.
+
+    Raises:
+        ConfigError: Names every option that is wrong.
+    """
+
+    size = "rank"
+
+    rank: int = 16
+    place: str = "sublayers"
+    activation: str = "gelu"
+    norm: bool = False
+    init: str = "zero"
+    zero_bias: bool = True
+    scale: float = 1.0
+    learn_scale: bool = False
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.rank < 1:
+            problems.append(f"{self.name} rank is {self.rank}; it must be at least 1.")
+        for option, choices in (("place", PLACES), ("activation", ACTIVATIONS), ("init", STARTS)):
+            value = getattr(self, option)
+            if value not in choices:
+                problems.append(f"{self.name} {option} is {value!r}; choose one of {', '.join(choices)}.")
+        if problems:
+            raise ConfigError(problems)
+
+    @abstractmethod
+    def body(self, dim: int) -> Body:
+        """A fresh body for a stream of that width."""
+
+    def branches(self, backbone: Backbone, layer: int) -> list[SubLayer]:
+        """Those of a layer's branches that get a body."""
+        sublayers = backbone.sublayers([layer])
+        if self.place in ("sublayers", "layers"):
+            return sublayers if self.place == "sublayers" else sublayers[-1:]
+        kinds = (FeedForward,) if self.place == "feedforward" else (FeedForward, SelfAttention)
+        return [one for one in sublayers if isinstance(backbone.get_submodule(one.body), kinds)]
+
+    def started(self, dim: int) -> tuple[Body, nn.LayerNorm | None]:
+        """A body that starts as the options say, and the norm before it."""
+        body = self.body(dim)
+        body.start(self.init, self.zero_bias)
+        return body, nn.LayerNorm(dim) if self.norm else None

@@ -1,0 +1,140 @@
+"""The options of the component study and of the study of bodies and places: each under one name for every method."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from symbolic.adapters import METHODS, Adapter, attach, load_adapter
+from symbolic.adapters.bodied import PLACES, Bodied
+from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
+from symbolic.errors import ConfigError
+
+SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
+CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
+ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1)) for size in SIZES], dim=-1)
+REAL = torch.arange(6) < torch.tensor([[4], [6]])
+
+BODIED = sorted(name for name, method in METHODS.items() if issubclass(method, Bodied))
+BODIES = {
+    "transformer": {"feedforward": 1, "attention+feedforward": 2, "sublayers": 2, "layers": 1},
+    "conformer": {"feedforward": 2, "attention+feedforward": 3, "sublayers": 4, "layers": 1},
+}
+"""Of one layer."""
+VARIANTS: list[dict[str, Any]] = [
+    *({"place": place} for place in PLACES),
+    *({"activation": name} for name in ("relu", "silu", "tanh")),
+    {"norm": True},
+    {"init": "near_zero"},
+    {"init": "default"},
+    {"zero_bias": False},
+    {"scale": 4},
+    {"learn_scale": True, "scale": 2},
+]
+
+every_body = pytest.mark.parametrize("method", BODIED)
+
+
+@pytest.fixture(params=KINDS)
+def backbone(request: pytest.FixtureRequest) -> Backbone:
+    torch.manual_seed(0)
+    return build_backbone(replace(CONFIG, kind=request.param), SIZES).eval()
+
+
+def output(backbone: Backbone) -> Tensor:
+    with torch.no_grad():
+        return backbone(ROWS, REAL)[REAL]
+
+
+def stir(adapter: Adapter) -> None:
+    with torch.no_grad():
+        for parameter in adapter.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+
+
+def bodies(adapter: Adapter) -> int:
+    return sum(name.endswith("body.up.weight") for name in adapter.named_parameters())
+
+
+def change(backbone: Backbone, method: str, **options: Any) -> float:
+    """How far a fresh adapter is from none, at most."""
+    before = output(backbone)
+    torch.manual_seed(2)
+    adapter = attach(backbone, method, **options)
+    after = output(backbone)
+    adapter.detach()
+    return float((after - before).abs().max())
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: ",".join(f"{k}={v[k]}" for k in v))
+@every_body
+def test_every_option_trains_all_that_it_brings_and_comes_back_from_a_file(
+    method: str, variant: dict[str, Any], backbone: Backbone, tmp_path: Path
+) -> None:
+    plain = copy.deepcopy(backbone)
+    adapter = attach(backbone, method, **variant)
+    stir(adapter)
+    backbone(ROWS, REAL)[REAL].square().sum().backward()
+    with_gradient = {id(p) for p in backbone.parameters() if p.grad is not None and p.grad.abs().max() > 0}
+    assert with_gradient == {id(p) for p in adapter.parameters()}
+    adapter.save(tmp_path, "tok")
+    assert load_adapter(tmp_path, plain, "tok").method == adapter.method
+    assert torch.equal(output(plain), output(backbone))
+
+
+@every_body
+def test_places_norms_and_factors_bring_as_many_numbers_as_they_say(method: str, backbone: Backbone) -> None:
+    def of(**options: Any) -> tuple[int, int]:
+        adapter = attach(backbone, method, **options)
+        adapter.detach()
+        return bodies(adapter), adapter.count()
+
+    for place, count in BODIES[backbone.config.kind].items():
+        assert of(place=place)[0] == 2 * count
+    count, plain = of()
+    assert of(norm=True) == (count, plain + count * 2 * 16)
+    assert of(learn_scale=True) == (count, plain + count)
+
+
+@every_body
+def test_up_projections_start_where_they_are_told(method: str, backbone: Backbone) -> None:
+    assert change(backbone, method, init="zero", zero_bias=True) < 1e-6
+    largest = {}
+    for init in ("near_zero", "default"):
+        assert change(backbone, method, init=init, zero_bias=True) > 1e-3
+        parameters = attach(backbone, method, init=init).named_parameters()
+        backbone.adapter.detach()
+        largest[init] = max(p.abs().max() for n, p in parameters.items() if n.endswith("body.up.weight"))
+    assert 0.01 < largest["near_zero"] <= 0.02
+    assert 0.2 < largest["default"] <= 0.25  # one over the root of the rank
+    assert change(backbone, method, init="zero", zero_bias=False) > 1e-3
+
+
+@every_body
+def test_the_factor_is_the_same_whether_fixed_or_learnt(method: str, backbone: Backbone) -> None:
+    options = {"init": "default", "scale": 3.0}
+    assert change(backbone, method, **options) == pytest.approx(
+        change(backbone, method, **options, learn_scale=True), rel=1e-4
+    )
+    assert change(backbone, method, **options) > 1.05 * change(backbone, method, init="default")
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "tanh"])
+def test_activations_differ(activation: str, backbone: Backbone) -> None:
+    rest = {"relu", "gelu", "silu", "tanh"} - {activation}
+    own = change(backbone, "two_parallel", init="default", activation=activation)
+    assert all(change(backbone, "two_parallel", init="default", activation=other) != own for other in rest)
+
+
+@every_body
+def test_all_wrong_options_are_named_at_once(method: str, backbone: Backbone) -> None:
+    with pytest.raises(ConfigError, match=r"(?s)rank is 0.*place is 'top'.*activation is 'x'.*init is 'one'"):
+        attach(backbone, method, rank=0, place="top", activation="x", init="one")
+    with pytest.raises(ConfigError, match=r"(?s)norm is 1; .* type bool.*rank is 'two'; .* type int"):
+        attach(backbone, method, norm=1, rank="two")
