@@ -13,8 +13,9 @@ from torch import Tensor
 from symbolic.adapters import METHODS, attach
 from symbolic.adapters.budget import options_for, trained
 from symbolic.adapters.rack import Rack
-from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
+from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone, preset
 from symbolic.errors import ConfigError
+from symbolic.vocabulary import Vocabulary
 
 SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
 CONFIG = BackboneConfig(dim=32, layers=3, heads=2, ffn=64, window=16)
@@ -77,10 +78,38 @@ def test_a_budget_is_used_and_never_exceeded(method: str, backbone: Backbone) ->
     assert attach(backbone, method, **options).count() == count
 
 
-def test_budgets_that_cannot_be_kept_are_refused(backbone: Backbone) -> None:
+def test_shares_that_cannot_be_kept_say_what_can(backbone: Backbone) -> None:
+    total = sum(p.numel() for p in backbone.parameters())
     with pytest.raises(ConfigError, match="one size only"):
         options_for(backbone, "bitfit", 0.01)
-    with pytest.raises(ConfigError, match="at least, more than"):
-        options_for(backbone, "prefix", 0.001)
     with pytest.raises(ConfigError, match="no adapter method"):
         options_for(backbone, "nonesuch", 0.1)
+    least = trained(backbone, "conv", rank=1)
+    with pytest.raises(ConfigError, match=rf"trains {least:,} numbers.*name 2 of the 3 layers at most\.$"):
+        options_for(backbone, "conv", (least - 1) / total)
+    with pytest.raises(ConfigError, match=r"Ask for that share or a larger one\.$"):
+        options_for(backbone, "prompt", 1 / total)
+    share = trained(backbone, "prefix", length=1, width=0) / total
+    with pytest.raises(ConfigError, match=r"larger one, or set width=0\.$"):
+        options_for(backbone, "prefix", share)
+    assert options_for(backbone, "prefix", share, width=0)["length"] == 1
+
+
+@pytest.mark.parametrize("preset_name", ["tiny", "base"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("layers", ["all", "mid", "last"])
+@pytest.mark.parametrize("body", ["adapter", "conv", "transformer"])
+def test_bodies_come_in_all_sizes_of_the_study_at_every_place(
+    body: str, layers: str, kind: str, preset_name: str
+) -> None:
+    """0.1 % to 3.5 % of the backbone (arXiv 2506.21298), to within a step of the rank."""
+    with torch.device("meta"):
+        backbone = build_backbone(replace(preset(preset_name), kind=kind), Vocabulary().sizes)
+    total = sum(p.numel() for p in backbone.parameters())
+    options = {"layers": layers, "place": "layers", **({"train_norms": False} if body == "adapter" else {})}
+    for share in (0.001, 0.004, 0.01, 0.02, 0.035):
+        # In every layer of `tiny` the smallest of some bodies is larger than a thousandth.
+        if share == 0.001 and (preset_name, layers) == ("tiny", "all"):
+            continue
+        found = trained(backbone, body, **options_for(backbone, body, share, **options))
+        assert (0.6 if preset_name == "tiny" else 0.85) * share <= found / total <= share

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
-from symbolic.adapters.contract import METHODS, build_method
+import torch
+
+from symbolic.adapters.contract import METHODS, AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
@@ -12,9 +17,12 @@ _MOST = 1 << 14
 
 
 def trained(backbone: Backbone, method: str, **options: Any) -> int:
-    """How many numbers a method would train on a backbone; the backbone is left as it is."""
-    grafts = build_method(method, **options).grafts(backbone)
-    return sum(parameter.numel() for graft in grafts for parameter in graft.own.values())
+    """How many numbers a method would train on a backbone; the backbone is left as it is.
+
+    Raises:
+        ConfigError: If the method or an option is unknown or wrong.
+    """
+    return sum(_by_block(backbone, build_method(method, **options)).values())
 
 
 def options_for(backbone: Backbone, method: str, share: float, **options: Any) -> dict[str, Any]:
@@ -27,24 +35,29 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
         **options: Further options of the method.
 
     Raises:
-        ConfigError: If the method has no size, or even its smallest is larger.
+        ConfigError: If the method has no size, or even its smallest is larger; says then what can be had.
     """
     build_method(method)  # refuses an unknown one
     name = METHODS[method].size
     if not name:
         raise ConfigError(
-            f"Adapter method {method!r} has one size only. Compare it as it is, without a budget."
+            f"Adapter method {method!r} has one size only. Compare it as it is, without a share."
         )
-    limit = share * sum(parameter.numel() for parameter in backbone.parameters())
+    total = sum(parameter.numel() for parameter in backbone.parameters())
     step = int(options.get("heads", getattr(METHODS[method], "heads", 1)))  # a rank must be shared out evenly
 
-    def fits(count: int) -> bool:
-        return trained(backbone, method, **{**options, name: count * step}) <= limit
+    def count(size: int) -> int:
+        return trained(backbone, method, **{**options, name: size * step})
+
+    def fits(size: int) -> bool:
+        return count(size) <= share * total
 
     if not fits(1):
+        smallest = build_method(method, **{**options, name: step})
+        needed = math.ceil(1e5 * count(1) / total) / 1e5  # never rounded to a share that is refused again
         raise ConfigError(
-            f"Adapter method {method!r} trains {trained(backbone, method, **{**options, name: step}):,} numbers at "
-            f"least, more than the {limit:,.0f} of a budget of {share:.2%}. Raise the budget, or name fewer layers."
+            f"Adapter method {method!r} cannot be as small as {share:.3%} of this backbone: it trains {count(1):,} "
+            f"numbers at least, which are {needed:.3%}. {_what_can(backbone, smallest, share * total)}"
         )
     low, high = 1, 2
     while high < _MOST and fits(high):
@@ -53,3 +66,29 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return {**options, name: low * step}
+
+
+def _by_block(backbone: Backbone, method: AdapterMethod) -> Counter[str]:
+    """How many numbers it would train in each block; under "" what stands in none."""
+    with torch.device("meta"):  # shapes are enough: no memory, and no draws that a seed would have to count
+        grafts = method.grafts(backbone)
+    found: Counter[str] = Counter()
+    for graft in grafts:
+        place, _, path = graft.site.partition(".")
+        block = path.partition(".")[0] if place == "blocks" else ""
+        found[block] += sum(parameter.numel() for parameter in graft.own.values())
+    return found
+
+
+def _what_can(backbone: Backbone, method: AdapterMethod, limit: float) -> str:
+    """What to ask for in place of a share that even the smallest exceeds: more, fewer layers, or another form."""
+    blocks, kept = _by_block(backbone, method), method.kept()
+    ways = ["Ask for that share or a larger one"]
+    if "" not in blocks and (most := int(limit // max(blocks.values()))):
+        ways.append(f"name {most} of the {len(blocks)} layers at most")
+    if kept != method and sum(_by_block(backbone, kept).values()) <= limit:
+        before, after = asdict(method), asdict(kept)
+        ways.append(
+            "set " + ", ".join(f"{name}={after[name]}" for name in after if after[name] != before[name])
+        )
+    return ", or ".join(ways) + "."
