@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from finetune.outcome import pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
 from finetune.source import Source, open_source
+from finetune.tables import variant_of
 from finetune.taskdata import TaskData, task_data
 from finetune.tasks import Protocol, Task
 from finetune.training import Plan, train_seed
@@ -53,7 +55,7 @@ def finetune(
     chosen = task.protocol(protocol)
     options = method_options(settings)
     source = open_source(settings.checkpoint, settings.preset, settings.backbone)
-    name = _name(task, chosen, settings, source)
+    name = run_name(task, chosen, settings, source)
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
     out = find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
@@ -108,10 +110,12 @@ def finetune(
     return {**record, "folder": str(out)}
 
 
-def _name(task: Task, protocol: Protocol, settings: TrainSettings, source: Source) -> str:
+def run_name(task: Task, protocol: Protocol, settings: TrainSettings, source: Source) -> str:
     """Of the run folder: what is usual goes unsaid."""
     parts = [task.name, "" if protocol is task.protocols[0] else protocol.name, settings.method, source.name]
-    return "-".join(filter(None, [*parts, "" if settings.budget == 1 else f"budget{settings.budget:g}"]))
+    parts += [name + value for name, value in variant_of(settings.identity).items()]
+    parts.append("" if settings.budget == 1 else f"budget{settings.budget:g}")
+    return re.sub(r"[^\w.=+-]+", "_", "-".join(filter(None, parts)).replace("%", "pct"))
 
 
 def _place(data: TaskData, seed: int) -> str:
@@ -167,7 +171,7 @@ def prepared(
             f"or set ${ROOT_VARIABLE} to it. The corpus is at {wanted.homepage}."
         )
     protocol = protocol or task.protocol()
-    options = {**task.options, **({"fold": fold} if protocol.folds > 1 and protocol.tabled else {})}
+    options = {**task.options, **({"fold": fold} if protocol.folds > 1 and not protocol.table else {})}
     corpus = open_corpus(task.corpus, root, **options)
     return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide), protocol, fold)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from finetune.config import PROBES
+
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
 """Heads, and rows of as many cells."""
@@ -15,12 +17,32 @@ def pretrained(record: Record) -> bool:
     return bool(record["backbone"]["source"] == "checkpoint")
 
 
+def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What tells arms of one method apart, by setting: the kind of a probe, an adapter's place, size and options.
+
+    What is usual is left out, so that names of runs that ask for nothing special are the method's alone.
+    """
+    kind = settings.get("probe")
+    kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
+    given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
+    return kinds | {name: str(value) for name, value in given.items() if value is not None}
+
+
+def method_of(record: Record) -> str:
+    """What was trained, in a few words: method, and what is unusual about it."""
+    variant = variant_of(record.get("settings", {}))
+    about = ", ".join(
+        value if name in ("probe", "options") else f"{name} {value}" for name, value in variant.items()
+    )
+    return f"{record['method']} ({about})" if about else str(record["method"])
+
+
 def title_of(record: Record) -> str:
     """A run in a few words: method, backbone, seeds."""
     name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
-    return f"{record['method']}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+    return f"{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
 
 
 def score_table(record: Record) -> Table:
