@@ -23,8 +23,6 @@ from symbolic.adapters import (
     unfreeze_backbone,
     weights_fingerprint,
 )
-from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
-from symbolic.adapters.places import layers_of
 from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 
@@ -329,11 +327,6 @@ def test_a_prefix_without_a_network_learns_keys_and_values(backbone: Backbone) -
         attach(backbone, "prefix", length=0, width=-1)
 
 
-def test_rslora_divides_by_the_root_of_the_rank(backbone: Backbone) -> None:
-    attach(backbone, "lora", rank=16, scale=2.0, rslora=True)
-    assert backbone.get_submodule("blocks.0.attention.query").scale == pytest.approx(0.5)
-
-
 def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:
     names = attach(backbone, "adapter").named_parameters()
     branch = backbone.sublayers()[-1]
@@ -356,40 +349,6 @@ def test_it_stands_only_in_the_layers_that_are_named(method: str, backbone: Back
     adapter = attach(backbone, method, layers="last")
     assert adapter.count() == whole / 2
     assert {name.split(".")[1] for name in adapter.named_parameters()} == {"1"}
-
-
-@pytest.mark.parametrize(
-    ("layers", "found"),
-    [("all", [0, 1, 2, 3, 4]), ("mid", [2]), ("last", [4]), ("0,3-4", [0, 3, 4]), ("2", [2])],
-)
-def test_layers_are_named_in_words_numbers_and_ranges(layers: str, found: list[int]) -> None:
-    assert layers_of(layers, 5) == found
-
-
-@pytest.mark.parametrize("layers", ["", "top", "1-9", "3-1", "5", "1;2"])
-def test_layers_that_are_not_there_are_refused(layers: str) -> None:
-    with pytest.raises(ConfigError, match="layers"):
-        layers_of(layers, 5)
-
-
-def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) -> None:
-    """What a change of the first row moves, through the adapter alone."""
-    stream = torch.randn(1, 80, 16, generator=torch.manual_seed(0))
-    moved = stream.clone()
-    moved[:, 0] += 1.0
-    reach = {}
-    for name, body in (
-        ("linear", Body(16, 8)),
-        ("conv", ConvBody(16, 8)),
-        ("transformer", TransformerBody(16, 8)),
-    ):
-        torch.nn.init.normal_(body.up.weight)
-        if name == "conv":  # its gate averages over the window, so it is opened
-            body.gate = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Sigmoid()).requires_grad_(False)
-            body.gate.apply(lambda part: [torch.nn.init.zeros_(p) for p in part.parameters()] and None)
-        difference = (body(moved) - body(stream)).abs().amax(-1)[0]
-        reach[name] = int((difference > 1e-7).nonzero().max())
-    assert reach == {"linear": 0, "conv": 1 + 2 + 4 + 8, "transformer": 79}
 
 
 @every_method

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from symbolic.adapters import METHODS, Adapter, attach, load_adapter
 from symbolic.adapters.bodied import PLACES, Bodied
+from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
+from symbolic.adapters.places import layers_of
 from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
 from symbolic.errors import ConfigError
 
@@ -138,3 +140,37 @@ def test_all_wrong_options_are_named_at_once(method: str, backbone: Backbone) ->
         attach(backbone, method, rank=0, place="top", activation="x", init="one")
     with pytest.raises(ConfigError, match=r"(?s)norm is 1; .* type bool.*rank is 'two'; .* type int"):
         attach(backbone, method, norm=1, rank="two")
+
+
+@pytest.mark.parametrize(
+    ("layers", "found"),
+    [("all", [0, 1, 2, 3, 4]), ("mid", [2]), ("last", [4]), ("0,3-4", [0, 3, 4]), ("2", [2])],
+)
+def test_layers_are_named_in_words_numbers_and_ranges(layers: str, found: list[int]) -> None:
+    assert layers_of(layers, 5) == found
+
+
+@pytest.mark.parametrize("layers", ["", "top", "1-9", "3-1", "5", "1;2"])
+def test_layers_that_are_not_there_are_refused(layers: str) -> None:
+    with pytest.raises(ConfigError, match="layers"):
+        layers_of(layers, 5)
+
+
+def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) -> None:
+    """What a change of the first row moves, through the adapter alone."""
+    stream = torch.randn(1, 80, 16, generator=torch.manual_seed(0))
+    moved = stream.clone()
+    moved[:, 0] += 1.0
+    reach = {}
+    for name, body in (
+        ("linear", Body(16, 8)),
+        ("conv", ConvBody(16, 8)),
+        ("transformer", TransformerBody(16, 8)),
+    ):
+        torch.nn.init.normal_(body.up.weight)
+        if name == "conv":  # its gate averages over the window, so it is opened
+            body.gate = torch.nn.Sequential(torch.nn.Linear(8, 8), torch.nn.Sigmoid()).requires_grad_(False)
+            body.gate.apply(lambda part: [torch.nn.init.zeros_(p) for p in part.parameters()] and None)
+        difference = (body(moved) - body(stream)).abs().amax(-1)[0]
+        reach[name] = int((difference > 1e-7).nonzero().max())
+    assert reach == {"linear": 0, "conv": 1 + 2 + 4 + 8, "transformer": 79}
