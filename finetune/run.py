@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from data.settings import PrepareSettings
 from finetune.config import LEARNING_RATES, PROBES, SCRATCH_RATE, TrainSettings, share_of
 from finetune.floors import kept_floors
 from finetune.metrics import pack_counts
-from finetune.outcome import pool_folds, processor
+from finetune.outcome import SeedResult, pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
 from finetune.source import Source, open_source
@@ -35,19 +36,60 @@ from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
 
 
-def finetune(
-    task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None
-) -> dict[str, Any]:
-    """Run, or go on with a run.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run whose settings, data and folder are in order.
+
+    Attributes:
+        task: What is learnt.
+        name: What is usual goes unsaid in it.
+        settings: How it is learnt.
+        identity: What a resumed run must have in common with it.
+        source: Where the backbone comes from.
+        out: Its folder.
+        folds: The task's data, of every fold.
+        leaks: What the guard said.
+        plan: Of every seed.
+        origin: Versions, machine, time and command.
+    """
+
+    task: Task
+    name: str
+    settings: TrainSettings
+    identity: dict[str, Any]
+    source: Source
+    out: Path
+    folds: list[TaskData]
+    leaks: dict[str, Any]
+    plan: Plan
+    origin: dict[str, Any]
+
+    def train(self) -> dict[tuple[int, int], SeedResult]:
+        """What every seed and fold came to; those that are done are not trained again."""
+        first, budget = self.settings.seed, self.settings.budget
+        about = {**self.origin, "backbone": self.source.description, "method": self.settings.method}
+        return {
+            (seed, data.fold): train_seed(
+                data.thinned(budget, seed), self.source, self.plan, seed, self.out / _place(data, seed), about
+            )
+            for seed in range(first, first + self.settings.seeds)
+            for data in self.folds
+        }
+
+    def pooled(self, results: Mapping[tuple[int, int], SeedResult]) -> list[SeedResult]:
+        """The outcome of each seed, over all folds."""
+        seeds = range(self.settings.seed, self.settings.seed + self.settings.seeds)
+        return [pool_folds(self.task, [results[seed, data.fold] for data in self.folds]) for seed in seeds]
+
+
+def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> Run:
+    """Everything that can be refused before any training is.
 
     Args:
         task: What to learn.
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
         settings: How.
         protocol: Name of one of the task's; by default the first.
-
-    Returns:
-        The record, as written to `record.json`, with "folder" added.
 
     Raises:
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
@@ -74,29 +116,41 @@ def finetune(
     )
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
-    about = {**origin, "backbone": source.description, "method": settings.method}
+    return Run(task, name, settings, identity, source, out, folds, leaks, plan, origin)
+
+
+def finetune(
+    task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None
+) -> dict[str, Any]:
+    """Run, or go on with a run.
+
+    Args:
+        task: What to learn.
+        root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
+        settings: How.
+        protocol: Name of one of the task's; by default the first.
+
+    Returns:
+        The record, as written to `record.json`, with "folder" added.
+
+    Raises:
+        CounterpointError: As `open_run`.
+    """
+    run = open_run(task, root, settings, protocol)
+    folds, out = run.folds, run.out
     floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
-    results = {
-        (seed, data.fold): train_seed(
-            data.thinned(settings.budget, seed), source, plan, seed, out / _place(data, seed), about
-        )
-        for seed in range(settings.seed, settings.seed + settings.seeds)
-        for data in folds
-    }
+    results = run.train()
     # The test score has no say in which checkpoint is named.
     seed, fold = max(results, key=lambda which: results[which].summary["valid"]["accuracy"])
-    seeds = [
-        pool_folds(task, [results[one, data.fold] for data in folds])
-        for one in range(settings.seed, settings.seed + settings.seeds)
-    ]
+    seeds = run.pooled(results)
     record = {
         "format": FORMAT,
-        **origin,
+        **run.origin,
         **what(folds, settings.budget, settings.seed),
         "method": settings.method,
-        "backbone": source.description,
-        "settings": {**identity, "lr": plan.lr},
-        "leaks": leaks,
+        "backbone": run.source.description,
+        "settings": {**run.identity, "lr": run.plan.lr},
+        "leaks": run.leaks,
         "floors": floors,
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
         "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
@@ -105,7 +159,7 @@ def finetune(
     }
     write_json(out / RECORD, record)
     if settings.results:
-        write_json(Path(settings.results) / name / RECORD, portable(record))
+        write_json(Path(settings.results) / run.name / RECORD, portable(record))
     write_report(out, record, folds[0], seeds)
     return {**record, "folder": str(out)}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.shards import Shards
-from data.splits import FOLDS, SPLITS
-from data.splits.dealing import folded
+from data.splits import SPLITS
+from data.splits.folds import sides_of
 from finetune.metrics import Counts, bootstrap_interval, grouped_confusions
 from finetune.tasks import Protocol, Task
 from symbolic.errors import CorpusError, LabelError
@@ -128,13 +127,14 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
     Raises:
         LabelError: If a piece has a label that is none of the classes.
         CorpusError: If a side of the split has no labelled piece.
+        LeakError: If a table of folds was made for other pieces.
     """
     labels = _note_labels(task, shards) if task.level == "note" else _piece_labels(task, shards)
     labelled = _labelled_pieces(task, shards, labels)
     protocol = protocol or task.protocol()
     _, groups = np.unique([record.group or record.key for record in shards.pieces], return_inverse=True)
-    if protocol.folds > 1 and not protocol.tabled:
-        names = _sides_in_fold(task, labels, labelled, groups, fold)
+    if protocol.table:
+        names = sides_of(shards.pieces, protocol.table, fold)
     else:
         names = np.array([record.split for record in shards.pieces])
     splits = {split: np.flatnonzero(labelled & (names == split)) for split in SPLITS}
@@ -145,23 +145,6 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
             "Add files, or say in column 'split' of the labels table which files are train, valid and test."
         )
     return TaskData(task, shards, labels, groups.astype(np.int64), splits, protocol, fold)
-
-
-def _sides_in_fold(
-    task: Task,
-    labels: NDArray[np.int8],
-    labelled: NDArray[np.bool_],
-    groups: NDArray[np.integer],
-    fold: int,
-) -> NDArray[np.str_]:
-    """(P,) side of each piece when song groups are dealt here; groups also hold near-duplicates together."""
-    classes: dict[str, Counter[str]] = defaultdict(Counter)
-    for piece in np.flatnonzero(labelled).tolist():
-        label = str(labels[piece]) if task.level == "sequence" else ""
-        classes[f"{groups[piece]:08d}"][label] += 1
-    folds = folded(classes)
-    held_out = {fold: "test", (fold + 1) % FOLDS: "valid"}
-    return np.array([held_out.get(folds.get(f"{group:08d}", -1), "train") for group in groups.tolist()])
 
 
 _USES = {"train": "train on", "valid": "select on", "test": "test on"}

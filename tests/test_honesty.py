@@ -20,7 +20,7 @@ from finetune.outcome import SeedResult
 from finetune.run import guard, prepared
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
-from finetune.tasks import MELODY, VELOCITY, Protocol, note_task, sequence_task
+from finetune.tasks import MELODY, VELOCITY, note_task, sequence_task
 from finetune.tasks.base import Task
 from finetune.training import Plan, train_seed
 from symbolic.errors import LeakError
@@ -227,20 +227,3 @@ def _windows(data: TaskData, split: str) -> set[bytes]:
 def _as_bytes(rows: np.ndarray) -> list[bytes]:
     """Each window without its padding, program and pitch alone: bars are counted anew in a window."""
     return [window[window.any(axis=1)][:, 2:4].tobytes() for window in rows]
-
-
-@pytest.mark.parametrize("level", ["notes", "dances"])
-def test_no_group_stands_on_two_sides_of_a_fold_and_each_is_tested_once(level: str, request: Any) -> None:
-    from finetune.taskdata import task_data
-
-    data: TaskData = request.getfixturevalue(level)
-    protocol = Protocol("folds", "made here", 5, tabled=False)
-    task = replace(data.task, protocols=(protocol,))
-    tested: list[int] = []
-    for fold in range(5):
-        one = task_data(task, data.shards, protocol, fold)
-        sides = {split: set(one.groups[pieces].tolist()) for split, pieces in one.splits.items()}
-        assert not sides["test"] & (sides["train"] | sides["valid"])
-        assert not sides["train"] & sides["valid"]
-        tested += one.splits["test"].tolist()
-    assert sorted(tested) == sorted(np.concatenate(list(data.splits.values())).tolist())

@@ -5,8 +5,10 @@ import pytest
 from made import CACHE, DATA
 
 import data.splits
+from data.corpora import CORPORA
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.nottingham import DANCES, dance_of
+from data.shards import PieceRecord
 from data.splits import (
     FOLDS,
     Entry,
@@ -20,6 +22,7 @@ from data.splits import (
 )
 from data.splits.__main__ import TABLES, settled
 from data.splits.dealing import dealt, folded, grouped, plain_title
+from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
 from symbolic.errors import CorpusError, LeakError
 
 EVEN = {"train": 0.8, "valid": 0.1, "test": 0.1}
@@ -75,10 +78,14 @@ def test_nottingham_deals_every_dance_alike():
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.slow) if name == "openewld" else name for name in TABLES],
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ("openewld", *FOLD_TABLES) else name
+        for name in TABLES
+    ],
 )
 def test_the_maker_makes_the_committed_tables(name, monkeypatch):
-    if not (DATA / name).is_dir():
+    corpus = FOLD_TABLES[name].corpus if name in FOLD_TABLES else name
+    if not (DATA / name).is_dir() and not (corpus in CORPORA and CORPORA[corpus].presence(DATA)):
         pytest.skip(f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA")
     monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
     made = {entry.piece: entry for entry in TABLES[name](DATA)}
@@ -148,6 +155,38 @@ def test_a_fold_is_tested_the_next_validates_the_rest_train():
     entries = [Entry(str(fold), "g", "train", 0, "", fold) for fold in range(FOLDS)]
     assert [side_in_fold(entry, 4) for entry in entries] == ["valid", "train", "train", "train", "test"]
     assert side_in_fold(Entry("a", "g", "train", 0, ""), 0) == "excluded"
+
+
+def piece(number, label="a", group="", **changes):
+    values = {"group": group or f"p{number}", "labels": {"kind": label}, "fingerprint": number, "rows": 9}
+    return PieceRecord(
+        **{"key": f"p{number}", "file": f"{number}.mid", "split": "train", **values, **changes}
+    )
+
+
+def test_a_table_of_folds_holds_whole_groups_of_the_pieces_that_are_asked_of(tmp_path):
+    pieces = [piece(n, "ab"[n % 2], f"song{n // 2}") for n in range(40)]
+    others = [piece(90, "c"), piece(91, labels={}), piece(92, rows=0)]
+    entries = dealt_folds([*pieces, *others], "kind", ("a", "b"))
+    assert [entry.piece for entry in entries] == [piece.key for piece in pieces]
+    save_table("mine", entries, tmp_path)
+    tested = []
+    for fold in range(FOLDS):
+        sides = sides_of([*pieces, *others], "mine", fold, tmp_path)
+        assert set(sides[40:]) == {"excluded"}
+        assert (sides[0:40:2] == sides[1:40:2]).all()
+        assert (sides[:40] == "valid").sum() == (sides[:40] == "test").sum() == 8
+        tested += [number for number in range(40) if sides[number] == "test"]
+    assert sorted(tested) == list(range(40))
+
+
+def test_a_table_of_folds_is_for_the_pieces_and_groups_that_it_was_made_for(tmp_path):
+    pieces = [piece(number) for number in range(20)]
+    save_table("mine", dealt_folds(pieces, "kind", ("a",)), tmp_path)
+    with pytest.raises(LeakError, match="p3 holds other notes"):
+        sides_of([*pieces[:3], piece(3, fingerprint=77)], "mine", 0, tmp_path)
+    with pytest.raises(LeakError, match="--near_duplicates"):
+        sides_of([piece(number, group="one") for number in range(20)], "mine", 0, tmp_path)
 
 
 def test_a_table_survives_writing_and_a_damaged_one_is_named(tmp_path):

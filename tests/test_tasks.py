@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from data.corpora.archives import FoldedCorpus
 from data.corpora.nottingham import DANCES
 from data.corpora.tonality import TONAL_CLASSES, tonal_labels
 from data.prepare import prepare
+from data.splits import save_table
+from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
+from finetune import taskdata
 from finetune.floors import FLOORS
 from finetune.metrics import confusion_matrix
 from finetune.taskdata import TaskData, task_data
@@ -36,8 +40,10 @@ def test_a_task_fits_its_corpus_and_states_its_floors(task: Task) -> None:
     assert all(
         issubclass(corpus, FoldedCorpus)
         for protocol in task.protocols
-        if protocol.folds > 1 and protocol.tabled
+        if protocol.folds > 1 and not protocol.table
     )
+    for table in (protocol.table for protocol in task.protocols if protocol.table):
+        assert FOLD_TABLES[table] == (task.corpus, task.label, task.classes)
     assert task.floors[0] == "majority"
     assert set(task.floors) <= set(FLOORS)
     assert set(task.metrics) == set(task.metric_titles())
@@ -176,8 +182,12 @@ def test_labels_that_are_no_class_are_left_out_or_refused(dealt: TaskData) -> No
     }
 
 
-def test_dealt_folds_test_every_piece_once_tear_no_group_and_share_out_classes(dealt: TaskData) -> None:
-    protocol = Protocol("folds", "made", 5, tabled=False)
+def test_folds_of_a_table_test_every_piece_once_tear_no_group_and_share_out_classes(
+    dealt: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_table("mine", dealt_folds(dealt.shards.pieces, dealt.task.label, dealt.task.classes), tmp_path)
+    monkeypatch.setattr(taskdata, "sides_of", partial(sides_of, folder=tmp_path))
+    protocol = Protocol("folds", "made", 5, "mine")
     folds = [task_data(dealt.task, dealt.shards, protocol, fold) for fold in range(5)]
     tested = np.concatenate([data.splits["test"] for data in folds])
     assert sorted(tested.tolist()) == list(range(24))

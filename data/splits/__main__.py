@@ -1,7 +1,8 @@
 """Makes the committed split tables: `python -m data.splits ROOT [NAME ...]`, where ROOT holds the corpora.
 
 Published splits are taken as they are, less the copies of test pieces; where there is none, groups of pieces
-are dealt by a fixed seed. `openewld` takes a minute, for music21 reads it.
+are dealt by a fixed seed. `openewld` takes a minute, for music21 reads it; tables of folds alone need their corpora
+prepared, for near-duplicates are found there.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
+from data.corpora import open_corpus
 from data.corpora.asap import AsapScoresCorpus
 from data.corpora.emopia import EmopiaCorpus, song_of
 from data.corpora.giantmidi import GiantMidiCorpus
@@ -24,10 +27,13 @@ from data.corpora.openscore import LiederCorpus, composer_of
 from data.corpora.pianist8 import Pianist8Corpus
 from data.corpora.pop909 import Pop909Corpus
 from data.fingerprint import note_fingerprint
+from data.settings import PrepareSettings
 from data.splits import EXCLUDED, SPLITS, Entry, Member, resolve, save_table
 from data.splits.dealing import dealt, folded, grouped, plain_title
+from data.splits.folds import FOLD_TABLES, dealt_folds
 from data.splits.works import works_of
 from symbolic.files import read_music
+from symbolic.tokenizer import Tokenizer
 
 POP909_SAME = {"017": "018"}
 """POP909 holds one song twice, its MELODY tracks identical, on two sides of the published split."""
@@ -222,6 +228,13 @@ def giantmidi_table(root: Path) -> list[Entry]:
     return [Entry(key, works[key], sides[works[key]], prints[key], "") for key in files]
 
 
+def folds_table(name: str, root: Path) -> list[Entry]:
+    """Folds of a label's pieces, by the songs, copies and near-duplicates of the prepared corpus."""
+    asked = FOLD_TABLES[name]
+    shards = PrepareSettings().prepare(open_corpus(asked.corpus, root), Tokenizer())
+    return dealt_folds(shards.pieces, asked.label, asked.classes)
+
+
 TABLES: dict[str, Callable[[Path], list[Entry]]] = {
     "pop909": pop909_table,
     "pianist8": pianist8_table,
@@ -232,6 +245,7 @@ TABLES: dict[str, Callable[[Path], list[Entry]]] = {
     "openscore_lieder": lieder_table,
     "openewld": openewld_table,
     "giantmidi_sample": giantmidi_table,
+    **{name: partial(folds_table, name) for name in FOLD_TABLES},
 }
 """What makes each table from the folder that holds the corpora."""
 

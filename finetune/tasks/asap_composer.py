@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import DEALT_FOLDS, SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task, folds_in
 
 ASAP_SPLIT = Protocol("pieces", "(n)ASAP by piece, 77/12/11; all performances of a piece on one side")
 
@@ -16,7 +16,7 @@ ASAP_COMPOSER = Task(
     # Those with ten pieces or more: Bach 59, Beethoven 57, Chopin 34, Liszt 16, Schubert 13, Haydn 11.
     classes=("Bach", "Beethoven", "Chopin", "Haydn", "Liszt", "Schubert"),
     others=True,
-    protocols=(ASAP_SPLIT, DEALT_FOLDS),
+    protocols=(ASAP_SPLIT, folds_in("asap_composer_folds")),
     floors=SEQUENCE_FLOORS,
     epochs=6,
 )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from data.splits import FOLDS
 from finetune.metrics import Counts, Metric, accuracy, class_f1, macro_f1, merge_classes
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import FIELDS
@@ -63,19 +64,20 @@ class Protocol:
         split: Where it comes from, in words.
         folds: More than 1 has every piece tested once: each fold is trained by itself, with the next one to select
             on, and their test pieces are counted together.
-        tabled: The folds stand in the corpus' split table, and its reader takes the option `fold`. Where this is
-            false, song groups are dealt into folds by class and a fixed seed.
+        table: The split table in which the folds stand. Where there is none, they stand in that of the corpus, and
+            its reader takes the option `fold`.
     """
 
     name: str
     split: str
     folds: int = 1
-    tabled: bool = True
+    table: str = ""
 
 
-DEALT_FOLDS = Protocol(
-    "folds", "5 folds of song groups, as much of each class in each, dealt by a fixed seed", 5, tabled=False
-)
+def folds_in(table: str) -> Protocol:
+    """Folds of a committed table that has nothing else, one of `data.splits.folds`."""
+    split = f"5 folds of song groups, as much of each class in each: the committed table {table}"
+    return Protocol("folds", split, FOLDS, table)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import DEALT_FOLDS, SEQUENCE_FLOORS, Task
+from finetune.tasks.base import SEQUENCE_FLOORS, Task, folds_in
 from finetune.tasks.voice import LIEDER_SPLIT
 
 LIEDER_COMPOSER = Task(
@@ -26,7 +26,7 @@ LIEDER_COMPOSER = Task(
         "Warlock, Peter",
     ),
     others=True,
-    protocols=(LIEDER_SPLIT, DEALT_FOLDS),
+    protocols=(LIEDER_SPLIT, folds_in("lieder_composer_folds")),
     one_piano=True,
     floors=SEQUENCE_FLOORS,
     epochs=20,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import DEALT_FOLDS, SEQUENCE_FLOORS, Task
+from finetune.tasks.base import SEQUENCE_FLOORS, Task, folds_in
 
 METRE = Task(
     name="metre",
@@ -17,7 +17,7 @@ METRE = Task(
     # Those with twenty pieces or more among the pieces that keep one metre.
     classes=("2/4", "3/4", "4/4", "6/8"),
     others=True,
-    protocols=(ASAP_SPLIT, DEALT_FOLDS),
+    protocols=(ASAP_SPLIT, folds_in("metre_folds")),
     floors=SEQUENCE_FLOORS,
     epochs=6,
 )
