@@ -6,9 +6,6 @@ budget. What a window's label needs is the mean of each layer over its rows: a f
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,23 +16,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from data.corpora.archives import cache_folder
 from data.shards import Shards
 from data.windows import make_windows
+from finetune.draws import AT_ONCE, DRAWS, MARK_EVERY, features_of, mapped, side_by_side, window_rows
 from finetune.model import TaskModel
 from finetune.taskdata import TaskData
-from symbolic.adapters import weights_fingerprint
 from symbolic.inference import overlapping_windows
-from symbolic.tokenizer import rebase_bars
-from symbolic.transposition import transpose, transposition_range
-from symbolic.vocabulary import BAR, PAD, RESERVED
+from symbolic.vocabulary import BAR, RESERVED
 
-DRAWS = 3
-"""Of each training window: as it stands, and twice transposed, always by the same intervals."""
 _FORMAT = 1
-_AT_ONCE = 8
-_MARK_EVERY = 256
-"""Windows after which what was computed is written down, so that an interrupted run need not compute it again."""
 
 
 class PooledBatch(NamedTuple):
@@ -71,8 +60,8 @@ class PooledStates:
         self.draws = DRAWS if shift else 1
         folder.mkdir(parents=True, exist_ok=True)
         places = (len(windows), self.draws)
-        self._states = _mapped(folder / "states.npy", np.float16, (*places, layers, dim))
-        self._known = _mapped(folder / "known.npy", np.bool_, places)
+        self._states = mapped(folder / "states.npy", np.float16, (*places, layers, dim))
+        self._known = mapped(folder / "known.npy", np.bool_, places)
 
     def of(self, pieces: NDArray[np.integer]) -> NDArray[np.int64]:
         """Numbers of these pieces' windows."""
@@ -94,10 +83,10 @@ class PooledStates:
         home, training = next(model.parameters()).device, model.training
         model.to(device).eval()
         bar = tqdm(total=len(wanted), desc="States of windows", unit=" windows", disable=None, leave=False)
-        for first in range(0, len(wanted), _MARK_EVERY):
-            part = wanted[first : first + _MARK_EVERY]
-            for begin in range(0, len(part), _AT_ONCE):
-                some = part[begin : begin + _AT_ONCE]
+        for first in range(0, len(wanted), MARK_EVERY):
+            part = wanted[first : first + MARK_EVERY]
+            for begin in range(0, len(part), AT_ONCE):
+                some = part[begin : begin + AT_ONCE]
                 rows, real = self._batch(some)
                 with torch.inference_mode():
                     pooled = model.pooled(rows.to(device), real.to(device)).half().cpu().numpy()
@@ -116,21 +105,7 @@ class PooledStates:
 
     def _batch(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """(B, L, 8) int64 rows and (B, L) bool real."""
-        found = [self._window(window, draw) for window, draw in places]
-        lengths = np.array([len(rows) for rows in found])
-        ids = np.full((len(found), lengths.max(), found[0].shape[1]), PAD, dtype=np.int64)
-        for row, rows in zip(ids, found, strict=True):
-            row[: len(rows)] = rows
-        return torch.from_numpy(ids), torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
-
-    def _window(self, window: int, draw: int) -> NDArray[np.integer]:
-        """Rows of a window; a draw is a function of window and number alone, so that every seed shares it."""
-        start, stop = self.windows[window, :2].tolist()
-        rows = rebase_bars(self.shards.rows(start, stop))
-        if draw == 0:
-            return rows
-        low, high = transposition_range(rows, self.shift)
-        return transpose(rows, int(np.random.default_rng([start, draw]).integers(low, high + 1)))
+        return side_by_side([window_rows(self.shards, self.windows[w], d, self.shift) for w, d in places])
 
 
 class PooledBatches(Dataset[PooledBatch]):
@@ -221,13 +196,16 @@ def probed(model: TaskModel, data: TaskData, device: torch.device) -> Probed:
     shards, backbone = data.shards, model.backbone
     length, shift = backbone.config.window, data.task.transposition
     everything = np.arange(len(shards.pieces))
-    mark = f"{_music(shards)}-{weights_fingerprint(backbone)}-w{length}-v{_FORMAT}"
-    base, shape = cache_folder() / "features", (len(backbone.blocks) + 1, backbone.config.dim)
+    base, shape = features_of(shards, backbone), (len(backbone.blocks) + 1, backbone.config.dim)
     plain = PooledStates(
-        base / f"{mark}-shift{shift}", shards, make_windows(shards, everything, length), *shape, shift
+        Path(f"{base}-v{_FORMAT}-shift{shift}"),
+        shards,
+        make_windows(shards, everything, length),
+        *shape,
+        shift,
     )
     overlapping = PooledStates(
-        base / f"{mark}-overlapping",
+        Path(f"{base}-v{_FORMAT}-overlapping"),
         shards,
         _overlapping(shards, length, backbone.sizes[BAR] - RESERVED),
         *shape,
@@ -247,22 +225,3 @@ def _overlapping(shards: Shards, length: int, max_bars: int) -> NDArray[np.int64
         windows = overlapping_windows(shards.rows(start, stop), length, length // 2, max_bars)
         found += [(start + low, start + high, piece) for low, high in windows]
     return np.array(found, dtype=np.int64).reshape(-1, 3)
-
-
-def _music(shards: Shards) -> str:
-    """16 hexadecimal digits of all rows and where pieces begin: the same for every fold, label and split."""
-    digest = hashlib.sha256(shards.offsets.tobytes())
-    for shard in shards.manifest["shards"]:
-        digest.update(shard["sha256"]["rows"].encode())
-    return digest.hexdigest()[:16]
-
-
-def _mapped(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:
-    """A memory-mapped array of zeros that appears whole, or the one that is there."""
-    if not path.is_file():
-        handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".npy")
-        os.close(handle)
-        np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
-        Path(unfinished).replace(path)
-    found: np.memmap = np.lib.format.open_memmap(path, mode="r+")
-    return found

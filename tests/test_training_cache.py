@@ -13,8 +13,9 @@ from finetune_helpers import NANO, nano_checkpoint, write_folder
 
 from data.settings import PrepareSettings
 from finetune import cache, training
-from finetune.cache import DRAWS, probed
+from finetune.cache import probed
 from finetune.config import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
+from finetune.draws import DRAWS
 from finetune.model import build_model, load_model
 from finetune.outcome import window_accuracy
 from finetune.run import method_options, prepared
