@@ -16,8 +16,8 @@ PRESET_NAMES = ("tiny", "small", "base")
 BACKBONE_NAMES = ("transformer", "conformer")
 """Also those of `symbolic.backbone`."""
 ADAPTER_NAMES = (
-    *("adapter", "bitfit", "conv", "ia3", "lora", "parallel", "prefix", "prompt", "ssf"),
-    *("transformer", "two_parallel"),
+    *("adapter", "bitfit", "conv", "ia3", "lora", "parallel", "prefix", "prompt", "reft"),
+    *("ssf", "transformer", "two_parallel"),
 )
 """Also those of `symbolic.adapters`."""
 METHODS = ("full", "probe", *ADAPTER_NAMES)

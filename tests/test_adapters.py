@@ -47,6 +47,7 @@ EXPECTED_COUNT = {
         "parallel": 2 * _DOWN_UP,
         "prefix": 2 * _PREFIX,
         "prompt": 32 * 16,
+        "reft": 2 * (2 * 4 * 16 + 4),
         "ssf": 2 * 2 * _OUT["transformer"],
         "transformer": 2 * _LAYER,
         "two_parallel": 2 * _DOWN_UP,
@@ -60,6 +61,7 @@ EXPECTED_COUNT = {
         "parallel": 2 * 2 * _DOWN_UP,
         "prefix": 2 * _PREFIX,
         "prompt": 32 * 16,
+        "reft": 2 * (2 * 4 * 16 + 4),
         "ssf": 2 * 2 * _OUT["conformer"],
         "transformer": 2 * _LAYER,
         "two_parallel": 2 * 2 * _DOWN_UP,
@@ -70,6 +72,7 @@ EXPECTED_COUNT = {
 NEUTRAL: dict[str, dict[str, Any] | None] = {
     "prefix": None,
     "prompt": None,
+    "reft": {"neutral": True},
     "ssf": {"deviation": 0.0},
     "two_parallel": {"zero_bias": True},
 }
@@ -325,6 +328,29 @@ def test_a_prefix_without_a_network_learns_keys_and_values(backbone: Backbone) -
     assert "values" in moved
     with pytest.raises(ConfigError, match=r"(?s)length is 0.*width is -1"):
         attach(backbone, "prefix", length=0, width=-1)
+
+
+def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone) -> None:
+    attach(backbone, "reft", rank=3)
+    module = backbone.get_submodule(backbone.sublayers([0])[-1].slot)
+    with torch.no_grad():
+        module.directions.copy_(
+            torch.randn(3, 16)
+        )  # training makes no promise of orthonormal rows; `rows` does
+        rows, x = module.rows(), torch.randn(2, 5, 16)
+        changed = module(x)
+        torch.testing.assert_close(rows @ rows.T, torch.eye(3))
+        # Along the rows the stream is what was wanted; across them it is as it was.
+        torch.testing.assert_close(changed @ rows.T, module.wanted(x))
+        torch.testing.assert_close(changed - changed @ rows.T @ rows, x - x @ rows.T @ rows)
+        # A small step makes a small change, wherever it leads.
+        module.directions[0, 0] = -1e-6
+        before = module.rows()
+        module.directions[0, 0] = 1e-6
+        torch.testing.assert_close(module.rows(), before, atol=1e-4, rtol=0)
+    backbone.adapter.detach()
+    with pytest.raises(ConfigError, match="no more than 16 directions"):
+        attach(backbone, "reft", rank=17)
 
 
 def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:

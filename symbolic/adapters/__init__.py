@@ -11,6 +11,7 @@ from symbolic.adapters import (  # noqa: F401 (registers)
     parallel,
     prefix,
     prompt,
+    reft,
     ssf,
     transformer,
     two_parallel,

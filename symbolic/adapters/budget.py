@@ -13,8 +13,6 @@ from symbolic.adapters.contract import METHODS, AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
-_MOST = 1 << 14
-
 
 def trained(backbone: Backbone, method: str, **options: Any) -> int:
     """How many numbers a method would train on a backbone; the backbone is left as it is.
@@ -59,9 +57,8 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
             f"Adapter method {method!r} cannot be as small as {share:.3%} of this backbone: it trains {count(1):,} "
             f"numbers at least, which are {needed:.3%}. {_what_can(backbone, smallest, share * total)}"
         )
-    low, high = 1, 2
-    while high < _MOST and fits(high):
-        low, high = high, 2 * high
+    # The largest that fits lies at `low` or above and below `high`.
+    low, high = 1, METHODS[method].largest(backbone) // step + 1
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)

@@ -63,6 +63,11 @@ class AdapterMethod(ABC):
         """
         return layers_of(self.layers, len(backbone.blocks))
 
+    @classmethod
+    def largest(cls, backbone: Backbone) -> int:
+        """What `size` can be at most on a backbone."""
+        return 1 << 14
+
     @abstractmethod
     def grafts(self, backbone: Backbone) -> list[Graft]:
         """Fresh modules for a backbone that has no adapter; the backbone itself is left as it is."""
