@@ -16,6 +16,7 @@ from symbolic.adapters.bodied import PLACES, Bodied
 from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
 from symbolic.adapters.places import layers_of
 from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
+from symbolic.backbone.attention import rotary_angles
 from symbolic.errors import ConfigError
 
 SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
@@ -116,6 +117,32 @@ def test_up_projections_start_where_they_are_told(method: str, backbone: Backbon
     assert 0.01 < largest["near_zero"] <= 0.02
     assert 0.2 < largest["default"] <= 0.25  # one over the root of the rank
     assert change(backbone, method, init="zero", zero_bias=False) > 1e-3
+
+
+def test_two_parallel_adapters_are_the_papers_equations() -> None:
+    """Chen et al. (arXiv 2306.08131), equations 2 to 5, on a Conformer; on a Transformer beside its one branch."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 16)
+    rotation = rotary_angles(6, 8, x.device)
+    for kind in KINDS:
+        backbone = build_backbone(replace(CONFIG, kind=kind), SIZES).eval()
+        adapter = attach(backbone, "two_parallel", rank=5)
+        stir(adapter)
+        own, block = iter(adapter.parameters()), backbone.blocks[0]
+
+        def body(u: Tensor, own: Any = own) -> Tensor:
+            down, down_bias, up, up_bias = (next(own) for _ in range(4))
+            return torch.relu(u @ down.T + down_bias) @ up.T + up_bias
+
+        if kind == "conformer":
+            h = x + 0.5 * (block.first(block.first_norm(x)) + body(x))
+            h = h + block.attention(block.attention_norm(h), rotation)
+            h = h + block.convolution(block.convolution_norm(h))
+            wanted = block.norm(h + 0.5 * (block.second(block.second_norm(h)) + body(h)))
+        else:
+            h = x + block.attention(block.attention_norm(x), rotation)
+            wanted = h + block.feedforward(block.feedforward_norm(h)) + body(h)
+        torch.testing.assert_close(block(x, rotation), wanted)
 
 
 @every_body
