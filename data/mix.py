@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.lengths import piece_seconds
 from data.near import near_pairs
 from data.safewrite import as_json, as_line, write, write_array, write_lines
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
@@ -120,6 +121,7 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
             "near_duplicates": sum(count for reason, count in skipped.items() if "resembles" in reason),
             "largest_group": max(Counter(piece.group for piece in used).values()),
             "rows": sum(piece.rows for piece in used),
+            "sources": _sources(parts, reasons),
         },
         "lists": lists,
         "shards": names,
@@ -208,6 +210,20 @@ def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> 
     if waiting:
         flush()
     return names
+
+
+def _sources(parts: Sequence[Part], reasons: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Of each corpus how many pieces and rows are used, and how many hours they last."""
+    found, first = {}, 0
+    for part in parts:
+        pieces = part.shards.pieces
+        used = [i for i in range(len(pieces)) if not reasons[first + i]]
+        first += len(pieces)
+        if not part.guard:
+            hours = float(piece_seconds(part.shards, used).sum()) / 3600
+            rows = sum(pieces[i].rows for i in used)
+            found[part.name] = {"pieces": len(used), "rows": rows, "hours": round(hours, 4)}
+    return found
 
 
 def _ledger(parts: Sequence[Part], reasons: Sequence[str]) -> Iterator[bytes]:

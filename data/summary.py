@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from data.shards import LEDGER, NEAR, Shards
@@ -40,7 +40,21 @@ def summary(shards: Shards) -> str:
     width = max(len(label) for label, _, _ in rows)
     lines = [f"{label:<{width}}  {count:>9,}  {more}".rstrip() for label, count, more in rows]
     heading = f"{shards.manifest['corpus']['title']}: {totals['pieces']:,} pieces, {len(shards):,} notes kept"
-    return "\n".join([heading, "", *lines])
+    return "\n".join([heading, "", *lines, *_sources(totals.get("sources", {}))])
+
+
+def _sources(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Of a mix, what each corpus gives to it, and all together."""
+    if not sources:
+        return []
+    names = ("pieces", "rows", "hours")
+    together = {name: sum(source[name] for source in sources.values()) for name in names}
+    width = max(map(len, [*sources, "together"]))
+    rows = [
+        f"{title:<{width}}  {source['pieces']:>7,}  {source['rows']:>10,}  {source['hours']:>7,.1f}"
+        for title, source in [*sources.items(), ("together", together)]
+    ]
+    return ["", f"{'source':<{width}}   pieces       notes    hours", *rows]
 
 
 def _ledger(shards: Shards) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from prepared import run
 from data.cli import main
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.folder import FolderCorpus
+from data.lengths import piece_seconds
 from data.mix import Part, mix
 from data.pack import pack, unpack
 from data.shards import LEDGER
+from data.summary import summary
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.files import write_midi
 from symbolic.tokenizer import Tokenizer
@@ -65,6 +68,26 @@ def test_rows_are_those_of_the_corpora(pair, tmp_path):
     mixed = mix([Part(shards) for shards in pair], tmp_path / "mix", THRESHOLD)
     assert np.array_equal(mixed.rows(0, 240), pair[0].rows(0, 240))
     assert np.array_equal(mixed.rows(len(mixed) - 240, len(mixed)), pair[1].rows(720, 960))
+
+
+def test_a_mix_counts_what_each_corpus_gives_to_it(pair, tmp_path):
+    mixed = mix([Part(pair[0]), Part(pair[1], guard=True)], tmp_path / "mix", THRESHOLD)
+    tunes = mixed.manifest["totals"]["splits"]["train"] + mixed.manifest["totals"]["splits"]["valid"]
+    hours = 240 * 0.125 * tunes / 3600  # sixteenths at 120 quarter notes a minute
+    source = mixed.manifest["totals"]["sources"]["folder"]
+    assert source == {"pieces": tunes, "rows": 240 * tunes, "hours": pytest.approx(hours, rel=0.03)}
+    assert f"together  {tunes:>7,}  {240 * tunes:>10,}" in summary(mixed)
+
+
+@pytest.mark.parametrize("tempo", [59.0, 120.0, 179.0])
+def test_lengths_are_those_of_the_music_but_for_tempo_bins(tmp_path, tempo):
+    music = tune(3, notes=64)
+    music = replace(music, tempi=np.array([[0.0, tempo], [16 * 120.0, 1.4 * tempo]]))
+    (tmp_path / "music").mkdir()
+    write_midi(music, tmp_path / "music" / "t.mid")
+    shards = run(FolderCorpus(tmp_path / "music"), tmp_path / "shards")
+    real = music.seconds(np.array([64 * 120]))
+    assert piece_seconds(shards, [0]) == pytest.approx(real, rel=0.03)
 
 
 def test_of_a_guard_nothing_is_used_and_all_is_held_out(pair, tmp_path):
