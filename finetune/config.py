@@ -21,7 +21,8 @@ ADAPTER_NAMES = (
 )
 """Also those of `symbolic.adapters`."""
 METHODS = ("full", "probe", *ADAPTER_NAMES)
-PROBES = ("mix", "last")
+PROBES = ("mix", "last", "best")
+PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
     "full": {"tiny": 5e-4, "small": 2e-4, "base": 5e-5},
@@ -61,7 +62,10 @@ class TrainSettings(PrepareSettings):
     )
     method: str = setting("full", f"what is trained: {', '.join(METHODS)}", group="model")
     probe: str | None = setting(
-        None, "what a probe reads: mix of layers, or last (default: mix)", group="model", rare=True
+        None,
+        "layers a probe reads: mix, last, or the best on validation (default: mix)",
+        group="model",
+        rare=True,
     )
     layers: str | None = setting(
         None,
@@ -87,6 +91,13 @@ class TrainSettings(PrepareSettings):
     seeds: int = setting(1, "fine-tuning runs; tables need 5", group="training")
     seed: int = setting(0, "first of the seeds", group="training", rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
+    # None where a run begun before there was this choice can go on.
+    precision: str | None = setting(
+        None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", group="training", rare=True
+    )
+    keep_states: float | None = setting(
+        None, "GiB of disk for states of a probe's notes (default: 8)", group="training", rare=True
+    )
 
     out: str | None = setting(None, "run folder (default: runs/finetune/...)", group="run")
     results: str | None = setting(
@@ -108,6 +119,10 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--method {self.method}: choose one of {', '.join(METHODS)}.")
         if self.accelerator not in ACCELERATORS:
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+        if self.precision not in (None, *PRECISIONS):
+            problems.append(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
+        if self.keep_states is not None and not self.keep_states >= 0:
+            problems.append(f"--keep_states {self.keep_states}: must not be negative; 0 keeps none.")
         problems += self._method_problems()
         for name in ("epochs", "lr", "rows_per_batch", "patience", "seeds"):
             value = getattr(self, name)

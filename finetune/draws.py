@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,13 @@ def features_of(shards: Shards, backbone: Backbone) -> str:
         digest.update(shard["sha256"]["rows"].encode())
     mark = f"{digest.hexdigest()[:16]}-{weights_fingerprint(backbone)}-w{backbone.config.window}"
     return str(cache_folder() / "features" / mark)
+
+
+def free_disk() -> int:
+    """Bytes that states may take where they are kept; a file that outgrew its disk would end the process."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(folder).free
 
 
 def mapped(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.memmap:

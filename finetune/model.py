@@ -33,18 +33,30 @@ class LayerMix(nn.Module):
 
     Args:
         states: Number of layers, the embedding included.
-        last: All weight is on the last layer and stays there.
+        only: All weight is on this layer and stays there.
     """
 
-    def __init__(self, states: int, last: bool = False) -> None:
+    def __init__(self, states: int, only: int | None = None) -> None:
         super().__init__()
-        self.weights = nn.Parameter(torch.zeros(states), requires_grad=not last)
-        if last:
-            self.weights.data[:-1] = -torch.inf
+        self.only = only
+        self.weights = nn.Parameter(torch.zeros(states), requires_grad=only is None)
+        if only is not None:
+            self.weights.data[torch.arange(states) != only] = -torch.inf
+
+    @property
+    def heard(self) -> list[int]:
+        """Numbers of the layers that it needs."""
+        return list(range(len(self.weights))) if self.only is None else [self.only]
 
     def forward(self, states: list[Tensor]) -> Tensor:
         """States (B, L, D) -> (B, L, D)."""
         return torch.einsum("s,bsld->bld", self.weights.softmax(0), self.normed(states))
+
+    def of_heard(self, states: Tensor) -> Tensor:
+        """Normed states of the layers that are heard (B, S, L, D) -> (B, L, D), as `forward` gives."""
+        if self.only is not None:
+            return states[:, 0]
+        return torch.einsum("s,bsld->bld", self.weights.softmax(0), states)
 
     def of_pooled(self, pooled: Tensor) -> Tensor:
         """Means of normed layers (B, S, D) -> (B, D): a mixture of means is the mean of mixtures."""
@@ -102,6 +114,23 @@ class TaskModel(nn.Module):
         logits: Tensor = self.head(self.mix.of_pooled(pooled)[:, None])
         return logits
 
+    @property
+    def heard(self) -> list[int]:
+        """Numbers of the layers that a probe needs."""
+        assert self.mix is not None
+        return self.mix.heard
+
+    def heard_states(self, rows: Tensor, real: Tensor | None) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool or None -> (B, S, L, D), the normed states of the layers that are heard."""
+        states = self.backbone.states(rows, real)
+        return LayerMix.normed([states[layer] for layer in self.heard])
+
+    def of_heard(self, states: Tensor) -> Tensor:
+        """(B, S, L, D) from `heard_states` -> (B, L, C), as `forward` gives from the rows; of a probe of notes."""
+        assert self.mix is not None
+        logits: Tensor = self.head(self.mix.of_heard(states.float()))
+        return logits
+
     def train(self, mode: bool = True) -> TaskModel:
         """As of any module, but a probe's backbone never drops out."""
         super().train(mode)
@@ -151,7 +180,7 @@ def build_model(
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
         method: "full", "probe", or the name of an adapter method.
-        options: Of the adapter; a probe has `kind`, "mix" or "last".
+        options: Of the adapter; a probe has `only`, the one layer that it hears, negative ones from the last.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
 
     Raises:
@@ -161,7 +190,8 @@ def build_model(
     dim, classes = backbone.config.dim, len(task.classes)
     if method == "probe":
         head = NoteHead(dim, classes, 0.0) if by_note else SequenceHead(dim, classes, 0.0, "mean")
-        return TaskModel(backbone, head, LayerMix(len(backbone.blocks) + 1, options.get("kind") == "last"))
+        states, only = len(backbone.blocks) + 1, options.get("only")
+        return TaskModel(backbone, head, LayerMix(states, None if only is None else only % states))
     if method != "full":
         if share is not None:
             options = options_for(backbone, method, share, **options)

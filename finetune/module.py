@@ -16,7 +16,9 @@ from data.batches import Batch
 from finetune.cache import PooledBatch
 from finetune.metrics import accuracy, macro_f1
 from finetune.model import TaskModel
+from finetune.notecache import NoteBatch
 
+AnyBatch = Batch | PooledBatch | NoteBatch
 WARMUP = 0.06
 """Share of the run in which the learning rate rises; after it, it falls to zero on a cosine."""
 WEIGHT_DECAY = 0.01
@@ -56,33 +58,35 @@ class TaskModule(lightning.LightningModule):
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def targets(self, batch: Batch | PooledBatch) -> Tensor:
+    def targets(self, batch: AnyBatch) -> Tensor:
         """(B, L) int64 classes of rows, or (B,) of windows; -1 where padded or unlabelled."""
         labels = self.get_buffer("labels")
         if isinstance(batch, PooledBatch) or not self.by_note:
             return labels[batch.piece].long()
-        index = batch.start[:, None] + torch.arange(batch.rows.shape[1], device=batch.rows.device)
+        index = batch.start[:, None] + torch.arange(batch.real.shape[1], device=batch.real.device)
         return labels[index.clamp(max=len(labels) - 1)].long().masked_fill(~batch.real, -1)
 
-    def logits(self, batch: Batch | PooledBatch) -> Tensor:
+    def logits(self, batch: AnyBatch) -> Tensor:
         """(B, L, C) of rows, or (B, C) of windows."""
         if isinstance(batch, PooledBatch):
             return self.model.of_pooled(batch.features)
+        if isinstance(batch, NoteBatch):
+            return self.model.of_heard(batch.states)
         logits: Tensor = self.model(batch.rows, batch.attend)
         return logits
 
-    def on_train_batch_start(self, batch: Batch | PooledBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
         """Make dropout a function of the step, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
-    def training_step(self, batch: Batch | PooledBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: AnyBatch, batch_idx: int) -> Tensor:
         """Cross-entropy over labelled rows, or over windows."""
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
         return loss
 
-    def validation_step(self, batch: Batch | PooledBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: AnyBatch, batch_idx: int) -> None:
         """Keep what the epoch's scores need: logits of windows, or counts of notes."""
         logits, targets = self.logits(batch), self.targets(batch)
         loss = self._loss(logits, targets)

@@ -16,7 +16,7 @@ import torch
 from data.batches import StepBatches, one_pass_loader
 from data.records import write_json
 from data.windows import make_windows
-from finetune.cache import Probed
+from finetune.cache import probed
 from finetune.metrics import Counts
 from finetune.model import TaskModel, device_of, load_model
 from finetune.module import TaskModule, best_entry, count_parameters
@@ -56,22 +56,25 @@ class SeedResult:
 def score_seed(
     data: TaskData,
     folder: Path,
-    module: TaskModule,
+    seed: int,
+    history: list[dict[str, float]],
     cost: dict[str, Any],
     accelerator: str,
-    kept: Probed | None = None,
 ) -> SeedResult:
     """Scores of the checkpoint that was kept, read back from disk, on validation and test pieces.
 
     Args:
         data: The task's pieces.
         folder: Of the seed; holds the checkpoint.
-        module: As training left it; only its curves are used.
+        seed: Which.
+        history: Curves of its training.
         cost: From `cost_of`.
         accelerator: Where to score.
-        kept: Of a probe of pieces, the backbone's states of their windows; the backbone then need not run.
     """
-    model, _, _ = load_model(folder / CHECKPOINT, device_of(accelerator))
+    device = device_of(accelerator)
+    model, _, _ = load_model(folder / CHECKPOINT, device)
+    # Of a probe of pieces the backbone's states of their windows are kept; it then need not run.
+    kept = probed(model, data, device) if model.pools else None
     counts = {
         split: data.evaluate(model.classes, split)
         if kept is None
@@ -87,11 +90,11 @@ def score_seed(
             judge = window_accuracy if kept is None else kept.window_accuracy
             scores[split]["window_accuracy"] = judge(model, data, split)
     summary = {
-        "seed": module.seed,
-        "best_step": best_entry(module.history)["step"],
+        "seed": seed,
+        "best_step": best_entry(history)["step"],
         **scores,
         "cost": cost,
-        "history": module.history,
+        "history": history,
     }
     return SeedResult(summary, counts)
 

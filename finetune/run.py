@@ -21,6 +21,7 @@ from data.settings import PrepareSettings
 from finetune.config import LEARNING_RATES, PROBES, SCRATCH_RATE, TrainSettings, share_of
 from finetune.floors import kept_floors
 from finetune.metrics import pack_counts
+from finetune.notecache import DISK
 from finetune.outcome import SeedResult, pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
@@ -113,6 +114,8 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         settings.accelerator,
         options,
         share_of(settings.share) if settings.share else None,
+        settings.precision,
+        DISK if settings.keep_states is None else settings.keep_states,
     )
     origin = provenance()
     origin["machine"]["processor_name"] = processor()

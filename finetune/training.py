@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+import shutil
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,18 @@ from torch.utils.data import DataLoader
 
 from data.batches import StepBatches, Steps
 from data.progress import StepProgress
+from data.records import write_json
 from data.windows import make_windows
-from finetune.cache import PooledBatches, Probed, probed
+from finetune.cache import PooledBatches, probed
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
+from finetune.notecache import DISK, DrawnBatches, note_batches, note_states
 from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
 from finetune.source import Source
 from finetune.taskdata import TaskData
 
-LAST = "last.ckpt"
+LAST, FIT = "last.ckpt", "fit.json"
+Batches = StepBatches | PooledBatches | DrawnBatches
 FEWEST_STEPS = 300
 """A small corpus is passed over more often, until a run has this many steps."""
 MOST_VALIDATIONS = 30
@@ -44,8 +49,10 @@ class Plan:
         rows_per_batch: Rows in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
-        options: Of the adapter, or of the probe.
+        options: Of the adapter; a probe has `kind`: "mix", "last" or "best".
         share: Train at most this share of the backbone's parameters.
+        precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
+        keep_states: GiB of disk that states of a probe's notes may take.
     """
 
     method: str
@@ -56,6 +63,27 @@ class Plan:
     accelerator: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
     share: float | None = None
+    precision: str | None = None
+    keep_states: float = DISK
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What one training came to, before anything is scored on test pieces.
+
+    Attributes:
+        history: Its curves.
+        cost: From `cost_of`.
+    """
+
+    history: list[dict[str, float]]
+    cost: dict[str, Any]
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher, the better the checkpoint that was kept did on validation."""
+        best = best_entry(self.history)
+        return best["valid_accuracy"], -best["valid_loss"]
 
 
 class _Keeper(lightning.Callback):
@@ -80,7 +108,7 @@ class _Keeper(lightning.Callback):
 
 
 class _WindowProgress(StepProgress):
-    """A bar for a probe of pieces, whose windows have no rows left to count."""
+    """A bar for a probe, whose windows may have no rows left to count."""
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -105,15 +133,62 @@ def train_seed(
     done = SeedResult.load(folder)
     if done is not None:
         return done
-    device = device_of(
-        plan.accelerator
-    )  # refuses one that is not there, where Lightning's error would be a traceback
+    device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
+    kind = plan.options.get("kind")
+    if kind == "best":
+        return _best_layer(data, source, plan, seed, folder, provenance)
+    options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
+    fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator)
+    result.save(folder)
+    (folder / LAST).unlink(missing_ok=True)
+    return result
+
+
+def _best_layer(
+    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+) -> SeedResult:
+    """A probe of each layer; the one that is best on the validation pieces is kept, and alone meets the test pieces."""
+    fits = []
+    for layer in range(source.config.layers + 1):
+        inner, name = folder / f"layer-{layer}", f"{data.name}, probe of layer {layer}, seed {seed}"
+        one = replace(plan, options={"only": layer})
+        fits.append(_known_fit(inner) or _train(data, source, one, seed, inner, provenance, name))
+        write_json(inner / FIT, asdict(fits[-1]))
+    best = max(range(len(fits)), key=lambda layer: fits[layer].rank)
+    # Copied and not moved: a run that is killed here finds every layer again.
+    shutil.copytree(folder / f"layer-{best}" / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
+    cost = {**fits[best].cost, "resumed": any(fit.cost["resumed"] for fit in fits)}
+    cost |= {name: sum(fit.cost[name] for fit in fits) for name in ("seconds", "steps")}
+    result = score_seed(data, folder, seed, fits[best].history, cost, plan.accelerator)
+    result.summary["probe"] = {"layer": best, "valid_accuracy": [fit.rank[0] for fit in fits]}
+    result.save(folder)
+    for layer in range(len(fits)):
+        shutil.rmtree(folder / f"layer-{layer}")
+    return result
+
+
+def _known_fit(folder: Path) -> _Fit | None:
+    """Of a layer that was done before the run was interrupted."""
+    path = folder / FIT
+    return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _train(
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    label: str = "",
+) -> _Fit:
+    """Train one model, or take up what an interrupted run left; the folder then holds its best checkpoint."""
+    device = device_of(plan.accelerator)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share)
-    kept = probed(model, data, device) if model.pools else None
-    train = _batches(data, "train", model, plan, seed, kept)
-    valid = _batches(data, "valid", model, plan, seed, kept)
+    train, valid = _batches(data, model, plan, seed, device)
     steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
         model,
@@ -125,18 +200,15 @@ def train_seed(
         seed=seed,
     )
     keeper = _Keeper(folder, source, data, provenance)
-    label = f"{data.name}, {plan.method}, seed {seed}"
+    label = label or f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
-    progress = (_WindowProgress if kept else StepProgress)(label, steps)
+    progress = (_WindowProgress if model.mix is not None else StepProgress)(label, steps)
     trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
     began = time.perf_counter()
     resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
-    cost = cost_of(module, folder, train.per_epoch, seconds, resumed)
-    result = score_seed(data, folder, module, cost, plan.accelerator, kept)
-    result.save(folder)
-    (folder / LAST).unlink(missing_ok=True)
-    return result
+    cost = {**cost_of(module, folder, train.per_epoch, seconds, resumed), "precision": trainer.precision}
+    return _Fit(module.history, cost)
 
 
 def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int]:
@@ -155,14 +227,27 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
 
 
 def _batches(
-    data: TaskData, split: str, model: TaskModel, plan: Plan, seed: int, kept: Probed | None
-) -> StepBatches | PooledBatches:
-    if kept is not None:
-        return kept.batches(data, split, max(1, plan.rows_per_batch // model.backbone.config.window), seed)
-    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
-    training = split == "train"
-    shift = data.task.transposition if training else 0
-    return StepBatches(data.shards, windows, plan.rows_per_batch, seed, shift, shuffle=training)
+    data: TaskData, model: TaskModel, plan: Plan, seed: int, device: torch.device
+) -> tuple[Batches, Batches]:
+    """To train on, and to select on; a probe's come from states that are kept."""
+    window = model.backbone.config.window
+    if model.pools:
+        kept = probed(model, data, device)
+        size = max(1, plan.rows_per_batch // window)
+        return kept.batches(data, "train", size, seed), kept.batches(data, "valid", size, seed)
+    if model.mix is not None:
+        states = note_states(model, data, device, plan.keep_states)
+        train, valid = (
+            note_batches(model, data, split, plan.rows_per_batch, seed, states)
+            for split in ("train", "valid")
+        )
+        return train, valid
+    windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
+    shift = data.task.transposition
+    return (
+        StepBatches(data.shards, windows["train"], plan.rows_per_batch, seed, shift),
+        StepBatches(data.shards, windows["valid"], plan.rows_per_batch, seed, shuffle=False),
+    )
 
 
 def _patience(plan: Plan) -> EarlyStopping:
@@ -172,10 +257,11 @@ def _patience(plan: Plan) -> EarlyStopping:
 def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Callback]) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     on_gpu = plan.accelerator != "cpu" and torch.cuda.is_available()
+    precision: Any = plan.precision or ("bf16-mixed" if on_gpu else "32-true")
     return lightning.Trainer(
         accelerator=plan.accelerator,
         devices=1,
-        precision="bf16-mixed" if on_gpu else "32-true",
+        precision=precision,
         max_steps=steps,
         val_check_interval=interval,
         check_val_every_n_epoch=None,
@@ -192,8 +278,8 @@ def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Ca
 def _fit(
     trainer: lightning.Trainer,
     module: TaskModule,
-    train: StepBatches | PooledBatches,
-    valid: StepBatches | PooledBatches,
+    train: Batches,
+    valid: Batches,
     folder: Path,
 ) -> bool:
     """Train from the beginning or from where the folder's state says; returns whether the latter."""

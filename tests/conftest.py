@@ -1,6 +1,11 @@
-"""One setting for all property tests: the same examples on every machine, and no quarrel with a slow one."""
+"""One setting for all property tests, and fixtures that several files share.
+
+Property tests have the same examples on every machine, and no quarrel with a slow one.
+"""
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["finetune_fixtures"]
 
 settings.register_profile(
     "repeatable",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
+from finetune import training
+from finetune.outcome import SeedResult
+from finetune.source import Source
+from finetune.taskdata import TaskData
+from finetune.training import Plan, train_seed
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint import save_checkpoint
 from symbolic.files import write_midi
@@ -17,6 +25,7 @@ from symbolic.tokenizer import Tokenizer
 torch.set_num_threads(1)
 
 METRES = {"waltz": (3, 4), "reel": (4, 4)}
+PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
 NANO = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=0.0)
 
 
@@ -54,3 +63,21 @@ def nano_checkpoint(path: Path, pretrained_on: object = ()) -> Path:
     tokenizer = Tokenizer()
     backbone = build_backbone(NANO, tokenizer.vocabulary.sizes)
     return save_checkpoint(path, backbone, tokenizer, pretrained_on=np.array(pretrained_on, dtype=np.int64))
+
+
+def trained_in_two_goes(
+    data: TaskData, source: Source, plan: Plan, folder: Path, validations: int
+) -> SeedResult:
+    """A seed whose process is killed after so many validations of a training, and that then goes on."""
+    save: Callable[..., None] = training._Keeper.on_validation_end
+
+    def killed(self: Any, trainer: Any, module: Any) -> None:
+        save(self, trainer, module)
+        if len(module.history) == validations:
+            raise InterruptedError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training._Keeper, "on_validation_end", killed)
+        with pytest.raises(InterruptedError):
+            train_seed(data, source, plan, 0, folder, {})
+    return train_seed(data, source, plan, 0, folder, {})

@@ -1,240 +1,33 @@
-"""Training and scoring: learns, repeats itself, goes on where it stopped, and never scores what it may not."""
+"""Whole runs: records, seeds, folds and budgets, going on, and what may not be scored."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from finetune_helpers import NANO, nano_checkpoint, tune, write_folder
+from finetune_helpers import nano_checkpoint, tune, write_folder
 
-from data.batches import StepBatches
 from data.corpora import CORPORA, Piece
 from data.corpora.folder import FolderCorpus
 from data.settings import PrepareSettings
-from data.windows import make_windows
-from finetune import run, training
-from finetune.config import METHODS, TrainSettings
+from finetune import run
+from finetune.config import TrainSettings
 from finetune.metrics import unpack_counts
-from finetune.model import build_model, load_model
-from finetune.module import TaskModule
 from finetune.outcome import SeedResult
 from finetune.run import finetune, guard, prepared
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
 from finetune.tasks import Protocol, Task, note_task, sequence_task
-from finetune.training import Plan, schedule, train_seed
-from symbolic.adapters import METHODS as ADAPTERS
-from symbolic.adapters import weights_fingerprint
-from symbolic.errors import CheckpointError, ConfigError, LeakError
+from finetune.training import train_seed
+from symbolic.errors import ConfigError, LeakError
 from symbolic.files import write_midi
 from symbolic.tokenizer import Tokenizer
 
-PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("finetune") / "tunes")
-
-
-@pytest.fixture(scope="module")
-def source(folder: Path) -> Source:
-    return open_source(nano_checkpoint(folder.parent / "nano"), "tiny")
-
-
-@pytest.fixture(scope="module")
-def notes(folder: Path, source: Source) -> TaskData:
-    return prepared(
-        note_task(folder, ["MELODY", "PIANO"]), str(folder), source.tokenizer, PrepareSettings(jobs=0)
-    )
-
-
-@pytest.fixture(scope="module")
-def dances(folder: Path, source: Source) -> TaskData:
-    return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
-
-
-@pytest.fixture(scope="module")
-def trained(notes: TaskData, source: Source, folder: Path) -> tuple[SeedResult, Path]:
-    out = folder.parent / "trained"
-    return train_seed(notes, source, PLAN, 0, out, {}), out
-
-
-def _module(data: TaskData, source: Source, method: str = "full") -> TaskModule:
-    torch.manual_seed(0)
-    model = build_model(source.backbone(), data.task, method)
-    return TaskModule(model, data.labels, classes=2, steps=10, lr=1e-2)
-
-
-def _batch(data: TaskData, split: str = "train") -> Any:
-    windows = make_windows(data.shards, data.splits[split], NANO.window)
-    return StepBatches(data.shards, windows, 1024, seed=1)[0]
-
-
-def test_every_method_but_full_and_probe_is_a_registered_adapter() -> None:
-    assert set(METHODS) - {"full", "probe"} <= set(ADAPTERS)
-
-
-def test_it_learns_which_notes_are_melody(trained: tuple[SeedResult, Path]) -> None:
-    assert trained[0].summary["test"]["accuracy"] > 0.9
-
-
-def test_it_learns_dances_piece_by_piece(dances: TaskData, source: Source, tmp_path: Path) -> None:
-    result = train_seed(dances, source, replace(PLAN, epochs=6), 0, tmp_path / "seed", {})
-    assert result.summary["valid"]["accuracy"] == 1.0
-    assert result.counts["test"].sum() == len(dances.splits["test"])
-    assert 0 <= result.summary["test"]["window_accuracy"] <= 1
-
-
-def test_shuffled_labels_teach_nothing(notes: TaskData, source: Source, tmp_path: Path) -> None:
-    labels = np.random.default_rng(0).permutation(notes.labels)
-    result = train_seed(replace(notes, labels=labels), source, PLAN, 0, tmp_path / "seed", {})
-    assert abs(result.summary["test"]["accuracy"] - 0.5) < 0.1
-
-
-def test_scoring_twice_gives_the_same_digits(notes: TaskData, trained: tuple[SeedResult, Path]) -> None:
-    model, _, _ = load_model(trained[1] / "checkpoint")
-    first, second = (notes.evaluate(model.classes, "test") for _ in range(2))
-    assert (first == second).all()
-    assert (first == trained[0].counts["test"]).all()
-
-
-def test_the_kept_checkpoint_is_the_best_on_validation(trained: tuple[SeedResult, Path]) -> None:
-    history = trained[0].summary["history"]
-    highest = [e for e in history if e["valid_accuracy"] == max(e["valid_accuracy"] for e in history)]
-    best = min(highest, key=lambda entry: entry["valid_loss"])
-    assert trained[0].summary["best_step"] == best["step"]
-
-
-def test_a_done_seed_is_not_trained_again(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path]
-) -> None:
-    again = train_seed(notes, source, replace(PLAN, lr=1.0), 0, trained[1], {})
-    assert again.summary == json.loads(json.dumps(trained[0].summary))
-
-
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
-def test_an_absent_gpu_is_refused_in_words(notes: TaskData, source: Source, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no GPU"):
-        train_seed(notes, source, replace(PLAN, accelerator="gpu"), 0, tmp_path / "seed", {})
-
-
-def test_an_interrupted_run_has_no_more_patience_than_another(
-    notes: TaskData, source: Source, tmp_path: Path, monkeypatch: Any
-) -> None:
-    stuck = replace(PLAN, lr=1e-12, patience=1)
-    whole = train_seed(notes, source, stuck, 0, tmp_path / "whole", {})
-    save: Callable[..., None] = training._Keeper.on_validation_end
-    with monkeypatch.context() as patch:
-
-        def killed(self: Any, trainer: Any, module: Any) -> None:
-            save(self, trainer, module)
-            raise InterruptedError
-
-        patch.setattr(training._Keeper, "on_validation_end", killed)
-        with pytest.raises(InterruptedError):
-            train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
-    resumed = train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
-    assert resumed.summary["history"] == whole.summary["history"]
-
-
-def test_an_interrupted_run_ends_as_if_never_interrupted(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path, monkeypatch: Any
-) -> None:
-    save: Callable[..., None] = training._Keeper.on_validation_end
-    with monkeypatch.context() as patch:
-
-        def killed(self: Any, trainer: Any, module: Any) -> None:
-            save(self, trainer, module)
-            if len(module.history) == 2:
-                raise InterruptedError
-
-        patch.setattr(training._Keeper, "on_validation_end", killed)
-        with pytest.raises(InterruptedError):
-            train_seed(notes, source, PLAN, 0, tmp_path / "seed", {})
-    resumed = train_seed(notes, source, PLAN, 0, tmp_path / "seed", {})
-    assert resumed.summary["history"] == trained[0].summary["history"]
-    before, _, _ = load_model(trained[1] / "checkpoint")
-    after, _, _ = load_model(tmp_path / "seed" / "checkpoint")
-    pairs = zip(before.parameters(), after.parameters(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-
-
-@pytest.mark.parametrize("level", ["notes", "dances"])
-def test_what_stands_in_padding_changes_no_score(level: str, source: Source, request: Any) -> None:
-    data: TaskData = request.getfixturevalue(level)
-    module = _module(data, source).eval()
-    batch = _batch(data)
-    rows = torch.cat([batch.rows, torch.zeros_like(batch.rows[:, :5])], dim=1)
-    noise = torch.randint(4, 20, rows[:, -5:].shape)
-    real = torch.cat([batch.real, torch.zeros_like(batch.real[:, :5])], dim=1)
-    changed = torch.cat([rows[:, :-5], noise], dim=1)
-    plain, noisy = (batch._replace(rows=r, real=real, padded=True) for r in (rows, changed))
-    assert (module.targets(plain) == module.targets(noisy)).all()
-    with torch.no_grad():
-        assert torch.equal(module.training_step(plain, 0), module.training_step(noisy, 0))
-        ours, theirs = (module.model(b.rows, b.attend) for b in (plain, batch))
-    assert torch.allclose(ours[:, : theirs.shape[1]] if level == "notes" else ours, theirs, atol=1e-5)
-
-
-def test_targets_are_the_labels_of_the_rows(notes: TaskData, source: Source) -> None:
-    module, batch = _module(notes, source), _batch(notes)
-    targets = module.targets(batch)
-    for window, (start, real) in enumerate(zip(batch.start.tolist(), batch.real, strict=True)):
-        length = int(real.sum())
-        assert targets[window, :length].tolist() == notes.labels[start : start + length].tolist()
-        assert (targets[window, length:] == -1).all()
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_method_trains_its_own_parameters_and_is_loaded_as_it_was(
-    method: str, notes: TaskData, source: Source, tmp_path: Path
-) -> None:
-    before = weights_fingerprint(source.backbone())
-    result = train_seed(notes, source, replace(PLAN, method=method, epochs=1), 0, tmp_path / "seed", {})
-    model, _, task = load_model(tmp_path / "seed" / "checkpoint")
-    assert (weights_fingerprint(model.backbone) == before) == (method != "full")
-    assert task["classes"] == ["MELODY", "PIANO"]
-    cost = result.summary["cost"]
-    assert 0 < cost["trained_parameters"] <= cost["parameters"]
-    if method in ("lora", "adapter"):
-        assert cost["saved_bytes"] < (tmp_path / "seed" / "checkpoint" / "model.safetensors").stat().st_size
-
-
-def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
-    notes: TaskData, source: Source, tmp_path: Path
-) -> None:
-    from symbolic import load
-
-    train_seed(notes, source, replace(PLAN, method="probe", epochs=1), 0, tmp_path / "seed", {})
-    with pytest.raises(ConfigError, match="none"):
-        load(tmp_path / "seed" / "checkpoint").note_logits(notes.rows(0))
-
-
-def test_a_checkpoint_without_a_task_predicts_nothing(source: Source, folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="not fine-tuned"):
-        load_model(folder.parent / "nano")
-
-
-def test_a_run_ends_with_a_validation_and_small_corpora_are_passed_more_often() -> None:
-    assert schedule(per_epoch=100, epochs=3, usual=9) == (300, 100)
-    assert schedule(per_epoch=100, epochs=None, usual=9) == (900, 100)
-    assert schedule(per_epoch=1, epochs=None, usual=9) == (300, 10)
-    steps, interval = schedule(per_epoch=7, epochs=0.5, usual=9)
-    assert steps % interval == 0
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def _settings(folder: Path, checkpoint: Path, **changes: Any) -> TrainSettings:

@@ -9,62 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, nano_checkpoint, tune, write_folder
+from finetune_helpers import NANO, PLAN, tune
 
 from data.corpora.tracks import as_one_piano
 from data.fingerprint import note_fingerprint
-from data.settings import PrepareSettings
 from data.windows import make_windows
 from finetune.model import build_model, load_model
 from finetune.outcome import SeedResult
-from finetune.run import guard, prepared
-from finetune.source import Source, open_source
+from finetune.run import guard
+from finetune.source import Source
 from finetune.taskdata import TaskData
-from finetune.tasks import MELODY, VELOCITY, note_task, sequence_task
+from finetune.tasks import MELODY, VELOCITY
 from finetune.tasks.base import Task
-from finetune.training import Plan, train_seed
+from finetune.training import train_seed
 from symbolic.errors import LeakError
 from symbolic.notes import Music
 from symbolic.tokenizer import Tokenizer
 
-PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
 ALIKE = 0.97
 """Share of a long piece's far notes that must keep their class when its windows begin elsewhere; measured: 1.0."""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_folder(tmp_path_factory.mktemp("honesty") / "tunes")
-
-
-@pytest.fixture(scope="module")
-def source(folder: Path) -> Source:
-    return open_source(nano_checkpoint(folder.parent / "nano"), "tiny")
-
-
-@pytest.fixture(scope="module")
-def notes(folder: Path, source: Source) -> TaskData:
-    return prepared(
-        note_task(folder, ["MELODY", "PIANO"]), str(folder), source.tokenizer, PrepareSettings(jobs=0)
-    )
-
-
-@pytest.fixture(scope="module")
-def dances(folder: Path, source: Source) -> TaskData:
-    return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
-
-
-@pytest.fixture(scope="module")
-def trained(notes: TaskData, source: Source, folder: Path) -> tuple[SeedResult, Path]:
-    out = folder.parent / "trained"
-    return train_seed(notes, source, PLAN, 0, out, {}), out
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_shuffled_labels_of_pieces_teach_nothing(dances: TaskData, source: Source, tmp_path: Path) -> None:

@@ -9,44 +9,29 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, nano_checkpoint, write_folder
+from finetune_helpers import NANO, PLAN, trained_in_two_goes
 
-from data.settings import PrepareSettings
-from finetune import cache, training
+from finetune import cache
 from finetune.cache import probed
 from finetune.config import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
 from finetune.draws import DRAWS
 from finetune.model import build_model, load_model
 from finetune.outcome import window_accuracy
-from finetune.run import method_options, prepared
+from finetune.run import method_options
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
-from finetune.tasks import sequence_task
-from finetune.training import Plan, train_seed
+from finetune.training import train_seed
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone import KINDS
 from symbolic.errors import ConfigError
 
-PLAN = Plan("probe", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
+PROBE = replace(PLAN, method="probe")
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Source:
-    return open_source(nano_checkpoint(tmp_path_factory.mktemp("probe") / "nano"), "tiny")
-
-
-@pytest.fixture(scope="module")
-def dances(tmp_path_factory: pytest.TempPathFactory, source: Source) -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        folder = write_folder(tmp_path_factory.mktemp("probe") / "tunes")
-        yield prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -63,7 +48,7 @@ def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_kept_states_answer_as_the_rows_would(dances: TaskData, source: Source, tmp_path: Path) -> None:
-    result = train_seed(dances, source, PLAN, 0, tmp_path / "seed", {})
+    result = train_seed(dances, source, PROBE, 0, tmp_path / "seed", {})
     model, _, _ = load_model(tmp_path / "seed" / "checkpoint")
     kept = probed(model, dances, CPU)
     for piece in dances.splits["test"]:
@@ -79,15 +64,15 @@ def test_a_second_seed_a_smaller_budget_and_another_fold_compute_nothing(
     dances: TaskData, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = _count_calls(monkeypatch)
-    train_seed(dances, source, PLAN, 0, tmp_path / "first", {})
+    train_seed(dances, source, PROBE, 0, tmp_path / "first", {})
     assert sum(calls) > 0
     calls.clear()
-    train_seed(dances, source, PLAN, 1, tmp_path / "second", {})
-    train_seed(dances.thinned(0.5, 0), source, PLAN, 0, tmp_path / "third", {})
+    train_seed(dances, source, PROBE, 1, tmp_path / "second", {})
+    train_seed(dances.thinned(0.5, 0), source, PROBE, 0, tmp_path / "third", {})
     assert calls == []
     # Of pieces that change sides only the draws that are missing are computed.
     sides = {**dances.splits, "train": dances.splits["valid"], "valid": dances.splits["train"]}
-    train_seed(replace(dances, splits=sides), source, PLAN, 0, tmp_path / "fourth", {})
+    train_seed(replace(dances, splits=sides), source, PROBE, 0, tmp_path / "fourth", {})
     kept = probed(build_model(source.backbone(), dances.task, "probe"), dances, CPU)
     moved, new = (len(kept.plain.of(dances.splits[side])) for side in ("valid", "train"))
     overlapping = len(kept.overlapping.of(dances.splits["train"]))
@@ -117,27 +102,16 @@ def test_only_training_windows_are_transposed(dances: TaskData, source: Source) 
 
 
 def test_an_interrupted_probe_ends_as_if_never_interrupted(
-    dances: TaskData, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dances: TaskData, source: Source, tmp_path: Path
 ) -> None:
-    whole = train_seed(dances, source, PLAN, 0, tmp_path / "whole", {})
-    save = training._Keeper.on_validation_end
-    with monkeypatch.context() as patch:
-
-        def killed(self: Any, trainer: Any, module: Any) -> None:
-            save(self, trainer, module)
-            if len(module.history) == 2:
-                raise InterruptedError
-
-        patch.setattr(training._Keeper, "on_validation_end", killed)
-        with pytest.raises(InterruptedError):
-            train_seed(dances, source, PLAN, 0, tmp_path / "seed", {})
-    resumed = train_seed(dances, source, PLAN, 0, tmp_path / "seed", {})
+    whole = train_seed(dances, source, PROBE, 0, tmp_path / "whole", {})
+    resumed = trained_in_two_goes(dances, source, PROBE, tmp_path / "seed", validations=2)
     assert resumed.summary["history"] == whole.summary["history"]
 
 
 def test_a_probe_of_the_last_layer_hears_no_other(dances: TaskData, source: Source) -> None:
-    model = build_model(source.backbone(), dances.task, "probe", {"kind": "last"})
-    mixed = build_model(source.backbone(), dances.task, "probe", {"kind": "mix"})
+    model = build_model(source.backbone(), dances.task, "probe", {"only": -1})
+    mixed = build_model(source.backbone(), dances.task, "probe", {})
     pooled = torch.randn(2, NANO.layers + 1, NANO.dim, generator=torch.Generator().manual_seed(0))
     changed = pooled.clone()
     changed[:, :-1] += 1

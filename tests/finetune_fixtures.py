@@ -1,0 +1,57 @@
+"""What tests of fine-tuning share: tunes, two tasks on them, a backbone, a trained run; one of each a module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from finetune_helpers import PLAN, nano_checkpoint, write_folder
+
+from data.settings import PrepareSettings
+from finetune.outcome import SeedResult
+from finetune.run import prepared
+from finetune.source import Source, open_source
+from finetune.taskdata import TaskData
+from finetune.tasks import note_task, sequence_task
+from finetune.training import train_seed
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of this machine's cache is read or written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tunes of two dances."""
+    return write_folder(tmp_path_factory.mktemp("finetune") / "tunes")
+
+
+@pytest.fixture(scope="module")
+def source(folder: Path) -> Source:
+    """A random backbone, in `nano` beside the tunes."""
+    return open_source(nano_checkpoint(folder.parent / "nano"), "tiny")
+
+
+@pytest.fixture(scope="module")
+def notes(own_cache: None, folder: Path, source: Source) -> TaskData:
+    """Which notes are melody."""
+    task = note_task(folder, ["MELODY", "PIANO"])
+    return prepared(task, str(folder), source.tokenizer, PrepareSettings(jobs=0))
+
+
+@pytest.fixture(scope="module")
+def dances(own_cache: None, folder: Path, source: Source) -> TaskData:
+    """Which dance a tune is."""
+    return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
+
+
+@pytest.fixture(scope="module")
+def trained(notes: TaskData, source: Source, folder: Path) -> tuple[SeedResult, Path]:
+    """A seed that has learnt which notes are melody, and its folder."""
+    out = folder.parent / "trained"
+    return train_seed(notes, source, PLAN, 0, out, {}), out
