@@ -26,6 +26,7 @@ learn your own labels:
   note             of notes: a folder and track names
 
 and then:
+  compare          methods of adaptation, each with as many trials: finetune compare genre --from X
   predict          use a trained run on new files
   floors           measure what needs no training: finetune floors composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
@@ -124,6 +125,40 @@ def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str 
     print(f"checkpoint  {folder}/{record['checkpoint']}")
     print(f"record      {folder}/record.json")
     print(f"report      {folder}/report.html")
+
+
+def _compare(argv: Sequence[str]) -> None:
+    from data.command import parse
+    from finetune.compare.settings import CompareSettings
+
+    description = (
+        "Compare methods: every arm tries as many learning rates, chosen on validation pieces alone.\n"
+        "An experiment file names tasks, arms, trials, seeds, grids and claims; flags come before it."
+    )
+    epilog = """\
+examples:
+  finetune compare emotion genre --methods full,probe,lora,adapter,scratch --from runs/pretrain/X
+  finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
+    settings = parse("finetune compare", description, CompareSettings, argv, epilog)
+    from finetune.compare.markdown import claim_line, cost_rows, failure_lines, rank_rows, score_rows
+    from finetune.compare.run import compare
+
+    comparison = compare(settings)
+    for task in comparison["tasks"]:
+        if task["rows"]:
+            print(f"\n{task['title']}\n")
+            _print_table(*score_rows(task))
+            print()
+            _print_table(*cost_rows(task))
+    if comparison["ranks"]:
+        print()
+        _print_table(*rank_rows(comparison))
+    if comparison["claims"]:
+        print(f"\n{claim_line(comparison)}")
+    print(f"\ncomparison  {comparison['folder']}/comparison.md")
+    print(f"page        {comparison['folder']}/comparison.html")
+    if failures := failure_lines(comparison):
+        raise ConfigError([*failures, "What is done is kept; --resume tries these again."])
 
 
 def _predict(argv: Sequence[str]) -> None:
@@ -242,7 +277,7 @@ examples:
     from finetune.overview import results_page
 
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
-    page = results_page(settings.folder, out.parent / "figures" if settings.figures else None)
+    page = results_page(settings.folder, out.parent / "figures" if settings.figures else None, out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(page, encoding="utf-8")
     print(out)
@@ -259,6 +294,7 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "sequence": _sequence,
     "note": _note,
+    "compare": _compare,
     "predict": _predict,
     "floors": _floors,
     "tasks": _tasks,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -62,22 +63,30 @@ class Section:
 
 
 def read_sections(folder: str | Path) -> list[Section]:
-    """All records below a folder, by task, protocol, label budget and corpus.
+    """All records below a folder, by task, protocol, label budget and corpus, but those of studies.
 
     Raises:
         CorpusError: If there are none.
     """
     grouped: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    studies = [path.parent for path in find_studies(folder)]
     for path in sorted(Path(folder).rglob("*.json")):
+        if any(path.is_relative_to(study) for study in studies):
+            continue
         if path.name == "record.json" or path.parent.name == "floors":
             record = json.loads(path.read_text(encoding="utf-8"))
             if isinstance(record, dict) and {"task", "floors"} <= record.keys():
                 grouped[record["task"]["title"], record["corpus"]["shards"]].append(record)
-    if not grouped:
+    if not grouped and not studies:
         raise CorpusError(
             f"{folder} holds no record.json of `finetune`. Name the folder that holds its runs."
         )
     return [_section(records) for _, records in sorted(grouped.items(), key=lambda item: item[0])]
+
+
+def find_studies(folder: str | Path) -> list[Path]:
+    """What `finetune compare` wrote below a folder, at any depth: every comparison.json."""
+    return sorted(Path(folder).rglob("comparison.json"))
 
 
 def _section(records: Sequence[Record]) -> Section:
@@ -92,12 +101,13 @@ def _section(records: Sequence[Record]) -> Section:
     return Section(list(measured["floors"]), measured, runs)
 
 
-def results_page(folder: str | Path, pictures: Path | None = None) -> str:
+def results_page(folder: str | Path, pictures: Path | None = None, beside: str | Path | None = None) -> str:
     """The page as Markdown.
 
     Args:
         folder: Where records lie, at any depth.
         pictures: A folder for figures, below that of the page, which links them by its name; None for no figures.
+        beside: Where the page will lie, which links studies from there; by default in the folder.
 
     Raises:
         CorpusError: If there are no records.
@@ -124,7 +134,23 @@ def results_page(folder: str | Path, pictures: Path | None = None) -> str:
                 pictures.mkdir(parents=True, exist_ok=True)
                 figure.savefig(pictures / file, dpi=110, bbox_inches="tight")
                 lines += [f"![{heading}: {name.lower()}]({pictures.name}/{file})", ""]
-    return "\n".join(lines)
+    return "\n".join(lines + _studies(Path(folder), Path(beside or folder)))
+
+
+def _studies(folder: Path, home: Path) -> list[str]:
+    """A line for every comparison of methods, with a link to its tables."""
+    lines = []
+    for path in find_studies(folder):
+        study = json.loads(path.read_text(encoding="utf-8"))
+        verdicts = [claim["verdict"] for claim in study["claims"]]
+        told = [f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)]
+        claims = f"; of {len(verdicts)} claims {', '.join(told)}" if told else ""
+        link = Path(os.path.relpath(path.with_name("comparison.md"), home)).as_posix()
+        tasks = ", ".join(task["name"] for task in study["tasks"])
+        arms = len(study["study"]["arms"])
+        lines.append(f"- [{study['title']}]({link}): {arms} arms on {tasks}{claims}.")
+    heading = "Methods compared at the same number of learning rates, each study on a page of its own:"
+    return ["## Studies", "", heading, "", *lines, ""] if lines else []
 
 
 def _markdown(section: Section) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -75,7 +76,7 @@ def keep_floors(
     name = "-".join(filter(None, [*parts, "" if budget == 1 else f"budget{budget:g}"]))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
-    about = {**origin, "command": _portable_command(origin["command"]), **what(folds, budget, seed)}
+    about = {**origin, "command": portable_command(origin["command"]), **what(folds, budget, seed)}
     path = Path(folder) / "floors" / f"{name}.json"
     write_json(path, {"format": FORMAT, **about, "floors": floors})
     return path
@@ -103,22 +104,29 @@ def portable(record: dict[str, Any]) -> dict[str, Any]:
     """A record without this machine's paths, to be committed: absolute ones are cut to their last part."""
     backbone = dict(record["backbone"])
     if "path" in backbone:
-        backbone["path"] = _last_part(backbone["path"])
+        backbone["path"] = portable_value(backbone["path"])
     if "command" in backbone.get("provenance", {}):
-        shown = _portable_command(backbone["provenance"]["command"])
+        shown = portable_command(backbone["provenance"]["command"])
         backbone["provenance"] = {**backbone["provenance"], "command": shown}
     return {
         **record,
-        "command": _portable_command(record["command"]),
+        "command": portable_command(record["command"]),
         "backbone": backbone,
-        "settings": {name: _last_part(value) for name, value in record["settings"].items()},
+        "settings": {name: portable_value(value) for name, value in record["settings"].items()},
     }
 
 
-def _portable_command(command: str) -> str:
-    words = (word.partition("=") for word in shlex.split(command))
-    return shlex.join(_last_part(flag) + equals + _last_part(value) for flag, equals, value in words)
+def portable_command(command: str) -> str:
+    """A command whose absolute paths, also in lists and after an equals sign, are cut to their last part."""
+    words = shlex.split(command)
+    return shlex.join(re.sub(r"(?<![^=,])/[^=,]+", lambda found: Path(found[0]).name, word) for word in words)
 
 
-def _last_part(value: Any) -> Any:
+def portable_text(text: str) -> str:
+    """A sentence whose absolute paths are cut to their last part."""
+    return re.sub(r"(?<![\w./])/(?:[^\s,=':/]+/)*([^\s,=':/]+)", r"\1", text)
+
+
+def portable_value(value: Any) -> Any:
+    """An absolute path is cut to its last part; anything else stays."""
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

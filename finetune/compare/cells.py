@@ -1,0 +1,223 @@
+"""One arm on one task: learning rates tried on validation pieces alone, then every seed with the best of them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from math import log
+from pathlib import Path
+from typing import Any
+
+from data.records import write_json
+from data.runs import RECORD
+from finetune.compare.study import SCRATCH, Arm, Study, TaskUse
+from finetune.config import TrainSettings
+from symbolic.errors import ConfigError
+
+OUTCOME = "outcome.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All that one arm on one task needs; fit to be sent to a process.
+
+    Args:
+        arm: Name of the arm.
+        use: The task.
+        root: The folder of data sets.
+        settings: Of `TrainSettings`, but rate, seeds and folder.
+        like: From random initialisation: the checkpoint whose shape it has, in the place of preset and backbone.
+        factors: Learning rates to try, as factors of the usual one.
+        rates: In the place of those: the rates themselves.
+        seeds: Runs with the chosen rate.
+        folder: Receives a run for every rate, and `OUTCOME`.
+    """
+
+    arm: str
+    use: TaskUse
+    root: str | None
+    settings: Mapping[str, Any]
+    like: str | None
+    factors: tuple[float, ...]
+    rates: tuple[float, ...]
+    seeds: int
+    folder: str
+
+    @property
+    def question(self) -> dict[str, Any]:
+        """What an outcome must answer to be this cell's: everything but where it lies and runs."""
+        free = ("folder", "root")
+        local = ("accelerator", "jobs", "allow_leaks")
+        asked = {name: value for name, value in asdict(self).items() if name not in free}
+        asked["settings"] = {name: value for name, value in self.settings.items() if name not in local}
+        found: dict[str, Any] = json.loads(json.dumps(asked))  # as it will be read back
+        return found
+
+    def outcome(self) -> dict[str, Any] | None:
+        """What it came to, with "record" and "question", if that is done."""
+        path = Path(self.folder) / OUTCOME
+        if not path.is_file():
+            return None
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if found["question"] != self.question:
+            return None
+        record = Path(self.folder) / found["run"] / RECORD
+        return {**found, "record": json.loads(record.read_text(encoding="utf-8"))}
+
+
+def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any]) -> list[Cell]:
+    """A cell for every task and arm, task by task.
+
+    Args:
+        study: What is compared.
+        out: The comparison's folder.
+        root: The folder of data sets.
+        common: Further settings of `TrainSettings` for all.
+
+    Raises:
+        ConfigError: Names everything that is wrong with the settings of any arm.
+    """
+    problems = []
+    cells = []
+    for use in study.tasks:
+        for arm in study.arms:
+            settings = {**_settings(study, use, arm), **common}
+            try:
+                TrainSettings(**settings)
+            except ConfigError as error:
+                problems += [f"Arm '{arm.name}': {problem}" for problem in error.problems]
+            like = study.checkpoints.get(arm.like) if arm.checkpoint == SCRATCH and not arm.preset else None
+            rooted = use.folder or root
+            where = str(out / use.name / arm.slug)
+            cells.append(
+                Cell(arm.name, use, rooted, settings, like, study.trials, arm.rates, study.seeds, where)
+            )
+    if problems:
+        raise ConfigError(dict.fromkeys(problems))
+    return cells
+
+
+def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
+    fresh = arm.checkpoint == SCRATCH
+    return {
+        **arm.settings(),
+        "checkpoint": None if fresh else study.checkpoints[arm.checkpoint],
+        **({"preset": arm.preset} if arm.preset else {}),
+        "epochs": study.epochs,
+        "rows_per_batch": study.rows_per_batch,
+        "patience": study.patience,
+        "budget": use.budget,
+    }
+
+
+def prepare_cell(cell: Cell) -> None:
+    """Make the task's shards and floors, which all its arms share; what an arm costs is then its own.
+
+    Raises:
+        CounterpointError: If data or checkpoint are unfit.
+    """
+    from finetune.floors import kept_floors
+    from finetune.run import prepared_folds
+    from finetune.source import open_source
+
+    task, settings = cell.use.open(), TrainSettings(**cell.settings)
+    source = open_source(settings.checkpoint, settings.preset, settings.backbone)
+    folds = prepared_folds(task, cell.root, source.tokenizer, settings, task.protocol(cell.use.protocol))
+    kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+
+
+def run_cell(cell: Cell) -> None:
+    """Try the rates, train the seeds, write `OUTCOME`; what an earlier call left is gone on with.
+
+    The rate is chosen by the accuracy of the first seed on the validation pieces; of equals, the one nearest to the
+    usual. That seed is not trained again. Checkpoints of the other rates are deleted.
+
+    Raises:
+        CounterpointError: As `finetune.run.finetune`.
+    """
+    from finetune.run import finetune, open_run
+
+    task, folder = cell.use.open(), Path(cell.folder)
+    usual, rates = _rates(cell)
+    trials = []
+    for rate in rates:
+        settings = _with(cell, rate, 1)
+        with _command(cell, settings):
+            run = open_run(task, cell.root, settings, cell.use.protocol)
+            [first] = run.pooled(run.train())
+        trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
+    chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual))))
+    for trial in trials:
+        if trial is not chosen:
+            for checkpoint in (folder / trial["run"]).rglob("checkpoint"):
+                shutil.rmtree(checkpoint)
+    settings = _with(cell, chosen["lr"], cell.seeds)
+    with _command(cell, settings):
+        finetune(task, cell.root, settings, cell.use.protocol)
+    found = {
+        "question": cell.question,
+        "usual": usual,
+        "trials": trials,
+        "lr": chosen["lr"],
+        "run": chosen["run"],
+    }
+    write_json(folder / OUTCOME, {**found, "own_process": multiprocessing.parent_process() is not None})
+
+
+def _rates(cell: Cell) -> tuple[float, list[float]]:
+    """The usual rate of the arm, and those to try."""
+    from finetune.run import learning_rate
+    from finetune.source import open_source
+
+    settings = _with(cell, None, 1)
+    usual = learning_rate(settings, open_source(settings.checkpoint, settings.preset, settings.backbone))
+    return usual, list(cell.rates) or [float(f"{factor * usual:.3g}") for factor in cell.factors]
+
+
+def _with(cell: Cell, rate: float | None, seeds: int) -> TrainSettings:
+    """Settings of one run."""
+    out = None if rate is None else str(Path(cell.folder) / f"lr-{rate:g}")
+    return TrainSettings(
+        **{**cell.settings, **_shape(cell)}, lr=rate, seeds=seeds, out=out, resume=rate is not None
+    )
+
+
+def _shape(cell: Cell) -> dict[str, Any]:
+    """Preset and kind that come closest to the checkpoint which an arm from random initialisation stands beside."""
+    if cell.like is None:
+        return {}
+    from finetune.source import open_source
+    from symbolic.backbone.config import PRESETS
+
+    config = open_source(cell.like, "tiny").config
+    size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - config.dim))
+    return {"preset": size, "backbone": None if config.kind == PRESETS[size].kind else config.kind}
+
+
+def words_of(cell: Cell, settings: TrainSettings) -> list[str]:
+    """The command that does by itself what the cell does with these settings."""
+    unsaid = {"out", "resume", "results", "jobs"}
+    words = ["finetune", *cell.use.words()]
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        if one.name in unsaid or value == one.default:
+            continue
+        flag = "--" + (one.metadata["flag"] or one.name)
+        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return words
+
+
+@contextmanager
+def _command(cell: Cell, settings: TrainSettings) -> Iterator[None]:
+    """Have records name the command that makes them again, and not the one that compares."""
+    before = sys.argv
+    sys.argv = words_of(cell, settings)
+    try:
+        yield
+    finally:
+        sys.argv = before

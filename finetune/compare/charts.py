@@ -1,0 +1,67 @@
+"""What the figures of a comparison show, as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from data.page import Chart, Series
+
+SIZES = ("share", "size")
+"""Axes of a grid along which a line is drawn; every combination of the others has a line of its own."""
+Row = Mapping[str, Any]
+COSTS: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
+    ("trained parameters", lambda row: row["trained"]),
+    ("file, MB", lambda row: row["saved_bytes"] / 1e6),
+    ("seconds an epoch", lambda row: row["seconds_per_epoch"] or None),
+    ("peak memory, GB", lambda row: row["peak_memory_bytes"] and row["peak_memory_bytes"] / 1e9),
+)
+"""What accuracy is held against: name, and value of a row."""
+
+
+def cost_charts(task: Mapping[str, Any]) -> list[Chart]:
+    """Accuracy over each cost that was measured of two arms at least; a dot with its interval for every arm."""
+    charts = []
+    for name, value in COSTS:
+        measured = [(row, cost) for row in task["rows"] if (cost := value(row)) is not None]
+        if len(measured) > 1:
+            series = [_series(row["arm"], [(cost, row)]) for row, cost in measured]
+            charts.append(_chart(f"Accuracy over {name}", name, series, _level(task)))
+    return charts
+
+
+def trade_off(task: Mapping[str, Any]) -> Chart | None:
+    """Of a grid, accuracy over the share of the parameters that is trained, a line for every body and place."""
+    lines: dict[str, list[tuple[float, Row]]] = {}
+    for row in task["rows"]:
+        axes = row["axes"]
+        if any(axis in SIZES for axis in axes):
+            name = ", ".join(value for axis, value in axes.items() if axis not in SIZES)
+            lines.setdefault(name, []).append((100 * row["share"], row))
+    if not lines:
+        return None
+    series = [_series(name, sorted(points, key=lambda point: point[0])) for name, points in lines.items()]
+    full = next((row for row in task["rows"] if row["method"] == "full" and not row["fresh"]), None)
+    level = _level(task) if full is None else (full["arm"], full["test"]["accuracy"]["mean"])
+    return _chart("Accuracy over size", "share of the parameters that is trained, %", series, level)
+
+
+def _chart(title: str, x: str, series: Sequence[Series], level: tuple[str, float]) -> Chart:
+    chart: Chart = {"title": title, "x": x, "y": "accuracy, %", "series": series, "log": True}
+    return {**chart, "level": round(100 * level[1], 2), "level_name": level[0]}
+
+
+def _level(task: Mapping[str, Any]) -> tuple[str, float]:
+    return "best floor", max(floor["test"]["accuracy"]["mean"] for floor in task["floors"])
+
+
+def _series(name: str, points: Sequence[tuple[float, Row]]) -> Series:
+    scores = [row["test"]["accuracy"] for _, row in points]
+    return {
+        "name": name,
+        "x": [x for x, _ in points],
+        "y": [round(100 * score["mean"], 2) for score in scores],
+        "low": [round(100 * score["interval"][0], 2) for score in scores],
+        "high": [round(100 * score["interval"][1], 2) for score in scores],
+        "bars": True,
+    }

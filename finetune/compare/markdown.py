@@ -1,0 +1,191 @@
+"""A comparison as tables, for Markdown and for the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from finetune.compare.results import CONTRADICTED, HELD, METRICS, OPEN
+from finetune.tables import Table
+
+NOTE = (
+    "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
+    "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above the same shape from random "
+    "initialisation and above the best floor, by paired bootstrap over song groups; a difference is claimed only where "
+    "its interval does not hold 0. Every arm had as many learning rates to try as any other, on the first seed; the "
+    "one that was best on the validation pieces was taken for all seeds, and no test score had a say. A rate at the "
+    "edge of those tried is marked *: a better one may lie beyond. Trained parameters count the head."
+)
+COST_NOTE = (
+    "Seconds are those of training and validation for one pass over the training windows; arms at work at a time "
+    "share the machine. Peak memory is the accelerator's where there is one; else that of the arm's process, its "
+    "libraries included. The file is the adapter's, or where there is none the whole model's."
+)
+RANK_NOTE = (
+    "Mean over tasks of the rank by test accuracy, 1 the best; equals share the mean rank. Ding & Lerch "
+    "(arXiv 2411.19371) rank seven methods over 14 cells; theirs is to be "
+    "held against the rank among these alone."
+)
+
+
+def score_rows(task: Mapping[str, Any]) -> Table:
+    """Floors, then arms: scores and what they are above."""
+    header = [
+        "test",
+        *METRICS.values(),
+        "95 % of accuracy",
+        "above full",
+        "above scratch",
+        "above best floor",
+    ]
+    floors = [[floor["title"], *_scores(floor["test"], False), "–", "–", "–"] for floor in task["floors"]]
+    arms = [
+        [
+            row["arm"] + {True: " (LEAKY)", None: " (leaks unknown)"}.get(row["leaky"], ""),
+            *_scores(row["test"], row["seeds"] > 1),
+            *(_gap(row["above"][name]) for name in ("full", "scratch", "best floor")),
+        ]
+        for row in task["rows"]
+    ]
+    return header, [*floors, *arms]
+
+
+def cost_rows(task: Mapping[str, Any]) -> Table:
+    """Of every arm, what it costs and how its learning rate was chosen."""
+    header = [
+        "cost",
+        "trained",
+        "share",
+        "file",
+        "s an epoch",
+        "peak memory",
+        "rate",
+        "validation by rate, %",
+    ]
+    return header, [
+        [
+            row["arm"],
+            f"{row['trained']:,}",
+            f"{100 * row['share']:.2f} %",
+            _bytes(row["saved_bytes"]),
+            "–" if row["seconds_per_epoch"] is None else f"{row['seconds_per_epoch']:.1f}",
+            _bytes(row["peak_memory_bytes"]),
+            f"{row['lr']:g}" + (" *" if row["at_edge"] else ""),
+            ", ".join(f"{trial['lr']:g}: {100 * trial['valid']:.1f}" for trial in row["trials"]),
+        ]
+        for row in task["rows"]
+    ]
+
+
+def rank_rows(comparison: Mapping[str, Any]) -> Table:
+    """Mean ranks, beside the paper's."""
+    header = ["arm", "mean rank", "among the paper's methods", "the paper's"]
+    return header, [
+        [one["arm"], *(_number(one[name]) for name in ("rank", "among_paper", "paper"))]
+        for one in comparison["ranks"]
+    ]
+
+
+def claim_rows(comparison: Mapping[str, Any]) -> Table:
+    """What was claimed, and whether it was so here."""
+    header = ["claim", "source", "task", "difference, points", "here"]
+    return header, [
+        [
+            one["claim"],
+            one["source"],
+            one["task"],
+            _gap(one["gap"]),
+            one["verdict"] + (f": {one['reason']}" if one["reason"] else ""),
+        ]
+        for one in comparison["claims"]
+    ]
+
+
+def claim_line(comparison: Mapping[str, Any]) -> str:
+    """How many claims held, in a sentence."""
+    verdicts = [one["verdict"] for one in comparison["claims"]]
+    counts = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in (HELD, CONTRADICTED, OPEN))
+    return f"Of {len(verdicts)} claims, one a task: {counts}."
+
+
+def failure_lines(comparison: Mapping[str, Any]) -> list[str]:
+    """A sentence for every arm that failed."""
+    return [
+        f"{failure['arm']} on {task['name']} failed: {failure['reason']}"
+        for task in comparison["tasks"]
+        for failure in task["failures"]
+    ]
+
+
+def summary_line(comparison: Mapping[str, Any]) -> str:
+    """What was compared, in a sentence."""
+    study, tasks = comparison["study"], comparison["tasks"]
+    seeds = study["seeds"]
+    return (
+        f"{len(study['arms'])} arms on {', '.join(task['name'] for task in tasks)}: {len(study['trials'])} learning "
+        f"rates each, {seeds} seed{'s' if seeds > 1 else ''}."
+    )
+
+
+def markdown(comparison: Mapping[str, Any]) -> str:
+    """The whole comparison as a page."""
+    lines = [
+        f"# {comparison['title']}",
+        "",
+        f"Generated by `{comparison['command']}`; do not edit. {summary_line(comparison)}",
+        "",
+        NOTE,
+        "",
+        COST_NOTE,
+        "",
+    ]
+    lines += [line for failure in failure_lines(comparison) for line in (f"**{failure}**", "")]
+    if comparison["claims"]:
+        lines += ["## Claims", "", claim_line(comparison), "", *_table(claim_rows(comparison))]
+    if comparison["ranks"]:
+        lines += ["## Mean rank", "", RANK_NOTE, "", *_table(rank_rows(comparison))]
+    for task in comparison["tasks"]:
+        if task["rows"]:
+            split = task["split"]
+            about = f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}."
+            lines += [
+                f"## {task['title']}",
+                "",
+                about,
+                "",
+                *_table(score_rows(task)),
+                *_table(cost_rows(task)),
+            ]
+            lines += ["Each by itself:", "", "```", *(row["command"] for row in task["rows"]), "```", ""]
+    return "\n".join(lines)
+
+
+def _table(table: Table) -> list[str]:
+    header, rows = table
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
+
+
+def _scores(scores: Mapping[str, Any], several: bool) -> list[str]:
+    cells = [
+        f"{100 * scores[name]['mean']:.1f}" + (f" ± {100 * scores[name]['sd']:.1f}" if several else "")
+        for name in METRICS
+    ]
+    low, high = scores["accuracy"]["interval"]
+    return [*cells, f"{100 * low:.1f} to {100 * high:.1f}"]
+
+
+def _gap(gap: Mapping[str, float] | None) -> str:
+    if gap is None:
+        return "–"
+    return f"{100 * gap['mean']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+
+
+def _bytes(count: float | None) -> str:
+    if count is None:
+        return "–"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,211 @@
+"""Studies from YAML files and from the command line."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
+from finetune.config import METHODS
+from finetune.tasks import TASKS
+from symbolic.errors import ConfigError
+
+OWN = ("sequence", "note")
+"""Tasks of a user's own labels."""
+
+
+def read_study(path: str | Path) -> Study:
+    """A study from an experiment file.
+
+    Args:
+        path: YAML with the fields of `Study`. Tasks are names, or mappings of `TaskUse`; arms are methods, "scratch",
+            or mappings of `Arm`; `grid` maps the names of axes to their values, and adds an arm for every
+            combination. A value is a mapping of the settings of an arm, under its label; where the axis is itself
+            such a setting, a list of values will do.
+
+    Raises:
+        ConfigError: If the file is absent or no YAML, or names what is unknown; all of it at once.
+    """
+    try:
+        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read ({error.strerror}). Name an experiment file, tasks, or a folder of your own."
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no YAML: {error}. See finetune/experiments/studies.") from error
+    if not isinstance(document, dict):
+        raise ConfigError(
+            f"{path} holds no settings. See finetune/experiments/studies for how it is written."
+        )
+    document = {"title": Path(path).stem, **document}
+    problems: list[str] = []
+    known = {one.name for one in fields(Study)} | {"grid"}
+    problems += _unknown(f"{path}", document, known)
+    found: dict[str, Any] = {name: document[name] for name in known & document.keys() - {"grid"}}
+    arms = [_arm(one, problems) for one in _listed(document.get("arms"))]
+    grid = document.get("grid") or {}
+    found["arms"] = tuple(arm for arm in (*arms, *_grid(grid, problems)) if arm is not None)
+    found["tasks"] = tuple(filter(None, (_task(one, problems) for one in _listed(document.get("tasks")))))
+    found["claims"] = tuple(filter(None, (_claim(one, problems) for one in _listed(document.get("claims")))))
+    found["checkpoints"] = dict(document.get("checkpoints") or {})
+    if "trials" in found:
+        found["trials"] = _numbers("trials", _listed(found["trials"]), problems)
+    for name, kind in (("seeds", int), ("epochs", float), ("rows_per_batch", int), ("patience", int)):
+        if found.get(name) is not None:
+            number = _numbers(name, [found[name]], problems)
+            found[name] = kind(number[0]) if number else None
+    if problems:
+        raise ConfigError(problems)
+    return Study(**found)
+
+
+def named_study(words: Sequence[str], methods: Sequence[str], budget: float) -> Study:
+    """A study of tasks and methods named one by one.
+
+    Args:
+        words: Tasks, and folders of music with a labels.csv.
+        methods: As `finetune --method` names them, and "scratch".
+        budget: Share of the training labels.
+
+    Raises:
+        ConfigError: If a word is neither, or a method unknown.
+    """
+    problems: list[str] = []
+    tasks = []
+    for word in words:
+        own = {"task": "sequence", "folder": word} if word not in TASKS and Path(word).is_dir() else {}
+        tasks.append(_task({"task": word, "budget": budget, **own}, problems))
+    arms = [_arm(method, problems) for method in methods]
+    if problems:
+        raise ConfigError(problems)
+    title = f"{', '.join(Path(word).name for word in words)}: {', '.join(methods)}"
+    return Study(title, tuple(filter(None, tasks)), tuple(filter(None, arms)))
+
+
+def _task(given: Any, problems: list[str]) -> TaskUse | None:
+    values: dict[str, Any] = {"task": given} if isinstance(given, str) else dict(given)
+    before = len(problems)
+    problems += _unknown("A task", values, {one.name for one in fields(TaskUse)})
+    name = values.get("task")
+    if name not in (*TASKS, *OWN):
+        problems.append(
+            f"There is no task '{name}'; choose of {', '.join((*TASKS, *OWN))}, or name a folder of music."
+        )
+    elif name in OWN and not values.get("folder"):
+        problems.append(f"Task '{name}' needs a folder of music: folder: PATH.")
+    elif name == "note" and not values.get("tracks"):
+        problems.append("Task 'note' needs names of tracks: tracks: MELODY,PIANO.")
+    elif name in TASKS and values.get("protocol") is not None:
+        protocols = [one.name for one in TASKS[name].protocols]
+        if values["protocol"] not in protocols:
+            problems.append(
+                f"Task '{name}' has no protocol '{values['protocol']}'; it has {', '.join(protocols)}."
+            )
+    if "budget" in values:
+        values["budget"] = next(iter(_numbers("budget", [values["budget"]], problems)), 1.0)
+        if not 0 < values["budget"] <= 1:
+            problems.append(f"budget {values['budget']}: must be above 0 and at most 1.")
+    return TaskUse(**values) if len(problems) == before else None
+
+
+def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None) -> Arm | None:
+    values = {"method": given} if isinstance(given, str) else dict(given)
+    if values.get("method") == "scratch":
+        values |= {"method": "full", "checkpoint": SCRATCH}
+    before = len(problems)
+    label = values.get("label", values.get("method"))
+    problems += _unknown(f"Arm '{label}'", values, {one.name for one in fields(Arm)} - {"axes"})
+    if values.get("method") not in METHODS:
+        known = ", ".join(("scratch", *METHODS))
+        problems.append(f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.")
+    for name in ("layers", "share"):
+        if values.get(name) is not None:
+            values[name] = str(values[name])
+    if values.get("checkpoint", "") is None:
+        values["checkpoint"] = SCRATCH
+    if not isinstance(values.get("options", {}), dict):
+        problems.append(f"Arm '{label}': write options as names with values, as in options: {{scale: 2}}.")
+    if "rates" in values:
+        values["rates"] = _numbers(f"rates of arm '{label}'", _listed(values["rates"]), problems)
+    return Arm(**values, axes=axes or {}) if len(problems) == before else None
+
+
+def _grid(axes: Mapping[str, Any], problems: list[str]) -> Iterable[Arm | None]:
+    """An arm for every combination of the axes' values, labelled by them."""
+    if not isinstance(axes, dict):
+        problems.append("grid: write names of axes, each with its values.")
+        return []
+    valued = {
+        axis: values if isinstance(values, dict) else {str(value): {axis: value} for value in _listed(values)}
+        for axis, values in axes.items()
+    }
+    arms = []
+    for labels in itertools.product(*valued.values()):
+        merged: dict[str, Any] = {"label": ", ".join(map(str, labels))}
+        options: dict[str, Any] = {}
+        for axis, label in zip(valued, labels, strict=True):
+            settings = dict(valued[axis][label])
+            options |= settings.pop("options", {})
+            merged |= settings
+        if options:
+            merged["options"] = options
+        if axes:
+            where = {axis: str(label) for axis, label in zip(valued, labels, strict=True)}
+            arms.append(_arm(merged, problems, where))
+    return arms
+
+
+def _claim(given: Any, problems: list[str]) -> Claim | None:
+    before = len(problems)
+    if not isinstance(given, dict) or not given.get("claim"):
+        problems.append("claims: write each as claim, source, better, worse, and optionally tasks.")
+        return None
+    wanted = {one.name for one in fields(Claim)}
+    problems += _unknown(f"Claim '{given['claim']}'", given, wanted)
+    problems += [
+        f"Claim '{given['claim']}' lacks '{name}'."
+        for name in ("source", "better", "worse")
+        if not given.get(name)
+    ]
+    if len(problems) > before:
+        return None
+    lists = {name: tuple(map(str, _listed(given.get(name)))) for name in ("better", "worse", "tasks")}
+    return Claim(str(given["claim"]), str(given["source"]), **lists)
+
+
+def with_checkpoints(study: Study, given: Sequence[str]) -> Study:
+    """A study whose checkpoints are those of the command line before those of the file.
+
+    Args:
+        study: As read.
+        given: Paths; one as NAME=PATH is for the arms that begin from that name.
+    """
+    paths = dict(study.checkpoints)
+    for one in given:
+        name, equals, path = one.partition("=")
+        paths |= {name: path} if equals else {"default": one}
+    return replace(study, checkpoints=paths)
+
+
+def _listed(given: Any) -> list[Any]:
+    return [] if given is None else list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _numbers(what: str, given: Sequence[Any], problems: list[str]) -> tuple[float, ...]:
+    """YAML reads 1e-3 as text, so text will do."""
+    try:
+        return tuple(float(one) for one in given)
+    except (TypeError, ValueError):
+        problems.append(f"{what}: {', '.join(map(str, given))} must be numbers.")
+        return ()
+
+
+def _unknown(what: str, given: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+    names = sorted(map(str, given.keys() - set(known)))
+    return [f"{what} has no setting '{name}'; there are {', '.join(sorted(known))}." for name in names]

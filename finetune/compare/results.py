@@ -1,0 +1,204 @@
+"""What a comparison came to, as JSON values: scores, costs, differences, ranks, claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
+from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
+from finetune.tables import Record
+
+FORMAT = 1
+METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+PAPER_RANKS = {
+    **{"adapter": 2.5, "lora": 2.8, "ssf": 3.5, "prefix": 3.8, "bitfit": 4.5, "full": 4.75, "probe": 6.3}
+}
+"""Mean ranks over 14 cells in Ding & Lerch (arXiv 2411.19371)."""
+HELD, CONTRADICTED, OPEN = "held", "contradicted", "could not be told"
+
+Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
+"""By task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
+
+
+def compared(study: Study, outcomes: Outcomes, failures: Mapping[tuple[str, str], str]) -> dict[str, Any]:
+    """Everything that tables and figures show.
+
+    Args:
+        study: What was compared.
+        outcomes: Of the cells that are done.
+        failures: Reasons, of those that failed.
+    """
+    tasks = [
+        _task(study, use, outcomes, failures)
+        for use in study.tasks
+        if any(use.name == task for task, _ in (*outcomes, *failures))
+    ]
+    return {
+        "format": FORMAT,
+        "title": study.title,
+        "study": asdict(study),
+        "tasks": tasks,
+        "ranks": mean_ranks(study.arms, tasks),
+        "claims": [
+            _tried(study, claim, use, outcomes)
+            for claim in study.claims
+            for use in study.tasks
+            if not claim.tasks or use.name in claim.tasks
+        ],
+    }
+
+
+def _task(
+    study: Study, use: TaskUse, outcomes: Outcomes, failures: Mapping[tuple[str, str], str]
+) -> dict[str, Any]:
+    done = {arm: outcomes[use.name, arm.name] for arm in study.arms if (use.name, arm.name) in outcomes}
+    failed = [
+        (arm.name, failures[use.name, arm.name]) for arm in study.arms if (use.name, arm.name) in failures
+    ]
+    found: dict[str, Any] = {
+        "name": use.name,
+        "title": use.name,
+        "failures": [{"arm": arm, "reason": reason} for arm, reason in failed],
+        "rows": [],
+    }
+    if not done:
+        return found
+    first = next(iter(done.values()))["record"]
+    floors = [
+        {"title": floor["title"], "test": {name: floor["test"]["scores"][name] for name in METRICS}}
+        for floor in first["floors"]
+    ]
+    rows = [_row(arm, outcome, _beside(arm, done)) for arm, outcome in done.items()]
+    for row, rank in zip(rows, ranks([row["test"]["accuracy"]["mean"] for row in rows]), strict=True):
+        row["rank"] = rank
+    return found | {
+        "title": first["task"]["title"],
+        "items": "notes" if first["task"]["level"] == "note" else "pieces",
+        "split": first["split"],
+        "floors": floors,
+        "best_floor": _best_floor(first)["title"],
+        "rows": rows,
+    }
+
+
+def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | None]) -> dict[str, Any]:
+    record, trials = outcome["record"], outcome["trials"]
+    costs = [seed["cost"] for seed in record["seeds"]]
+    rates = [trial["lr"] for trial in trials]
+    timed = [cost["seconds_per_epoch"] for cost in costs if cost.get("seconds_per_epoch") is not None]
+    peaks = [cost["peak_memory_bytes"] for cost in costs if cost.get("peak_memory_bytes") is not None]
+    own = outcome.get("own_process", True)
+    return {
+        "arm": arm.name,
+        "method": arm.method,
+        "fresh": arm.checkpoint == SCRATCH,
+        "axes": dict(arm.axes),
+        "seeds": len(record["seeds"]),
+        "test": {
+            name: {key: record["test"][name][key] for key in ("mean", "sd", "interval")} for name in METRICS
+        },
+        "valid": record["valid"]["accuracy"]["mean"],
+        "trained": costs[0]["trained_parameters"],
+        "share": costs[0]["trained_parameters"] / costs[0]["parameters"],
+        "saved_bytes": costs[0]["saved_bytes"],
+        "seconds_per_epoch": float(np.mean(timed)) if timed else None,
+        "peak_memory_bytes": max(peaks) if peaks and own else None,
+        "lr": outcome["lr"],
+        "trials": [{"lr": trial["lr"], "valid": trial["valid"]} for trial in trials],
+        "at_edge": len(rates) > 2 and outcome["lr"] in (min(rates), max(rates)),
+        "leaky": record["leaks"]["leaky"],
+        "above": {name: None if other is None else _above(record, other) for name, other in beside.items()},
+        "command": record["command"],
+    }
+
+
+def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record | None]:
+    """What an arm is held against: full fine-tuning from its checkpoint, its shape from scratch, and the best floor."""
+    full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
+    fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
+    shape = done[arm]["record"]["backbone"]["config"]
+    fresh.sort(key=lambda one: done[one]["record"]["backbone"]["config"] != shape)
+
+    def other(those: Sequence[Arm]) -> Record | None:
+        return done[those[0]]["record"] if those and those[0] != arm else None
+
+    return {"full": other(full), "scratch": other(fresh), "best floor": _best_floor(done[arm]["record"])}
+
+
+def _best_floor(record: Record) -> Record:
+    """The highest on the test pieces: the hardest to clear."""
+    floors: list[Record] = record["floors"]
+    return max(floors, key=lambda floor: floor["test"]["scores"]["accuracy"]["mean"])
+
+
+def _above(ours: Record, theirs: Record) -> dict[str, float]:
+    return _told(paired_bootstrap(_counts(ours), _counts(theirs), accuracy))
+
+
+def _counts(record: Record) -> Counts:
+    return unpack_counts(record["test_counts"])
+
+
+def _told(gap: Difference) -> dict[str, float]:
+    return {name: float(value) for name, value in gap._asdict().items()}
+
+
+def ranks(scores: Sequence[float]) -> list[float]:
+    """Rank of each score, 1 for the highest; equals share the mean of the ranks that they take up."""
+    values = np.asarray(scores)
+    higher = (values[None, :] > values[:, None]).sum(axis=1)
+    equal = (values[None, :] == values[:, None]).sum(axis=1)
+    return [float(rank) for rank in higher + (equal + 1) / 2]
+
+
+def mean_ranks(arms: Sequence[Arm], tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Mean rank over tasks of every arm that was scored on all of them, lowest first.
+
+    Those whose method Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank: of several of
+    one method the first counts.
+    """
+    scored = [{row["arm"]: row["test"]["accuracy"]["mean"] for row in task["rows"]} for task in tasks]
+    whole = [arm for arm in arms if scored and all(arm.name in scores for scores in scored)]
+    theirs: dict[str, Arm] = {}
+    for arm in whole:
+        if arm.method in PAPER_RANKS and arm.checkpoint != SCRATCH:
+            theirs.setdefault(arm.method, arm)
+    overall, among = _means(whole, scored), _means(list(theirs.values()), scored)
+    found = [
+        {
+            "arm": arm.name,
+            "rank": overall[arm.name],
+            "among_paper": among.get(arm.name),
+            "paper": PAPER_RANKS[arm.method] if arm.name in among else None,
+        }
+        for arm in whole
+    ]
+    return sorted(found, key=lambda one: one["rank"])
+
+
+def _means(arms: Sequence[Arm], scored: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    each = [ranks([scores[arm.name] for arm in arms]) for scores in scored]
+    means = np.mean(each, axis=0) if each and arms else []
+    return {arm.name: float(mean) for arm, mean in zip(arms, means, strict=True)}
+
+
+def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict[str, Any]:
+    """A claim on a task: the mean over one side's arms and seeds against that of the other, paired by song group."""
+    said = {"claim": claim.claim, "source": claim.source, "task": use.name}
+    sides = [study.matching(side) for side in (claim.better, claim.worse)]
+    if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
+        return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
+    better, worse = (
+        np.concatenate([_counts(outcomes[use.name, arm]["record"]) for arm in side]) for side in sides
+    )
+    gap = _told(paired_bootstrap(better, worse, accuracy))
+    return said | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
+
+
+def verdict(low: float, high: float) -> str:
+    """Whether a difference that a claim says is above 0 is: only where its interval excludes 0 can that be told."""
+    return HELD if low > 0 else CONTRADICTED if high < 0 else OPEN

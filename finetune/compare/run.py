@@ -1,0 +1,141 @@
+"""A comparison from a study to its page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from data.records import provenance, write_json
+from data.runs import begin, find_folder
+from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
+from finetune.compare.markdown import markdown
+from finetune.compare.page import write_page
+from finetune.compare.results import compared
+from finetune.compare.settings import CompareSettings
+from finetune.compare.study import Study
+from finetune.compare.workers import TrainingsBar, work
+from finetune.config import TrainSettings
+from finetune.record import portable, portable_command, portable_text, portable_value
+from finetune.run import method_options
+from symbolic.errors import ConfigError
+
+COMPARISON = "comparison.json"
+Place = tuple[str, str]
+"""A task and an arm, by name."""
+
+
+def compare(settings: CompareSettings) -> dict[str, Any]:
+    """Run a comparison, or go on with it.
+
+    Args:
+        settings: Which, and how.
+
+    Returns:
+        What `comparison.json` holds, with "folder" added. Arms that failed stand among "failures" of their tasks.
+
+    Raises:
+        CounterpointError: If study or folder are unfit; says why.
+    """
+    study = settings.study()
+    identity = {"title": study.title}
+    out = find_folder(Path("runs") / "compare" / study.slug, identity, settings.out, settings.resume)
+    common = {
+        "accelerator": settings.accelerator,
+        "jobs": settings.jobs,
+        "allow_leaks": settings.allow_leaks,
+    }
+    cells = cells_of(study, out, settings.root, common)
+    _refuse_options(cells)
+    begin(out, identity)
+    failures = _train(study, cells, out, settings.parallel)
+    outcomes = {_place(cell): found for cell in cells if (found := cell.outcome()) is not None}
+    comparison = {**provenance(), **compared(study, outcomes, failures)}
+    write_json(out / COMPARISON, comparison)
+    (out / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
+    write_page(out, comparison)
+    if settings.results:
+        _keep(Path(settings.results) / "studies" / study.slug, cells, outcomes, comparison)
+    return {**comparison, "folder": str(out)}
+
+
+def _train(study: Study, cells: Sequence[Cell], out: Path, parallel: int) -> dict[Place, str]:
+    """Do what is not done; returns why cells failed."""
+    waiting = [cell for cell in cells if cell.outcome() is None]
+    failures: dict[Place, str] = {}
+    with TrainingsBar(out, study.runs, len(cells)) as bar:
+        bar.finished(len(cells) - len(waiting))
+        unfit: dict[tuple[str, Any], str] = {}
+        # One at a time: arms that share a task would all prepare the same music.
+        for cell, reason in work(_first_of_each(waiting), prepare_cell, min(parallel, 1)):
+            unfit[_needs(cell)] = reason
+        ready = []
+        for cell in waiting:
+            if reason := unfit[_needs(cell)]:
+                failures[_place(cell)] = reason
+            else:
+                ready.append(cell)
+        done = len(cells) - len(waiting)
+        for cell, reason in work(ready, run_cell, parallel):
+            if reason:
+                failures[_place(cell)] = reason
+            else:
+                done += 1
+            bar.finished(done)
+    return failures
+
+
+def _refuse_options(cells: Sequence[Cell]) -> None:
+    """Before any music is read, name the options that no method has."""
+    problems: dict[str, None] = {}
+    for cell in cells:
+        try:
+            method_options(TrainSettings(**cell.settings))
+        except ConfigError as error:
+            problems |= dict.fromkeys(f"Arm '{cell.arm}': {problem}" for problem in error.problems)
+    if problems:
+        raise ConfigError(problems)
+
+
+def _first_of_each(cells: Sequence[Cell]) -> list[Cell]:
+    """A cell for everything that is to be prepared, in a folder beside those of its arms."""
+    first: dict[Any, Cell] = {}
+    for cell in cells:
+        first.setdefault(_needs(cell), cell)
+    return [replace(cell, folder=str(Path(cell.folder).with_name("prepared"))) for cell in first.values()]
+
+
+def _needs(cell: Cell) -> tuple[str, Any]:
+    """What the data of a cell depends on: the task, and the checkpoint, whose tokenizer reads it."""
+    return cell.use.name, cell.settings["checkpoint"]
+
+
+def _place(cell: Cell) -> Place:
+    return cell.use.name, cell.arm
+
+
+def _keep(
+    folder: Path, cells: Sequence[Cell], outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]
+) -> None:
+    """A copy without this machine's paths: the comparison, and the record of every arm that is done."""
+    kept = portable_comparison(comparison)
+    for cell in cells:
+        if (outcome := outcomes.get(_place(cell))) is not None:
+            name = f"{cell.use.name}-{Path(cell.folder).name}"
+            write_json(folder / "records" / f"{name}.json", portable(outcome["record"]))
+    write_json(folder / COMPARISON, kept)
+    (folder / "comparison.md").write_text(markdown(kept), encoding="utf-8")
+
+
+def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """A comparison fit to be committed: absolute paths are cut to their last part."""
+    special: dict[str, Callable[[Any], Any]] = {"command": portable_command, "reason": portable_text}
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: special.get(name, cut)(one) for name, one in value.items()}
+        return [cut(one) for one in value] if isinstance(value, list | tuple) else portable_value(value)
+
+    found: dict[str, Any] = cut(comparison)
+    return found

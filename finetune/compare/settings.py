@@ -1,0 +1,112 @@
+"""Settings of `finetune compare`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from data.command import setting
+from finetune.compare.reading import named_study, read_study, with_checkpoints
+from finetune.compare.study import SCRATCH, Study
+from finetune.config import ACCELERATORS, PRESET_NAMES
+from symbolic.errors import ConfigError
+
+USUAL = "full,probe,lora,adapter,scratch"
+_FILES = (".yaml", ".yml")
+
+
+@dataclass(kw_only=True)
+class CompareSettings:
+    """Which study, and what is not to be as its file says.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    what: list[str] = setting(
+        ..., "an experiment file; or tasks, and folders with labels.csv", positional=True
+    )
+    methods: str | None = setting(
+        None, f"without a file: methods, with commas between [{USUAL}]", group="study"
+    )
+    checkpoint: str | None = setting(
+        None, "pretrained checkpoint; further ones by name: PATH,conformer=PATH", group="study", flag="from"
+    )
+    preset: str | None = setting(None, "size of what begins from scratch (default: as --from)", group="study")
+    trials: str | None = setting(
+        None, "learning rates to try, as factors of the usual one [0.3,1,3]", group="study"
+    )
+    seeds: int | None = setting(None, "fine-tuning runs with the chosen rate [5]", group="study")
+    epochs: float | None = setting(None, "passes over the training set (default: by task)", group="study")
+    rows_per_batch: int | None = setting(None, "rows in a batch, padding included [4096]", group="study")
+    patience: int | None = setting(
+        None, "validations without a better one before stopping [5]", group="study"
+    )
+    budget: float = setting(1.0, "without a file: share of the training labels", group="study")
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+
+    parallel: int = setting(1, "arms at work at a time, each a process; 0: all in this one", group="run")
+    accelerator: str = setting("auto", "cpu, gpu or auto", group="run")
+    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="run")
+    out: str | None = setting(None, "folder (default: runs/compare/TITLE)", group="run")
+    results: str | None = setting(None, "folder of records: keep a copy in its studies/TITLE", group="run")
+    resume: bool = setting(False, "go on with the comparison in that folder, or the latest", group="run")
+    allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
+
+    def __post_init__(self) -> None:
+        problems = []
+        files = [word for word in self.what if word.endswith(_FILES)]
+        if files and len(self.what) > 1:
+            problems.append(f"{files[0]}: an experiment file stands alone; it names its tasks itself.")
+        if files and (self.methods is not None or self.budget != 1):
+            problems.append("--methods, --budget: the experiment file says these; leave them out.")
+        if self.accelerator not in ACCELERATORS:
+            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+        if self.preset is not None and self.preset not in PRESET_NAMES:
+            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
+        for name in ("seeds", "epochs", "rows_per_batch", "patience"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                problems.append(f"--{name} {value}: must be positive.")
+        for name in ("parallel", "jobs"):
+            if (getattr(self, name) or 0) < 0:
+                problems.append(f"--{name} {getattr(self, name)}: must not be negative.")
+        if problems:
+            raise ConfigError(problems)
+
+    def study(self) -> Study:
+        """The study, as its file and the flags together say.
+
+        Raises:
+            ConfigError: Names everything that does not fit.
+        """
+        if self.what[0].endswith(_FILES):
+            study = read_study(self.what[0])
+        else:
+            study = named_study(self.what, _parts(self.methods or USUAL), self.budget)
+        names = ("seeds", "epochs", "rows_per_batch", "patience")
+        study = replace(
+            study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        )
+        if self.trials is not None:
+            study = replace(study, trials=_factors(self.trials))
+        if self.preset is not None:
+            arms = tuple(
+                replace(arm, preset=arm.preset or self.preset) if arm.checkpoint == SCRATCH else arm
+                for arm in study.arms
+            )
+            study = replace(study, arms=arms)
+        study = with_checkpoints(study, _parts(self.checkpoint or ""))
+        if problems := study.problems():
+            raise ConfigError(problems)
+        return study
+
+
+def _factors(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _parts(text))
+    except ValueError as error:
+        raise ConfigError(f"--trials {text}: write factors with commas between, as in 0.3,1,3.") from error
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

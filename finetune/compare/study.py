@@ -1,0 +1,226 @@
+"""What is compared: tasks, arms, trials, claims. Plain values, so that reading an experiment costs no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from finetune.tables import variant_of
+
+if TYPE_CHECKING:
+    from finetune.tasks import Task
+
+DEFAULT = "default"
+"""Name of the checkpoint that arms begin from unless they name another."""
+SCRATCH = "none"
+"""In the place of a checkpoint's name: begin from random initialisation."""
+
+
+@dataclass(frozen=True)
+class TaskUse:
+    """A task as it is used here.
+
+    Args:
+        task: One of `finetune tasks`, or "sequence" or "note" for a user's own labels.
+        protocol: How the corpus is divided; None for the first way.
+        budget: Share of the training labels.
+        folder: Of a user's own labels.
+        labels: Their table, where it is not labels.csv in the folder.
+        tracks: Names of tracks, of task "note".
+    """
+
+    task: str
+    protocol: str | None = None
+    budget: float = 1.0
+    folder: str | None = None
+    labels: str | None = None
+    tracks: str | None = None
+
+    @property
+    def name(self) -> str:
+        """In tables and folder names; what is usual goes unsaid."""
+        budget = "" if self.budget == 1 else f"budget{self.budget:g}"
+        return "-".join(filter(None, [self.task, self.protocol or "", budget]))
+
+    def open(self) -> Task:
+        """The task itself.
+
+        Raises:
+            CounterpointError: If a user's folder or labels are unfit.
+        """
+        from finetune.tasks import TASKS, note_task, sequence_task
+
+        if self.task == "sequence":
+            return sequence_task(str(self.folder), self.labels)
+        if self.task == "note":
+            return note_task(str(self.folder), [name.strip() for name in str(self.tracks).split(",")])
+        return TASKS[self.task]
+
+    def words(self) -> list[str]:
+        """As on the command line."""
+        own = [self.folder] if self.folder else []
+        flags = {"labels": self.labels, "tracks": self.tracks, "protocol": self.protocol}
+        given = [word for name, value in flags.items() if value for word in (f"--{name}", value)]
+        return [self.task, *own, *given]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One way to learn a task.
+
+    Args:
+        method: As `finetune --method` names it.
+        checkpoint: Name of one of the study's, or `SCRATCH`.
+        label: In tables; by default made of what is unusual about it.
+        like: From random initialisation: name of the checkpoint whose shape it has, if there is that.
+        preset: From random initialisation: its size, in the place of that.
+        layers, size, share, probe: As the flags of `finetune`.
+        options: Of the adapter.
+        rates: Learning rates to try, in the place of the study's factors of the usual one; as many.
+        axes: Where it stands in a grid: value by name of the axis.
+    """
+
+    method: str
+    checkpoint: str = DEFAULT
+    label: str = ""
+    like: str = DEFAULT
+    preset: str | None = None
+    layers: str | None = None
+    size: int | None = None
+    share: str | None = None
+    probe: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()
+    axes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The label, or what is unusual about it in a few words."""
+        if self.label:
+            return self.label
+        fresh = self.checkpoint == SCRATCH
+        parts = ["scratch" if fresh and self.method == "full" else self.method]
+        parts += [value if key == "options" else f"{key} {value}" for key, value in self._variant().items()]
+        parts += ["from scratch"] if fresh and self.method != "full" else []
+        stands = self.like if fresh else self.checkpoint
+        return ", ".join([*parts, *([stands] if stands != DEFAULT else [])])
+
+    @property
+    def slug(self) -> str:
+        """The name, fit for a folder."""
+        return re.sub(r"[^\w.=+-]+", "_", self.name.replace("%", "pct")).strip("_")
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of `finetune` that make the arm what it is, the checkpoint apart."""
+        given = {"method": self.method, "probe": self.probe, "layers": self.layers, "size": self.size}
+        return {**given, "share": self.share, "options": self._written_options()}
+
+    def _written_options(self) -> str | None:
+        def shown(value: Any) -> str:
+            return str(value).lower() if isinstance(value, bool) else str(value)
+
+        return ",".join(f"{name}={shown(value)}" for name, value in self.options.items()) or None
+
+    def _variant(self) -> dict[str, str]:
+        return variant_of(self.settings())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What somebody found, to be tried.
+
+    Args:
+        claim: In words.
+        source: Who says so.
+        better: Names of arms, or patterns such as "conv, all, *"; their mean score should be above
+        worse: that of these.
+        tasks: Names of tasks it is tried on; empty for all.
+    """
+
+    claim: str
+    source: str
+    better: tuple[str, ...]
+    worse: tuple[str, ...]
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A comparison, whole.
+
+    Args:
+        title: For people, and for the folder.
+        tasks: What is learnt.
+        arms: How.
+        trials: Learning rates to try, as factors of a method's usual one: the same number for every arm.
+        seeds: Fine-tuning runs with the rate that was chosen.
+        epochs: Passes over the training set; None as each task says.
+        rows_per_batch: Rows in a batch, padding included.
+        patience: Validations without a better one before stopping.
+        claims: What is to be tried.
+        checkpoints: Paths by name.
+    """
+
+    title: str
+    tasks: tuple[TaskUse, ...]
+    arms: tuple[Arm, ...]
+    trials: tuple[float, ...] = (0.3, 1.0, 3.0)
+    seeds: int = 5
+    epochs: float | None = None
+    rows_per_batch: int = 4096
+    patience: int = 5
+    claims: tuple[Claim, ...] = ()
+    checkpoints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """The title, fit for a folder."""
+        return re.sub(r"\W+", "-", self.title.lower()).strip("-")
+
+    @property
+    def runs(self) -> int:
+        """How often something is trained: by every arm, on every task, for each rate but the chosen, and each seed."""
+        return len(self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
+
+    def matching(self, patterns: Sequence[str]) -> list[str]:
+        """Names of the arms that any of the patterns means."""
+        return [arm.name for arm in self.arms if any(fnmatchcase(arm.name, one) for one in patterns)]
+
+    def problems(self) -> list[str]:
+        """One sentence for everything that does not fit together; values of single settings are looked at elsewhere."""
+        problems = []
+        for kind, names in (("task", [use.name for use in self.tasks]), ("arm", [a.slug for a in self.arms])):
+            if not names:
+                problems.append(f"The study names no {kind}; name one at least.")
+            twice = sorted({name for name in names if names.count(name) > 1})
+            problems += [
+                f"Two {kind}s are called '{name}': give one of them another label." for name in twice
+            ]
+        if not self.trials or min(self.trials) <= 0:
+            problems.append("trials: name factors of the usual learning rate, all above 0, as in 0.3, 1, 3.")
+        if len(set(self.trials)) < len(self.trials):
+            problems.append("trials: a factor stands there twice; every trial must be another.")
+        for arm in self.arms:
+            if arm.rates and len(arm.rates) != len(self.trials):
+                problems.append(
+                    f"Arm '{arm.name}' has {len(arm.rates)} learning rates where others have {len(self.trials)}: "
+                    "a comparison gives every arm as many trials."
+                )
+            if arm.checkpoint not in (SCRATCH, *self.checkpoints):
+                flag = "PATH" if arm.checkpoint == DEFAULT else f"{arm.checkpoint}=PATH"
+                problems.append(f"Arm '{arm.name}' begins from a checkpoint: name it with --from {flag}.")
+        for claim in self.claims:
+            problems += [
+                f"Claim '{claim.claim}' speaks of '{one}', and no arm is called that."
+                for one in (*claim.better, *claim.worse)
+                if not self.matching([one])
+            ]
+            problems += [
+                f"Claim '{claim.claim}' speaks of task '{one}', which is not among those of the study."
+                for one in claim.tasks
+                if one not in {use.name for use in self.tasks}
+            ]
+        return problems

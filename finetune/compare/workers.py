@@ -1,0 +1,171 @@
+"""Cells at work, each in a process of its own: its peak memory is its own, and a crash costs one arm."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from tqdm import tqdm
+
+from data.records import write_json
+from finetune.compare.cells import Cell
+from finetune.outcome import RESULT
+from symbolic.errors import CounterpointError
+
+LOG, FAILURE = "log.txt", "failure.json"
+_LOOK = 1.0
+"""Seconds from one look at what is finished to the next."""
+
+
+def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> Iterator[tuple[Cell, str]]:
+    """Do something for every cell; one that fails keeps no other from its turn.
+
+    Args:
+        cells: In the order in which they are begun.
+        task: Picklable; writes what it finds into the cell's folder.
+        parallel: Processes at a time; 0 works in this one, where a crash costs all.
+
+    Yields:
+        A cell as soon as it is done, and why it failed, or "".
+    """
+    waiting = deque(cells)
+    if parallel == 0:
+        for cell in waiting:
+            yield cell, _tried(cell, task)
+        return
+    # Spawned, not forked: a fork of a process with threads can deadlock, and would count this one's memory as its own.
+    context = multiprocessing.get_context("spawn")
+    threads = max(1, (os.cpu_count() or 1) // parallel)
+    running: list[tuple[SpawnProcess, Cell]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                cell = waiting.popleft()
+                process = context.Process(target=_child, args=(cell, task, threads), name=cell.arm)
+                process.start()
+                running.append((process, cell))
+            ended = set(wait([process.sentinel for process, _ in running]))
+            done = [one for one in running if one[0].sentinel in ended]
+            running = [one for one in running if one not in done]
+            for process, cell in done:
+                process.join()
+                yield cell, _reason(process, cell)
+    finally:
+        for process, _ in running:
+            process.terminate()
+        for process, _ in running:
+            process.join()
+
+
+def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
+    """The life of a process; what it would show goes into the log of its cell."""
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    folder = Path(cell.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(log, stream.fileno())
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(threads)
+    if reason := _tried(cell, task):
+        write_json(folder / FAILURE, {"reason": reason})
+
+
+def _follow_parent() -> None:
+    """End with the process that began this one, however it ended: the next would find the folder in use."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _tried(cell: Cell, task: Callable[[Cell], None]) -> str:
+    """Do it; returns why it failed, or ""."""
+    folder = Path(cell.folder)
+    (folder / FAILURE).unlink(missing_ok=True)
+    try:
+        task(cell)
+    except CounterpointError as error:
+        return str(error)
+    except Exception as error:  # whatever it is, it costs this arm alone
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / LOG).open("a", encoding="utf-8") as log:
+            traceback.print_exc(file=log)
+        return f"{type(error).__name__}: {error}. {folder / LOG} tells where."
+    return ""
+
+
+def _reason(process: SpawnProcess, cell: Cell) -> str:
+    """Why a process that has ended failed, or ""."""
+    failure = Path(cell.folder) / FAILURE
+    if failure.is_file():
+        return str(json.loads(failure.read_text(encoding="utf-8"))["reason"])
+    if process.exitcode:
+        how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
+        return (
+            f"its process ended {how}, as when memory runs out. {Path(cell.folder) / LOG} has its last words; "
+            "give it less with --rows_per_batch, or --parallel 1."
+        )
+    return ""
+
+
+class TrainingsBar:
+    """A bar over all trainings, counted by the results that stand in folders, and so right after a resume.
+
+    Args:
+        folder: Of the comparison.
+        trainings: How many there will be.
+        arms: Cells in all.
+    """
+
+    def __init__(self, folder: Path, trainings: int, arms: int) -> None:
+        self.folder, self.arms, self.done = folder, arms, 0
+        # A log file gets a line now and then, not one a second.
+        self._bar = tqdm(
+            total=trainings,
+            desc="Comparing",
+            unit=" runs",
+            initial=self._found(),
+            dynamic_ncols=True,
+            mininterval=0.2 if sys.stderr.isatty() else 30.0,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> TrainingsBar:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._look()
+        self._bar.close()
+
+    def finished(self, cells: int) -> None:
+        """So many cells are done now."""
+        self.done = cells
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_LOOK):
+            self._look()
+
+    def _look(self) -> None:
+        self._bar.set_postfix_str(f"{self.done} of {self.arms} arms done", refresh=False)
+        self._bar.update(self._found() - self._bar.n)
+        if sys.stderr.isatty():
+            self._bar.refresh()  # the clock, also while nothing ends
+
+    def _found(self) -> int:
+        return sum(1 for _ in self.folder.rglob(RESULT))
