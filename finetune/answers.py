@@ -34,6 +34,13 @@ def _line(outcome: Outcome, several: bool) -> str:
     if outcome.skipped:
         return f"skipped  {outcome.skipped}"
     name = f"{outcome.file}  {outcome.task}:" if several else f"{outcome.file} "
+    if outcome.written is not None and outcome.prediction is not None:
+        share = outcome.probabilities[outcome.prediction]
+        return f"{name} ->  {outcome.written}  ({outcome.prediction}; confidence {share:.2f})"
+    if outcome.written is not None and outcome.chords:
+        first = " ".join(chord.name for chord in outcome.chords[:_SHOWN])
+        more = " ..." if len(outcome.chords) > _SHOWN else ""
+        return f"{name} ->  {outcome.written}  ({len(outcome.chords)} chords: {first}{more})"
     if outcome.written is not None:
         found = {label: count for label, count in outcome.counts.items() if count}
         most = sorted(found, key=lambda label: -found[label])[:_SHOWN]
@@ -45,21 +52,21 @@ def _line(outcome: Outcome, several: bool) -> str:
 
 
 class CsvTable:
-    """A row for each file: its class, and the probability of every class.
+    """A row for each file: its class, or key, and the probability of every one.
 
     Args:
         path: Written from the beginning.
-        forecasters: Those at sequence level have columns; of several, each with the task's name before.
+        forecasters: Those that say something of a piece have columns; of several, each with the task's name before.
 
     Raises:
-        ConfigError: If no run is at sequence level, or nothing can be written there.
+        ConfigError: If no run says anything of a piece, or nothing can be written there.
     """
 
     def __init__(self, path: str | Path, forecasters: Sequence[Forecaster]) -> None:
-        asked = [one for one in forecasters if not one.note_level]
+        asked = [one for one in forecasters if one.of_pieces]
         if not asked:
             raise ConfigError("--csv is a table of pieces, and this run asks of notes. Use --json.")
-        self._columns = [(one.name, name) for one in asked for name in (None, *one.classes)]
+        self._columns = [(one.name, name) for one in asked for name in (None, *one.of_pieces)]
         heads = [
             (f"{task} " if len(asked) > 1 else "") + (name or "prediction") for task, name in self._columns
         ]
@@ -155,6 +162,10 @@ def _head(outcome: Outcome) -> dict[str, Any]:
             "counts": outcome.counts,
             "confidence": outcome.confidence,
         }
+        if outcome.prediction is not None:
+            entry |= {"prediction": outcome.prediction, "probabilities": outcome.probabilities}
+        if outcome.chords:
+            entry |= {"chords": [chord._asdict() for chord in outcome.chords]}
     return {**entry, "skipped": outcome.skipped or None}
 
 

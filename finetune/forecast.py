@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
 from finetune.model import TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
+from finetune.tonal import KEYS
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.rack import Rack
 from symbolic.backbone import build_backbone
@@ -31,10 +33,12 @@ class Judgement(NamedTuple):
     Attributes:
         classes: (N,) int64; -1 for drums, of which nothing is asked.
         confidence: (N,) float32 probability of that class, as the model sees it; NaN for drums.
+        shares: (N, C) float32 probabilities of all classes, where keys or chords are told from them.
     """
 
     classes: NDArray[np.int64]
     confidence: NDArray[np.float32]
+    shares: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,17 @@ class Forecaster:
         """Whether notes are asked of, and not pieces."""
         return bool(self.task["level"] == "note")
 
+    @property
+    def tells(self) -> str:
+        """What follows from the classes of notes: "key" or "chord", or "" where they say no more than they are."""
+        tonal = self.note_level and tuple(self.classes) == TONAL_CLASSES
+        return str(self.task["label"]) if tonal and self.task["label"] in ("key", "chord") else ""
+
+    @property
+    def of_pieces(self) -> list[str]:
+        """Names of what each piece is given a probability of; none where notes alone are asked of."""
+        return list(KEYS) if self.tells == "key" else [] if self.note_level else self.classes
+
     def notes(self, music: Music) -> Judgement:
         """The class of each note of a piece, with its probability.
 
@@ -87,7 +102,11 @@ class Forecaster:
         logits -= logits.max(axis=1, keepdims=True)
         confidence[source] = 1 / np.exp(logits, out=logits).sum(axis=1)
         classes[music.drums], confidence[music.drums] = -1, np.nan
-        return Judgement(classes, confidence)
+        if not self.tells:
+            return Judgement(classes, confidence)
+        shares = np.empty((len(music), len(self.classes)), dtype=np.float32)
+        shares[source] = logits / logits.sum(axis=1, keepdims=True)
+        return Judgement(classes, confidence, shares)
 
     def probabilities(self, music: Music) -> NDArray[np.float64]:
         """(C,) probabilities of a piece's classes, from the mean logits of its windows."""

@@ -1,4 +1,4 @@
-"""Predictions on new files: MIDI with what was predicted of notes, or probabilities of classes of pieces."""
+"""Predictions on new files: MIDI with what was predicted of notes, or probabilities of classes or keys of pieces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.forecast import Forecaster, Judgement
+from finetune.tonal import Chord, chords, key_shares
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
-from symbolic.files import SUFFIXES, read_music, write_midi
+from symbolic.files import SUFFIXES, read_music, to_score, write_midi
 from symbolic.notes import Music
 
 UNCLASSED = "drums"
@@ -44,7 +45,8 @@ class Outcome:
         written: The MIDI file that was written, at note level.
         music: What was read, at note level.
         judgement: Of its notes.
-        probabilities: Of each class, at sequence level.
+        probabilities: Of each class, at sequence level; of each key, where that is what is told.
+        chords: In time, where those are what is told.
         counts: Notes of each class, at note level.
         skipped: Why it was skipped; "" if it was not.
     """
@@ -55,12 +57,13 @@ class Outcome:
     music: Music | None = None
     judgement: Judgement | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
+    chords: list[Chord] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
     @property
     def prediction(self) -> str | None:
-        """The class with the highest probability; None at note level, or where the file was skipped."""
+        """The class or key with the highest probability; None where neither is told, or the file was skipped."""
         return max(self.probabilities, key=lambda name: self.probabilities[name], default=None)
 
     @property
@@ -141,10 +144,13 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
     if music.drums.all():
         raise MusicFileError(outcome.file, "it holds no pitched notes")
     judgement = forecaster.notes(music)
-    changed = with_velocities if forecaster.task["label"] == VELOCITY else tracks_by_class
+    if judgement.shares is not None and forecaster.tells == "key":
+        outcome.probabilities = key_shares(music, judgement.shares)
+    elif judgement.shares is not None:
+        outcome.chords = chords(music, judgement.shares)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_midi(changed(music, judgement.classes, forecaster.classes), path)
+        _write(forecaster, music, judgement, outcome, path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."
@@ -153,6 +159,22 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
     counts = np.bincount(asked, minlength=len(forecaster.classes)).tolist()
     outcome.counts = dict(zip(forecaster.classes, counts, strict=True))
     outcome.written, outcome.music, outcome.judgement = path, music, judgement
+
+
+def _write(forecaster: Forecaster, music: Music, judgement: Judgement, outcome: Outcome, path: Path) -> None:
+    """The music with what was said of it: a key or chords as markers on it as it is, else new tracks or velocities."""
+    if not forecaster.tells:
+        changed = with_velocities if forecaster.task["label"] == VELOCITY else tracks_by_class
+        write_midi(changed(music, judgement.classes, forecaster.classes), path)
+        return
+    from symusic import TextMeta
+
+    score = to_score(music, path)
+    said = (
+        [(0, outcome.prediction)] if outcome.prediction else [(one.onset, one.name) for one in outcome.chords]
+    )
+    score.markers.extend([TextMeta(tick, str(text)) for tick, text in said])
+    path.write_bytes(score.dumps_midi())
 
 
 def tracks_by_class(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> Music:
