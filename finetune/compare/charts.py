@@ -7,7 +7,7 @@ from typing import Any
 
 from data.page import Chart, Series
 
-SIZES = ("share", "size")
+SIZES = ("share", "size", "layers")
 """Axes of a grid along which a line is drawn; every combination of the others has a line of its own."""
 Row = Mapping[str, Any]
 COSTS: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
@@ -36,7 +36,7 @@ def trade_off(task: Mapping[str, Any]) -> Chart | None:
     for row in task["rows"]:
         axes = row["axes"]
         if any(axis in SIZES for axis in axes):
-            name = ", ".join(value for axis, value in axes.items() if axis not in SIZES)
+            name = ", ".join(value for axis, value in axes.items() if axis not in SIZES) or row["method"]
             lines.setdefault(name, []).append((100 * row["share"], row))
     if not lines:
         return None

@@ -24,8 +24,8 @@ def read_study(path: str | Path) -> Study:
 
     Args:
         path: YAML with the fields of `Study`. Tasks are names, or mappings of `TaskUse`; arms are methods, "scratch",
-            or mappings of `Arm`; `grid` maps the names of axes to their values, and adds an arm for every
-            combination. A value is a mapping of the settings of an arm, under its label; where the axis is itself
+            or mappings of `Arm`; `grid`, or each of several, maps names of axes to their values, and adds an arm for
+            every combination. A value is a mapping of the settings of an arm, under its label; where the axis is itself
             such a setting, a list of values will do.
 
     Raises:
@@ -49,8 +49,8 @@ def read_study(path: str | Path) -> Study:
     problems += _unknown(f"{path}", document, known)
     found: dict[str, Any] = {name: document[name] for name in known & document.keys() - {"grid"}}
     arms = [_arm(one, problems) for one in _listed(document.get("arms"))]
-    grid = document.get("grid") or {}
-    found["arms"] = tuple(arm for arm in (*arms, *_grid(grid, problems)) if arm is not None)
+    arms += [arm for grid in _listed(document.get("grid")) for arm in _grid(grid, problems)]
+    found["arms"] = tuple(arm for arm in arms if arm is not None)
     found["tasks"] = tuple(filter(None, (_task(one, problems) for one in _listed(document.get("tasks")))))
     found["claims"] = tuple(filter(None, (_claim(one, problems) for one in _listed(document.get("claims")))))
     found["checkpoints"] = dict(document.get("checkpoints") or {})
@@ -65,13 +65,12 @@ def read_study(path: str | Path) -> Study:
     return Study(**found)
 
 
-def named_study(words: Sequence[str], methods: Sequence[str], budget: float) -> Study:
+def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
     """A study of tasks and methods named one by one.
 
     Args:
         words: Tasks, and folders of music with a labels.csv.
         methods: As `finetune --method` names them, and "scratch".
-        budget: Share of the training labels.
 
     Raises:
         ConfigError: If a word is neither, or a method unknown.
@@ -80,7 +79,7 @@ def named_study(words: Sequence[str], methods: Sequence[str], budget: float) -> 
     tasks = []
     for word in words:
         own = {"task": "sequence", "folder": word} if word not in TASKS and Path(word).is_dir() else {}
-        tasks.append(_task({"task": word, "budget": budget, **own}, problems))
+        tasks.append(_task({"task": word, **own}, problems))
     arms = [_arm(method, problems) for method in methods]
     if problems:
         raise ConfigError(problems)
@@ -89,7 +88,7 @@ def named_study(words: Sequence[str], methods: Sequence[str], budget: float) -> 
 
 
 def _task(given: Any, problems: list[str]) -> TaskUse | None:
-    values: dict[str, Any] = {"task": given} if isinstance(given, str) else dict(given)
+    values = _named("task", given, problems)
     before = len(problems)
     problems += _unknown("A task", values, {one.name for one in fields(TaskUse)})
     name = values.get("task")
@@ -115,7 +114,7 @@ def _task(given: Any, problems: list[str]) -> TaskUse | None:
 
 
 def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None) -> Arm | None:
-    values = {"method": given} if isinstance(given, str) else dict(given)
+    values = _named("method", given, problems)
     if values.get("method") == "scratch":
         values |= {"method": "full", "checkpoint": SCRATCH}
     before = len(problems)
@@ -136,9 +135,9 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     return Arm(**values, axes=axes or {}) if len(problems) == before else None
 
 
-def _grid(axes: Mapping[str, Any], problems: list[str]) -> Iterable[Arm | None]:
+def _grid(axes: Any, problems: list[str]) -> list[Arm | None]:
     """An arm for every combination of the axes' values, labelled by them."""
-    if not isinstance(axes, dict):
+    if not isinstance(axes, dict) or not axes:
         problems.append("grid: write names of axes, each with its values.")
         return []
     valued = {
@@ -155,9 +154,8 @@ def _grid(axes: Mapping[str, Any], problems: list[str]) -> Iterable[Arm | None]:
             merged |= settings
         if options:
             merged["options"] = options
-        if axes:
-            where = {axis: str(label) for axis, label in zip(valued, labels, strict=True)}
-            arms.append(_arm(merged, problems, where))
+        where = {axis: str(label) for axis, label in zip(valued, labels, strict=True)}
+        arms.append(_arm(merged, problems, where))
     return arms
 
 
@@ -191,6 +189,13 @@ def with_checkpoints(study: Study, given: Sequence[str]) -> Study:
         name, equals, path = one.partition("=")
         paths |= {name: path} if equals else {"default": one}
     return replace(study, checkpoints=paths)
+
+
+def _named(setting: str, given: Any, problems: list[str]) -> dict[str, Any]:
+    """Settings, of which one alone may be given by its value."""
+    if not isinstance(given, str | dict):
+        problems.append(f"{given!r} is no {setting}: write its name, or settings by their names.")
+    return dict(given) if isinstance(given, dict) else {setting: given}
 
 
 def _listed(given: Any) -> list[Any]:

@@ -41,7 +41,9 @@ class CompareSettings:
     patience: int | None = setting(
         None, "validations without a better one before stopping [5]", group="study"
     )
-    budget: float = setting(1.0, "without a file: share of the training labels", group="study")
+    budget: float | None = setting(
+        None, "share of the training labels (default: as the file says)", group="study"
+    )
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
 
     parallel: int = setting(1, "arms at work at a time, each a process; 0: all in this one", group="run")
@@ -57,8 +59,8 @@ class CompareSettings:
         files = [word for word in self.what if word.endswith(_FILES)]
         if files and len(self.what) > 1:
             problems.append(f"{files[0]}: an experiment file stands alone; it names its tasks itself.")
-        if files and (self.methods is not None or self.budget != 1):
-            problems.append("--methods, --budget: the experiment file says these; leave them out.")
+        if files and self.methods is not None:
+            problems.append(f"--methods {self.methods}: the experiment file names its arms; leave them out.")
         if self.accelerator not in ACCELERATORS:
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
         if self.preset is not None and self.preset not in PRESET_NAMES:
@@ -67,6 +69,8 @@ class CompareSettings:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"--{name} {value}: must be positive.")
+        if self.budget is not None and not 0 < self.budget <= 1:
+            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
         for name in ("parallel", "jobs"):
             if (getattr(self, name) or 0) < 0:
                 problems.append(f"--{name} {getattr(self, name)}: must not be negative.")
@@ -82,11 +86,13 @@ class CompareSettings:
         if self.what[0].endswith(_FILES):
             study = read_study(self.what[0])
         else:
-            study = named_study(self.what, _parts(self.methods or USUAL), self.budget)
+            study = named_study(self.what, _parts(self.methods or USUAL))
         names = ("seeds", "epochs", "rows_per_batch", "patience")
         study = replace(
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
         )
+        if self.budget is not None:
+            study = replace(study, tasks=tuple(replace(use, budget=self.budget) for use in study.tasks))
         if self.trials is not None:
             study = replace(study, trials=_factors(self.trials))
         if self.preset is not None:

@@ -103,7 +103,10 @@ class Arm:
             return self.label
         fresh = self.checkpoint == SCRATCH
         parts = ["scratch" if fresh and self.method == "full" else self.method]
-        parts += [value if key == "options" else f"{key} {value}" for key, value in self._variant().items()]
+        parts += [
+            value if key in ("options", "probe") else f"{key} {value}"
+            for key, value in self._variant().items()
+        ]
         parts += ["from scratch"] if fresh and self.method != "full" else []
         stands = self.like if fresh else self.checkpoint
         return ", ".join([*parts, *([stands] if stands != DEFAULT else [])])

@@ -1,0 +1,163 @@
+"""Studies: read from files and flags, every arm with as many trials, everything wrong named at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from finetune.cli import main
+from finetune.compare.cells import cells_of
+from finetune.compare.reading import read_study
+from finetune.compare.settings import CompareSettings
+from finetune.config import TrainSettings
+from finetune.run import method_options
+from symbolic.errors import ConfigError
+
+STUDIES = sorted((Path(__file__).parents[1] / "finetune" / "experiments" / "studies").glob("*.yaml"))
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "study.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_committed_study_is_valid(path: Path) -> None:
+    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
+    assert study.seeds >= 3
+    assert study.claims or path.stem == "methods"
+    cells = cells_of(study, Path("out"), None, {})
+    assert len({cell.folder for cell in cells}) == len(study.arms) * len(study.tasks)
+    for cell in cells:
+        method_options(TrainSettings(**cell.settings))
+
+
+def test_the_studies_of_the_field_are_there() -> None:
+    assert {path.stem for path in STUDIES} >= {"methods", "grid", "tpa", "components", "pruning"}
+
+
+def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> None:
+    study = read_study(
+        write(
+            tmp_path,
+            """
+            title: A grid
+            tasks: [genre, {task: melody, budget: 0.01}, {task: metre, protocol: folds}]
+            trials: [0.3, 1e0, 3]
+            arms: [full, scratch, {method: probe, probe: last}]
+            grid:
+              body:
+                linear: {method: adapter, options: {train_norms: false}}
+                conv: {method: conv, options: {kernel: 5}}
+              place:
+                all: {layers: all, options: {place: layers}}
+                last: {layers: last}
+              share: [0.5%, 2%]
+            """,
+        )
+    )
+    assert [use.name for use in study.tasks] == ["genre", "melody-budget0.01", "metre-folds"]
+    assert study.trials == (0.3, 1.0, 3.0)
+    names = [arm.name for arm in study.arms]
+    assert names[:4] == ["full", "scratch", "probe, last", "linear, all, 0.5%"]
+    assert len(names) == 3 + 2 * 2 * 2
+    assert study.matching(["conv, *, 2%"]) == ["conv, all, 2%", "conv, last, 2%"]
+    arm = next(arm for arm in study.arms if arm.name == "linear, all, 2%")
+    assert dict(arm.axes) == {"body": "linear", "place": "all", "share": "2%"}
+    assert arm.settings()["options"] == "train_norms=false,place=layers"
+    assert len({arm.slug for arm in study.arms}) == len(study.arms)
+
+
+def test_arms_without_a_label_are_told_apart(tmp_path: Path) -> None:
+    arms = "[lora, {method: lora, size: 4}, {method: full, checkpoint: conformer}, {method: lora, checkpoint: none}]"
+    study = read_study(write(tmp_path, f"tasks: [genre]\narms: {arms}"))
+    names = [arm.name for arm in study.arms]
+    assert names == ["lora", "lora, size 4", "full, conformer", "lora, from scratch"]
+
+
+def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
+    text = """
+    tasks: [genres, {task: genre, protocol: fold}, {task: note, folder: x}]
+    arms: [fulll, {method: lora, rank: 2}, {method: conv, options: kernel=3}]
+    trials: [often]
+    claims: [{claim: more is more, better: lora}]
+    epoch: 3
+    """
+    with pytest.raises(ConfigError) as caught:
+        read_study(write(tmp_path, text))
+    said = str(caught.value)
+    for word in ("genres", "'fold'", "tracks", "fulll", "'rank'", "options:", "often", "'source'", "'epoch'"):
+        assert word in said, word
+
+
+def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
+    text = """
+    tasks: [genre]
+    arms: [full, full, {method: lora, rates: [1e-3, 1e-2]}]
+    trials: [0.3, 1, 1]
+    claims: [{claim: c, source: s, better: lora, worse: nothing, tasks: [melody]}]
+    """
+    with pytest.raises(ConfigError) as caught:
+        CompareSettings(what=[write(tmp_path, text)]).study()
+    said = str(caught.value)
+    for words in (
+        "Two arms are called 'full'",
+        "as many trials",
+        "twice",
+        "--from PATH",
+        "'nothing'",
+        "'melody'",
+    ):
+        assert words in said, words
+
+
+def test_wrong_settings_of_an_arm_name_the_arm(tmp_path: Path) -> None:
+    text = "tasks: [genre]\narms: [{label: odd, method: lora, size: 2, share: 1%}]"
+    study = CompareSettings(what=[write(tmp_path, text)], checkpoint="x").study()
+    with pytest.raises(ConfigError, match=r"Arm 'odd': --size 2"):
+        cells_of(study, tmp_path, None, {})
+
+
+def test_flags_come_before_the_file_and_checkpoints_have_names(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "tasks: [genre]\narms: [full, scratch]\nseeds: 5\ncheckpoints: {default: a, other: b}"
+    )
+    study = CompareSettings(
+        what=[path], seeds=2, trials="1,2", checkpoint="c,third=d", preset="small"
+    ).study()
+    assert (study.seeds, study.trials) == (2, (1.0, 2.0))
+    assert dict(study.checkpoints) == {"default": "c", "other": "b", "third": "d"}
+    assert [arm.preset for arm in study.arms] == [None, "small"]
+
+
+def test_tasks_and_methods_can_be_named_without_a_file(tmp_path: Path) -> None:
+    settings = CompareSettings(what=["genre", str(tmp_path)], methods="full,scratch,lora", checkpoint="x")
+    study = settings.study()
+    assert [use.task for use in study.tasks] == ["genre", "sequence"]
+    assert [arm.name for arm in study.arms] == ["full", "scratch", "lora"]
+    cells = cells_of(study, tmp_path, "data", {})
+    assert {cell.root for cell in cells} == {"data", str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["absent.yaml"], "absent.yaml cannot be read"),
+        (["genres"], "There is no task 'genres'"),
+        (["genre", "--methods", "loro"], "no method 'loro'"),
+        (["genre", "--trials", "few"], "--trials few"),
+        (["genre", "--parallel", "-1"], "--parallel -1"),
+        (["a.yaml", "genre", "--seeds", "0"], "stands alone"),
+    ],
+)
+def test_a_mistake_is_a_message(arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    for text in ("just words", "a: [", "tasks: {genre"):
+        with pytest.raises(ConfigError, match=r"study\.yaml"):
+            read_study(write(tmp_path, text))
