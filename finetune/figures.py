@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,15 +59,27 @@ def task_charts(records: Sequence[Record], whose: Record) -> list[Chart]:
 
 
 def run_charts(record: Record) -> list[Chart]:
-    """How a run went: losses, and accuracy on the validation pieces beside the best floor, of every seed over steps."""
+    """How a run went: losses, and accuracy on the validation pieces beside the best floor, of every seed over steps.
+
+    Where there are folds, each line is their mean within a band from the lowest to the highest, validation by
+    validation; folds that have stopped are no part of either.
+    """
 
     def line(seed: Record, name: str, key: str, unit: float = 1.0) -> Series:
-        history = seed["history"]
-        return {
+        curves = histories(seed)
+        together = [list(filter(None, entries)) for entries in zip_longest(*curves)]
+        values = [[unit * entry[key] for entry in entries] for entries in together]
+        series: Series = {
             "name": name,
-            "x": [entry["step"] for entry in history],
-            "y": [round(unit * entry[key], 4) for entry in history],
+            "x": [round(float(np.mean([entry["step"] for entry in entries])), 1) for entries in together],
+            "y": [round(float(np.mean(those)), 4) for those in values],
         }
+        if len(curves) > 1:
+            series |= {
+                "low": [round(min(those), 4) for those in values],
+                "high": [round(max(those), 4) for those in values],
+            }
+        return series
 
     seeds = record["seeds"]
     floors = [floor["valid"]["scores"]["accuracy"]["mean"] for floor in record["floors"]]
@@ -87,6 +100,11 @@ def run_charts(record: Record) -> list[Chart]:
             "level_name": "best floor",
         },
     ]
+
+
+def histories(seed: Record) -> list[list[dict[str, float]]]:
+    """The curves of a seed: one, or one a fold."""
+    return [one["history"] for one in seed.get("folds", [seed])]
 
 
 def backbone_of(record: Record) -> str:

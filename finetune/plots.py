@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from data.page import Chart, Estimate
+from finetune.figures import histories
 from finetune.metrics import Counts
 from symbolic.notes import Music
 
@@ -98,16 +99,19 @@ def drawn(chart: Chart) -> Figure:
 
 
 def curves(seeds: Sequence[Mapping[str, Any]], floors: Sequence[Mapping[str, Any]]) -> Figure:
-    """Losses, and validation accuracy above the floors, of every seed over steps."""
+    """Losses, and validation accuracy above the floors, of every seed over steps; a thin line a fold."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, seed in enumerate(seeds):
-        steps = [entry["step"] for entry in seed["history"]]
-        colour = f"C{number % 10}"
-        for key, line in (("train_loss", ":"), ("valid_loss", "-")):
-            left.plot(steps, [entry[key] for entry in seed["history"]], line, color=colour)
-        accuracy = [entry["valid_accuracy"] for entry in seed["history"]]
-        right.plot(steps, accuracy, "o-", markersize=3, color=colour, label=f"seed {seed['seed']}")
+        runs, colour = histories(dict(seed)), f"C{number % 10}"
+        thin: dict[str, Any] = {"color": colour, "linewidth": 1.5 if len(runs) == 1 else 0.6}
+        for fold, history in enumerate(runs):
+            steps = [entry["step"] for entry in history]
+            for key, line in (("train_loss", ":"), ("valid_loss", "-")):
+                left.plot(steps, [entry[key] for entry in history], line, **thin)
+            accuracy = [entry["valid_accuracy"] for entry in history]
+            label = f"seed {seed['seed']}" if fold == 0 else None
+            right.plot(steps, accuracy, "o-", markersize=3 if len(runs) == 1 else 1.5, label=label, **thin)
     for number, floor in enumerate(floors):
         height = floor["valid"]["scores"]["accuracy"]["mean"]
         right.axhline(height, color="0.55", linestyle=("--", "-.", ":")[number % 3], label=floor["title"])

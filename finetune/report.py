@@ -76,7 +76,10 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     page.heading("How the run went")
     page.charts(*run_charts(record))
     if "folds" in record["seeds"][0]:
-        page.text("Of the first fold.", note=True)
+        page.text(
+            "Mean over folds, in a band from the lowest to the highest; a fold that has stopped is in neither.",
+            note=True,
+        )
     if data.task.level == "note":
         pictures["roll"], caption = _roll(out / record["checkpoint"], data, results[0].counts["test"])
         page.heading("A test piece")

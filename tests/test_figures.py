@@ -88,6 +88,21 @@ def test_curves_hold_every_seed_beside_the_best_floor() -> None:
     assert accuracy["level"] == round(100 * one["floors"][1]["valid"]["scores"]["accuracy"]["mean"], 2)
 
 
+def test_curves_of_folds_are_their_mean_in_a_band_while_they_last() -> None:
+    one = record(0.75)
+    entry = dict(one["seeds"][0]["history"][0])
+    accuracies = [[0.2, 0.4], [0.6], [0.7, 0.6]]
+    folds = [
+        {"history": [{**entry, "step": 10 * (n + 1) + f, "valid_accuracy": a} for n, a in enumerate(those)]}
+        for f, those in enumerate(accuracies)
+    ]
+    one["seeds"] = [{**one["seeds"][0], "folds": folds}]
+    [series] = run_charts(one)[1]["series"]
+    assert series["x"] == [11.0, 21.0]
+    assert series["y"] == [50.0, 50.0]
+    assert (series["low"], series["high"]) == ([20.0, 40.0], [70.0, 60.0])
+
+
 @pytest.mark.parametrize(
     ("path", "name"), [("runs/pretrain/x/checkpoint", "x"), ("runs/x/", "x"), ("x", "x"), ("", "scratch")]
 )

@@ -48,6 +48,8 @@ def test_charts_are_drawn_with_their_axes() -> None:
 def test_curves_and_rolls_are_drawn() -> None:
     one, music = record(), tune(1, bars=2)
     assert len(painted(curves(one["seeds"], one["floors"])).axes) == 2
+    seeds = [{**seed, "folds": [seed, seed, seed]} for seed in one["seeds"]]
+    assert len(painted(curves(seeds, one["floors"])).axes[1].get_lines()) == 6 + len(one["floors"])
     truth = music.notes["track"].astype(int)
     _, below = painted(piano_roll(music, truth, 1 - truth, ("MELODY", "PIANO"), "t")).axes
     assert len(below.collections[1].get_paths()) == len(music)
