@@ -1,11 +1,12 @@
-"""Pooled hidden states of windows, computed once and kept on disk: what a probe of pieces learns from and is scored by.
+"""Pooled states of windows, computed once and kept on disk: what a probe of pieces learns from and is scored by.
 
 A probe leaves the backbone as it is, so what the backbone says of a window is the same in every epoch, seed, fold and
-budget. What a window's label needs is the mean of each layer over its rows: a few thousand numbers a window.
+budget. What a window's label needs is the mean and deviation of each layer over its rows: a few thousand numbers.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,14 +25,16 @@ from finetune.taskdata import TaskData
 from symbolic.inference import overlapping_windows
 from symbolic.vocabulary import BAR, RESERVED
 
-_FORMAT = 1
+_FORMAT = 2
+_AT_ONCE = 4096
+"""Windows whose statistics are read together."""
 
 
 class PooledBatch(NamedTuple):
-    """Windows side by side, of which only the means are left.
+    """Windows side by side, of which only statistics are left.
 
     Attributes:
-        features: (B, S, D) float32, the mean over rows of every normed layer.
+        features: (B, S, 2 D) float32, mean and deviation over rows of every normed layer.
         piece: (B,) int64, index of each window's piece.
         step: Which batch this is.
     """
@@ -42,25 +45,31 @@ class PooledBatch(NamedTuple):
 
 
 class PooledStates:
-    """Means of windows' layers in a memory-mapped file, float16, filled as they are asked for.
+    """Statistics of windows' layers in a memory-mapped file, float16, filled as they are asked for.
 
     Args:
         folder: Whose name tells the weights, the music, the windows and the transposition; made if absent.
         shards: Where the rows lie.
         windows: (W, 3) first row, row past the end, piece.
         layers: How many states a backbone has, the embedding included.
-        dim: Width of a state.
+        width: Features of a layer.
         shift: Windows are moved by up to this many semitones in every draw but the first.
     """
 
     def __init__(
-        self, folder: Path, shards: Shards, windows: NDArray[np.int64], layers: int, dim: int, shift: int = 0
+        self,
+        folder: Path,
+        shards: Shards,
+        windows: NDArray[np.int64],
+        layers: int,
+        width: int,
+        shift: int = 0,
     ) -> None:
         self.shards, self.windows, self.shift = shards, windows, shift
         self.draws = DRAWS if shift else 1
         folder.mkdir(parents=True, exist_ok=True)
         places = (len(windows), self.draws)
-        self._states = mapped(folder / "states.npy", np.float16, (*places, layers, dim))
+        self._states = mapped(folder / "states.npy", np.float16, (*places, layers, width))
         self._known = mapped(folder / "known.npy", np.bool_, places)
 
     def of(self, pieces: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -100,7 +109,7 @@ class PooledStates:
         model.to(home).train(training)
 
     def get(self, windows: NDArray[np.integer], draws: NDArray[np.integer] | int = 0) -> NDArray[np.float32]:
-        """(B, S, D) float32 means of windows that `fill` has seen, each as in its draw."""
+        """(B, S, 2 D) float32 statistics of windows that `fill` has seen, each as in its draw."""
         return np.asarray(self._states[windows, draws], dtype=np.float32)
 
     def _batch(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
@@ -161,6 +170,13 @@ class Probed(NamedTuple):
         """Of one side; only training windows are ever transposed."""
         return PooledBatches(self.plain, self.plain.of(data.splits[split]), size, seed, split == "train")
 
+    def training(self, data: TaskData, layers: list[int]) -> Iterator[Tensor]:
+        """(N, S, 2 D) of training windows in all their draws, some layers, a part at a time."""
+        windows = self.plain.of(data.splits["train"])
+        for draw in range(self.plain.draws):
+            for first in range(0, len(windows), _AT_ONCE):
+                yield torch.from_numpy(self.plain.get(windows[first : first + _AT_ONCE], draw)[:, layers])
+
     def classes(self, model: TaskModel, data: TaskData, split: str) -> list[NDArray[np.int64]]:
         """For each piece of a side its () class, as `TaskModel.classes` would say from its rows."""
         return [
@@ -196,7 +212,7 @@ def probed(model: TaskModel, data: TaskData, device: torch.device) -> Probed:
     shards, backbone = data.shards, model.backbone
     length, shift = backbone.config.window, data.task.transposition
     everything = np.arange(len(shards.pieces))
-    base, shape = features_of(shards, backbone), (len(backbone.blocks) + 1, backbone.config.dim)
+    base, shape = features_of(shards, backbone), (len(backbone.blocks) + 1, 2 * backbone.config.dim)
     plain = PooledStates(
         Path(f"{base}-v{_FORMAT}-shift{shift}"),
         shards,

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
 from symbolic.adapters import attach
 from symbolic.adapters.budget import options_for
@@ -26,46 +26,6 @@ from symbolic.vocabulary import BAR, RESERVED
 PROBE = "probe"
 """A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
 layer, would answer wrongly and without a word."""
-
-
-class LayerMix(nn.Module):
-    """A learned softmax-weighted sum of layers, each normed first so that weights compare (as in ELMo).
-
-    Args:
-        states: Number of layers, the embedding included.
-        only: All weight is on this layer and stays there.
-    """
-
-    def __init__(self, states: int, only: int | None = None) -> None:
-        super().__init__()
-        self.only = only
-        self.weights = nn.Parameter(torch.zeros(states), requires_grad=only is None)
-        if only is not None:
-            self.weights.data[torch.arange(states) != only] = -torch.inf
-
-    @property
-    def heard(self) -> list[int]:
-        """Numbers of the layers that it needs."""
-        return list(range(len(self.weights))) if self.only is None else [self.only]
-
-    def forward(self, states: list[Tensor]) -> Tensor:
-        """States (B, L, D) -> (B, L, D)."""
-        return torch.einsum("s,bsld->bld", self.weights.softmax(0), self.normed(states))
-
-    def of_heard(self, states: Tensor) -> Tensor:
-        """Normed states of the layers that are heard (B, S, L, D) -> (B, L, D), as `forward` gives."""
-        if self.only is not None:
-            return states[:, 0]
-        return torch.einsum("s,bsld->bld", self.weights.softmax(0), states)
-
-    def of_pooled(self, pooled: Tensor) -> Tensor:
-        """Means of normed layers (B, S, D) -> (B, D): a mixture of means is the mean of mixtures."""
-        return torch.einsum("s,bsd->bd", self.weights.softmax(0), pooled)
-
-    @staticmethod
-    def normed(states: list[Tensor]) -> Tensor:
-        """States (B, L, D) -> (B, S, L, D)."""
-        return torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states], dim=1)
 
 
 class TaskModel(nn.Module):
@@ -88,31 +48,18 @@ class TaskModel(nn.Module):
 
     def forward(self, rows: Tensor, real: Tensor | None) -> Tensor:
         """(B, L, 8) int64, (B, L) bool or None if no row is padding -> (B, L, C), or (B, C)."""
-        if self.mix is None:
-            hidden = self.backbone(rows, real)
-        else:
-            with torch.no_grad():
-                states = self.backbone.states(rows, real)
-            hidden = self.mix(states)
+        if self.pools:
+            return self.of_pooled(self.pooled(rows, real))
+        if self.mix is not None:
+            return self.of_heard(self.heard_states(rows, real))
+        hidden = self.backbone(rows, real)
         logits: Tensor = self.head(hidden, real) if isinstance(self.head, SequenceHead) else self.head(hidden)
         return logits
 
     @property
     def pools(self) -> bool:
-        """Whether means of layers over a window's rows are all that it needs."""
-        head = self.head
-        return self.mix is not None and isinstance(head, SequenceHead) and head.score is None
-
-    def pooled(self, rows: Tensor, real: Tensor) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool -> (B, S, D), the mean of each normed layer over real rows."""
-        weights = real / real.sum(-1, keepdim=True)
-        return torch.einsum("bl,bsld->bsd", weights, LayerMix.normed(self.backbone.states(rows, real)))
-
-    def of_pooled(self, pooled: Tensor) -> Tensor:
-        """(B, S, D) from `pooled` -> (B, C), as `forward` gives from the rows; only where it `pools`."""
-        assert self.mix is not None
-        logits: Tensor = self.head(self.mix.of_pooled(pooled)[:, None])
-        return logits
+        """Whether it is a probe of pieces, which needs no more of a window than the statistics of its layers."""
+        return self.mix is not None and isinstance(self.head, SequenceHead)
 
     @property
     def heard(self) -> list[int]:
@@ -120,15 +67,27 @@ class TaskModel(nn.Module):
         assert self.mix is not None
         return self.mix.heard
 
+    @torch.no_grad()
+    def pooled(self, rows: Tensor, real: Tensor | None) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics over real rows of every layer."""
+        return pooled(self.backbone.states(rows, real), real)
+
+    def of_pooled(self, features: Tensor) -> Tensor:
+        """(B, S, 2 D) from `pooled` -> (B, C), as `forward` gives from the rows; of a probe of pieces."""
+        assert self.mix is not None
+        logits: Tensor = self.head(self.mix(features[:, self.heard])[:, None])
+        return logits
+
+    @torch.no_grad()
     def heard_states(self, rows: Tensor, real: Tensor | None) -> Tensor:
         """(B, L, 8) int64, (B, L) bool or None -> (B, S, L, D), the normed states of the layers that are heard."""
         states = self.backbone.states(rows, real)
-        return LayerMix.normed([states[layer] for layer in self.heard])
+        return normed([states[layer] for layer in self.heard])
 
     def of_heard(self, states: Tensor) -> Tensor:
         """(B, S, L, D) from `heard_states` -> (B, L, C), as `forward` gives from the rows; of a probe of notes."""
         assert self.mix is not None
-        logits: Tensor = self.head(self.mix.of_heard(states.float()))
+        logits: Tensor = self.head(self.mix(states.float()))
         return logits
 
     def train(self, mode: bool = True) -> TaskModel:
@@ -174,7 +133,7 @@ def build_model(
 ) -> TaskModel:
     """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
 
-    A probe of pieces pools by the mean, which is what can be kept of a window (`finetune.cache`).
+    A probe of pieces classifies statistics of layers, which are what can be kept of a window (`finetune.cache`).
 
     Args:
         backbone: Pretrained or fresh.
@@ -189,9 +148,10 @@ def build_model(
     by_note, options = task.level == "note", dict(options or {})
     dim, classes = backbone.config.dim, len(task.classes)
     if method == "probe":
-        head = NoteHead(dim, classes, 0.0) if by_note else SequenceHead(dim, classes, 0.0, "mean")
+        head = NoteHead(dim, classes, 0.0) if by_note else SequenceHead(2 * dim, classes, 0.0, "mean")
         states, only = len(backbone.blocks) + 1, options.get("only")
-        return TaskModel(backbone, head, LayerMix(states, None if only is None else only % states))
+        only = None if only is None else only % states
+        return TaskModel(backbone, head, LayerMix(states, head.arguments["dim"], only))
     if method != "full":
         if share is not None:
             options = options_for(backbone, method, share, **options)
@@ -267,7 +227,8 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone) -> TaskModel:
     """
     mix = None
     if PROBE in checkpoint.parts:
-        mix, head = LayerMix(len(backbone.blocks) + 1), build_head(checkpoint.task["head"])
+        head = build_head(checkpoint.task["head"])
+        mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
         checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
     else:
         head = checkpoint.build_heads()[checkpoint.task["name"]]

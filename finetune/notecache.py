@@ -8,6 +8,7 @@ half precision. Scores of the kept checkpoint always come from the rows.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,8 @@ from finetune.taskdata import TaskData
 
 DISK = 8.0
 """GiB that the states of one probe's notes may take, unless told otherwise."""
+SAMPLE = 64
+"""Training windows by which a probe's features are standardised."""
 _FORMAT = 1
 
 
@@ -203,6 +206,27 @@ def note_states(
     states.fill(model, data.splits["train"], states.draws, device)
     states.fill(model, data.splits["valid"], 1, device)
     return states
+
+
+@torch.inference_mode()
+def sampled_states(model: TaskModel, data: TaskData, states: NoteStates | None) -> Iterator[Tensor]:
+    """(N, S, D) of the notes of some training windows as they stand, a window at a time.
+
+    Args:
+        model: The probe.
+        data: The task's pieces.
+        states: From `note_states`; where they are not kept, the backbone speaks.
+    """
+    windows = make_windows(data.shards, data.splits["train"], model.backbone.config.window)
+    device = next(model.parameters()).device
+    for place in np.unique(np.linspace(0, len(windows) - 1, SAMPLE).astype(np.int64)):
+        start, stop = windows[place, :2].tolist()
+        if states is None:
+            rows, real = side_by_side([window_rows(data.shards, windows[place], 0, 0)])
+            found = model.heard_states(rows.to(device), real.to(device))[0].cpu()
+        else:
+            found = torch.from_numpy(states.get(start, stop, 0, model.heard))
+        yield found.transpose(0, 1)
 
 
 def note_batches(

@@ -26,7 +26,7 @@ from data.windows import make_windows
 from finetune.cache import PooledBatches, probed
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
-from finetune.notecache import DISK, DrawnBatches, note_batches, note_states
+from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
 from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
 from finetune.source import Source
 from finetune.taskdata import TaskData
@@ -229,14 +229,16 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
 def _batches(
     data: TaskData, model: TaskModel, plan: Plan, seed: int, device: torch.device
 ) -> tuple[Batches, Batches]:
-    """To train on, and to select on; a probe's come from states that are kept."""
+    """To train on, and to select on; a probe's come from states that are kept, by which it is standardised."""
     window = model.backbone.config.window
-    if model.pools:
+    if model.mix is not None and model.pools:
         kept = probed(model, data, device)
+        model.mix.standardise(kept.training(data, model.heard))
         size = max(1, plan.rows_per_batch // window)
         return kept.batches(data, "train", size, seed), kept.batches(data, "valid", size, seed)
     if model.mix is not None:
         states = note_states(model, data, device, plan.keep_states)
+        model.mix.standardise(sampled_states(model, data, states))
         train, valid = (
             note_batches(model, data, split, plan.rows_per_batch, seed, states)
             for split in ("train", "valid")

@@ -13,7 +13,7 @@ from finetune_helpers import NANO, PLAN, trained_in_two_goes
 
 from finetune import notecache
 from finetune.draws import DRAWS
-from finetune.model import TaskModel, build_model, load_model
+from finetune.model import build_model, load_model
 from finetune.notecache import NoteBatch, disk_needed, note_batches, note_states
 from finetune.source import Source
 from finetune.taskdata import TaskData
@@ -30,15 +30,15 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the number of windows whenever states are computed to be kept."""
+    """Grows by one whenever a window's states are computed to be kept."""
     calls: list[int] = []
-    speak = TaskModel.heard_states
+    read = notecache.window_rows
 
-    def counted(self: Any, rows: Any, real: Any) -> Any:
-        calls.append(len(rows))
-        return speak(self, rows, real)
+    def counted(*window: Any) -> Any:
+        calls.append(1)
+        return read(*window)
 
-    monkeypatch.setattr(TaskModel, "heard_states", counted)
+    monkeypatch.setattr(notecache, "window_rows", counted)
     return calls
 
 

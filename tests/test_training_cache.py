@@ -112,7 +112,7 @@ def test_an_interrupted_probe_ends_as_if_never_interrupted(
 def test_a_probe_of_the_last_layer_hears_no_other(dances: TaskData, source: Source) -> None:
     model = build_model(source.backbone(), dances.task, "probe", {"only": -1})
     mixed = build_model(source.backbone(), dances.task, "probe", {})
-    pooled = torch.randn(2, NANO.layers + 1, NANO.dim, generator=torch.Generator().manual_seed(0))
+    pooled = torch.randn(2, NANO.layers + 1, 2 * NANO.dim, generator=torch.Generator().manual_seed(0))
     changed = pooled.clone()
     changed[:, :-1] += 1
     assert torch.equal(model.of_pooled(pooled), model.of_pooled(changed))
