@@ -210,7 +210,7 @@ class PredictSettings:
         ..., "music files, and folders to walk; before them, further runs", positional=True
     )
     out: str = setting("predictions", "folder for MIDI files (note-level tasks)")
-    csv: str | None = setting(None, "also write the table as CSV (sequence-level tasks)")
+    csv: str | None = setting(None, "also write the table as CSV (tasks of pieces, and keys)")
     json: str | None = setting(None, "also write all as JSON: of each note onset, class, confidence")
     accelerator: str = setting("auto", "cpu, gpu or auto")
 

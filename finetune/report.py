@@ -89,6 +89,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     cost = record["seeds"][0]["cost"]
     page.facts(
         {
+            **({"layer of each probe": ", ".join(layers)} if (layers := _layers(record)) else {}),
             "machine": machine_of(record),
             "trained parameters": f"{cost['trained_parameters']:,} of {cost['parameters']:,}",
             "time": f"{cost['seconds']:,.0f} s a seed",
@@ -98,6 +99,12 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     for name, figure in pictures.items():
         figure.savefig(out / f"{name}.png", dpi=110, bbox_inches="tight")
     page.write(out / "report.html")
+
+
+def _layers(record: Record) -> list[str]:
+    """Which layer each seed's probe hears, fold by fold; none where that was not chosen."""
+    runs = [run for seed in record["seeds"] for run in seed.get("folds", [seed])]
+    return [str(run["probe"]["layer"]) for run in runs if "probe" in run]
 
 
 def _records_beside(out: Path, record: Record) -> list[Record]:

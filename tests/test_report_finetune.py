@@ -68,3 +68,15 @@ def test_names_in_a_record_are_text_and_no_markup(write: Any) -> None:
     read = write(one)
     assert "<script>" in read.text
     assert read.tags.count("script") == 3  # JSON, and two of the page's own
+
+
+def test_the_layers_that_probes_chose_are_told_fold_by_fold(write: Any) -> None:
+    one = record()
+    assert "layer of each probe" not in write(one).text
+    one["seeds"] = [
+        {**seed, "folds": [{**seed, "probe": {"layer": fold, "valid_accuracy": []}} for fold in (2, 0)]}
+        for seed in one["seeds"]
+    ]
+    read = write(one)
+    assert "layer of each probe" in read.text
+    assert "2, 0, 2, 0" in read.text
