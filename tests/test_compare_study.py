@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from finetune.cli import main
 from finetune.compare.cells import cells_of
 from finetune.compare.reading import read_study
 from finetune.compare.settings import CompareSettings
-from finetune.config import TrainSettings
+from finetune.config import ADAPTER_NAMES, TrainSettings, share_of
 from finetune.run import method_options
+from symbolic.adapters.budget import options_for, trained
+from symbolic.backbone import build_backbone, preset
 from symbolic.errors import ConfigError
+from symbolic.tokenizer import Tokenizer
 
 STUDIES = sorted((Path(__file__).parents[1] / "finetune" / "experiments" / "studies").glob("*.yaml"))
 
@@ -32,6 +36,21 @@ def test_every_committed_study_is_valid(path: Path) -> None:
     assert len({cell.folder for cell in cells}) == len(study.arms) * len(study.tasks)
     for cell in cells:
         method_options(TrainSettings(**cell.settings))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_every_arm_of_a_committed_study_can_stand_on_a_tiny_backbone(path: Path) -> None:
+    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
+    sizes = Tokenizer().vocabulary.sizes
+    for cell in cells_of(replace(study, tasks=study.tasks[:1]), Path("out"), None, {}):
+        settings = TrainSettings(**cell.settings)
+        if settings.method in ADAPTER_NAMES:
+            kind = "conformer" if settings.checkpoint == "b" else "transformer"
+            backbone = build_backbone(replace(preset("tiny"), kind=kind), sizes)
+            options = method_options(settings)
+            if settings.share is not None:
+                options = options_for(backbone, settings.method, share_of(settings.share), **options)
+            assert trained(backbone, settings.method, **options) > 0
 
 
 def test_the_studies_of_the_field_are_there() -> None:

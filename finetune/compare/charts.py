@@ -10,23 +10,27 @@ from data.page import Chart, Series
 SIZES = ("share", "size", "layers")
 """Axes of a grid along which a line is drawn; every combination of the others has a line of its own."""
 Row = Mapping[str, Any]
-COSTS: tuple[tuple[str, Callable[[Row], float | None]], ...] = (
-    ("trained parameters", lambda row: row["trained"]),
-    ("file, MB", lambda row: row["saved_bytes"] / 1e6),
-    ("seconds an epoch", lambda row: row["seconds_per_epoch"] or None),
-    ("peak memory, GB", lambda row: row["peak_memory_bytes"] and row["peak_memory_bytes"] / 1e9),
+COSTS: tuple[tuple[str, str, Callable[[Row], float | None]], ...] = (
+    ("trained parameters", "trained parameters", lambda row: row["trained"]),
+    ("file size", "file, MB", lambda row: row["saved_bytes"] / 1e6),
+    ("time", "seconds an epoch", lambda row: row["seconds_per_epoch"] or None),
+    (
+        "peak memory",
+        "peak memory, GB",
+        lambda row: row["peak_memory_bytes"] and row["peak_memory_bytes"] / 1e9,
+    ),
 )
-"""What accuracy is held against: name, and value of a row."""
+"""What accuracy is held against: name, axis, and value of a row."""
 
 
 def cost_charts(task: Mapping[str, Any]) -> list[Chart]:
-    """Accuracy over each cost that was measured of two arms at least; a dot with its interval for every arm."""
+    """Accuracy over each cost in which arms differ, as far as it was measured; a dot with its interval an arm."""
     charts = []
-    for name, value in COSTS:
+    for name, axis, value in COSTS:
         measured = [(row, cost) for row in task["rows"] if (cost := value(row)) is not None]
-        if len(measured) > 1:
+        if len({cost for _, cost in measured}) > 1:
             series = [_series(row["arm"], [(cost, row)]) for row, cost in measured]
-            charts.append(_chart(f"Accuracy over {name}", name, series, _level(task)))
+            charts.append(_chart(f"Accuracy over {name}", axis, series, _level(task)))
     return charts
 
 

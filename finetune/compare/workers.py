@@ -18,7 +18,6 @@ from tqdm import tqdm
 
 from data.records import write_json
 from finetune.compare.cells import Cell
-from finetune.outcome import RESULT
 from symbolic.errors import CounterpointError
 
 LOG, FAILURE = "log.txt", "failure.json"
@@ -74,10 +73,9 @@ def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
-    if "OMP_NUM_THREADS" not in os.environ:
-        import torch
-
-        torch.set_num_threads(threads)
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", str(threads)
+    )  # torch, which reads it, is yet to be imported here
     if reason := _tried(cell, task):
         write_json(folder / FAILURE, {"reason": reason})
 
@@ -130,7 +128,11 @@ class TrainingsBar:
     """
 
     def __init__(self, folder: Path, trainings: int, arms: int) -> None:
-        self.folder, self.arms, self.done = folder, arms, 0
+        from finetune.outcome import (
+            RESULT,
+        )  # not above: a process at work on one cell has no need of all that
+
+        self.folder, self.arms, self.done, self._result = folder, arms, 0, RESULT
         # A log file gets a line now and then, not one a second.
         self._bar = tqdm(
             total=trainings,
@@ -168,4 +170,4 @@ class TrainingsBar:
             self._bar.refresh()  # the clock, also while nothing ends
 
     def _found(self) -> int:
-        return sum(1 for _ in self.folder.rglob(RESULT))
+        return sum(1 for _ in self.folder.rglob(self._result))
