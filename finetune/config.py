@@ -26,7 +26,7 @@ PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
     "full": {"tiny": 5e-4, "small": 2e-4, "base": 5e-5},
-    "probe": {"tiny": 5e-3, "small": 3e-3, "base": 1e-3},
+    "probe": {"tiny": 1e-3, "small": 1e-3, "base": 1e-3},
     **{name: {"tiny": 2e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
 }
 """Peak learning rates by method and size of the backbone."""
