@@ -222,8 +222,8 @@ def _floors(argv: Sequence[str]) -> None:
     task = TASKS[settings.task]
     protocol = task.protocol(settings.protocol)
     from finetune.floors import kept_floors
+    from finetune.folds import prepared_folds
     from finetune.record import keep_floors
-    from finetune.run import prepared_folds
     from finetune.tables import floor_table
     from symbolic.tokenizer import Tokenizer
 

@@ -9,8 +9,8 @@ import pytest
 from finetune_helpers import PLAN, nano_checkpoint, write_folder
 
 from data.settings import PrepareSettings
+from finetune.folds import prepared
 from finetune.outcome import SeedResult
-from finetune.run import prepared
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
 from finetune.tasks import note_task, sequence_task

@@ -16,9 +16,10 @@ from data.corpora.folder import FolderCorpus
 from data.settings import PrepareSettings
 from finetune import run
 from finetune.config import TrainSettings
+from finetune.folds import guard, prepared
 from finetune.metrics import unpack_counts
 from finetune.outcome import SeedResult
-from finetune.run import finetune, guard, prepared
+from finetune.run import finetune
 from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
 from finetune.tasks import Protocol, Task, note_task, sequence_task

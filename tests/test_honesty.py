@@ -14,9 +14,9 @@ from finetune_helpers import NANO, PLAN, tune
 from data.corpora.tracks import as_one_piano
 from data.fingerprint import note_fingerprint
 from data.windows import make_windows
+from finetune.folds import guard
 from finetune.model import build_model, load_model
 from finetune.outcome import SeedResult
-from finetune.run import guard
 from finetune.source import Source
 from finetune.taskdata import TaskData
 from finetune.tasks import MELODY, VELOCITY

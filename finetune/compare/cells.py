@@ -122,7 +122,7 @@ def prepare_cell(cell: Cell) -> None:
         CounterpointError: If data or checkpoint are unfit.
     """
     from finetune.floors import kept_floors
-    from finetune.run import prepared_folds
+    from finetune.folds import prepared_folds
     from finetune.source import open_source
 
     task, settings = cell.use.open(), TrainSettings(**cell.settings)

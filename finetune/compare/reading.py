@@ -123,7 +123,7 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     if values.get("method") not in METHODS:
         known = ", ".join(("scratch", *METHODS))
         problems.append(f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.")
-    for name in ("layers", "share"):
+    for name in ("label", "layers", "share"):
         if values.get(name) is not None:
             values[name] = str(values[name])
     if values.get("checkpoint", "") is None:

@@ -39,7 +39,8 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
         CounterpointError: If study or folder are unfit; says why.
     """
     study = settings.study()
-    identity = {"title": study.title}
+    # What else makes a run what it is, each run's own folder keeps.
+    identity = {"title": study.title, "trials": list(study.trials)}
     out = find_folder(Path("runs") / "compare" / study.slug, identity, settings.out, settings.resume)
     common = {
         "accelerator": settings.accelerator,

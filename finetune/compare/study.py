@@ -45,6 +45,13 @@ class TaskUse:
         budget = "" if self.budget == 1 else f"budget{self.budget:g}"
         return "-".join(filter(None, [self.task, self.protocol or "", budget]))
 
+    @property
+    def folds(self) -> int:
+        """How many trainings a seed is."""
+        from finetune.tasks import TASKS
+
+        return TASKS[self.task].protocol(self.protocol).folds if self.task in TASKS else 1
+
     def open(self) -> Task:
         """The task itself.
 
@@ -185,8 +192,8 @@ class Study:
 
     @property
     def runs(self) -> int:
-        """How often something is trained: by every arm, on every task, for each rate but the chosen, and each seed."""
-        return len(self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
+        """How often something is trained: by every arm, on every task, each rate but the chosen, each seed and fold."""
+        return sum(use.folds for use in self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Names of the arms that any of the patterns means."""
