@@ -19,6 +19,9 @@ from symbolic.notes import Music
 
 COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d")
 
+_BESIDE = 8
+"""With more series than this, a legend would hide them: it stands beside the axes."""
+
 
 def confusion(counts: Counts, classes: Sequence[str], title: str) -> Figure:
     """Shares of each true class, with counts.
@@ -77,7 +80,8 @@ def recall(estimates: Sequence[Estimate], title: str) -> Figure:
 
 def drawn(chart: Chart) -> Figure:
     """A chart of a page as a picture."""
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    many = len(chart["series"]) > _BESIDE
+    figure = Figure(figsize=(8.4 if many else 6.4, 4.2), layout="constrained")
     axes = figure.subplots()
     everywhere = [x for series in chart["series"] for x in series["x"]]
     for number, series in enumerate(chart["series"]):
@@ -94,7 +98,10 @@ def drawn(chart: Chart) -> Figure:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
-    axes.legend(fontsize=7)
+    if many:
+        figure.legend(fontsize=7, loc="outside right upper")
+    else:
+        axes.legend(fontsize=7)
     return figure
 
 

@@ -74,6 +74,9 @@ def test_mean_ranks_are_of_arms_that_finished_everywhere_and_the_paper_is_held_a
     assert [one["among_paper"] for one in found.values()] == [None, 1.5, 1.5, None]
     assert found["lora"]["paper"] == 2.8
     assert found["scratch"]["paper"] is found["wide"]["paper"] is None
+    narrow = (FULL, Arm("lora", size=1))
+    same = task(**{arm.name: 0.5 for arm in narrow})
+    assert [one["among_paper"] for one in mean_ranks(narrow, [same])] == [None, None]
 
 
 def test_differences_are_paired_and_to_the_right_arms() -> None:
@@ -182,6 +185,8 @@ def test_a_grid_draws_a_line_for_every_body_and_place() -> None:
     assert chart is not None
     assert {line["name"]: line["x"] for line in chart["series"]} == {"all": [1.0, 2.0], "last": [1.0, 2.0]}
     assert chart["level_name"] == "full"
+    [costs] = cost_charts(compared(study, outcomes, {})["tasks"][0])
+    assert [line["name"] for line in costs["series"]] == ["full", "all", "last"]
 
 
 def test_a_study_is_linked_and_its_records_are_in_no_other_table(tmp_path: Path) -> None:

@@ -24,30 +24,38 @@ COSTS: tuple[tuple[str, str, Callable[[Row], float | None]], ...] = (
 
 
 def cost_charts(task: Mapping[str, Any]) -> list[Chart]:
-    """Accuracy over each cost in which arms differ, as far as it was measured; a dot with its interval an arm."""
+    """Accuracy over each cost in which arms differ, as far as it was measured; arms of a grid in the lines of it."""
     charts = []
     for name, axis, value in COSTS:
-        measured = [(row, cost) for row in task["rows"] if (cost := value(row)) is not None]
-        if len({cost for _, cost in measured}) > 1:
-            series = [_series(row["arm"], [(cost, row)]) for row, cost in measured]
+        lines = {
+            line: [(cost, row) for row in rows if (cost := value(row)) is not None]
+            for line, rows in _lines(task["rows"]).items()
+        }
+        if len({cost for points in lines.values() for cost, _ in points}) > 1:
+            series = [_series(line, points) for line, points in lines.items() if points]
             charts.append(_chart(f"Accuracy over {name}", axis, series, _level(task)))
     return charts
 
 
 def trade_off(task: Mapping[str, Any]) -> Chart | None:
     """Of a grid, accuracy over the share of the parameters that is trained, a line for every body and place."""
-    lines: dict[str, list[tuple[float, Row]]] = {}
-    for row in task["rows"]:
-        axes = row["axes"]
-        if any(axis in SIZES for axis in axes):
-            name = ", ".join(value for axis, value in axes.items() if axis not in SIZES) or row["method"]
-            lines.setdefault(name, []).append((100 * row["share"], row))
+    lines = _lines([row for row in task["rows"] if set(row["axes"]) & set(SIZES)])
     if not lines:
         return None
-    series = [_series(name, sorted(points, key=lambda point: point[0])) for name, points in lines.items()]
+    series = [_series(name, [(100 * row["share"], row) for row in rows]) for name, rows in lines.items()]
     full = next((row for row in task["rows"] if row["method"] == "full" and not row["fresh"]), None)
     level = _level(task) if full is None else (full["arm"], full["test"]["accuracy"]["mean"])
     return _chart("Accuracy over size", "share of the parameters that is trained, %", series, level)
+
+
+def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Rows by what they have in common but size; one that stands in no grid is by itself."""
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        axes = row["axes"]
+        common = ", ".join(value for axis, value in axes.items() if axis not in SIZES) or row["method"]
+        lines.setdefault(common if set(axes) & set(SIZES) else row["arm"], []).append(row)
+    return lines
 
 
 def _chart(title: str, x: str, series: Sequence[Series], level: tuple[str, float]) -> Chart:
@@ -60,6 +68,7 @@ def _level(task: Mapping[str, Any]) -> tuple[str, float]:
 
 
 def _series(name: str, points: Sequence[tuple[float, Row]]) -> Series:
+    points = sorted(points, key=lambda point: point[0])
     scores = [row["test"]["accuracy"] for _, row in points]
     return {
         "name": name,

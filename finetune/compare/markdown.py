@@ -79,11 +79,10 @@ def cost_rows(task: Mapping[str, Any]) -> Table:
 
 def rank_rows(comparison: Mapping[str, Any]) -> Table:
     """Mean ranks, beside the paper's."""
-    header = ["arm", "mean rank", "among the paper's methods", "the paper's"]
-    return header, [
-        [one["arm"], *(_number(one[name]) for name in ("rank", "among_paper", "paper"))]
-        for one in comparison["ranks"]
-    ]
+    columns = {"rank": "mean rank", "among_paper": "among the paper's methods", "paper": "the paper's"}
+    shown = [name for name in columns if any(one[name] is not None for one in comparison["ranks"])]
+    rows = [[one["arm"], *(_number(one[name]) for name in shown)] for one in comparison["ranks"]]
+    return ["arm", *(columns[name] for name in shown)], rows
 
 
 def claim_rows(comparison: Mapping[str, Any]) -> Table:
@@ -168,7 +167,8 @@ def _table(table: Table) -> list[str]:
 
 def _scores(scores: Mapping[str, Any], several: bool) -> list[str]:
     cells = [
-        f"{100 * scores[name]['mean']:.1f}" + (f" ± {100 * scores[name]['sd']:.1f}" if several else "")
+        f"{100 * scores[name]['mean']:.1f}"
+        + (f"\u00a0±\u00a0{100 * scores[name]['sd']:.1f}" if several else "")
         for name in METRICS
     ]
     low, high = scores["accuracy"]["interval"]

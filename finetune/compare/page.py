@@ -50,10 +50,10 @@ def _task(page: Page, task: Mapping[str, Any], figures: Path) -> None:
         f"{split['train']} pieces to train on, {split['valid']} to select on, {split['test']} to test on. "
         f"Split: {split['source']}."
     )
-    page.table(*markdown.score_rows(task))
     grid = trade_off(task)
     if grid is not None:
         page.charts(grid)
+    page.table(*markdown.score_rows(task))
     page.table(*markdown.cost_rows(task))
     page.text(markdown.COST_NOTE, note=True)
     charts = cost_charts(task)

@@ -158,16 +158,17 @@ def ranks(scores: Sequence[float]) -> list[float]:
 def mean_ranks(arms: Sequence[Arm], tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Mean rank over tasks of every arm that was scored on all of them, lowest first.
 
-    Those whose method Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank: of several of
-    one method the first counts.
+    Those whose method Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank: those of
+    the usual place and size, and of several of one method the first.
     """
     scored = [{row["arm"]: row["test"]["accuracy"]["mean"] for row in task["rows"]} for task in tasks]
     whole = [arm for arm in arms if scored and all(arm.name in scores for scores in scored)]
     theirs: dict[str, Arm] = {}
     for arm in whole:
-        if arm.method in PAPER_RANKS and arm.checkpoint != SCRATCH:
+        if arm.method in PAPER_RANKS and arm.checkpoint != SCRATCH and arm.usual:
             theirs.setdefault(arm.method, arm)
-    overall, among = _means(whole, scored), _means(list(theirs.values()), scored)
+    overall = _means(whole, scored)
+    among = _means(list(theirs.values()), scored) if len(theirs) > 1 else {}
     found = [
         {
             "arm": arm.name,

@@ -119,6 +119,11 @@ class Arm:
         return ", ".join([*parts, *([stands] if stands != DEFAULT else [])])
 
     @property
+    def usual(self) -> bool:
+        """Whether place, size and options are the method's own."""
+        return not self._variant()
+
+    @property
     def slug(self) -> str:
         """The name, fit for a folder."""
         return re.sub(r"[^\w.=+-]+", "_", self.name.replace("%", "pct")).strip("_")
