@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from benchmark_records import counts_of, record, write_records
+from compare_helpers import check_study
 from pages import Reader
 
 from finetune.compare.charts import cost_charts, trade_off
@@ -205,17 +206,7 @@ STUDIES = sorted((Path(__file__).parents[1] / "finetune" / "results" / "studies"
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
 def test_a_committed_study_is_what_its_records_say(path: Path) -> None:
-    kept = json.loads(path.read_text(encoding="utf-8"))
-    remedy = "run the study again with --resume and --results"
-    assert path.with_name("comparison.md").read_text(encoding="utf-8") == markdown(kept), remedy
-    for task in kept["tasks"]:
-        for row in task["rows"]:
-            file = (
-                path.parent / "records" / f"{task['name']}-{Arm(row['method'], label=row['arm']).slug}.json"
-            )
-            told = json.loads(file.read_text(encoding="utf-8"))
-            assert row["test"]["accuracy"]["mean"] == told["test"]["accuracy"]["mean"], remedy
-            assert len({len(other["trials"]) for other in task["rows"]}) == 1
+    check_study(path)
 
 
 def test_what_is_committed_names_no_path_of_a_machine() -> None:

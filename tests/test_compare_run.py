@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from compare_helpers import check_study
 from finetune_helpers import nano_checkpoint, write_folder
 
 from finetune import run, training
@@ -87,6 +88,7 @@ def test_a_study_from_command_to_page(place: Path, capsys: Any, monkeypatch: Any
     assert "mean rank" in printed
     study = Path("kept/studies/tunes-full-lora-scratch")
     assert len(list((study / "records").iterdir())) == 3
+    check_study(study / "comparison.json")
     assert str(place) not in "".join(path.read_text(encoding="utf-8") for path in study.rglob("*.*"))
     assert main(["report", "kept"]) == 0
     assert "studies/tunes-full-lora-scratch/comparison.md" in Path("kept/RESULTS.md").read_text(

@@ -12,7 +12,8 @@ NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
     "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above the same shape from random "
     "initialisation and above the best floor, by paired bootstrap over song groups; a difference is claimed only where "
-    "its interval does not hold 0. Every arm had as many learning rates to try as any other, on the first seed; the "
+    "its interval does not hold 0. Intervals are over other test pieces, not over other seeds, whose deviation stands "
+    "beside them. Every arm had as many learning rates to try as any other, on the first seed; the "
     "one that was best on the validation pieces was taken for all seeds, and no test score had a say. A rate at the "
     "edge of those tried is marked *: a better one may lie beyond. Trained parameters count the head."
 )
