@@ -73,9 +73,8 @@ def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
-    os.environ.setdefault(
-        "OMP_NUM_THREADS", str(threads)
-    )  # torch, which reads it, is yet to be imported here
+    # Torch reads it as it is imported, which is yet to come here.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     if reason := _tried(cell, task):
         write_json(folder / FAILURE, {"reason": reason})
 
