@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from finetune.compare.cells import Cell
 from finetune.compare.study import TaskUse
 from finetune.compare.workers import work
+
+
+def cell_of(folder: Path, arm: str) -> Cell:
+    """A cell of which only name and folder matter."""
+    return Cell(arm, TaskUse("genre"), None, {}, None, (1.0,), (), 1, str(folder / arm))
 
 
 def crash(cell: Cell) -> None:
@@ -21,14 +32,54 @@ def crash(cell: Cell) -> None:
 
 
 def test_each_arm_has_a_process_and_a_crash_is_told(tmp_path: Path) -> None:
-    def cell(arm: str) -> Cell:
-        use = TaskUse("genre")
-        return Cell(arm, use, None, {}, None, (1.0,), (), 1, str(tmp_path / arm))
-
-    told = {one.arm: reason for one, reason in work(map(cell, ["killed", "broken", "a", "b"]), crash, 2)}
+    told = {
+        one.arm: reason
+        for one, reason in work([cell_of(tmp_path, arm) for arm in ("killed", "broken", "a", "b")], crash, 2)
+    }
     assert "signal 9" in told["killed"]
     assert told["broken"].startswith("ValueError: a bug.")
     assert "Traceback" in (tmp_path / "broken" / "log.txt").read_text()
     assert told["a"] == told["b"] == ""
     numbers = {(tmp_path / arm / "memory").read_text() for arm in "ab"}
     assert len(numbers | {str(os.getpid())}) == 3
+
+
+def sleep(cell: Cell) -> None:
+    """In the place of a training that takes hours."""
+    Path(cell.folder, "pid").write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="asks Linux which processes live")
+def test_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from finetune.compare.workers import work\n"
+        "from test_compare_workers import cell_of, sleep\n"
+        "if __name__ == '__main__':\n"
+        f"    list(work([cell_of(Path({str(tmp_path)!r}), 'a')], sleep, 1))\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    search = os.pathsep.join(map(str, (Path(__file__).parent, Path(__file__).parents[1])))
+    process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": search})
+    number = tmp_path / "a" / "pid"
+    _until(lambda: number.is_file() and number.read_text() != "")
+    process.kill()
+    process.wait()
+    _until(lambda: not _lives(int(number.read_text())))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
