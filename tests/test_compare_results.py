@@ -102,6 +102,19 @@ def test_full_of_another_checkpoint_is_no_yardstick() -> None:
     assert row["above"]["full"] is None
 
 
+def test_scratch_of_the_same_kind_is_the_yardstick() -> None:
+    arms = (FULL, FRESH, Arm("full", SCRATCH, like="conformer"), Arm("lora", "conformer"))
+    study = Study("s", (TaskUse("genre"),), arms, checkpoints={"default": "x", "conformer": "y"})
+    scores = {"full": 0.5, "scratch": 0.6, "scratch, conformer": 0.7, "lora, conformer": 0.9}
+    outcomes = {("genre", arm.name): outcome(scores[arm.name], arm) for arm in arms}
+    for arm in arms:
+        kind = "conformer" if "conformer" in arm.name else "transformer"
+        outcomes["genre", arm.name]["record"]["backbone"]["config"] = {"dim": 64, "kind": kind}
+    rows = {row["arm"]: row for row in compared(study, outcomes, {})["tasks"][0]["rows"]}
+    gap = paired_bootstrap(counts_of(0.9), counts_of(0.7), accuracy)
+    assert rows["lora, conformer"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
+
+
 def test_a_claim_is_held_only_where_the_interval_says_so() -> None:
     assert [verdict(0.01, 0.1), verdict(-0.1, -0.01), verdict(-0.1, 0.1), verdict(0, 0.1)] == [
         HELD, CONTRADICTED, OPEN, OPEN,

@@ -11,6 +11,7 @@ from finetune.cli import main
 from finetune.compare.cells import cells_of
 from finetune.compare.reading import read_study
 from finetune.compare.settings import CompareSettings
+from finetune.compare.study import Study
 from finetune.config import ADAPTER_NAMES, TrainSettings, share_of
 from finetune.run import method_options
 from symbolic.adapters.budget import options_for, trained
@@ -27,9 +28,15 @@ def write(folder: Path, text: str) -> str:
     return str(path)
 
 
+def replaced_budget(path: Path) -> Study:
+    """As one asks for it on a larger machine."""
+    return CompareSettings(what=[str(path)], checkpoint="a,conformer=b", budget=1, epochs=12).study()
+
+
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_committed_study_is_valid(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
+    assert {use.budget for use in replaced_budget(path).tasks} == {1.0}
     assert study.seeds >= 3
     assert study.claims or path.stem == "methods"
     cells = cells_of(study, Path("out"), None, {})

@@ -47,7 +47,7 @@ def compared(study: Study, outcomes: Outcomes, failures: Mapping[tuple[str, str]
             _tried(study, claim, use, outcomes)
             for claim in study.claims
             for use in study.tasks
-            if not claim.tasks or use.name in claim.tasks
+            if claim.of(use)
         ],
     }
 
@@ -121,7 +121,8 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
     fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
     shape = done[arm]["record"]["backbone"]["config"]
-    fresh.sort(key=lambda one: done[one]["record"]["backbone"]["config"] != shape)
+    shapes = {one: done[one]["record"]["backbone"]["config"] for one in fresh}
+    fresh.sort(key=lambda one: (shapes[one] != shape, shapes[one].get("kind") != shape.get("kind")))
 
     def other(those: Sequence[Arm]) -> Record | None:
         return done[those[0]]["record"] if those and those[0] != arm else None

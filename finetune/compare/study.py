@@ -152,7 +152,7 @@ class Claim:
         source: Who says so.
         better: Names of arms, or patterns such as "conv, all, *"; their mean score should be above
         worse: that of these.
-        tasks: Names of tasks it is tried on; empty for all.
+        tasks: Names of tasks it is tried on, with protocol and budget or without; empty for all.
     """
 
     claim: str
@@ -160,6 +160,10 @@ class Claim:
     better: tuple[str, ...]
     worse: tuple[str, ...]
     tasks: tuple[str, ...] = ()
+
+    def of(self, use: TaskUse) -> bool:
+        """Whether it is tried on that task."""
+        return not self.tasks or use.name in self.tasks or use.task in self.tasks
 
 
 @dataclass(frozen=True)
@@ -236,6 +240,6 @@ class Study:
             problems += [
                 f"Claim '{claim.claim}' speaks of task '{one}', which is not among those of the study."
                 for one in claim.tasks
-                if one not in {use.name for use in self.tasks}
+                if one not in {name for use in self.tasks for name in (use.name, use.task)}
             ]
         return problems
