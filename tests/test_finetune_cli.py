@@ -161,7 +161,7 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     }
     assert main(["report", "runs"]) == 0
     page = (tmp_path / "runs" / "RESULTS.md").read_text()
-    assert page.count("| hand-made features + logistic regression |") == 1
+    assert page.count("\n| hand-made features + logistic regression |") == 1
     assert "| full, from scratch, 2 seeds |" in page
     assert "paired bootstrap over song groups" in page
     assert "p = " in page

@@ -9,7 +9,7 @@ import pytest
 from benchmark_records import counts_of, record, write_records
 
 from finetune.cli import main
-from finetune.metrics import accuracy, paired_bootstrap
+from finetune.metrics import accuracy, pack_counts, paired_bootstrap
 from finetune.overview import results_page
 from symbolic.errors import CorpusError
 
@@ -43,6 +43,34 @@ def test_rows_are_floors_then_scratch_then_checkpoints_then_what_others_report(f
     assert rows[3]["machine"] == "2 cores, x86_64"
 
 
+def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Path) -> None:
+    page = results_page(
+        write_records(
+            tmp_path / "runs",
+            fresh=record(0.3),
+            lora=record(0.75, method="lora", path="x"),
+            ssf=record(0.7, method="ssf", path="x"),
+            leaky=record(0.9, method="probe", path="x", leaks={"leaky": True, "pieces": ["a"]}),
+        )
+    )
+    [row] = table(page, "At a glance")
+    assert row["task"] == "[Dances](#dances)"
+    assert (row["best floor"], row[""]) == (
+        "look-up",
+        f"{100 * accuracy(counts_of(0.4, 1).sum(axis=1))[0]:.1f}",
+    )
+    assert row["from scratch"].endswith(" ↓")
+    assert row["adapter"].endswith(" (lora) ↑")  # the one that is best on validation
+    assert row["probe"].endswith("*leaky*")
+    assert "full" not in row
+
+
+def test_at_a_glance_a_difference_that_may_be_chance_has_no_arrow(tmp_path: Path) -> None:
+    same = {**record(0.4, path="x"), "test_counts": pack_counts(counts_of(0.4, 1))}
+    [row] = table(results_page(write_records(tmp_path / "runs", a=same)), "At a glance")
+    assert row["full"][-1].isdigit()
+
+
 def test_scores_and_differences_are_those_of_the_counts(folder: Path) -> None:
     rows = table(results_page(folder))
     ours, scratch, floor = counts_of(0.75), counts_of(0.6), counts_of(0.4, 1)
@@ -65,7 +93,7 @@ def test_scratch_of_another_size_is_no_yardstick(tmp_path: Path) -> None:
 def test_budgets_and_protocols_have_tables_of_their_own(tmp_path: Path) -> None:
     folder = write_records(tmp_path / "runs", a=record(), b=record(0.5, budget=0.1))
     page = results_page(folder)
-    assert page.count("\n## ") == 2
+    assert page.count("\n## Dances") == 2
     assert table(page, "Dances, 10% of the labels")[0]["command"] == "`finetune floors genre --budget 0.1`"
 
 
@@ -122,13 +150,13 @@ def test_the_command_writes_the_page_and_its_figures(tmp_path: Path) -> None:
     folder = write_records(tmp_path / "runs", **runs, few=record(0.4, path="x", budget=0.1, method="m2"))
     assert main(["report", str(folder), "--figures", "--out", str(tmp_path / "out" / "TABLE.md")]) == 0
     page = (tmp_path / "out" / "TABLE.md").read_text()
-    linked = [part.split(")")[0] for part in page.split("](")[1:]]
-    written = {f"figures/{path.name}" for path in (tmp_path / "out" / "figures").iterdir()}
+    linked = [part.split(")")[0] for part in page.split("](figures/")[1:]]
+    written = {path.name for path in (tmp_path / "out" / "figures").iterdir()}
     assert set(linked) == written
-    assert {"figures/dances-accuracy-over-trained-parameters.png", "figures/dances-confusion.png"} <= written
-    assert "figures/dances-accuracy-over-labels.png" in written
+    assert {"dances-accuracy-over-trained-parameters.png", "dances-confusion.png"} <= written
+    assert "dances-accuracy-over-labels.png" in written
     assert main(["report", str(folder)]) == 0
-    assert "](" not in (folder / "RESULTS.md").read_text()
+    assert "](figures/" not in (folder / "RESULTS.md").read_text()
 
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""All tasks in one table: the best floor, and the best of each way to learn."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
+from finetune.sections import Section
+from finetune.tables import Record, pretrained
+
+NOTE = """\
+Accuracy in per cent, mean ± standard deviation over seeds. ↑ above and ↓ below the best floor by a paired bootstrap
+over song groups (95 %); without an arrow, no difference can be claimed. Of several runs of a kind, the one that is best
+on validation. The tables below say the rest."""
+_KINDS = ("from scratch", "probe", "adapter", "full")
+
+
+def glance(sections: Sequence[Section]) -> list[str]:
+    """Lines of Markdown; none where there are no runs.
+
+    Args:
+        sections: Of which those with runs are shown.
+    """
+    shown = [section for section in sections if section.runs]
+    kinds = [kind for kind in _KINDS if any(_kind(run) == kind for one in shown for run in one.runs)]
+    if not shown:
+        return []
+    rows = [["task", "best floor", "", *kinds], ["---"] * (3 + len(kinds))]
+    for section in shown:
+        floor = section.best_floor
+        score = f"{100 * floor['test']['scores']['accuracy']['mean']:.1f}"
+        rows.append([_link(section.title), floor["title"], score, *(_cell(section, kind) for kind in kinds)])
+    return ["## At a glance", "", NOTE, "", *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def _link(title: str) -> str:
+    """To the table below, whose anchor is made of its title as Markdown's readers make it."""
+    return f"[{title}](#{re.sub(r'[^a-z0-9_ -]', '', title.lower()).replace(' ', '-')})"
+
+
+def _kind(run: Record) -> str:
+    if not pretrained(run):
+        return "from scratch"
+    return str(run["method"]) if run["method"] in _KINDS else "adapter"
+
+
+def _cell(section: Section, kind: str) -> str:
+    """Score of the run of a kind that is best on validation, with its mark."""
+    runs = [run for run in section.runs if _kind(run) == kind]
+    if not runs:
+        return ""
+    best = max(runs, key=lambda run: run["valid"]["accuracy"]["mean"])
+    score = best["test"]["accuracy"]
+    cell = f"{100 * score['mean']:.1f}" + (f" ± {100 * score['sd']:.1f}" if len(best["seeds"]) > 1 else "")
+    if kind == "adapter":
+        cell += f" ({best['method']})"
+    return cell + (" *leaky*" if best["leaks"]["leaky"] is not False else _mark(best, section.best_floor))
+
+
+def _mark(run: Record, floor: Record) -> str:
+    if "test_counts" not in run or "test_counts" not in floor:
+        return ""
+    gap = paired_bootstrap(unpack_counts(run["test_counts"]), unpack_counts(floor["test_counts"]), accuracy)
+    return " ↑" if gap.low > 0 else " ↓" if gap.high < 0 else ""
