@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,10 @@ def begin(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def _latest(base: Path) -> Path | None:
-    runs = sorted(base.parent.glob(f"{base.name}*/{SETTINGS}"), key=lambda path: path.stat().st_mtime)
-    return runs[-1].parent if runs else None
+    """The run of that name, or of those that `_unused` numbered after it, which began last."""
+    ours = re.compile(re.escape(base.name) + r"(-\d+)?")
+    runs = [path for path in base.parent.glob(f"*/{SETTINGS}") if ours.fullmatch(path.parent.name)]
+    return max(runs, key=lambda path: path.stat().st_mtime).parent if runs else None
 
 
 def _unused(base: Path) -> Path:

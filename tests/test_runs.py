@@ -22,6 +22,14 @@ def test_runs_of_one_name_get_numbers_and_the_latest_is_resumed(tmp_path):
     assert find_folder(base, {"a": 2}, None, resume=False).name == "x-3"
 
 
+def test_a_longer_name_is_another_run(tmp_path):
+    base = tmp_path / "genre-full-scratch-tiny"
+    for number, name in enumerate((base.name, f"{base.name}-2", f"{base.name}-budget0.1")):
+        begin(tmp_path / name, {"a": 1})
+        os.utime(tmp_path / name / "settings.json", (2e9 + number, 2e9 + number))
+    assert find_folder(base, {"a": 1}, None, resume=True).name == f"{base.name}-2"
+
+
 def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
     begin(tmp_path / "run", {"a": 1, "b": 2, "c": 3})
     with pytest.raises(ConfigError, match="--resume"):
