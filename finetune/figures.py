@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.page import Chart, Estimate, Series
 from finetune.metrics import SAMPLES, Counts
-from finetune.tables import Record, pretrained
+from finetune.tables import Record, method_of, pretrained
 
 
 def recalls(counts: Counts, classes: Sequence[str]) -> list[Estimate]:
@@ -117,7 +117,7 @@ def _budgets(runs: Sequence[Record]) -> Chart:
     lines: dict[str, dict[float, Mapping[str, float]]] = defaultdict(dict)
     for run in runs:
         percent = 100 * _budget(run)
-        lines[f"{run['method']}, {backbone_of(run)}"][percent] = run["test"]["accuracy"]
+        lines[f"{method_of(run)}, {backbone_of(run)}"][percent] = run["test"]["accuracy"]
         scores = [floor["test"]["scores"]["accuracy"] for floor in run["floors"]]
         lines["best floor"][percent] = max(scores, key=lambda score: score["mean"])
     # The floor last, so that runs keep their colours whether it is there or not.
@@ -134,7 +134,7 @@ def _budgets(runs: Sequence[Record]) -> Chart:
 def _parameters(runs: Sequence[Record]) -> Chart:
     series = [
         _series(
-            f"{run['method']}, {backbone_of(run)}",
+            f"{method_of(run)}, {backbone_of(run)}",
             {run["seeds"][0]["cost"]["trained_parameters"]: run["test"]["accuracy"]},
         )
         for run in sorted(runs, key=lambda run: run["seeds"][0]["cost"]["trained_parameters"])

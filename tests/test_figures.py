@@ -69,6 +69,19 @@ def test_methods_stand_over_what_they_train() -> None:
     )
 
 
+def test_arms_of_one_method_are_lines_of_their_own() -> None:
+    arms: list[dict[str, object]] = [{"size": 4}, {"size": 4, "options": "scale=2"}]
+    runs = [
+        record(0.6, method="lora", parameters=parameters, budget=budget, settings=arm)
+        for parameters, arm in enumerate(arms, 1)
+        for budget in (0.1, 1.0)
+    ]
+    names = ["lora (size 4), scratch", "lora (size 4, scale=2), scratch"]
+    budgets, parameters = task_charts(runs, runs[1])
+    assert sorted(series["name"] for series in budgets["series"]) == sorted([*names, "best floor"])
+    assert [series["name"] for series in parameters["series"]] == names
+
+
 def test_one_run_alone_or_beside_strangers_has_no_chart() -> None:
     ours = record()
     other_task = record(parameters=5)
