@@ -69,7 +69,7 @@ class TrainSettings(PrepareSettings):
     )
     layers: str | None = setting(
         None,
-        "blocks that an adapter stands in: all, mid, last, or as in 0,2-5 (default: all)",
+        "blocks that an adapter stands in: all, mid, last, upper50%%, or as in 0,2-5 (default: all)",
         group="model",
         rare=True,
     )

@@ -177,7 +177,18 @@ def test_layers_are_named_in_words_numbers_and_ranges(layers: str, found: list[i
     assert layers_of(layers, 5) == found
 
 
-@pytest.mark.parametrize("layers", ["", "top", "1-9", "3-1", "5", "1;2"])
+@pytest.mark.parametrize(
+    ("share", "counts"),
+    [("25", [1, 2, 3]), ("50", [2, 3, 6]), ("75", [3, 5, 9]), ("100", [4, 6, 12]), ("0.1", [1, 1, 1])],
+)
+def test_upper_layers_are_a_share_of_any_depth(share: str, counts: list[int]) -> None:
+    for depth, count in zip((4, 6, 12), counts, strict=True):
+        assert layers_of(f"upper{share}%", depth) == list(range(depth))[-count:]
+
+
+@pytest.mark.parametrize(
+    "layers", ["", "top", "1-9", "3-1", "5", "1;2", "upper", "upper0%", "upper101%", "0,upper50%"]
+)
 def test_layers_that_are_not_there_are_refused(layers: str) -> None:
     with pytest.raises(ConfigError, match="layers"):
         layers_of(layers, 5)

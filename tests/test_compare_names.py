@@ -32,6 +32,11 @@ def test_what_is_usual_goes_unsaid(tmp_path: Path) -> None:
             "conv (layers 0,2-3, share 0.5%)",
         ),
         (
+            {"method": "lora", "layers": "upper75%"},
+            "genre-lora-nano-layersupper75pct",
+            "lora (layers upper75%)",
+        ),
+        (
             {"method": "lora", "size": 4, "options": "scale=2,feedforward=false"},
             "genre-lora-nano-size4-optionsscale=2_feedforward=false",
             "lora (size 4, scale=2,feedforward=false)",

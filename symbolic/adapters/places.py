@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
+from fractions import Fraction
 
 from symbolic.errors import ConfigError
 
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_UPPER = re.compile(r"upper(\d+(?:\.\d+)?)%")
 
 
 def layers_of(layers: str, count: int) -> list[int]:
     """Numbers of blocks, counted from 0 at the bottom.
 
     Args:
-        layers: "all", "mid" (the middle one), "last", or numbers and ranges with commas between, as in "0,2-5".
+        layers: "all", "mid" (the middle one), "last", the upper share of them, rounded up, as in "upper75%", or numbers
+            and ranges with commas between, as in "0,2-5".
         count: How many blocks there are.
 
     Raises:
@@ -22,11 +26,19 @@ def layers_of(layers: str, count: int) -> list[int]:
     named = {"all": list(range(count)), "mid": [(count - 1) // 2], "last": [count - 1]}
     if layers in named:
         return named[layers]
+    if match := _UPPER.fullmatch(layers):
+        share = Fraction(match[1]) / 100
+        if not 0 < share <= 1:
+            raise ConfigError(f"layers {layers!r}: the share must be above 0% and at most 100%.")
+        return list(range(count - math.ceil(share * count), count))
     found: set[int] = set()
     for part in layers.split(","):
         match = _RANGE.fullmatch(part.strip())
         if match is None:
-            raise ConfigError(f"layers {layers!r}: say all, mid, last, or numbers and ranges as in 0,2-5.")
+            raise ConfigError(
+                f"layers {layers!r}: say all, mid, last, the upper share of them as in upper75%, or numbers and "
+                "ranges as in 0,2-5."
+            )
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last < count:
             raise ConfigError(f"layers {layers!r}: the backbone has layers 0 to {count - 1}.")
