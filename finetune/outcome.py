@@ -24,6 +24,7 @@ from finetune.taskdata import TaskData
 from finetune.tasks import Task
 
 RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
+SCORED = ("valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +33,7 @@ class SeedResult:
 
     Attributes:
         summary: Scores, curves and cost, as JSON values.
-        counts: (G, C, C) confusion matrices by song group, for "valid" and "test".
+        counts: (G, C, C) confusion matrices by song group, for "valid" and, once they were asked, "test".
     """
 
     summary: dict[str, Any]
@@ -40,7 +41,7 @@ class SeedResult:
 
     def save(self, folder: Path) -> None:
         """Write it; the JSON last, whose presence says that the seed is done."""
-        np.savez_compressed(folder / COUNTS, valid=self.counts["valid"], test=self.counts["test"])
+        np.savez_compressed(folder / COUNTS, allow_pickle=False, **self.counts)
         write_json(folder / RESULT, self.summary)
 
     @classmethod
@@ -50,7 +51,7 @@ class SeedResult:
             return None
         summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         with np.load(folder / COUNTS, allow_pickle=False) as counts:
-            return cls(summary, {split: counts[split] for split in ("valid", "test")})
+            return cls(summary, {split: counts[split] for split in counts.files})
 
 
 def score_seed(
@@ -60,8 +61,9 @@ def score_seed(
     history: list[dict[str, float]],
     cost: dict[str, Any],
     accelerator: str,
+    splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Scores of the checkpoint that was kept, read back from disk, on validation and test pieces.
+    """Scores of the checkpoint that was kept, read back from disk.
 
     Args:
         data: The task's pieces.
@@ -70,6 +72,7 @@ def score_seed(
         history: Curves of its training.
         cost: From `cost_of`.
         accelerator: Where to score.
+        splits: On the pieces of which sides: a run that is only tried does not meet the test pieces.
     """
     device = device_of(accelerator)
     model, _, _ = load_model(folder / CHECKPOINT, device)
@@ -79,7 +82,7 @@ def score_seed(
         split: data.evaluate(model.classes, split)
         if kept is None
         else data.counts(split, kept.classes(model, data, split))
-        for split in ("valid", "test")
+        for split in splits
     }
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}

@@ -18,7 +18,7 @@ from finetune.floors import kept_floors
 from finetune.folds import guard, prepared_folds, together
 from finetune.metrics import pack_counts
 from finetune.notecache import DISK
-from finetune.outcome import SeedResult, pool_folds, processor
+from finetune.outcome import SCORED, SeedResult, pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
 from finetune.source import Source, open_source
@@ -60,13 +60,19 @@ class Run:
     plan: Plan
     origin: dict[str, Any]
 
-    def train(self) -> dict[tuple[int, int], SeedResult]:
-        """What every seed and fold came to; those that are done are not trained again."""
+    def train(self, splits: Sequence[str] = SCORED) -> dict[tuple[int, int], SeedResult]:
+        """What every seed and fold came to on some sides; those that are done are not trained again."""
         first, budget = self.settings.seed, self.settings.budget
         about = {**self.origin, "backbone": self.source.description, "method": self.settings.method}
         return {
             (seed, data.fold): train_seed(
-                data.thinned(budget, seed), self.source, self.plan, seed, self.out / _place(data, seed), about
+                data.thinned(budget, seed),
+                self.source,
+                self.plan,
+                seed,
+                self.out / _place(data, seed),
+                about,
+                splits,
             )
             for seed in range(first, first + self.settings.seeds)
             for data in self.folds

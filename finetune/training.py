@@ -8,7 +8,7 @@ import math
 import shutil
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from finetune.cache import PooledBatches, probed
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
-from finetune.outcome import CHECKPOINT, SeedResult, cost_of, score_seed
+from finetune.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.source import Source
 from finetune.taskdata import TaskData
 
@@ -118,7 +118,13 @@ class _WindowProgress(StepProgress):
 
 
 def train_seed(
-    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    splits: Sequence[str] = SCORED,
 ) -> SeedResult:
     """Train with one seed, or take up what an interrupted run left in the folder.
 
@@ -129,24 +135,37 @@ def train_seed(
         seed: Of initialisation, order, transposition and dropout.
         folder: Receives checkpoint, curves and scores.
         provenance: Goes into the checkpoint.
+        splits: What to score. One that was tried on validation pieces alone can meet the test pieces later.
     """
     done = SeedResult.load(folder)
-    if done is not None:
+    if done is not None and set(splits) <= done.counts.keys():
         return done
     device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
+    if done is not None:
+        about = done.summary
+        scored = score_seed(data, folder, seed, about["history"], about["cost"], plan.accelerator, splits)
+        result = replace(scored, summary={**about, **scored.summary})
+        result.save(folder)
+        return result
     kind = plan.options.get("kind")
     if kind == "best":
-        return _best_layer(data, source, plan, seed, folder, provenance)
+        return _best_layer(data, source, plan, seed, folder, provenance, splits)
     options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
     fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
-    result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator)
+    result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
     (folder / LAST).unlink(missing_ok=True)
     return result
 
 
 def _best_layer(
-    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    splits: Sequence[str],
 ) -> SeedResult:
     """A probe of each layer; the one that is best on the validation pieces is kept, and alone meets the test pieces."""
     fits = []
@@ -160,7 +179,7 @@ def _best_layer(
     shutil.copytree(folder / f"layer-{best}" / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
     cost = {**fits[best].cost, "resumed": any(fit.cost["resumed"] for fit in fits)}
     cost |= {name: sum(fit.cost[name] for fit in fits) for name in ("seconds", "steps")}
-    result = score_seed(data, folder, seed, fits[best].history, cost, plan.accelerator)
+    result = score_seed(data, folder, seed, fits[best].history, cost, plan.accelerator, splits)
     result.summary["probe"] = {"layer": best, "valid_accuracy": [fit.rank[0] for fit in fits]}
     result.save(folder)
     for layer in range(len(fits)):

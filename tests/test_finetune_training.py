@@ -67,6 +67,19 @@ def test_scoring_twice_gives_the_same_digits(notes: TaskData, trained: tuple[See
     assert (first == trained[0].counts["test"]).all()
 
 
+def test_a_run_that_is_only_tried_meets_the_test_pieces_when_it_is_chosen(
+    dances: TaskData, source: Source, tmp_path: Path
+) -> None:
+    whole = train_seed(dances, source, PLAN, 0, tmp_path / "whole", {})
+    tried = train_seed(dances, source, PLAN, 0, tmp_path / "tried", {}, ["valid"])
+    assert set(tried.counts) == {"valid"}
+    assert "test" not in tried.summary
+    assert train_seed(dances, source, PLAN, 0, tmp_path / "tried", {}, ["valid"]).summary == tried.summary
+    chosen = train_seed(dances, source, PLAN, 0, tmp_path / "tried", {})
+    assert chosen.summary == {**whole.summary, "cost": tried.summary["cost"]}
+    assert all((chosen.counts[split] == whole.counts[split]).all() for split in ("valid", "test"))
+
+
 def test_the_kept_checkpoint_is_the_best_on_validation(trained: tuple[SeedResult, Path]) -> None:
     history = trained[0].summary["history"]
     highest = [e for e in history if e["valid_accuracy"] == max(e["valid_accuracy"] for e in history)]

@@ -135,7 +135,8 @@ def run_cell(cell: Cell) -> None:
     """Try the rates, train the seeds, write `OUTCOME`; what an earlier call left is gone on with.
 
     The rate is chosen by the accuracy of the first seed on the validation pieces; of equals, the one nearest to the
-    usual. That seed is not trained again. Checkpoints of the other rates are deleted.
+    usual. That seed is not trained again. The other rates never meet the test pieces, and their checkpoints are
+    deleted.
 
     Raises:
         CounterpointError: As `finetune.run.finetune`.
@@ -149,7 +150,7 @@ def run_cell(cell: Cell) -> None:
         settings = _with(cell, rate, 1)
         with _command(cell, settings):
             run = open_run(task, cell.root, settings, cell.use.protocol)
-            [first] = run.pooled(run.train())
+            [first] = run.pooled(run.train(["valid"]))
         trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
     chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual))))
     for trial in trials:
