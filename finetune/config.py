@@ -8,6 +8,7 @@ from typing import Any
 
 from data.command import setting
 from data.settings import PrepareSettings
+from finetune.options import read_options
 from symbolic.errors import ConfigError
 
 ACCELERATORS = ("cpu", "gpu", "auto")
@@ -78,7 +79,7 @@ class TrainSettings(PrepareSettings):
         None, "size an adapter by its share of the backbone, as in 0.5%%", group="model", rare=True
     )
     options: str | None = setting(
-        None, "further options of an adapter, as in scale=2,norm=true", group="model", rare=True
+        None, "further options of an adapter, as in scale=2,targets=[query,value]", group="model", rare=True
     )
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
@@ -151,8 +152,10 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--size {self.size}: must be positive, and goes without --share.")
         if self.share is not None and not 0 < share_of(self.share) < 1:
             problems.append(f"--share {self.share}: say a share above 0 and below 1, as in 0.5% or 0.005.")
-        if self.options and not all("=" in part for part in self.options.split(",")):
-            problems.append(f"--options {self.options}: say key=value, with commas between.")
+        try:
+            read_options(self.options or "")
+        except ConfigError as error:
+            problems += error.problems
         return problems
 
     @property

@@ -18,6 +18,7 @@ from finetune.floors import kept_floors
 from finetune.folds import guard, prepared_folds, together
 from finetune.metrics import pack_counts
 from finetune.notecache import DISK
+from finetune.options import read_options
 from finetune.outcome import SCORED, SeedResult, pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
@@ -194,7 +195,7 @@ def _begin(out: Path, folds: Sequence[TaskData], identity: dict[str, Any]) -> No
 
 
 def method_options(settings: TrainSettings) -> dict[str, Any]:
-    """Options of the adapter, or of the probe, from the flags; values are read as JSON where they are.
+    """Options of the adapter, or of the probe, from the flags.
 
     Raises:
         ConfigError: If the method has no such option, or none that sets its size.
@@ -203,13 +204,7 @@ def method_options(settings: TrainSettings) -> dict[str, Any]:
         return {"kind": settings.probe or PROBES[0]}
     if settings.method == "full":
         return {}
-    options: dict[str, Any] = {}
-    for part in (settings.options or "").split(",") if settings.options else []:
-        name, _, text = part.partition("=")
-        try:
-            options[name.strip()] = json.loads(text)
-        except json.JSONDecodeError:
-            options[name.strip()] = text.strip()
+    options = read_options(settings.options or "")
     if settings.layers is not None:
         options["layers"] = settings.layers
     if settings.size is not None:

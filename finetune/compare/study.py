@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from finetune.options import written_options
 from finetune.tables import variant_of
 
 if TYPE_CHECKING:
@@ -131,13 +132,7 @@ class Arm:
     def settings(self) -> dict[str, Any]:
         """The settings of `finetune` that make the arm what it is, the checkpoint apart."""
         given = {"method": self.method, "probe": self.probe, "layers": self.layers, "size": self.size}
-        return {**given, "share": self.share, "options": self._written_options()}
-
-    def _written_options(self) -> str | None:
-        def shown(value: Any) -> str:
-            return str(value).lower() if isinstance(value, bool) else str(value)
-
-        return ",".join(f"{name}={shown(value)}" for name, value in self.options.items()) or None
+        return {**given, "share": self.share, "options": written_options(self.options)}
 
     def _variant(self) -> dict[str, str]:
         return variant_of(self.settings())
