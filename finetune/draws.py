@@ -82,6 +82,14 @@ def mapped(path: Path, dtype: type[np.generic], shape: tuple[int, ...]) -> np.me
         handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".npy")
         os.close(handle)
         np.lib.format.open_memmap(unfinished, mode="w+", dtype=dtype, shape=shape).flush()
-        Path(unfinished).replace(path)
+        # Linked, which never replaces: of two processes that begin at a time the one would go on writing to a file that
+        # is gone, while its marks of what is known stayed.
+        try:
+            os.link(unfinished, path)
+            Path(unfinished).unlink()
+        except FileExistsError:
+            Path(unfinished).unlink()
+        except OSError:  # a disk without links
+            Path(unfinished).replace(path)
     found: np.memmap = np.lib.format.open_memmap(path, mode="r+")
     return found
