@@ -133,6 +133,7 @@ def test_several_arms_stand_for_their_mean() -> None:
     [claim] = comparison(Claim("c", "A", ("adapter", "probe"), ("scratch",)))["claims"]
     scores = [float(accuracy(counts_of(right).sum(axis=1)).mean()) for right in (0.9, 0.4, 0.5)]
     assert claim["gap"]["mean"] == pytest.approx((scores[0] + scores[1]) / 2 - scores[2])
+    assert claim["arms"] == [2, 1]
 
 
 def test_an_arm_that_failed_is_named_and_settles_no_claim() -> None:
@@ -170,11 +171,15 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
     found = comparison(Claim("adapters win", "A", ("adapter",), ("full",)), probe="it broke")
     page = Reader(write_page(tmp_path, found).read_text(encoding="utf-8"))
     text = " ".join(page.text)
-    for words in ("A study", "adapters win", "held", "probe on genre failed", "Mean rank", "4.75"):
+    for words in (
+        *("A study", "adapters win", "1 held, 0 contradicted", "probe on genre failed", "Mean rank", "4.75"),
+        "one in twenty",
+    ):
         assert words in text, words
     assert page.loads == []
     assert len(page.islands["charts-data"]) == len(list((tmp_path / "figures").iterdir())) == 1
-    assert "| adapters win | A | genre |" in markdown(found)
+    assert "| adapters win | A | genre | 1 against 1 |" in markdown(found)
+    assert "one in twenty" in markdown(found)
 
 
 def test_costs_that_are_the_same_or_unknown_make_no_chart() -> None:

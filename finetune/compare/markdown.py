@@ -10,22 +10,31 @@ from finetune.tables import Table
 
 NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
-    "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above the same shape from random "
-    "initialisation and above the best floor, by paired bootstrap over song groups; a difference is claimed only where "
-    "its interval does not hold 0. Intervals are over other test pieces, not over other seeds, whose deviation stands "
-    "beside them. Every arm had as many learning rates to try as any other, on the first seed; the "
-    "one that was best on the validation pieces was taken for all seeds, and no test score had a say. A rate at the "
-    "edge of those tried is marked *: a better one may lie beyond. Trained parameters count the head."
+    "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above full training from random "
+    "initialisation, of the same shape where the study has that, and above the best floor, by paired bootstrap over "
+    "song groups; a difference is claimed only where its interval does not hold 0. Intervals are over other test "
+    "pieces, not over other seeds, whose deviation stands beside them. Every arm had as many learning rates to try as "
+    "any other, on the first seed; the one that was best on the validation pieces was taken for all seeds, and no "
+    "test score had a say. The lowest or highest of three or more is marked *: a better one may lie beyond. Trained "
+    "parameters count the head."
 )
 COST_NOTE = (
     "Seconds are those of training and validation for one pass over the training windows; arms at work at a time "
-    "share the machine. Peak memory is the accelerator's where there is one; else that of the arm's process, its "
-    "libraries included. The file is the adapter's, or where there is none the whole model's."
+    "share the machine. Those of a probe leave out the passes of the backbone whose states it learns from, and of "
+    "the best layer are of that layer alone; there are none of runs with folds or that were resumed. Peak memory is "
+    "the accelerator's where there is one; else that of the arm's process, its libraries included. The file is the "
+    "adapter's, or where there is none the whole model's."
 )
 RANK_NOTE = (
-    "Mean over tasks of the rank by test accuracy, 1 the best; equals share the mean rank. Ding & Lerch "
-    "(arXiv 2411.19371) rank seven methods over 14 cells; theirs is to be "
-    "held against the rank among these alone."
+    "Mean over tasks of the rank by test accuracy, 1 the best; equals share the mean rank. Ding & Lerch (arXiv "
+    "2411.19371) rank seven methods over 14 cells; theirs is to be compared with the rank among these alone, and "
+    "where not all seven stand here, in order but not in size."
+)
+CLAIM_NOTE = (
+    "A claim is of means: of all arms on either side, over their seeds, the difference paired by song group. It held "
+    "where the 95 % interval lies above 0 and is contradicted where it lies below; single arms may do otherwise. "
+    "Intervals do not allow for the number of claims: where there is no difference at all, one in twenty leaves 0 "
+    "out."
 )
 
 
@@ -88,12 +97,13 @@ def rank_rows(comparison: Mapping[str, Any]) -> Table:
 
 def claim_rows(comparison: Mapping[str, Any]) -> Table:
     """What was claimed, and whether it was so here."""
-    header = ["claim", "source", "task", "difference, points", "here"]
+    header = ["claim", "source", "task", "arms", "difference, points", "here"]
     return header, [
         [
             one["claim"],
             one["source"],
             one["task"],
+            "{} against {}".format(*one["arms"]),
             _gap(one["gap"]),
             one["verdict"] + (f": {one['reason']}" if one["reason"] else ""),
         ]
@@ -141,7 +151,15 @@ def markdown(comparison: Mapping[str, Any]) -> str:
     ]
     lines += [line for failure in failure_lines(comparison) for line in (f"**{failure}**", "")]
     if comparison["claims"]:
-        lines += ["## Claims", "", claim_line(comparison), "", *_table(claim_rows(comparison))]
+        lines += [
+            "## Claims",
+            "",
+            claim_line(comparison),
+            "",
+            CLAIM_NOTE,
+            "",
+            *_table(claim_rows(comparison)),
+        ]
     if comparison["ranks"]:
         lines += ["## Mean rank", "", RANK_NOTE, "", *_table(rank_rows(comparison))]
     for task in comparison["tasks"]:

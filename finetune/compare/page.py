@@ -24,6 +24,7 @@ def write_page(out: Path, comparison: Mapping[str, Any]) -> Path:
         page.heading("Claims")
         page.text(markdown.claim_line(comparison))
         page.table(*markdown.claim_rows(comparison))
+        page.text(markdown.CLAIM_NOTE, note=True)
     if comparison["ranks"]:
         page.heading("Mean rank")
         page.table(*markdown.rank_rows(comparison))

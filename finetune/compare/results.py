@@ -117,7 +117,10 @@ def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | Non
 
 
 def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record | None]:
-    """What an arm is held against: full fine-tuning from its checkpoint, its shape from scratch, and the best floor."""
+    """What an arm is held against: full fine-tuning from its checkpoint, full training from scratch, the best floor.
+
+    From scratch it is of the arm's own shape where there is that, else of its kind, else the first.
+    """
     full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
     fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
     shape = done[arm]["record"]["backbone"]["config"]
@@ -190,8 +193,9 @@ def _means(arms: Sequence[Arm], scored: Sequence[Mapping[str, float]]) -> dict[s
 
 def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict[str, Any]:
     """A claim on a task: the mean over one side's arms and seeds against that of the other, paired by song group."""
-    said = {"claim": claim.claim, "source": claim.source, "task": use.name}
     sides = [study.matching(side) for side in (claim.better, claim.worse)]
+    arms = [len(side) for side in sides]
+    said = {"claim": claim.claim, "source": claim.source, "task": use.name, "arms": arms}
     if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
         return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
     better, worse = (
