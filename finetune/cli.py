@@ -111,7 +111,7 @@ examples:
 
 def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
     from finetune.run import finetune  # torch and lightning, once the settings are known to be right
-    from finetune.tables import score_table, title_of, window_line
+    from finetune.tables import kept_of, score_table, title_of, window_line
 
     record = finetune(task, root, settings, protocol)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
@@ -121,7 +121,8 @@ def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str 
         print(window_line(record))
     if "fold_sd" in record["test"]["accuracy"]:
         print(f"deviation over folds and seeds: {100 * record['test']['accuracy']['fold_sd']:.1f} points")
-    print(f"\n{cost['trained_parameters']:,} parameters trained, {cost['seconds']:,.0f} s a seed\n")
+    trained = f"{cost['trained_parameters']:,} parameters trained{kept_of(cost)}"
+    print(f"\n{trained}, {cost['seconds']:,.0f} s a seed\n")
     print(f"checkpoint  {folder}/{record['checkpoint']}")
     print(f"record      {folder}/record.json")
     print(f"report      {folder}/report.html")

@@ -152,7 +152,7 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
 def cost_of(
     module: TaskModule, folder: Path, per_epoch: int, seconds: float, resumed: bool
 ) -> dict[str, Any]:
-    """What a seed cost, as JSON values.
+    """What a seed cost, as JSON values; with an adapter also how many of the trained numbers are needed to use it.
 
     Args:
         module: As training left it.
@@ -164,12 +164,17 @@ def cost_of(
     checkpoint = folder / CHECKPOINT
     adapter = checkpoint / "adapter.safetensors"
     steps = module.history[-1]["step"]
+    trained = count_parameters(module.model.trained())
+    attached = module.model.backbone.adapter
+    # The head is counted in both, so that they differ only where the adapter can be used without all it was trained by.
+    kept = {"kept_parameters": trained - attached.count() + attached.kept_count()} if attached else {}
     return {
         "seconds": round(seconds, 1),
         "seconds_per_epoch": None if resumed else round(seconds * per_epoch / steps, 1),
         "resumed": resumed,
         "steps": steps,
-        "trained_parameters": count_parameters(module.model.trained()),
+        "trained_parameters": trained,
+        **kept,
         "parameters": count_parameters(list(module.model.parameters())),
         "saved_bytes": (adapter if adapter.is_file() else checkpoint / "model.safetensors").stat().st_size,
         "peak_memory_bytes": peak_memory(),

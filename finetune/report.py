@@ -16,7 +16,7 @@ from finetune.metrics import Counts, accuracy
 from finetune.model import load_model
 from finetune.outcome import SeedResult
 from finetune.plots import confusion, curves, drawn, piano_roll, recall
-from finetune.tables import Record, machine_of, published_table, score_table, title_of, window_line
+from finetune.tables import Record, kept_of, machine_of, published_table, score_table, title_of, window_line
 from finetune.taskdata import TaskData
 
 _SHOWN_ROWS = 220
@@ -91,7 +91,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
         {
             **({"layer of each probe": ", ".join(layers)} if (layers := _layers(record)) else {}),
             "machine": machine_of(record),
-            "trained parameters": f"{cost['trained_parameters']:,} of {cost['parameters']:,}",
+            "trained parameters": f"{cost['trained_parameters']:,} of {cost['parameters']:,}{kept_of(cost)}",
             "time": f"{cost['seconds']:,.0f} s a seed",
             "versions": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
         }

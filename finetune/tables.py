@@ -89,6 +89,12 @@ def window_line(record: Record) -> str:
     return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
 
 
+def kept_of(cost: Mapping[str, Any]) -> str:
+    """How many parameters are kept, to be said after how many were trained; empty where they are as many."""
+    kept = cost.get("kept_parameters")
+    return "" if kept in (None, cost["trained_parameters"]) else f", {kept:,} kept"
+
+
 def machine_of(record: Record) -> str:
     """What sort of machine a run took place on."""
     machine = record["machine"]

@@ -157,6 +157,12 @@ def test_a_method_trains_its_own_parameters_and_is_loaded_as_it_was(
     assert task["classes"] == ["MELODY", "PIANO"]
     cost = result.summary["cost"]
     assert 0 < cost["trained_parameters"] <= cost["parameters"]
+    if adapter := model.backbone.adapter:
+        head = sum(p.numel() for name, p in model.named_parameters() if not name.startswith("backbone."))
+        assert cost["kept_parameters"] == head + adapter.count()
+    assert (cost.get("kept_parameters", cost["trained_parameters"]) < cost["trained_parameters"]) == (
+        method == "prefix"
+    )
     if method in ("lora", "adapter"):
         assert cost["saved_bytes"] < (tmp_path / "seed" / "checkpoint" / "model.safetensors").stat().st_size
 

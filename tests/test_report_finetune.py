@@ -80,3 +80,10 @@ def test_the_layers_that_probes_chose_are_told_fold_by_fold(write: Any) -> None:
     read = write(one)
     assert "layer of each probe" in read.text
     assert "2, 0, 2, 0" in read.text
+
+
+def test_what_an_adapter_keeps_is_told_where_it_trained_more(write: Any) -> None:
+    one = record()
+    for kept, said in ((40, "1,000 of 5,000, 40 kept"), (1000, "1,000 of 5,000")):
+        one["seeds"][0]["cost"]["kept_parameters"] = kept
+        assert said in write(one).text
