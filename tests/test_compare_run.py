@@ -73,7 +73,7 @@ def test_a_study_from_command_to_page(place: Path, capsys: Any, monkeypatch: Any
         assert valid[row["lr"]] == max(valid.values())
         assert row["seeds"] == 2
         assert row["peak_memory_bytes"] is None  # not its own in this process
-    folder = Path("out/sequence/lora")
+    folder = Path("out/sequence-tunes/lora")
     lost = [path for path in folder.glob("lr-*") if not (path / "record.json").is_file()]
     assert len(lost) == 1
     assert not list(lost[0].rglob("checkpoint"))
@@ -131,10 +131,10 @@ def test_an_arm_that_fails_costs_no_other(place: Path, capsys: Any) -> None:
     ]
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert "tiny on sequence failed: Adapter method 'adapter' cannot be as small as" in error
+    assert "tiny on sequence-tunes failed: Adapter method 'adapter' cannot be as small as" in error
     found = read(Path("out/comparison.json"))
     assert [row["arm"] for row in found["tasks"][0]["rows"]] == ["lora, size 1"]
-    assert "tiny on sequence failed" in Path("out/comparison.html").read_text(encoding="utf-8")
+    assert "tiny on sequence-tunes failed" in Path("out/comparison.html").read_text(encoding="utf-8")
 
 
 def test_unknown_options_are_refused_before_any_music_is_read(place: Path, capsys: Any) -> None:

@@ -38,7 +38,7 @@ def test_every_committed_study_is_valid(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
     assert {use.budget for use in replaced_budget(path).tasks} == {1.0}
     assert study.seeds >= 3
-    assert study.claims or path.stem == "methods"
+    assert study.claims
     cells = cells_of(study, Path("out"), None, {})
     assert len({cell.folder for cell in cells}) == len(study.arms) * len(study.tasks)
     for cell in cells:
@@ -110,19 +110,32 @@ def test_everything_wrong_is_named_at_once(tmp_path: Path) -> None:
     trials: [often]
     claims: [{claim: more is more, better: lora}]
     epoch: 3
+    seeds: 2.5
+    checkpoints: [x]
     """
     with pytest.raises(ConfigError) as caught:
         read_study(write(tmp_path, text))
     said = str(caught.value)
-    for word in ("genres", "'fold'", "tracks", "fulll", "'rank'", "options:", "often", "'source'", "'epoch'"):
+    for word in (
+        *("genres", "'fold'", "tracks", "fulll", "'rank'", "options:", "often", "'source'", "'epoch'"),
+        *("seeds: 2.5 must be a whole number", "checkpoints: write names"),
+    ):
         assert word in said, word
 
 
 def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     text = """
     tasks: [genre]
-    arms: [full, full, {method: lora, rates: [1e-3, 1e-2]}]
+    arms:
+      - full
+      - full
+      - {method: lora, rates: [1e-3, 1e-2]}
+      - {method: adapter, rates: [1e-3, 1e-3, 0]}
+      - {method: ssf, preset: small}
+      - {method: scratch, like: conformr}
+      - {label: both, method: scratch, like: conformr, preset: small}
     trials: [0.3, 1, 1]
+    seeds: 0
     claims: [{claim: c, source: s, better: lora, worse: nothing, tasks: [melody]}]
     """
     with pytest.raises(ConfigError) as caught:
@@ -130,7 +143,13 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
     said = str(caught.value)
     for words in (
         "Two arms are called 'full'",
-        "as many trials",
+        "Arm 'lora' has 2 learning rates where others have 3",
+        "Arm 'adapter' has 2 learning rates where others have 3",
+        "above 0",
+        "Arm 'ssf' has the shape of its checkpoint",
+        "--from conformr=PATH",
+        "Arm 'both' has the shape of checkpoint 'conformr'",
+        "seeds: 0",
         "twice",
         "--from PATH",
         "'nothing'",
@@ -158,6 +177,31 @@ def test_flags_come_before_the_file_and_checkpoints_have_names(tmp_path: Path) -
     assert [arm.preset for arm in study.arms] == [None, "small"]
 
 
+def test_what_a_file_leaves_open_is_as_usual(tmp_path: Path) -> None:
+    text = "title:\ntasks: [genre]\narms: [scratch, {method: conv, checkpoint: none, size: '4'}]\nseeds:\npatience:"
+    study = read_study(write(tmp_path, text))
+    assert (study.title, study.seeds, study.patience) == ("study", 5, 5)
+    assert [arm.size for arm in study.arms] == [None, 4]
+    assert study.problems() == []
+
+
+def test_a_path_may_hold_an_equals_sign() -> None:
+    study = CompareSettings(
+        what=["genre"], methods="full", checkpoint="runs/lora-scale=2/checkpoint,b=x=1"
+    ).study()
+    assert dict(study.checkpoints) == {"default": "runs/lora-scale=2/checkpoint", "b": "x=1"}
+
+
+def test_two_folders_of_ones_own_are_two_tasks(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("my tunes", "songs")]
+    for folder in folders:
+        folder.mkdir()
+    study = CompareSettings(what=list(map(str, folders)), methods="scratch").study()
+    assert [use.name for use in study.tasks] == ["sequence-my_tunes", "sequence-songs"]
+    with pytest.raises(ConfigError, match="Two tasks are called 'sequence-songs': leave one out"):
+        CompareSettings(what=[str(folders[1])] * 2, methods="scratch").study()
+
+
 def test_tasks_and_methods_can_be_named_without_a_file(tmp_path: Path) -> None:
     settings = CompareSettings(what=["genre", str(tmp_path)], methods="full,scratch,lora", checkpoint="x")
     study = settings.study()
@@ -175,6 +219,7 @@ def test_tasks_and_methods_can_be_named_without_a_file(tmp_path: Path) -> None:
         (["genre", "--methods", "loro"], "no method 'loro'"),
         (["genre", "--trials", "few"], "--trials few"),
         (["genre", "--parallel", "-1"], "--parallel -1"),
+        (["genre", "--methods", "full", "--from", "x", "--preset", "small"], "no arm begins from scratch"),
         (["a.yaml", "genre", "--seeds", "0"], "stands alone"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
+from finetune.compare.study import DEFAULT, SCRATCH, Arm, Claim, Study, TaskUse
 from finetune.config import METHODS
 from finetune.tasks import TASKS
 from symbolic.errors import ConfigError
@@ -47,19 +47,22 @@ def read_study(path: str | Path) -> Study:
     problems: list[str] = []
     known = {one.name for one in fields(Study)} | {"grid"}
     problems += _unknown(f"{path}", document, known)
-    found: dict[str, Any] = {name: document[name] for name in known & document.keys() - {"grid"}}
+    given = known & document.keys() - {"grid"}
+    found: dict[str, Any] = {name: document[name] for name in given if document[name] is not None}
+    found["title"] = str(document["title"] or Path(path).stem)
     arms = [_arm(one, problems) for one in _listed(document.get("arms"))]
     arms += [arm for grid in _listed(document.get("grid")) for arm in _grid(grid, problems)]
     found["arms"] = tuple(arm for arm in arms if arm is not None)
     found["tasks"] = tuple(filter(None, (_task(one, problems) for one in _listed(document.get("tasks")))))
     found["claims"] = tuple(filter(None, (_claim(one, problems) for one in _listed(document.get("claims")))))
-    found["checkpoints"] = dict(document.get("checkpoints") or {})
+    found["checkpoints"] = document.get("checkpoints") or {}
+    if not isinstance(found["checkpoints"], dict):
+        problems.append("checkpoints: write names with paths, as in {default: PATH}.")
     if "trials" in found:
         found["trials"] = _numbers("trials", _listed(found["trials"]), problems)
     for name, kind in (("seeds", int), ("epochs", float), ("rows_per_batch", int), ("patience", int)):
-        if found.get(name) is not None:
-            number = _numbers(name, [found[name]], problems)
-            found[name] = kind(number[0]) if number else None
+        if name in found:
+            found[name] = _number(name, kind, found[name], problems)
     if problems:
         raise ConfigError(problems)
     return Study(**found)
@@ -126,6 +129,8 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     for name in ("label", "layers", "share"):
         if values.get(name) is not None:
             values[name] = str(values[name])
+    if values.get("size") is not None:
+        values["size"] = _number(f"size of arm '{label}'", int, values["size"], problems)
     if values.get("checkpoint", "") is None:
         values["checkpoint"] = SCRATCH
     if not isinstance(values.get("options", {}), dict):
@@ -187,7 +192,8 @@ def with_checkpoints(study: Study, given: Sequence[str]) -> Study:
     paths = dict(study.checkpoints)
     for one in given:
         name, equals, path = one.partition("=")
-        paths |= {name: path} if equals else {"default": one}
+        # The folder of a run may hold an equals sign too, behind the folders above it.
+        paths |= {name: path} if equals and Path(name).name == name else {DEFAULT: one}
     return replace(study, checkpoints=paths)
 
 
@@ -209,6 +215,15 @@ def _numbers(what: str, given: Sequence[Any], problems: list[str]) -> tuple[floa
     except (TypeError, ValueError):
         problems.append(f"{what}: {', '.join(map(str, given))} must be numbers.")
         return ()
+
+
+def _number(what: str, kind: type[int] | type[float], given: Any, problems: list[str]) -> float | None:
+    """One number, whole if its kind is; None where it is not, which is then a problem."""
+    found = next(iter(_numbers(what, [given], problems)), None)
+    if found is not None and kind is int and not found.is_integer():
+        problems.append(f"{what}: {given} must be a whole number.")
+        return None
+    return found if found is None else kind(found)
 
 
 def _unknown(what: str, given: Mapping[str, Any], known: Iterable[str]) -> list[str]:

@@ -102,7 +102,10 @@ class CompareSettings:
             )
             study = replace(study, arms=arms)
         study = with_checkpoints(study, _parts(self.checkpoint or ""))
-        if problems := study.problems():
+        problems = study.problems()
+        if self.preset is not None and all(arm.checkpoint != SCRATCH for arm in study.arms):
+            problems.append(f"--preset {self.preset}: no arm begins from scratch; leave it out.")
+        if problems:
             raise ConfigError(problems)
         return study
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.options import written_options
@@ -43,8 +44,9 @@ class TaskUse:
     @property
     def name(self) -> str:
         """In tables and folder names; what is usual goes unsaid."""
+        own = _fit_for_a_folder(Path(self.folder).name) if self.folder else ""
         budget = "" if self.budget == 1 else f"budget{self.budget:g}"
-        return "-".join(filter(None, [self.task, self.protocol or "", budget]))
+        return "-".join(filter(None, [self.task, own, self.protocol or "", budget]))
 
     @property
     def folds(self) -> int:
@@ -127,7 +129,7 @@ class Arm:
     @property
     def slug(self) -> str:
         """The name, fit for a folder."""
-        return re.sub(r"[^\w.=+-]+", "_", self.name.replace("%", "pct")).strip("_")
+        return _fit_for_a_folder(self.name.replace("%", "pct"))
 
     def settings(self) -> dict[str, Any]:
         """The settings of `finetune` that make the arm what it is, the checkpoint apart."""
@@ -206,26 +208,22 @@ class Study:
     def problems(self) -> list[str]:
         """One sentence for everything that does not fit together; values of single settings are looked at elsewhere."""
         problems = []
-        for kind, names in (("task", [use.name for use in self.tasks]), ("arm", [a.slug for a in self.arms])):
+        for kind, names, remedy in (
+            ("task", [use.name for use in self.tasks], "leave one out, or give it a study of its own"),
+            ("arm", [arm.slug for arm in self.arms], "give one of them another label"),
+        ):
             if not names:
                 problems.append(f"The study names no {kind}; name one at least.")
             twice = sorted({name for name in names if names.count(name) > 1})
-            problems += [
-                f"Two {kind}s are called '{name}': give one of them another label." for name in twice
-            ]
+            problems += [f"Two {kind}s are called '{name}': {remedy}." for name in twice]
+        if self.seeds < 1:
+            problems.append(f"seeds: {self.seeds}: one at least is needed, and 5 for a table.")
         if not self.trials or min(self.trials) <= 0:
             problems.append("trials: name factors of the usual learning rate, all above 0, as in 0.3, 1, 3.")
         if len(set(self.trials)) < len(self.trials):
             problems.append("trials: a factor stands there twice; every trial must be another.")
         for arm in self.arms:
-            if arm.rates and len(arm.rates) != len(self.trials):
-                problems.append(
-                    f"Arm '{arm.name}' has {len(arm.rates)} learning rates where others have {len(self.trials)}: "
-                    "a comparison gives every arm as many trials."
-                )
-            if arm.checkpoint not in (SCRATCH, *self.checkpoints):
-                flag = "PATH" if arm.checkpoint == DEFAULT else f"{arm.checkpoint}=PATH"
-                problems.append(f"Arm '{arm.name}' begins from a checkpoint: name it with --from {flag}.")
+            problems += self._arm_problems(arm)
         for claim in self.claims:
             problems += [
                 f"Claim '{claim.claim}' speaks of '{one}', and no arm is called that."
@@ -238,3 +236,32 @@ class Study:
                 if one not in {name for use in self.tasks for name in (use.name, use.task)}
             ]
         return problems
+
+    def _arm_problems(self, arm: Arm) -> list[str]:
+        problems = []
+        if arm.rates and len(set(arm.rates)) != len(self.trials):
+            problems.append(
+                f"Arm '{arm.name}' has {len(set(arm.rates))} learning rates where others have {len(self.trials)}: "
+                "a comparison gives every arm as many trials."
+            )
+        if arm.rates and min(arm.rates) <= 0:
+            problems.append(f"Arm '{arm.name}': learning rates must be above 0.")
+        if arm.checkpoint not in (SCRATCH, *self.checkpoints):
+            flag = "PATH" if arm.checkpoint == DEFAULT else f"{arm.checkpoint}=PATH"
+            problems.append(f"Arm '{arm.name}' begins from a checkpoint: name it with --from {flag}.")
+        shaped = arm.like != DEFAULT
+        if arm.checkpoint != SCRATCH and (arm.preset or shaped):
+            problems.append(f"Arm '{arm.name}' has the shape of its checkpoint: leave out preset and like.")
+        elif arm.preset and shaped:
+            problems.append(
+                f"Arm '{arm.name}' has the shape of checkpoint '{arm.like}': leave out its preset, and --preset."
+            )
+        elif shaped and arm.like not in self.checkpoints:
+            problems.append(
+                f"Arm '{arm.name}' has the shape of a checkpoint: name it with --from {arm.like}=PATH."
+            )
+        return problems
+
+
+def _fit_for_a_folder(name: str) -> str:
+    return re.sub(r"[^\w.=+-]+", "_", name).strip("_")
