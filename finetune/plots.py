@@ -19,6 +19,9 @@ from symbolic.notes import Music
 
 COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d")
 
+_LOOKS = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."))
+"""Marks and lines, one pair for each round of matplotlib's ten colours."""
+
 _BESIDE = 8
 """With more series than this, a legend would hide them: it stands beside the axes."""
 
@@ -91,18 +94,24 @@ def drawn(chart: Chart) -> Figure:
         meets = chart.get("log") and any(everywhere.count(x) > 1 for x in series["x"])
         aside = 1.03 ** (number - (len(chart["series"]) - 1) / 2) if meets else 1.0
         places = aside * np.array(series["x"], dtype=np.float64)
-        axes.errorbar(places, heights, yerr=edges, marker="o", capsize=2, label=series["name"])
+        axes.errorbar(places, heights, yerr=edges, capsize=2, label=series["name"], **_look(number))
     if "level" in chart:
         axes.axhline(chart["level"], color="0.5", linestyle="--", label=chart["level_name"])
     if chart.get("log"):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
     if many:
         figure.legend(fontsize=7, loc="outside right upper")
     else:
         axes.legend(fontsize=7)
     return figure
+
+
+def _look(number: int) -> dict[str, str]:
+    """Colour, mark and line that no other of 40 series has."""
+    marker, line = _LOOKS[number // 10 % len(_LOOKS)]
+    return {"color": f"C{number % 10}", "marker": marker, "linestyle": line}
 
 
 def curves(seeds: Sequence[Mapping[str, Any]], floors: Sequence[Mapping[str, Any]]) -> Figure:

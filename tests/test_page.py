@@ -1,10 +1,12 @@
 """Pages: escaped, whole, and loading nothing."""
 
+import re
+
 import pytest
 from matplotlib.figure import Figure
 from pages import Reader
 
-from data.page import Estimate, Page
+from data.page import Estimate, Page, asset
 
 
 @pytest.fixture
@@ -62,6 +64,13 @@ def test_charts_carry_their_numbers_and_the_script_that_draws_them(write):
     assert "<two>" in read.text
     assert text.count('data-chart="0"') == text.count('data-chart="1"') == 1
     assert text.count('querySelectorAll("[data-chart]")') == 1
+
+
+def test_series_past_the_last_colour_look_otherwise():
+    colours = set(re.findall(r"--c(\d+):", asset("data", "page.css")))
+    script = asset("data", "charts.js")
+    assert f"const colours = {len(colours)}," in script
+    assert "index % colours" in script
 
 
 def test_a_page_of_text_has_no_script(write):

@@ -45,6 +45,14 @@ def test_charts_are_drawn_with_their_axes() -> None:
     }
 
 
+def test_many_series_are_told_apart() -> None:
+    runs = [record(0.6, method=f"m{number:02}", parameters=10 + number) for number in range(25)]
+    [chart] = task_charts(runs, runs[0])
+    lines = [container.lines[0] for container in painted(drawn(chart)).axes[0].containers]
+    looks = {(line.get_color(), line.get_marker()) for line in lines}
+    assert len(looks) == len({(line.get_color(), line.get_linestyle()) for line in lines}) == 25
+
+
 def test_curves_and_rolls_are_drawn() -> None:
     one, music = record(), tune(1, bars=2)
     assert len(painted(curves(one["seeds"], one["floors"])).axes) == 2

@@ -4,6 +4,26 @@
   const { tag, svg } = elements;
   const charts = JSON.parse(document.getElementById("charts-data").textContent);
   const margin = { top: 8, right: 10, bottom: 34, left: 46 };
+  // As many as page.css has. A further round of them differs in dashes and marks, so that 32 series are told apart.
+  const colours = 8, dashes = ["none", "7 3", "2 3", "9 3 2 3"];
+  const marks = [
+    (x, y, r) => `M${x - r},${y}a${r},${r} 0 1 0 ${2 * r},0a${r},${r} 0 1 0 ${-2 * r},0`,
+    (x, y, r) => `M${x - r},${y - r}h${2 * r}v${2 * r}h${-2 * r}z`,
+    (x, y, r) => `M${x},${y - 1.3 * r}l${1.3 * r},${2.3 * r}h${-2.6 * r}z`,
+    (x, y, r) => `M${x},${y - 1.5 * r}l${1.5 * r},${1.5 * r}l${-1.5 * r},${1.5 * r}l${-1.5 * r},${-1.5 * r}z`,
+  ];
+
+  // A line through one point is invisible, and few points should be seen as few.
+  function marked(series) {
+    return series.dots || known(series.y).length <= 40;
+  }
+
+  // How the series of that number looks.
+  function look(index) {
+    const round = Math.floor(index / colours);
+    const style = `--c: var(--c${index % colours}); --dash: ${dashes[round % dashes.length]}`;
+    return { style, mark: marks[round % marks.length] };
+  }
 
   // Round numbers, about as many as asked for.
   function ticks(low, high, count) {
@@ -61,7 +81,10 @@
     chart.series.forEach((series, index) => {
       const button = tag("button", { type: "button", title: "show or hide" }, legend);
       button.setAttribute("aria-pressed", "true");
-      tag("i", { style: `--c: var(--c${index % 8})` }, button);
+      const { style, mark } = look(index);
+      const sample = svg("svg", { viewBox: "0 0 26 12", style, "aria-hidden": "true" }, button);
+      if (!series.dots && series.x.length > 1) svg("path", { class: "curve", d: "M0,6h26" }, sample);
+      if (marked(series)) svg("path", { class: "dot", d: mark(13, 6, 3.5) }, sample);
       button.append(series.name);
       if (!series.dots) values.set(series, tag("b", {}, button));
       button.addEventListener("click", () => {
@@ -72,7 +95,7 @@
     });
     if (chart.level !== undefined) {
       const item = tag("span", {}, legend);
-      tag("i", { className: "rule" }, item);
+      tag("i", {}, item);
       item.append(`${chart.level_name} `);
       tag("b", { textContent: number(chart.level) }, item);
     }
@@ -124,7 +147,8 @@
         // Bars of several series at one place would hide one another: each stands a little aside.
         const meets = series.bars && chart.series.some((other) => other !== series && other.x.some((value) => series.x.includes(value)));
         const aside = meets ? 4 * (chart.series.indexOf(series) - (chart.series.length - 1) / 2) : 0;
-        const group = svg("g", { transform: `translate(${aside} 0)`, style: `--c: var(--c${chart.series.indexOf(series) % 8})` }, plot);
+        const { style, mark } = look(chart.series.indexOf(series));
+        const group = svg("g", { transform: `translate(${aside} 0)`, style }, plot);
         const points = series.x.map((value, k) => [x(value), series.y[k]]).filter((point) => point[1] !== null)
           .map(([across, value]) => [across, y(value)]);
         if (series.bars) {
@@ -136,9 +160,9 @@
         }
         if (series.dots) group.setAttribute("class", "cloud");
         else svg("polyline", { class: "curve", points: points.join(" ") }, group);
-        // A line through one point is invisible, and few points should be seen as few.
-        if (series.dots || points.length <= 40) {
-          for (const [cx, cy] of points) svg("circle", { class: "dot", cx, cy, r: series.dots ? 1.7 : series.bars ? 3.5 : 2.2 }, group);
+        if (marked(series)) {
+          const size = series.dots ? 1.7 : series.bars ? 3.5 : 2.2;
+          for (const [across, value] of points) svg("path", { class: "dot", d: mark(across, value, size) }, group);
         }
       }
       if (at !== null) {
@@ -153,7 +177,7 @@
       }
     }
 
-    function look(index) {
+    function goTo(index) {
       if (index === at) return;
       at = index;
       draw();
@@ -162,15 +186,15 @@
     plot.addEventListener("pointermove", (event) => {
       const scale = place.width / plot.clientWidth, across = event.offsetX * scale;
       const far = (k) => Math.abs(place.x(stops[k]) - across);
-      look(stops.reduce((best, _, k) => (far(k) < far(best) ? k : best), 0));
+      goTo(stops.reduce((best, _, k) => (far(k) < far(best) ? k : best), 0));
     });
-    plot.addEventListener("pointerleave", () => look(null));
-    plot.addEventListener("blur", () => look(null));
+    plot.addEventListener("pointerleave", () => goTo(null));
+    plot.addEventListener("blur", () => goTo(null));
     plot.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
       if (!step) return;
       event.preventDefault();
-      look(Math.min(stops.length - 1, Math.max(0, at === null ? stops.length - 1 : at + step)));
+      goTo(Math.min(stops.length - 1, Math.max(0, at === null ? stops.length - 1 : at + step)));
     });
     new ResizeObserver(draw).observe(figure);
   }
