@@ -108,7 +108,7 @@ def drawn(chart: Chart) -> Figure:
     return figure
 
 
-def _look(number: int) -> dict[str, str]:
+def _look(number: int) -> dict[str, Any]:
     """Colour, mark and line that no other of 40 series has."""
     marker, line = _LOOKS[number // 10 % len(_LOOKS)]
     return {"color": f"C{number % 10}", "marker": marker, "linestyle": line}
