@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
-from finetune.sections import Section
+from finetune.sections import Section, headings
 from finetune.tables import Record, pretrained
 
 NOTE = """\
@@ -22,21 +22,22 @@ def glance(sections: Sequence[Section]) -> list[str]:
     Args:
         sections: Of which those with runs are shown.
     """
-    shown = [section for section in sections if section.runs]
-    kinds = [kind for kind in _KINDS if any(_kind(run) == kind for one in shown for run in one.runs)]
+    named = zip(headings(sections), sections, strict=True)
+    shown = [(heading, section) for heading, section in named if section.runs]
+    kinds = [kind for kind in _KINDS if any(_kind(run) == kind for _, one in shown for run in one.runs)]
     if not shown:
         return []
     rows = [["task", "best floor", "", *kinds], ["---"] * (3 + len(kinds))]
-    for section in shown:
+    for heading, section in shown:
         floor = section.best_floor
         score = f"{100 * floor['test']['scores']['accuracy']['mean']:.1f}"
-        rows.append([_link(section.title), floor["title"], score, *(_cell(section, kind) for kind in kinds)])
+        rows.append([_link(heading), floor["title"], score, *(_cell(section, kind) for kind in kinds)])
     return ["## At a glance", "", NOTE, "", *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def _link(title: str) -> str:
-    """To the table below, whose anchor is made of its title as Markdown's readers make it."""
-    return f"[{title}](#{re.sub(r'[^a-z0-9_ -]', '', title.lower()).replace(' ', '-')})"
+def _link(heading: str) -> str:
+    """To the table below, whose anchor is made of its heading as Markdown's readers make it."""
+    return f"[{heading}](#{re.sub(r'[^a-z0-9_ -]', '', heading.lower()).replace(' ', '-')})"
 
 
 def _kind(run: Record) -> str:

@@ -15,7 +15,7 @@ from finetune.figures import recalls, task_charts
 from finetune.glance import glance
 from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
 from finetune.plots import confusion, drawn, recall
-from finetune.sections import Section, find_studies, read_sections
+from finetune.sections import Section, find_studies, headings, read_sections
 from finetune.tables import Record, machine_of, score_cells, title_of
 from finetune.tasks import TASKS
 
@@ -48,12 +48,8 @@ def results_page(folder: str | Path, pictures: Path | None = None, beside: str |
         NOTE,
         "",
     ]
-    titles = [section.title for section in sections]
     runs = [run for section in sections for run in section.runs]
-    for section in sections:
-        # Runs on differently prepared music are no rows of one table.
-        prepared = section.measured["corpus"]["shards"] if titles.count(section.title) > 1 else ""
-        heading = f"{section.title}, prepared as {prepared}" if prepared else section.title
+    for heading, section in zip(headings(sections), sections, strict=True):
         lines += [f"## {heading}", "", *_markdown(section)]
         if pictures is not None:
             for name, figure in _figures(section, runs).items():

@@ -68,6 +68,16 @@ def read_sections(folder: str | Path) -> list[Section]:
     return [_section(records) for _, records in sorted(grouped.items(), key=lambda item: item[0])]
 
 
+def headings(sections: Sequence[Section]) -> list[str]:
+    """A heading for each: its title, and where several have one, as of runs on differently prepared music, of which."""
+    titles = [section.title for section in sections]
+    marks = [str(section.measured["corpus"]["shards"]) for section in sections]
+    return [
+        f"{title}, prepared as {mark}" if titles.count(title) > 1 else title
+        for title, mark in zip(titles, marks, strict=True)
+    ]
+
+
 def find_studies(folder: str | Path) -> list[Path]:
     """What `finetune compare` wrote below a folder, at any depth: every comparison.json."""
     return sorted(Path(folder).rglob("comparison.json"))

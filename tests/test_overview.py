@@ -131,6 +131,9 @@ def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> 
     page = results_page(write_records(tmp_path / "runs", a=record(), b=other))
     assert table(page, "Dances, prepared as beef")[2]["above scratch"] == "–"
     assert len(table(page, "Dances, prepared as feed")) == len(table(page, "Dances, prepared as beef"))
+    assert [row["task"] for row in table(page, "At a glance")] == [
+        f"[Dances, prepared as {mark}](#dances-prepared-as-{mark})" for mark in ("beef", "feed")
+    ]
 
 
 def test_the_committed_table_is_what_the_records_beside_it_say() -> None:
