@@ -1,6 +1,7 @@
 """Who imports whom, and at what cost; each case in a Python of its own."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,14 @@ def test_a_folder_called_data_is_no_package(tmp_path):
 
 def test_the_true_data_passes():
     assert python(REQUIRE, HOME) == []
+
+
+@pytest.mark.parametrize("room", ["symbolic", "data", "pretrain", "finetune", "finetune/compare"])
+def test_the_map_names_every_file(room):
+    map_of_the_house = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## One file each")[0]
+    files = {path.stem for path in (HOME / room).glob("[!_]*.py")}
+    assert files
+    assert not {name for name in files if not re.search(rf"\b{name}\b", map_of_the_house)}
 
 
 def test_no_exported_name_is_also_that_of_a_module():
