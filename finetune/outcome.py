@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import sys
@@ -15,6 +16,7 @@ import torch
 
 from data.batches import StepBatches, one_pass_loader
 from data.records import write_json
+from data.safewrite import write
 from data.windows import make_windows
 from finetune.cache import probed
 from finetune.metrics import Counts
@@ -40,8 +42,10 @@ class SeedResult:
     counts: Mapping[str, Counts]
 
     def save(self, folder: Path) -> None:
-        """Write it; the JSON last, whose presence says that the seed is done."""
-        np.savez_compressed(folder / COUNTS, allow_pickle=False, **self.counts)
+        """Write it, each file whole or not at all; the JSON last, which says what is done."""
+        buffer, counts = io.BytesIO(), dict[str, Any](self.counts)
+        np.savez_compressed(buffer, **counts)
+        write(folder / COUNTS, buffer.getvalue())
         write_json(folder / RESULT, self.summary)
 
     @classmethod

@@ -138,10 +138,11 @@ def train_seed(
         splits: What to score. One that was tried on validation pieces alone can meet the test pieces later.
     """
     done = SeedResult.load(folder)
-    if done is not None and set(splits) <= done.counts.keys():
+    if done is not None and set(splits) <= done.summary.keys():
         return done
     device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
-    if done is not None:
+    # One that was tried in vain has lost its checkpoint; asked for after all, it is trained again.
+    if done is not None and (folder / CHECKPOINT).is_dir():
         about = done.summary
         scored = score_seed(data, folder, seed, about["history"], about["cost"], plan.accelerator, splits)
         result = replace(scored, summary={**about, **scored.summary})

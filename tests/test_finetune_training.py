@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,24 @@ def test_a_run_that_is_only_tried_meets_the_test_pieces_when_it_is_chosen(
     chosen = train_seed(dances, source, PLAN, 0, tmp_path / "tried", {})
     assert chosen.summary == {**whole.summary, "cost": tried.summary["cost"]}
     assert all((chosen.counts[split] == whole.counts[split]).all() for split in ("valid", "test"))
+
+
+def test_a_tried_run_is_scored_or_trained_again_wherever_it_was_left(
+    dances: TaskData, source: Source, tmp_path: Path
+) -> None:
+    plan = replace(PLAN, epochs=1)
+    whole = train_seed(dances, source, plan, 0, tmp_path / "whole", {})
+    tried = train_seed(dances, source, plan, 0, tmp_path / "tried", {}, ["valid"])
+    # Killed between the two files, counts know the test pieces and the summary does not.
+    replace(tried, counts=whole.counts).save(tmp_path / "tried")
+    chosen = train_seed(dances, source, plan, 0, tmp_path / "tried", {})
+    assert chosen.summary["test"] == whole.summary["test"]
+    # Tried in vain, it has no checkpoint any more.
+    tried.save(tmp_path / "tried")
+    shutil.rmtree(tmp_path / "tried" / "checkpoint")
+    again = train_seed(dances, source, plan, 0, tmp_path / "tried", {})
+    assert again.summary["test"] == whole.summary["test"]
+    assert (tmp_path / "tried" / "checkpoint").is_dir()
 
 
 def test_the_kept_checkpoint_is_the_best_on_validation(trained: tuple[SeedResult, Path]) -> None:
