@@ -22,6 +22,7 @@ from finetune.run import method_options
 from symbolic.errors import ConfigError
 
 COMPARISON = "comparison.json"
+LOST = "it ended without an outcome that fits, as where the program changed while it ran; --resume tries it again."
 Place = tuple[str, str]
 """A task and an arm, by name."""
 
@@ -52,6 +53,9 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     begin(out, identity)
     failures = _train(study, cells, out, settings.parallel)
     outcomes = {_place(cell): found for cell in cells if (found := cell.outcome()) is not None}
+    for place in map(_place, cells):
+        if place not in outcomes:
+            failures.setdefault(place, LOST)
     comparison = {**provenance(), **compared(study, outcomes, failures)}
     write_json(out / COMPARISON, comparison)
     (out / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
