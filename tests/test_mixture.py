@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
+from finetune_helpers import PLAN
 
 from finetune.mixture import LayerMix, normed, pooled
+from finetune.model import build_model
+from finetune.source import Source
+from finetune.taskdata import TaskData
+from finetune.training import _batches
 
 STATES, WIDTH = 3, 4
 
@@ -58,3 +66,22 @@ def test_padding_has_no_part_in_the_statistics() -> None:
     assert torch.allclose(found[1, :, :WIDTH], short.mean(1), atol=1e-6)
     assert torch.allclose(found[1, :, WIDTH:], short.std(1, correction=0), atol=1e-6)
     assert torch.allclose(pooled(states, None)[0], found[0], atol=1e-6)
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("level", ["notes", "dances"])
+def test_only_what_is_trained_on_standardises(level: str, source: Source, request: Any) -> None:
+    data: TaskData = request.getfixturevalue(level)
+
+    def mixed(data: TaskData) -> LayerMix:
+        model = build_model(source.backbone(), data.task, "probe")
+        _batches(data, model, replace(PLAN, method="probe"), 0, torch.device("cpu"))
+        assert model.mix is not None
+        return model.mix
+
+    first, second = (data.splits[side] for side in ("test", "valid"))
+    swapped = replace(data, splits={**data.splits, "test": second[:1], "valid": first})
+    whole, same, fewer = mixed(data), mixed(swapped), mixed(data.thinned(0.5, 0))
+    assert torch.equal(whole.centre, same.centre)
+    assert torch.equal(whole.deviation, same.deviation)
+    assert not torch.equal(whole.centre, fewer.centre)
