@@ -172,3 +172,8 @@ def test_killed_and_given_again_it_goes_on(place: Path) -> None:
     assert read(first)["cost"] == before
     [task] = read(Path("out/comparison.json"))["tasks"]
     assert [row["seeds"] for row in task["rows"]] == [2]
+    record = next(Path("out").rglob("record.json"))
+    kept = read(record)
+    record.unlink()
+    assert main([*arguments, "--resume", "--parallel", "0"]) == 0
+    assert read(record)["seeds"] == kept["seeds"]

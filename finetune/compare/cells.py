@@ -64,9 +64,9 @@ class Cell:
         if not path.is_file():
             return None
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if found["question"] != self.question:
-            return None
         record = Path(self.folder) / found["run"] / RECORD
+        if found["question"] != self.question or not record.is_file():
+            return None
         return {**found, "record": json.loads(record.read_text(encoding="utf-8"))}
 
 
