@@ -26,7 +26,7 @@ from symbolic.inference import overlapping_windows
 from symbolic.vocabulary import BAR, RESERVED
 
 _FORMAT = 2
-_AT_ONCE = 4096
+_READ_TOGETHER = 4096
 """Windows whose statistics are read together."""
 
 
@@ -174,8 +174,8 @@ class Probed(NamedTuple):
         """(N, S, 2 D) of training windows in all their draws, some layers, a part at a time."""
         windows = self.plain.of(data.splits["train"])
         for draw in range(self.plain.draws):
-            for first in range(0, len(windows), _AT_ONCE):
-                yield torch.from_numpy(self.plain.get(windows[first : first + _AT_ONCE], draw)[:, layers])
+            for first in range(0, len(windows), _READ_TOGETHER):
+                yield torch.from_numpy(self.plain.get(windows[first : first + _READ_TOGETHER], draw)[:, layers])
 
     def classes(self, model: TaskModel, data: TaskData, split: str) -> list[NDArray[np.int64]]:
         """For each piece of a side its () class, as `TaskModel.classes` would say from its rows."""
