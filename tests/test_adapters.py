@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_helpers import REAL, ROWS, SIZES, output, small, stir
 from safetensors import safe_open
-from torch import Tensor
 
 from symbolic.adapters import (
     METHODS,
-    Adapter,
     attach,
     backbone_state,
     detached,
@@ -23,13 +22,8 @@ from symbolic.adapters import (
     unfreeze_backbone,
     weights_fingerprint,
 )
-from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
+from symbolic.backbone import KINDS, Backbone, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
-
-SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
-CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
-ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1)) for size in SIZES], dim=-1)
-REAL = torch.arange(6) < torch.tensor([[4], [6]])
 
 _DOWN_UP = 2 * (16 * 16 + 16)
 _CONV = _DOWN_UP + 4 * (3 * 16 * 16 + 16) + (16 * 4 + 4) + (4 * 16 + 16)
@@ -86,20 +80,7 @@ every_method = pytest.mark.parametrize("method", sorted(METHODS))
 
 @pytest.fixture(params=KINDS)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
-    torch.manual_seed(0)
-    return build_backbone(replace(CONFIG, kind=request.param), SIZES).eval()
-
-
-def output(backbone: Backbone) -> Tensor:
-    with torch.no_grad():
-        return backbone(ROWS, REAL)[REAL]
-
-
-def stir(adapter: Adapter) -> None:
-    """Move the adapter's parameters as training would."""
-    with torch.no_grad():
-        for parameter in adapter.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+    return small(request.param)
 
 
 @every_method

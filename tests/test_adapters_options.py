@@ -9,20 +9,16 @@ from typing import Any
 
 import pytest
 import torch
+from adapter_helpers import CONFIG, REAL, ROWS, SIZES, output, small, stir
 from torch import Tensor
 
 from symbolic.adapters import METHODS, Adapter, attach, load_adapter
 from symbolic.adapters.bodied import PLACES, Bodied
 from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
 from symbolic.adapters.places import layers_of
-from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
+from symbolic.backbone import KINDS, Backbone, build_backbone
 from symbolic.backbone.attention import rotary_angles
 from symbolic.errors import ConfigError
-
-SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
-CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
-ROWS = torch.stack([torch.randint(4, size, (2, 6), generator=torch.manual_seed(1)) for size in SIZES], dim=-1)
-REAL = torch.arange(6) < torch.tensor([[4], [6]])
 
 BODIED = sorted(name for name, method in METHODS.items() if issubclass(method, Bodied))
 BODIES = {
@@ -46,19 +42,7 @@ every_body = pytest.mark.parametrize("method", BODIED)
 
 @pytest.fixture(params=KINDS)
 def backbone(request: pytest.FixtureRequest) -> Backbone:
-    torch.manual_seed(0)
-    return build_backbone(replace(CONFIG, kind=request.param), SIZES).eval()
-
-
-def output(backbone: Backbone) -> Tensor:
-    with torch.no_grad():
-        return backbone(ROWS, REAL)[REAL]
-
-
-def stir(adapter: Adapter) -> None:
-    with torch.no_grad():
-        for parameter in adapter.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+    return small(request.param)
 
 
 def bodies(adapter: Adapter) -> int:
