@@ -44,6 +44,24 @@ def test_each_arm_has_a_process_and_a_crash_is_told(tmp_path: Path) -> None:
     assert len(numbers | {str(os.getpid())}) == 3
 
 
+class Unborn:
+    """Ends a process that reads what it is to do."""
+
+    def __call__(self, cell: Cell) -> None: ...
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[int]]:
+        return os._exit, (3,)
+
+
+def test_why_an_arm_failed_before_is_not_why_it_fails_now(tmp_path: Path) -> None:
+    failure = tmp_path / "a" / "failure.json"
+    failure.parent.mkdir()
+    failure.write_text('{"reason": "of old"}')
+    [(_, reason)] = work([cell_of(tmp_path, "a")], Unborn(), 1)
+    assert "status 3" in reason
+    assert "of old" not in reason
+
+
 def sleep(cell: Cell) -> None:
     """In the place of a training that takes hours."""
     Path(cell.folder, "pid").write_text(str(os.getpid()))

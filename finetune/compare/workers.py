@@ -49,6 +49,8 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
         while waiting or running:
             while waiting and len(running) < parallel:
                 cell = waiting.popleft()
+                # Here and not in the process alone, which may end before it comes to that.
+                (Path(cell.folder) / FAILURE).unlink(missing_ok=True)
                 process = context.Process(target=_child, args=(cell, task, threads), name=cell.arm)
                 process.start()
                 running.append((process, cell))
