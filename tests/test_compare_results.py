@@ -14,10 +14,10 @@ from pages import Reader
 from finetune.compare.charts import cost_charts, trade_off
 from finetune.compare.markdown import cost_rows, failure_lines, markdown, rank_rows, score_rows
 from finetune.compare.page import write_page
-from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, verdict
+from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, strangers, verdict
 from finetune.compare.run import portable_comparison
 from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
-from finetune.metrics import accuracy, paired_bootstrap
+from finetune.metrics import accuracy, pack_counts, paired_bootstrap
 from finetune.overview import results_page
 from finetune.record import portable_command, portable_text
 
@@ -145,6 +145,15 @@ def test_an_arm_that_failed_is_named_and_settles_no_claim() -> None:
     kept = json.dumps(portable_comparison(found))
     assert "/home" not in kept
     assert "it broke in x.txt" in kept
+
+
+def test_arms_that_were_scored_on_other_pieces_stand_beside_none() -> None:
+    outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
+    assert strangers(outcomes) == {}
+    outcomes["genre", "lora"]["record"]["test_counts"] = pack_counts(counts_of(0.7)[:, 1:])
+    [(place, reason)] = strangers(outcomes).items()
+    assert place == ("genre", "lora")
+    assert "than 'full'" in reason
 
 
 def test_tables_hold_what_the_brief_of_a_comparison_wants() -> None:

@@ -24,6 +24,21 @@ Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
 """By task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
 
 
+def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
+    """Arms that were scored on other test pieces than the first of their task, so that nothing pairs them; and why."""
+    first: dict[str, tuple[str, Counts]] = {}
+    found = {}
+    for (task, arm), outcome in outcomes.items():
+        items = _counts(outcome["record"])[0].sum(axis=-1)
+        other, theirs = first.setdefault(task, (arm, items))
+        if not np.array_equal(items, theirs):
+            found[task, arm] = (
+                f"it was scored on other test pieces than '{other}', as where music or labels changed in between. "
+                "Delete the folder of the one that is out of date, and go on with --resume."
+            )
+    return found
+
+
 def compared(study: Study, outcomes: Outcomes, failures: Mapping[tuple[str, str], str]) -> dict[str, Any]:
     """Everything that tables and figures show.
 

@@ -12,7 +12,7 @@ from data.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.markdown import markdown
 from finetune.compare.page import write_page
-from finetune.compare.results import compared
+from finetune.compare.results import compared, strangers
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
@@ -56,6 +56,9 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     for place in map(_place, cells):
         if place not in outcomes:
             failures.setdefault(place, LOST)
+    odd = strangers(outcomes)
+    failures |= odd
+    outcomes = {place: found for place, found in outcomes.items() if place not in odd}
     comparison = {**provenance(), **compared(study, outcomes, failures)}
     write_json(out / COMPARISON, comparison)
     (out / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
