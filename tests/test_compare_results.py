@@ -189,6 +189,7 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
     assert len(page.islands["charts-data"]) == len(list((tmp_path / "figures").iterdir())) == 1
     assert "| adapters win | A | genre | 1 against 1 |" in markdown(found)
     assert "one in twenty" in markdown(found)
+    assert "no larger than the deviation over seeds" in markdown(found)
 
 
 def test_costs_that_are_the_same_or_unknown_make_no_chart() -> None:

@@ -34,7 +34,8 @@ CLAIM_NOTE = (
     "A claim is of means: of all arms on either side, over their seeds, the difference paired by song group. It held "
     "where the 95 % interval lies above 0 and is contradicted where it lies below; single arms may do otherwise. "
     "Intervals do not allow for the number of claims: where there is no difference at all, one in twenty leaves 0 "
-    "out."
+    "out. Nor do they for the seeds, which are taken as they are: a difference no larger than the deviation over "
+    "seeds may be another with others."
 )
 
 
