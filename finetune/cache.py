@@ -175,7 +175,9 @@ class Probed(NamedTuple):
         windows = self.plain.of(data.splits["train"])
         for draw in range(self.plain.draws):
             for first in range(0, len(windows), _READ_TOGETHER):
-                yield torch.from_numpy(self.plain.get(windows[first : first + _READ_TOGETHER], draw)[:, layers])
+                yield torch.from_numpy(
+                    self.plain.get(windows[first : first + _READ_TOGETHER], draw)[:, layers]
+                )
 
     def classes(self, model: TaskModel, data: TaskData, split: str) -> list[NDArray[np.int64]]:
         """For each piece of a side its () class, as `TaskModel.classes` would say from its rows."""
