@@ -204,11 +204,60 @@ def paired_bootstrap(
             "the two systems were not scored on the same items; pair only runs of one test split"
         )
     gaps = _resampled(ours, metric, samples, seed) - _resampled(theirs, metric, samples, seed)
-    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
     mean = metric(ours.sum(axis=1)).mean() - metric(theirs.sum(axis=1)).mean()
+    return _difference(gaps, mean, level)
+
+
+def paired_bootstrap_over_seeds(
+    ours: Sequence[Counts],
+    theirs: Sequence[Counts],
+    metric: Metric,
+    samples: int = SAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Difference:
+    """How far the mean of some systems is above that of others, groups and training seeds both resampled.
+
+    A resample draws groups, and seeds by their number, alike for all systems: seeds of one number share their labels,
+    order and transpositions. What holds is then expected of other pieces and of other seeds.
+
+    Args:
+        ours: (S, G, C, C) of each system; S is the same for all, or 1 where there is nothing to seed.
+        theirs: The same for the others.
+        metric: What to score.
+        samples: Resamples.
+        level: Share of resamples inside the interval.
+        seed: Of the resampling.
+
+    Raises:
+        ValueError: If systems were not scored on the same items of the same groups, or differ in their seeds.
+    """
+    sides = [[_with_seeds(one) for one in side] for side in (ours, theirs)]
+    every = [one for side in sides for one in side]
+    items = every[0][0].sum(axis=-1)
+    if any(not np.array_equal(one[0].sum(axis=-1), items) for one in every):
+        raise ValueError("the systems were not scored on the same items; pair only runs of one test split")
+    seeds = max(len(one) for one in every)
+    if any(len(one) not in (1, seeds) for one in every):
+        raise ValueError(
+            "the systems differ in their numbers of seeds, so that seeds cannot be resampled alike"
+        )
+    by_seed, means = [], []
+    for side in sides:
+        drawn = [_drawn(one, metric, samples, seed) for one in side]
+        by_seed.append(np.mean([np.broadcast_to(one, (samples, seeds)) for one in drawn], axis=0))
+        means.append(np.mean([metric(one.sum(axis=1)).mean() for one in side]))
+    random = np.random.default_rng([seed, 1])
+    shares = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
+    return _difference(((by_seed[0] - by_seed[1]) * shares).sum(axis=1), means[0] - means[1], level)
+
+
+def _difference(gaps: NDArray[np.float64], mean: float, level: float) -> Difference:
+    """From (samples,) resampled gaps."""
+    low, high = np.quantile(gaps, [(1 - level) / 2, (1 + level) / 2])
     # One is added to both counts, so that a finite number of samples never claims p = 0.
     tail = min((gaps <= 0).sum(), (gaps >= 0).sum()) + 1
-    return Difference(float(mean), float(low), float(high), float(min(1.0, 2 * tail / (samples + 1))))
+    return Difference(float(mean), float(low), float(high), float(min(1.0, 2 * tail / (len(gaps) + 1))))
 
 
 def _with_seeds(confusions: Counts) -> Counts:
@@ -221,7 +270,11 @@ def _with_seeds(confusions: Counts) -> Counts:
 
 def _resampled(confusions: Counts, metric: Metric, samples: int, seed: int) -> NDArray[np.float64]:
     """(samples,) scores, each of groups drawn with replacement and averaged over seeds."""
-    confusions = _with_seeds(confusions)
+    return np.asarray(_drawn(_with_seeds(confusions), metric, samples, seed).mean(axis=1))
+
+
+def _drawn(confusions: Counts, metric: Metric, samples: int, seed: int) -> NDArray[np.float64]:
+    """(samples, S) scores of (S, G, C, C), each of groups drawn with replacement."""
     groups = confusions.shape[1]
     weights = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=samples)
-    return np.asarray(metric(np.einsum("ng,sgij->nsij", weights, confusions, optimize=True)).mean(axis=1))
+    return np.asarray(metric(np.einsum("ng,sgij->nsij", weights, confusions, optimize=True)))

@@ -17,7 +17,7 @@ from finetune.compare.page import write_page
 from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, strangers, verdict
 from finetune.compare.run import portable_comparison
 from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
-from finetune.metrics import accuracy, pack_counts, paired_bootstrap
+from finetune.metrics import accuracy, pack_counts, paired_bootstrap_over_seeds
 from finetune.overview import results_page
 from finetune.record import portable_command, portable_text
 
@@ -83,10 +83,10 @@ def test_mean_ranks_are_of_arms_that_finished_everywhere_and_the_paper_is_held_a
 def test_differences_are_paired_and_to_the_right_arms() -> None:
     [task] = comparison()["tasks"]
     rows = {row["arm"]: row for row in task["rows"]}
-    gap = paired_bootstrap(counts_of(0.9), counts_of(0.5), accuracy)
+    gap = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.5)], accuracy)
     assert rows["adapter"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
     assert rows["adapter"]["above"]["scratch"]["low"] == pytest.approx(gap.low)
-    floor = paired_bootstrap(counts_of(0.9), counts_of(0.4, 1), accuracy)
+    floor = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.4, 1)], accuracy)
     assert rows["adapter"]["above"]["best floor"]["mean"] == pytest.approx(floor.mean)
     assert rows["full"]["above"]["full"] is None
     assert rows["scratch"]["above"]["scratch"] is rows["scratch"]["above"]["full"] is None
@@ -111,7 +111,7 @@ def test_scratch_of_the_same_kind_is_the_yardstick() -> None:
         kind = "conformer" if "conformer" in arm.name else "transformer"
         outcomes["genre", arm.name]["record"]["backbone"]["config"] = {"dim": 64, "kind": kind}
     rows = {row["arm"]: row for row in compared(study, outcomes, {})["tasks"][0]["rows"]}
-    gap = paired_bootstrap(counts_of(0.9), counts_of(0.7), accuracy)
+    gap = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.7)], accuracy)
     assert rows["lora, conformer"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
 
 
@@ -189,7 +189,7 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
     assert len(page.islands["charts-data"]) == len(list((tmp_path / "figures").iterdir())) == 1
     assert "| adapters win | A | genre | 1 against 1 |" in markdown(found)
     assert "one in twenty" in markdown(found)
-    assert "no larger than the deviation over seeds" in markdown(found)
+    assert "paired by song group and by seed" in markdown(found)
 
 
 def test_costs_that_are_the_same_or_unknown_make_no_chart() -> None:

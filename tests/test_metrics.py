@@ -17,6 +17,7 @@ from finetune.metrics import (
     merge_classes,
     pack_counts,
     paired_bootstrap,
+    paired_bootstrap_over_seeds,
     unpack_counts,
 )
 
@@ -122,7 +123,37 @@ def test_a_clear_difference_is_claimed_and_pairs_may_differ_in_seeds() -> None:
     assert gap.p < 0.01
 
 
+def test_a_difference_that_rests_on_one_seed_is_not_claimed() -> None:
+    plain = np.stack([drawn(0.7, groups=100, seed=1)] * 5)
+    lucky = plain.copy()
+    lucky[0] = drawn(0.95, groups=100, seed=1)
+    assert paired_bootstrap(lucky, plain, accuracy).low > 0  # of other pieces it would hold
+    gap = paired_bootstrap_over_seeds([lucky], [plain], accuracy)
+    assert gap.low == 0  # and of other seeds it might not
+    assert gap.mean == pytest.approx(paired_bootstrap(lucky, plain, accuracy).mean)
+
+
+def test_resampling_seeds_of_systems_without_any_is_resampling_groups() -> None:
+    ours, theirs = drawn(0.8, seed=1), drawn(0.7, seed=2)
+    assert paired_bootstrap_over_seeds([ours], [theirs], accuracy) == pytest.approx(
+        paired_bootstrap(ours, theirs, accuracy)
+    )
+
+
+def test_several_systems_stand_for_their_mean_and_one_without_seeds_beside_those_with() -> None:
+    high, low = (np.stack([drawn(right, seed=s) for s in (1, 2, 3)]) for right in (0.9, 0.6))
+    floor = drawn(0.6, seed=4)
+    gap = paired_bootstrap_over_seeds([high, low], [floor], accuracy)
+    alone = [paired_bootstrap_over_seeds([one], [floor], accuracy).mean for one in (high, low)]
+    assert gap.mean == pytest.approx(np.mean(alone))
+    assert gap.low < gap.mean < gap.high
+    with pytest.raises(ValueError, match="numbers of seeds"):
+        paired_bootstrap_over_seeds([high], [low[:2]], accuracy)
+
+
 def test_pairing_runs_of_different_tests_is_refused() -> None:
+    with pytest.raises(ValueError, match="same items"):
+        paired_bootstrap_over_seeds([drawn(0.8, groups=10)], [drawn(0.8, groups=11)], accuracy)
     with pytest.raises(ValueError, match="same items"):
         paired_bootstrap(drawn(0.8, groups=10), drawn(0.8, groups=11), accuracy)
     with pytest.raises(ValueError, match="shape"):

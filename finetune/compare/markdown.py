@@ -11,9 +11,9 @@ from finetune.tables import Table
 NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
     "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above full training from random "
-    "initialisation, of the same shape where the study has that, and above the best floor, by paired bootstrap over "
-    "song groups; a difference is claimed only where its interval does not hold 0. Intervals are over other test "
-    "pieces, not over other seeds, whose deviation stands beside them. Every arm had as many learning rates to try as "
+    "initialisation, of the same shape where the study has that, and above the best floor, by a bootstrap that draws "
+    "song groups and seeds, both paired; a difference is claimed only where its interval does not hold 0. Drawn "
+    "from few seeds such intervals are a little narrow. Every arm had as many learning rates to try as "
     "any other, on the first seed; the one that was best on the validation pieces was taken for all seeds, and no "
     "test score had a say. The lowest or highest of three or more is marked *: a better one may lie beyond. Trained "
     "parameters count the head."
@@ -31,11 +31,10 @@ RANK_NOTE = (
     "where not all seven stand here, in order but not in size."
 )
 CLAIM_NOTE = (
-    "A claim is of means: of all arms on either side, over their seeds, the difference paired by song group. It held "
+    "A claim is of means: of all arms on either side, the difference paired by song group and by seed. It held "
     "where the 95 % interval lies above 0 and is contradicted where it lies below; single arms may do otherwise. "
     "Intervals do not allow for the number of claims: where there is no difference at all, one in twenty leaves 0 "
-    "out. Nor do they for the seeds, which are taken as they are: a difference no larger than the deviation over "
-    "seeds may be another with others."
+    "out."
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
-from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
+from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap_over_seeds, unpack_counts
 from finetune.tables import Record
 
 FORMAT = 1
@@ -155,7 +155,7 @@ def _best_floor(record: Record) -> Record:
 
 
 def _above(ours: Record, theirs: Record) -> dict[str, float]:
-    return _told(paired_bootstrap(_counts(ours), _counts(theirs), accuracy))
+    return _told(paired_bootstrap_over_seeds([_counts(ours)], [_counts(theirs)], accuracy))
 
 
 def _counts(record: Record) -> Counts:
@@ -207,16 +207,14 @@ def _means(arms: Sequence[Arm], scored: Sequence[Mapping[str, float]]) -> dict[s
 
 
 def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict[str, Any]:
-    """A claim on a task: the mean over one side's arms and seeds against that of the other, paired by song group."""
+    """A claim on a task: the mean over one side's arms and seeds against that of the other, paired by both."""
     sides = [study.matching(side) for side in (claim.better, claim.worse)]
     arms = [len(side) for side in sides]
     said = {"claim": claim.claim, "source": claim.source, "task": use.name, "arms": arms}
     if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
         return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
-    better, worse = (
-        np.concatenate([_counts(outcomes[use.name, arm]["record"]) for arm in side]) for side in sides
-    )
-    gap = _told(paired_bootstrap(better, worse, accuracy))
+    better, worse = ([_counts(outcomes[use.name, arm]["record"]) for arm in side] for side in sides)
+    gap = _told(paired_bootstrap_over_seeds(better, worse, accuracy))
     return said | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
 
 
