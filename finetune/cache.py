@@ -6,7 +6,7 @@ budget. What a window's label needs is the mean and deviation of each layer over
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data.shards import Shards
 from data.windows import make_windows
-from finetune.draws import AT_ONCE, DRAWS, MARK_EVERY, features_of, mapped, side_by_side, window_rows
+from finetune.draws import KeptStates, Place, features_of, mapped
 from finetune.model import TaskModel
 from finetune.taskdata import TaskData
 from symbolic.inference import overlapping_windows
@@ -44,7 +43,7 @@ class PooledBatch(NamedTuple):
     step: int
 
 
-class PooledStates:
+class PooledStates(KeptStates):
     """Statistics of windows' layers in a memory-mapped file, float16, filled as they are asked for.
 
     Args:
@@ -56,6 +55,8 @@ class PooledStates:
         shift: Windows are moved by up to this many semitones in every draw but the first.
     """
 
+    title = "States of windows"
+
     def __init__(
         self,
         folder: Path,
@@ -65,8 +66,7 @@ class PooledStates:
         width: int,
         shift: int = 0,
     ) -> None:
-        self.shards, self.windows, self.shift = shards, windows, shift
-        self.draws = DRAWS if shift else 1
+        super().__init__(shards, windows, shift)
         folder.mkdir(parents=True, exist_ok=True)
         places = (len(windows), self.draws)
         self._states = mapped(folder / "states.npy", np.float16, (*places, layers, width))
@@ -86,35 +86,25 @@ class PooledStates:
             device: Where to compute.
         """
         wanted = [(int(w), d) for d in range(draws) for w in windows if not self._known[w, d]]
-        if not wanted:
-            return
-        wanted.sort(key=lambda one: int(self.windows[one[0], 0] - self.windows[one[0], 1]))
-        home, training = next(model.parameters()).device, model.training
-        model.to(device).eval()
-        bar = tqdm(total=len(wanted), desc="States of windows", unit=" windows", disable=None, leave=False)
-        for first in range(0, len(wanted), MARK_EVERY):
-            part = wanted[first : first + MARK_EVERY]
-            for begin in range(0, len(part), AT_ONCE):
-                some = part[begin : begin + AT_ONCE]
-                rows, real = self._batch(some)
-                with torch.inference_mode():
-                    pooled = model.pooled(rows.to(device), real.to(device)).half().cpu().numpy()
-                for place, one in zip(some, pooled, strict=True):
-                    self._states[place] = one
-                bar.update(len(some))
-            self._states.flush()
-            for place in part:
-                self._known[place] = True
-        bar.close()
-        model.to(home).train(training)
+        self.compute(model, wanted, device)
+
+    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, S, 2 D) statistics of every layer."""
+        return model.pooled(rows, real)
+
+    def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
+        """Of one window in one draw."""
+        self._states[place] = said
+
+    def mark(self, places: Sequence[Place], model: TaskModel) -> None:
+        """Flush, then note what is known."""
+        self._states.flush()
+        for place in places:
+            self._known[place] = True
 
     def get(self, windows: NDArray[np.integer], draws: NDArray[np.integer] | int = 0) -> NDArray[np.float32]:
         """(B, S, 2 D) float32 statistics of windows that `fill` has seen, each as in its draw."""
         return np.asarray(self._states[windows, draws], dtype=np.float32)
-
-    def _batch(self, places: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """(B, L, 8) int64 rows and (B, L) bool real."""
-        return side_by_side([window_rows(self.shards, self.windows[w], d, self.shift) for w, d in places])
 
 
 class PooledBatches(Dataset[PooledBatch]):

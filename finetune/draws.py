@@ -1,4 +1,4 @@
-"""Windows as a probe hears them: as they stand, or moved by intervals that are the same in every epoch and seed."""
+"""Windows in draws, transposed alike in every epoch and seed, and what a backbone says of them, computed once."""
 
 from __future__ import annotations
 
@@ -6,22 +6,28 @@ import hashlib
 import os
 import shutil
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
 from data.shards import Shards
+from finetune.model import TaskModel
 from symbolic.adapters import weights_fingerprint
 from symbolic.backbone import Backbone
 from symbolic.tokenizer import rebase_bars
 from symbolic.transposition import transpose, transposition_range
 from symbolic.vocabulary import PAD
 
+Place = tuple[int, int]
+"""A window and a draw."""
 DRAWS = 3
 """Of each training window: as it stands, and twice transposed, always by the same intervals."""
 AT_ONCE = 8
@@ -58,6 +64,66 @@ def side_by_side(found: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
     for row, rows in zip(ids, found, strict=True):
         row[: len(rows)] = rows
     return torch.from_numpy(ids), torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
+
+
+class KeptStates(ABC):
+    """What a frozen backbone says of windows in their draws, computed once and kept.
+
+    Args:
+        shards: Where the rows lie.
+        windows: (W, 3) first row, row past the end, piece.
+        shift: Windows are moved by up to this many semitones in every draw but the first.
+    """
+
+    title: ClassVar[str]
+    """Of the progress bar."""
+
+    def __init__(self, shards: Shards, windows: NDArray[np.int64], shift: int) -> None:
+        self.shards, self.windows, self.shift = shards, windows, shift
+        self.draws = DRAWS if shift else 1
+
+    @abstractmethod
+    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, L, 8) rows and (B, L) bool -> (B, ...), what is kept of them."""
+
+    @abstractmethod
+    def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
+        """Write what was said of one window in one draw."""
+
+    @abstractmethod
+    def mark(self, places: Sequence[Place], model: TaskModel) -> None:
+        """Have what was written on the disk, then note that it is known."""
+
+    def compute(self, model: TaskModel, wanted: list[Place], device: torch.device) -> None:
+        """Have the backbone speak of windows, of like length together.
+
+        Args:
+            model: The probe, whose backbone speaks; it is moved to the device and back.
+            wanted: What is not known yet.
+            device: Where to compute.
+        """
+        if not wanted:
+            return
+        lengths = self.windows[:, 1] - self.windows[:, 0]
+        wanted = sorted(wanted, key=lambda place: -int(lengths[place[0]]))
+        home, training = next(model.parameters()).device, model.training
+        model.to(device).eval()
+        bar = tqdm(total=len(wanted), desc=self.title, unit=" windows", disable=None, leave=False)
+        for first in range(0, len(wanted), MARK_EVERY):
+            part = wanted[first : first + MARK_EVERY]
+            for begin in range(0, len(part), AT_ONCE):
+                some = part[begin : begin + AT_ONCE]
+                rows, real = side_by_side(
+                    [window_rows(self.shards, self.windows[w], d, self.shift) for w, d in some]
+                )
+                with torch.inference_mode():
+                    said = self.say(model, rows.to(device), real.to(device)).half().cpu().numpy()
+                for place, one in zip(some, said, strict=True):
+                    self.keep(place, one, model)
+                bar.update(len(some))
+            self.mark(part, model)
+        bar.close()
+        model.to(home).train(training)
 
 
 def features_of(shards: Shards, backbone: Backbone) -> str:

@@ -8,7 +8,7 @@ half precision. Scores of the kept checkpoint always come from the rows.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,15 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from tqdm import tqdm
 
 from data.batches import Batch, StepBatches
 from data.shards import Shards
 from data.windows import make_windows
 from finetune.draws import (
-    AT_ONCE,
     DRAWS,
-    MARK_EVERY,
+    KeptStates,
+    Place,
     drawn,
     features_of,
     free_disk,
@@ -61,7 +60,7 @@ class NoteBatch(NamedTuple):
     step: int
 
 
-class NoteStates:
+class NoteStates(KeptStates):
     """Normed states of rows in a memory-mapped file, float16, filled as they are asked for.
 
     The file is as long as all layers of all rows would need, and takes the disk of those that are known: a probe of
@@ -76,11 +75,13 @@ class NoteStates:
         shift: Windows are moved by up to this many semitones in every draw but the first.
     """
 
+    title = "States of notes"
+
     def __init__(
         self, folder: Path, shards: Shards, windows: NDArray[np.int64], layers: int, dim: int, shift: int
     ) -> None:
-        self.shards, self.windows, self.shift = shards, windows, shift
-        self.draws, self.dim = DRAWS if shift else 1, dim
+        super().__init__(shards, windows, shift)
+        self.dim = dim
         folder.mkdir(parents=True, exist_ok=True)
         rows = int(shards.offsets[-1])
         self._states = mapped(folder / "states.npy", np.float16, (self.draws, layers, rows, dim))
@@ -95,34 +96,27 @@ class NoteStates:
             draws: How many draws of each.
             device: Where to compute.
         """
-        layers, starts = model.heard, self.windows[:, 0] - self.windows[:, 1]
         of_pieces = np.flatnonzero(np.isin(self.windows[:, 2], pieces))
-        known: NDArray[np.bool_] = np.logical_and.reduce(self._known[:draws, layers], axis=1)
+        known: NDArray[np.bool_] = np.logical_and.reduce(self._known[:draws, model.heard], axis=1)
         wanted = [(int(w), d) for d in range(draws) for w in of_pieces if not known[d, w]]
-        if not wanted:
-            return
-        wanted.sort(key=lambda one: int(starts[one[0]]))
-        home, training = next(model.parameters()).device, model.training
-        model.to(device).eval()
-        bar = tqdm(total=len(wanted), desc="States of notes", unit=" windows", disable=None, leave=False)
-        for first in range(0, len(wanted), MARK_EVERY):
-            part = wanted[first : first + MARK_EVERY]
-            for begin in range(0, len(part), AT_ONCE):
-                some = part[begin : begin + AT_ONCE]
-                found = [window_rows(self.shards, self.windows[w], d, self.shift) for w, d in some]
-                rows, real = side_by_side(found)
-                with torch.inference_mode():
-                    states = model.heard_states(rows.to(device), real.to(device)).half().cpu().numpy()
-                for (window, draw), one in zip(some, states, strict=True):
-                    start, stop = self.windows[window, :2].tolist()
-                    for layer, state in zip(layers, one, strict=True):
-                        self._states[draw, layer, start:stop] = state[: stop - start]
-                bar.update(len(some))
-            self._states.flush()
-            for window, draw in part:
-                self._known[draw, layers, window] = True
-        bar.close()
-        model.to(home).train(training)
+        self.compute(model, wanted, device)
+
+    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
+        """(B, S, L, D) normed states of the layers that are heard."""
+        return model.heard_states(rows, real)
+
+    def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
+        """Of the rows of one window in one draw."""
+        window, draw = place
+        start, stop = self.windows[window, :2].tolist()
+        for layer, state in zip(model.heard, said, strict=True):
+            self._states[draw, layer, start:stop] = state[: stop - start]
+
+    def mark(self, places: Sequence[Place], model: TaskModel) -> None:
+        """Flush, then note what is known."""
+        self._states.flush()
+        for window, draw in places:
+            self._known[draw, model.heard, window] = True
 
     def get(self, start: int, stop: int, draw: int, layers: list[int]) -> NDArray[np.float16]:
         """(S, N, D) states of a window that `fill` has seen."""

@@ -11,7 +11,7 @@ import pytest
 import torch
 from finetune_helpers import NANO, PLAN, trained_in_two_goes
 
-from finetune import notecache
+from finetune import draws, notecache
 from finetune.draws import DRAWS
 from finetune.model import build_model, load_model
 from finetune.notecache import NoteBatch, disk_needed, note_batches, note_states
@@ -32,13 +32,13 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever a window's states are computed to be kept."""
     calls: list[int] = []
-    read = notecache.window_rows
+    read = draws.window_rows
 
     def counted(*window: Any) -> Any:
         calls.append(1)
         return read(*window)
 
-    monkeypatch.setattr(notecache, "window_rows", counted)
+    monkeypatch.setattr(draws, "window_rows", counted)
     return calls
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from finetune_helpers import NANO, PLAN, trained_in_two_goes
 
-from finetune import cache
+from finetune import cache, draws
 from finetune.cache import probed
 from finetune.config import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
 from finetune.draws import DRAWS
@@ -35,15 +35,15 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by the number of windows whenever the backbone speaks of some."""
+    """Grows by one whenever the backbone speaks of a window."""
     calls: list[int] = []
-    batch = cache.PooledStates._batch
+    read = draws.window_rows
 
-    def counted(self: Any, places: Any) -> Any:
-        calls.append(len(places))
-        return batch(self, places)
+    def counted(*window: Any) -> Any:
+        calls.append(1)
+        return read(*window)
 
-    monkeypatch.setattr(cache.PooledStates, "_batch", counted)
+    monkeypatch.setattr(draws, "window_rows", counted)
     return calls
 
 
