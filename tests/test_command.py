@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from data.command import guarded, parse, setting
-from pretrain.config import PretrainSettings
 from symbolic.errors import ConfigError
 
 
@@ -136,19 +135,6 @@ def test_our_own_bugs_keep_their_traceback():
 
     with pytest.raises(ZeroDivisionError):
         guarded(bug, [])
-
-
-EXPERIMENTS = sorted((Path(__file__).parents[1] / "pretrain" / "experiments").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
-def test_every_committed_experiment_parses(file):
-    settings = parse("pretrain", "", PretrainSettings, ["--config", str(file)])
-    assert isinstance(settings, PretrainSettings)
-
-
-def test_there_are_experiments():
-    assert EXPERIMENTS
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():
