@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from finetune import training
+from finetune import draws, training
 from finetune.outcome import SeedResult
 from finetune.source import Source
 from finetune.taskdata import TaskData
@@ -81,3 +81,16 @@ def trained_in_two_goes(
         with pytest.raises(InterruptedError):
             train_seed(data, source, plan, 0, folder, {})
     return train_seed(data, source, plan, 0, folder, {})
+
+
+def counted_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one whenever a window's states are computed to be kept."""
+    calls: list[int] = []
+    read = draws.window_rows
+
+    def counted(*window: Any) -> Any:
+        calls.append(1)
+        return read(*window)
+
+    monkeypatch.setattr(draws, "window_rows", counted)
+    return calls

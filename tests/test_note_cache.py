@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, PLAN, trained_in_two_goes
+from finetune_helpers import NANO, PLAN, counted_windows, trained_in_two_goes
 
-from finetune import draws, notecache
+from finetune import notecache
 from finetune.draws import DRAWS
 from finetune.model import build_model, load_model
 from finetune.notecache import NoteBatch, disk_needed, note_batches, note_states
@@ -31,15 +30,7 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one whenever a window's states are computed to be kept."""
-    calls: list[int] = []
-    read = draws.window_rows
-
-    def counted(*window: Any) -> Any:
-        calls.append(1)
-        return read(*window)
-
-    monkeypatch.setattr(draws, "window_rows", counted)
-    return calls
+    return counted_windows(monkeypatch)
 
 
 def test_a_probe_learns_the_same_with_and_without_kept_states(

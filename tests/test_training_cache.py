@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, PLAN, trained_in_two_goes
+from finetune_helpers import NANO, PLAN, counted_windows, trained_in_two_goes
 
-from finetune import cache, draws
+from finetune import cache
 from finetune.cache import probed
 from finetune.config import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
 from finetune.draws import DRAWS
@@ -34,19 +34,6 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
 
 
-def _count_calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one whenever the backbone speaks of a window."""
-    calls: list[int] = []
-    read = draws.window_rows
-
-    def counted(*window: Any) -> Any:
-        calls.append(1)
-        return read(*window)
-
-    monkeypatch.setattr(draws, "window_rows", counted)
-    return calls
-
-
 def test_kept_states_answer_as_the_rows_would(dances: TaskData, source: Source, tmp_path: Path) -> None:
     result = train_seed(dances, source, PROBE, 0, tmp_path / "seed", {})
     model, _, _ = load_model(tmp_path / "seed" / "checkpoint")
@@ -63,7 +50,7 @@ def test_kept_states_answer_as_the_rows_would(dances: TaskData, source: Source, 
 def test_a_second_seed_a_smaller_budget_and_another_fold_compute_nothing(
     dances: TaskData, source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = _count_calls(monkeypatch)
+    calls = counted_windows(monkeypatch)
     train_seed(dances, source, PROBE, 0, tmp_path / "first", {})
     assert sum(calls) > 0
     calls.clear()
