@@ -7,7 +7,7 @@ process: resuming, workers and ranks need no state but the step.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -147,12 +147,12 @@ class Steps(Sampler[int]):
 
 
 def endless_loader(
-    batches: StepBatches, start: int = 0, rank: int = 0, world: int = 1, workers: int = 0
+    batches: Dataset[Any], start: int = 0, rank: int = 0, world: int = 1, workers: int = 0
 ) -> DataLoader:
-    """Batches from a step on, for training."""
+    """Batches from a step on, for training; item k of the data set is batch k."""
     return DataLoader(batches, batch_size=None, sampler=Steps(start, rank, world), num_workers=workers)
 
 
-def one_pass_loader(batches: StepBatches, workers: int = 0) -> DataLoader:
+def one_pass_loader(batches: Dataset[Any], workers: int = 0) -> DataLoader:
     """Every batch of the first epoch once, for evaluation."""
     return DataLoader(batches, batch_size=None, shuffle=False, num_workers=workers)

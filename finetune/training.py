@@ -17,9 +17,8 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from torch.utils.data import DataLoader
 
-from data.batches import StepBatches, Steps
+from data.batches import StepBatches, endless_loader, one_pass_loader
 from data.progress import StepProgress
 from data.records import write_json
 from data.windows import make_windows
@@ -315,8 +314,8 @@ def _fit(
             warnings.filterwarnings("ignore", text)
         trainer.fit(
             module,
-            DataLoader(train, batch_size=None, sampler=Steps(start)),
-            DataLoader(valid, batch_size=None, shuffle=False),
+            endless_loader(train, start),
+            one_pass_loader(valid),
             ckpt_path=str(state) if resumed else None,
             weights_only=True,
         )

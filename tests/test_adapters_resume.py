@@ -11,9 +11,9 @@ import lightning
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from data.batches import Batch, Steps
+from data.batches import Batch, endless_loader
 from finetune.model import TaskModel
 from finetune.module import TaskModule
 from symbolic.adapters import METHODS, attach
@@ -76,7 +76,7 @@ def train(module: TaskModule, *callbacks: lightning.Callback, state: Path | None
     with warnings.catch_warnings():
         for text in (".*does not have many workers.*", ".*no `val_dataloader`.*", ".*LeafSpec.*"):
             warnings.filterwarnings("ignore", text)
-        loader = DataLoader(Made(), batch_size=None, sampler=Steps(start))
+        loader = endless_loader(Made(), start)
         trainer.fit(module, loader, ckpt_path=str(state) if state else None, weights_only=True)
     return module
 
