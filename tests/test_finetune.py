@@ -151,6 +151,7 @@ def fifths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CORPORA, "fifths", Fifths)
 
 
+@pytest.mark.usefixtures("source")
 def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the_middle_of_folds(
     fifths: None, folder: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
@@ -202,6 +203,7 @@ def test_the_guard_looks_into_every_fold(fifths: None, folder: Path, tmp_path: P
         finetune(FOLDED, str(folder), _settings(tmp_path / "run", seen), "folds")
 
 
+@pytest.mark.usefixtures("source")
 def test_a_budget_trains_on_fewer_labels_and_a_kept_record_names_no_folder_of_this_machine(
     folder: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
