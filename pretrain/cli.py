@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from symbolic.siblings import exit_without_sibling
@@ -14,7 +15,13 @@ examples:
   pretrain                                  the embedded corpus, tiny preset
   pretrain my_midi/ --preset small          a folder of your own
   pretrain --corpus pop909 --root DATA      a named corpus
-  pretrain my_midi/ --resume                go on where the last run stopped"""
+  pretrain my_midi/ --resume                go on where the last run stopped
+  pretrain export runs/pretrain/X model/    a finished run as a model to hand on"""
+_EXPORT = "Write a finished run as a folder to hand on: weights in half the bytes, fingerprints, and a card."
+_EXPORT_EPILOG = """\
+examples:
+  pretrain export runs/pretrain/X model/            then: finetune ... --from model/
+  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores finetune/results"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
+    if argv and argv[0] == "export":
+        _export(argv[1:])
+        return
     from data.command import parse
     from pretrain.config import PretrainSettings
 
@@ -35,6 +45,27 @@ def _run(argv: Sequence[str]) -> None:
     record = pretrain(settings)
     if record is not None:
         print(summary(record))
+
+
+def _export(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+
+    @dataclass(kw_only=True)
+    class Settings:
+        """What to hand on."""
+
+        run: str = setting(..., "folder of a finished run", positional=True)
+        out: str = setting(..., "folder to write", positional=True)
+        name: str | None = setting(None, "of the model (default: that of the folder)")
+        licence: str = setting("unstated", "of the weights, in a line")
+        terms: str | None = setting(None, "file with the licence's text")
+        scores: str | None = setting(None, "folder of records of `finetune` that began from it, for the card")
+        shards: str | None = setting(None, "what it was trained on (default: as the run says)")
+
+    settings = parse("pretrain export", _EXPORT, Settings, argv, _EXPORT_EPILOG)
+    from pretrain.export import export
+
+    print(export(**asdict(settings)))
 
 
 def summary(record: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
+from symbolic.shipped import find_model, shipped_models
 from symbolic.storage import RECOPY, read_json, read_tensors, require_fields, write_json, write_tensors
 from symbolic.tokenizer import Tokenizer
 
@@ -171,14 +172,14 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
     """Read a checkpoint's description.
 
     Args:
-        path: The directory.
+        path: The directory, or the name of a model that comes with the installation.
         tokenizer: The tokenizer it must have been trained with; None if any will do.
 
     Raises:
         CheckpointError: If it is not a complete checkpoint of a format that this release reads.
         TokenizerMismatch: If it was trained with another tokenizer than the one given.
     """
-    path = Path(path)
+    path = find_model(path)
     _refuse_foreign(path)
     values = read_json(path / CONFIG)
     require_fields(path / CONFIG, values, ("backbone", "tokenizer", "heads", "parts", "task"), FORMAT_VERSION)
@@ -217,7 +218,11 @@ def _refuse_foreign(path: Path) -> None:
             "that `save_checkpoint` or a training run wrote."
         )
     if not path.is_dir():
-        raise CheckpointError(f"{path} does not exist. Check the path of the checkpoint.")
+        names = ", ".join(shipped_models())
+        raise CheckpointError(
+            f"{path} does not exist. Check the path of the checkpoint, or name a model that comes with the "
+            f"installation: {names}."
+        )
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:
         raise CheckpointError(

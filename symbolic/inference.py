@@ -157,7 +157,7 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Model:
     """Load a checkpoint for use, in eval mode.
 
     Args:
-        path: A checkpoint directory.
+        path: A checkpoint directory, or the name of a model that comes with the installation, such as "tiny".
         device: Where the model is to run.
 
     Raises:

@@ -1,0 +1,160 @@
+"""The card of a model: what it is, what it was trained on, what it can and cannot do, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.corpora import CORPORA
+from data.runs import RECORD
+from data.shards import Shards
+from pretrain.report import field_table
+
+_LEFT_OUT = {
+    "held out": "on the validation or test side of their own corpus",
+    "guarded": "of a corpus that is tested whole, by folds",
+    "copy of a piece held out": "copies, in any key, of a piece held out",
+    "resembles a piece held out": "near-duplicates of a piece held out",
+    "copy of a training piece": "copies of a training piece",
+}
+
+
+def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | None, licence: str) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: Of the model.
+        record: Of its run.
+        shards: What it was trained on.
+        scores: Folder of records of `finetune`, at any depth; those that began from `name` are told.
+        licence: Of the weights, in a line.
+    """
+    settings, history = record["settings"], record["history"]
+    parts, steps = record["parameters"], history[-1]["step"]
+    lines = [
+        f"# {name}",
+        "",
+        f"A {settings['backbone']} over rows of notes, {parts['backbone'] / 1e6:.1f} M parameters and "
+        f"{parts['heads'] / 1e6:.2f} M in its heads, pretrained by masked prediction of every field of a note "
+        f"(selector `{settings['selector']}`, {steps:,} steps). Written by `pretrain export`; weights are bfloat16, "
+        "and computed with as float32.",
+        "",
+        "```python",
+        "import symbolic",
+        f'model = symbolic.load("{name}")',
+        'rows, source = model.tokenizer.encode(symbolic.read_music("song.mid"))',
+        f"states = model.hidden(rows)  # (notes, {_width(settings)}) float32",
+        "```",
+        "",
+        f"    finetune sequence my_midi/ --labels labels.csv --from {name} --method probe",
+        "",
+        "## Trained on",
+        "",
+        *_table(_sources(shards)),
+        "",
+        *_leaks(shards),
+        "",
+        "## What it recovers",
+        "",
+        f"Accuracy on {record['corpus']['held_out_windows']:,} held-out windows, of notes masked whole, beside that of "
+        "always naming the commonest value.",
+        "",
+        *_table([("field", "accuracy", "majority"), *field_table(dict(record))]),
+        "",
+    ]
+    told = _scores(scores, name) if scores else []
+    if told:
+        lines += [
+            "## Scores",
+            "",
+            "Test pieces, accuracy in per cent, mean ± deviation over seeds; the floor is the best of those that need "
+            "no pretraining. Protocols and intervals stand in RESULTS.md of the project.",
+            "",
+            *_table([("task", "learnt by", "accuracy", "best floor"), *told]),
+            "",
+        ]
+    lines += [
+        "## Limits",
+        "",
+        "It has heard what the table above names: mostly piano and folk music in equal temperament, little for many "
+        "instruments, no words, no sound. Rows keep pitch, not spelling; positions are a 32nd of a quarter "
+        "apart or coarser. Where a hand-made floor stands above it, use the floor.",
+        "",
+        "## Licence",
+        "",
+        licence,
+        "",
+        "## Made by",
+        "",
+        f"    {record['command']}",
+        "",
+        f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _width(settings: Mapping[str, Any]) -> int:
+    from symbolic.backbone import preset
+
+    return preset(settings["preset"]).dim
+
+
+def _sources(shards: Shards) -> list[Sequence[str]]:
+    """A row for every corpus that rows come from."""
+    manifest = shards.manifest
+    sources = manifest["totals"].get("sources") or {
+        manifest["corpus"]["name"]: {"pieces": len(shards.pieces), "rows": len(shards)}
+    }
+    header = ("corpus", "pieces", "notes", "hours", "licence", "citation")
+    rows: list[Sequence[str]] = [header]
+    for name, found in sources.items():
+        terms = CORPORA.get(name, manifest["corpus"])
+        about = [terms[one] if isinstance(terms, Mapping) else getattr(terms, one) for one in header[4:]]
+        hours = f"{found['hours']:.1f}" if "hours" in found else "–"
+        rows.append((name, f"{found['pieces']:,.0f}", f"{found['rows']:,.0f}", hours, *about))
+    return rows
+
+
+def _leaks(shards: Shards) -> list[str]:
+    """What was left out, and why that is so."""
+    skipped = shards.manifest["totals"].get("skipped", {})
+    told = [f"- {skipped[reason]:,} {words};" for reason, words in _LEFT_OUT.items() if skipped.get(reason)]
+    if not told:
+        return [
+            "The fingerprints of all pieces come with the weights, and `finetune` refuses to score on any of them."
+        ]
+    told[-1] = told[-1].rstrip(";") + "."
+    guards = ", ".join(shards.manifest["settings"].get("guards", []))
+    return [
+        "No piece that any task of this project tests was trained on. Left out were:",
+        "",
+        *told,
+        "",
+        *([f"Tested whole, and so not used at all: {guards}."] if guards else []),
+        "The fingerprints of all pieces come with the weights (`pretrained_on.safetensors`), and `finetune` refuses to "
+        "score on any of them.",
+    ]
+
+
+def _scores(folder: Path, name: str) -> list[Sequence[str]]:
+    """A row for every record of a run that began from this model."""
+    rows = []
+    for path in sorted(folder.rglob(RECORD)):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if record.get("backbone", {}).get("path") != name:
+            continue
+        found = record["test"]["accuracy"]
+        floors = {floor["title"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
+        best = max(floors, key=lambda title: floors[title])
+        score = f"{100 * found['mean']:.1f} ± {100 * found['sd']:.1f}"
+        rows.append((record["task"]["title"], record["method"], score, f"{100 * floors[best]:.1f} ({best})"))
+    return rows
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    header, *others = rows
+    lines = [header, ["---"] * len(header), *others]
+    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -1,0 +1,114 @@
+"""A run handed on: half the bytes, the same answers, a card that says where it comes from."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from made import tune, write_tunes
+
+import symbolic
+from pretrain import cli
+from symbolic.checkpoint import load_checkpoint
+from symbolic.storage import read_tensors
+from symbolic.tokenizer import Tokenizer
+
+
+@pytest.fixture(scope="module")
+def music(tmp_path_factory):
+    return write_tunes(tmp_path_factory.mktemp("music"), 24)
+
+
+@pytest.fixture(scope="module")
+def run(music, tmp_path_factory):
+    """A short run on a folder of tunes, and the environment that finds its shards again."""
+    out = tmp_path_factory.mktemp("runs") / "short"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
+        flags = ["--steps", "4", "--evaluations", "2", "--rows_per_batch", "256", "--jobs", "1"]
+        assert cli.main([str(music), "--out", str(out), *flags]) == 0
+        yield out
+
+
+def exported(run, out, *flags):
+    assert cli.main(["export", str(run), str(out), *flags]) == 0
+    return out
+
+
+def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
+    out = exported(run, tmp_path / "model")
+    tensors = read_tensors(out / "model.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
+    assert {name.partition(".")[0] for name in tensors} == {"backbone", "heads"}  # no selector
+    rows = Tokenizer().encode(tune(0, 40)).rows
+    ours, theirs = (symbolic.load(path).hidden(rows) for path in (out, run / "checkpoint"))
+    assert ours.dtype == np.float32
+    assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
+
+
+def test_it_knows_what_it_was_trained_on(run, tmp_path):
+    ours, theirs = (load_checkpoint(path) for path in (exported(run, tmp_path / "m"), run / "checkpoint"))
+    np.testing.assert_array_equal(ours.pretrained_on, theirs.pretrained_on)
+    assert ours.provenance == theirs.provenance
+
+
+def test_the_card_tells_source_licence_and_floors(run, tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("Do as you like.\n")
+    out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0", "--terms", str(terms))
+    card = (out / "README.md").read_text(encoding="utf-8")
+    pieces = json.loads((run / "record.json").read_text())["corpus"]["pieces"]
+    assert card.startswith("# mine\n")
+    assert re.search(rf"^\| folder \| {pieces} \|.*unstated", card, re.MULTILINE)
+    assert re.search(r"^\| pitch \| 0\.\d{3} \| 0\.\d{3} \|$", card, re.MULTILINE)
+    assert "\n## Licence\n\nCC0 1.0\n" in card
+    assert "## Scores" not in card
+    assert (out / "LICENSE").read_text() == "Do as you like.\n"
+
+
+def test_scores_are_those_of_runs_that_began_from_it(run, tmp_path):
+    def record(path, mean):
+        floors = [
+            {"title": title, "test": {"scores": {"accuracy": {"mean": floor}}}}
+            for title, floor in (("majority class", 0.25), ("trees", 0.5))
+        ]
+        return {
+            "task": {"title": "Moods"},
+            "method": "probe",
+            "backbone": {"path": path},
+            "test": {"accuracy": {"mean": mean, "sd": 0.01}},
+            "floors": floors,
+        }
+
+    for name, one in {"a": record("mine", 0.75), "b": record("other", 0.9)}.items():
+        (tmp_path / "results" / name).mkdir(parents=True)
+        (tmp_path / "results" / name / "record.json").write_text(json.dumps(one))
+    out = exported(run, tmp_path / "mine", "--scores", str(tmp_path / "results"))
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "| Moods | probe | 75.0 ± 1.0 | 50.0 (trees) |" in card
+    assert "90.0" not in card
+
+
+def test_it_may_be_written_again_but_not_over_other_things(run, tmp_path, capsys):
+    out = exported(run, tmp_path / "model")
+    exported(run, out, "--licence", "MIT")
+    assert "\nMIT\n" in (out / "README.md").read_text(encoding="utf-8")
+    (out / "thesis.txt").write_text("mine")
+    assert cli.main(["export", str(run), str(out)]) == 2
+    assert "holds other things" in capsys.readouterr().err
+    assert (out / "thesis.txt").read_text() == "mine"
+    assert (out / "README.md").is_file()
+
+
+def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp_path, capsys):
+    assert cli.main(["export", str(music), str(tmp_path / "model")]) == 2
+    assert "holds no record.json" in capsys.readouterr().err
+    other = shutil.copytree(run, tmp_path / "other")
+    record = json.loads((other / "record.json").read_text())
+    record["corpus"]["shards"] = "0" * 16
+    (other / "record.json").write_text(json.dumps(record))
+    assert cli.main(["export", str(other), str(tmp_path / "model")]) == 2
+    assert "--shards" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
