@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from finetune.compare.markdown import claim_line, claim_rows
 from finetune.figures import recalls, task_charts
 from finetune.glance import glance
 from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
@@ -25,6 +26,10 @@ Scores are of test pieces, in per cent: mean ± standard deviation over seeds, i
 paired bootstrap over song groups; a difference is claimed only where its interval does not hold 0. *Leaky*: the split
 has copies on both sides, or pretraining saw test pieces. Trained parameters and seconds are a
 seed's."""
+STUDIES = """\
+Methods compared at the same number of learning rates, each study on a page of its own. A claim is of the mean over all
+arms on either side, in points of accuracy, paired by song group and by seed; it held where the 95 % interval lies above
+0, and is contradicted where it lies below."""
 
 
 def results_page(folder: str | Path, pictures: Path | None = None, beside: str | Path | None = None) -> str:
@@ -61,19 +66,19 @@ def results_page(folder: str | Path, pictures: Path | None = None, beside: str |
 
 
 def _studies(folder: Path, home: Path) -> list[str]:
-    """A line for every comparison of methods, with a link to its tables."""
+    """Every comparison of methods: a link to its tables, and which claims held in it."""
     lines = []
     for path in find_studies(folder):
         study = json.loads(path.read_text(encoding="utf-8"))
-        verdicts = [claim["verdict"] for claim in study["claims"]]
-        told = [f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)]
-        claims = f"; of {len(verdicts)} claims {', '.join(told)}" if told else ""
         link = Path(os.path.relpath(path.with_name("comparison.md"), home)).as_posix()
         tasks = ", ".join(task["name"] for task in study["tasks"])
-        arms = len(study["study"]["arms"])
-        lines.append(f"- [{study['title']}]({link}): {arms} arms on {tasks}{claims}.")
-    heading = "Methods compared at the same number of learning rates, each study on a page of its own:"
-    return ["## Studies", "", heading, "", *lines, ""] if lines else []
+        about = f"{len(study['study']['arms'])} arms on {tasks}, {study['study']['seeds']} seeds each"
+        lines += [f"### {study['title']}", "", f"[All its tables]({link}): {about}.", ""]
+        if study["claims"]:
+            header, rows = claim_rows(study)
+            table = [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
+            lines += [claim_line(study), "", *table, ""]
+    return ["## Studies", "", STUDIES, "", *lines] if lines else []
 
 
 def _markdown(section: Section) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +226,10 @@ def test_a_study_is_linked_and_its_records_are_in_no_other_table(tmp_path: Path)
     (study / "comparison.json").write_text(json.dumps(comparison(Claim("c", "A", ("adapter",), ("full",)))))
     page = results_page(folder)
     assert "from x" not in page
-    assert "- [A study](studies/s/comparison.md): 5 arms on genre; of 1 claims 1 held." in page
+    assert "### A study\n\n[All its tables](studies/s/comparison.md): 5 arms on genre, " in page
+    assert re.search(
+        r"^\| c \| A \| genre \| 1 against 1 \| \+\d+\.\d \(.* to .*\) \| held \|$", page, re.MULTILINE
+    )
     assert "(../runs/studies/s/comparison.md)" in results_page(folder, beside=tmp_path / "elsewhere")
 
 
