@@ -78,6 +78,7 @@ def open_source(checkpoint: str | Path | None, preset_name: str, kind: str | Non
         {
             "source": "checkpoint",
             "path": str(checkpoint),
+            "weights": found.fingerprint,
             "config": found.config.to_dict(),
             "task": found.task.get("name"),
             "provenance": dict(found.provenance),

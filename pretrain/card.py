@@ -141,7 +141,7 @@ def _leaks(shards: Shards) -> list[str]:
 
 def _scores(folder: Path, name: str) -> list[Sequence[str]]:
     """A row for every record of a run that began from this model."""
-    rows = []
+    rows: list[Sequence[str]] = []
     for path in sorted(folder.rglob(RECORD)):
         record = json.loads(path.read_text(encoding="utf-8"))
         if record.get("backbone", {}).get("path") != name:

@@ -12,6 +12,7 @@ Nothing else is ever loaded: a pickled file can run code when it is opened.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -65,6 +66,16 @@ class Checkpoint:
     task: Mapping[str, Any]
     provenance: Mapping[str, Any]
     pretrained_on: NDArray[np.int64] | None
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that tell these weights from any others, an adapter's included."""
+        digest = hashlib.sha256()
+        for name in (WEIGHTS, ADAPTER_TENSORS):
+            if (self.path / name).is_file():
+                with (self.path / name).open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()[:16]
 
     def build_backbone(self) -> Backbone:
         """The backbone with its weights, and with its adapter attached if it was saved with one.

@@ -69,6 +69,20 @@ def test_a_pretraining_checkpoint_comes_back_whole(backbone: Backbone, tmp_path:
     assert checkpoint.pretrained_on.dtype == np.int64
 
 
+def test_a_fingerprint_tells_weights_and_adapters_apart(backbone: Backbone, tmp_path: Path) -> None:
+    def saved(name: str) -> str:
+        return load_checkpoint(save_checkpoint(tmp_path / name, backbone, TOKENIZER)).fingerprint
+
+    first = saved("first")
+    assert saved("again") == first
+    adapter = attach(backbone, "lora")
+    adapted = saved("adapted")
+    assert adapted != first
+    with torch.no_grad():
+        adapter.parameters()[0].add_(1)
+    assert saved("trained") not in (first, adapted)
+
+
 @pytest.mark.parametrize("method", ["lora", "adapter"])
 def test_a_task_checkpoint_keeps_adapter_and_backbone_apart(
     method: str, backbone: Backbone, tmp_path: Path

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from finetune.cli import main
 from finetune.compare.cells import cells_of
-from finetune.compare.reading import read_study
+from finetune.compare.reading import named_study, read_study
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.config import ADAPTER_NAMES, TrainSettings, share_of
 from finetune.run import method_options
 from symbolic.adapters.budget import options_for, trained
-from symbolic.backbone import build_backbone, preset
+from symbolic.backbone import BackboneConfig, build_backbone, preset
+from symbolic.checkpoint import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.tokenizer import Tokenizer
 
@@ -62,6 +64,24 @@ def test_every_arm_of_a_committed_study_can_stand_on_a_tiny_backbone(path: Path)
 
 def test_the_studies_of_the_field_are_there() -> None:
     assert {path.stem for path in STUDIES} >= {"methods", "grid", "tpa", "components", "pruning"}
+
+
+def test_other_weights_at_the_same_path_are_another_question(tmp_path: Path) -> None:
+    study = named_study(["genre"], ["full", "scratch"])
+    study = replace(study, checkpoints={"default": str(tmp_path / "model")})
+
+    def questions() -> list[dict[str, Any]]:
+        return [cell.question for cell in cells_of(study, Path("out"), None, {})]
+
+    nowhere = questions()
+    config = BackboneConfig(dim=8, layers=1, heads=1, ffn=8, window=8)
+    tokenizer, found = Tokenizer(), []
+    for _ in range(2):
+        save_checkpoint(tmp_path / "model", build_backbone(config, tokenizer.vocabulary.sizes), tokenizer)
+        found.append(questions())
+    fulls, fresh = zip(nowhere, *found, strict=True)
+    assert len({one["weights"] for one in fulls}) == 3
+    assert fresh[0] == fresh[1] == fresh[2]
 
 
 def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from finetune_helpers import nano_checkpoint, tune, write_folder
 
 from data.corpora import CORPORA, Piece
@@ -24,6 +25,7 @@ from finetune.source import Source, open_source
 from finetune.taskdata import TaskData
 from finetune.tasks import Protocol, Task, note_task, sequence_task
 from finetune.training import train_seed
+from symbolic.checkpoint import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.files import write_midi
 from symbolic.tokenizer import Tokenizer
@@ -109,6 +111,18 @@ def test_a_run_goes_on_only_with_its_own_task_and_music(
     write_midi(tune(99), tunes / "tune00.mid")
     with pytest.raises(ConfigError, match="changed since"):
         finetune(task, str(tunes), again)
+
+
+def test_a_run_goes_on_only_with_the_weights_it_began_with(task: Task, folder: Path, tmp_path: Path) -> None:
+    model = nano_checkpoint(tmp_path / "model")
+    finetune(task, str(folder), _settings(tmp_path / "run", model))
+    checkpoint = load_checkpoint(model)
+    backbone = checkpoint.build_backbone()
+    with torch.no_grad():
+        next(backbone.parameters())[0] += 1
+    save_checkpoint(model, backbone, checkpoint.tokenizer, pretrained_on=[])
+    with pytest.raises(ConfigError, match="model holds other weights than when"):
+        finetune(task, str(folder), _settings(tmp_path / "run", model, resume=True))
 
 
 class Fifths(FolderCorpus):

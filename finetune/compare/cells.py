@@ -17,7 +17,7 @@ from data.records import write_json
 from data.runs import RECORD
 from finetune.compare.study import SCRATCH, Arm, Study, TaskUse
 from finetune.config import TrainSettings
-from symbolic.errors import ConfigError
+from symbolic.errors import CheckpointError, ConfigError
 
 OUTCOME = "outcome.json"
 
@@ -36,6 +36,7 @@ class Cell:
         rates: In the place of those: the rates themselves.
         seeds: Runs with the chosen rate.
         folder: Receives a run for every rate, and `OUTCOME`.
+        weights: What tells the weights of its checkpoint from others at the same path.
     """
 
     arm: str
@@ -47,6 +48,7 @@ class Cell:
     rates: tuple[float, ...]
     seeds: int
     folder: str
+    weights: str = ""
 
     @property
     def question(self) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any
     """
     problems = []
     cells = []
+    weights = {name: _weights(path) for name, path in study.checkpoints.items()}
     for use in study.tasks:
         for arm in study.arms:
             settings = {**_settings(study, use, arm), **common}
@@ -93,13 +96,34 @@ def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any
                 problems += [f"Arm '{arm.name}': {problem}" for problem in error.problems]
             like = study.checkpoints.get(arm.like) if arm.checkpoint == SCRATCH and not arm.preset else None
             rooted = use.folder or root
-            where = str(out / use.name / arm.slug)
             cells.append(
-                Cell(arm.name, use, rooted, settings, like, study.trials, arm.rates, study.seeds, where)
+                Cell(
+                    arm.name,
+                    use,
+                    rooted,
+                    settings,
+                    like,
+                    study.trials,
+                    arm.rates,
+                    study.seeds,
+                    folder=str(out / use.name / arm.slug),
+                    weights=weights.get(arm.checkpoint, ""),
+                )
             )
     if problems:
         raise ConfigError(dict.fromkeys(problems))
     return cells
+
+
+def _weights(path: str) -> str:
+    """Of a checkpoint; "" where there is none, which is refused once it is to be used."""
+    from finetune.source import find_checkpoint
+    from symbolic.checkpoint import load_checkpoint
+
+    try:
+        return load_checkpoint(find_checkpoint(path)).fingerprint
+    except CheckpointError:
+        return ""
 
 
 def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
