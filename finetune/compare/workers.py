@@ -11,7 +11,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from tqdm import tqdm
@@ -21,6 +22,9 @@ from finetune.compare.cells import Cell
 from symbolic.errors import CounterpointError
 
 LOG, FAILURE = "log.txt", "failure.json"
+THREADS = "OMP_NUM_THREADS"
+PRELOAD = ("finetune.run", "finetune.floors")
+"""What every arm imports, torch and Lightning among it: ten seconds of a slow machine, once instead of every time."""
 _LOOK = 1.0
 """Seconds from one look at what is finished to the next."""
 
@@ -41,17 +45,17 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
         for cell in waiting:
             yield cell, _tried(cell, task)
         return
-    # Spawned, not forked: a fork of a process with threads can deadlock, and would count this one's memory as its own.
-    context = multiprocessing.get_context("spawn")
-    threads = max(1, (os.cpu_count() or 1) // parallel)
-    running: list[tuple[SpawnProcess, Cell]] = []
+    context = _context()
+    threads = int(os.environ.get(THREADS) or max(1, (os.cpu_count() or 1) // parallel))
+    running: list[tuple[BaseProcess, Cell]] = []
     try:
         while waiting or running:
             while waiting and len(running) < parallel:
                 cell = waiting.popleft()
                 # Here and not in the process alone, which may end before it comes to that.
                 (Path(cell.folder) / FAILURE).unlink(missing_ok=True)
-                process = context.Process(target=_child, args=(cell, task, threads), name=cell.arm)
+                # mypy does not know that every context has processes.
+                process = context.Process(target=_child, args=(cell, task, threads), name=cell.arm)  # type: ignore[attr-defined]
                 process.start()
                 running.append((process, cell))
             ended = set(wait([process.sentinel for process, _ in running]))
@@ -67,6 +71,18 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
             process.join()
 
 
+def _context() -> BaseContext:
+    """How processes begin: never as forks of this one, which has threads (a fork could deadlock) and memory of its own.
+
+    Where there is a fork server, they are forks of that: it has imported what they need, and done nothing else.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOAD))
+    return context
+
+
 def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
     """The life of a process; what it would show goes into the log of its cell."""
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -75,8 +91,11 @@ def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
-    # Torch reads it as it is imported, which is yet to come here.
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ[THREADS] = str(threads)  # torch reads it as it is imported, which may be yet to come here
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(threads)
     if reason := _tried(cell, task):
         write_json(folder / FAILURE, {"reason": reason})
 
@@ -105,7 +124,7 @@ def _tried(cell: Cell, task: Callable[[Cell], None]) -> str:
     return ""
 
 
-def _reason(process: SpawnProcess, cell: Cell) -> str:
+def _reason(process: BaseProcess, cell: Cell) -> str:
     """Why a process that has ended failed, or ""."""
     failure = Path(cell.folder) / FAILURE
     if failure.is_file():
