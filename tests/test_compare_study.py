@@ -38,7 +38,9 @@ def replaced_budget(path: Path) -> Study:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_committed_study_is_valid(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
-    assert {use.budget for use in replaced_budget(path).tasks} == {1.0}
+    larger = replaced_budget(path)
+    assert {use.budget for use in larger.tasks} == {1.0}
+    assert {cell.settings["epochs"] for cell in cells_of(larger, Path("out"), None, {})} == {12}
     assert study.seeds >= 3
     assert study.claims
     cells = cells_of(study, Path("out"), None, {})
@@ -90,7 +92,8 @@ def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> N
             tmp_path,
             """
             title: A grid
-            tasks: [genre, {task: melody, budget: 0.01}, {task: metre, protocol: folds}]
+            tasks: [genre, {task: melody, budget: 0.01, epochs: 0.5}, {task: metre, protocol: folds}]
+            epochs: 4
             trials: [0.3, 1e0, 3]
             arms: [full, scratch, {method: probe, probe: last}]
             grid:
@@ -106,6 +109,12 @@ def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> N
     )
     assert [use.name for use in study.tasks] == ["genre", "melody-budget0.01", "metre-folds"]
     assert study.trials == (0.3, 1.0, 3.0)
+    cells = cells_of(replace(study, checkpoints={"default": "x"}), tmp_path, None, {})
+    assert {cell.use.task: cell.settings["epochs"] for cell in cells} == {
+        "genre": 4,
+        "melody": 0.5,
+        "metre": 4,
+    }
     names = [arm.name for arm in study.arms]
     assert names[:4] == ["full", "scratch", "probe, last", "linear, all, 0.5%"]
     assert len(names) == 3 + 2 * 2 * 2

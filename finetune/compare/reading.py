@@ -109,6 +109,10 @@ def _task(given: Any, problems: list[str]) -> TaskUse | None:
             problems.append(
                 f"Task '{name}' has no protocol '{values['protocol']}'; it has {', '.join(protocols)}."
             )
+    if values.get("epochs") is not None:
+        values["epochs"] = _number("epochs", float, values["epochs"], problems)
+        if values["epochs"] is not None and not values["epochs"] > 0:
+            problems.append(f"epochs {values['epochs']}: must be positive.")
     if "budget" in values:
         values["budget"] = next(iter(_numbers("budget", [values["budget"]], problems)), 1.0)
         if not 0 < values["budget"] <= 1:

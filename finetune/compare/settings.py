@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from data.command import setting
 from finetune.compare.reading import named_study, read_study, with_checkpoints
@@ -91,8 +92,11 @@ class CompareSettings:
         study = replace(
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
         )
-        if self.budget is not None:
-            study = replace(study, tasks=tuple(replace(use, budget=self.budget) for use in study.tasks))
+        changes: dict[str, Any] = {} if self.budget is None else {"budget": self.budget}
+        changes |= (
+            {} if self.epochs is None else {"epochs": None}
+        )  # that of all tasks stands above each one's own
+        study = replace(study, tasks=tuple(replace(use, **changes) for use in study.tasks))
         if self.trials is not None:
             study = replace(study, trials=_factors(self.trials))
         if self.preset is not None:

@@ -29,6 +29,7 @@ class TaskUse:
         task: One of `finetune tasks`, or "sequence" or "note" for a user's own labels.
         protocol: How the corpus is divided; None for the first way.
         budget: Share of the training labels.
+        epochs: Passes over the training set, in the place of the study's.
         folder: Of a user's own labels.
         labels: Their table, where it is not labels.csv in the folder.
         tracks: Names of tracks, of task "note".
@@ -37,6 +38,7 @@ class TaskUse:
     task: str
     protocol: str | None = None
     budget: float = 1.0
+    epochs: float | None = None
     folder: str | None = None
     labels: str | None = None
     tracks: str | None = None
