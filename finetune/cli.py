@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import ConfigError
@@ -28,6 +28,7 @@ learn your own labels:
 and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre --from X
   predict          use a trained run on new files
+  transfer         score a run on another task's test pieces: the same question, other music
   floors           measure what needs no training: finetune floors composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
   report           make a table of many runs
@@ -209,6 +210,38 @@ examples:
         sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")
 
 
+def _transfer(argv: Sequence[str]) -> None:
+    from data.command import parse
+    from finetune.config import TransferSettings
+
+    description = "Score a run on another task's test pieces: the same question, asked of other music."
+    epilog = """\
+examples:
+  finetune transfer runs/finetune/melody-full-X melody_files    the same songs, prepared otherwise
+  finetune transfer runs/finetune/melody-full-X voice           songs of another kind"""
+    settings = parse("finetune transfer", description, TransferSettings, argv, epilog)
+    from finetune.tables import score_table
+    from finetune.tasks import TARGETS
+    from finetune.transfer import transfer
+
+    record = transfer(_known(settings.task, TARGETS), settings.root, settings)
+    print(f"{record['task']['title']}\n")
+    _print_table(*score_table(record))
+    if "file" in record:
+        print(f"\nrecord      {record['file']}")
+
+
+def _known(name: str, tasks: Mapping[str, Task]) -> Task:
+    """The task of that name.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    if name not in tasks:
+        raise ConfigError(f"There is no task '{name}'; choose one of {', '.join(tasks)}.")
+    return tasks[name]
+
+
 def _floors(argv: Sequence[str]) -> None:
     from data.command import parse
     from finetune.config import FloorsSettings
@@ -218,9 +251,7 @@ def _floors(argv: Sequence[str]) -> None:
     settings = parse("finetune floors", description, FloorsSettings, argv, epilog)
     from finetune.tasks import TASKS
 
-    if settings.task not in TASKS:
-        raise ConfigError(f"There is no task '{settings.task}'; choose one of {', '.join(TASKS)}.")
-    task = TASKS[settings.task]
+    task = _known(settings.task, TASKS)
     protocol = task.protocol(settings.protocol)
     from finetune.floors import kept_floors
     from finetune.folds import prepared_folds
@@ -297,6 +328,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "note": _note,
     "compare": _compare,
     "predict": _predict,
+    "transfer": _transfer,
     "floors": _floors,
     "tasks": _tasks,
     "report": _report,

@@ -223,6 +223,30 @@ class PredictSettings:
 
 
 @dataclass(kw_only=True)
+class TransferSettings(PrepareSettings):
+    """A trained run on another task.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    run: str = setting(..., "run folder", positional=True)
+    task: str = setting(..., "a task that asks the same: one of `finetune tasks`, or melody_files", positional=True)
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
+    accelerator: str = setting("auto", "cpu, gpu or auto")
+    results: str | None = setting(None, "folder of records that tables are made of: copy this one")
+    allow_leaks: bool = setting(False, "score even if training saw test pieces; marked leaky")
+
+    def __post_init__(self) -> None:
+        problems = self.prepare_problems()
+        if self.accelerator not in ACCELERATORS:
+            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+        if problems:
+            raise ConfigError(problems)
+
+
+@dataclass(kw_only=True)
 class FloorsSettings(PrepareSettings):
     """The floors of a task, without any training of networks.
 

@@ -94,7 +94,9 @@ def _markdown(section: Section) -> list[str]:
         [floor["title"], protocol, *_cells(floor["test"]["scores"], metrics, False), *_unknown(4), *origin]
         for floor in section.floors
     ]
-    rows += [[title_of(run), protocol, *_run_cells(section, run)] for run in section.runs]
+    rows += [
+        [title_of(run), protocol, *_run_cells(section, run)] for run in (*section.runs, *section.transfers)
+    ]
     rows += [
         [
             f"*reported:* {row['system']}",
@@ -123,7 +125,8 @@ def _cells(scores: Record, metrics: Mapping[str, str], several: bool) -> list[st
 
 
 def _run_cells(section: Section, run: Record) -> list[str]:
-    costs, scratch = [seed["cost"] for seed in run["seeds"]], section.scratch_for(run)
+    costs = [seed["cost"] for seed in run["seeds"]]
+    scratch = None if "transfer" in run else section.scratch_for(run)
     return [
         *_cells(run["test"], run["task"]["metrics"], len(run["seeds"]) > 1),
         _above(run, section.best_floor),

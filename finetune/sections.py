@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from finetune.tables import Record, pretrained
@@ -20,11 +20,13 @@ class Section:
         floors: Records of floors.
         measured: The record that they were taken from.
         runs: From random initialisation first, then from checkpoints.
+        transfers: Runs that were trained on another task.
     """
 
     floors: list[Record]
     measured: Record
     runs: list[Record]
+    transfers: list[Record] = field(default_factory=list)
 
     @property
     def title(self) -> str:
@@ -88,11 +90,12 @@ def _section(records: Sequence[Record]) -> Section:
     measured = max(
         records, key=lambda one: ("test_counts" in one["floors"][0], "test" not in one, one["time"])
     )
-    runs = sorted(
+    scored = sorted(
         (one for one in records if "test" in one),
         key=lambda one: (pretrained(one), one["backbone"].get("path", ""), one["method"], one["time"]),
     )
-    return Section(list(measured["floors"]), measured, runs)
+    runs = [one for one in scored if "transfer" not in one]
+    return Section(list(measured["floors"]), measured, runs, [one for one in scored if "transfer" in one])
 
 
 def _accuracy(record: Record) -> float:

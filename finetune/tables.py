@@ -38,11 +38,12 @@ def method_of(record: Record) -> str:
 
 
 def title_of(record: Record) -> str:
-    """A run in a few words: method, backbone, seeds."""
+    """A run in a few words: method, backbone, seeds, and what it was trained on where that is another task."""
     name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
-    return f"{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+    learnt = f"trained on '{record['transfer']['from']}': " if "transfer" in record else ""
+    return f"{learnt}{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
 
 
 def score_table(record: Record) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,11 @@ class Pop909Corpus(ArchivedCorpus):
 
     The label "chord" says where a note stands above the root of the major or minor chord in which it begins. The
     chords were found by the corpus' authors with an algorithm that read the same notes.
+
+    Args:
+        root: As of every such corpus.
+        beats: Whether to repair metre and grid by the beat files. Without, notes stand where the MIDI files have them,
+            which is how others may prepare them.
     """
 
     name = "pop909"
@@ -63,6 +69,14 @@ class Pop909Corpus(ArchivedCorpus):
         {"pop909.tar.xz": "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"}
     )
 
+    def __init__(self, root: str | Path | None = None, beats: bool = True) -> None:
+        super().__init__(root)
+        self.beats = beats
+
+    def options(self) -> dict[str, Any]:
+        """What is not repaired; nothing where all is as usual, so that rows that were made before are known again."""
+        return {} if self.beats else {"beats": False}
+
     def files(self) -> dict[str, str]:
         """Files of the songs by key, never of their alternative versions."""
         keys = sorted(path.name for path in self.folder.glob("[0-9][0-9][0-9]"))
@@ -77,12 +91,14 @@ class Pop909Corpus(ArchivedCorpus):
         return piece.file, _beat_file(piece), _chord_file(piece)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The notes on the grid of the beat file, as one piano, with their labels."""
+        """The notes on the grid of the beat file, or where they are, as one piano, with their labels."""
         labels = {
             "melody": track_labels(music, TRACKS),
             "velocity": velocity_labels(music),
             "chord": chord_labels(music, *read_chords(self.folder / _chord_file(piece))),
         }
+        if not self.beats:
+            return Reading(as_one_piano(music), labels)
         beats, downbeats = read_beats(self.folder / _beat_file(piece))
         return Reading(warp(as_one_piano(music), beats, downbeats), labels)
 

@@ -22,7 +22,7 @@ from finetune.tasks.hand import HAND
 from finetune.tasks.key import KEY
 from finetune.tasks.lieder_composer import LIEDER_COMPOSER
 from finetune.tasks.makam import MAKAM
-from finetune.tasks.melody import MELODY
+from finetune.tasks.melody import MELODY, MELODY_FILES
 from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
 from finetune.tasks.velocity import VELOCITY
@@ -37,4 +37,7 @@ TASKS: dict[str, Task] = {
 }
 """Note-level tasks, then sequence-level ones."""
 
-__all__ = ["TASKS", "Protocol", "Published", "Task", "View", "note_task", "sequence_task"]
+TARGETS: dict[str, Task] = {**TASKS, MELODY_FILES.name: MELODY_FILES}
+"""What a run may be transferred to: also the same music, prepared otherwise, which nobody would train on."""
+
+__all__ = ["TARGETS", "TASKS", "Protocol", "Published", "Task", "View", "note_task", "sequence_task"]

@@ -103,6 +103,8 @@ class Task:
         floors: Names of the floors, lowest first.
         published: Others' numbers.
         epochs: Passes over the training windows, unless told otherwise.
+        answers: By name of another task, the class here that each class there counts as: a run of it can be scored
+            on this one's test pieces.
 
     Raises:
         ConfigError: If parts do not fit together; names all that do not.
@@ -125,6 +127,7 @@ class Task:
     floors: tuple[str, ...] = ("majority",)
     published: tuple[Published, ...] = ()
     epochs: int = 10
+    answers: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         problems = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from finetune.tasks.base import Protocol, Published, Task, View
 
 POP909_SPLIT = Protocol("published", "MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded")
@@ -37,3 +39,13 @@ MELODY = Task(
     ),
     epochs=6,
 )
+
+MELODY_FILES = replace(
+    MELODY,
+    name="melody_files",
+    title="Melody extraction on POP909's files as they are",
+    about="melody, bridge, accompaniment: POP909's files as they are, whose bars are seldom true",
+    options={"beats": False},
+    published=(),
+)
+"""To be transferred to: the same songs, prepared as they come."""

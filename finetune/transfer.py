@@ -1,0 +1,136 @@
+"""A trained run on another task's test pieces: the same question, asked of music that others prepared otherwise.
+
+A model that only works on its own preparation is worth little: MidiBERT's melody model, 98 % on its own tokens, fell
+below skyline on the same songs prepared another way (EVALUATION.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.records import provenance, write_json
+from data.runs import RECORD
+from finetune.config import TransferSettings
+from finetune.floors import kept_floors
+from finetune.folds import guard, prepared, together
+from finetune.metrics import pack_counts
+from finetune.model import device_of, load_model, open_task
+from finetune.outcome import CHECKPOINT, processor
+from finetune.record import FORMAT, portable, what
+from finetune.source import open_source
+from finetune.taskdata import Predictor, summarise
+from finetune.tasks import Task
+from symbolic.errors import ConfigError
+
+
+def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[str, Any]:
+    """Score every seed of a run on the test pieces of a task that it was not trained for.
+
+    Args:
+        task: Which asks the same question, or one that `Task.answers` says the run can answer.
+        root: The folder of data sets; None for $COUNTERPOINT_DATA.
+        settings: Which run, and how.
+
+    Returns:
+        The record, with "file" added where it was written.
+
+    Raises:
+        CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
+    """
+    run = Path(settings.run)
+    if not (run / RECORD).is_file():
+        raise ConfigError(f"{run} holds no {RECORD}. Name the folder of a finished run of `finetune`.")
+    trained = json.loads((run / RECORD).read_text(encoding="utf-8"))
+    places = _checkpoints(run, trained)
+    first = open_task(places[0])
+    merge = merged_classes(first.task, task)
+    sources = [open_source(place, "tiny") for place in places]
+    data = prepared(task, root, first.tokenizer, settings, task.protocol(settings.protocol))
+    leaks = together([guard(data, source, settings.allow_leaks) for source in sources])
+    device, counts = device_of(settings.accelerator), []
+    for place in tqdm(places, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
+        model, _, _ = load_model(place, device)
+        counts.append(data.evaluate(_answering(model.logits, merge), "test"))
+    origin = provenance()
+    origin["machine"]["processor_name"] = processor()
+    record = {
+        "format": FORMAT,
+        **origin,
+        **what([data]),
+        "method": trained["method"],
+        "transfer": {"from": trained["task"]["name"], "title": trained["task"]["title"], "run": run.name},
+        "backbone": trained["backbone"],
+        "settings": trained["settings"],
+        "leaks": leaks,
+        "floors": kept_floors(data),
+        "test": summarise(task, np.stack(counts)),
+        "seeds": [{"seed": seed["seed"], "cost": seed["cost"]} for seed in trained["seeds"]],
+        "test_counts": pack_counts(np.stack(counts)),
+    }
+    if not settings.results:
+        return record
+    file = Path(settings.results) / f"{task.name}-transfer-{run.name}" / RECORD
+    write_json(file, portable(record))
+    return {**record, "file": str(file)}
+
+
+def merged_classes(learnt: Mapping[str, Any], task: Task) -> tuple[int, ...]:
+    """For each class that was learnt, the class of the task that it counts as.
+
+    Args:
+        learnt: What `Task.describe` said of the run's task.
+        task: To be scored on.
+
+    Raises:
+        ConfigError: If the run cannot answer the task's question, or hears other music than it was trained on.
+    """
+    problems = []
+    if tuple(learnt["classes"]) == task.classes:
+        merge: tuple[int, ...] = tuple(range(len(task.classes)))
+    else:
+        merge = task.answers.get(str(learnt["name"]), ())
+        if not merge:
+            able = ", ".join(task.answers) or "no other task"
+            problems.append(
+                f"A run of '{learnt['name']}' has other classes than '{task.name}', which can be answered by: {able}."
+            )
+    if learnt["level"] != task.level or learnt["one_piano"] != task.one_piano:
+        problems.append(f"'{learnt['name']}' and '{task.name}' do not hear music alike.")
+    if set(task.hide) - set(learnt["hide"]):
+        problems.append(f"'{task.name}' hides {', '.join(task.hide)}, which the run was trained to see.")
+    if problems:
+        raise ConfigError(problems)
+    return merge
+
+
+def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
+    """The class whose share is largest, once shares of classes that count as one are summed."""
+    into = np.eye(max(merge) + 1)[list(merge)]
+
+    def predict(rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        found = logits(rows).astype(np.float64)
+        shares = np.exp(found - found.max(axis=-1, keepdims=True))
+        return np.asarray((shares @ into).argmax(axis=-1))
+
+    return predict
+
+
+def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Path]:
+    """Of every seed of a run.
+
+    Raises:
+        ConfigError: If one is gone, or the run has folds, each of which tests other pieces.
+    """
+    if "folds" in record["split"]:
+        raise ConfigError(f"{run} was trained fold by fold; name a run of a protocol without folds.")
+    places = [run / f"seed-{seed['seed']}" / CHECKPOINT for seed in record["seeds"]]
+    if gone := [str(place) for place in places if not place.is_dir()]:
+        raise ConfigError(f"{', '.join(gone)} is gone. Train the run again.")
+    return places
