@@ -51,7 +51,10 @@ class TrainSettings(PrepareSettings):
     """
 
     checkpoint: str | None = setting(
-        None, "pretrained checkpoint (default: from scratch)", group="model", flag="from"
+        None,
+        "pretrained checkpoint, or tiny, which comes along (default: from scratch)",
+        group="model",
+        flag="from",
     )
     preset: str = setting("tiny", f"size when from scratch: {', '.join(PRESET_NAMES)}", group="model")
     # None and not its name: a run begun before there was this choice can then go on.
@@ -231,7 +234,9 @@ class TransferSettings(PrepareSettings):
     """
 
     run: str = setting(..., "run folder", positional=True)
-    task: str = setting(..., "a task that asks the same: one of `finetune tasks`, or melody_files", positional=True)
+    task: str = setting(
+        ..., "a task that asks the same: one of `finetune tasks`, or melody_files", positional=True
+    )
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
     accelerator: str = setting("auto", "cpu, gpu or auto")

@@ -127,13 +127,12 @@ def _leaks(shards: Shards) -> list[str]:
             "The fingerprints of all pieces come with the weights, and `finetune` refuses to score on any of them."
         ]
     told[-1] = told[-1].rstrip(";") + "."
-    guards = ", ".join(shards.manifest["settings"].get("guards", []))
+    guards = shards.manifest["settings"].get("guards", [])
     return [
-        "No piece that any task of this project tests was trained on. Left out were:",
+        f"Nothing that {', '.join(['these corpora', *guards])} hold out was trained on. Left out were:",
         "",
         *told,
         "",
-        *([f"Tested whole, and so not used at all: {guards}."] if guards else []),
         "The fingerprints of all pieces come with the weights (`pretrained_on.safetensors`), and `finetune` refuses to "
         "score on any of them.",
     ]

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from made import tune, write_tunes
 
 import symbolic
 from pretrain import cli
+from pretrain.card import card
 from symbolic.checkpoint import load_checkpoint
 from symbolic.storage import read_tensors
 from symbolic.tokenizer import Tokenizer
@@ -112,3 +114,20 @@ def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp
     assert cli.main(["export", str(other), str(tmp_path / "model")]) == 2
     assert "--shards" in capsys.readouterr().err
     assert not (tmp_path / "model").exists()
+
+
+def test_the_card_of_a_mix_names_every_source_and_what_was_left_out(run):
+    record = json.loads((run / "record.json").read_text())
+    totals = {
+        "sources": {"pop909": {"pieces": 778, "rows": 1_318_461, "hours": 53.9}},
+        "skipped": {"guarded": 1_489, "held out": 86, "copy of a training piece": 0},
+    }
+    corpus = {"name": "mix-0", "licence": "pop909: MIT", "citation": "Wang et al."}
+    mix = SimpleNamespace(
+        manifest={"corpus": corpus, "totals": totals, "settings": {"guards": ["emopia", "pianist8"]}}
+    )
+    text = card("mine", record, mix, None, "MIT")
+    assert re.search(r"^\| pop909 \| 778 \| 1,318,461 \| 53\.9 \| MIT \| Wang, Z\..* \|$", text, re.MULTILINE)
+    assert "Nothing that these corpora, emopia, pianist8 hold out was trained on." in text
+    assert "- 1,489 of a corpus that is tested whole, by folds." in text
+    assert "copies of a training piece" not in text
