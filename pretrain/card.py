@@ -36,7 +36,7 @@ def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | No
     lines = [
         f"# {name}",
         "",
-        f"A {settings['backbone']} over rows of notes, {parts['backbone'] / 1e6:.1f} M parameters and "
+        f"A {settings['backbone'].title()} over rows of notes, {parts['backbone'] / 1e6:.1f} M parameters and "
         f"{parts['heads'] / 1e6:.2f} M in its heads, pretrained by masked prediction of every field of a note "
         f"(selector `{settings['selector']}`, {steps:,} steps). Written by `pretrain export`; weights are bfloat16, "
         "and computed with as float32.",
@@ -53,6 +53,9 @@ def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | No
         "## Trained on",
         "",
         *_table(_sources(shards)),
+        "",
+        f"Of these {record['corpus']['pieces']:,} pieces {record['corpus']['training_pieces']:,} were trained on; the "
+        "others it was measured on.",
         "",
         *_leaks(shards),
         "",

@@ -61,7 +61,9 @@ def test_the_card_tells_source_licence_and_floors(run, tmp_path):
     terms.write_text("Do as you like.\n")
     out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0", "--terms", str(terms))
     card = (out / "README.md").read_text(encoding="utf-8")
-    pieces = json.loads((run / "record.json").read_text())["corpus"]["pieces"]
+    corpus = json.loads((run / "record.json").read_text())["corpus"]
+    pieces = corpus["pieces"]
+    assert f"Of these {pieces} pieces {corpus['training_pieces']} were trained on" in card
     assert card.startswith("# mine\n")
     assert re.search(rf"^\| folder \| {pieces} \|.*unstated", card, re.MULTILINE)
     assert re.search(r"^\| pitch \| 0\.\d{3} \| 0\.\d{3} \|$", card, re.MULTILINE)
