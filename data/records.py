@@ -1,10 +1,11 @@
-"""Records of what was run: versions, machine, command, and JSON that is never half-written."""
+"""Records of what was run: versions, machine, command, no path of this machine; JSON that is never half-written."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -48,6 +49,32 @@ def machine_kind() -> dict[str, Any]:
     if torch is not None and torch.cuda.is_available():
         kind["accelerator"] = torch.cuda.get_device_name(0)
     return kind
+
+
+def portable_command(command: str) -> str:
+    """A command whose absolute paths, also in lists and after an equals sign, are cut to their last part."""
+    words = shlex.split(command)
+    return shlex.join(re.sub(r"(?<![^=,])/[^=,]+", lambda found: Path(found[0]).name, word) for word in words)
+
+
+def portable_text(text: str) -> str:
+    """A sentence whose absolute paths are cut to their last part."""
+    return re.sub(r"(?<![\w./])/(?:[^\s,=':/]+/)*([^\s,=':/]+)", r"\1", text)
+
+
+def portable_value(value: Any) -> Any:
+    """An absolute path is cut to its last part; anything else stays."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
+def portable_provenance(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What `provenance` said, and settings beside it, without this machine's paths."""
+    kept = dict(about)
+    if "command" in kept:
+        kept["command"] = portable_command(kept["command"])
+    if "settings" in kept:
+        kept["settings"] = {name: portable_value(value) for name, value in kept["settings"].items()}
+    return kept
 
 
 def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data.records import provenance, write_json
+from data.records import portable_command, portable_provenance, portable_value, provenance, write_json
 from finetune.metrics import mean_sd
 from finetune.outcome import SeedResult, processor
 from finetune.taskdata import TaskData, summarise
@@ -105,28 +103,11 @@ def portable(record: dict[str, Any]) -> dict[str, Any]:
     backbone = dict(record["backbone"])
     if "path" in backbone:
         backbone["path"] = portable_value(backbone["path"])
-    if "command" in backbone.get("provenance", {}):
-        shown = portable_command(backbone["provenance"]["command"])
-        backbone["provenance"] = {**backbone["provenance"], "command": shown}
+    if "provenance" in backbone:
+        backbone["provenance"] = portable_provenance(backbone["provenance"])
     return {
         **record,
         "command": portable_command(record["command"]),
         "backbone": backbone,
         "settings": {name: portable_value(value) for name, value in record["settings"].items()},
     }
-
-
-def portable_command(command: str) -> str:
-    """A command whose absolute paths, also in lists and after an equals sign, are cut to their last part."""
-    words = shlex.split(command)
-    return shlex.join(re.sub(r"(?<![^=,])/[^=,]+", lambda found: Path(found[0]).name, word) for word in words)
-
-
-def portable_text(text: str) -> str:
-    """A sentence whose absolute paths are cut to their last part."""
-    return re.sub(r"(?<![\w./])/(?:[^\s,=':/]+/)*([^\s,=':/]+)", r"\1", text)
-
-
-def portable_value(value: Any) -> Any:
-    """An absolute path is cut to its last part; anything else stays."""
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -13,7 +13,7 @@ from data.shards import Shards
 from pretrain.report import field_table
 
 _LEFT_OUT = {
-    "held out": "on the validation or test side of their own corpus",
+    "held out": "on the test side of their own corpus, or excluded from it",
     "guarded": "of a corpus that is tested whole, by folds",
     "copy of a piece held out": "copies, in any key, of a piece held out",
     "resembles a piece held out": "near-duplicates of a piece held out",
@@ -21,15 +21,23 @@ _LEFT_OUT = {
 }
 
 
-def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | None, licence: str) -> str:
+def card(
+    name: str,
+    record: Mapping[str, Any],
+    shards: Shards,
+    licence: str,
+    scores: Path | None = None,
+    weights: str = "",
+) -> str:
     """The card as Markdown.
 
     Args:
         name: Of the model.
         record: Of its run.
         shards: What it was trained on.
-        scores: Folder of records of `finetune`, at any depth; those that began from `name` are told.
         licence: Of the weights, in a line.
+        scores: Folder of records of `finetune`, at any depth; those that began from these weights are told.
+        weights: Their fingerprint.
     """
     settings, history = record["settings"], record["history"]
     parts, steps = record["parameters"], history[-1]["step"]
@@ -50,12 +58,12 @@ def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | No
         "",
         f"    finetune sequence my_midi/ --labels labels.csv --from {name} --method probe",
         "",
-        "## Trained on",
+        "## Music",
         "",
         *_table(_sources(shards)),
         "",
-        f"Of these {record['corpus']['pieces']:,} pieces {record['corpus']['training_pieces']:,} were trained on; the "
-        "others it was measured on.",
+        f"{record['corpus']['training_pieces']:,} of these pieces were trained on; of the others "
+        f"{record['corpus']['held_out_windows']:,} windows served to measure it.",
         "",
         *_leaks(shards),
         "",
@@ -67,7 +75,7 @@ def card(name: str, record: Mapping[str, Any], shards: Shards, scores: Path | No
         *_table([("field", "accuracy", "majority"), *field_table(dict(record))]),
         "",
     ]
-    told = _scores(scores, name) if scores else []
+    told = _scores(scores, weights) if scores else []
     if told:
         lines += [
             "## Scores",
@@ -106,14 +114,13 @@ def _width(settings: Mapping[str, Any]) -> int:
 
 
 def _sources(shards: Shards) -> list[Sequence[str]]:
-    """A row for every corpus that rows come from."""
+    """A row for every corpus: its pieces on the training and validation sides."""
     manifest = shards.manifest
-    sources = manifest["totals"].get("sources") or {
-        manifest["corpus"]["name"]: {"pieces": len(shards.pieces), "rows": len(shards)}
-    }
+    used = [piece.rows for piece in shards.pieces if piece.split in ("train", "valid")]
+    alone = {manifest["corpus"]["name"]: {"pieces": len(used), "rows": sum(used)}}
     header = ("corpus", "pieces", "notes", "hours", "licence", "citation")
     rows: list[Sequence[str]] = [header]
-    for name, found in sources.items():
+    for name, found in manifest["totals"].get("sources", alone).items():
         terms = CORPORA.get(name, manifest["corpus"])
         about = [terms[one] if isinstance(terms, Mapping) else getattr(terms, one) for one in header[4:]]
         hours = f"{found['hours']:.1f}" if "hours" in found else "–"
@@ -125,34 +132,39 @@ def _leaks(shards: Shards) -> list[str]:
     """What was left out, and why that is so."""
     skipped = shards.manifest["totals"].get("skipped", {})
     told = [f"- {skipped[reason]:,} {words};" for reason, words in _LEFT_OUT.items() if skipped.get(reason)]
+    kept = (
+        "The fingerprints of all pieces trained on come with the weights (`pretrained_on.safetensors`), and `finetune` "
+        "refuses to score on any of them, in any key."
+    )
     if not told:
-        return [
-            "The fingerprints of all pieces come with the weights, and `finetune` refuses to score on any of them."
-        ]
+        return [kept]
     told[-1] = told[-1].rstrip(";") + "."
     guards = shards.manifest["settings"].get("guards", [])
     return [
-        f"Nothing that {', '.join(['these corpora', *guards])} hold out was trained on. Left out were:",
+        f"Nothing on a test side of {', '.join(['these corpora', *guards])} was trained on. Left out were:",
         "",
         *told,
         "",
-        "The fingerprints of all pieces come with the weights (`pretrained_on.safetensors`), and `finetune` refuses to "
-        "score on any of them.",
+        f"{kept} Where a task deals a corpus above into folds, each of its pieces is tested in one: that needs a model "
+        "trained without the corpus.",
     ]
 
 
-def _scores(folder: Path, name: str) -> list[Sequence[str]]:
-    """A row for every record of a run that began from this model."""
-    rows: list[Sequence[str]] = []
+def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
+    """A row for every run that began from these weights and was scored, by the rules, on the task it was trained on."""
+    rows = []
     for path in sorted(folder.rglob(RECORD)):
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record.get("backbone", {}).get("path") != name:
+        ours = record.get("backbone", {}).get("weights") == weights
+        if not ours or "transfer" in record or record["leaks"]["leaky"] is not False:
             continue
         found = record["test"]["accuracy"]
         floors = {floor["title"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
         best = max(floors, key=lambda title: floors[title])
+        variant = [record["settings"].get(one) for one in ("probe", "layers", "size", "share", "options")]
+        method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
         score = f"{100 * found['mean']:.1f} ± {100 * found['sd']:.1f}"
-        rows.append((record["task"]["title"], record["method"], score, f"{100 * floors[best]:.1f} ({best})"))
+        rows.append((record["task"]["title"], method, score, f"{100 * floors[best]:.1f} ({best})"))
     return rows
 
 

@@ -59,8 +59,9 @@ def _export(argv: Sequence[str]) -> None:
         name: str | None = setting(None, "of the model (default: that of the folder)")
         licence: str = setting("unstated", "of the weights, in a line")
         terms: str | None = setting(None, "file with the licence's text")
-        scores: str | None = setting(None, "folder of records of `finetune` that began from it, for the card")
+        scores: str | None = setting(None, "folder of records of `finetune`, for the card")
         shards: str | None = setting(None, "what it was trained on (default: as the run says)")
+        root: str | None = setting(None, "folder that holds named corpora")
 
     settings = parse("pretrain export", _EXPORT, Settings, argv, _EXPORT_EPILOG)
     from pretrain.export import export

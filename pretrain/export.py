@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from data.records import portable_provenance
 from data.runs import RECORD
+from data.safewrite import write
 from data.shards import Shards
 from pretrain.card import card
 from pretrain.config import PretrainSettings
-from symbolic.checkpoint import FILES, load_checkpoint, save_checkpoint
+from symbolic.checkpoint import CARD, LICENCE, load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokenizer import Tokenizer
-
-CARD, LICENCE = "README.md", "LICENSE"
 
 
 def export(
@@ -31,17 +31,20 @@ def export(
     terms: str | Path | None = None,
     scores: str | Path | None = None,
     shards: str | Path | None = None,
+    root: str | None = None,
 ) -> Path:
-    """Write what a pretraining run made, in bfloat16, with its card.
+    """Write what a pretraining run made, in bfloat16, with its card; whole or not at all.
 
     Args:
         run: Folder of the run.
-        out: Where to; must not exist, or be a model that was written so before.
+        out: Where to; must not exist, or be a checkpoint, which is replaced. Its licence's text stays, unless another
+            is given.
         name: Of the model; by default that of the folder.
         licence: Of the weights, in a line.
         terms: A file with the licence's text, to stand beside them.
-        scores: Folder of records of `finetune` that began from `name`.
+        scores: Folder of records of `finetune`; those that began from these very weights are told.
         shards: What the run was trained on; by default what its settings name.
+        root: The folder that holds named corpora.
 
     Returns:
         The folder.
@@ -50,35 +53,56 @@ def export(
         CounterpointError: If the run is none, or the shards are not those that it was trained on.
     """
     run, out = Path(run), Path(out)
-    if not (run / RECORD).is_file():
-        raise ConfigError(f"{run} holds no {RECORD}. Name the folder of a finished run of `pretrain`.")
-    record = json.loads((run / RECORD).read_text(encoding="utf-8"))
-    corpus = Shards(shards) if shards else _corpus(record["settings"])
+    record = _record(run)
+    corpus = _corpus(record["settings"], shards, root)
     if corpus.fingerprint != record["corpus"]["shards"]:
         raise CorpusError(
             f"{corpus.path} is not what {run} was trained on. Say by --shards where that lies, or make it again."
         )
-    beside = (out / CARD, out / LICENCE)
-    if out.is_dir() and {entry.name for entry in out.iterdir()} <= {*FILES, CARD, LICENCE}:
-        for file in beside:  # of an earlier export, which can only then be replaced
-            file.unlink(missing_ok=True)
+    if scores and not Path(scores).is_dir():
+        raise ConfigError(f"--scores {scores}: there is no such folder.")
+    text = _terms(Path(terms) if terms else out / LICENCE, given=terms is not None)
+    record["command"] = portable_provenance(record)["command"]
     checkpoint = load_checkpoint(run / record["files"]["checkpoint"])
+    about = name or out.name
+    texts = {CARD: card(about, record, corpus, licence)}
     save_checkpoint(
         out,
         checkpoint.build_backbone().to(torch.bfloat16),
         checkpoint.tokenizer,
         heads={title: head.to(torch.bfloat16) for title, head in checkpoint.build_heads().items()},
-        provenance=checkpoint.provenance,
+        provenance=portable_provenance(checkpoint.provenance),
         pretrained_on=checkpoint.pretrained_on,
+        texts=texts if text is None else {**texts, LICENCE: text},
     )
-    told = Path(scores) if scores else None
-    beside[0].write_text(card(name or out.name, record, corpus, told, licence), encoding="utf-8")
-    if terms:
-        beside[1].write_text(Path(terms).read_text(encoding="utf-8"), encoding="utf-8")
+    if scores:  # known by the weights that now stand there
+        known = load_checkpoint(out).fingerprint
+        write(out / CARD, card(about, record, corpus, licence, Path(scores), known).encode())
     return out
 
 
-def _corpus(settings: dict[str, Any]) -> Shards:
-    """What a run with these settings trains on, from the folder or the cache."""
+def _record(run: Path) -> dict[str, Any]:
+    path = run / RECORD
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not {"files", "history", "corpus", "settings"} <= found.keys():
+        raise ConfigError(
+            f"{run} holds no record of `pretrain`. Name the folder of one of its finished runs."
+        )
+    return found
+
+
+def _corpus(settings: dict[str, Any], shards: str | Path | None, root: str | None) -> Shards:
+    """What a run with these settings trains on, from a folder, a pack or the cache."""
     found = PretrainSettings(**settings)
-    return found.shards("folder" if found.folder else found.corpus, found.folder, Tokenizer())
+    folder = str(shards) if shards else found.folder
+    return found.shards("folder" if folder else found.corpus, folder or root, Tokenizer())
+
+
+def _terms(path: Path, given: bool) -> str | None:
+    """The text of a licence; None where none was given and none stands there."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        if given:
+            raise ConfigError(f"--terms {path}: cannot be read ({error.strerror}).") from error
+        return None

@@ -6,6 +6,7 @@
     provenance.json             how it came about
     pretrained_on.safetensors   note fingerprints of the pieces seen in training, if recorded
     adapter.*                   the adapter attached to the backbone, if one was
+    README.md, LICENSE          what it is, and on what terms, for those who get it
 
 Nothing else is ever loaded: a pickled file can run code when it is opened.
 """
@@ -39,8 +40,9 @@ from symbolic.tokenizer import Tokenizer
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
+CARD, LICENCE = "README.md", "LICENSE"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
-FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS}
+FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE}
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +71,7 @@ class Checkpoint:
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal digits that tell these weights from any others, an adapter's included."""
+        """Hexadecimal digits that tell these weights from any others, an adapter's included; settings have no part."""
         digest = hashlib.sha256()
         for name in (WEIGHTS, ADAPTER_TENSORS):
             if (self.path / name).is_file():
@@ -131,6 +133,7 @@ def save_checkpoint(
     task: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     pretrained_on: ArrayLike | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a checkpoint whole or not at all; one that stands there already is replaced.
 
@@ -143,6 +146,7 @@ def save_checkpoint(
         task: What a later reader must know of the task, as JSON values.
         provenance: How the weights came about, as JSON values.
         pretrained_on: Integer note fingerprints of every piece seen in training.
+        texts: What else is to stand there, by file: `CARD`, `LICENCE`.
 
     Returns:
         The directory.
@@ -176,6 +180,8 @@ def save_checkpoint(
             write_tensors(new / PRETRAINED_ON, {"fingerprints": torch.from_numpy(seen)})
         if backbone.adapter is not None:
             backbone.adapter.save(new, tokenizer.fingerprint)
+        for name, text in (texts or {}).items():
+            (new / name).write_text(text, encoding="utf-8")
     return path
 
 
@@ -245,8 +251,9 @@ def _refuse_foreign(path: Path) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A new directory that takes the place of `path` once the block has filled it."""
-    # Only what is a checkpoint and nothing else may be deleted to make room.
-    if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= FILES):
+    # Only what is a checkpoint and nothing else may be deleted to make room, or an empty folder.
+    there = {entry.name for entry in path.iterdir()} if path.is_dir() else {""} if path.exists() else set()
+    if there and not {CONFIG} <= there <= FILES:
         raise CheckpointError(f"{path} holds other things than a checkpoint. Save under another name.")
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     old = path.with_name(f".{path.name}.{os.getpid()}.old")

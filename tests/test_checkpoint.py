@@ -15,7 +15,7 @@ from torch import nn
 
 from symbolic.adapters import attach
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint import FILES, load_checkpoint, save_checkpoint
+from symbolic.checkpoint import CARD, FILES, LICENCE, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import FieldHeads, SequenceHead
 from symbolic.tokenizer import Tokenizer
@@ -111,7 +111,8 @@ def test_files_are_as_readable_as_any_other(backbone: Backbone, tmp_path: Path) 
     attach(backbone, "lora")
     old = os.umask(0o022)
     try:
-        path = save_checkpoint(tmp_path / "model", backbone, TOKENIZER, pretrained_on=[1])
+        texts = {CARD: "what", LICENCE: "on what terms"}
+        path = save_checkpoint(tmp_path / "model", backbone, TOKENIZER, pretrained_on=[1], texts=texts)
     finally:
         os.umask(old)
     assert {entry.name for entry in path.iterdir()} == FILES

@@ -12,6 +12,7 @@ from benchmark_records import counts_of, record, write_records
 from compare_helpers import check_study
 from pages import Reader
 
+from data.records import portable_command, portable_text
 from finetune.compare.charts import cost_charts, trade_off
 from finetune.compare.markdown import cost_rows, failure_lines, markdown, rank_rows, score_rows
 from finetune.compare.page import write_page
@@ -20,7 +21,6 @@ from finetune.compare.run import portable_comparison
 from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
 from finetune.metrics import accuracy, pack_counts, paired_bootstrap_over_seeds
 from finetune.overview import results_page
-from finetune.record import portable_command, portable_text
 
 FULL, FRESH = Arm("full"), Arm("full", SCRATCH)
 LORA, ADAPTER, PROBE = Arm("lora"), Arm("adapter"), Arm("probe")

@@ -53,7 +53,7 @@ def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
 def test_it_knows_what_it_was_trained_on(run, tmp_path):
     ours, theirs = (load_checkpoint(path) for path in (exported(run, tmp_path / "m"), run / "checkpoint"))
     np.testing.assert_array_equal(ours.pretrained_on, theirs.pretrained_on)
-    assert ours.provenance == theirs.provenance
+    assert ours.provenance["settings"]["selector"] == theirs.provenance["settings"]["selector"]
 
 
 def test_the_card_tells_source_licence_and_floors(run, tmp_path):
@@ -62,53 +62,99 @@ def test_the_card_tells_source_licence_and_floors(run, tmp_path):
     out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0", "--terms", str(terms))
     card = (out / "README.md").read_text(encoding="utf-8")
     corpus = json.loads((run / "record.json").read_text())["corpus"]
-    pieces = corpus["pieces"]
-    assert f"Of these {pieces} pieces {corpus['training_pieces']} were trained on" in card
+    assert f"{corpus['training_pieces']} of these pieces were trained on" in card
     assert card.startswith("# mine\n")
-    assert re.search(rf"^\| folder \| {pieces} \|.*unstated", card, re.MULTILINE)
+    used = re.search(r"^\| folder \| (\d+) \|.*unstated", card, re.MULTILINE)
+    assert (
+        corpus["training_pieces"] < int(used[1]) < corpus["pieces"]
+    )  # neither the test side nor less than was heard
     assert re.search(r"^\| pitch \| 0\.\d{3} \| 0\.\d{3} \|$", card, re.MULTILINE)
     assert "\n## Licence\n\nCC0 1.0\n" in card
     assert "## Scores" not in card
     assert (out / "LICENSE").read_text() == "Do as you like.\n"
 
 
-def test_scores_are_those_of_runs_that_began_from_it(run, tmp_path):
-    def record(path, mean):
-        floors = [
-            {"title": title, "test": {"scores": {"accuracy": {"mean": floor}}}}
-            for title, floor in (("majority class", 0.25), ("trees", 0.5))
-        ]
-        return {
+def test_no_path_of_this_machine_is_handed_on(run, music, tmp_path):
+    out = exported(run, tmp_path / "model")
+    assert str(music) in (run / "record.json").read_text()
+    for file in out.iterdir():
+        content = file.read_bytes()
+        assert str(music.parent).encode() not in content, file.name
+        assert str(tmp_path).encode() not in content, file.name
+
+
+def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
+    ours = load_checkpoint(exported(run, tmp_path / "mine")).fingerprint
+    floors = [
+        {"title": title, "test": {"scores": {"accuracy": {"mean": floor}}}}
+        for title, floor in (("majority class", 0.25), ("trees", 0.5))
+    ]
+
+    def record(mean, **changes):
+        about = {
             "task": {"title": "Moods"},
             "method": "probe",
-            "backbone": {"path": path},
+            "settings": {"probe": "best"},
+            "backbone": {"weights": ours},
+            "leaks": {"leaky": False},
             "test": {"accuracy": {"mean": mean, "sd": 0.01}},
             "floors": floors,
         }
+        return {**about, **changes}
 
-    for name, one in {"a": record("mine", 0.75), "b": record("other", 0.9)}.items():
-        (tmp_path / "results" / name).mkdir(parents=True)
-        (tmp_path / "results" / name / "record.json").write_text(json.dumps(one))
+    found = [
+        record(0.75),
+        record(0.91, backbone={"weights": "0" * 16}),
+        record(0.92, leaks={"leaky": True}),
+        record(0.93, leaks={"leaky": None}),
+        record(0.94, transfer={"from": "other"}),
+    ]
+    for number, one in enumerate(found):
+        (tmp_path / "results" / str(number)).mkdir(parents=True)
+        (tmp_path / "results" / str(number) / "record.json").write_text(json.dumps(one))
     out = exported(run, tmp_path / "mine", "--scores", str(tmp_path / "results"))
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "| Moods | probe | 75.0 ± 1.0 | 50.0 (trees) |" in card
-    assert "90.0" not in card
+    assert "| Moods | probe, best | 75.0 ± 1.0 | 50.0 (trees) |" in card
+    assert not re.search(r"9\d\.0 ±", card)
 
 
-def test_it_may_be_written_again_but_not_over_other_things(run, tmp_path, capsys):
-    out = exported(run, tmp_path / "model")
+def test_it_may_be_written_again_and_keeps_its_licence(run, tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("Do as you like.\n")
+    out = exported(run, tmp_path / "model", "--terms", str(terms))
+    exported(run, out, "--licence", "MIT", "--terms", str(out / "LICENSE"))
     exported(run, out, "--licence", "MIT")
     assert "\nMIT\n" in (out / "README.md").read_text(encoding="utf-8")
-    (out / "thesis.txt").write_text("mine")
+    assert (out / "LICENSE").read_text() == "Do as you like.\n"
+
+
+@pytest.mark.parametrize("wrong", [("--terms", "nowhere.txt"), ("--scores", "nowhere")])
+def test_what_is_refused_leaves_what_was_there(run, tmp_path, capsys, wrong):
+    out = exported(run, tmp_path / "model", "--licence", "MIT")
+    assert cli.main(["export", str(run), str(out), *wrong]) == 2
+    assert wrong[1] in capsys.readouterr().err
+    assert "\nMIT\n" in (out / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("beside", [["thesis.txt"], ["README.md"]])
+def test_other_things_are_not_written_over(run, tmp_path, capsys, beside):
+    out = tmp_path / "mine"
+    out.mkdir()
+    for name in beside:
+        (out / name).write_text("mine")
     assert cli.main(["export", str(run), str(out)]) == 2
     assert "holds other things" in capsys.readouterr().err
-    assert (out / "thesis.txt").read_text() == "mine"
-    assert (out / "README.md").is_file()
+    assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(beside, "mine")
 
 
 def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp_path, capsys):
     assert cli.main(["export", str(music), str(tmp_path / "model")]) == 2
-    assert "holds no record.json" in capsys.readouterr().err
+    assert "holds no record of `pretrain`" in capsys.readouterr().err
+    tuned = tmp_path / "tuned"
+    tuned.mkdir()
+    (tuned / "record.json").write_text('{"settings": {}, "corpus": {}, "test": {}}')
+    assert cli.main(["export", str(tuned), str(tmp_path / "model")]) == 2
+    assert "holds no record of `pretrain`" in capsys.readouterr().err
     other = shutil.copytree(run, tmp_path / "other")
     record = json.loads((other / "record.json").read_text())
     record["corpus"]["shards"] = "0" * 16
@@ -126,10 +172,11 @@ def test_the_card_of_a_mix_names_every_source_and_what_was_left_out(run):
     }
     corpus = {"name": "mix-0", "licence": "pop909: MIT", "citation": "Wang et al."}
     mix = SimpleNamespace(
-        manifest={"corpus": corpus, "totals": totals, "settings": {"guards": ["emopia", "pianist8"]}}
+        manifest={"corpus": corpus, "totals": totals, "settings": {"guards": ["emopia", "pianist8"]}},
+        pieces=[],
     )
-    text = card("mine", record, mix, None, "MIT")
+    text = card("mine", record, mix, "MIT")
     assert re.search(r"^\| pop909 \| 778 \| 1,318,461 \| 53\.9 \| MIT \| Wang, Z\..* \|$", text, re.MULTILINE)
-    assert "Nothing that these corpora, emopia, pianist8 hold out was trained on." in text
+    assert "Nothing on a test side of these corpora, emopia, pianist8 was trained on." in text
     assert "- 1,489 of a corpus that is tested whole, by folds." in text
     assert "copies of a training piece" not in text

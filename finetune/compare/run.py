@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.records import provenance, write_json
+from data.records import portable_command, portable_text, portable_value, provenance, write_json
 from data.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.markdown import markdown
@@ -17,7 +17,7 @@ from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
 from finetune.config import TrainSettings
-from finetune.record import portable, portable_command, portable_text, portable_value
+from finetune.record import portable
 from finetune.run import method_options
 from symbolic.errors import ConfigError
 
