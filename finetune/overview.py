@@ -125,16 +125,16 @@ def _cells(scores: Record, metrics: Mapping[str, str], several: bool) -> list[st
 
 
 def _run_cells(section: Section, run: Record) -> list[str]:
-    costs = [seed["cost"] for seed in run["seeds"]]
-    scratch = None if "transfer" in run else section.scratch_for(run)
+    costs, learnt = [seed["cost"] for seed in run["seeds"]], run.get("transfer")
+    scratch = None if learnt else section.scratch_for(run)
     return [
         *_cells(run["test"], run["task"]["metrics"], len(run["seeds"]) > 1),
         _above(run, section.best_floor),
         "–" if scratch is None else _above(run, scratch),
         f"{costs[0]['trained_parameters']:,}",
         f"{np.mean([cost['seconds'] for cost in costs]):,.0f}",
-        machine_of(run),
-        f"`{run['command']}`",
+        machine_of(learnt or run),
+        f"`{run['command']}`" + (f" after `{learnt['command']}`" if learnt else ""),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
     out = find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
     folds = prepared_folds(task, root, source.tokenizer, settings, chosen)
     leaks = together([guard(data, source, settings.allow_leaks) for data in folds])
-    _begin(out, folds, source, identity)
+    source = _begin(out, folds, source, identity)
     plan = Plan(
         settings.method,
         learning_rate(settings, source),
@@ -182,13 +182,19 @@ def _place(data: TaskData, seed: int) -> str:
     return f"fold-{data.fold}/seed-{seed}" if data.protocol.folds > 1 else f"seed-{seed}"
 
 
-def _begin(out: Path, folds: Sequence[TaskData], source: Source, identity: dict[str, Any]) -> None:
-    """Mark the folder; a run that goes on must find the corpus and the weights that it began with."""
+def _begin(out: Path, folds: Sequence[TaskData], source: Source, identity: dict[str, Any]) -> Source:
+    """Mark the folder; a run that goes on must find the corpus and the weights that it began with.
+
+    Returns:
+        The source; of a run begun before weights were noted, without their fingerprint, for they may be others.
+    """
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        # Runs of earlier releases did not note their weights.
-        if before.get("weights", weights) != weights:
+        if before.get("weights") is None:
+            weights = None
+            source = replace(source, description={**source.description, "weights": None})
+        elif before["weights"] != weights:
             raise ConfigError(
                 f"{source.name} holds other weights than when {out} began. Restore them, or start a new run."
             )
@@ -197,6 +203,7 @@ def _begin(out: Path, folds: Sequence[TaskData], source: Source, identity: dict[
                 f"The music, the labels or the split changed since {out} began. Restore them, or start a new run."
             )
     begin(out, {**identity, "shards": shards, "weights": weights})
+    return source
 
 
 def method_options(settings: TrainSettings) -> dict[str, Any]:

@@ -42,8 +42,16 @@ def title_of(record: Record) -> str:
     name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
-    learnt = f"trained on '{record['transfer']['from']}': " if "transfer" in record else ""
+    learnt = (
+        f"trained on {_share(record['transfer'])}'{record['transfer']['from']}': "
+        if "transfer" in record
+        else ""
+    )
     return f"{learnt}{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+
+
+def _share(learnt: Record) -> str:
+    return "" if learnt["budget"] == 1 else f"{learnt['budget']:.0%} of "
 
 
 def score_table(record: Record) -> Table:

@@ -95,13 +95,14 @@ class _Keeper(lightning.Callback):
         """Save after every validation."""
         if best_entry(pl_module.history) is pl_module.history[-1]:
             trained_on = self.data.shards.fingerprints[self.data.splits["train"]]
+            seen = np.concatenate([self.source.pretrained_on, trained_on])
             save_model(
                 self.folder / CHECKPOINT,
                 pl_module.model,
                 self.source.tokenizer,
                 self.data.task.describe(),
                 self.provenance,
-                np.concatenate([self.source.pretrained_on, trained_on]),
+                seen if self.source.recorded else None,  # with a part unknown, the whole is
             )
         trainer.save_checkpoint(self.folder / LAST)
 

@@ -15,19 +15,20 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.records import provenance, write_json
+from data.leaks import check_leaks
+from data.records import portable_command, provenance, write_json
 from data.runs import RECORD
 from finetune.config import TransferSettings
 from finetune.floors import kept_floors
-from finetune.folds import guard, prepared, together
+from finetune.folds import prepared
 from finetune.metrics import pack_counts
 from finetune.model import device_of, load_model, open_task
 from finetune.outcome import CHECKPOINT, processor
 from finetune.record import FORMAT, portable, what
 from finetune.source import open_source
-from finetune.taskdata import Predictor, summarise
-from finetune.tasks import Task
-from symbolic.errors import ConfigError
+from finetune.taskdata import Predictor, TaskData, summarise
+from finetune.tasks import TARGETS, Task
+from symbolic.errors import ConfigError, LeakError
 
 
 def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[str, Any]:
@@ -44,28 +45,37 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     Raises:
         CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
     """
-    run = Path(settings.run)
-    if not (run / RECORD).is_file():
-        raise ConfigError(f"{run} holds no {RECORD}. Name the folder of a finished run of `finetune`.")
-    trained = json.loads((run / RECORD).read_text(encoding="utf-8"))
+    run = Path(settings.run).resolve()
+    trained = _record(run)
     places = _checkpoints(run, trained)
     first = open_task(places[0])
     merge = merged_classes(first.task, task)
-    sources = [open_source(place, "tiny") for place in places]
-    data = prepared(task, root, first.tokenizer, settings, task.protocol(settings.protocol))
-    leaks = together([guard(data, source, settings.allow_leaks) for source in sources])
+    protocol = task.protocol(settings.protocol)
+    if protocol.folds > 1:
+        raise ConfigError(
+            f"--protocol {protocol.name}: a run is transferred to one test side, and here is none."
+        )
+    data = prepared(task, root, first.tokenizer, settings, protocol)
+    leaks = _leaks(trained, places, data, root, settings)
     device, counts = device_of(settings.accelerator), []
     for place in tqdm(places, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
         model, _, _ = load_model(place, device)
         counts.append(data.evaluate(_answering(model.logits, merge), "test"))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
+    learnt = {name: trained[name] for name in ("budget", "command", "machine")}
     record = {
         "format": FORMAT,
         **origin,
         **what([data]),
         "method": trained["method"],
-        "transfer": {"from": trained["task"]["name"], "title": trained["task"]["title"], "run": run.name},
+        "transfer": {
+            "from": trained["task"]["name"],
+            "title": trained["task"]["title"],
+            "run": run.name,
+            **learnt,
+            "command": portable_command(learnt["command"]),
+        },
         "backbone": trained["backbone"],
         "settings": trained["settings"],
         "leaks": leaks,
@@ -76,9 +86,59 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     }
     if not settings.results:
         return record
-    file = Path(settings.results) / f"{task.name}-transfer-{run.name}" / RECORD
+    parts = [task.name, "" if protocol is task.protocols[0] else protocol.name, "transfer", run.name]
+    file = Path(settings.results) / "-".join(filter(None, parts)) / RECORD
     write_json(file, portable(record))
     return {**record, "file": str(file)}
+
+
+def _record(run: Path) -> dict[str, Any]:
+    path = run / RECORD
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if "test_counts" not in found or "transfer" in found:
+        raise ConfigError(
+            f"{run} holds no record of `finetune`. Name the folder of one of its finished runs."
+        )
+    return found
+
+
+def _leaks(
+    trained: Mapping[str, Any],
+    places: Sequence[Path],
+    data: TaskData,
+    root: str | None,
+    settings: TransferSettings,
+) -> dict[str, Any]:
+    """Refuse test pieces that any seed has seen, or that chose its checkpoint.
+
+    Which validation pieces chose it can be told of named tasks; a user's own labels are not asked again.
+
+    Returns:
+        For the record, as from `finetune.folds.guard`.
+
+    Raises:
+        LeakError: If there are any, or it is not known what was seen, and leaks are not allowed.
+    """
+    sources = [open_source(place, "tiny") for place in places]
+    if trained["leaks"]["leaky"] is None or not all(source.recorded for source in sources):
+        if not settings.allow_leaks:
+            raise LeakError(
+                f"{places[0].parent.parent} began from a checkpoint that does not record what it was pretrained on, so "
+                "no score can be trusted. Go on with --allow_leaks all the same."
+            )
+        return {"leaky": None, "pieces": []}
+    seen = [source.pretrained_on for source in sources]
+    own = TARGETS.get(trained["task"]["name"])
+    if own is not None:
+        tokenizer = sources[0].tokenizer
+        theirs = prepared(own, root, tokenizer, settings, own.protocol(trained["protocol"]))
+        seen.append(theirs.shards.fingerprints[theirs.splits["valid"]])
+    known = np.unique(np.concatenate(seen))
+    test = data.splits["test"]
+    keys = [data.shards.pieces[piece].key for piece in test]
+    marks = data.shards.fingerprints[test].tolist()
+    pieces = check_leaks(known, zip(keys, marks, strict=True), settings.allow_leaks)
+    return {"leaky": bool(pieces), "pieces": pieces, "checked": len(test), "seen": len(known)}
 
 
 def merged_classes(learnt: Mapping[str, Any], task: Task) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
-"""Arms at work in processes of their own. Little is imported here, for every process imports it again."""
+"""Arms at work in processes of their own."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -42,6 +43,49 @@ def test_each_arm_has_a_process_and_a_crash_is_told(tmp_path: Path) -> None:
     assert told["a"] == told["b"] == ""
     numbers = {(tmp_path / arm / "memory").read_text() for arm in "ab"}
     assert len(numbers | {str(os.getpid())}) == 3
+
+
+def look(cell: Cell) -> None:
+    """Tell what stands ready in a process, before anything else is imported there."""
+    ready = "finetune.run" in sys.modules
+    import torch
+
+    found = [ready, torch.get_num_threads(), os.environ.get("A_SETTING"), os.environ.get("PYTHONSAFEPATH")]
+    Path(cell.folder, "found.json").write_text(json.dumps(found))
+
+
+def test_a_process_has_its_libraries_threads_and_settings_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for threads in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        monkeypatch.setenv("A_SETTING", f"of {threads}")  # changed after the server has begun
+        assert [reason for _, reason in work([cell_of(tmp_path, threads)], look, 1)] == [""]
+        ready, *others = json.loads((tmp_path / threads / "found.json").read_text())
+        assert others == [int(threads), f"of {threads}", None]
+        assert ready or not sys.platform.startswith("linux")
+
+
+def test_a_file_called_as_one_of_our_packages_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text("raise SystemExit('the wrong one')\n")
+    code = (
+        "import sys\n"
+        f"sys.path[:] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[1])!r}, *sys.path]\n"
+        "from pathlib import Path\n"
+        "from finetune.compare.workers import work\n"
+        "from test_compare_workers import cell_of, look\n"
+        "if __name__ == '__main__':\n"
+        f"    print(list(work([cell_of(Path({str(tmp_path)!r}), 'a')], look, 1))[0][1] == '')\n"
+    )
+    (tmp_path / "script").mkdir()
+    script = tmp_path / "script" / "script.py"
+    script.write_text(code)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.split() == ["True"], done.stderr
+    assert json.loads((tmp_path / "a" / "found.json").read_text())[0]
 
 
 class Unborn:

@@ -1,4 +1,4 @@
-"""Models that come with the installation: they load by name, say what they are, and have seen no test piece."""
+"""Models that come with the installation: they load by name, say what they are, have seen nothing of test sides."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
         symbolic.load("gigantic")
 
 
-def test_it_has_seen_no_piece_that_any_task_tests(name: str) -> None:
+def test_it_has_seen_nothing_of_the_sides_that_committed_tables_hold_out(name: str) -> None:
     found = load_checkpoint(name).pretrained_on
     assert found is not None
     seen = set(found.tolist())

@@ -24,6 +24,7 @@ from finetune.source import Source
 from finetune.tasks import TASKS, Task, note_task
 from finetune.tasks.melody import MELODY_FILES
 from finetune.transfer import merged_classes, transfer
+from symbolic.checkpoint import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.tokenizer import Tokenizer
 
@@ -106,8 +107,29 @@ def test_pieces_that_a_run_was_trained_on_are_refused_or_marked(
 
 
 def test_what_is_no_whole_run_is_refused(run: Path, task: Task, folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"holds no record\.json"):
+    with pytest.raises(ConfigError, match="holds no record of `finetune`"):
         transfer(task, str(folder), settings_of(tmp_path))
+    (tmp_path / "record.json").write_text('{"files": {}, "history": []}')  # of `pretrain`
+    with pytest.raises(ConfigError, match="holds no record of `finetune`"):
+        transfer(task, str(folder), settings_of(tmp_path))
+    folds = replace(task, protocols=(replace(task.protocols[0], name="folds", folds=5),))
+    with pytest.raises(ConfigError, match="--protocol folds: a run is transferred to one test side"):
+        transfer(folds, str(folder), settings_of(run))
+
+
+def test_what_is_not_known_to_be_unseen_is_refused_or_told(task: Task, folder: Path, tmp_path: Path) -> None:
+    unknown = load_checkpoint(folder.parent / "nano")
+    save_checkpoint(tmp_path / "unknown", unknown.build_backbone(), unknown.tokenizer)
+    settings = TrainSettings(
+        checkpoint=str(tmp_path / "unknown"), epochs=0.5, jobs=0, allow_leaks=True, out=str(tmp_path / "run")
+    )
+    finetune(task, str(folder), settings)
+    assert load_checkpoint(tmp_path / "run" / "seed-0" / "checkpoint").pretrained_on is None
+    other = write_folder(tmp_path / "other", 16)
+    with pytest.raises(LeakError, match="does not record what it was pretrained on"):
+        transfer(task, str(other), settings_of(tmp_path / "run"))
+    record = transfer(task, str(other), settings_of(tmp_path / "run", allow_leaks=True))
+    assert record["leaks"]["leaky"] is None
 
 
 @needs("pop909")

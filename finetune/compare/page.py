@@ -19,7 +19,7 @@ def write_page(out: Path, comparison: Mapping[str, Any]) -> Path:
     page.text(markdown.summary_line(comparison))
     for line in markdown.failure_lines(comparison):
         page.missing(line)
-    page.text(markdown.NOTE.replace("*Above*", "Above"), note=True)
+    page.text(markdown.note_of(comparison).replace("*Above*", "Above"), note=True)
     if comparison["claims"]:
         page.heading("Claims")
         page.text(markdown.claim_line(comparison))

@@ -10,6 +10,8 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from multiprocessing import forkserver
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -55,7 +57,9 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
                 # Here and not in the process alone, which may end before it comes to that.
                 (Path(cell.folder) / FAILURE).unlink(missing_ok=True)
                 # mypy does not know that every context has processes.
-                process = context.Process(target=_child, args=(cell, task, threads), name=cell.arm)  # type: ignore[attr-defined]
+                process = context.Process(
+                    target=_child, args=(cell, task, threads, dict(os.environ)), name=cell.arm
+                )  # type: ignore[attr-defined]
                 process.start()
                 running.append((process, cell))
             ended = set(wait([process.sentinel for process, _ in running]))
@@ -74,17 +78,35 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
 def _context() -> BaseContext:
     """How processes begin: never as forks of this one, which has threads (a fork could deadlock) and memory of its own.
 
-    Where there is a fork server, they are forks of that: it has imported what they need, and done nothing else.
+    On Linux they are forks of a server that has imported what they need, and done nothing else; elsewhere, where
+    libraries of the system may have begun threads by then, each begins anew.
     """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOAD))
+    # What it imports is what this process would: not a file of this folder that is called as one of our packages is.
+    path = os.pathsep.join(part or os.getcwd() for part in sys.path)
+    with _environment(PYTHONSAFEPATH="1", PYTHONPATH=path):
+        forkserver.ensure_running()
     return context
 
 
-def _child(cell: Cell, task: Callable[[Cell], None], threads: int) -> None:
+@contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _child(cell: Cell, task: Callable[[Cell], None], threads: int, environment: dict[str, str]) -> None:
     """The life of a process; what it would show goes into the log of its cell."""
+    os.environ.clear()
+    os.environ.update(environment)  # as it is now, and not as it was when the server began
     threading.Thread(target=_follow_parent, daemon=True).start()
     folder = Path(cell.folder)
     folder.mkdir(parents=True, exist_ok=True)
