@@ -191,10 +191,10 @@ def _begin(out: Path, folds: Sequence[TaskData], source: Source, identity: dict[
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        if before.get("weights") is None:
+        if weights is not None and before.get("weights") is None:
             weights = None
             source = replace(source, description={**source.description, "weights": None})
-        elif before["weights"] != weights:
+        elif before.get("weights") != weights:
             raise ConfigError(
                 f"{source.name} holds other weights than when {out} began. Restore them, or start a new run."
             )

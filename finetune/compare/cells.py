@@ -174,7 +174,7 @@ def run_cell(cell: Cell) -> None:
         settings = _with(cell, rate, 1)
         with _command(cell, settings):
             run = open_run(task, cell.root, settings, cell.use.protocol)
-            if run.source.description.get("weights", "") != cell.weights:
+            if (run.source.description.get("weights") or "") != cell.weights:
                 raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
             [first] = run.pooled(run.train(["valid"]))
         trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
