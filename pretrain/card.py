@@ -152,7 +152,7 @@ def _leaks(shards: Shards) -> list[str]:
 
 def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
     """A row for every run that began from these weights and was scored, by the rules, on the task it was trained on."""
-    rows = []
+    rows: list[Sequence[str]] = []
     for path in sorted(folder.rglob(RECORD)):
         record = json.loads(path.read_text(encoding="utf-8"))
         ours = record.get("backbone", {}).get("weights") == weights

@@ -56,10 +56,9 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
                 cell = waiting.popleft()
                 # Here and not in the process alone, which may end before it comes to that.
                 (Path(cell.folder) / FAILURE).unlink(missing_ok=True)
+                given = (cell, task, threads, dict(os.environ))
                 # mypy does not know that every context has processes.
-                process = context.Process(
-                    target=_child, args=(cell, task, threads, dict(os.environ)), name=cell.arm
-                )  # type: ignore[attr-defined]
+                process = context.Process(target=_child, args=given, name=cell.arm)  # type: ignore[attr-defined]
                 process.start()
                 running.append((process, cell))
             ended = set(wait([process.sentinel for process, _ in running]))
