@@ -154,5 +154,13 @@ def test_defaults_ask_for_no_gpu_and_every_run_has_a_seed():
 
 def test_the_licence_is_stated_and_there():
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
-    assert project["license"] == "Apache-2.0"
+    # Of the code, and of the weights in symbolic/models, whose sources ask for other terms.
+    assert project["license"] == "Apache-2.0 AND CC-BY-NC-SA-4.0"
     assert "Apache License" in (HOME / "LICENSE").read_text()
+    weights = sorted((HOME / "symbolic" / "models").glob("*/LICENSE"))
+    assert weights
+    assert all("NonCommercial-ShareAlike 4.0" in path.read_text(encoding="utf-8") for path in weights)
+    assert {path for part in project["license-files"] for path in HOME.glob(part)} == {
+        HOME / "LICENSE",
+        *weights,
+    }
