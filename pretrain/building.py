@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from pretrain.auxiliary import AUXILIARIES
 from pretrain.config import PretrainSettings
@@ -40,6 +41,11 @@ def build_module(
     )
     backbone = build_backbone(config, sizes)
     backbone.recompute = settings.recompute
+    # In its modules and not in its shape: the checkpoint keeps the preset's, because what is right for a single pass
+    # over a large corpus is too little for fine-tuning on a few labels.
+    for part in backbone.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = settings.dropout
     heads = FieldHeads(config.dim, sizes)
     selector = build_selector(settings.selector, schedule, sizes, config, options)
     if settings.compile:
