@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
 from data.page import Chart, Estimate
@@ -99,13 +99,21 @@ def drawn(chart: Chart) -> Figure:
         axes.axhline(chart["level"], color="0.5", linestyle="--", label=chart["level_name"])
     if chart.get("log"):
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
+        axes.xaxis.set_major_formatter(_PlainNumbers())
+        axes.xaxis.set_minor_formatter(_PlainNumbers())
     axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
     if many:
         figure.legend(fontsize=7, loc="outside right upper")
     else:
         axes.legend(fontsize=7)
     return figure
+
+
+class _PlainNumbers(LogFormatter):
+    """Labels those ticks of a logarithmic axis that have room for it, with numbers and not with powers of ten."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.12g}" if super().__call__(x, pos) else ""
 
 
 def _look(number: int) -> dict[str, Any]:

@@ -45,6 +45,17 @@ def test_charts_are_drawn_with_their_axes() -> None:
     }
 
 
+def test_a_short_logarithmic_axis_is_labelled_in_plain_numbers_between_powers_of_ten() -> None:
+    def between(*parameters: int) -> set[str]:
+        runs = [record(method=f"m{number}", parameters=number) for number in parameters]
+        axis = painted(drawn(task_charts(runs, runs[0])[0])).axes[0].xaxis
+        return {label.get_text() for label in axis.get_ticklabels(minor=True)}
+
+    assert {"2,000", "3,000", "4,000", "6,000"} <= between(2_000, 6_000)
+    assert not any("10^" in label for label in between(2_000, 6_000))
+    assert between(2_000, 2_000_000) == {""}
+
+
 def test_many_series_are_told_apart() -> None:
     runs = [record(0.6, method=f"m{number:02}", parameters=10 + number) for number in range(25)]
     [chart] = task_charts(runs, runs[0])
