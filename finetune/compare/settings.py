@@ -93,9 +93,8 @@ class CompareSettings:
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
         )
         changes: dict[str, Any] = {} if self.budget is None else {"budget": self.budget}
-        changes |= (
-            {} if self.epochs is None else {"epochs": None}
-        )  # that of all tasks stands above each one's own
+        if self.epochs is not None:
+            changes["epochs"] = None  # a task's own would stand above that of all
         study = replace(study, tasks=tuple(replace(use, **changes) for use in study.tasks))
         if self.trials is not None:
             study = replace(study, trials=_factors(self.trials))
