@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,26 @@ def find_folder(
 def begin(folder: Path, settings: Mapping[str, Any]) -> None:
     """Mark a folder as that of a run with these settings."""
     write_json(folder / SETTINGS, settings)
+
+
+def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
+    """What a finished run wrote of itself.
+
+    Args:
+        run: The folder.
+        needed: What such a record tells, and no other does.
+        command: That makes such runs.
+
+    Raises:
+        ConfigError: If the folder holds no such record.
+    """
+    path = run / RECORD
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not needed <= found.keys():
+        raise ConfigError(
+            f"{run} holds no record of `{command}`. Name the folder of one of its finished runs."
+        )
+    return found
 
 
 def _latest(base: Path) -> Path | None:

@@ -6,7 +6,6 @@ below skyline on the same songs prepared another way (EVALUATION.md).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from data.leaks import check_leaks
 from data.records import portable_command, provenance, write_json
-from data.runs import RECORD
+from data.runs import RECORD, read_record
 from finetune.config import TransferSettings
 from finetune.floors import kept_floors
 from finetune.folds import prepared
@@ -46,7 +45,8 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
         CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
     """
     run = Path(settings.run).resolve()
-    trained = _record(run)
+    # That of a transfer has counts too, and names no checkpoint.
+    trained = read_record(run, {"test_counts", "checkpoint"}, "finetune")
     places = _checkpoints(run, trained)
     first = open_task(places[0])
     merge = merged_classes(first.task, task)
@@ -90,16 +90,6 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     file = Path(settings.results) / "-".join(filter(None, parts)) / RECORD
     write_json(file, portable(record))
     return {**record, "file": str(file)}
-
-
-def _record(run: Path) -> dict[str, Any]:
-    path = run / RECORD
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if "test_counts" not in found or "transfer" in found:
-        raise ConfigError(
-            f"{run} holds no record of `finetune`. Name the folder of one of its finished runs."
-        )
-    return found
 
 
 def _leaks(

@@ -5,14 +5,13 @@ The folder is a checkpoint like any other, laid out as model hubs show them: REA
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from data.records import portable_provenance
-from data.runs import RECORD
+from data.runs import read_record
 from data.safewrite import write
 from data.shards import Shards
 from pretrain.card import card
@@ -53,7 +52,7 @@ def export(
         CounterpointError: If the run is none, or the shards are not those that it was trained on.
     """
     run, out = Path(run), Path(out)
-    record = _record(run)
+    record = read_record(run, {"files", "history", "corpus", "settings"}, "pretrain")
     corpus = _corpus(record["settings"], shards, root)
     if corpus.fingerprint != record["corpus"]["shards"]:
         raise CorpusError(
@@ -79,16 +78,6 @@ def export(
         known = load_checkpoint(out).fingerprint
         write(out / CARD, card(about, record, corpus, licence, Path(scores), known).encode())
     return out
-
-
-def _record(run: Path) -> dict[str, Any]:
-    path = run / RECORD
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not {"files", "history", "corpus", "settings"} <= found.keys():
-        raise ConfigError(
-            f"{run} holds no record of `pretrain`. Name the folder of one of its finished runs."
-        )
-    return found
 
 
 def _corpus(settings: dict[str, Any], shards: str | Path | None, root: str | None) -> Shards:

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from data.records import machine_kind, provenance, write_json
-from data.runs import begin, find_folder
+from data.runs import begin, find_folder, read_record
 from symbolic.errors import ConfigError
 
 
@@ -39,6 +39,15 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
     assert "--a was 1" in str(error.value)
     assert "--bee was 2" in str(error.value)
     assert "--c" not in str(error.value)
+
+
+def test_a_record_is_read_if_it_tells_what_it_must(tmp_path):
+    with pytest.raises(ConfigError, match="holds no record of `bake`"):
+        read_record(tmp_path, {"a"}, "bake")
+    write_json(tmp_path / "record.json", {"a": 1, "b": 2})
+    assert read_record(tmp_path, {"a"}, "bake") == {"a": 1, "b": 2}
+    with pytest.raises(ConfigError, match="holds no record of `bake`"):
+        read_record(tmp_path, {"a", "c"}, "bake")
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):

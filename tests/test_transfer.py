@@ -112,6 +112,11 @@ def test_what_is_no_whole_run_is_refused(run: Path, task: Task, folder: Path, tm
     (tmp_path / "record.json").write_text('{"files": {}, "history": []}')  # of `pretrain`
     with pytest.raises(ConfigError, match="holds no record of `finetune`"):
         transfer(task, str(folder), settings_of(tmp_path))
+    scored = transfer(
+        task, str(write_folder(tmp_path / "other", 16)), settings_of(run, results=str(tmp_path))
+    )
+    with pytest.raises(ConfigError, match="holds no record of `finetune`"):
+        transfer(task, str(folder), settings_of(Path(scored["file"]).parent))
     folds = replace(task, protocols=(replace(task.protocols[0], name="folds", folds=5),))
     with pytest.raises(ConfigError, match="--protocol folds: a run is transferred to one test side"):
         transfer(folds, str(folder), settings_of(run))
