@@ -21,12 +21,12 @@ from finetune.config import TransferSettings
 from finetune.floors import kept_floors
 from finetune.folds import prepared
 from finetune.metrics import pack_counts
-from finetune.model import device_of, load_model, open_task
+from finetune.model import device_of, open_task, task_model
 from finetune.outcome import CHECKPOINT, processor
 from finetune.record import FORMAT, portable, what
-from finetune.source import open_source
 from finetune.taskdata import Predictor, TaskData, summarise
 from finetune.tasks import TARGETS, Task
+from symbolic.checkpoint import Checkpoint
 from symbolic.errors import ConfigError, LeakError
 
 
@@ -47,8 +47,8 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     run = Path(settings.run).resolve()
     # That of a transfer has counts too, and names no checkpoint.
     trained = read_record(run, {"test_counts", "checkpoint"}, "finetune")
-    places = _checkpoints(run, trained)
-    first = open_task(places[0])
+    checkpoints = _checkpoints(run, trained)
+    first = checkpoints[0]
     merge = merged_classes(first.task, task)
     protocol = task.protocol(settings.protocol)
     if protocol.folds > 1:
@@ -56,10 +56,10 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
             f"--protocol {protocol.name}: a run is transferred to one test side, and here is none."
         )
     data = prepared(task, root, first.tokenizer, settings, protocol)
-    leaks = _leaks(trained, places, data, root, settings)
+    leaks = _leaks(trained, checkpoints, data, root, settings)
     device, counts = device_of(settings.accelerator), []
-    for place in tqdm(places, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
-        model, _, _ = load_model(place, device)
+    for checkpoint in tqdm(checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
+        model = task_model(checkpoint, checkpoint.build_backbone()).to(device)
         counts.append(data.evaluate(_answering(model.logits, merge), "test"))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
@@ -94,7 +94,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
 
 def _leaks(
     trained: Mapping[str, Any],
-    places: Sequence[Path],
+    checkpoints: Sequence[Checkpoint],
     data: TaskData,
     root: str | None,
     settings: TransferSettings,
@@ -109,18 +109,17 @@ def _leaks(
     Raises:
         LeakError: If there are any, or it is not known what was seen, and leaks are not allowed.
     """
-    sources = [open_source(place, "tiny") for place in places]
-    if trained["leaks"]["leaky"] is None or not all(source.recorded for source in sources):
+    seen = [one.pretrained_on for one in checkpoints if one.pretrained_on is not None]
+    if trained["leaks"]["leaky"] is None or len(seen) < len(checkpoints):
         if not settings.allow_leaks:
             raise LeakError(
-                f"{places[0].parent.parent} began from a checkpoint that does not record what it was pretrained on, so "
-                "no score can be trusted. Go on with --allow_leaks all the same."
+                f"{checkpoints[0].path.parent.parent} began from a checkpoint that does not record what it was "
+                "pretrained on, so no score can be trusted. Go on with --allow_leaks all the same."
             )
         return {"leaky": None, "pieces": []}
-    seen = [source.pretrained_on for source in sources]
     own = TARGETS.get(trained["task"]["name"])
     if own is not None:
-        tokenizer = sources[0].tokenizer
+        tokenizer = checkpoints[0].tokenizer
         theirs = prepared(own, root, tokenizer, settings, own.protocol(trained["protocol"]))
         seen.append(theirs.shards.fingerprints[theirs.splits["valid"]])
     known = np.unique(np.concatenate(seen))
@@ -172,10 +171,11 @@ def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
     return predict
 
 
-def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Path]:
+def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Checkpoint]:
     """Of every seed of a run.
 
     Raises:
+        CheckpointError: If one is none of a task.
         ConfigError: If one is gone, or the run has folds, each of which tests other pieces.
     """
     if "folds" in record["split"]:
@@ -183,4 +183,4 @@ def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Path]:
     places = [run / f"seed-{seed['seed']}" / CHECKPOINT for seed in record["seeds"]]
     if gone := [str(place) for place in places if not place.is_dir()]:
         raise ConfigError(f"{', '.join(gone)} is gone. Train the run again.")
-    return places
+    return [open_task(place) for place in places]
