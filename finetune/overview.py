@@ -17,7 +17,7 @@ from finetune.glance import glance
 from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
 from finetune.plots import confusion, drawn, recall
 from finetune.sections import Section, find_studies, headings, read_sections
-from finetune.tables import Record, machine_of, score_cells, title_of
+from finetune.tables import Record, machine_of, score_cells, title_of, transfer_of
 from finetune.tasks import TASKS
 
 NOTE = """\
@@ -125,7 +125,7 @@ def _cells(scores: Record, metrics: Mapping[str, str], several: bool) -> list[st
 
 
 def _run_cells(section: Section, run: Record) -> list[str]:
-    costs, learnt = [seed["cost"] for seed in run["seeds"]], run.get("transfer")
+    costs, learnt = [seed["cost"] for seed in run["seeds"]], transfer_of(run)
     scratch = None if learnt else section.scratch_for(run)
     return [
         *_cells(run["test"], run["task"]["metrics"], len(run["seeds"]) > 1),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from finetune.tables import Record, pretrained
+from finetune.tables import Record, pretrained, transfer_of
 from symbolic.errors import CorpusError
 
 
@@ -94,8 +94,12 @@ def _section(records: Sequence[Record]) -> Section:
         (one for one in records if "test" in one),
         key=lambda one: (pretrained(one), one["backbone"].get("path", ""), one["method"], one["time"]),
     )
-    runs = [one for one in scored if "transfer" not in one]
-    return Section(list(measured["floors"]), measured, runs, [one for one in scored if "transfer" in one])
+    return Section(
+        list(measured["floors"]),
+        measured,
+        runs=[one for one in scored if not transfer_of(one)],
+        transfers=[one for one in scored if transfer_of(one)],
+    )
 
 
 def _accuracy(record: Record) -> float:

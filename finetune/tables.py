@@ -17,6 +17,12 @@ def pretrained(record: Record) -> bool:
     return bool(record["backbone"]["source"] == "checkpoint")
 
 
+def transfer_of(record: Record) -> Record | None:
+    """What a run was trained on, where that is another task than it was scored on; None where it is the same."""
+    learnt: Record | None = record.get("transfer")
+    return learnt
+
+
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
     """What tells arms of one method apart, by setting: the kind of a probe, an adapter's place, size and options.
 
@@ -42,12 +48,9 @@ def title_of(record: Record) -> str:
     name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
-    learnt = (
-        f"trained on {_share(record['transfer'])}'{record['transfer']['from']}': "
-        if "transfer" in record
-        else ""
-    )
-    return f"{learnt}{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+    learnt = transfer_of(record)
+    elsewhere = f"trained on {_share(learnt)}'{learnt['from']}': " if learnt else ""
+    return f"{elsewhere}{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
 
 
 def _share(learnt: Record) -> str:
