@@ -159,3 +159,27 @@ def test_pop909_tracks_leave_no_trace_but_the_labels(unpacked):
     assert set(plain.music.notes["program"]) == set(plain.music.notes["track"]) == {0}
     counts = [np.bincount(reading.note_labels["melody"]).tolist() for reading in (plain, turned)]
     assert counts[0] == counts[1]
+
+
+@needs("pop909")
+def test_a_song_that_comes_twice_is_on_true_bars_and_as_filed_and_on_one_side(unpacked):
+    corpus = Pop909Corpus(unpacked, twice=True)
+    pieces = corpus.pieces()
+    assert len(pieces) == 2 * 909
+    assert len({piece.key for piece in pieces}) == len(pieces)
+    songs, again = pieces[:909], pieces[909:]
+    assert all(piece.group for piece in songs)
+    assert [(p.split, p.group, p.file) for p in songs] == [(p.split, p.group, p.file) for p in again]
+    music = corpus.read(songs[0])
+    plain, true, filed = (
+        one.interpret(piece, music)
+        for one, piece in (
+            (Pop909Corpus(unpacked, beats=False), songs[0]),
+            (corpus, songs[0]),
+            (corpus, again[0]),
+        )
+    )
+    assert (filed.music.notes == plain.music.notes).all()
+    assert filed.music.resolution != true.music.resolution
+    assert all((filed.note_labels[name] == labels).all() for name, labels in true.note_labels.items())
+    assert len({corpus.options().get("twice"), Pop909Corpus(unpacked).options().get("twice")}) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -29,6 +29,8 @@ _EARLY = 0.03
 """Seconds by which a note may come before its chord."""
 _STEADY = 0.01
 """Share by which a tempo must change to be written down; below is the noise of the beat times."""
+_AS_FILED = "-as-filed"
+"""What the key of a song ends in where it stands as its MIDI file has it, beside the same song on its true bars."""
 
 
 class Pop909Corpus(ArchivedCorpus):
@@ -44,6 +46,7 @@ class Pop909Corpus(ArchivedCorpus):
         root: As of every such corpus.
         beats: Whether to repair metre and grid by the beat files. Without, notes stand where the MIDI files have them,
             which is how others may prepare them.
+        twice: Whether each song comes a second time as its file has it, in the same group and on the same side.
     """
 
     name = "pop909"
@@ -69,13 +72,13 @@ class Pop909Corpus(ArchivedCorpus):
         {"pop909.tar.xz": "713939048dfe7b2567c79860cb1088d6b7741b5d0adad39ba36e08cb16a5a9e9"}
     )
 
-    def __init__(self, root: str | Path | None = None, beats: bool = True) -> None:
+    def __init__(self, root: str | Path | None = None, beats: bool = True, twice: bool = False) -> None:
         super().__init__(root)
-        self.beats = beats
+        self.beats, self.twice = beats, twice
 
     def options(self) -> dict[str, Any]:
-        """What is not repaired; nothing where all is as usual, so that rows that were made before are known again."""
-        return {} if self.beats else {"beats": False}
+        """What is not as usual; nothing where all is, so that rows that were made before are known again."""
+        return ({} if self.beats else {"beats": False}) | ({"twice": True} if self.twice else {})
 
     def files(self) -> dict[str, str]:
         """Files of the songs by key, never of their alternative versions."""
@@ -83,8 +86,12 @@ class Pop909Corpus(ArchivedCorpus):
         return {key: f"{key}/{key}.mid" for key in keys}
 
     def pieces(self) -> list[Piece]:
-        """The songs."""
-        return self.tabled(self.files())
+        """The songs, and after them the same songs as filed where each is to come twice."""
+        songs = self.tabled(self.files())
+        if not self.twice:
+            return songs
+        songs = [replace(song, group=song.group or song.key) for song in songs]
+        return songs + [replace(song, key=song.key + _AS_FILED) for song in songs]
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
         """The MIDI file, and the beats and chords that go with it."""
@@ -97,18 +104,18 @@ class Pop909Corpus(ArchivedCorpus):
             "velocity": velocity_labels(music),
             "chord": chord_labels(music, *read_chords(self.folder / _chord_file(piece))),
         }
-        if not self.beats:
+        if not self.beats or piece.key.endswith(_AS_FILED):
             return Reading(as_one_piano(music), labels)
         beats, downbeats = read_beats(self.folder / _beat_file(piece))
         return Reading(warp(as_one_piano(music), beats, downbeats), labels)
 
 
 def _beat_file(piece: Piece) -> str:
-    return f"{piece.key}/beat_midi.txt"
+    return f"{PurePosixPath(piece.file).parent}/beat_midi.txt"
 
 
 def _chord_file(piece: Piece) -> str:
-    return f"{piece.key}/chord_midi.txt"
+    return f"{PurePosixPath(piece.file).parent}/chord_midi.txt"
 
 
 def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

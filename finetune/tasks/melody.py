@@ -48,4 +48,15 @@ MELODY_FILES = replace(
     options={"beats": False},
     published=(),
 )
-"""To be transferred to: the same songs, prepared as they come."""
+"""To be transferred to: the same songs, as filed."""
+
+MELODY_ANY = replace(
+    MELODY,
+    name="melody_any",
+    title="Melody extraction on POP909, on true bars and on the files' own",
+    about="melody on anybody's files: POP909 on true bars and as filed",
+    options={"twice": True},
+    published=(),
+    epochs=3,
+)
+"""What to train for use: each song twice, so that the model learns to do without true bars where it must."""
