@@ -26,9 +26,10 @@ learn your own labels:
   note             of notes: a folder and track names
 
 and then:
-  compare          methods of adaptation, each with as many trials: finetune compare genre --from X
+  compare          methods of adaptation, each with as many trials: finetune compare genre
   predict          use a trained run on new files
   transfer         score a run on another task's test pieces: the same question, other music
+  export           hand a run on: its weights, with a card
   floors           measure what needs no training: finetune floors composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
   report           make a table of many runs
@@ -74,7 +75,8 @@ def _named(task: Task, argv: Sequence[str]) -> None:
     folds = " --protocol folds" if len(task.protocols) > 1 else ""
     epilog = f"""\
 examples:
-  finetune {task.name} --root DATA                     from scratch, the row to beat
+  finetune {task.name} --root DATA                     from small, which comes along
+  finetune {task.name} --root DATA --from scratch      the row to beat
   finetune {task.name} --root DATA --from runs/pretrain/X --seeds 5{folds}"""
     settings = parse(f"finetune {task.name}", description, CorpusSettings, argv, epilog)
     _train(task, settings.root, settings, task.protocol(settings.protocol).name)
@@ -87,7 +89,7 @@ def _sequence(argv: Sequence[str]) -> None:
     description = "Learn your own labels of pieces. Pieces without a split are dealt 80/10/10."
     epilog = """\
 examples:
-  finetune sequence my_midi/ --labels labels.csv
+  finetune sequence my_midi/ --labels labels.csv --from tiny --method probe
   finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
     settings = parse("finetune sequence", description, SequenceSettings, argv, epilog)
     from finetune.tasks import sequence_task
@@ -102,7 +104,7 @@ def _note(argv: Sequence[str]) -> None:
     description = "Learn labels of notes from track names; the model hears all tracks as one piano."
     epilog = """\
 examples:
-  finetune note my_midi/ --tracks MELODY,PIANO
+  finetune note my_midi/ --tracks MELODY,PIANO --method conv
   finetune note my_midi/ --tracks MELODY,PIANO --from runs/pretrain/X"""
     settings = parse("finetune note", description, NoteSettings, argv, epilog)
     from finetune.tasks import note_task
@@ -139,7 +141,7 @@ def _compare(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune compare emotion genre --methods full,probe,lora,adapter,scratch --from runs/pretrain/X
+  finetune compare emotion genre --methods full,probe,lora,adapter,scratch --from tiny
   finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
     settings = parse("finetune compare", description, CompareSettings, argv, epilog)
     from finetune.compare.markdown import claim_line, cost_rows, failure_lines, rank_rows, score_rows
@@ -173,7 +175,7 @@ def _predict(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune predict runs/finetune/melody-full-X song.mid      writes predictions/song.mid
+  finetune predict melody song.mid                           writes predictions/song.mid
   finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
   finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
     settings = parse("finetune predict", description, PredictSettings, argv, epilog)
@@ -229,6 +231,26 @@ examples:
     _print_table(*score_table(record))
     if "file" in record:
         print(f"\nrecord      {record['file']}")
+
+
+def _export(argv: Sequence[str]) -> None:
+    from data.command import parse
+    from finetune.config import ExportSettings
+
+    description = (
+        "A finished run as a folder to hand on: what validation chose, with a card. An adapter or a probe of a model\n"
+        "that comes along leaves that model out."
+    )
+    epilog = """\
+examples:
+  finetune export runs/finetune/melody-conv-small melody/ --scores finetune/results
+  finetune predict melody/ song.mid"""
+    settings = parse("finetune export", description, ExportSettings, argv, epilog)
+    from dataclasses import asdict
+
+    from finetune.export import export
+
+    print(export(**asdict(settings)))
 
 
 def _known(name: str, tasks: Mapping[str, Task]) -> Task:
@@ -329,6 +351,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "compare": _compare,
     "predict": _predict,
     "transfer": _transfer,
+    "export": _export,
     "floors": _floors,
     "tasks": _tasks,
     "report": _report,

@@ -22,6 +22,12 @@ ADAPTER_NAMES = (
 )
 """Also those of `symbolic.adapters`."""
 METHODS = ("full", "probe", *ADAPTER_NAMES)
+USUAL_CHECKPOINT = "small"
+"""Where training begins unless it is told: a model that comes along."""
+SCRATCH = "scratch"
+"""In the place of a checkpoint: a backbone from random initialisation."""
+USUAL_PRESET = "tiny"
+"""Size of that backbone unless it is told."""
 PROBES = ("mix", "last", "best")
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
@@ -51,16 +57,20 @@ class TrainSettings(PrepareSettings):
     """
 
     checkpoint: str | None = setting(
-        None,
-        "pretrained checkpoint, or tiny, which comes along (default: from scratch)",
+        USUAL_CHECKPOINT,
+        f"checkpoint; small and tiny come along; {SCRATCH} for none",
         group="model",
         flag="from",
     )
-    preset: str = setting("tiny", f"size when from scratch: {', '.join(PRESET_NAMES)}", group="model")
+    preset: str | None = setting(
+        None,
+        f"size with --from {SCRATCH}: {', '.join(PRESET_NAMES)} (default: {USUAL_PRESET})",
+        group="model",
+    )
     # None and not its name: a run begun before there was this choice can then go on.
     backbone: str | None = setting(
         None,
-        f"kind when from scratch: {', '.join(BACKBONE_NAMES)} (default: transformer)",
+        f"kind with --from {SCRATCH}: {', '.join(BACKBONE_NAMES)} (default: transformer)",
         group="model",
         rare=True,
     )
@@ -111,13 +121,15 @@ class TrainSettings(PrepareSettings):
     allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
 
     def __post_init__(self) -> None:
+        if self.checkpoint == SCRATCH:
+            self.checkpoint = None
         if problems := self.problems():
             raise ConfigError(problems)
 
     def problems(self) -> list[str]:
         """One sentence for each wrong setting."""
         problems = self.prepare_problems()
-        if self.preset not in PRESET_NAMES:
+        if self.preset not in (None, *PRESET_NAMES):
             problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
         if self.method not in METHODS:
             problems.append(f"--method {self.method}: choose one of {', '.join(METHODS)}.")
@@ -142,8 +154,12 @@ class TrainSettings(PrepareSettings):
         problems = []
         if self.backbone not in (None, *BACKBONE_NAMES):
             problems.append(f"--backbone {self.backbone}: choose one of {', '.join(BACKBONE_NAMES)}.")
-        if self.checkpoint and self.backbone:
-            problems.append("--backbone: the checkpoint of --from has a kind of its own; leave it out.")
+        problems += [
+            f"--{name} {getattr(self, name)}: checkpoint '{self.checkpoint}' has a {what} of its own. "
+            f"Leave it out, or begin with --from {SCRATCH}."
+            for name, what in (("preset", "size"), ("backbone", "kind"))
+            if self.checkpoint and getattr(self, name)
+        ]
         if self.probe not in (None, *PROBES):
             problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
         if self.probe and self.method != "probe":
@@ -165,7 +181,9 @@ class TrainSettings(PrepareSettings):
     def identity(self) -> dict[str, Any]:
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
         free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
-        return {name: value for name, value in asdict(self).items() if name not in free}
+        values = {name: value for name, value in asdict(self).items() if name not in free}
+        # As runs noted it that were begun when the size had no other value.
+        return {**values, "preset": self.preset or USUAL_PRESET}
 
 
 @dataclass(kw_only=True)
@@ -211,7 +229,9 @@ class NoteSettings(TrainSettings):
 class PredictSettings:
     """Trained runs on new files."""
 
-    run: str = setting(..., "run folder, or a checkpoint in it", positional=True)
+    run: str = setting(
+        ..., "run folder, a checkpoint in it, or a model that comes along: melody", positional=True
+    )
     files: list[str] = setting(
         ..., "music files, and folders to walk; before them, further runs", positional=True
     )
@@ -249,6 +269,20 @@ class TransferSettings(PrepareSettings):
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
         if problems:
             raise ConfigError(problems)
+
+
+@dataclass(kw_only=True)
+class ExportSettings:
+    """A trained run to hand on."""
+
+    run: str = setting(..., "folder of a finished run", positional=True)
+    out: str = setting(..., "folder to write", positional=True)
+    name: str | None = setting(None, "of the model (default: that of the folder)")
+    licence: str = setting("unstated", "of the weights, in a line")
+    terms: str | None = setting(
+        None, "file with the licence's text (default: of the model it was trained on)"
+    )
+    scores: str | None = setting(None, "folder of records of `finetune transfer`, for the card")
 
 
 @dataclass(kw_only=True)

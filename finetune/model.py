@@ -166,7 +166,9 @@ def save_model(
     task: dict[str, Any],
     provenance: dict[str, Any],
     seen: Any,
-) -> None:
+    texts: Mapping[str, str] | None = None,
+    base: str = "",
+) -> Path:
     """Write a checkpoint that predictions need and nothing else.
 
     Args:
@@ -176,10 +178,15 @@ def save_model(
         task: From `Task.describe`.
         provenance: How it came about.
         seen: Note fingerprints of all pieces that its weights have seen.
+        texts: As of `save_checkpoint`.
+        base: Likewise.
+
+    Returns:
+        The directory.
     """
     probe = nn.ModuleList([model.mix, model.head]) if model.mix is not None else None
     task = {**task, "head": model.head.describe() if probe else None}
-    save_checkpoint(
+    return save_checkpoint(
         path,
         model.backbone,
         tokenizer,
@@ -188,6 +195,8 @@ def save_model(
         task=task,
         provenance=provenance,
         pretrained_on=seen,
+        texts=texts,
+        base=base,
     )
 
 

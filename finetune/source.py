@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.runs import RECORD
+from finetune.config import USUAL_PRESET
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint import load_checkpoint
+from symbolic.shipped import find_model
 from symbolic.tokenizer import Tokenizer
 
 
@@ -40,12 +42,14 @@ class Source:
     description: dict[str, Any]
 
 
-def open_source(checkpoint: str | Path | None, preset_name: str, kind: str | None = None) -> Source:
+def open_source(
+    checkpoint: str | Path | None, preset_name: str | None = None, kind: str | None = None
+) -> Source:
     """The checkpoint if one is given, else the preset from random initialisation.
 
     Args:
-        checkpoint: A run or a checkpoint.
-        preset_name: Size when there is none.
+        checkpoint: A run or a checkpoint, or the name of one that comes along.
+        preset_name: Size when there is none; by default `USUAL_PRESET`.
         kind: Architecture when there is none; by default the preset's.
 
     Raises:
@@ -54,6 +58,7 @@ def open_source(checkpoint: str | Path | None, preset_name: str, kind: str | Non
     """
     nothing = np.empty(0, dtype=np.int64)
     if checkpoint is None:
+        preset_name = preset_name or USUAL_PRESET
         usual, tokenizer = preset(preset_name), Tokenizer()
         config = replace(usual, kind=kind or usual.kind)
         return Source(
@@ -90,10 +95,11 @@ def find_checkpoint(path: str | Path) -> Path:
     """The checkpoint of a run.
 
     Args:
-        path: A checkpoint, a folder that holds one as `checkpoint`, or a fine-tuning run, whose best seed by
-            validation is taken. Anything else is returned as it is, for `load_checkpoint` to refuse.
+        path: A checkpoint, the name of one that comes along, a folder that holds one as `checkpoint`, or a fine-tuning
+            run, whose best seed by validation is taken. Anything else is returned as it is, for `load_checkpoint` to
+            refuse.
     """
-    path = Path(path)
+    path = find_model(path)
     if not (path / "config.json").is_file():
         if (path / "checkpoint").is_dir():
             return path / "checkpoint"

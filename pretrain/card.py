@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.corpora import CORPORA
+from data.markdown import markdown_table
 from data.runs import RECORD
 from data.shards import Shards
 from pretrain.report import field_table
@@ -60,7 +61,7 @@ def card(
         "",
         "## Music",
         "",
-        *_table(_sources(shards)),
+        *markdown_table(*_sources(shards)),
         "",
         f"{record['corpus']['training_pieces']:,} of these pieces were trained on; of the others "
         f"{record['corpus']['held_out_windows']:,} windows served to measure it.",
@@ -72,7 +73,7 @@ def card(
         f"Accuracy on {record['corpus']['held_out_windows']:,} held-out windows, of notes masked whole, beside that of "
         "always naming the commonest value.",
         "",
-        *_table([("field", "accuracy", "majority"), *field_table(dict(record))]),
+        *markdown_table(("field", "accuracy", "majority"), field_table(dict(record))),
         "",
     ]
     told = _scores(scores, weights) if scores else []
@@ -83,7 +84,7 @@ def card(
             "Test pieces, accuracy in per cent, mean ± deviation over seeds; the floor is the best of those that need "
             "no pretraining. Protocols and intervals stand in RESULTS.md of the project.",
             "",
-            *_table([("task", "learnt by", "accuracy", "best floor"), *told]),
+            *markdown_table(("task", "learnt by", "accuracy", "best floor"), told),
             "",
         ]
     lines += [
@@ -113,19 +114,19 @@ def _width(settings: Mapping[str, Any]) -> int:
     return preset(settings["preset"]).dim
 
 
-def _sources(shards: Shards) -> list[Sequence[str]]:
-    """A row for every corpus: its pieces on the training and validation sides."""
+def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Heads, and a row for every corpus: its pieces on the training and validation sides."""
     manifest = shards.manifest
     used = [piece.rows for piece in shards.pieces if piece.split in ("train", "valid")]
     alone = {manifest["corpus"]["name"]: {"pieces": len(used), "rows": sum(used)}}
     header = ("corpus", "pieces", "notes", "hours", "licence", "citation")
-    rows: list[Sequence[str]] = [header]
+    rows: list[Sequence[str]] = []
     for name, found in manifest["totals"].get("sources", alone).items():
         terms = CORPORA.get(name, manifest["corpus"])
         about = [terms[one] if isinstance(terms, Mapping) else getattr(terms, one) for one in header[4:]]
         hours = f"{found['hours']:.1f}" if "hours" in found else "–"
         rows.append((name, f"{found['pieces']:,.0f}", f"{found['rows']:,.0f}", hours, *about))
-    return rows
+    return header, rows
 
 
 def _leaks(shards: Shards) -> list[str]:
@@ -166,9 +167,3 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         score = f"{100 * found['mean']:.1f} ± {100 * found['sd']:.1f}"
         rows.append((record["task"]["title"], method, score, f"{100 * floors[best]:.1f} ({best})"))
     return rows
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    header, *others = rows
-    lines = [header, ["---"] * len(header), *others]
-    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]

@@ -6,6 +6,8 @@
     provenance.json             how it came about
     pretrained_on.safetensors   note fingerprints of the pieces seen in training, if recorded
     adapter.*                   the adapter attached to the backbone, if one was
+
+One that was made on a model that comes with the installation can name it as its base, and leave its backbone out.
     README.md, LICENSE          what it is, and on what terms, for those who get it
 
 Nothing else is ever loaded: a pickled file can run code when it is opened.
@@ -18,22 +20,22 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
-from symbolic.adapters import backbone_state, load_adapter
+from symbolic.adapters import backbone_state, load_adapter, weights_fingerprint
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
-from symbolic.shipped import find_model, shipped_models
+from symbolic.shipped import MODELS, find_model, shipped_models
 from symbolic.storage import RECOPY, read_json, read_tensors, require_fields, write_json, write_tensors
 from symbolic.tokenizer import Tokenizer
 
@@ -58,6 +60,8 @@ class Checkpoint:
         task: What it was trained for; empty after pretraining.
         provenance: How it came about.
         pretrained_on: (P,) int64 sorted note fingerprints of the pieces seen; None if not recorded.
+        base: The model that comes with the installation and has its backbone, as "model", and the fingerprint of that
+            as "weights"; empty where it has a backbone of its own.
     """
 
     path: Path
@@ -68,11 +72,12 @@ class Checkpoint:
     task: Mapping[str, Any]
     provenance: Mapping[str, Any]
     pretrained_on: NDArray[np.int64] | None
+    base: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
         """Hexadecimal digits that tell these weights from any others, an adapter's included; settings have no part."""
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.base.get("weights", "").encode())
         for name in (WEIGHTS, ADAPTER_TENSORS):
             if (self.path / name).is_file():
                 with (self.path / name).open("rb") as file:
@@ -110,17 +115,33 @@ class Checkpoint:
             module: Changed in place; must have the part's tensors and no others.
 
         Raises:
-            CheckpointError: If there is no such part, or the tensors do not fit.
+            CheckpointError: If there is no such part, the tensors do not fit, or the base is another than it was.
         """
         if name not in self.parts:
             raise CheckpointError(f"{self.path} has no part {name!r}; it has {', '.join(self.parts)}.")
+        based = name == "backbone" and bool(self.base)
         try:
-            module.load_state_dict(read_tensors(self.path / WEIGHTS, f"{name}."))
+            module.load_state_dict(read_tensors((self._home if based else self.path) / WEIGHTS, f"{name}."))
         except RuntimeError as error:
             raise CheckpointError(
                 f"The weights of part {name!r} in {self.path} do not fit what they are loaded into. "
                 f"Use a module made with the same settings. {error}"
             ) from error
+        if based and weights_fingerprint(cast(Backbone, module)) != self.base["weights"]:
+            raise CheckpointError(
+                f"{self.path} was made on another model '{self.base['model']}' than the one that comes with this "
+                "installation. Use the release that it was made with, or train it again."
+            )
+
+    @property
+    def _home(self) -> Path:
+        """The folder of the base."""
+        if self.base["model"] not in shipped_models():
+            raise CheckpointError(
+                f"{self.path} was made on the model '{self.base['model']}', which does not come with this "
+                f"installation; it has {', '.join(shipped_models())}. Use the release that it was made with."
+            )
+        return MODELS / self.base["model"]
 
 
 def save_checkpoint(
@@ -134,6 +155,7 @@ def save_checkpoint(
     provenance: Mapping[str, Any] | None = None,
     pretrained_on: ArrayLike | None = None,
     texts: Mapping[str, str] | None = None,
+    base: str = "",
 ) -> Path:
     """Write a checkpoint whole or not at all; one that stands there already is replaced.
 
@@ -147,19 +169,28 @@ def save_checkpoint(
         provenance: How the weights came about, as JSON values.
         pretrained_on: Integer note fingerprints of every piece seen in training.
         texts: What else is to stand there, by file: `CARD`, `LICENCE`.
+        base: The model that comes with the installation and has these very weights as its backbone, which then are
+            left out.
 
     Returns:
         The directory.
 
     Raises:
         CheckpointError: If something stands at the path that is not a checkpoint.
-        ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot.
+        ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot; if the base has
+            other weights.
     """
     path, heads, parts = Path(path), heads or {}, parts or {}
     wrong = [name for name in parts if name in ("backbone", "heads") or "." in name]
     if wrong:
         raise ConfigError(f"{', '.join(wrong)} cannot name a part of a checkpoint; choose a plain name.")
-    tensors = {f"backbone.{name}": tensor for name, tensor in backbone_state(backbone).items()}
+    weights = weights_fingerprint(backbone) if base else ""
+    if base and weights != weights_fingerprint(load_checkpoint(MODELS / base).build_backbone()):
+        raise ConfigError(
+            f"The backbone is not that of the model '{base}': it was trained on. Save it whole."
+        )
+    own = {} if base else backbone_state(backbone)
+    tensors = {f"backbone.{name}": tensor for name, tensor in own.items()}
     for part, module in {**parts, "heads": nn.ModuleDict(heads)}.items():
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
     config = {
@@ -169,6 +200,7 @@ def save_checkpoint(
         "heads": {name: head.describe() for name, head in heads.items()},
         "parts": ["backbone", *(["heads"] if heads else []), *parts],
         "task": dict(task or {}),
+        **({"base": {"model": base, "weights": weights}} if base else {}),
     }
     with _replacing(path) as new:
         write_tensors(new / WEIGHTS, tensors)
@@ -223,6 +255,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         task=values["task"],
         provenance=read_json(path / PROVENANCE),
         pretrained_on=seen,
+        base=values.get("base", {}),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data.markdown import markdown_table
 from finetune.compare.results import CONTRADICTED, HELD, METRICS, OPEN
 from finetune.tables import Table
 
@@ -196,9 +197,7 @@ def markdown(comparison: Mapping[str, Any]) -> str:
 
 
 def _table(table: Table) -> list[str]:
-    header, rows = table
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines] + [""]
+    return [*markdown_table(*table, numbers=True), ""]
 
 
 def _scores(scores: Mapping[str, Any], several: bool) -> list[str]:

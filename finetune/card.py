@@ -1,0 +1,87 @@
+"""The card of a task model: what it tells, how well, learnt from what, and how far to trust it, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from data.markdown import markdown_table
+from finetune.tables import Record, method_of, score_table
+
+
+def card(name: str, record: Record, base: str, licence: str, transfers: Iterable[Record] = ()) -> str:
+    """The card as Markdown.
+
+    Args:
+        name: Of the model.
+        record: Of its run.
+        base: The model that comes along and has its backbone; "" where it has its own.
+        licence: Of the weights, in a line.
+        transfers: Records of the run on other music.
+    """
+    task, cost = record["task"], record["seeds"][0]["cost"]
+    note_level = task["level"] == "note"
+    stands = f"on the model `{base}`, which it needs beside it" if base else "with a backbone of its own"
+    lines = [
+        f"# {name}",
+        "",
+        f"{task['title']}: tells of every {'note' if note_level else 'piece'} whether it is "
+        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. Learnt by `{method_of(record)}`, {stands}; "
+        f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
+        "Written by `finetune export`.",
+        "",
+        *(f"    finetune predict {name} {files}" for files in _files(note_level)),
+        "",
+        "```python",
+        "import symbolic",
+        "from finetune.forecast import Forecaster",
+        "",
+        f'music, model = symbolic.read_music("song.mid"), Forecaster.load("{name}")',
+        _ask(note_level),
+        "```",
+        "",
+        "## Scores",
+        "",
+        *_scored(
+            record, "Test pieces that neither it nor its backbone has heard, in per cent; beside the floors."
+        ),
+    ]
+    for other in transfers:
+        lines += _scored(other, f"On other music: {other['task']['title']}.")
+    seeds = len(record["seeds"])
+    lines += [
+        f"Scores are means over {seeds} seed{'s' if seeds > 1 else ''}; of several, the weights are those of the one "
+        "that is best on validation. Intervals are of 95 %, by a bootstrap over song groups.",
+        "",
+        "## Limits",
+        "",
+        f"It has learnt from {record['split']['train']:,} pieces of one corpus ({record['corpus']['title']}, "
+        f"{record['corpus']['licence']}). "
+        "On music of another kind trust it as far as the tables above go, and no further.",
+        "",
+        "## Licence",
+        "",
+        licence,
+        "",
+        "## Made by",
+        "",
+        f"    {record['command']}",
+        "",
+        f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _files(note_level: bool) -> tuple[str, ...]:
+    """What follows the model's name in commands that show it."""
+    return ("song.mid", "songs/ --json answers.json") if note_level else ("songs/ --csv answers.csv",)
+
+
+def _ask(note_level: bool) -> str:
+    if note_level:
+        return "classes, confidence, _ = model.notes(music)  # of each note, in the order of music.notes"
+    return "shares = dict(zip(model.classes, model.probabilities(music)))"
+
+
+def _scored(record: Record, words: str) -> list[str]:
+    return [words, "", *markdown_table(*score_table(record), numbers=True), ""]
