@@ -18,7 +18,8 @@ from finetune.compare.markdown import cost_rows, failure_lines, markdown, rank_r
 from finetune.compare.page import write_page
 from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, strangers, verdict
 from finetune.compare.run import portable_comparison
-from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
+from finetune.compare.study import Arm, Claim, Study, TaskUse
+from finetune.config import SCRATCH
 from finetune.metrics import accuracy, pack_counts, paired_bootstrap_over_seeds
 from finetune.overview import results_page
 

@@ -126,7 +126,7 @@ def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> N
 
 
 def test_arms_without_a_label_are_told_apart(tmp_path: Path) -> None:
-    arms = "[lora, {method: lora, size: 4}, {method: full, checkpoint: conformer}, {method: lora, checkpoint: none}]"
+    arms = "[lora, {method: lora, size: 4}, {method: full, checkpoint: conformer}, {method: lora, checkpoint: scratch}]"
     study = read_study(write(tmp_path, f"tasks: [genre]\narms: {arms}"))
     names = [arm.name for arm in study.arms]
     assert names == ["lora", "lora, size 4", "full, conformer", "lora, from scratch"]
@@ -162,6 +162,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
       - {method: adapter, rates: [1e-3, 1e-3, 0]}
       - {method: ssf, preset: small}
       - {method: scratch, like: conformr}
+      - {method: prefix, checkpoint: other}
       - {label: both, method: scratch, like: conformr, preset: small}
     trials: [0.3, 1, 1]
     seeds: 0
@@ -180,7 +181,7 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         "Arm 'both' has the shape of checkpoint 'conformr'",
         "seeds: 0",
         "twice",
-        "--from PATH",
+        "--from other=PATH",
         "'nothing'",
         "'melody'",
     ):
@@ -207,7 +208,7 @@ def test_flags_come_before_the_file_and_checkpoints_have_names(tmp_path: Path) -
 
 
 def test_what_a_file_leaves_open_is_as_usual(tmp_path: Path) -> None:
-    text = "title:\ntasks: [genre]\narms: [scratch, {method: conv, checkpoint: none, size: '4'}]\nseeds:\npatience:"
+    text = "title:\ntasks: [genre]\narms: [scratch, {method: conv, checkpoint: scratch, size: '4'}]\nseeds:\npatience:"
     study = read_study(write(tmp_path, text))
     assert (study.title, study.seeds, study.patience) == ("study", 5, 5)
     assert [arm.size for arm in study.arms] == [None, 4]

@@ -60,7 +60,7 @@ def test_the_presets_are_those_of_the_backbones() -> None:
 def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> None:
     assert main(["melodie"]) == 2
     said = capsys.readouterr().err
-    assert "melody, velocity" in said
+    assert "melody_any, velocity" in said
     assert "sequence, note" in said
 
 
@@ -112,7 +112,7 @@ def test_without_a_folder_of_data_sets_the_remedy_is_named(task: str, capsys: An
 
 def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
     assert main(["floors", "harmony"]) == 2
-    assert "melody, velocity" in capsys.readouterr().err
+    assert "melody_any, velocity" in capsys.readouterr().err
     assert main(["floors", "melody", "--budget", "0"]) == 2
     assert "--budget" in capsys.readouterr().err
     assert main(["sequence", str(tmp_path / "absent")]) == 2
@@ -149,7 +149,7 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     write_folder(tmp_path / "tunes")
     nano_checkpoint(tmp_path / "nano")
     common = ["sequence", "tunes", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
-    for arguments in (["--from", "nano", "--epochs", "4"], ["--epochs", "0.3"]):
+    for arguments in (["--from", "nano", "--epochs", "4"], ["--from", "scratch", "--epochs", "0.3"]):
         assert main([*common, *arguments, "--seeds", "2", "--results", "kept"]) == 0
     printed = capsys.readouterr().out
     assert "majority class" in printed

@@ -24,6 +24,7 @@ from finetune.training import train_seed
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone import KINDS
 from symbolic.errors import ConfigError
+from symbolic.shipped import shipped_models
 
 PROBE = replace(PLAN, method="probe")
 CPU = torch.device("cpu")
@@ -140,7 +141,8 @@ def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: Source)
         ({"method": "full", "probe": "last"}, "--probe last"),
         ({"method": "probe", "probe": "first"}, "--probe first"),
         ({"backbone": "perceiver"}, "--backbone perceiver"),
-        ({"checkpoint": "x", "backbone": "conformer"}, "--backbone"),
+        ({"checkpoint": "x", "backbone": "conformer"}, "--backbone conformer.*--from scratch"),
+        ({"preset": "base"}, "--preset base.*'small'.*--from scratch"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
@@ -154,6 +156,14 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str
 def test_what_an_adapter_does_not_have_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"one size|no option"):
         method_options(TrainSettings(**changes))
+
+
+def test_training_begins_from_a_model_that_comes_along_unless_told_otherwise() -> None:
+    assert TrainSettings().checkpoint in shipped_models()
+    fresh = TrainSettings(checkpoint="scratch")
+    assert fresh.checkpoint is None
+    assert fresh.identity["preset"] == "tiny"
+    assert open_source(fresh.checkpoint, fresh.preset).name == "scratch-tiny"
 
 
 def test_a_fresh_conformer_is_named_as_one() -> None:

@@ -15,8 +15,8 @@ from typing import Any
 
 from data.records import write_json
 from data.runs import RECORD
-from finetune.compare.study import SCRATCH, Arm, Study, TaskUse
-from finetune.config import TrainSettings
+from finetune.compare.study import Arm, Study, TaskUse
+from finetune.config import SCRATCH, TrainSettings
 from symbolic.errors import CheckpointError, ConfigError
 
 OUTCOME = "outcome.json"
@@ -221,15 +221,15 @@ def _shape(cell: Cell) -> dict[str, Any]:
     from finetune.source import open_source
     from symbolic.backbone.config import PRESETS
 
-    config = open_source(cell.like, "tiny").config
+    config = open_source(cell.like).config
     size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - config.dim))
     return {"preset": size, "backbone": None if config.kind == PRESETS[size].kind else config.kind}
 
 
 def words_of(cell: Cell, settings: TrainSettings) -> list[str]:
-    """The command that does by itself what the cell does with these settings."""
-    unsaid = {"out", "resume", "results", "jobs"}
-    words = ["finetune", *cell.use.words()]
+    """The command that does by itself what the cell does with these settings; where it begins is always told."""
+    unsaid = {"checkpoint", "out", "resume", "results", "jobs"}
+    words = ["finetune", *cell.use.words(), "--from", settings.checkpoint or SCRATCH]
     for one in fields(settings):
         value = getattr(settings, one.name)
         if one.name in unsaid or value == one.default:

@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from finetune.compare.study import DEFAULT, SCRATCH, Arm, Claim, Study, TaskUse
-from finetune.config import METHODS
+from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
+from finetune.config import METHODS, SCRATCH
 from finetune.tasks import TASKS
 from symbolic.errors import ConfigError
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.compare.study import SCRATCH, Arm, Claim, Study, TaskUse
+from finetune.compare.study import Arm, Claim, Study, TaskUse
+from finetune.config import SCRATCH
 from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap_over_seeds, unpack_counts
 from finetune.tables import Record
 

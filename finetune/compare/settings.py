@@ -7,8 +7,8 @@ from typing import Any
 
 from data.command import setting
 from finetune.compare.reading import named_study, read_study, with_checkpoints
-from finetune.compare.study import SCRATCH, Study
-from finetune.config import ACCELERATORS, PRESET_NAMES
+from finetune.compare.study import DEFAULT, Study
+from finetune.config import ACCELERATORS, PRESET_NAMES, SCRATCH, USUAL_CHECKPOINT
 from symbolic.errors import ConfigError
 
 USUAL = "full,probe,lora,adapter,scratch"
@@ -30,7 +30,10 @@ class CompareSettings:
         None, f"without a file: methods, with commas between [{USUAL}]", group="study"
     )
     checkpoint: str | None = setting(
-        None, "pretrained checkpoint; further ones by name: PATH,conformer=PATH", group="study", flag="from"
+        None,
+        f"pretrained checkpoint [{USUAL_CHECKPOINT}]; further ones by name: PATH,conformer=PATH",
+        group="study",
+        flag="from",
     )
     preset: str | None = setting(None, "size of what begins from scratch (default: as --from)", group="study")
     trials: str | None = setting(
@@ -105,6 +108,7 @@ class CompareSettings:
             )
             study = replace(study, arms=arms)
         study = with_checkpoints(study, _parts(self.checkpoint or ""))
+        study = replace(study, checkpoints={DEFAULT: USUAL_CHECKPOINT, **study.checkpoints})
         problems = study.problems()
         if self.preset is not None and all(arm.checkpoint != SCRATCH for arm in study.arms):
             problems.append(f"--preset {self.preset}: no arm begins from scratch; leave it out.")

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.config import SCRATCH
 from finetune.options import written_options
 from finetune.tables import variant_of
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "default"
 """Name of the checkpoint that arms begin from unless they name another."""
-SCRATCH = "none"
-"""In the place of a checkpoint's name: begin from random initialisation."""
 
 
 @dataclass(frozen=True)
@@ -249,8 +248,9 @@ class Study:
         if arm.rates and min(arm.rates) <= 0:
             problems.append(f"Arm '{arm.name}': learning rates must be above 0.")
         if arm.checkpoint not in (SCRATCH, *self.checkpoints):
-            flag = "PATH" if arm.checkpoint == DEFAULT else f"{arm.checkpoint}=PATH"
-            problems.append(f"Arm '{arm.name}' begins from a checkpoint: name it with --from {flag}.")
+            problems.append(
+                f"Arm '{arm.name}' begins from a checkpoint: name it with --from {arm.checkpoint}=PATH."
+            )
         shaped = arm.like != DEFAULT
         if arm.checkpoint != SCRATCH and (arm.preset or shaped):
             problems.append(f"Arm '{arm.name}' has the shape of its checkpoint: leave out preset and like.")
