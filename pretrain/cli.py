@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +16,21 @@ examples:
   pretrain my_midi/ --preset small          a folder of your own
   pretrain --corpus pop909 --root DATA      a named corpus
   pretrain my_midi/ --resume                go on where the last run stopped
-  pretrain export runs/pretrain/X model/    a finished run as a model to hand on"""
+  pretrain export runs/pretrain/X model/    a finished run as a model to hand on
+  pretrain scaling runs/pretrain/X ...      runs held against one another"""
 _EXPORT = "Write a finished run as a folder to hand on: weights in half the bytes, fingerprints, and a card."
 _EXPORT_EPILOG = """\
 examples:
   pretrain export runs/pretrain/X model/            then: finetune ... --from model/
   pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores finetune/results"""
+
+_SCALING = (
+    "Hold runs against one another: held-out loss over notes heard and over work done, as table and picture."
+)
+_SCALING_EPILOG = """\
+examples:
+  pretrain scaling runs/pretrain/A runs/pretrain/B --out scaling.png
+  pretrain scaling pretrain/experiments/records/*"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str]) -> None:
-    if argv and argv[0] == "export":
-        _export(argv[1:])
+    if argv and argv[0] in _FURTHER:
+        _FURTHER[argv[0]](argv[1:])
         return
     from data.command import parse
     from pretrain.config import PretrainSettings
@@ -67,6 +76,32 @@ def _export(argv: Sequence[str]) -> None:
     from pretrain.export import export
 
     print(export(**asdict(settings)))
+
+
+def _scaling(argv: Sequence[str]) -> None:
+    from data.command import parse, setting
+
+    @dataclass(kw_only=True)
+    class Settings:
+        """What to hold against what."""
+
+        runs: list[str] = setting(..., "folders of finished runs on the same music", positional=True)
+        out: str = setting("scaling.png", "picture to draw: .png, .svg or .pdf")
+
+    settings = parse("pretrain scaling", _SCALING, Settings, argv, _SCALING_EPILOG)
+    from pathlib import Path
+
+    from data.markdown import markdown_table
+    from pretrain.scaling import curve_rows, read_curves, scaling_picture
+
+    curves = read_curves(settings.runs)
+    print("\n".join(markdown_table(*curve_rows(curves))))
+    Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
+    scaling_picture(curves).savefig(settings.out, dpi=110)
+    print(f"\npicture  {settings.out}")
+
+
+_FURTHER: dict[str, Callable[[Sequence[str]], None]] = {"export": _export, "scaling": _scaling}
 
 
 def summary(record: dict[str, Any]) -> str:
