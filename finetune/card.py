@@ -20,7 +20,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     """
     task, cost = record["task"], record["seeds"][0]["cost"]
     note_level = task["level"] == "note"
-    stands = f"on the model `{base}`, which it needs beside it" if base else "with a backbone of its own"
+    stands = f"on `{base}`, which comes with the installation" if base else "with a backbone of its own"
     lines = [
         f"# {name}",
         "",
@@ -49,13 +49,15 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         lines += _scored(other, f"On other music: {other['task']['title']}.")
     seeds = len(record["seeds"])
     lines += [
-        f"Scores are means over {seeds} seed{'s' if seeds > 1 else ''}; of several, the weights are those of the one "
-        "that is best on validation. Intervals are of 95 %, by a bootstrap over song groups.",
+        f"Scores are means over {seeds} seeds; these are the weights of the one that is best on validation."
+        if seeds > 1
+        else "Scores are those of these very weights: of one seed, where a table asks for five.",
+        "Intervals are of 95 %, by a bootstrap over song groups.",
         "",
         "## Limits",
         "",
-        f"It has learnt from {record['split']['train']:,} pieces of one corpus ({record['corpus']['title']}, "
-        f"{record['corpus']['licence']}). "
+        f"It has learnt from {record['split']['train']:,} readings of pieces of one corpus "
+        f"({record['corpus']['title']}, {record['corpus']['licence']}). "
         "On music of another kind trust it as far as the tables above go, and no further.",
         "",
         "## Licence",

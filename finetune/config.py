@@ -276,12 +276,9 @@ class ExportSettings:
     """A trained run to hand on."""
 
     run: str = setting(..., "folder of a finished run", positional=True)
-    out: str = setting(..., "folder to write", positional=True)
-    name: str | None = setting(None, "of the model (default: that of the folder)")
-    licence: str = setting("unstated", "of the weights, in a line")
-    terms: str | None = setting(
-        None, "file with the licence's text (default: of the model it was trained on)"
-    )
+    out: str = setting(..., "folder to write; its name is that of the model", positional=True)
+    licence: str | None = setting(None, "of the weights, in a line (default: as of the model it began from)")
+    terms: str | None = setting(None, "file with the licence's text (default: as of the model it began from)")
     scores: str | None = setting(None, "folder of records of `finetune transfer`, for the card")
 
 

@@ -43,9 +43,10 @@ def build_module(
     backbone.recompute = settings.recompute
     # In its modules and not in its shape: the checkpoint keeps the preset's, because what is right for a single pass
     # over a large corpus is too little for fine-tuning on a few labels.
-    for part in backbone.modules():
-        if isinstance(part, nn.Dropout):
-            part.p = settings.dropout
+    if settings.dropout is not None:
+        for part in backbone.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = settings.dropout
     heads = FieldHeads(config.dim, sizes)
     selector = build_selector(settings.selector, schedule, sizes, config, options)
     if settings.compile:

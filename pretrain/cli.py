@@ -93,11 +93,15 @@ def _scaling(argv: Sequence[str]) -> None:
 
     from data.markdown import markdown_table
     from pretrain.scaling import curve_rows, read_curves, scaling_picture
+    from symbolic.errors import ConfigError
 
     curves = read_curves(settings.runs)
     print("\n".join(markdown_table(*curve_rows(curves))))
-    Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
-    scaling_picture(curves).savefig(settings.out, dpi=110)
+    try:
+        Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
+        scaling_picture(curves).savefig(settings.out, dpi=110)
+    except (OSError, ValueError) as error:  # the latter names the kinds of picture there are
+        raise ConfigError(f"--out {settings.out}: cannot be drawn ({error}).") from error
     print(f"\npicture  {settings.out}")
 
 

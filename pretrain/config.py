@@ -76,8 +76,9 @@ class PretrainSettings(PrepareSettings):
     )
     lr: float | None = setting(None, "peak learning rate (by preset)", group="training")
     weight_decay: float = setting(0.01, "of matrices", group="training", rare=True)
-    dropout: float = setting(
-        0.1, "while pretraining; fine-tuning has the preset's", group="training", rare=True
+    # None and not a number: a run begun before there was this choice can then go on.
+    dropout: float | None = setting(
+        None, "while pretraining, and not later (default: by preset, 0.1)", group="training", rare=True
     )
     seed: int = setting(0, "of everything random", group="training")
     precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
@@ -130,7 +131,7 @@ class PretrainSettings(PrepareSettings):
             problems.append("--freeze_limit: must lie between 0 and 1.")
         if not 0 <= self.transposition <= 24:
             problems.append("--transposition: must lie in 0..24 semitones.")
-        if not 0 <= self.dropout < 1:
+        if self.dropout is not None and not 0 <= self.dropout < 1:
             problems.append("--dropout: must lie in [0, 1).")
         if not 0 <= self.ramp <= 1:
             problems.append("--ramp: must lie between 0 and 1.")

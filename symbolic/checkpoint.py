@@ -6,10 +6,9 @@
     provenance.json             how it came about
     pretrained_on.safetensors   note fingerprints of the pieces seen in training, if recorded
     adapter.*                   the adapter attached to the backbone, if one was
-
-One that was made on a model that comes with the installation can name it as its base, and leave its backbone out.
     README.md, LICENSE          what it is, and on what terms, for those who get it
 
+One that was made on a model that comes with the installation can name it as its base, and leave its backbone out.
 Nothing else is ever loaded: a pickled file can run code when it is opened.
 """
 
@@ -178,17 +177,20 @@ def save_checkpoint(
     Raises:
         CheckpointError: If something stands at the path that is not a checkpoint.
         ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot; if the base has
-            other weights.
+            other weights, or none of its own.
     """
     path, heads, parts = Path(path), heads or {}, parts or {}
     wrong = [name for name in parts if name in ("backbone", "heads") or "." in name]
     if wrong:
         raise ConfigError(f"{', '.join(wrong)} cannot name a part of a checkpoint; choose a plain name.")
     weights = weights_fingerprint(backbone) if base else ""
-    if base and weights != weights_fingerprint(load_checkpoint(MODELS / base).build_backbone()):
-        raise ConfigError(
-            f"The backbone is not that of the model '{base}': it was trained on. Save it whole."
-        )
+    if base:
+        model = load_checkpoint(MODELS / base)
+        if model.base:
+            home = model.base["model"]
+            raise ConfigError(f"'{base}' has no backbone of its own; name '{home}', on which it was made.")
+        if weights != weights_fingerprint(model.build_backbone()):
+            raise ConfigError(f"The backbone is not that of the model '{base}'. Save it without a base.")
     own = {} if base else backbone_state(backbone)
     tensors = {f"backbone.{name}": tensor for name, tensor in own.items()}
     for part, module in {**parts, "heads": nn.ModuleDict(heads)}.items():
@@ -275,9 +277,14 @@ def _refuse_foreign(path: Path) -> None:
         )
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:
+        hides = len(path.parts) == 1 and path.name in shipped_models()
         raise CheckpointError(
             f"{path} is not a complete checkpoint: it lacks {', '.join(missing)}. "
-            "Give the directory that `save_checkpoint` or a training run wrote."
+            + (
+                "This folder hides the model of that name that comes along: rename it, or work elsewhere."
+                if hides
+                else "Give the directory that `save_checkpoint` or a training run wrote."
+            )
         )
 
 

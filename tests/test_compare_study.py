@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from finetune.cli import main
-from finetune.compare.cells import cells_of
+from finetune.compare.cells import cells_of, words_of
 from finetune.compare.reading import named_study, read_study
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
-from finetune.config import ADAPTER_NAMES, TrainSettings, share_of
+from finetune.config import ADAPTER_NAMES, USUAL_CHECKPOINT, TrainSettings, share_of
 from finetune.run import method_options
 from symbolic.adapters.budget import options_for, trained
 from symbolic.backbone import BackboneConfig, build_backbone, preset
@@ -215,6 +215,15 @@ def test_what_a_file_leaves_open_is_as_usual(tmp_path: Path) -> None:
     assert study.problems() == []
 
 
+def test_a_comparison_begins_from_the_usual_model_and_its_commands_say_from_what() -> None:
+    study = CompareSettings(what=["genre"], methods="full,scratch").study()
+    assert dict(study.checkpoints) == {"default": USUAL_CHECKPOINT}
+    said = [
+        words_of(cell, TrainSettings(**cell.settings))[:4] for cell in cells_of(study, Path(), "data", {})
+    ]
+    assert said == [["finetune", "genre", "--from", name] for name in (USUAL_CHECKPOINT, "scratch")]
+
+
 def test_a_path_may_hold_an_equals_sign() -> None:
     study = CompareSettings(
         what=["genre"], methods="full", checkpoint="runs/lora-scale=2/checkpoint,b=x=1"
@@ -249,6 +258,7 @@ def test_tasks_and_methods_can_be_named_without_a_file(tmp_path: Path) -> None:
         (["genre", "--methods", "loro"], "no method 'loro'"),
         (["genre", "--trials", "few"], "--trials few"),
         (["genre", "--parallel", "-1"], "--parallel -1"),
+        (["genre", "--from", "scratch"], "'scratch' is none; name it among the arms"),
         (["genre", "--methods", "full", "--from", "x", "--preset", "small"], "no arm begins from scratch"),
         (["a.yaml", "genre", "--seeds", "0"], "stands alone"),
     ],

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 from made import write_tunes
+from torch import nn
 
 from data.command import parse
 from pretrain import cli
 from pretrain.building import build_module
 from pretrain.config import PretrainSettings
 from pretrain.freezing import FreezeBook
+from symbolic.errors import ConfigError
 from symbolic.vocabulary import Vocabulary
 
 HOME = Path(__file__).parents[1]
@@ -77,6 +79,17 @@ def test_every_committed_experiment_can_be_built(tmp_path):
         settings = parse("pretrain", "", PretrainSettings, ["--config", str(file)])
         module = build_module(settings, Vocabulary().sizes, FreezeBook(tmp_path, 8), 1)
         assert module.objective.selector.name == settings.selector
+
+
+def test_dropout_is_that_of_training_and_not_of_the_checkpoint(tmp_path):
+    for given, expected in (([], 0.1), (["--dropout", "0"], 0.0)):
+        settings = parse("pretrain", "", PretrainSettings, given)
+        backbone = build_module(settings, Vocabulary().sizes, FreezeBook(tmp_path, 8), 1).objective.backbone
+        dropped = {part.p for part in backbone.modules() if isinstance(part, nn.Dropout)}
+        assert dropped == {expected}
+        assert backbone.config.dropout == 0.1
+    with pytest.raises(ConfigError, match="--dropout"):
+        PretrainSettings(dropout=1.0)
 
 
 def test_an_empty_folder_is_said_to_be_empty(tmp_path, capsys):

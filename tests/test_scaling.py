@@ -70,6 +70,11 @@ def test_runs_on_other_music_are_not_compared(tmp_path):
         read_curves(runs)
 
 
+def test_a_picture_of_an_unknown_kind_is_refused(tmp_path, capsys):
+    assert cli.main(["scaling", str(write(tmp_path / "a")), "--out", str(tmp_path / "a.bmp")]) == 2
+    assert "a.bmp: cannot be drawn" in capsys.readouterr().err
+
+
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert cli.main(["scaling", str(tmp_path)]) == 2
     assert "no record of `pretrain`" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from finetune_helpers import nano_checkpoint, tune, write_folder
 
 from finetune.cli import main
 from finetune.forecast import Forecaster, load_forecasters
+from finetune.record import portable
 from symbolic.checkpoint import load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.shipped import MODELS
@@ -80,7 +82,7 @@ def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path)
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
     assert "    finetune predict tops song.mid\n" in card
-    assert "on the model `tiny`" in card
+    assert "on `tiny`, which comes with the installation" in card
     assert "\n## Licence\n\nAs you like\n" in card
     assert str(tmp_path) not in card
     assert str(runs) not in card
@@ -89,7 +91,7 @@ def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path)
 def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path) -> None:
     record = json.loads((runs / "lora" / "record.json").read_text())
     for run in ("lora", "another"):
-        moved = {**record, "transfer": {"from": "note", "run": run, "budget": 1, "title": ""}}
+        moved = {**portable(record), "transfer": {"from": "note", "run": run, "budget": 1, "title": ""}}
         moved["task"] = {**record["task"], "title": f"Music of {run}"}
         folder = tmp_path / "results" / run
         folder.mkdir(parents=True)
@@ -112,6 +114,28 @@ def test_another_base_than_it_was_made_on_is_refused(runs: Path, tmp_path: Path)
             load_checkpoint(out).build_backbone()
 
 
+def test_a_folder_that_bears_the_name_of_a_model_is_not_taken_for_it(runs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "probe", run)
+    record = json.loads((run / "record.json").read_text())
+    record["backbone"]["weights"] = "of another folder called tiny"
+    (run / "record.json").write_text(json.dumps(record))
+    out = exported(run, tmp_path / "model")
+    assert not load_checkpoint(out).base
+    assert not (out / "LICENSE").exists()
+    assert "unstated" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_has_no_backbone_is_no_base(monkeypatch: pytest.MonkeyPatch, runs: Path, tmp_path: Path) -> None:
+    exported(runs / "probe", tmp_path / "told")
+    (tmp_path / "tiny").symlink_to(MODELS / "tiny")
+    for module in ("symbolic.checkpoint", "symbolic.shipped"):
+        monkeypatch.setattr(f"{module}.MODELS", tmp_path)
+    backbone = load_checkpoint("tiny").build_backbone()
+    with pytest.raises(ConfigError, match="'told' has no backbone of its own; name 'tiny'"):
+        save_checkpoint(tmp_path / "other", backbone, Tokenizer(), base="told")
+
+
 def test_a_backbone_that_was_trained_on_is_not_left_out(tmp_path: Path) -> None:
     backbone = load_checkpoint("tiny").build_backbone()
     save_checkpoint(tmp_path / "same", backbone, Tokenizer(), base="tiny")
@@ -122,12 +146,14 @@ def test_a_backbone_that_was_trained_on_is_not_left_out(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_handed_on_says_why(runs: Path, tmp_path: Path, capsys: Any) -> None:
-    leaky = tmp_path / "leaky"
-    leaky.mkdir()
     record = json.loads((runs / "probe" / "record.json").read_text())
-    (leaky / "record.json").write_text(json.dumps({**record, "leaks": {"leaky": True, "pieces": []}}))
+    unfit = {"leaks": {"leaky": True, "pieces": []}}, {"split": {**record["split"], "folds": []}}
+    for name, changes in zip(("leaky", "folded"), unfit, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(json.dumps({**record, **changes}))
     for arguments, words in (
-        ([str(leaky)], "may have seen"),
+        ([str(tmp_path / "leaky")], "may have seen"),
+        ([str(tmp_path / "folded")], "fold by fold"),
         ([str(tmp_path)], "no record of `finetune`"),
         ([str(runs / "probe"), "--scores", str(tmp_path / "absent")], "there is no such folder"),
         ([str(runs / "probe"), "--terms", str(tmp_path / "absent")], "cannot be read"),

@@ -116,7 +116,7 @@ def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any
 
 
 def _weights(path: str) -> str:
-    """Of a checkpoint; "" where there is none, which is refused once it is to be used."""
+    """Of a checkpoint; "" where it cannot be read, which is said once it is to be used."""
     from finetune.source import find_checkpoint
     from symbolic.checkpoint import load_checkpoint
 

@@ -223,6 +223,8 @@ class Study:
             problems.append("trials: name factors of the usual learning rate, all above 0, as in 0.3, 1, 3.")
         if len(set(self.trials)) < len(self.trials):
             problems.append("trials: a factor stands there twice; every trial must be another.")
+        if SCRATCH in (*self.checkpoints, *self.checkpoints.values()):
+            problems.append(f"checkpoints: '{SCRATCH}' is none; name it among the arms, or in --methods.")
         for arm in self.arms:
             problems += self._arm_problems(arm)
         for claim in self.claims:
@@ -249,7 +251,8 @@ class Study:
             problems.append(f"Arm '{arm.name}': learning rates must be above 0.")
         if arm.checkpoint not in (SCRATCH, *self.checkpoints):
             problems.append(
-                f"Arm '{arm.name}' begins from a checkpoint: name it with --from {arm.checkpoint}=PATH."
+                f"Arm '{arm.name}' begins from a checkpoint: name it with --from {arm.checkpoint}=PATH, "
+                f"or write {SCRATCH} where there is to be none."
             )
         shaped = arm.like != DEFAULT
         if arm.checkpoint != SCRATCH and (arm.preset or shaped):
