@@ -75,7 +75,7 @@ def _named(task: Task, argv: Sequence[str]) -> None:
     folds = " --protocol folds" if len(task.protocols) > 1 else ""
     epilog = f"""\
 examples:
-  finetune {task.name} --root DATA                     from small, which comes along
+  finetune {task.name} --root DATA                     from tiny, which comes along
   finetune {task.name} --root DATA --from scratch      the row to beat
   finetune {task.name} --root DATA --from runs/pretrain/X --seeds 5{folds}"""
     settings = parse(f"finetune {task.name}", description, CorpusSettings, argv, epilog)
@@ -89,7 +89,7 @@ def _sequence(argv: Sequence[str]) -> None:
     description = "Learn your own labels of pieces. Pieces without a split are dealt 80/10/10."
     epilog = """\
 examples:
-  finetune sequence my_midi/ --labels labels.csv --from tiny --method probe
+  finetune sequence my_midi/ --labels labels.csv --method probe
   finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
     settings = parse("finetune sequence", description, SequenceSettings, argv, epilog)
     from finetune.tasks import sequence_task
@@ -141,7 +141,7 @@ def _compare(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune compare emotion genre --methods full,probe,lora,adapter,scratch --from tiny
+  finetune compare emotion genre --methods full,probe,lora,adapter,scratch
   finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
     settings = parse("finetune compare", description, CompareSettings, argv, epilog)
     from finetune.compare.markdown import claim_line, cost_rows, failure_lines, rank_rows, score_rows
@@ -243,8 +243,8 @@ def _export(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune export runs/finetune/melody-conv-small melody/ --scores finetune/results
-  finetune predict melody/ song.mid"""
+  finetune export runs/finetune/melody-full-tiny my_melody/ --scores finetune/results
+  finetune predict my_melody/ song.mid"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
     from dataclasses import asdict
 

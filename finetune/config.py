@@ -22,7 +22,7 @@ ADAPTER_NAMES = (
 )
 """Also those of `symbolic.adapters`."""
 METHODS = ("full", "probe", *ADAPTER_NAMES)
-USUAL_CHECKPOINT = "small"
+USUAL_CHECKPOINT = "tiny"
 """Where training begins unless it is told: a model that comes along."""
 SCRATCH = "scratch"
 """In the place of a checkpoint: a backbone from random initialisation."""
@@ -58,7 +58,7 @@ class TrainSettings(PrepareSettings):
 
     checkpoint: str | None = setting(
         USUAL_CHECKPOINT,
-        f"checkpoint; small and tiny come along; {SCRATCH} for none",
+        f"checkpoint; {USUAL_CHECKPOINT} comes along; {SCRATCH} for none",
         group="model",
         flag="from",
     )

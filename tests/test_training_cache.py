@@ -142,7 +142,7 @@ def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: Source)
         ({"method": "probe", "probe": "first"}, "--probe first"),
         ({"backbone": "perceiver"}, "--backbone perceiver"),
         ({"checkpoint": "x", "backbone": "conformer"}, "--backbone conformer.*--from scratch"),
-        ({"preset": "base"}, "--preset base.*'small'.*--from scratch"),
+        ({"preset": "base"}, "--preset base.*'tiny'.*--from scratch"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
