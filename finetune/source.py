@@ -100,10 +100,7 @@ def find_checkpoint(path: str | Path) -> Path:
             refuse.
     """
     path = find_model(path)
-    if not (path / "config.json").is_file():
-        if (path / "checkpoint").is_dir():
-            return path / "checkpoint"
-        if (path / RECORD).is_file():
-            record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-            return path / str(record.get("checkpoint", ""))
+    if not (path / "config.json").is_file() and (path / RECORD).is_file():
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        return path / str(record.get("checkpoint", ""))
     return path

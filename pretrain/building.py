@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from pretrain.auxiliary import AUXILIARIES
+from pretrain.beginning import Beginning
 from pretrain.config import PretrainSettings
 from pretrain.corruption import build_corruption
 from pretrain.freezing import FreezeBook
@@ -20,21 +21,27 @@ from symbolic.heads import FieldHeads
 
 
 def build_module(
-    settings: PretrainSettings, sizes: Sequence[int], book: FreezeBook, steps: int
+    settings: PretrainSettings,
+    sizes: Sequence[int],
+    book: FreezeBook,
+    steps: int,
+    start: Beginning | None = None,
 ) -> Pretraining:
-    """A module freshly initialised by the settings' seed.
+    """A module initialised by the settings' seed, or with the weights that it begins from.
 
     Args:
         settings: Of the run.
         sizes: Ids of each field.
         book: Freeze state of the training rows.
         steps: Length of the run.
+        start: Where it begins; by default from random initialisation.
 
     Raises:
         ConfigError: If a selector cannot work as asked.
     """
     torch.manual_seed(settings.seed)
-    config = replace(preset(settings.preset), kind=settings.backbone)
+    start = start or Beginning(replace(preset(settings.preset), kind=settings.backbone))
+    config = start.config
     schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
     options = SelectorOptions(
         settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp
@@ -48,6 +55,7 @@ def build_module(
             if isinstance(part, nn.Dropout):
                 part.p = settings.dropout
     heads = FieldHeads(config.dim, sizes)
+    start.fill(backbone, heads)
     selector = build_selector(settings.selector, schedule, sizes, config, options)
     if settings.compile:
         backbone.compile(dynamic=True)  # the rows of a window differ from batch to batch

@@ -66,6 +66,7 @@ def card(
         f"{record['corpus']['training_pieces']:,} of these pieces were trained on; of the others "
         f"{record['corpus']['held_out_windows']:,} windows served to measure it.",
         "",
+        *_before(record),
         *_leaks(shards),
         "",
         "## What it recovers",
@@ -106,6 +107,19 @@ def card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _before(record: Mapping[str, Any]) -> list[str]:
+    """What it had heard before, where it went on from a checkpoint."""
+    if not record.get("from"):
+        return []
+    count = record["from"]["pieces"]
+    known = "music that is not recorded" if count is None else f"{count:,} pieces"
+    return [
+        f"It went on from `{record['settings']['checkpoint']}` (weights {record['from']['weights']}), which had heard "
+        f"{known}: see there for their terms, which hold here too.",
+        "",
+    ]
 
 
 def _width(settings: Mapping[str, Any]) -> int:

@@ -14,6 +14,7 @@ _EPILOG = """\
 examples:
   pretrain                                  the embedded corpus, tiny preset
   pretrain my_midi/ --preset small          a folder of your own
+  pretrain my_midi/ --from tiny             what comes along, made at home in it
   pretrain --corpus pop909 --root DATA      a named corpus
   pretrain my_midi/ --resume                go on where the last run stopped
   pretrain export runs/pretrain/X model/    a finished run as a model to hand on
@@ -113,6 +114,8 @@ def summary(record: dict[str, Any]) -> str:
     from pretrain.report import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
+    begun = record["from"] or {}
+    heard = begun.get("held_out_heard")
     lines = [
         "",
         f"{corpus['pieces']:,} pieces, {corpus['notes']:,} notes; trained on {corpus['training_pieces']:,} pieces "
@@ -121,6 +124,14 @@ def summary(record: dict[str, Any]) -> str:
         f"{'masked field':<16}{'accuracy':>10}{'majority':>10}   (held-out pieces)",
         *(f"{name:<16}{accuracy:>10}{floor:>10}" for name, accuracy, floor in field_table(record)),
         "",
+        *(
+            [
+                f"{heard} of the {begun['held_out']} held-out pieces were heard before --from: they prove less",
+                "",
+            ]
+            if heard
+            else []
+        ),
         *(f"{label:<46}{value:>8}" for label, value in selector_lines(record)),
         "",
         f"checkpoint  {folder}/{files['checkpoint']}",

@@ -41,6 +41,9 @@ class PretrainSettings(PrepareSettings):
     corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them", group="data")
     root: str | None = setting(None, "folder that holds named corpora", group="data")
 
+    checkpoint: str | None = setting(
+        None, "go on from a checkpoint: a path, or tiny, which comes along", group="model", flag="from"
+    )
     preset: str = setting("tiny", f"size: {', '.join(LEARNING_RATES)}", group="model")
     backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
     selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")

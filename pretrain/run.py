@@ -22,6 +22,7 @@ from data.progress import StepProgress
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.shards import Shards
+from pretrain.beginning import Beginning, beginning
 from pretrain.building import build_module
 from pretrain.config import PretrainSettings
 from pretrain.feeding import Loaders, majority_floors, sides
@@ -30,7 +31,6 @@ from pretrain.module import Pretraining
 from pretrain.parallel import full_state, parallel_strategy
 from pretrain.report import write_report
 from pretrain.retirement import Retirement
-from symbolic.backbone import preset
 from symbolic.checkpoint import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.tokenizer import Tokenizer
@@ -59,17 +59,17 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
     out = _folder(settings, Path(root).resolve().name if settings.folder and root else name, chief)
     tokenizer = Tokenizer()
+    start = beginning(settings, tokenizer)
     shards = settings.shards(name, root, tokenizer, progress=chief)
-    config = preset(settings.preset)
-    train, valid = sides(shards, config.window)
+    train, valid = sides(shards, start.config.window)
 
     batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
     an_epoch = max(1, batches.per_epoch // settings.batches_per_step)
     steps = settings.steps or max(1, round(settings.epochs * an_epoch))
     sizes = tokenizer.vocabulary.sizes
-    module = build_module(settings, sizes, FreezeBook(out / "frozen", len(shards)), steps)
+    module = build_module(settings, sizes, FreezeBook(out / "frozen", len(shards)), steps, start)
     if chief:
-        _begin(out, shards, settings)  # now that nothing is left to refuse
+        _begin(out, shards, settings, start)  # now that nothing is left to refuse
     trainer, state = _trainer(settings, out, module, batches, steps)
     resumed = str(state) if settings.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
@@ -82,8 +82,8 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     if not trainer.is_global_zero:
         return None
     if state_dict is not None:
-        module = build_module(settings, sizes, module.book, steps).take_over(module, state_dict)
-    return _finish(settings, out, module, tokenizer, shards, train, valid)
+        module = build_module(settings, sizes, module.book, steps, start).take_over(module, state_dict)
+    return _finish(settings, start, out, module, tokenizer, shards, train, valid)
 
 
 def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
@@ -102,14 +102,14 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
     return out
 
 
-def _begin(out: Path, shards: Shards, settings: PretrainSettings) -> None:
-    """Mark the folder; a run that goes on must find the corpus it began with.
+def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Beginning) -> None:
+    """Mark the folder; a run that goes on must find the corpus, and the checkpoint, that it began with.
 
     On another one it would not only train on other batches: its checkpoint would name the pieces seen since, and
     forget those before, for which `finetune` then could not refuse a test score.
 
     Raises:
-        ConfigError: If the corpus is another.
+        ConfigError: If the corpus is another, or the checkpoint.
     """
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
@@ -118,7 +118,11 @@ def _begin(out: Path, shards: Shards, settings: PretrainSettings) -> None:
             raise ConfigError(
                 f"The music or its split changed since {out} began. Restore it, or start a new run with --out."
             )
-    begin(out, {**settings.identity, "shards": shards.fingerprint})
+        if before.get("weights") != start.weights:
+            raise ConfigError(
+                f"{settings.checkpoint} holds other weights than when {out} began. Restore them, or start a new run."
+            )
+    begin(out, {**settings.identity, "shards": shards.fingerprint, "weights": start.weights})
 
 
 def _trainer(
@@ -159,6 +163,7 @@ def _trainer(
 
 def _finish(
     settings: PretrainSettings,
+    start: Beginning,
     out: Path,
     module: Pretraining,
     tokenizer: Tokenizer,
@@ -176,11 +181,12 @@ def _finish(
         heads={"fields": objective.heads},
         parts={"selector": objective.selector} if objective.selector.learns else {},
         provenance={**origin, "settings": settings.identity, "corpus": shards.manifest["corpus"]},
-        pretrained_on=shards.fingerprints[seen],
+        pretrained_on=start.heard(shards.fingerprints[seen]),
     )
     record = {
         **origin,
         "settings": settings.identity,
+        "from": start.describe(shards.fingerprints[np.unique(valid[:, 2])]),
         "corpus": {
             "name": shards.manifest["corpus"]["name"],
             "shards": shards.fingerprint,

@@ -223,7 +223,8 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
     """Read a checkpoint's description.
 
     Args:
-        path: The directory, or the name of a model that comes with the installation.
+        path: The directory, that of a run which holds it as `checkpoint`, or the name of a model that comes with the
+            installation.
         tokenizer: The tokenizer it must have been trained with; None if any will do.
 
     Raises:

@@ -17,12 +17,13 @@ def shipped_models() -> tuple[str, ...]:
 
 
 def find_model(path: Path | str) -> Path:
-    """The folder of the model that is called so, or the path as it is.
+    """The folder of the model that is called so, or of a run's checkpoint, or the path as it is.
 
     Args:
         path: A name from `shipped_models`, or a path. Where a file or folder of that name is at hand, that is meant.
     """
     path = Path(path)
-    if path.exists() or len(path.parts) != 1 or path.name not in shipped_models():
-        return path
-    return MODELS / path.name
+    if not path.exists() and len(path.parts) == 1 and path.name in shipped_models():
+        return MODELS / path.name
+    within = path / "checkpoint"
+    return within if (within / _MARK).is_file() and not (path / _MARK).is_file() else path
