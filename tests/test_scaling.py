@@ -1,13 +1,17 @@
 """Runs held against one another by music heard and work done."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from data.markdown import markdown_table
 from pretrain import cli
 from pretrain.scaling import curve_rows, read_curve, read_curves, scaling_picture
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import FIELDS
+
+HOME = Path(__file__).parents[1]
 
 
 def write(folder, preset="tiny", shards="a", **settings):
@@ -68,6 +72,13 @@ def test_runs_on_other_music_are_not_compared(tmp_path):
     runs = [write(tmp_path / "a"), write(tmp_path / "b", shards="other")]
     with pytest.raises(ConfigError, match="b heard other music than a"):
         read_curves(runs)
+
+
+def test_the_committed_page_is_what_its_records_say():
+    runs = sorted((HOME / "pretrain" / "experiments" / "records").iterdir())
+    assert len(runs) >= 3
+    page = (HOME / "docs" / "scaling.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in page if line.startswith("|")] == markdown_table(*curve_rows(read_curves(runs)))
 
 
 def test_a_picture_of_an_unknown_kind_is_refused(tmp_path, capsys):
