@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.markdown import markdown_table
-from finetune.tables import Record, method_of, score_table
+from finetune.tables import Record, method_of, pretrained, score_table
 
 
 def card(name: str, record: Record, base: str, licence: str, transfers: Iterable[Record] = ()) -> str:
@@ -20,13 +20,14 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     """
     task, cost = record["task"], record["seeds"][0]["cost"]
     note_level = task["level"] == "note"
-    stands = f"on `{base}`, which comes with the installation" if base else "with a backbone of its own"
+    began = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
+    stands = "which comes with the installation" if base else "with a backbone of its own"
     lines = [
         f"# {name}",
         "",
         f"{task['title']}: tells of every {'note' if note_level else 'piece'} whether it is "
-        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. Learnt by `{method_of(record)}`, {stands}; "
-        f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
+        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. Learnt by `{method_of(record)}`{began}, "
+        f"{stands}; {cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
         "Written by `finetune export`.",
         "",
         *(f"    finetune predict {name} {files}" for files in _files(note_level)),

@@ -52,6 +52,7 @@ def card(
         "",
         "```python",
         "import symbolic",
+        "",
         f'model = symbolic.load("{name}")',
         'rows, source = model.tokenizer.encode(symbolic.read_music("song.mid"))',
         f"states = model.hidden(rows)  # (notes, {_width(settings)}) float32",
@@ -178,6 +179,7 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         best = max(floors, key=lambda title: floors[title])
         variant = [record["settings"].get(one) for one in ("probe", "layers", "size", "share", "options")]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
-        score = f"{100 * found['mean']:.1f} ± {100 * found['sd']:.1f}"
+        score = f"{100 * found['mean']:.1f}"
+        score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"
         rows.append((record["task"]["title"], method, score, f"{100 * floors[best]:.1f} ({best})"))
     return rows

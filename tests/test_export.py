@@ -95,6 +95,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
             "task": {"title": "Moods"},
             "method": "probe",
             "settings": {"probe": "best"},
+            "seeds": [{}, {}],
             "backbone": {"weights": ours},
             "leaks": {"leaky": False},
             "test": {"accuracy": {"mean": mean, "sd": 0.01}},

@@ -11,8 +11,11 @@ import torch
 
 import symbolic
 from data.splits import load_table
+from finetune.cli import main
+from finetune.config import USUAL_CHECKPOINT
 from symbolic.checkpoint import load_checkpoint
 from symbolic.errors import CheckpointError
+from symbolic.files import read_music, write_midi
 from symbolic.inference import Model
 from symbolic.notes import Music, note_array
 from symbolic.shipped import MODELS, find_model, shipped_models
@@ -32,15 +35,42 @@ def scale() -> np.ndarray:
     return rows
 
 
+def song() -> Music:
+    """Eight bars of a tune above broken chords."""
+    tune = [72, 74, 76, 79, 77, 76, 74, 72, 76, 74, 72, 71, 69, 71, 72, 74]
+    chords = [(48, 55, 60, 64), (53, 57, 60, 65), (43, 50, 55, 59), (48, 55, 60, 64)] * 2
+    upper = note_array(np.arange(16) * 960, 900, np.array(tune), np.full(16, 84))
+    broken = [pitch for chord in chords for pitch in (chord[0], *chord[1:], *chord[1:], chord[3])]
+    lower = note_array(np.arange(64) * 240, 220, np.array(broken), np.full(64, 56))
+    return Music(np.concatenate([upper, lower]), 480)
+
+
+TASK_MODELS = tuple(name for name in shipped_models() if load_checkpoint(name).task)
+"""Those that were fine-tuned; the others are backbones, with the heads they were pretrained by."""
+
+
 @pytest.fixture(params=shipped_models())
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_there_is_one() -> None:
-    assert "tiny" in shipped_models()
+def test_those_that_commands_name_are_there() -> None:
+    assert USUAL_CHECKPOINT in set(shipped_models()) - set(TASK_MODELS)
+    assert "melody" in TASK_MODELS
 
 
+@pytest.mark.parametrize("name", TASK_MODELS)
+def test_a_task_model_is_small_too_and_tells_its_scores(name: str) -> None:
+    folder = MODELS / name
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 5e6
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"# {name}\n" in card
+    assert "| majority class |" in card
+    assert "## Licence" in card
+    assert "BY-NC-SA" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped_models()) - set(TASK_MODELS)))
 def test_it_is_small_and_says_what_it_is(name: str) -> None:
     folder = MODELS / name
     assert (folder / "model.safetensors").stat().st_size <= 25e6
@@ -104,13 +134,32 @@ def likeliest(model: Model, place: int, field: str) -> int:
     return int(logits[FIELDS.index(field)].argmax()) - RESERVED
 
 
-PINNED = {2: 64, 3: 64, 5: 67, 7: 72, 10: 76, 12: 79}
-"""Pitches by place, where what it says first stands well above what it says next."""
+PINNED = {
+    "tiny": {2: 64, 3: 64, 5: 67, 7: 72, 10: 76, 12: 79},
+}
+"""Pitches by place, where what a model says first stands well above what it says next."""
 
 
-def test_tiny_reads_a_scale_as_it_did_when_it_was_made() -> None:
-    model = symbolic.load("tiny")
-    assert {place: likeliest(model, place, "pitch") for place in PINNED} == PINNED
-    assert [likeliest(model, place, "duration") for place in PINNED] == [15] * len(PINNED)
-    true = {place: int(scale()[place, FIELDS.index("pitch")]) - RESERVED for place in PINNED}
-    assert all(abs(PINNED[place] - true[place]) <= 2 for place in PINNED)  # a step of the scale at most
+@pytest.mark.parametrize("name", PINNED)
+def test_it_reads_a_scale_as_it_did_when_it_was_made(name: str) -> None:
+    model, pinned = symbolic.load(name), PINNED[name]
+    assert {place: likeliest(model, place, "pitch") for place in pinned} == pinned
+    assert [likeliest(model, place, "duration") for place in pinned] == [15] * len(pinned)
+    true = {place: int(scale()[place, FIELDS.index("pitch")]) - RESERVED for place in pinned}
+    assert all(abs(pinned[place] - true[place]) <= 2 for place in pinned)  # a step of the scale at most
+
+
+def test_melody_is_told_from_what_accompanies_it(tmp_path: Path) -> None:
+    """By the command, of a file that says nothing of tracks."""
+    music = song()
+    write_midi(music, tmp_path / "song.mid")
+    assert main(["predict", "melody", str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
+    found = read_music(tmp_path / "out" / "song.mid")
+    told = {
+        found.tracks[track]: set(found.notes["pitch"][found.notes["track"] == track].tolist())
+        for track in np.unique(found.notes["track"])
+    }
+    above = set(music.notes["pitch"][music.notes["pitch"] >= 69].tolist())
+    # As it said when it was made; it took the leading notes, 71, for something else.
+    assert told["melody"] == above - {71}
+    assert not told["accompaniment"] & above - {71}

@@ -82,7 +82,7 @@ def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path)
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
     assert "    finetune predict tops song.mid\n" in card
-    assert "on `tiny`, which comes with the installation" in card
+    assert "Learnt by `lora` from `tiny`, which comes with the installation;" in card
     assert "\n## Licence\n\nAs you like\n" in card
     assert str(tmp_path) not in card
     assert str(runs) not in card
