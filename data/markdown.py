@@ -1,8 +1,9 @@
-"""Tables in Markdown, for cards and pages that are kept beside what they tell of."""
+"""Markdown of cards and pages that are kept beside what they tell of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 def markdown_table(
@@ -17,3 +18,24 @@ def markdown_table(
     """
     lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
     return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def origin_lines(licence: str, record: Mapping[str, Any]) -> list[str]:
+    """How a card ends: on what terms the weights are, and what made them.
+
+    Args:
+        licence: In a line.
+        record: Of the run.
+    """
+    return [
+        "## Licence",
+        "",
+        licence,
+        "",
+        "## Made by",
+        "",
+        f"    {record['command']}",
+        "",
+        f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.",
+        "",
+    ]

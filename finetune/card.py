@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from data.markdown import markdown_table
+from data.markdown import markdown_table, origin_lines
 from finetune.tables import Record, method_of, pretrained, score_table
 
 
@@ -61,16 +61,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         f"({record['corpus']['title']}, {record['corpus']['licence']}). "
         "On music of another kind trust it as far as the tables above go, and no further.",
         "",
-        "## Licence",
-        "",
-        licence,
-        "",
-        "## Made by",
-        "",
-        f"    {record['command']}",
-        "",
-        f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.",
-        "",
+        *origin_lines(licence, record),
     ]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.corpora import CORPORA
-from data.markdown import markdown_table
+from data.markdown import markdown_table, origin_lines
 from data.runs import RECORD
 from data.shards import Shards
 from pretrain.report import field_table
@@ -96,16 +96,7 @@ def card(
         "instruments, no words, no sound. Rows keep pitch, not spelling; positions are a 32nd of a quarter "
         "apart or coarser. Where a hand-made floor stands above it, use the floor.",
         "",
-        "## Licence",
-        "",
-        licence,
-        "",
-        "## Made by",
-        "",
-        f"    {record['command']}",
-        "",
-        f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.",
-        "",
+        *origin_lines(licence, record),
     ]
     return "\n".join(lines)
 
