@@ -238,8 +238,8 @@ def _export(argv: Sequence[str]) -> None:
     from finetune.config import ExportSettings
 
     description = (
-        "A finished run as a folder to hand on: what validation chose, with a card. An adapter or a probe of a model\n"
-        "that comes along leaves that model out."
+        "A finished run as a folder to hand on: what validation chose, with a card.\n"
+        "An adapter or a probe of a model that comes along leaves that model out."
     )
     epilog = """\
 examples:
