@@ -7,6 +7,7 @@ import pytest
 
 from data.records import machine_kind, provenance, write_json
 from data.runs import begin, find_folder, read_record
+from data.safewrite import write, write_lines
 from symbolic.errors import ConfigError
 
 
@@ -72,3 +73,19 @@ def test_json_is_written_whole(tmp_path):
     write_json(path, {"a": "ü"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": "ü"}
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_two_processes_may_write_one_file_at_a_time(tmp_path, monkeypatch):
+    path = tmp_path / "floors.json"
+
+    def lines():
+        yield b"mine, "
+        with monkeypatch.context() as other:
+            other.setattr("os.getpid", lambda: 1)
+            write(path, b"another's")
+        assert path.read_bytes() == b"another's"
+        yield b"whole"
+
+    write_lines(path, lines())
+    assert path.read_bytes() == b"mine, whole"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
