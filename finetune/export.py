@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from data.records import portable_provenance, portable_value
+from data.records import portable_provenance
 from data.runs import RECORD, read_record
 from finetune.card import card
 from finetune.model import open_task, save_model, task_model
+from finetune.record import portable
 from finetune.tables import transfer_of
 from symbolic.checkpoint import CARD, LICENCE, Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
@@ -98,7 +99,7 @@ def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> 
     """Records of the run on other tasks, in the order of their folders; runs of one name are told by their settings."""
     found = [read_json(path) for path in sorted(Path(scores).rglob(RECORD))] if scores else []
     ours = (run.resolve().name, record["backbone"].get("weights"))
-    settings = {name: portable_value(value) for name, value in record["settings"].items()}
+    settings = portable(record)["settings"]
     return [
         other
         for other in found

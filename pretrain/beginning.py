@@ -68,6 +68,11 @@ class Beginning:
         }
 
 
+def shape_of(settings: PretrainSettings) -> BackboneConfig:
+    """The shape that the settings name."""
+    return replace(preset(settings.preset), kind=settings.backbone)
+
+
 def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     """Where a run with these settings begins.
 
@@ -80,7 +85,7 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
         TokenizerMismatch: If it reads other rows.
         ConfigError: If it is of another size or kind than the settings say, or has an adapter.
     """
-    config = replace(preset(settings.preset), kind=settings.backbone)
+    config = shape_of(settings)
     if settings.checkpoint is None:
         return Beginning(config)
     found = load_checkpoint(settings.checkpoint, tokenizer)

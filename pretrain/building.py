@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import nn
 
 from pretrain.auxiliary import AUXILIARIES
-from pretrain.beginning import Beginning
+from pretrain.beginning import Beginning, shape_of
 from pretrain.config import PretrainSettings
 from pretrain.corruption import build_corruption
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
 from pretrain.objective import Objective
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
-from symbolic.backbone import build_backbone, preset
+from symbolic.backbone import build_backbone
 from symbolic.heads import FieldHeads
 
 
@@ -40,7 +39,7 @@ def build_module(
         ConfigError: If a selector cannot work as asked.
     """
     torch.manual_seed(settings.seed)
-    start = start or Beginning(replace(preset(settings.preset), kind=settings.backbone))
+    start = start or Beginning(shape_of(settings))
     config = start.config
     schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
     options = SelectorOptions(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from data.runs import read_record
+from pretrain.config import PretrainSettings
 from symbolic.errors import ConfigError
 
 
@@ -47,8 +48,6 @@ def read_curve(run: str | Path) -> Curve:
     Raises:
         ConfigError: If the folder holds no record of `pretrain`.
     """
-    from pretrain.config import PretrainSettings
-
     run = Path(run)
     record = read_record(run, {"history", "corpus", "parameters", "settings"}, "pretrain")
     settings = PretrainSettings(**record["settings"])
