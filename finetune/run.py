@@ -160,7 +160,11 @@ def finetune(
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
         "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
         "seeds": [result.summary for result in seeds],
-        "test_counts": pack_counts(np.stack([result.counts["test"] for result in seeds])),
+        # Those of the validation side too: by them runs are chosen among.
+        **{
+            f"{side}_counts": pack_counts(np.stack([result.counts[side] for result in seeds]))
+            for side in SCORED
+        },
     }
     write_json(out / RECORD, record)
     if settings.results:

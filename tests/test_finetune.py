@@ -18,7 +18,7 @@ from data.settings import PrepareSettings
 from finetune import run
 from finetune.config import TrainSettings
 from finetune.folds import guard, prepared
-from finetune.metrics import unpack_counts
+from finetune.metrics import accuracy, unpack_counts
 from finetune.outcome import SeedResult
 from finetune.run import finetune
 from finetune.source import Source, open_source
@@ -193,6 +193,8 @@ def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the
     counts = unpack_counts(record["test_counts"])
     assert counts.shape == (2, 20, 2, 2)
     assert (counts.sum(axis=(2, 3)) == 1).all()
+    chosen_by = accuracy(unpack_counts(record["valid_counts"]).sum(axis=1)).mean()
+    assert chosen_by == pytest.approx(record["valid"]["accuracy"]["mean"])
     assert (unpack_counts(record["floors"][0]["test_counts"]).sum(axis=(1, 2)) == 1).all()
     assert record["protocol"] == "folds"
     assert record["task"]["title"] == "Dances, folds"

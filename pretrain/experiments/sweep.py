@@ -1,9 +1,11 @@
 """Compare pretraining settings at equal compute: pretrain each with several seeds, fine-tune, tell validation scores.
 
     python pretrain/experiments/sweep.py selectors --only uniform-30,adversarial-30 --seeds 3 --limit 540
+    python pretrain/experiments/sweep.py selectors --from tiny --judges melody,emotion --out runs/going-on
+    python pretrain/experiments/sweep.py runs/going-on/sweep.json --out runs/going-on
 
 Every run keeps its record, so that the command can be stopped and given again: it goes on with what is missing. Tables
-tell validation scores alone; test scores lie in the records, for the one setting that is chosen.
+tell validation scores alone, and in brackets the 95 % interval of points above the control, pieces and seeds paired.
 """
 
 from __future__ import annotations
@@ -14,17 +16,28 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
+from data.markdown import markdown_table
+from data.records import portable_command, provenance, write_json
+from finetune.judges import gather, judged, verdict_picture, verdict_rows
+
 HERE = Path(__file__).parent
+SWEEP = "sweep.json"
+"""What a sweep came to, small enough to be committed."""
 COMMON = {"corpus": "pop909", "preset": "tiny", "rows_per_batch": "1024", "steps": "1000", "evaluations": "2"}
 """Settings of every pretraining run, unless told otherwise: two minutes on one core."""
-_FEW = ["--budget", "0.1", "--epochs", "3", "--lr", "1e-3"]
-TASKS = {"melody": _FEW, "velocity": _FEW}
-"""What judges a checkpoint: fine-tuning on a tenth of the labels, where pretraining tells most."""
+_PROBE = ["--protocol", "folds", "--method", "probe"]
+JUDGES = {
+    "melody": ["--budget", "0.03", "--epochs", "3", "--lr", "1e-3", "--rows_per_batch", "1024"],
+    "velocity": ["--budget", "0.1", "--epochs", "3", "--lr", "1e-3"],
+    "emotion": _PROBE,
+    "composer": _PROBE,
+}
+"""What judges a checkpoint: fine-tuning on few labels, where pretraining tells most, and probes over all folds."""
+NONE = "none"
+"""The setting without pretraining: what --from names as it is, or random initialisation."""
 
 
 class OutOfTime(Exception):
@@ -37,31 +50,48 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Run what is missing, then print the table of what there is."""
+    """Run what is missing, then show what there is."""
     options = _options()
-    folder = HERE / options.study
-    names = options.only.split(",") if options.only else sorted(path.stem for path in folder.glob("*.yaml"))
+    if options.past:
+        show(json.loads(options.past.read_text(encoding="utf-8")), options.out)
+        return 0
+    names = options.only.split(",") if options.only else options.every
     end = time.monotonic() + (options.limit or float("inf"))
     try:
         # Seed by seed, so that a sweep cut short has compared all settings.
         for seed in range(options.seeds):
             for name in names:
-                _one(folder / f"{name}.yaml", seed, options, end)
+                _one(name, seed, options, end)
     except OutOfTime:
         say(f"The limit of {options.limit} s is reached; the same command goes on.")
-    say(table(options.out, names))
+    sweep = {**provenance(), "control": options.control, "runs": gather(options.out, options.judges)}
+    sweep["command"] = portable_command(sweep["command"])
+    write_json(options.out / SWEEP, sweep)
+    show(sweep, options.out)
     return 0
 
 
-def _one(config: Path, seed: int, options: argparse.Namespace, end: float) -> None:
+def show(sweep: dict[str, Any], folder: Path) -> None:
+    """The table of what has been judged, and its picture in a folder."""
+    settings = judged(sweep["runs"])
+    say("\n".join(markdown_table(*verdict_rows(settings, sweep["control"]))))
+    if len(settings) > 1:
+        verdict_picture(settings, sweep["control"]).savefig(folder / "sweep.png", dpi=120)
+
+
+def _one(name: str, seed: int, options: argparse.Namespace, end: float) -> None:
     """Pretrain once and judge the checkpoint, unless that is done."""
-    out = options.out / f"{config.stem}-{seed}"
-    flags = [word for name, value in COMMON.items() for word in (f"--{name}", value)]
-    flags += ["--config", str(config), "--seed", str(seed), *options.pretrain]
-    _run("pretrain.cli", [*flags, "--out", str(out / "pretrain")], out / "pretrain", end)
-    for task, settings in TASKS.items():
-        source = ["--from", str(out / "pretrain"), "--seed", str(seed)]
-        _run("finetune.cli", [task, *source, *settings, "--out", str(out / task)], out / task, end)
+    out = options.out / f"{name}-{seed}"
+    begin, checkpoint = options.checkpoint, options.checkpoint or "scratch"
+    if name != NONE:
+        checkpoint = str(out / "pretrain")
+        flags = [word for flag, value in COMMON.items() for word in (f"--{flag}", value)]
+        flags += ["--config", str(HERE / options.study / f"{name}.yaml"), "--seed", str(seed)]
+        flags += (["--from", begin] if begin else []) + options.pretrain
+        _run("pretrain.cli", [*flags, "--out", checkpoint], out / "pretrain", end)
+    for task in options.judges:
+        source = ["--from", checkpoint, "--seed", str(seed)]
+        _run("finetune.cli", [task, *source, *JUDGES[task], "--out", str(out / task)], out / task, end)
 
 
 def _run(module: str, arguments: list[str], out: Path, end: float) -> None:
@@ -82,55 +112,34 @@ def _run(module: str, arguments: list[str], out: Path, end: float) -> None:
         raise SystemExit(f"failed with {done.returncode}: {' '.join(command)}")
 
 
-def table(out: Path, names: list[str]) -> str:
-    """Validation scores over seeds as mean ± standard deviation, best first by the mean over tasks."""
-    header = ["setting", "seeds", "held-out loss", *TASKS]
-    lines = []
-    for name in names:
-        runs = [dict(_scores(run)) for run in sorted(out.glob(f"{name}-[0-9]*"))]
-        runs = [run for run in runs if set(run) == set(header[2:])]
-        if runs:
-            columns = {column: [run[column] for run in runs] for column in header[2:]}
-            rank = mean(mean(columns[task]) for task in TASKS)
-            lines.append((rank, [name, str(len(runs)), *map(_shown, columns.values())]))
-    rows = [header, *(line for _, line in sorted(lines, key=lambda item: -item[0]))]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
-
-
-def _scores(run: Path) -> Iterator[tuple[str, float]]:
-    if (run / "pretrain" / "record.json").is_file():
-        held_out: dict[str, Any] = _read(run / "pretrain")["history"][-1]["held_out"]
-        yield "held-out loss", mean(held_out["loss"].values())
-    for task in TASKS:
-        if (run / task / "record.json").is_file():
-            yield task, 100 * _read(run / task)["valid"]["accuracy"]["mean"]
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    return found
-
-
-def _shown(values: list[float]) -> str:
-    return f"{mean(values):.2f}" + (f" ± {stdev(values):.2f}" if len(values) > 1 else "")
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("study", help="folder of YAML files beside this one, such as selectors")
-    parser.add_argument("--only", help="some of them, with commas between")
+    parser.add_argument(
+        "study", help=f"folder of YAML files beside this one, such as selectors; or a {SWEEP} to show again"
+    )
+    parser.add_argument("--only", help=f"some of them, with commas between; {NONE}: without pretraining")
+    parser.add_argument("--from", dest="checkpoint", help="checkpoint that every run goes on from")
+    parser.add_argument("--judges", default=",".join(JUDGES), help="tasks (default: %(default)s)")
+    parser.add_argument(
+        "--control", default="uniform-30", help="setting that others are held against (default: %(default)s)"
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=float, help="seconds after which to stop, to go on later")
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
-    parser.add_argument("pretrain", nargs="*", help="after --: flags for every pretraining run")
-    options = parser.parse_args()
-    if not (HERE / options.study).is_dir():
+    parser.usage = "%(prog)s STUDY [options] [-- flags for every pretraining run]"
+    # By hand, since argparse gives what follows -- to the first positional that would take nothing.
+    end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:end])
+    options.pretrain = sys.argv[end + 1 :]
+    options.past = Path(options.study) if Path(options.study).suffix == ".json" else None
+    if not (options.past or HERE / options.study).exists():
         parser.error(f"there is no folder {options.study} in {HERE}")
+    options.judges = options.judges.split(",")
+    if unknown := set(options.judges) - set(JUDGES):
+        parser.error(f"--judges {', '.join(unknown)}: choose among {', '.join(JUDGES)}")
+    options.every = [NONE, *sorted(path.stem for path in (HERE / options.study).glob("*.yaml"))]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return options
 

@@ -1,0 +1,159 @@
+"""Ways of pretraining held against one another by what is learnt from their checkpoints, on the validation side.
+
+A sweep is a list of runs: each a setting and a seed, its held-out loss, and how a task learnt from it fared on every
+validation group. Nothing of the test side goes in, so that a setting can be chosen by it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from data.runs import read_record
+from finetune.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap_over_seeds, unpack_counts
+from symbolic.errors import ConfigError
+
+_RUN = re.compile(r"(?P<setting>.+)-(?P<seed>\d+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One setting, of every seed.
+
+    Attributes:
+        name: Of the setting.
+        seeds: Of pretraining and of what was learnt from it.
+        loss: At the end, of each seed: held-out cross-entropy in nats, mean of the eight fields; none where there was
+            no pretraining.
+        counts: By task, (S, G, C, C) of the validation groups.
+    """
+
+    name: str
+    seeds: list[int]
+    loss: list[float]
+    counts: dict[str, Counts]
+
+    def score(self, task: str) -> tuple[float, float]:
+        """Mean and deviation over seeds of the accuracy, in per cent."""
+        return mean_sd(list(100 * accuracy(self.counts[task].sum(axis=1))))
+
+    def above(self, other: Judged, task: str) -> Difference:
+        """How far this setting is above another, in points, pieces and seeds both paired.
+
+        Raises:
+            ValueError: If the two share no seed, or were not scored on the same pieces.
+        """
+        shared = sorted(set(self.seeds) & set(other.seeds))
+        if not shared:
+            raise ValueError(f"{self.name} and {other.name} have no seed in common")
+        ours, theirs = (one.counts[task][[one.seeds.index(seed) for seed in shared]] for one in (self, other))
+        gap = paired_bootstrap_over_seeds([ours], [theirs], accuracy)
+        return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
+
+
+def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
+    """The runs of a sweep that all judges have seen, as JSON values.
+
+    Args:
+        folder: Holds SETTING-SEED/pretrain, unless there was none, and SETTING-SEED/TASK of every judge.
+        tasks: The judges.
+
+    Raises:
+        ConfigError: If a run was scored before validation counts were kept.
+    """
+    runs = []
+    for place in sorted(Path(folder).iterdir()):
+        found = _RUN.fullmatch(place.name)
+        if found is None or not all((place / task / "record.json").is_file() for task in tasks):
+            continue
+        run: dict[str, Any] = {"setting": found["setting"], "seed": int(found["seed"])}
+        if (place / "pretrain" / "record.json").is_file():
+            record = read_record(place / "pretrain", {"history"}, "pretrain")
+            run["history"] = [
+                {"step": entry["step"], **{name: entry["held_out"][name] for name in ("loss", "accuracy")}}
+                for entry in record["history"]
+            ]
+        run["valid_counts"] = {
+            task: read_record(place / task, {"valid_counts"}, "finetune")["valid_counts"] for task in tasks
+        }
+        runs.append(run)
+    return runs
+
+
+def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
+    """Settings of a sweep, the best first by the mean over tasks.
+
+    Args:
+        runs: From `gather`.
+    """
+    settings = []
+    for name in dict.fromkeys(run["setting"] for run in runs):
+        mine = sorted((run for run in runs if run["setting"] == name), key=lambda run: run["seed"])
+        counts = {
+            task: np.concatenate([unpack_counts(run["valid_counts"][task]) for run in mine])
+            for task in mine[0]["valid_counts"]
+        }
+        loss = [float(np.mean(list(run["history"][-1]["loss"].values()))) for run in mine if "history" in run]
+        settings.append(Judged(name, [run["seed"] for run in mine], loss, counts))
+    return sorted(settings, key=lambda one: -float(np.mean([one.score(task)[0] for task in one.counts])))
+
+
+def control_of(settings: Sequence[Judged], name: str) -> Judged:
+    """The setting that others are held against.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    for one in settings:
+        if one.name == name:
+            return one
+    known = ", ".join(one.name for one in settings) or "none yet"
+    raise ConfigError(f"{name} has not been judged. Hold the others against one of: {known}.")
+
+
+def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], list[list[str]]]:
+    """Heads, and a row for every setting: accuracy in per cent, in brackets the interval of points above control."""
+    against = control_of(settings, control)
+    tasks = list(against.counts)
+    header = ["setting", "seeds", "held-out loss", *(f"{task}, above {control}" for task in tasks)]
+    return header, [
+        [
+            one.name,
+            str(len(one.seeds)),
+            "{:.3f} ± {:.3f}".format(*mean_sd(one.loss)) if one.loss else "",
+            *(_cell(one, against, task) for task in tasks),
+        ]
+        for one in settings
+    ]
+
+
+def _cell(one: Judged, control: Judged, task: str) -> str:
+    text = "{:.1f} ± {:.1f}".format(*one.score(task))
+    if one is control:
+        return text
+    gap = one.above(control, task)
+    return f"{text} ({gap.low:+.1f} to {gap.high:+.1f})"
+
+
+def verdict_picture(settings: Sequence[Judged], control: str) -> Figure:
+    """How far every setting is above the control, with its interval; a panel for every task."""
+    against = control_of(settings, control)
+    others = [one for one in reversed(settings) if one is not against]
+    tasks = list(against.counts)
+    figure = Figure(figsize=(3.5 + 3 * len(tasks), 1.2 + 0.32 * len(others)), layout="constrained")
+    for axes, task in zip(figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks, strict=True):
+        for place, one in enumerate(others):
+            gap = one.above(against, task)
+            told = gap.low > 0 or gap.high < 0
+            axes.plot([gap.low, gap.high], [place, place], color="C0" if told else "0.6")
+            axes.plot(gap.mean, place, "o", color="C0" if told else "0.6")
+        axes.axvline(0, color="0.3", linewidth=0.8)
+        axes.set(title=task, xlabel=f"points above {control}", yticks=range(len(others)))
+        axes.set_yticklabels([one.name for one in others])
+    return figure
