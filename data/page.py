@@ -123,10 +123,11 @@ class Page:
         self._parts.append(listing)
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; the first column is set left, the others right."""
+        """A table; the first column is set left, the others right; a number and its interval keep to a line."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+            "<tr>" + "".join(f"<td{_kind(cell)}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in rows
         )
         self._parts.append(
             f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
@@ -242,6 +243,11 @@ def asset(package: str, name: str) -> str:
         name: A file in its folder `web`.
     """
     return (files(package) / "web" / name).read_text(encoding="utf-8")
+
+
+def _kind(cell: str) -> str:
+    """The class of a cell that begins as a number does."""
+    return ' class="number"' if cell.lstrip("+-")[:1].isdigit() else ""
 
 
 def _island(name: str, data: Any) -> str:

@@ -109,3 +109,11 @@ def test_estimates_stand_as_numbers_and_on_a_line(write):
 def test_what_json_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="JSON"):
         Page("title").widget("place", [float("nan")], "", "")
+
+
+def test_numbers_keep_to_a_line_and_words_may_break(tmp_path):
+    page = Page("A page")
+    page.table(["arm", "above full", "why"], [["lora", "-1.9 (-2.6 to -1.1)", "a long word"]])
+    page.write(tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert '<td class="number">-1.9 (-2.6 to -1.1)</td><td>a long word</td>' in text
