@@ -20,6 +20,7 @@ def find_folder(
     out: str | None,
     resume: bool,
     flags: Mapping[str, str] | None = None,
+    unset: Mapping[str, str] | None = None,
 ) -> Path:
     """The folder of a run, new or to be resumed; nothing is written yet.
 
@@ -29,6 +30,7 @@ def find_folder(
         out: The folder asked for, if one was.
         resume: Go on with the run in `out`, or else with the latest that was named after `base`.
         flags: Flags of settings that are spelled otherwise.
+        unset: How a user says None of a setting, where leaving its flag out says something else.
 
     Raises:
         ConfigError: If a new run would overwrite another, or the run to be resumed had other settings.
@@ -46,12 +48,18 @@ def find_folder(
     before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
+        flags, unset = flags or {}, unset or {}
         raise ConfigError(
-            f"--{(flags or {}).get(name, name)} was {before.get(name)!r} when {folder} began and is "
-            f"{settings[name]!r} now; resume with the settings it began with."
+            f"--{flags.get(name, name)} was {_said(before.get(name), unset.get(name))} when {folder} began and is "
+            f"{_said(settings[name], unset.get(name))} now; resume with the settings it began with."
             for name in changed
         )
     return folder
+
+
+def _said(value: Any, unset: str | None) -> str:
+    """A setting's value as a user would give it."""
+    return (unset or "not given") if value is None else repr(value)
 
 
 def begin(folder: Path, settings: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
-from finetune.config import LEARNING_RATES, PROBES, SCRATCH_RATE, TrainSettings, share_of
+from finetune.config import LEARNING_RATES, PROBES, SCRATCH, SCRATCH_RATE, TrainSettings, share_of
 from finetune.floors import kept_floors
 from finetune.folds import guard, prepared_folds, together
 from finetune.metrics import pack_counts
@@ -103,7 +103,8 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
     name = run_name(task, chosen, settings, source)
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
-    out = find_folder(base, identity, settings.out, settings.resume, {"checkpoint": "from"})
+    flags, unset = {"checkpoint": "from"}, {"checkpoint": SCRATCH}
+    out = find_folder(base, identity, settings.out, settings.resume, flags, unset)
     folds = prepared_folds(task, root, source.tokenizer, settings, chosen)
     leaks = together([guard(data, source, settings.allow_leaks) for data in folds])
     source = _begin(out, folds, source, identity)

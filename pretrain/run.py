@@ -97,7 +97,7 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
     if not chief:
         return Path(settings.out or os.environ[_AGREED])
     base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
-    out = find_folder(base, settings.identity, settings.out, settings.resume)
+    out = find_folder(base, settings.identity, settings.out, settings.resume, {"checkpoint": "from"})
     os.environ[_AGREED] = str(out)  # for the processes that the trainer starts
     return out
 
