@@ -39,9 +39,9 @@ class Judged:
     loss: list[float]
     counts: dict[str, Counts]
 
-    def score(self, task: str) -> tuple[float, float]:
-        """Mean and deviation over seeds of the accuracy, in per cent."""
-        return mean_sd(list(100 * accuracy(self.counts[task].sum(axis=1))))
+    def scores(self, task: str) -> list[float]:
+        """(S,) accuracy of each seed, in per cent."""
+        return list(100 * accuracy(self.counts[task].sum(axis=1)))
 
     def above(self, other: Judged, task: str) -> Difference:
         """How far this setting is above another, in points, pieces and seeds both paired.
@@ -101,7 +101,9 @@ def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
         }
         loss = [float(np.mean(list(run["history"][-1]["loss"].values()))) for run in mine if "history" in run]
         settings.append(Judged(name, [run["seed"] for run in mine], loss, counts))
-    return sorted(settings, key=lambda one: -float(np.mean([one.score(task)[0] for task in one.counts])))
+    return sorted(
+        settings, key=lambda one: -float(np.mean([np.mean(one.scores(task)) for task in one.counts]))
+    )
 
 
 def control_of(settings: Sequence[Judged], name: str) -> Judged:
@@ -126,7 +128,7 @@ def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], l
         [
             one.name,
             str(len(one.seeds)),
-            "{:.3f} ± {:.3f}".format(*mean_sd(one.loss)) if one.loss else "",
+            _spread(one.loss, 3),
             *(_cell(one, against, task) for task in tasks),
         ]
         for one in settings
@@ -134,11 +136,17 @@ def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], l
 
 
 def _cell(one: Judged, control: Judged, task: str) -> str:
-    text = "{:.1f} ± {:.1f}".format(*one.score(task))
+    text = _spread(one.scores(task), 1)
     if one is control:
         return text
     gap = one.above(control, task)
     return f"{text} ({gap.low:+.1f} to {gap.high:+.1f})"
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    """Mean and deviation, as far as there are values for them."""
+    words = [f"{value:.{digits}f}" for value in (mean_sd(values) if values else ())]
+    return " ± ".join(words[: len(values)])
 
 
 def verdict_picture(settings: Sequence[Judged], control: str) -> Figure:
