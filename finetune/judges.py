@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from data.records import portable_command
 from data.runs import read_record
 from finetune.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap_over_seeds, unpack_counts
 from symbolic.errors import ConfigError
 
+_MEASURED = ("loss", "accuracy", "selector")
 _RUN = re.compile(r"(?P<setting>.+)-(?P<seed>\d+)")
 
 
@@ -31,12 +33,14 @@ class Judged:
         seeds: Of pretraining and of what was learnt from it.
         loss: At the end, of each seed: held-out cross-entropy in nats, mean of the eight fields; none where there was
             no pretraining.
+        correlation: At the end, of each seed of a learned selector: of its score and the loss, by rank.
         counts: By task, (S, G, C, C) of the validation groups.
     """
 
     name: str
     seeds: list[int]
     loss: list[float]
+    correlation: list[float]
     counts: dict[str, Counts]
 
     def scores(self, task: str) -> list[float]:
@@ -74,9 +78,10 @@ def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
             continue
         run: dict[str, Any] = {"setting": found["setting"], "seed": int(found["seed"])}
         if (place / "pretrain" / "record.json").is_file():
-            record = read_record(place / "pretrain", {"history"}, "pretrain")
+            record = read_record(place / "pretrain", {"history", "command"}, "pretrain")
+            run["command"] = portable_command(record["command"])
             run["history"] = [
-                {"step": entry["step"], **{name: entry["held_out"][name] for name in ("loss", "accuracy")}}
+                {"step": entry["step"], **{name: entry["held_out"].get(name) for name in _MEASURED}}
                 for entry in record["history"]
             ]
         run["valid_counts"] = {
@@ -99,8 +104,10 @@ def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
             task: np.concatenate([unpack_counts(run["valid_counts"][task]) for run in mine])
             for task in mine[0]["valid_counts"]
         }
-        loss = [float(np.mean(list(run["history"][-1]["loss"].values()))) for run in mine if "history" in run]
-        settings.append(Judged(name, [run["seed"] for run in mine], loss, counts))
+        ends = [run["history"][-1] for run in mine if "history" in run]
+        loss = [float(np.mean(list(end["loss"].values()))) for end in ends]
+        correlation = [end["selector"]["correlation"] for end in ends if end["selector"]]
+        settings.append(Judged(name, [run["seed"] for run in mine], loss, correlation, counts))
     return sorted(
         settings, key=lambda one: -float(np.mean([np.mean(one.scores(task)) for task in one.counts]))
     )
@@ -120,15 +127,26 @@ def control_of(settings: Sequence[Judged], name: str) -> Judged:
 
 
 def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], list[list[str]]]:
-    """Heads, and a row for every setting: accuracy in per cent, in brackets the interval of points above control."""
+    """Heads, and a row for every setting.
+
+    Held-out loss of a field in nats, of rows masked at random; of a learned selector the rank correlation of its score
+    and that loss; of every task accuracy in per cent, and in brackets the interval of points above the control.
+    """
     against = control_of(settings, control)
     tasks = list(against.counts)
-    header = ["setting", "seeds", "held-out loss", *(f"{task}, above {control}" for task in tasks)]
+    header = [
+        "setting",
+        "seeds",
+        "held-out loss",
+        "score and loss",
+        *(f"{task}, above {control}" for task in tasks),
+    ]
     return header, [
         [
             one.name,
             str(len(one.seeds)),
-            _spread(one.loss, 3),
+            _spread(one.loss, 2),
+            _spread(one.correlation, 2),
             *(_cell(one, against, task) for task in tasks),
         ]
         for one in settings

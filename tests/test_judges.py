@@ -23,14 +23,16 @@ def counts(right, groups=40, each=10):
     return np.broadcast_to(one, (1, groups, 2, 2)).copy()
 
 
-def write(folder, setting, seed, right, loss=1.0, tasks=("melody",), test_right=0):
+def write(folder, setting, seed, right, loss=1.0, tasks=("melody",), test_right=0, correlation=None):
     """Records of one run of a sweep; without a loss, of one that was not pretrained."""
     place = folder / f"{setting}-{seed}"
     task = {"valid_counts": pack_counts(counts(right)), "test_counts": pack_counts(counts(test_right))}
     records = dict.fromkeys(tasks, task)
     if loss is not None:
         measured = [{"loss": dict.fromkeys(FIELDS, value), "accuracy": {}} for value in (9 * loss, loss)]
-        records["pretrain"] = {"history": [{"step": 1, "held_out": one} for one in measured]}
+        measured[1] |= {"selector": {"correlation": correlation}} if correlation else {}
+        history = [{"step": 1, "held_out": one} for one in measured]
+        records["pretrain"] = {"history": history, "command": "pretrain --out /somewhere/x"}
     for name, record in records.items():
         (place / name).mkdir(parents=True)
         (place / name / "record.json").write_text(json.dumps(record))
@@ -42,16 +44,18 @@ def test_settings_are_ranked_by_validation_and_told_from_the_control(tmp_path):
         # On the test side the order is the reverse, and has no say.
         write(tmp_path, "worse", seed, 4, loss=0.5, test_right=10)
         write(tmp_path, "uniform-30", seed, 5 + seed % 2, loss=1.0)
-        write(tmp_path, "better", seed, 8 + seed % 2, loss=2.0)
-    settings = judged(gather(tmp_path, ["melody"]))
+        write(tmp_path, "better", seed, 8 + seed % 2, loss=2.0, correlation=0.5 + seed)
+    runs = gather(tmp_path, ["melody"])
+    assert runs[0]["command"] == "pretrain --out x"
+    settings = judged(runs)
     assert [one.name for one in settings] == ["better", "uniform-30", "worse"]
     assert settings[0].scores("melody") == pytest.approx([90, 95, 90])
     header, rows = verdict_rows(settings, "uniform-30")
-    assert header == ["setting", "seeds", "held-out loss", "melody, above uniform-30"]
+    assert header == ["setting", "seeds", "held-out loss", "score and loss", "melody, above uniform-30"]
     # Seeds are paired: every one of them gains three rights in twenty, so the interval has no width.
-    assert rows[0] == ["better", "3", "2.000 ± 0.000", "91.7 ± 2.9 (+15.0 to +15.0)"]
-    assert rows[1][3] == "76.7 ± 2.9"
-    assert rows[2][3].startswith("70.0 ± 0.0 (-10.0 to -5.0)")
+    assert rows[0] == ["better", "3", "2.00 ± 0.00", "1.50 ± 1.00", "91.7 ± 2.9 (+15.0 to +15.0)"]
+    assert rows[1][4] == "76.7 ± 2.9"
+    assert rows[2][4].startswith("70.0 ± 0.0 (-10.0 to -5.0)")
 
 
 def test_only_seeds_in_common_are_paired_and_all_are_averaged(tmp_path):
@@ -74,7 +78,7 @@ def test_a_run_that_one_judge_has_not_seen_is_left_out(tmp_path):
     (tmp_path / "sweep.json").write_text("{}")
     assert [run["setting"] for run in gather(tmp_path, ["melody", "emotion"])] == ["a", "none"]
     _, rows = verdict_rows(judged(gather(tmp_path, ["melody", "emotion"])), "a")
-    assert [row[2] for row in rows] == ["1.000", ""]
+    assert [row[2] for row in rows] == ["1.00", ""]
 
 
 def test_a_control_that_was_not_judged_is_named(tmp_path):
@@ -138,7 +142,7 @@ def test_a_sweep_pretrains_each_setting_once_and_every_judge_sees_it(sweep, tmp_
     judges = [command[3] for command in sweep.commands if command[:2] == ["finetune.cli", "melody"]]
     assert judges == ["tiny", pretrained[0][-1], "tiny", pretrained[1][-1]]
     shown = capsys.readouterr().out
-    assert "| uniform-30 | 2 | 1.000 ± 0.000 | 75.0 ± 0.0 |" in shown
+    assert "| uniform-30 | 2 | 1.00 ± 0.00 |  | 75.0 ± 0.0 |" in shown
     assert (tmp_path / "sweep.png").stat().st_size > 5000
     # What was kept shows the same again.
     monkeypatch.setattr(sys, "argv", ["sweep.py", str(tmp_path / "sweep.json"), "--out", str(tmp_path)])
