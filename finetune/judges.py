@@ -106,7 +106,8 @@ def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
         }
         ends = [run["history"][-1] for run in mine if "history" in run]
         loss = [float(np.mean(list(end["loss"].values()))) for end in ends]
-        correlation = [end["selector"]["correlation"] for end in ends if end["selector"]]
+        told = [end["selector"]["correlation"] for end in ends if end["selector"]]
+        correlation = [value for value in told if value is not None]
         settings.append(Judged(name, [run["seed"] for run in mine], loss, correlation, counts))
     return sorted(
         settings, key=lambda one: -float(np.mean([np.mean(one.scores(task)) for task in one.counts]))
