@@ -92,7 +92,7 @@ def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
-    """Settings of a sweep, the best first by the mean over tasks.
+    """Settings of a sweep, in the order in which they were begun.
 
     Args:
         runs: From `gather`.
@@ -109,9 +109,7 @@ def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
         told = [end["selector"]["correlation"] for end in ends if end["selector"]]
         correlation = [value for value in told if value is not None]
         settings.append(Judged(name, [run["seed"] for run in mine], loss, correlation, counts))
-    return sorted(
-        settings, key=lambda one: -float(np.mean([np.mean(one.scores(task)) for task in one.counts]))
-    )
+    return settings
 
 
 def control_of(settings: Sequence[Judged], name: str) -> Judged:
@@ -127,11 +125,24 @@ def control_of(settings: Sequence[Judged], name: str) -> Judged:
     raise ConfigError(f"{name} has not been judged. Hold the others against one of: {known}.")
 
 
+def ranked(settings: Sequence[Judged], control: str) -> list[Judged]:
+    """The best first, by the points above the control on seeds in common, mean over tasks.
+
+    Scores themselves would not do where settings differ in their seeds: some draws of the labels are worse than others.
+    """
+    against = control_of(settings, control)
+    points = {
+        one.name: np.mean([one.above(against, task).mean for task in against.counts]) for one in settings
+    }
+    return sorted(settings, key=lambda one: -float(points[one.name]))
+
+
 def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], list[list[str]]]:
     """Heads, and a row for every setting.
 
     Held-out loss of a field in nats, of rows masked at random; of a learned selector the rank correlation of its score
-    and that loss; of every task accuracy in per cent, and in brackets the interval of points above the control.
+    and that loss; of every task accuracy in per cent, then on seeds in common the points above the control and their
+    interval.
     """
     against = control_of(settings, control)
     tasks = list(against.counts)
@@ -150,7 +161,7 @@ def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], l
             _spread(one.correlation, 2),
             *(_cell(one, against, task) for task in tasks),
         ]
-        for one in settings
+        for one in ranked(settings, control)
     ]
 
 
@@ -159,7 +170,7 @@ def _cell(one: Judged, control: Judged, task: str) -> str:
     if one is control:
         return text
     gap = one.above(control, task)
-    return f"{text} ({gap.low:+.1f} to {gap.high:+.1f})"
+    return f"{text}; {gap.mean:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})"
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
@@ -171,7 +182,7 @@ def _spread(values: Sequence[float], digits: int) -> str:
 def verdict_picture(settings: Sequence[Judged], control: str) -> Figure:
     """How far every setting is above the control, with its interval; a panel for every task."""
     against = control_of(settings, control)
-    others = [one for one in reversed(settings) if one is not against]
+    others = [one for one in reversed(ranked(settings, control)) if one is not against]
     tasks = list(against.counts)
     figure = Figure(figsize=(3.5 + 3 * len(tasks), 1.2 + 0.32 * len(others)), layout="constrained")
     for axes, task in zip(figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks, strict=True):

@@ -46,10 +46,16 @@ class PretrainSettings(PrepareSettings):
     )
     preset: str = setting("tiny", f"size: {', '.join(LEARNING_RATES)}", group="model")
     backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
-    selector: str = setting("adversarial", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
-    mask_low: float = setting(0.1, "smallest share of unfrozen rows to mask", group="model", rare=True)
-    mask_high: float = setting(0.3, "largest share of unfrozen rows to mask", group="model", rare=True)
-    mask_cap: float = setting(0.15, "largest share of all rows to mask; the rate of uniform", group="model")
+    selector: str = setting("uniform", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
+    mask_low: float = setting(
+        0.3, "smallest share of unfrozen rows to mask (the paper: 0.1)", group="model", rare=True
+    )
+    mask_high: float = setting(
+        0.6, "largest share of unfrozen rows to mask (the paper: 0.3)", group="model", rare=True
+    )
+    mask_cap: float = setting(
+        0.3, "largest share of all rows to mask (the paper: 0.15); the rate of uniform", group="model"
+    )
     unit: str | None = setting(None, "hide by row, field or bar (by selector)", group="model")
     network: str = setting("small", f"of a learned selector: {', '.join(NETWORK_NAMES)}", group="model")
     network_layers: int = setting(2, "layers of that network at most", group="model", rare=True)

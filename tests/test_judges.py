@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.judges import control_of, gather, judged, verdict_picture, verdict_rows
+from data.markdown import markdown_table
+from finetune.judges import control_of, gather, judged, ranked, verdict_picture, verdict_rows
 from finetune.metrics import pack_counts
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import FIELDS
@@ -47,15 +48,15 @@ def test_settings_are_ranked_by_validation_and_told_from_the_control(tmp_path):
         write(tmp_path, "better", seed, 8 + seed % 2, loss=2.0, correlation=0.5 + seed)
     runs = gather(tmp_path, ["melody"])
     assert runs[0]["command"] == "pretrain --out x"
-    settings = judged(runs)
+    settings = ranked(judged(runs), "uniform-30")
     assert [one.name for one in settings] == ["better", "uniform-30", "worse"]
     assert settings[0].scores("melody") == pytest.approx([90, 95, 90])
     header, rows = verdict_rows(settings, "uniform-30")
     assert header == ["setting", "seeds", "held-out loss", "score and loss", "melody, above uniform-30"]
     # Seeds are paired: every one of them gains three rights in twenty, so the interval has no width.
-    assert rows[0] == ["better", "3", "2.00 ± 0.00", "1.50 ± 1.00", "91.7 ± 2.9 (+15.0 to +15.0)"]
+    assert rows[0] == ["better", "3", "2.00 ± 0.00", "1.50 ± 1.00", "91.7 ± 2.9; +15.0 (+15.0 to +15.0)"]
     assert rows[1][4] == "76.7 ± 2.9"
-    assert rows[2][4].startswith("70.0 ± 0.0 (-10.0 to -5.0)")
+    assert rows[2][4].startswith("70.0 ± 0.0; -6.7 (-10.0 to -5.0)")
 
 
 def test_only_seeds_in_common_are_paired_and_all_are_averaged(tmp_path):
@@ -65,6 +66,9 @@ def test_only_seeds_in_common_are_paired_and_all_are_averaged(tmp_path):
     a, b = sorted(judged(gather(tmp_path, ["melody"])), key=lambda one: one.name)
     assert a.scores("melody") == [60, 80]
     assert b.above(a, "melody").mean == pytest.approx(5)
+    # The lucky seed alone puts b's 85 % above a's 70: of the 15 points only 5 are its own.
+    assert [one.name for one in ranked([a, b], "a")] == ["b", "a"]
+    assert verdict_rows([a, b], "a")[1][0][-1].startswith("85.0; +5.0 (")
     write(tmp_path, "c", 4, 7)
     c = next(one for one in judged(gather(tmp_path, ["melody"])) if one.name == "c")
     with pytest.raises(ValueError, match="c and b have no seed in common"):
@@ -156,6 +160,22 @@ def test_without_a_checkpoint_the_control_is_from_scratch(sweep, tmp_path, monke
     assert sweep.main() == 0
     assert sweep.commands[0][:4] == ["finetune.cli", "melody", "--from", "scratch"]
     assert "--from" not in sweep.commands[1]
+
+
+SWEEPS = sorted((EXPERIMENTS / "sweeps").glob("*.json"))
+
+
+def test_sweeps_are_committed():
+    assert len(SWEEPS) >= 2
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_the_committed_page_is_what_its_sweep_says(path):
+    sweep = json.loads(path.read_text(encoding="utf-8"))
+    table = markdown_table(*verdict_rows(judged(sweep["runs"]), sweep["control"]))
+    page = (HOME / "docs" / "selectors.md").read_text(encoding="utf-8")
+    assert "\n".join(table) in page
+    assert f"({path.stem}.png)" in page
 
 
 def test_an_unknown_judge_is_refused(sweep, monkeypatch, capsys):

@@ -14,6 +14,8 @@ from made import write_tunes
 from symbolic.storage import read_tensors
 
 FLAGS = [
+    "--selector",
+    "adversarial",
     "--steps",
     "12",
     "--evaluations",
@@ -37,8 +39,10 @@ def music(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory):
+    # A run of another test in this process may have agreed on a folder.
+    inherited = {name: value for name, value in os.environ.items() if name != "COUNTERPOINT_RUN_FOLDER"}
     return {
-        **os.environ,
+        **inherited,
         "COUNTERPOINT_CACHE": str(tmp_path_factory.mktemp("cache")),
         "OMP_NUM_THREADS": "1",
     }

@@ -51,7 +51,7 @@ def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
     picture = tmp_path / "new" / "scaling.svg"
     assert cli.main(["scaling", *map(str, runs), "--out", str(picture)]) == 0
     said = capsys.readouterr().out
-    assert "| a | tiny transformer, adversarial | 1,000 | 40,960 | 2.5e+08 | 4.500 | 50.0 % |" in said
+    assert "| a | tiny transformer, uniform | 1,000 | 40,960 | 2.5e+08 | 4.500 | 50.0 % |" in said
     assert "| b | small transformer" in said
     drawn = picture.read_text()
     assert "<svg" in drawn
