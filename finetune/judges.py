@@ -51,11 +51,14 @@ class Judged:
         """How far this setting is above another, in points, pieces and seeds both paired.
 
         Raises:
-            ValueError: If the two share no seed, or were not scored on the same pieces.
+            ConfigError: If the two share no seed.
+            ValueError: If they were not scored on the same pieces.
         """
         shared = sorted(set(self.seeds) & set(other.seeds))
         if not shared:
-            raise ValueError(f"{self.name} and {other.name} have no seed in common")
+            raise ConfigError(
+                f"{self.name} and {other.name} have no seed in common. Judge both with the same."
+            )
         ours, theirs = (one.counts[task][[one.seeds.index(seed) for seed in shared]] for one in (self, other))
         gap = paired_bootstrap_over_seeds([ours], [theirs], accuracy)
         return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)

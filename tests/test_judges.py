@@ -71,7 +71,7 @@ def test_only_seeds_in_common_are_paired_and_all_are_averaged(tmp_path):
     assert verdict_rows([a, b], "a")[1][0][-1].startswith("85.0; +5.0 (")
     write(tmp_path, "c", 4, 7)
     c = next(one for one in judged(gather(tmp_path, ["melody"])) if one.name == "c")
-    with pytest.raises(ValueError, match="c and b have no seed in common"):
+    with pytest.raises(ConfigError, match="c and b have no seed in common"):
         c.above(b, "melody")
 
 
@@ -160,6 +160,14 @@ def test_without_a_checkpoint_the_control_is_from_scratch(sweep, tmp_path, monke
     assert sweep.main() == 0
     assert sweep.commands[0][:4] == ["finetune.cli", "melody", "--from", "scratch"]
     assert "--from" not in sweep.commands[1]
+
+
+def test_a_sweep_cut_short_keeps_what_there_is_and_says_what_is_missing(sweep, tmp_path, monkeypatch, capsys):
+    words = ["selectors", "--only", "bar", "--judges", "melody", "--seeds", "1", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["sweep.py", *words])
+    assert sweep.main() == 0
+    assert "uniform-30 has not been judged" in " ".join(capsys.readouterr().out.split())
+    assert [run["setting"] for run in json.loads((tmp_path / "sweep.json").read_text())["runs"]] == ["bar"]
 
 
 SWEEPS = sorted((EXPERIMENTS / "sweeps").glob("*.json"))

@@ -22,6 +22,7 @@ from typing import Any
 from data.markdown import markdown_table
 from data.records import portable_command, provenance, write_json
 from finetune.judges import gather, judged, verdict_picture, verdict_rows
+from symbolic.errors import ConfigError
 
 HERE = Path(__file__).parent
 SWEEP = "sweep.json"
@@ -74,7 +75,11 @@ def main() -> int:
 def show(sweep: dict[str, Any], folder: Path) -> None:
     """The table of what has been judged, and its picture in a folder."""
     settings = judged(sweep["runs"])
-    say("\n".join(markdown_table(*verdict_rows(settings, sweep["control"]))))
+    try:
+        say("\n".join(markdown_table(*verdict_rows(settings, sweep["control"]))))
+    except ConfigError as error:  # cut short before there was anything to compare
+        say(str(error))
+        return
     if len(settings) > 1:
         verdict_picture(settings, sweep["control"]).savefig(folder / "sweep.png", dpi=120)
 
