@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from data.records import portable_command
-from data.runs import read_record
+from data.runs import RECORD, read_record
 from finetune.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap_over_seeds, unpack_counts
 from symbolic.errors import ConfigError
 
@@ -47,12 +47,11 @@ class Judged:
         """(S,) accuracy of each seed, in per cent."""
         return list(100 * accuracy(self.counts[task].sum(axis=1)))
 
-    def above(self, other: Judged, task: str) -> Difference:
-        """How far this setting is above another, in points, pieces and seeds both paired.
+    def paired(self, other: Judged, task: str) -> tuple[Counts, Counts]:
+        """Their counts and those of another setting, of the seeds that both have.
 
         Raises:
             ConfigError: If the two share no seed.
-            ValueError: If they were not scored on the same pieces.
         """
         shared = sorted(set(self.seeds) & set(other.seeds))
         if not shared:
@@ -60,6 +59,16 @@ class Judged:
                 f"{self.name} and {other.name} have no seed in common. Judge both with the same."
             )
         ours, theirs = (one.counts[task][[one.seeds.index(seed) for seed in shared]] for one in (self, other))
+        return ours, theirs
+
+    def above(self, other: Judged, task: str) -> Difference:
+        """How far this setting is above another, in points, pieces and seeds both paired.
+
+        Raises:
+            ConfigError: If the two share no seed.
+            ValueError: If they were not scored on the same pieces.
+        """
+        ours, theirs = self.paired(other, task)
         gap = paired_bootstrap_over_seeds([ours], [theirs], accuracy)
         return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
 
@@ -77,10 +86,10 @@ def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
     runs = []
     for place in sorted(Path(folder).iterdir()):
         found = _RUN.fullmatch(place.name)
-        if found is None or not all((place / task / "record.json").is_file() for task in tasks):
+        if found is None or not all((place / task / RECORD).is_file() for task in tasks):
             continue
         run: dict[str, Any] = {"setting": found["setting"], "seed": int(found["seed"])}
-        if (place / "pretrain" / "record.json").is_file():
+        if (place / "pretrain" / RECORD).is_file():
             record = read_record(place / "pretrain", {"history", "command"}, "pretrain")
             run["command"] = portable_command(record["command"])
             run["history"] = [
@@ -134,10 +143,12 @@ def ranked(settings: Sequence[Judged], control: str) -> list[Judged]:
     Scores themselves would not do where settings differ in their seeds: some draws of the labels are worse than others.
     """
     against = control_of(settings, control)
-    points = {
-        one.name: np.mean([one.above(against, task).mean for task in against.counts]) for one in settings
-    }
-    return sorted(settings, key=lambda one: -float(points[one.name]))
+
+    def behind(one: Judged) -> float:
+        pairs = [one.paired(against, task) for task in against.counts]
+        return float(np.mean([np.diff([accuracy(c.sum(axis=1)).mean() for c in pair]) for pair in pairs]))
+
+    return sorted(settings, key=behind)
 
 
 def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], list[list[str]]]:

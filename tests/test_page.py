@@ -111,9 +111,8 @@ def test_what_json_cannot_hold_is_refused():
         Page("title").widget("place", [float("nan")], "", "")
 
 
-def test_numbers_keep_to_a_line_and_words_may_break(tmp_path):
+def test_numbers_keep_to_a_line_and_words_may_break(write):
     page = Page("A page")
     page.table(["arm", "above full", "why"], [["lora", "-1.9 (-2.6 to -1.1)", "a long word"]])
-    page.write(tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text()
+    text, _ = write(page)
     assert '<td class="number">-1.9 (-2.6 to -1.1)</td><td>a long word</td>' in text

@@ -31,6 +31,12 @@ from symbolic.tokenizer import Tokenizer
 FLAGS = [
     "--selector",
     "adversarial",
+    "--mask_low",
+    "0.1",
+    "--mask_high",
+    "0.3",
+    "--mask_cap",
+    "0.15",
     "--steps",
     "24",
     "--evaluations",
@@ -87,7 +93,7 @@ def test_the_record_holds_the_selectors_measurements(run):
     for entry in record_of(run)["history"]:
         training, selector = entry["training"], entry["held_out"]["selector"]
         assert training["padding_share"] == 0
-        assert 0.02 < training["mask_rate"] <= 0.31
+        assert 0.02 < training["mask_rate"] <= 0.16
         assert 0 < training["learning_rate"] <= 2e-3
         assert set(training["chosen_loss"]) == set(entry["held_out"]["accuracy"])
         assert {

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from data.markdown import markdown_table
-from data.records import portable_command, provenance, write_json
+from data.records import portable_provenance, provenance, write_json
+from data.runs import RECORD, SETTINGS
 from finetune.judges import gather, judged, verdict_picture, verdict_rows
 from symbolic.errors import ConfigError
 
@@ -65,8 +66,8 @@ def main() -> int:
                 _one(name, seed, options, end)
     except OutOfTime:
         say(f"The limit of {options.limit} s is reached; the same command goes on.")
-    sweep = {**provenance(), "control": options.control, "runs": gather(options.out, options.judges)}
-    sweep["command"] = portable_command(sweep["command"])
+    about = portable_provenance(provenance())
+    sweep = {**about, "control": options.control, "runs": gather(options.out, options.judges)}
     write_json(options.out / SWEEP, sweep)
     show(sweep, options.out)
     return 0
@@ -101,9 +102,9 @@ def _one(name: str, seed: int, options: argparse.Namespace, end: float) -> None:
 
 def _run(module: str, arguments: list[str], out: Path, end: float) -> None:
     """A command, gone on with if it was begun; nothing if it is done."""
-    if (out / "record.json").is_file():
+    if (out / RECORD).is_file():
         return
-    if (out / "settings.json").is_file():
+    if (out / SETTINGS).is_file():
         arguments = [*arguments, "--resume"]
     left = end - time.monotonic()
     if left <= 0:
