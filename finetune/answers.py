@@ -155,6 +155,8 @@ def _head(outcome: Outcome) -> dict[str, Any]:
     entry: dict[str, Any] = {"file": outcome.file, "task": outcome.task or None}
     if outcome.music is None:
         entry |= {"prediction": outcome.prediction, "probabilities": outcome.probabilities}
+        if outcome.reasons:
+            entry["reasons"] = [reason._asdict() for reason in outcome.reasons]
     else:
         entry |= {
             "written": str(outcome.written),

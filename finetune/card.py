@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.markdown import markdown_table, origin_lines
+from finetune.config import FEATURES
 from finetune.tables import Record, method_of, pretrained, score_table
 
 
@@ -20,14 +21,20 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     """
     task, cost = record["task"], record["seeds"][0]["cost"]
     note_level = task["level"] == "note"
-    began = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
+    by_hand = record["method"] == FEATURES
     stands = "which comes with the installation" if base else "with a backbone of its own"
+    source = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
+    learnt = (
+        "Learnt from hand-made features by linear discriminants, without a backbone"
+        if by_hand
+        else f"Learnt by `{method_of(record)}`{source}, {stands}"
+    )
     lines = [
         f"# {name}",
         "",
         f"{task['title']}: tells of every {'note' if note_level else 'piece'} whether it is "
-        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. Learnt by `{method_of(record)}`{began}, "
-        f"{stands}; {cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
+        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. {learnt}; "
+        f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
         "Written by `finetune export`.",
         "",
         *(f"    finetune predict {name} {files}" for files in _files(note_level)),

@@ -89,7 +89,7 @@ def _sequence(argv: Sequence[str]) -> None:
     description = "Learn your own labels of pieces. Pieces without a split are dealt 80/10/10."
     epilog = """\
 examples:
-  finetune sequence my_midi/ --labels labels.csv --method probe
+  finetune sequence my_midi/ --labels labels.csv --method features
   finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
     settings = parse("finetune sequence", description, SequenceSettings, argv, epilog)
     from finetune.tasks import sequence_task

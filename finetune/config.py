@@ -22,6 +22,8 @@ ADAPTER_NAMES = (
 )
 """Also those of `symbolic.adapters`."""
 METHODS = ("full", "probe", *ADAPTER_NAMES)
+FEATURES = "features"
+"""In the place of a method: no backbone, but hand-made features of pieces."""
 USUAL_CHECKPOINT = "tiny"
 """Where training begins unless it is told: a model that comes along."""
 SCRATCH = "scratch"
@@ -74,7 +76,7 @@ class TrainSettings(PrepareSettings):
         group="model",
         rare=True,
     )
-    method: str = setting("full", f"what is trained: {', '.join(METHODS)}", group="model")
+    method: str = setting("full", f"what is trained: {', '.join((*METHODS, FEATURES))}", group="model")
     probe: str | None = setting(
         None,
         "layers a probe reads: mix, last, or the best on validation (default: mix)",
@@ -121,7 +123,7 @@ class TrainSettings(PrepareSettings):
     allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
 
     def __post_init__(self) -> None:
-        if self.checkpoint == SCRATCH:
+        if self.checkpoint == SCRATCH or (self.method, self.checkpoint) == (FEATURES, USUAL_CHECKPOINT):
             self.checkpoint = None
         if problems := self.problems():
             raise ConfigError(problems)
@@ -131,8 +133,8 @@ class TrainSettings(PrepareSettings):
         problems = self.prepare_problems()
         if self.preset not in (None, *PRESET_NAMES):
             problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
-        if self.method not in METHODS:
-            problems.append(f"--method {self.method}: choose one of {', '.join(METHODS)}.")
+        if self.method not in (*METHODS, FEATURES):
+            problems.append(f"--method {self.method}: choose one of {', '.join((*METHODS, FEATURES))}.")
         if self.accelerator not in ACCELERATORS:
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
         if self.precision not in (None, *PRECISIONS):
@@ -164,6 +166,13 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
+        if self.method == FEATURES:
+            problems += [
+                f"--{'from' if name == 'checkpoint' else name}: --method {FEATURES} has no backbone and is fitted at "
+                "once. Leave it out."
+                for name in ("checkpoint", "preset", "backbone", "epochs", "lr")
+                if getattr(self, name) is not None
+            ]
         given = [name for name in ("layers", "size", "share", "options") if getattr(self, name) is not None]
         if self.method not in ADAPTER_NAMES:
             problems += [f"--{name}: goes with an adapter as --method." for name in given]

@@ -58,7 +58,7 @@ def export(
     texts = {CARD: card(out.name, record, base, line, _transfers(scores, run, record))}
     return save_model(
         out,
-        task_model(checkpoint, checkpoint.build_backbone()),
+        task_model(checkpoint),
         checkpoint.tokenizer,
         dict(checkpoint.task),
         portable_provenance(checkpoint.provenance),

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.page import Chart, Estimate, Series
+from finetune.config import FEATURES
 from finetune.metrics import SAMPLES, Counts
 from finetune.tables import Record, method_of, pretrained
 
@@ -108,16 +109,21 @@ def histories(seed: Record) -> list[list[dict[str, float]]]:
 
 
 def backbone_of(record: Record) -> str:
-    """The name of a run's checkpoint, or "scratch"."""
+    """The name of a run's checkpoint, or "scratch"; "" of hand-made features."""
     path = str(record["backbone"].get("path", "")).rstrip("/").removesuffix("/checkpoint")
-    return path.rpartition("/")[2] if pretrained(record) else "scratch"
+    fresh = "" if record["method"] == FEATURES else "scratch"
+    return path.rpartition("/")[2] if pretrained(record) else fresh
+
+
+def _named(run: Record) -> str:
+    return ", ".join(filter(None, (method_of(run), backbone_of(run))))
 
 
 def _budgets(runs: Sequence[Record]) -> Chart:
     lines: dict[str, dict[float, Mapping[str, float]]] = defaultdict(dict)
     for run in runs:
         percent = 100 * _budget(run)
-        lines[f"{method_of(run)}, {backbone_of(run)}"][percent] = run["test"]["accuracy"]
+        lines[_named(run)][percent] = run["test"]["accuracy"]
         scores = [floor["test"]["scores"]["accuracy"] for floor in run["floors"]]
         lines["best floor"][percent] = max(scores, key=lambda score: score["mean"])
     # The floor last, so that runs keep their colours whether it is there or not.
@@ -134,7 +140,7 @@ def _budgets(runs: Sequence[Record]) -> Chart:
 def _parameters(runs: Sequence[Record]) -> Chart:
     series = [
         _series(
-            f"{method_of(run)}, {backbone_of(run)}",
+            _named(run),
             {run["seeds"][0]["cost"]["trained_parameters"]: run["test"]["accuracy"]},
         )
         for run in sorted(runs, key=lambda run: run["seeds"][0]["cost"]["trained_parameters"])

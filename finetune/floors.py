@@ -22,6 +22,7 @@ from data.corpora.archives import cache_folder
 from data.records import write_json
 from finetune import rules
 from finetune.features import chords, feature_matrix
+from finetune.features.classifier import FeatureClassifier
 from finetune.metrics import pack_counts
 from finetune.taskdata import Predictor, Rows, TaskData, summarise
 from symbolic.errors import ConfigError
@@ -104,6 +105,13 @@ def features_logistic(data: TaskData) -> SidePredictor:
     return _classifier(data, LogisticRegression(max_iter=2000))
 
 
+def features_discriminant(data: TaskData) -> SidePredictor:
+    """Hand-made features and linear discriminants: what `--method features` keeps."""
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    model = FeatureClassifier.fit(_features(rows), np.array(truth), len(data.task.classes))
+    return lambda pieces: list(model.of_features(_features(pieces)).argmax(axis=1))
+
+
 def features_trees(data: TaskData) -> SidePredictor:
     """Hand-made features and extremely randomised trees."""
     from sklearn.ensemble import ExtraTreesClassifier
@@ -122,6 +130,7 @@ FLOORS: Mapping[str, Floor] = {
         Floor("triads", "triad templates", _piecewise(rules.triads)),
         Floor("look_up", "look-up of the likest training piece", look_up),
         Floor("features_logistic", "hand-made features + logistic regression", features_logistic),
+        Floor("features_discriminant", "hand-made features + discriminants", features_discriminant),
         Floor("features_trees", "hand-made features + extra trees", features_trees),
     )
 }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
+from finetune.features.classifier import FeatureClassifier, Reason
 from finetune.model import TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
 from finetune.tonal import KEYS
@@ -54,7 +55,7 @@ class Forecaster:
     """
 
     name: str
-    model: TaskModel
+    model: TaskModel | FeatureClassifier
     tokenizer: Tokenizer
     task: dict[str, Any]
     rack: Rack | None = None
@@ -115,7 +116,13 @@ class Forecaster:
         shares = np.exp(logits - logits.max())
         return np.asarray(shares / shares.sum())
 
-    def _ready(self) -> TaskModel:
+    def reasons(self, music: Music) -> list[Reason]:
+        """What speaks most, for or against, of a piece's likeliest class; none where the model cannot say."""
+        if not isinstance(self.model, FeatureClassifier):
+            return []
+        return self.model.reasons(self._encode(music)[0])
+
+    def _ready(self) -> TaskModel | FeatureClassifier:
         """The model, its own adapter at work."""
         if self.rack is not None:
             self.rack.use(self.name)
@@ -140,8 +147,7 @@ def load_forecasters(runs: Sequence[str | Path], accelerator: str = "auto") -> l
     for name, checkpoint in zip(_names(runs, checkpoints), checkpoints, strict=True):
         adapted = (checkpoint.path / ADAPTER_SETTINGS).is_file()
         rack = _hang_up(name, checkpoint, racks, device) if adapted else None
-        backbone = checkpoint.build_backbone() if rack is None else rack.backbone
-        model = task_model(checkpoint, backbone).to(device).eval()
+        model = task_model(checkpoint, None if rack is None else rack.backbone).to(device).eval()
         found.append(Forecaster(name, model, checkpoint.tokenizer, dict(checkpoint.task), rack))
     return found
 

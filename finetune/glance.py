@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from finetune.config import FEATURES
 from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
 from finetune.sections import Section, headings
 from finetune.tables import Record, pretrained
@@ -13,7 +14,7 @@ NOTE = """\
 Accuracy in per cent, mean ± standard deviation over seeds. ↑ above and ↓ below the best floor by a paired bootstrap
 over song groups (95 %); without an arrow, no difference can be claimed. Of several runs of a kind, the one that is best
 on validation. The tables below say the rest."""
-_KINDS = ("from scratch", "probe", "adapter", "full")
+_KINDS = (FEATURES, "from scratch", "probe", "adapter", "full")
 
 
 def glance(sections: Sequence[Section]) -> list[str]:
@@ -42,7 +43,7 @@ def _link(heading: str) -> str:
 
 def _kind(run: Record) -> str:
     if not pretrained(run):
-        return "from scratch"
+        return FEATURES if run["method"] == FEATURES else "from scratch"
     return str(run["method"]) if run["method"] in _KINDS else "adapter"
 
 

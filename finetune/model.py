@@ -11,6 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from finetune.config import FEATURES
+from finetune.features import feature_names
+from finetune.features.classifier import FeatureClassifier
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
 from symbolic.adapters import attach
@@ -161,7 +164,7 @@ def build_model(
 
 def save_model(
     path: Path,
-    model: TaskModel,
+    model: TaskModel | FeatureClassifier,
     tokenizer: Tokenizer,
     task: dict[str, Any],
     provenance: dict[str, Any],
@@ -184,14 +187,24 @@ def save_model(
     Returns:
         The directory.
     """
-    probe = nn.ModuleList([model.mix, model.head]) if model.mix is not None else None
-    task = {**task, "head": model.head.describe() if probe else None}
+    backbone, heads, parts = None, {}, dict[str, nn.Module]()
+    task = {**task, "head": None}
+    if isinstance(model, FeatureClassifier):
+        parts[FEATURES] = model
+        task["features"] = feature_names()
+    else:
+        backbone = model.backbone
+        if model.mix is not None:
+            parts[PROBE] = nn.ModuleList([model.mix, model.head])
+            task["head"] = model.head.describe()
+        else:
+            heads[task["name"]] = model.head
     return save_checkpoint(
         path,
-        model.backbone,
+        backbone,
         tokenizer,
-        heads=None if probe else {task["name"]: model.head},
-        parts={PROBE: probe} if probe else None,
+        heads=heads,
+        parts=parts,
         task=task,
         provenance=provenance,
         pretrained_on=seen,
@@ -202,14 +215,14 @@ def save_model(
 
 def load_model(
     path: Path | str, device: torch.device | str = "cpu"
-) -> tuple[TaskModel, Tokenizer, dict[str, Any]]:
+) -> tuple[TaskModel | FeatureClassifier, Tokenizer, dict[str, Any]]:
     """A task model in eval mode, its tokenizer, and what `Task.describe` said.
 
     Raises:
         CheckpointError: If it is no checkpoint, or none of a task.
     """
     checkpoint = open_task(path)
-    model = task_model(checkpoint, checkpoint.build_backbone())
+    model = task_model(checkpoint)
     return model.to(device).eval(), checkpoint.tokenizer, dict(checkpoint.task)
 
 
@@ -227,13 +240,26 @@ def open_task(path: Path | str) -> Checkpoint:
     return checkpoint
 
 
-def task_model(checkpoint: Checkpoint, backbone: Backbone) -> TaskModel:
-    """A checkpoint's head, and its mixture of layers if it has one, on its backbone.
+def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel | FeatureClassifier:
+    """A checkpoint's head, and its mixture of layers if it has one, on its backbone; or what it has in their place.
 
     Args:
         checkpoint: From `open_task`.
-        backbone: With the weights of that checkpoint; several models may share one.
+        backbone: With the weights of that checkpoint, where several models share one; else it is built.
+
+    Raises:
+        CheckpointError: If it hears other features than this release makes.
     """
+    if FEATURES in checkpoint.parts:
+        if checkpoint.task["features"] != feature_names():
+            raise CheckpointError(
+                f"{checkpoint.path} was fitted to other hand-made features than this release makes. Fit it again, "
+                "which takes seconds, or use the release that it was made with."
+            )
+        model = FeatureClassifier(len(checkpoint.task["classes"]))
+        checkpoint.load_part(FEATURES, model)
+        return model
+    backbone = checkpoint.build_backbone() if backbone is None else backbone
     mix = None
     if PROBE in checkpoint.parts:
         head = build_head(checkpoint.task["head"])

@@ -81,18 +81,19 @@ def score_seed(
     device = device_of(accelerator)
     model, _, _ = load_model(folder / CHECKPOINT, device)
     # Of a probe of pieces the backbone's states of their windows are kept; it then need not run.
-    kept = probed(model, data, device) if model.pools else None
+    probe = model if isinstance(model, TaskModel) and model.pools else None
+    kept = probed(probe, data, device) if probe else None
     counts = {
-        split: data.evaluate(model.classes, split)
-        if kept is None
-        else data.counts(split, kept.classes(model, data, split))
+        split: data.counts(split, kept.classes(probe, data, split))
+        if probe and kept
+        else data.evaluate(model.classes, split)
         for split in splits
     }
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
         for split, matrix in counts.items()
     }
-    if data.task.level == "sequence":
+    if data.task.level == "sequence" and isinstance(model, TaskModel):
         for split in scores:
             judge = window_accuracy if kept is None else kept.window_accuracy
             scores[split]["window_accuracy"] = judge(model, data, split)
@@ -136,7 +137,7 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
     summary: dict[str, Any] = {"seed": first.summary["seed"]}
     for split, matrix in counts.items():
         summary[split] = {name: float(metric(matrix.sum(axis=0))) for name, metric in task.metrics.items()}
-        if task.level == "sequence":
+        if "window_accuracy" in first.summary[split]:
             shares = [one.summary[split]["window_accuracy"] for one in folds]
             summary[split]["window_accuracy"] = float(np.mean(shares))
     costs = [one.summary["cost"] for one in folds]

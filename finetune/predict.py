@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.features.classifier import Reason
 from finetune.forecast import Forecaster, Judgement
 from finetune.tonal import Chord, chords, key_shares
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
@@ -47,6 +48,7 @@ class Outcome:
         judgement: Of its notes.
         probabilities: Of each class, at sequence level; of each key, where that is what is told.
         chords: In time, where those are what is told.
+        reasons: What speaks for the class or against it, at sequence level, where the model can say.
         counts: Notes of each class, at note level.
         skipped: Why it was skipped; "" if it was not.
     """
@@ -58,6 +60,7 @@ class Outcome:
     judgement: Judgement | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     chords: list[Chord] = field(default_factory=list)
+    reasons: list[Reason] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     skipped: str = ""
 
@@ -140,6 +143,7 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
     if not forecaster.note_level:
         shares = forecaster.probabilities(music).tolist()
         outcome.probabilities = dict(zip(forecaster.classes, shares, strict=True))
+        outcome.reasons = forecaster.reasons(music)
         return
     if music.drums.all():
         raise MusicFileError(outcome.file, "it holds no pitched notes")

@@ -92,7 +92,7 @@ def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult])
     for split in ("valid", "test"):
         parts = [result.counts[split].sum(axis=0) for result in folds]
         found[split] = summarise(task, np.stack([result.counts[split] for result in seeds]), parts)
-        if task.level == "sequence":
+        if "window_accuracy" in seeds[0].summary[split]:
             mean, sd = mean_sd([result.summary[split]["window_accuracy"] for result in seeds])
             found[split]["window_accuracy"] = {"mean": mean, "sd": sd}
     return found

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.page import Page
 from data.runs import RECORD
+from finetune.config import FEATURES
+from finetune.features import feature_names
+from finetune.features.classifier import FeatureClassifier
 from finetune.figures import recalls, run_charts, task_charts
 from finetune.metrics import Counts, accuracy
 from finetune.model import load_model
@@ -20,6 +24,7 @@ from finetune.tables import Record, kept_of, machine_of, published_table, score_
 from finetune.taskdata import TaskData
 
 _SHOWN_ROWS = 220
+_SHOWN_FEATURES = 5
 
 
 def write_report(out: Path, record: Record, data: TaskData, results: Sequence[SeedResult]) -> None:
@@ -35,10 +40,11 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     counts = np.stack([result.counts["test"] for result in results])
     total, items = counts.sum(axis=(0, 1)), "notes" if data.task.level == "note" else "pieces"
     estimates, charts = recalls(counts, classes), task_charts(_records_beside(out, record), record)
+    at_once = record["method"] == FEATURES
     pictures = {
         "confusion": confusion(total, classes, f"test {items}, all seeds"),
         "recall": recall(estimates, f"recall of test {items}"),
-        "curves": curves(record["seeds"], record["floors"]),
+        **({} if at_once else {"curves": curves(record["seeds"], record["floors"])}),
         **{chart["title"].lower().replace(" ", "-"): drawn(chart) for chart in charts},
     }
 
@@ -73,13 +79,22 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
             "Runs of this task in the same folder; bars are 95 % intervals by bootstrap over song groups.",
             note=True,
         )
-    page.heading("How the run went")
-    page.charts(*run_charts(record))
-    if "folds" in record["seeds"][0]:
+    if at_once:
+        page.heading("What speaks for each class, and what against")
+        page.table(["class", "for it", "against it"], _weights(out / record["checkpoint"], classes))
         page.text(
-            "Mean over folds, in a band from the lowest to the highest; a fold that has stopped is in neither.",
+            "What one standard deviation of a feature adds to the class's logit, above the mean over classes; features "
+            "that go together share their weight. docs/features.md says what they are.",
             note=True,
         )
+    else:
+        page.heading("How the run went")
+        page.charts(*run_charts(record))
+        if "folds" in record["seeds"][0]:
+            page.text(
+                "Mean over folds, in a band from the lowest to the highest; a fold that has stopped is in neither.",
+                note=True,
+            )
     if data.task.level == "note":
         pictures["roll"], caption = _roll(out / record["checkpoint"], data, results[0].counts["test"])
         page.heading("A test piece")
@@ -99,6 +114,22 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     for name, figure in pictures.items():
         figure.savefig(out / f"{name}.png", dpi=110, bbox_inches="tight")
     page.write(out / "report.html")
+
+
+def _weights(checkpoint: Path, classes: Sequence[str]) -> list[list[str]]:
+    """Of hand-made features, a row a class: its name, the strongest features for it, and those against it."""
+    model, _, _ = load_model(checkpoint)
+    assert isinstance(model, FeatureClassifier)
+    names = feature_names()
+
+    def said(weights: NDArray[np.float64], order: NDArray[np.int64]) -> str:
+        return ", ".join(f"{names[i]} {weights[i]:+.1f}" for i in order[:_SHOWN_FEATURES])
+
+    found = zip(classes, model.weights(), strict=True)
+    return [
+        [name, said(weights, np.argsort(-weights)), said(weights, np.argsort(weights))]
+        for name, weights in found
+    ]
 
 
 def _layers(record: Record) -> list[str]:

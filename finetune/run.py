@@ -13,7 +13,15 @@ import numpy as np
 
 from data.records import provenance, write_json
 from data.runs import RECORD, SETTINGS, begin, find_folder
-from finetune.config import LEARNING_RATES, PROBES, SCRATCH, SCRATCH_RATE, TrainSettings, share_of
+from finetune.config import (
+    FEATURES,
+    LEARNING_RATES,
+    PROBES,
+    SCRATCH,
+    SCRATCH_RATE,
+    TrainSettings,
+    share_of,
+)
 from finetune.floors import kept_floors
 from finetune.folds import guard, prepared_folds, together
 from finetune.metrics import pack_counts
@@ -22,7 +30,7 @@ from finetune.options import read_options
 from finetune.outcome import SCORED, SeedResult, pool_folds, processor
 from finetune.record import FORMAT, fingerprint, portable, scores, what
 from finetune.report import write_report
-from finetune.source import Source, open_source
+from finetune.source import Source, no_backbone, open_source
 from finetune.tables import variant_of
 from finetune.taskdata import TaskData
 from finetune.tasks import Protocol, Task
@@ -98,8 +106,16 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
+    by_hand = settings.method == FEATURES
+    if by_hand and task.level == "note":
+        raise ConfigError(
+            f"--method {FEATURES}: hand-made features are of pieces, and '{task.name}' asks of notes. "
+            f"Choose one of {', '.join(LEARNING_RATES)}."
+        )
     options = method_options(settings)
-    source = open_source(settings.checkpoint, settings.preset, settings.backbone)
+    source = (
+        no_backbone() if by_hand else open_source(settings.checkpoint, settings.preset, settings.backbone)
+    )
     name = run_name(task, chosen, settings, source)
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
@@ -219,7 +235,7 @@ def method_options(settings: TrainSettings) -> dict[str, Any]:
     """
     if settings.method == "probe":
         return {"kind": settings.probe or PROBES[0]}
-    if settings.method == "full":
+    if settings.method in ("full", FEATURES):
         return {}
     options = read_options(settings.options or "")
     if settings.layers is not None:
@@ -234,9 +250,11 @@ def method_options(settings: TrainSettings) -> dict[str, Any]:
 
 
 def learning_rate(settings: TrainSettings, source: Source) -> float:
-    """The rate asked for, or the usual one of the method for a backbone of that width."""
+    """The rate asked for, or the usual one of the method for a backbone of that width; 0 where nothing is descended."""
     if settings.lr is not None:
         return settings.lr
+    if settings.method == FEATURES:
+        return 0.0
     if settings.method == "full" and settings.checkpoint is None:
         return SCRATCH_RATE
     size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - source.config.dim))

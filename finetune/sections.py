@@ -43,7 +43,7 @@ class Section:
         fresh = [
             one
             for one in self.runs
-            if not pretrained(one) and one["backbone"]["config"] == run["backbone"]["config"]
+            if not pretrained(one) and one["backbone"].get("config") == run["backbone"]["config"]
         ]
         return max(fresh, key=_accuracy, default=None) if pretrained(run) else None
 

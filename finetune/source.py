@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.runs import RECORD
-from finetune.config import USUAL_PRESET
+from finetune.config import FEATURES, USUAL_PRESET
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint import load_checkpoint
 from symbolic.shipped import find_model
@@ -89,6 +89,11 @@ def open_source(
             "provenance": dict(found.provenance),
         },
     )
+
+
+def no_backbone() -> Source:
+    """Where hand-made features come from: the tokenizer of a fresh backbone, of which nothing else is used."""
+    return replace(open_source(None), name="", description={"source": FEATURES})
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from finetune.config import PROBES
+from finetune.config import FEATURES, PROBES
 
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -45,12 +45,14 @@ def method_of(record: Record) -> str:
 
 def title_of(record: Record) -> str:
     """A run in a few words: method, backbone, seeds, and what it was trained on where that is another task."""
-    name = f"from {record['backbone']['path']}" if pretrained(record) else "from scratch"
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
     learnt = transfer_of(record)
     elsewhere = f"trained on {_share(learnt)}'{learnt['from']}': " if learnt else ""
-    return f"{elsewhere}{method_of(record)}, {name}, {seeds} seed{'s' if seeds > 1 else ''}{marks}"
+    fresh = "" if record["method"] == FEATURES else "from scratch"
+    source = f"from {record['backbone']['path']}" if pretrained(record) else fresh
+    parts = [method_of(record), source, f"{seeds} seed{'s' if seeds > 1 else ''}{marks}"]
+    return elsewhere + ", ".join(filter(None, parts))
 
 
 def _share(learnt: Record) -> str:

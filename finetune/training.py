@@ -23,6 +23,8 @@ from data.progress import StepProgress
 from data.records import write_json
 from data.windows import make_windows
 from finetune.cache import PooledBatches, probed
+from finetune.config import FEATURES
+from finetune.discriminant import fit_features
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
@@ -151,8 +153,11 @@ def train_seed(
     kind = plan.options.get("kind")
     if kind == "best":
         return _best_layer(data, source, plan, seed, folder, provenance, splits)
-    options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
-    fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    if plan.method == FEATURES:
+        fit = _Fit(*fit_features(data, source, folder, provenance))
+    else:
+        options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
+        fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
     (folder / LAST).unlink(missing_ok=True)

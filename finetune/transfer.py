@@ -59,7 +59,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     leaks = _leaks(trained, checkpoints, data, root, settings)
     device, counts = device_of(settings.accelerator), []
     for checkpoint in tqdm(checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
-        model = task_model(checkpoint, checkpoint.build_backbone()).to(device)
+        model = task_model(checkpoint).to(device)
         counts.append(data.evaluate(_answering(model.logits, merge), "test"))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()

@@ -8,7 +8,8 @@
     adapter.*                   the adapter attached to the backbone, if one was
     README.md, LICENSE          what it is, and on what terms, for those who get it
 
-One that was made on a model that comes with the installation can name it as its base, and leave its backbone out.
+One that was made on a model that comes with the installation can name it as its base, and leave its backbone out; one
+that hears music in another way has no backbone at all.
 Nothing else is ever loaded: a pickled file can run code when it is opened.
 """
 
@@ -52,7 +53,7 @@ class Checkpoint:
 
     Attributes:
         path: The directory.
-        config: Shape of the backbone.
+        shape: Of the backbone; None where there is none.
         tokenizer: The tokenizer it was trained with.
         heads: Description of each head, by name.
         parts: Names of all parts that have weights.
@@ -64,7 +65,7 @@ class Checkpoint:
     """
 
     path: Path
-    config: BackboneConfig
+    shape: BackboneConfig | None
     tokenizer: Tokenizer
     heads: Mapping[str, Mapping[str, Any]]
     parts: tuple[str, ...]
@@ -72,6 +73,20 @@ class Checkpoint:
     provenance: Mapping[str, Any]
     pretrained_on: NDArray[np.int64] | None
     base: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> BackboneConfig:
+        """Shape of the backbone.
+
+        Raises:
+            CheckpointError: If there is none.
+        """
+        if self.shape is None:
+            raise CheckpointError(
+                f"{self.path} has no backbone: it answers what it was made for, and nothing can be built on it. "
+                "Use a checkpoint that `pretrain` wrote, or a model that comes along."
+            )
+        return self.shape
 
     @property
     def fingerprint(self) -> str:
@@ -145,7 +160,7 @@ class Checkpoint:
 
 def save_checkpoint(
     path: Path | str,
-    backbone: Backbone,
+    backbone: Backbone | None,
     tokenizer: Tokenizer,
     *,
     heads: Mapping[str, Head] | None = None,
@@ -160,7 +175,7 @@ def save_checkpoint(
 
     Args:
         path: The directory.
-        backbone: If it carries an adapter, that is saved too, in files of its own.
+        backbone: If it carries an adapter, that is saved too, in files of its own. None where the parts do without.
         tokenizer: The tokenizer that the backbone reads.
         heads: Heads by name.
         parts: Other modules worth keeping, such as a selector, by name.
@@ -183,24 +198,29 @@ def save_checkpoint(
     wrong = [name for name in parts if name in ("backbone", "heads") or "." in name]
     if wrong:
         raise ConfigError(f"{', '.join(wrong)} cannot name a part of a checkpoint; choose a plain name.")
-    weights = weights_fingerprint(backbone) if base else ""
+    weights = ""
     if base:
+        if backbone is None:
+            raise ConfigError(
+                f"Without a backbone there is none to be left out: save it without the base '{base}'."
+            )
+        weights = weights_fingerprint(backbone)
         model = load_checkpoint(MODELS / base)
         if model.base:
             home = model.base["model"]
             raise ConfigError(f"'{base}' has no backbone of its own; name '{home}', on which it was made.")
         if weights != weights_fingerprint(model.build_backbone()):
             raise ConfigError(f"The backbone is not that of the model '{base}'. Save it without a base.")
-    own = {} if base else backbone_state(backbone)
+    own = {} if base or backbone is None else backbone_state(backbone)
     tensors = {f"backbone.{name}": tensor for name, tensor in own.items()}
     for part, module in {**parts, "heads": nn.ModuleDict(heads)}.items():
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
     config = {
         "format_version": FORMAT_VERSION,
-        "backbone": backbone.config.to_dict(),
+        "backbone": None if backbone is None else backbone.config.to_dict(),
         "tokenizer": tokenizer.fingerprint,
         "heads": {name: head.describe() for name, head in heads.items()},
-        "parts": ["backbone", *(["heads"] if heads else []), *parts],
+        "parts": [*([] if backbone is None else ["backbone"]), *(["heads"] if heads else []), *parts],
         "task": dict(task or {}),
         **({"base": {"model": base, "weights": weights}} if base else {}),
     }
@@ -212,7 +232,7 @@ def save_checkpoint(
         if pretrained_on is not None:
             seen = np.unique(np.asarray(pretrained_on, dtype=np.int64))
             write_tensors(new / PRETRAINED_ON, {"fingerprints": torch.from_numpy(seen)})
-        if backbone.adapter is not None:
+        if backbone is not None and backbone.adapter is not None:
             backbone.adapter.save(new, tokenizer.fingerprint)
         for name, text in (texts or {}).items():
             (new / name).write_text(text, encoding="utf-8")
@@ -251,7 +271,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         seen = read_tensors(path / PRETRAINED_ON)["fingerprints"].numpy()
     return Checkpoint(
         path=path,
-        config=BackboneConfig.from_dict(values["backbone"]),
+        shape=None if values["backbone"] is None else BackboneConfig.from_dict(values["backbone"]),
         tokenizer=own,
         heads=values["heads"],
         parts=tuple(values["parts"]),

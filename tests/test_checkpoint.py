@@ -107,6 +107,21 @@ def test_a_task_checkpoint_keeps_adapter_and_backbone_apart(
     assert checkpoint.pretrained_on is None
 
 
+def test_parts_can_do_without_a_backbone(tmp_path: Path) -> None:
+    part = nn.Linear(2, 3)
+    saved = save_checkpoint(tmp_path / "model", None, TOKENIZER, parts={"table": part})
+    checkpoint = load_checkpoint(saved)
+    again = nn.Linear(2, 3)
+    checkpoint.load_part("table", again)
+    assert torch.equal(again.weight, part.weight)
+    assert checkpoint.parts == ("table",)
+    for use in (checkpoint.build_backbone, lambda: checkpoint.config):
+        with pytest.raises(CheckpointError, match="has no backbone"):
+            use()
+    with pytest.raises(ConfigError, match="save it without the base 'tiny'"):
+        save_checkpoint(tmp_path / "based", None, TOKENIZER, parts={"table": part}, base="tiny")
+
+
 def test_files_are_as_readable_as_any_other(backbone: Backbone, tmp_path: Path) -> None:
     attach(backbone, "lora")
     old = os.umask(0o022)
