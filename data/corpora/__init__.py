@@ -23,6 +23,7 @@ from data.corpora.openscore import LiederCorpus, QuartetsCorpus
 from data.corpora.pianist8 import Pianist8Corpus
 from data.corpora.pop1k7 import Pop1k7Corpus
 from data.corpora.pop909 import Pop909Corpus
+from data.corpora.songs import SongsCorpus
 from data.corpora.symbtr import SymbtrCorpus
 from symbolic.errors import ConfigError, CorpusError
 
@@ -46,6 +47,7 @@ CORPORA: dict[str, type[Corpus]] = {
         SymbtrCorpus,
         GrooveCorpus,
         GameMultitrackCorpus,
+        SongsCorpus,
     )
 }
 """All readers; the first is the default, for it needs no download."""

@@ -22,7 +22,7 @@ from finetune.tasks.hand import HAND
 from finetune.tasks.key import KEY
 from finetune.tasks.lieder_composer import LIEDER_COMPOSER
 from finetune.tasks.makam import MAKAM
-from finetune.tasks.melody import MELODY, MELODY_ANY, MELODY_FILES
+from finetune.tasks.melody import MELODY, MELODY_ANY, MELODY_FILES, MELODY_SONGS
 from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
 from finetune.tasks.velocity import VELOCITY
@@ -31,7 +31,7 @@ from finetune.tasks.voice import VOICE
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        *(MELODY, MELODY_ANY, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
+        *(MELODY, MELODY_ANY, MELODY_SONGS, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
         *(COMPOSER, ASAP_COMPOSER, LIEDER_COMPOSER, EMOTION, GENRE, DRUM_STYLE, MAKAM, METRE),
     )
 }

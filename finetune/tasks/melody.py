@@ -59,4 +59,19 @@ MELODY_ANY = replace(
     published=(),
     epochs=3,
 )
-"""What to train for use: each song twice, so that the model learns to do without true bars where it must."""
+"""Each song twice, so that the model learns to do without true bars where it must."""
+
+MELODY_SONGS = replace(
+    MELODY_ANY,
+    name="melody_songs",
+    title="Melody extraction on songs: POP909, on true bars and as filed, and OpenScore Lieder",
+    about="melody of songs of any kind: as melody_any, and the voice of Lieder",
+    corpus="songs",
+    options={},
+    protocols=(
+        Protocol(
+            "songs", "MIDI-BERT's 4/4 songs of POP909, and Lieder dealt by song; copies across sides excluded"
+        ),
+    ),
+)
+"""What to train for use: written scores too, where a voice stands above a piano."""

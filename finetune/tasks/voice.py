@@ -19,5 +19,5 @@ VOICE = Task(
     one_piano=True,
     floors=("majority", "skyline", "note_table"),
     epochs=6,
-    answers={"melody": (0, 0, 1), "melody_any": (0, 0, 1)},
+    answers=dict.fromkeys(("melody", "melody_any", "melody_songs"), (0, 0, 1)),
 )
