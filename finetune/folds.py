@@ -49,8 +49,8 @@ def prepared(
     if root is None and not os.environ.get(ROOT_VARIABLE):
         wanted = CORPORA[task.corpus]
         raise ConfigError(
-            f"Task '{task.name}' needs {wanted.title}. Name the folder that holds '{wanted.name}' with --root, "
-            f"or set ${ROOT_VARIABLE} to it. The corpus is at {wanted.homepage}."
+            f"Task '{task.name}' needs {wanted.title}. Name the folder that holds it with --root, or set "
+            f"${ROOT_VARIABLE} to that folder; `corpora {wanted.name}` says how to get it."
         )
     protocol = protocol or task.protocol()
     options = {**task.options, **({"fold": fold} if protocol.folds > 1 and not protocol.table else {})}

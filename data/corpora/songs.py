@@ -35,6 +35,7 @@ class SongsCorpus(Corpus):
     homepage = f"{Pop909Corpus.homepage} and {LiederCorpus.homepage}"
     size = 2 * Pop909Corpus.size + LiederCorpus.size
     split = "as of the two"
+    archives = MappingProxyType({**Pop909Corpus.archives, **LiederCorpus.archives})
     note_classes = MappingProxyType({"melody": Pop909Corpus.note_classes["melody"]})
 
     def __init__(self, root: str | Path | None = None) -> None:
