@@ -15,8 +15,10 @@ from data.corpora.pop909 import Pop909Corpus
 from symbolic.errors import CorpusError
 from symbolic.notes import Music
 
-_MELODY_OF_PART = np.array([PARTS.index("voice") * 2, PARTS.index("accompaniment") * 2, -1], dtype=np.int8)
-"""For each of `PARTS`, and last for notes of neither, the class among melody, bridge and accompaniment."""
+_CLASSES = Pop909Corpus.note_classes["melody"]
+_MEANS = {"voice": "melody", "accompaniment": "accompaniment"}
+_MELODY_OF_PART = np.array([*(_CLASSES.index(_MEANS[part]) for part in PARTS), -1], dtype=np.int8)
+"""The class of each of `PARTS`, and last, where an index of -1 finds it, of notes of neither."""
 
 
 class SongsCorpus(Corpus):
@@ -36,7 +38,7 @@ class SongsCorpus(Corpus):
     size = 2 * Pop909Corpus.size + LiederCorpus.size
     split = "as of the two"
     archives = MappingProxyType({**Pop909Corpus.archives, **LiederCorpus.archives})
-    note_classes = MappingProxyType({"melody": Pop909Corpus.note_classes["melody"]})
+    note_classes = MappingProxyType({"melody": _CLASSES})
 
     def __init__(self, root: str | Path | None = None) -> None:
         self.parts: dict[str, Corpus] = {
