@@ -121,14 +121,13 @@ def _mix(argv: Sequence[str]) -> None:
 
     settings = parse("corpora mix", _MIX, Settings, argv, _MIX_EPILOG)
     from data.corpora import CORPORA, open_corpus
-    from data.mix import Part, mix
+    from data.mix import Part, mix, usual_guards
     from data.summary import summary
     from symbolic.tokenizer import Tokenizer
 
     guards = [name for name in (settings.guard or "").split(",") if name]
     if settings.guard is None:
-        tabled = [name for name, reader in CORPORA.items() if reader.labels or reader.note_classes]
-        guards = [n for n in tabled if n not in settings.names and CORPORA[n].presence(settings.root)]
+        guards = usual_guards(settings.names, settings.root)
     if unknown := sorted({*settings.names, *guards} - set(CORPORA)):
         raise CorpusError(f"No corpus is called {', '.join(unknown)}. Choose from {', '.join(CORPORA)}.")
     tokenizer = Tokenizer()

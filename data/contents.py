@@ -33,16 +33,15 @@ def content_hash(corpus: Corpus, pieces: Sequence[Piece]) -> str:
     Returns:
         32 hexadecimal digits; a file that is absent or cannot be read counts as such.
     """
-    folder = f"{corpus.folder}{os.sep}"
     files = list(dict.fromkeys(file for piece in pieces for file in corpus.sources(piece)))
-    looks, changed = _looks(folder, files)
+    looks, changed = _looks(corpus, files)
     memory = cache_folder() / "contents" / f"{looks}.json"
     # Elsewhere ctime is when the file was made.
     lasting = os.name == "posix" and changed < time.time() - _SETTLED
     if lasting:
         with suppress(OSError, ValueError, KeyError, TypeError):  # absent, or damaged
             return str(json.loads(memory.read_bytes())["content"])
-    content = _read(folder, files)
+    content = _read(corpus, files)
     if lasting:
         with suppress(OSError):  # a cache that cannot be written costs time, nothing else
             memory.parent.mkdir(parents=True, exist_ok=True)
@@ -52,12 +51,13 @@ def content_hash(corpus: Corpus, pieces: Sequence[Piece]) -> str:
     return content
 
 
-def _looks(folder: str, files: Iterable[str]) -> tuple[str, float]:
+def _looks(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
     """Hash of what the file system says of files, and when the last of them changed."""
+    folder = f"{corpus.folder}{os.sep}"
     digest, last = blake2b(folder.encode(errors="surrogateescape"), digest_size=16), 0.0
     for file in files:
         try:
-            found = os.stat(folder + file)
+            found = os.stat(corpus.path(file))
         except OSError:
             about = "absent"
         else:
@@ -68,11 +68,11 @@ def _looks(folder: str, files: Iterable[str]) -> tuple[str, float]:
     return digest.hexdigest(), last
 
 
-def _read(folder: str, files: Iterable[str]) -> str:
+def _read(corpus: Corpus, files: Iterable[str]) -> str:
     digest = blake2b(digest_size=16)
     for file in files:
         content, size = b"", None
-        with suppress(OSError), open(folder + file, "rb", buffering=0) as opened:
+        with suppress(OSError), open(corpus.path(file), "rb", buffering=0) as opened:
             content = opened.readall()
             size = len(content)
         digest.update(f"{file}\0{size}\0".encode(errors="surrogateescape"))

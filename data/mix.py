@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.corpora import CORPORA
 from data.lengths import piece_seconds
 from data.near import near_pairs
 from data.safewrite import as_json, as_line, write, write_array, write_lines
@@ -45,6 +46,22 @@ class Part:
     def name(self) -> str:
         """Of the corpus."""
         return str(self.shards.manifest["corpus"]["name"])
+
+
+def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[str]:
+    """Corpora that are only to be held out unless others are named: all under root that tasks are made of.
+
+    Args:
+        names: Corpora to pretrain on.
+        root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
+    """
+    used = {part for name in names if name in CORPORA for part in (name, *CORPORA[name].joins)}
+    return [
+        name
+        for name, one in CORPORA.items()
+        # One that joins others would hold out the very pieces that those are used for.
+        if (one.labels or one.note_classes) and not one.joins and name not in used and one.presence(root)
+    ]
 
 
 def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ def tokenise(recipe: Recipe, piece: Piece) -> Outcome:
 
 def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
     corpus, filters = recipe.corpus, recipe.filters
-    path = corpus.folder / piece.file
+    path = Path(corpus.path(piece.file))
     size = path.stat().st_size if path.is_file() else 0  # an absent file is for the reader to report
     if size > filters.max_bytes:
         raise _Skip(f"too large: {size:,} bytes, the filter allows {filters.max_bytes:,}")
@@ -134,5 +135,7 @@ def too_slow(recipe: Recipe) -> str:
 
 def _portable(reason: str, corpus: Corpus) -> str:
     """One line without this machine's paths and addresses, so that ledgers can be compared."""
-    line = " ".join(reason.replace(f"{corpus.folder}/", "").split())
+    for folder in corpus.folders:
+        reason = reason.replace(f"{folder}/", "")
+    line = " ".join(reason.split())
     return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", line)[:300]

@@ -50,7 +50,9 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "## Scores",
         "",
         *_scored(
-            record, "Test pieces that neither it nor its backbone has heard, in per cent; beside the floors."
+            record,
+            f"Test pieces that {'it has not' if by_hand else 'neither it nor its backbone has'} heard, in per cent; "
+            "beside the floors.",
         ),
     ]
     for other in transfers:
@@ -64,7 +66,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "",
         "## Limits",
         "",
-        f"It has learnt from {record['split']['train']:,} readings of pieces of one corpus "
+        f"It has learnt from {record['split']['train']:,} readings of pieces "
         f"({record['corpus']['title']}, {record['corpus']['licence']}). "
         "On music of another kind trust it as far as the tables above go, and no further.",
         "",

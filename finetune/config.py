@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from data.command import setting
@@ -41,6 +41,13 @@ LEARNING_RATES = {
 """Peak learning rates by method and size of the backbone."""
 
 
+_OF_BACKBONES = (
+    *("checkpoint", "preset", "backbone", "epochs", "lr"),
+    *("rows_per_batch", "patience", "precision", "keep_states"),
+)
+"""Settings that say nothing to what has no backbone and is fitted at once."""
+
+
 def share_of(text: str) -> float:
     """The number in "0.5%" or "0.005"; NaN where there is none."""
     number, percent = (text[:-1], 0.01) if text.endswith("%") else (text, 1.0)
@@ -76,7 +83,7 @@ class TrainSettings(PrepareSettings):
         group="model",
         rare=True,
     )
-    method: str = setting("full", f"what is trained: {', '.join((*METHODS, FEATURES))}", group="model")
+    method: str = setting("full", f"trained: {', '.join(METHODS)}; {FEATURES}, of pieces", group="model")
     probe: str | None = setting(
         None,
         "layers a probe reads: mix, last, or the best on validation (default: mix)",
@@ -167,11 +174,12 @@ class TrainSettings(PrepareSettings):
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
         if self.method == FEATURES:
+            usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
             problems += [
                 f"--{'from' if name == 'checkpoint' else name}: --method {FEATURES} has no backbone and is fitted at "
                 "once. Leave it out."
-                for name in ("checkpoint", "preset", "backbone", "epochs", "lr")
-                if getattr(self, name) is not None
+                for name in _OF_BACKBONES
+                if getattr(self, name) != usual[name]
             ]
         given = [name for name in ("layers", "size", "share", "options") if getattr(self, name) is not None]
         if self.method not in ADAPTER_NAMES:
@@ -191,6 +199,8 @@ class TrainSettings(PrepareSettings):
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
         free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         values = {name: value for name, value in asdict(self).items() if name not in free}
+        if self.method == FEATURES:
+            return {name: None if name in _OF_BACKBONES else value for name, value in values.items()}
         # As runs noted it that were begun when the size had no other value.
         return {**values, "preset": self.preset or USUAL_PRESET}
 
@@ -246,7 +256,7 @@ class PredictSettings:
     )
     out: str = setting("predictions", "folder for MIDI files (note-level tasks)")
     csv: str | None = setting(None, "also write the table as CSV (tasks of pieces, and keys)")
-    json: str | None = setting(None, "also write all as JSON: of each note onset, class, confidence")
+    json: str | None = setting(None, "also write all as JSON: of each note onset, class, confidence; reasons")
     accelerator: str = setting("auto", "cpu, gpu or auto")
 
     def __post_init__(self) -> None:

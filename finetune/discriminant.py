@@ -56,7 +56,7 @@ def fit_features(
     checkpoint = save_model(
         folder / CHECKPOINT, model, source.tokenizer, data.task.describe(), provenance, seen
     )
-    numbers = sum(tensor.numel() for tensor in model.state_dict().values())
+    numbers = sum(tensor.numel() for tensor in model.parameters())
     cost = {
         "seconds": round(seconds, 1),
         "seconds_per_epoch": round(seconds, 1),
@@ -66,7 +66,6 @@ def fit_features(
         "parameters": numbers,
         "saved_bytes": (checkpoint / "model.safetensors").stat().st_size,
         "peak_memory_bytes": peak_memory(),
-        "precision": "64-true",
     }
     return [entry], cost
 

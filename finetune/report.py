@@ -83,8 +83,8 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
         page.heading("What speaks for each class, and what against")
         page.table(["class", "for it", "against it"], _weights(out / record["checkpoint"], classes))
         page.text(
-            "What one standard deviation of a feature adds to the class's logit, above the mean over classes; features "
-            "that go together share their weight. docs/features.md says what they are.",
+            f"What one standard deviation of a feature adds to the class's logit in {record['checkpoint']}, above the "
+            "mean over classes; features that go together share their weight. docs/features.md says what they are.",
             note=True,
         )
     else:
@@ -122,13 +122,14 @@ def _weights(checkpoint: Path, classes: Sequence[str]) -> list[list[str]]:
     assert isinstance(model, FeatureClassifier)
     names = feature_names()
 
-    def said(weights: NDArray[np.float64], order: NDArray[np.int64]) -> str:
-        return ", ".join(f"{names[i]} {weights[i]:+.1f}" for i in order[:_SHOWN_FEATURES])
+    def said(weights: NDArray[np.float64]) -> str:
+        """The largest that are above 0."""
+        order = [i for i in np.argsort(-weights, kind="stable")[:_SHOWN_FEATURES] if weights[i] > 0]
+        return ", ".join(f"{names[i]} {weights[i]:.1f}" for i in order)
 
-    found = zip(classes, model.weights(), strict=True)
+    found = zip(classes, model.known, model.weights(), strict=True)
     return [
-        [name, said(weights, np.argsort(-weights)), said(weights, np.argsort(weights))]
-        for name, weights in found
+        [name, said(w), said(-w)] if known else [name, "no training piece", ""] for name, known, w in found
     ]
 
 

@@ -171,7 +171,7 @@ def finetune(
         **what(folds, settings.budget, settings.seed),
         "method": settings.method,
         "backbone": run.source.description,
-        "settings": {**run.identity, "lr": run.plan.lr},
+        "settings": {**run.identity, "lr": run.plan.lr or None},
         "leaks": run.leaks,
         "floors": floors,
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),

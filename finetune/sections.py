@@ -40,12 +40,14 @@ class Section:
 
     def scratch_for(self, run: Record) -> Record | None:
         """The best run from random initialisation whose backbone has the shape of that of a pretrained run."""
+        if not pretrained(run):
+            return None
         fresh = [
             one
             for one in self.runs
             if not pretrained(one) and one["backbone"].get("config") == run["backbone"]["config"]
         ]
-        return max(fresh, key=_accuracy, default=None) if pretrained(run) else None
+        return max(fresh, key=_accuracy, default=None)
 
 
 def read_sections(folder: str | Path) -> list[Section]:

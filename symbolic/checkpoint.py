@@ -83,8 +83,8 @@ class Checkpoint:
         """
         if self.shape is None:
             raise CheckpointError(
-                f"{self.path} has no backbone: it answers what it was made for, and nothing can be built on it. "
-                "Use a checkpoint that `pretrain` wrote, or a model that comes along."
+                f"{self.path} has no backbone: it answers what it was made for (`finetune predict`), and nothing can "
+                "be built on it. For that use a checkpoint that `pretrain` wrote, or a model that comes along."
             )
         return self.shape
 

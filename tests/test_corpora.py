@@ -2,6 +2,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,7 +77,7 @@ def test_every_reader_gives_music_and_note_labels(name, music, unpacked):
     corpus = at_hand(name, music)
     pieces = corpus.pieces()
     for piece in (pieces[0], pieces[-1]):
-        assert all((corpus.folder / file).is_file() for file in corpus.sources(piece))
+        assert all(Path(corpus.path(file)).is_file() for file in corpus.sources(piece))
         reading = corpus.interpret(piece, corpus.read(piece))
         assert len(Tokenizer().encode(reading.music).rows) > 8
         assert reading.music.drums.all() == corpus.drums_alone

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from made import CACHE, DATA, needs
 
+from data.contents import content_hash
 from data.corpora import open_corpus
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.songs import SongsCorpus
+from data.mix import usual_guards
 from symbolic.errors import CorpusError
 
 
@@ -35,10 +37,9 @@ def test_every_piece_is_read_and_placed_as_by_its_own_corpus():
             assert ours.group == (f"{name}/{piece.group}" if piece.group else "")
         for piece in (theirs[0], theirs[-1]):
             ours = next(one for one in songs.pieces() if one.key == f"{name}/{piece.key}")
-            paths = [
-                [one.folder / file for file in one.sources(p)] for one, p in ((songs, ours), (corpus, piece))
+            assert [songs.path(file) for file in songs.sources(ours)] == [
+                corpus.path(file) for file in corpus.sources(piece)
             ]
-            assert [path.absolute() for path in paths[0]] == [path.absolute() for path in paths[1]]
             said, expected = (
                 songs.interpret(ours, songs.read(ours)),
                 corpus.interpret(piece, corpus.read(piece)),
@@ -53,6 +54,34 @@ def test_every_piece_is_read_and_placed_as_by_its_own_corpus():
                 assert said.note_labels["melody"].tolist() == wanted
                 assert set(np.unique(wanted)) == {0, 2}
     assert not pieces
+
+
+def linked(root, pop909, lieder):
+    """The songs of a root that holds the two corpora in these folders, by links."""
+    for folder, name in ((pop909, "pop909"), (lieder, "openscore_lieder")):
+        (root / folder).parent.mkdir(parents=True, exist_ok=True)
+        (root / folder).symlink_to(open_corpus(name, DATA).folder)
+    return open_corpus("songs", root)
+
+
+@needs("pop909")
+@needs("openscore_lieder")
+def test_where_files_lie_changes_nothing(tmp_path):
+    as_files = linked(tmp_path / "files", "pop909", "openscore_lieder")
+    as_clones = linked(tmp_path / "clones", "pop909/POP909", "openscore_lieder/a/scores")
+    pieces = as_files.pieces()
+    assert pieces == as_clones.pieces()
+    few = [pieces[0], pieces[-1]]
+    assert content_hash(as_files, few) == content_hash(as_clones, few) != content_hash(as_files, few[:1])
+    assert as_files.options() == {"versions": {"pop909": 2, "openscore_lieder": 1}}
+
+
+@needs("pop909")
+@needs("openscore_lieder")
+def test_a_mix_is_not_guarded_by_what_joins_its_corpora():
+    assert "emopia" in usual_guards(["pop909"], DATA)
+    assert {"songs", "pop909"}.isdisjoint(usual_guards(["pop909"], DATA))
+    assert {"songs", "pop909", "openscore_lieder"}.isdisjoint(usual_guards(["songs"], DATA))
 
 
 @needs("pop909")

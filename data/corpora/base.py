@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class Corpus(ABC):
         table: The split table under `data/splits`, where it is not called after the corpus.
         drums_alone: Whether pieces are drums alone, so that `Filters(drum_only=True)` must prepare them.
         fractions: Shares of the splits, for pieces whose split is chosen by hash.
+        joins: Names of the corpora that it is made of, where it has no music of its own.
         note_classes: Names of the classes of each note-level label.
         folder: Where `Piece.file` starts from.
     """
@@ -86,6 +88,7 @@ class Corpus(ABC):
     table: ClassVar[str] = ""
     drums_alone: ClassVar[bool] = False
     fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.8, "valid": 0.1, "test": 0.1})
+    joins: ClassVar[tuple[str, ...]] = ()
     note_classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     folder: Path
 
@@ -146,13 +149,22 @@ class Corpus(ABC):
         """How to get it, and where to put it."""
         return ""
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Below which its files lie."""
+        return (self.folder,)
+
+    def path(self, file: str) -> str:
+        """Where one of `sources` lies."""
+        return f"{self.folder}{os.sep}{file}"
+
     def read(self, piece: Piece) -> Music:
         """The music as its file has it.
 
         Raises:
             MusicFileError: If the file cannot be read.
         """
-        return read_music(self.folder / piece.file)
+        return read_music(self.path(piece.file))
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """The music and note labels that tasks see; by default the file's, without labels.

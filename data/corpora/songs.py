@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
 from data.corpora.openscore import PARTS, LiederCorpus
 from data.corpora.pop909 import Pop909Corpus
-from symbolic.errors import CorpusError
 from symbolic.notes import Music
 
 _CLASSES = Pop909Corpus.note_classes["melody"]
@@ -24,7 +23,7 @@ _MELODY_OF_PART = np.array([*(_CLASSES.index(_MEANS[part]) for part in PARTS), -
 class SongsCorpus(Corpus):
     """POP909 on true bars and as filed, and OpenScore Lieder with the voice as melody; sides are those of the two.
 
-    Keys and groups begin with the name of the corpus that they come from. All is one piano.
+    Keys, groups and files begin with the name of the corpus that they come from. All is one piano.
 
     Args:
         root: The folder that holds both.
@@ -37,6 +36,7 @@ class SongsCorpus(Corpus):
     homepage = f"{Pop909Corpus.homepage} and {LiederCorpus.homepage}"
     size = 2 * Pop909Corpus.size + LiederCorpus.size
     split = "as of the two"
+    joins = (Pop909Corpus.name, LiederCorpus.name)
     archives = MappingProxyType({**Pop909Corpus.archives, **LiederCorpus.archives})
     note_classes = MappingProxyType({"melody": _CLASSES})
 
@@ -44,11 +44,11 @@ class SongsCorpus(Corpus):
         self.parts: dict[str, Corpus] = {
             part.name: part for part in (Pop909Corpus(root, twice=True), LiederCorpus(root))
         }
-        folders = [part.folder.absolute() for part in self.parts.values()]
-        try:
-            self.folder = Path(os.path.commonpath(folders))
-        except ValueError as error:
-            raise CorpusError(f"{folders[0]} and {folders[1]} must lie on one drive.") from error
+        self.folder = self.parts[Pop909Corpus.name].folder
+
+    def options(self) -> dict[str, Any]:
+        """Versions of the two readers: what either gives anew is given anew here."""
+        return {"versions": {name: part.version for name, part in self.parts.items()}}
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
@@ -66,35 +66,40 @@ class SongsCorpus(Corpus):
         return [
             replace(
                 piece,
-                key=f"{part.name}/{piece.key}",
-                file=self._path(part, piece.file),
-                group=f"{part.name}/{piece.group}" if piece.group else "",
+                key=f"{name}/{piece.key}",
+                file=f"{name}/{piece.file}",
+                group=f"{name}/{piece.group}" if piece.group else "",
                 labels=NO_LABELS,
             )
-            for part in self.parts.values()
+            for name, part in self.parts.items()
             for piece in part.pieces()
         ]
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Of both."""
+        return tuple(part.folder for part in self.parts.values())
+
+    def path(self, file: str) -> str:
+        """Where a part has it: names of files begin with the part's."""
+        name, _, inner = file.partition("/")
+        return self.parts[name].path(inner)
+
     def sources(self, piece: Piece) -> tuple[str, ...]:
         """As of the corpus that it comes from."""
-        part, inner = self._inner(piece)
-        return tuple(self._path(part, file) for file in part.sources(inner))
+        name, inner = _inner(piece)
+        return tuple(f"{name}/{file}" for file in self.parts[name].sources(inner))
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """As of the corpus that it comes from; a voice is melody, all else of a Lied accompaniment."""
-        part, inner = self._inner(piece)
-        reading = part.interpret(inner, music)
+        name, inner = _inner(piece)
+        reading = self.parts[name].interpret(inner, music)
         labels = reading.note_labels
         melody = labels["melody"] if "melody" in labels else _MELODY_OF_PART[labels["part"]]
         return Reading(reading.music, {"melody": melody})
 
-    def _path(self, part: Corpus, file: str) -> str:
-        """A part's file from the folder that both have in common."""
-        return (part.folder.absolute().relative_to(self.folder) / file).as_posix()
 
-    def _inner(self, piece: Piece) -> tuple[Corpus, Piece]:
-        """The corpus that a piece comes from, and what it is called there."""
-        name, _, key = piece.key.partition("/")
-        part = self.parts[name]
-        file = (self.folder / piece.file).relative_to(part.folder.absolute()).as_posix()
-        return part, replace(piece, key=key, file=file)
+def _inner(piece: Piece) -> tuple[str, Piece]:
+    """The corpus that a piece comes from, and the piece as it is there."""
+    name, _, key = piece.key.partition("/")
+    return name, replace(piece, key=key, file=piece.file.partition("/")[2])

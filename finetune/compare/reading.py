@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
-from finetune.config import METHODS, SCRATCH
+from finetune.config import FEATURES, METHODS, SCRATCH
 from finetune.tasks import TASKS
 from symbolic.errors import ConfigError
 
@@ -73,7 +73,7 @@ def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
 
     Args:
         words: Tasks, and folders of music with a labels.csv.
-        methods: As `finetune --method` names them, and "scratch".
+        methods: As `finetune --method` names them, and "scratch"; those that have rates to try, so not "features".
 
     Raises:
         ConfigError: If a word is neither, or a method unknown.
@@ -129,7 +129,12 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     problems += _unknown(f"Arm '{label}'", values, {one.name for one in fields(Arm)} - {"axes"})
     if values.get("method") not in METHODS:
         known = ", ".join(("scratch", *METHODS))
-        problems.append(f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.")
+        stands = (
+            f" '{FEATURES}' has no rates to try, and stands among the floors." if label == FEATURES else ""
+        )
+        problems.append(
+            f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.{stands}"
+        )
     for name in ("label", "layers", "share"):
         if values.get(name) is not None:
             values[name] = str(values[name])

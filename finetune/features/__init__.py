@@ -66,6 +66,6 @@ def feature_names() -> list[str]:
 
 
 def feature_matrix(pieces: list[NDArray[np.integer]], vocabulary: Vocabulary | None = None) -> Floats:
-    """(P, F) features of several pieces, each (N, 8) ids."""
+    """(P, F) features of several pieces, each (N, 8) ids, to nine decimals: what does not vary is then constant."""
     table = [list(piece_features(rows, vocabulary).values()) for rows in pieces]
-    return np.array(table, dtype=np.float64).reshape(len(pieces), len(feature_names()))
+    return np.array(table, dtype=np.float64).reshape(len(pieces), len(feature_names())).round(9)
