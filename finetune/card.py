@@ -56,7 +56,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         ),
     ]
     for other in transfers:
-        lines += _scored(other, f"On other music: {other['task']['title']}.")
+        lines += _scored(other, f"Asked of other test pieces: {other['task']['title']}.")
     seeds = len(record["seeds"])
     lines += [
         f"Scores are means over {seeds} seeds; these are the weights of the one that is best on validation."

@@ -62,7 +62,7 @@ def test_those_that_commands_name_are_there() -> None:
 @pytest.mark.parametrize("name", TASK_MODELS)
 def test_a_task_model_is_small_too_and_tells_its_scores(name: str) -> None:
     folder = MODELS / name
-    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 5e6
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 8e6
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"# {name}\n" in card
     assert "| majority class |" in card
@@ -149,17 +149,20 @@ def test_it_reads_a_scale_as_it_did_when_it_was_made(name: str) -> None:
     assert all(abs(pinned[place] - true[place]) <= 2 for place in pinned)  # a step of the scale at most
 
 
-def test_melody_is_told_from_what_accompanies_it(tmp_path: Path) -> None:
-    """By the command, of a file that says nothing of tracks."""
+@pytest.mark.parametrize(("name", "track"), [("melody", "melody"), ("melody_songs", "bridge")])
+def test_a_tune_is_told_from_what_accompanies_it(name: str, track: str, tmp_path: Path) -> None:
+    """By the command, of a file that says nothing of tracks; as they said when they were made.
+
+    One takes the tune for an interlude: in the songs that it has learnt from it is the voice that has the melody.
+    """
     music = song()
     write_midi(music, tmp_path / "song.mid")
-    assert main(["predict", "melody", str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
+    assert main(["predict", name, str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
     found = read_music(tmp_path / "out" / "song.mid")
     told = {
         found.tracks[track]: set(found.notes["pitch"][found.notes["track"] == track].tolist())
         for track in np.unique(found.notes["track"])
     }
     above = set(music.notes["pitch"][music.notes["pitch"] >= 69].tolist())
-    # As it said when it was made; it took the leading notes, 71, for something else.
-    assert told["melody"] == above - {71}
-    assert not told["accompaniment"] & above - {71}
+    assert told[track] == above
+    assert not told["accompaniment"] & above

@@ -98,7 +98,7 @@ def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path)
         (folder / "record.json").write_text(json.dumps(moved))
     flags = ["--scores", str(tmp_path / "results")]
     card = (exported(runs / "lora", tmp_path / "m", *flags) / "README.md").read_text(encoding="utf-8")
-    assert "On other music: Music of lora." in card
+    assert "Asked of other test pieces: Music of lora." in card
     assert "Music of another" not in card
 
 
