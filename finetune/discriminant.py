@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.features import feature_matrix
 from finetune.features.classifier import FeatureClassifier
+from finetune.features.memory import remembered
 from finetune.features.stats import Floats
 from finetune.metrics import accuracy, grouped_confusions, macro_f1
 from finetune.model import save_model
 from finetune.outcome import CHECKPOINT, peak_memory
 from finetune.source import Source
 from finetune.taskdata import TaskData
+from symbolic.checkpoint import WEIGHTS
 
 
 def fit_features(
@@ -64,7 +66,7 @@ def fit_features(
         "steps": 1,
         "trained_parameters": numbers,
         "parameters": numbers,
-        "saved_bytes": (checkpoint / "model.safetensors").stat().st_size,
+        "saved_bytes": (checkpoint / WEIGHTS).stat().st_size,
         "peak_memory_bytes": peak_memory(),
     }
     return [entry], cost
@@ -76,14 +78,12 @@ def _side(data: TaskData, split: str) -> tuple[Floats, NDArray[np.int64]]:
     pieces = tqdm(
         data.pieces(split), title, total=len(data.splits[split]), leave=False, disable=None, unit=" pieces"
     )
-    found = [(feature_matrix([rows])[0], int(truth)) for rows, truth in pieces]
+    found = [(remembered([rows])[0], int(truth)) for rows, truth in pieces]
     features, classes = zip(*found, strict=True)
     return np.stack(features), np.array(classes, dtype=np.int64)
 
 
 def _loss(logits: Floats, truth: NDArray[np.int64]) -> float:
     """Mean cross-entropy in nats; of a class that training did not show, as if it had a millionth."""
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    right = shares[np.arange(len(truth)), truth]
+    right = torch.from_numpy(logits).softmax(dim=1).numpy()[np.arange(len(truth)), truth]
     return float(-np.log(np.maximum(right, 1e-6)).mean())

@@ -21,8 +21,9 @@ from tqdm import tqdm
 from data.corpora.archives import cache_folder
 from data.records import write_json
 from finetune import rules
-from finetune.features import chords, feature_matrix
+from finetune.features import chords
 from finetune.features.classifier import FeatureClassifier
+from finetune.features.memory import remembered
 from finetune.metrics import pack_counts
 from finetune.taskdata import Predictor, Rows, TaskData, summarise
 from symbolic.errors import ConfigError
@@ -108,8 +109,8 @@ def features_logistic(data: TaskData) -> SidePredictor:
 def features_discriminant(data: TaskData) -> SidePredictor:
     """Hand-made features and linear discriminants: what `--method features` keeps."""
     rows, truth = zip(*data.pieces("train"), strict=True)
-    model = FeatureClassifier.fit(_features(rows), np.array(truth), len(data.task.classes))
-    return lambda pieces: list(model.of_features(_features(pieces)).argmax(axis=1))
+    model = FeatureClassifier.fit(remembered(rows), np.array(truth), len(data.task.classes))
+    return lambda pieces: list(model.of_features(remembered(pieces)).argmax(axis=1))
 
 
 def features_trees(data: TaskData) -> SidePredictor:
@@ -215,18 +216,6 @@ def _commonest(data: TaskData) -> int:
     return int(np.bincount(truth[truth >= 0]).argmax())
 
 
-_FEATURES: dict[bytes, NDArray[np.float64]] = {}
-"""Features by content of the rows: two floors and five folds ask for the same."""
-
-
-def _features(pieces: Sequence[Rows]) -> NDArray[np.float64]:
-    keys = [blake2b(rows.tobytes(), digest_size=16).digest() for rows in pieces]
-    for key, rows in zip(keys, pieces, strict=True):
-        if key not in _FEATURES:
-            _FEATURES[key] = feature_matrix([rows])[0]
-    return np.stack([_FEATURES[key] for key in keys])
-
-
 def _classifier(data: TaskData, estimator: Any) -> SidePredictor:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -234,5 +223,5 @@ def _classifier(data: TaskData, estimator: Any) -> SidePredictor:
     rows, truth = zip(*data.pieces("train"), strict=True)
     if len(set(map(int, truth))) == 1:
         return _piecewise(majority)(data)  # there is nothing to tell apart, and estimators refuse
-    fitted = make_pipeline(StandardScaler(), estimator).fit(_features(rows), np.array(truth))
-    return lambda pieces: list(fitted.predict(_features(pieces)).astype(np.int64))
+    fitted = make_pipeline(StandardScaler(), estimator).fit(remembered(rows), np.array(truth))
+    return lambda pieces: list(fitted.predict(remembered(pieces)).astype(np.int64))

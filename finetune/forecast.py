@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
+from finetune.features import feature_matrix
 from finetune.features.classifier import FeatureClassifier, Reason
 from finetune.model import TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
@@ -111,16 +112,19 @@ class Forecaster:
 
     def probabilities(self, music: Music) -> NDArray[np.float64]:
         """(C,) probabilities of a piece's classes, from the mean logits of its windows."""
-        rows, _ = self._encode(music)
-        logits = self._ready().logits(rows).astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        return np.asarray(shares / shares.sum())
+        return self.explained(music)[0]
 
-    def reasons(self, music: Music) -> list[Reason]:
-        """What speaks most, for or against, of a piece's likeliest class; none where the model cannot say."""
-        if not isinstance(self.model, FeatureClassifier):
-            return []
-        return self.model.reasons(self._encode(music)[0])
+    def explained(self, music: Music) -> tuple[NDArray[np.float64], list[Reason]]:
+        """The same, and what speaks most, for or against, of the likeliest class, where the model can say."""
+        rows, _ = self._encode(music)
+        model, reasons = self._ready(), list[Reason]()
+        if isinstance(model, FeatureClassifier):
+            features = feature_matrix([rows])
+            logits, reasons = model.of_features(features)[0], model.reasons_of(features)
+        else:
+            logits = model.logits(rows).astype(np.float64)
+        shares = np.exp(logits - logits.max())
+        return np.asarray(shares / shares.sum()), reasons
 
     def _ready(self) -> TaskModel | FeatureClassifier:
         """The model, its own adapter at work."""

@@ -141,9 +141,8 @@ def predict_files(
 def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path) -> None:
     """Fill in an outcome, and write what is to be written of it."""
     if not forecaster.note_level:
-        shares = forecaster.probabilities(music).tolist()
-        outcome.probabilities = dict(zip(forecaster.classes, shares, strict=True))
-        outcome.reasons = forecaster.reasons(music)
+        shares, outcome.reasons = forecaster.explained(music)
+        outcome.probabilities = dict(zip(forecaster.classes, shares.tolist(), strict=True))
         return
     if music.drums.all():
         raise MusicFileError(outcome.file, "it holds no pitched notes")

@@ -130,7 +130,9 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     if values.get("method") not in METHODS:
         known = ", ".join(("scratch", *METHODS))
         stands = (
-            f" '{FEATURES}' has no rates to try, and stands among the floors." if label == FEATURES else ""
+            f" '{FEATURES}' has no rates to try, and stands among the floors."
+            if values.get("method") == FEATURES
+            else ""
         )
         problems.append(
             f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.{stands}"

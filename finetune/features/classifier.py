@@ -104,7 +104,10 @@ class FeatureClassifier(nn.Module):
             rows: (N, 8) ids of the piece.
             most: How many at most.
         """
-        features = feature_matrix([rows])
+        return self.reasons_of(feature_matrix([rows]), most)
+
+    def reasons_of(self, features: Floats, most: int = 5) -> list[Reason]:
+        """As `reasons`, from the piece's (1, F) features."""
         answer = int(self.of_features(features)[0].argmax())
         moved = self._standardised(features)[0]
         added, names = moved * self.weights()[answer], feature_names()
