@@ -12,7 +12,7 @@ from finetune.options import read_options
 from symbolic.errors import ConfigError
 
 ACCELERATORS = ("cpu", "gpu", "auto")
-PRESET_NAMES = ("tiny", "small", "base")
+PRESET_NAMES = ("tiny", "mini", "small", "base")
 """Those of `symbolic.backbone`, which costs an import of torch."""
 BACKBONE_NAMES = ("transformer", "conformer")
 """Also those of `symbolic.backbone`."""
@@ -34,9 +34,9 @@ PROBES = ("mix", "last", "best")
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
-    "full": {"tiny": 5e-4, "small": 2e-4, "base": 5e-5},
-    "probe": {"tiny": 1e-3, "small": 1e-3, "base": 1e-3},
-    **{name: {"tiny": 2e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
+    "full": {"tiny": 5e-4, "mini": 3e-4, "small": 2e-4, "base": 5e-5},
+    "probe": {"tiny": 1e-3, "mini": 1e-3, "small": 1e-3, "base": 1e-3},
+    **{name: {"tiny": 2e-3, "mini": 1e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
 }
 """Peak learning rates by method and size of the backbone."""
 

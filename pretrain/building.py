@@ -9,7 +9,7 @@ from torch import nn
 
 from pretrain.auxiliary import AUXILIARIES
 from pretrain.beginning import Beginning, shape_of
-from pretrain.config import PretrainSettings
+from pretrain.config import ADAMW, PretrainSettings
 from pretrain.corruption import build_corruption
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
@@ -73,4 +73,5 @@ def build_module(
         steps=steps,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        optimizer=settings.optimizer or ADAMW,
     )

@@ -24,7 +24,7 @@ from data.runs import RECORD, SETTINGS, begin, find_folder
 from data.shards import Shards
 from pretrain.beginning import Beginning, beginning
 from pretrain.building import build_module
-from pretrain.config import PretrainSettings
+from pretrain.config import ADAMW, PretrainSettings
 from pretrain.feeding import Loaders, majority_floors, sides
 from pretrain.freezing import FreezeBook
 from pretrain.module import Pretraining
@@ -36,6 +36,7 @@ from symbolic.errors import ConfigError
 from symbolic.tokenizer import Tokenizer
 
 _AGREED = "COUNTERPOINT_RUN_FOLDER"
+FLAGS, UNSET = {"checkpoint": "from"}, {"optimizer": ADAMW}
 
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
@@ -97,7 +98,7 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
     if not chief:
         return Path(settings.out or os.environ[_AGREED])
     base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
-    out = find_folder(base, settings.identity, settings.out, settings.resume, {"checkpoint": "from"})
+    out = find_folder(base, settings.identity, settings.out, settings.resume, FLAGS, UNSET)
     os.environ[_AGREED] = str(out)  # for the processes that the trainer starts
     return out
 

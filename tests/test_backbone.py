@@ -201,5 +201,5 @@ def test_config_survives_json_and_refuses_strangers() -> None:
 
 
 def test_unknown_preset_lists_the_presets() -> None:
-    with pytest.raises(ConfigError, match="tiny, small, base"):
+    with pytest.raises(ConfigError, match="tiny, mini, small, base"):
         preset("huge")

@@ -28,6 +28,10 @@ FLAGS = [
     "1",
     "--accelerator",
     "cpu",
+    # Whose steps are as near to each other as their gradients. Muon makes of what is nearly nothing in a gradient, such
+    # as the rounding of a sum, a step of full size; of it in several processes test_muon has something to say.
+    "--optimizer",
+    "adamw",
 ]
 PAIR = ["--devices", "2"]
 

@@ -19,6 +19,7 @@ from pretrain_helpers import make_module
 
 from data.failures import explained
 from pretrain import cli
+from pretrain.config import LEARNING_RATES
 from pretrain.look import look_at
 from pretrain.module import Pretraining
 from pretrain.objective import Objective
@@ -94,7 +95,7 @@ def test_the_record_holds_the_selectors_measurements(run):
         training, selector = entry["training"], entry["held_out"]["selector"]
         assert training["padding_share"] == 0
         assert 0.02 < training["mask_rate"] <= 0.16
-        assert 0 < training["learning_rate"] <= 2e-3
+        assert 0 < training["learning_rate"] <= LEARNING_RATES["muon"]["tiny"]
         assert set(training["chosen_loss"]) == set(entry["held_out"]["accuracy"])
         assert {
             "correlation",

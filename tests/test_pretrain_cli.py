@@ -47,7 +47,7 @@ def test_help_fits_a_screen_and_loads_no_torch():
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--preset", "huge"], ["huge", "tiny, small, base"]),
+        (["--preset", "huge"], ["huge", "tiny, mini, small, base"]),
         (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
         (["--lr", "-1", "--epochs", "0"], ["--lr", "--epochs"]),
         (["--precision", "17", "--accelerator", "toaster"], ["--precision", "bf16-mixed", "--accelerator"]),

@@ -19,7 +19,14 @@ from pretrain_helpers import (
     states,
 )
 
-from pretrain.config import LEARNING_RATES, NETWORK_NAMES, SELECTOR_NAMES
+from pretrain.config import (
+    LEARNING_RATES,
+    NETWORK_NAMES,
+    OPTIMIZERS,
+    PRESET_NAMES,
+    ROWS_PER_BATCH,
+    SELECTOR_NAMES,
+)
 from pretrain.selectors import SELECTORS, Schedule, SelectorOptions, View, build_selector
 from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.network import NETWORKS, build_network
@@ -47,7 +54,9 @@ def full_windows(count=8, length=64):
 def test_settings_list_every_selector_network_and_preset():
     assert sorted(SELECTOR_NAMES) == sorted(SELECTORS)
     assert sorted(NETWORK_NAMES) == sorted(NETWORKS)
-    assert list(LEARNING_RATES) == list(PRESETS)
+    assert list(PRESET_NAMES) == list(ROWS_PER_BATCH) == list(PRESETS)
+    assert sorted(LEARNING_RATES) == sorted(OPTIMIZERS)
+    assert all(list(rates) == list(PRESETS) for rates in LEARNING_RATES.values())
 
 
 def test_what_there_is_not_is_refused_with_the_choices():

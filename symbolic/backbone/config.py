@@ -79,10 +79,12 @@ class BackboneConfig:
 
 PRESETS: Mapping[str, BackboneConfig] = {
     "tiny": BackboneConfig(dim=128, layers=4, heads=4, ffn=512, window=256),
+    "mini": BackboneConfig(dim=256, layers=6, heads=4, ffn=1024, window=256),
     "small": BackboneConfig(dim=384, layers=6, heads=6, ffn=1536, window=512),
     "base": BackboneConfig(dim=768, layers=12, heads=12, ffn=3072, window=1024),
 }
-"""`tiny` for tests and the demo, `small` to ship, `base` at the paper's scale (arXiv 2407.08306)."""
+"""`tiny` for tests and the demo, `mini` for what a laptop pretrains in an evening, `small` for a GPU, `base` at the
+paper's scale (arXiv 2407.08306)."""
 
 
 def preset(name: str) -> BackboneConfig:
