@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.shards import Shards
 from symbolic.tokenizer import rebase_bars
 from symbolic.transposition import transpose, transposition_range
-from symbolic.vocabulary import FIELDS, PAD
+from symbolic.vocabulary import BAR, FIELDS, PAD, Vocabulary
 
 _BUCKET = 16
 """Windows whose lengths round up to the same multiple of this are batched together."""
@@ -59,6 +59,8 @@ class StepBatches(Dataset[Batch]):
         seed: Of shuffling and transposition.
         transposition: Windows are moved by a random interval of up to this many semitones; 0 for none.
         shuffle: False gives every epoch the same order, longest windows first.
+        roam: Windows are moved along their piece by up to this many rows, so that no two epochs cut music alike;
+            0 for none.
     """
 
     def __init__(
@@ -69,9 +71,11 @@ class StepBatches(Dataset[Batch]):
         seed: int = 0,
         transposition: int = 0,
         shuffle: bool = True,
+        roam: int = 0,
     ) -> None:
         self.shards, self.windows, self.seed = shards, windows, seed
-        self.transposition, self.shuffle = transposition, shuffle
+        self.transposition, self.shuffle, self.roam = transposition, shuffle, roam
+        self.max_bars = Vocabulary().max_bars
         buckets = -(-(windows[:, 1] - windows[:, 0]) // _BUCKET) * _BUCKET
         self._by_length = np.argsort(-buckets, kind="stable")
         self._buckets = buckets
@@ -98,6 +102,8 @@ class StepBatches(Dataset[Batch]):
         length = int((chosen[:, 1] - chosen[:, 0]).max())
         rows = np.full((len(chosen), length, len(FIELDS)), PAD, dtype=np.int64)
         random = np.random.default_rng([self.seed, step, 1])
+        if self.roam:
+            chosen = self._roaming(chosen, random)
         for i, (start, stop, _) in enumerate(chosen):
             window = rebase_bars(self.shards.rows(int(start), int(stop)))
             if self.transposition:
@@ -113,6 +119,19 @@ class StepBatches(Dataset[Batch]):
             step,
             bool((~real).any()),
         )
+
+    def _roaming(self, windows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+        """Windows as long as these, each elsewhere in its piece; where those would span too many bars, these."""
+        starts, stops, pieces = windows.T
+        low = np.maximum(self.shards.offsets[pieces] - starts, -self.roam)
+        high = np.minimum(self.shards.offsets[pieces + 1] - stops, self.roam)
+        moved = windows.copy()
+        moved[:, :2] += random.integers(low, high + 1)[:, None]
+        for one, usual in zip(moved, windows, strict=True):
+            bars = self.shards.rows(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
+            if bars[-1] - bars[0] >= self.max_bars:
+                one[:] = usual
+        return moved
 
     def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Order of windows, and of batches, in an epoch."""

@@ -115,3 +115,25 @@ def test_transposition_moves_pitches_together_and_leaves_drums(shards, windows):
     assert min(shifts) < -5
     assert max(shifts) > 5
     assert all(-11 <= s <= 11 for s in shifts)
+
+
+def test_roaming_windows_keep_length_piece_and_rows_and_are_cut_anew_in_every_epoch(shards, windows):
+    still = StepBatches(shards, windows, 256, seed=5)
+    roaming = StepBatches(shards, windows, 256, seed=5, roam=32)
+    offsets, seen = np.asarray(shards.offsets), []
+    for step in range(3 * len(still)):
+        before, batch = still[step], roaming[step]
+        assert torch.equal(before.real, batch.real)
+        assert torch.equal(before.piece, batch.piece)
+        assert (before.start - batch.start).abs().max() <= 32
+        for rows, real, start, piece in zip(batch.rows, batch.real, batch.start, batch.piece, strict=True):
+            stop = int(start + real.sum())
+            assert offsets[piece] <= start < stop <= offsets[piece + 1]
+            expected = shards.rows(int(start), stop).astype(np.int64)
+            assert expected[-1, BAR] - expected[0, BAR] < 256
+            expected[:, BAR] -= expected[0, BAR] - RESERVED
+            assert np.array_equal(rows[real], expected)
+        seen.append((before.start - batch.start).tolist())
+    one, two = (np.concatenate(seen[e * len(still) : (e + 1) * len(still)]) for e in (1, 2))
+    assert (one != 0).mean() > 0.5
+    assert not np.array_equal(np.sort(one), np.sort(two))
