@@ -23,7 +23,7 @@ from data.records import write_json
 from finetune import rules
 from finetune.features import chords
 from finetune.features.classifier import FeatureClassifier
-from finetune.features.memory import remembered
+from finetune.features.memory import remembered, remembered_stretches
 from finetune.metrics import pack_counts
 from finetune.taskdata import Predictor, Rows, TaskData, summarise
 from symbolic.errors import ConfigError
@@ -106,18 +106,18 @@ def features_logistic(data: TaskData) -> SidePredictor:
     return _classifier(data, LogisticRegression(max_iter=2000))
 
 
-def features_discriminant(data: TaskData) -> SidePredictor:
-    """Hand-made features and linear discriminants: what `--method features` keeps."""
-    rows, truth = zip(*data.pieces("train"), strict=True)
-    model = FeatureClassifier.fit(remembered(rows), np.array(truth), len(data.task.classes))
-    return lambda pieces: list(model.of_features(remembered(pieces)).argmax(axis=1))
-
-
 def features_trees(data: TaskData) -> SidePredictor:
     """Hand-made features and extremely randomised trees."""
     from sklearn.ensemble import ExtraTreesClassifier
 
     return _classifier(data, ExtraTreesClassifier(500, random_state=0))
+
+
+def features_together(data: TaskData) -> SidePredictor:
+    """Hand-made features of pieces and their stretches, discriminants and trees: as `--method features`."""
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    model = FeatureClassifier.fit(remembered_stretches(rows), np.array(truth), len(data.task.classes))
+    return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
 
 
 FLOORS: Mapping[str, Floor] = {
@@ -131,8 +131,8 @@ FLOORS: Mapping[str, Floor] = {
         Floor("triads", "triad templates", _piecewise(rules.triads)),
         Floor("look_up", "look-up of the likest training piece", look_up),
         Floor("features_logistic", "hand-made features + logistic regression", features_logistic),
-        Floor("features_discriminant", "hand-made features + discriminants", features_discriminant),
         Floor("features_trees", "hand-made features + extra trees", features_trees),
+        Floor("features_together", "hand-made features + discriminants and trees", features_together),
     )
 }
 

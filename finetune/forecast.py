@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
-from finetune.features import feature_matrix
-from finetune.features.classifier import FeatureClassifier, Reason
+from finetune.features.classifier import FeatureClassifier
+from finetune.features.discriminants import Reason
 from finetune.model import TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
 from finetune.tonal import KEYS
@@ -28,6 +28,9 @@ from symbolic.notes import Music
 from symbolic.storage import read_json
 from symbolic.tokenizer import Tokenizer
 
+VELOCITY = "velocity"
+"""The note label that can be written as what it is, instead of as a track a class."""
+
 
 class Judgement(NamedTuple):
     """What a note-level run says of a piece's notes, in the order of `Music.notes`.
@@ -35,7 +38,8 @@ class Judgement(NamedTuple):
     Attributes:
         classes: (N,) int64; -1 for drums, of which nothing is asked.
         confidence: (N,) float32 probability of that class, as the model sees it; NaN for drums.
-        shares: (N, C) float32 probabilities of all classes, where keys or chords are told from them.
+        shares: (N, C) float32 probabilities of all classes, where keys, chords or velocities are told from them; NaN
+            for drums.
     """
 
     classes: NDArray[np.int64]
@@ -82,9 +86,10 @@ class Forecaster:
 
     @property
     def tells(self) -> str:
-        """What follows from the classes of notes: "key" or "chord", or "" where they say no more than they are."""
-        tonal = self.note_level and tuple(self.classes) == TONAL_CLASSES
-        return str(self.task["label"]) if tonal and self.task["label"] in ("key", "chord") else ""
+        """What follows from the probabilities of notes: "key", "chord" or "velocity"; "" where nothing does."""
+        label = str(self.task["label"])
+        tonal = tuple(self.classes) == TONAL_CLASSES and label in ("key", "chord")
+        return label if self.note_level and (tonal or label == VELOCITY) else ""
 
     @property
     def of_pieces(self) -> list[str]:
@@ -108,6 +113,7 @@ class Forecaster:
             return Judgement(classes, confidence)
         shares = np.empty((len(music), len(self.classes)), dtype=np.float32)
         shares[source] = logits / logits.sum(axis=1, keepdims=True)
+        shares[music.drums] = np.nan
         return Judgement(classes, confidence, shares)
 
     def probabilities(self, music: Music) -> NDArray[np.float64]:
@@ -119,8 +125,7 @@ class Forecaster:
         rows, _ = self._encode(music)
         model, reasons = self._ready(), list[Reason]()
         if isinstance(model, FeatureClassifier):
-            features = feature_matrix([rows])
-            logits, reasons = model.of_features(features)[0], model.reasons_of(features)
+            logits, reasons = model.explained(rows)
         else:
             logits = model.logits(rows).astype(np.float64)
         shares = np.exp(logits - logits.max())

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from finetune.config import FEATURES
 from finetune.features import feature_names
 from finetune.features.classifier import FeatureClassifier
+from finetune.features.forest import Size
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
 from symbolic.adapters import attach
@@ -191,7 +192,7 @@ def save_model(
     task = {**task, "head": None}
     if isinstance(model, FeatureClassifier):
         parts[FEATURES] = model
-        task["features"] = feature_names()
+        task["features"], task["forest"] = feature_names(), list(model.forest.size)
     else:
         backbone = model.backbone
         if model.mix is not None:
@@ -251,12 +252,12 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         CheckpointError: If it hears other features than this release makes.
     """
     if FEATURES in checkpoint.parts:
-        if checkpoint.task["features"] != feature_names():
+        if checkpoint.task["features"] != feature_names() or "forest" not in checkpoint.task:
             raise CheckpointError(
-                f"{checkpoint.path} was fitted to other hand-made features than this release makes. Fit it again, "
-                "which takes seconds, or use the release that it was made with."
+                f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
+                "Fit it again, which takes seconds, or use the release that it was made with."
             )
-        model = FeatureClassifier(len(checkpoint.task["classes"]))
+        model = FeatureClassifier(len(checkpoint.task["classes"]), Size(*checkpoint.task["forest"]))
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone

@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.features.classifier import Reason
-from finetune.forecast import Forecaster, Judgement
+from finetune.features.discriminants import Reason
+from finetune.forecast import VELOCITY, Forecaster, Judgement
 from finetune.tonal import Chord, chords, key_shares
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.files import SUFFIXES, read_music, to_score, write_midi
@@ -19,8 +19,6 @@ from symbolic.notes import Music
 
 UNCLASSED = "drums"
 """Track of drum notes in written files: a note-level task does not ask of them."""
-VELOCITY = "velocity"
-"""The note label that can be written as what it is, instead of as a track a class."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
     judgement = forecaster.notes(music)
     if judgement.shares is not None and forecaster.tells == "key":
         outcome.probabilities = key_shares(music, judgement.shares)
-    elif judgement.shares is not None:
+    elif judgement.shares is not None and forecaster.tells == "chord":
         outcome.chords = chords(music, judgement.shares)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,9 +164,11 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
 
 def _write(forecaster: Forecaster, music: Music, judgement: Judgement, outcome: Outcome, path: Path) -> None:
     """The music with what was said of it: a key or chords as markers on it as it is, else new tracks or velocities."""
+    if judgement.shares is not None and forecaster.tells == VELOCITY:
+        write_midi(with_velocities(music, judgement.shares, forecaster.classes), path)
+        return
     if not forecaster.tells:
-        changed = with_velocities if forecaster.task["label"] == VELOCITY else tracks_by_class
-        write_midi(changed(music, judgement.classes, forecaster.classes), path)
+        write_midi(tracks_by_class(music, judgement.classes, forecaster.classes), path)
         return
     from symusic import TextMeta
 
@@ -193,18 +193,19 @@ def tracks_by_class(music: Music, classes: NDArray[np.integer], names: Sequence[
     return replace(music, notes=notes, tracks=(*names, UNCLASSED))
 
 
-def with_velocities(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> Music:
-    """The same notes on the same tracks, each as loud as the middle of its class.
+def with_velocities(music: Music, shares: NDArray[np.floating], names: Sequence[str]) -> Music:
+    """The same notes on the same tracks, each as loud as is to be expected: dynamics without steps.
 
     Args:
         music: All but velocities is kept.
-        classes: (N,) class of each note; -1 leaves it as it is.
+        shares: (N, C) probabilities of the classes of each note; a note with NaN is left as it is.
         names: Of the classes, as in "32-47": the lowest and the highest MIDI velocity.
     """
-    edges = np.array([name.split("-") for name in names], dtype=np.int64)
-    middle = (edges.sum(axis=1) + 1) // 2
+    edges = np.array([name.split("-") for name in names], dtype=np.float64)
+    expected = shares @ edges.mean(axis=1)
+    told = np.isfinite(expected)
     notes = music.notes.copy()
-    notes["velocity"] = np.where(classes < 0, notes["velocity"], middle[classes])
+    notes["velocity"][told] = expected[told].round()
     return music.with_notes(notes)
 
 

@@ -53,6 +53,11 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     page.text(
         f"{corpus['title']} ({corpus['licence']}): {split['train']} pieces to train on, {split['valid']} to select "
         f"on, {split['test']} to test on once. Split: {split['source']}."
+        + (
+            " Nothing was to be selected: once scored, validation pieces were learnt from too."
+            if at_once
+            else ""
+        )
     )
     page.table(*score_table(record))
     if window_line(record):
@@ -83,8 +88,9 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
         page.heading("What speaks for each class, and what against")
         page.table(["class", "for it", "against it"], _weights(out / record["checkpoint"], classes))
         page.text(
-            f"What one standard deviation of a feature adds to the class's logit in {record['checkpoint']}, above the "
-            "mean over classes; features that go together share their weight. docs/features.md says what they are.",
+            "What one standard deviation of a feature adds to the discriminants' logit of the class in "
+            f"{record['checkpoint']}, above the mean over classes; features that go together share their weight, and "
+            "the trees give no reasons. docs/features.md says what they are.",
             note=True,
         )
     else:
@@ -127,7 +133,8 @@ def _weights(checkpoint: Path, classes: Sequence[str]) -> list[list[str]]:
         order = [i for i in np.argsort(-weights, kind="stable")[:_SHOWN_FEATURES] if weights[i] > 0]
         return ", ".join(f"{names[i]} {weights[i]:.1f}" for i in order)
 
-    found = zip(classes, model.known, model.weights(), strict=True)
+    voice = model.discriminants
+    found = zip(classes, voice.known, voice.weights(), strict=True)
     return [
         [name, said(w), said(-w)] if known else [name, "no training piece", ""] for name, known, w in found
     ]

@@ -40,6 +40,8 @@ def method_of(record: Record) -> str:
     about = ", ".join(
         value if name in ("probe", "options") else f"{name} {value}" for name, value in variant.items()
     )
+    if record["method"] == FEATURES:
+        about = "of validation pieces too"
     return f"{record['method']} ({about})" if about else str(record["method"])
 
 

@@ -24,7 +24,7 @@ from data.records import write_json
 from data.windows import make_windows
 from finetune.cache import PooledBatches, probed
 from finetune.config import FEATURES
-from finetune.discriminant import fit_features
+from finetune.handmade import train_features
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
@@ -142,6 +142,10 @@ def train_seed(
     done = SeedResult.load(folder)
     if done is not None and set(splits) <= done.summary.keys():
         return done
+    if plan.method == FEATURES:
+        result = train_features(data, source, seed, folder, provenance, splits)
+        result.save(folder)
+        return result
     device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
     # One that was tried in vain has lost its checkpoint; asked for after all, it is trained again.
     if done is not None and (folder / CHECKPOINT).is_dir():
@@ -153,11 +157,8 @@ def train_seed(
     kind = plan.options.get("kind")
     if kind == "best":
         return _best_layer(data, source, plan, seed, folder, provenance, splits)
-    if plan.method == FEATURES:
-        fit = _Fit(*fit_features(data, source, folder, provenance))
-    else:
-        options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
-        fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
+    fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
     (folder / LAST).unlink(missing_ok=True)
@@ -272,7 +273,7 @@ def _batches(
     windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
     shift = data.task.transposition
     return (
-        StepBatches(data.shards, windows["train"], plan.rows_per_batch, seed, shift),
+        StepBatches(data.shards, windows["train"], plan.rows_per_batch, seed, shift, roam=window // 2),
         StepBatches(data.shards, windows["valid"], plan.rows_per_batch, seed, shuffle=False),
     )
 

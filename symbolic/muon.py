@@ -50,7 +50,7 @@ class Muon(torch.optim.AdamW):
         learnt = [p for p in parameters if p.requires_grad]
         matrices = [p for p in learnt if id(p) in inner]
         others = [p for p in learnt if id(p) not in inner]
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": matrices, "momentum": momentum},
             {"params": [p for p in others if p.ndim > 1], "momentum": None},
             {"params": [p for p in others if p.ndim <= 1], "momentum": None, "weight_decay": 0.0},
@@ -59,7 +59,7 @@ class Muon(torch.optim.AdamW):
         super().__init__(groups, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of all parameters."""
         every = self.param_groups
         self.param_groups = [group for group in every if group["momentum"] is None]
@@ -117,4 +117,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(_ROUNDS):
         gram = found @ found.mT
         found = a * found + torch.baddbmm(gram, gram, gram, beta=b, alpha=c) @ found
-    return (found.mT if tall else found).to(matrices.dtype)
+    turned: Tensor = found.mT if tall else found
+    return turned.to(matrices.dtype)

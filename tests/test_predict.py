@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from finetune_helpers import METRES, nano_checkpoint, tune, write_folder
 
-from data.corpora.velocity import VELOCITIES
 from finetune.cli import main
 from finetune.forecast import Forecaster, load_forecasters
 from finetune.predict import find_sources, predict_files, tracks_by_class, with_velocities
@@ -203,19 +202,33 @@ def test_confidence_is_the_probability_of_the_class(melody: Forecaster) -> None:
 
 def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Forecaster, tmp_path: Path) -> None:
     music = tune(110)
-    written = with_velocities(music, np.arange(len(music)) % 3 - 1, ["0-31", "96-127"])
+    shares = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
+    written = with_velocities(music, shares, ["1-31", "96-127"])
     assert (written.notes["velocity"][0::3] == music.notes["velocity"][0::3]).all()
     assert set(written.notes["velocity"][1::3].tolist()) == {16}
-    assert set(written.notes["velocity"][2::3].tolist()) == {112}
+    assert set(written.notes["velocity"][2::3].tolist()) == {round(0.25 * 16 + 0.75 * 111.5)}
     for name in ("onset", "duration", "pitch", "program", "track"):
         assert (written.notes[name] == music.notes[name]).all()
+
+
+def test_a_velocity_run_writes_what_is_to_be_expected_and_leaves_drums(runs: Path, tmp_path: Path) -> None:
+    """By a run that is not sure of itself, having learnt for one epoch."""
+    unsure, music = Forecaster.load(runs / "lora", "cpu"), tune(110)
+    drums = note_array(np.arange(4) * 480, 240, 38, 99, 128, 2)
+    music = replace(music, notes=np.concatenate([music.notes, drums]), tracks=(*music.tracks, "KIT"))
     write_midi(music, tmp_path / "new.mid")
-    loud = replace(melody, task={**melody.task, "label": "velocity", "classes": list(VELOCITIES[:2])})
+    loud = replace(unsure, task={**unsure.task, "label": "velocity", "classes": ["1-1", "127-127"]})
     [[outcome]] = predict_files([loud], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
     assert outcome.written is not None
+    assert outcome.judgement is not None
     after = read_music(outcome.written)
-    assert set(after.notes["velocity"].tolist()) <= {16, 40}
-    assert after.tracks == ("MELODY", "PIANO")
+    assert after.tracks == ("MELODY", "PIANO", "KIT")
+    assert set(after.notes["velocity"][after.drums].tolist()) == {99}
+    asked, right = ~outcome.music.drums, outcome.judgement.classes == 0
+    surer = np.where(right, outcome.judgement.confidence, 1 - outcome.judgement.confidence)[asked]
+    expected = (surer + (1 - surer) * 127).round()
+    assert len(set(expected.tolist())) > 3
+    assert np.sort(after.notes["velocity"][~after.drums]).tolist() == np.sort(expected).tolist()
 
 
 def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: Forecaster) -> None:

@@ -1,156 +1,83 @@
-"""Hand-made features as a classifier of pieces: linear discriminants, fitted at once and kept like any other model."""
+"""Hand-made features as a classifier of pieces: discriminants and trees, fitted at once, kept like any other model."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
-from finetune.features import feature_matrix, feature_names
+from finetune.features.discriminants import Discriminants, Reason
+from finetune.features.forest import Forest, Size
 from finetune.features.stats import Floats
+from finetune.features.stretches import stretch_matrix
 
-_LEAST_DEVIATION = 1e-6
-"""Of a feature, as a share of its mean or of 1; one that varies less is passed over."""
-_FARTHEST = 10.0
-"""Standard deviations: music that lies farther off is taken to lie there, lest one feature answer alone."""
-_FEWEST = 3
-"""Pieces of a class that its covariance can be told from."""
-_RIDGE = 1e-3
-"""Added to the covariance, as a share of its mean variance, where shrinking leaves it singular."""
-
-
-class Reason(NamedTuple):
-    """What one feature has to do with an answer.
-
-    Attributes:
-        feature: Its name.
-        deviations: How far the piece lies from the mean of the training pieces, in their standard deviations.
-        weight: What that adds to the logit of the answer, above what it adds to those of all classes in the mean.
-    """
-
-    feature: str
-    deviations: float
-    weight: float
+_LEAST = 1e-3
+"""Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""
 
 
 class FeatureClassifier(nn.Module):
-    """Features, standardised, and a linear layer: logits of a piece's classes from its rows.
+    """Logits of a piece's classes, from the features of the whole and of its stretches.
 
-    Its weights are those of Fisher's linear discriminants. The covariance within classes is the mean of the classes'
-    own, each shrunken as Ledoit & Wolf (2004) say, so that nothing is to be chosen; `fit` makes them.
+    Linear discriminants and extremely randomised trees err in different places. Each learns from every stretch of a
+    piece as if it were one, and says of a piece the mean of what it says of the stretches; the answer is the geometric
+    mean of the two. `fit` makes them.
 
     Args:
         classes: How many.
+        size: Of the trees that are to be loaded.
     """
 
-    centre: Tensor
-    deviation: Tensor
-
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, size: Size | None = None) -> None:
         super().__init__()
-        width = len(feature_names())
-        self.register_buffer("centre", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
-        self.linear = nn.Linear(width, classes)
+        self.discriminants = Discriminants(classes)
+        self.forest = Forest(classes, size or Size())
 
     @classmethod
-    def fit(cls, features: Floats, labels: NDArray[np.integer], classes: int) -> FeatureClassifier:
+    def fit(cls, pieces: Sequence[Floats], labels: NDArray[np.integer], classes: int) -> FeatureClassifier:
         """A classifier of these pieces.
 
         Args:
-            features: (P, F) from `feature_matrix`.
+            pieces: (S, F) of each from `stretch_matrix`.
             labels: (P,) class of each.
             classes: How many there are; those that no piece has are never answered.
         """
-        centre, deviation = features.mean(axis=0), features.std(axis=0)
-        # What hardly varies here would weigh all the more in music where it does.
-        deviation[deviation < _LEAST_DEVIATION * np.maximum(np.abs(centre), 1)] = np.inf
+        features = np.concatenate(pieces)
+        repeated = np.repeat(labels, [len(one) for one in pieces])
         model = cls(classes)
-        model.centre.copy_(torch.from_numpy(centre))
-        model.deviation.copy_(torch.from_numpy(deviation))
-        moved = model._standardised(features)
-        known, place, count = np.unique(labels, return_inverse=True, return_counts=True)
-        means = np.stack([moved[place == index].mean(axis=0) for index in range(len(known))])
-        weight = np.linalg.solve(_within(moved - means[place], place), means.T).T
-        bias = np.log(count / len(labels)) - (weight * means).sum(axis=1) / 2
-        with torch.no_grad():
-            model.linear.weight.zero_()
-            model.linear.bias.fill_(-torch.inf)
-            model.linear.weight[known] = torch.from_numpy(weight).float()
-            model.linear.bias[known] = torch.from_numpy(bias).float()
+        model.discriminants = Discriminants.fit(features, repeated, classes)
+        model.forest = Forest.fit(features, repeated, classes)
         return model.requires_grad_(False).eval()
 
-    def of_features(self, features: Floats) -> Floats:
-        """(P, C) logits from (P, F) features, on the processor: the widest features need its precision."""
-        return np.asarray(
-            self._standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
-        )
+    def of_stretches(self, pieces: Sequence[Floats]) -> Floats:
+        """(P, C) logits, from (S, F) features of each piece's stretches."""
+        features, known = np.concatenate(pieces), self.discriminants.known
+        first = np.cumsum([0, *(len(one) for one in pieces[:-1])])
+        counts = np.array([[len(one)] for one in pieces])
+        voices = [
+            np.log(np.add.reduceat(voice.shares(features), first) / counts + _LEAST)
+            for voice in (self.discriminants, self.forest)
+        ]
+        return np.where(known, np.mean(voices, axis=0), -np.inf)
 
     def logits(self, rows: NDArray[np.integer]) -> Floats:
         """(C,) logits of a piece from its (N, 8) ids."""
-        return np.asarray(self.of_features(feature_matrix([rows]))[0])
+        return np.asarray(self.of_stretches([stretch_matrix(rows)])[0])
 
     def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of a piece, ()."""
         return np.asarray(self.logits(rows).argmax())
 
-    def reasons(self, rows: NDArray[np.integer], most: int = 5) -> list[Reason]:
-        """What speaks most, for or against, of a piece's likeliest class.
+    def explained(self, rows: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
+        """(C,) logits of a piece, and what speaks most, for or against, of the likeliest class.
+
+        The trees give no reasons: these are the discriminants', of the piece as a whole.
 
         Args:
             rows: (N, 8) ids of the piece.
-            most: How many at most.
+            most: How many reasons at most.
         """
-        return self.reasons_of(feature_matrix([rows]), most)
-
-    def reasons_of(self, features: Floats, most: int = 5) -> list[Reason]:
-        """As `reasons`, from the piece's (1, F) features."""
-        answer = int(self.of_features(features)[0].argmax())
-        moved = self._standardised(features)[0]
-        added, names = moved * self.weights()[answer], feature_names()
-        strongest = np.argsort(-np.abs(added), kind="stable")[:most]
-        return [Reason(names[i], float(moved[i]), float(added[i])) for i in strongest if added[i]]
-
-    @property
-    def known(self) -> NDArray[np.bool_]:
-        """(C,) which classes had pieces to learn from."""
-        return np.isfinite(_double(self.linear.bias))
-
-    def weights(self) -> Floats:
-        """(C, F) what one standard deviation of a feature adds to a class, above the mean over those with pieces."""
-        weight = _double(self.linear.weight)
-        return np.asarray(weight - weight[self.known].mean(axis=0))
-
-    def _standardised(self, features: Floats) -> Floats:
-        moved = (features - _double(self.centre)) / _double(self.deviation)
-        return np.asarray(moved.clip(-_FARTHEST, _FARTHEST))
-
-
-def _within(moved: Floats, place: NDArray[np.integer]) -> Floats:
-    """(F, F) covariance within classes, positive definite however few the pieces.
-
-    Args:
-        moved: (P, F) standardised features, less the mean of their class.
-        place: (P,) class of each.
-    """
-    from sklearn.covariance import ledoit_wolf
-
-    (pieces, width), classes = moved.shape, np.unique(place)
-    identity, total = np.eye(width), np.zeros((width, width))
-    for index in classes:
-        own = moved[place == index]
-        # Of two pieces a covariance is one direction, which the estimate would not shrink.
-        few = len(own) < _FEWEST or not own.any()
-        shrunken = (own**2).mean() * identity if few else ledoit_wolf(own, assume_centered=True)[0]
-        total += len(own) / pieces * shrunken
-    size = np.trace(total) / width
-    if size == 0:
-        return identity
-    return np.asarray((total + _RIDGE * size * identity) * pieces / max(pieces - len(classes), 1))
-
-
-def _double(tensor: Tensor) -> Floats:
-    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)
+        features = stretch_matrix(rows)
+        logits = self.of_stretches([features])[0]
+        return logits, self.discriminants.reasons(features[:1], int(logits.argmax()), most)

@@ -8,17 +8,22 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.features import feature_matrix
 from finetune.features.stats import Floats
+from finetune.features.stretches import stretch_matrix
 
 _KNOWN: dict[bytes, Floats] = {}
 """By content of the rows."""
 
 
-def remembered(pieces: Sequence[NDArray[np.integer]]) -> Floats:
-    """As `feature_matrix`, each piece computed once in a process."""
+def remembered_stretches(pieces: Sequence[NDArray[np.integer]]) -> list[Floats]:
+    """As `stretch_matrix` of each piece, computed once in a process."""
     keys = [blake2b(rows.tobytes(), digest_size=16).digest() for rows in pieces]
     for key, rows in zip(keys, pieces, strict=True):
         if key not in _KNOWN:
-            _KNOWN[key] = feature_matrix([rows])[0]
-    return np.stack([_KNOWN[key] for key in keys])
+            _KNOWN[key] = stretch_matrix(rows)
+    return [_KNOWN[key] for key in keys]
+
+
+def remembered(pieces: Sequence[NDArray[np.integer]]) -> Floats:
+    """(P, F) features of whole pieces, computed once in a process."""
+    return np.stack([one[0] for one in remembered_stretches(pieces)])

@@ -17,7 +17,7 @@ from symbolic.errors import ConfigError
 from symbolic.vocabulary import FIELDS
 
 Level = Literal["note", "sequence"]
-SEQUENCE_FLOORS = ("majority", "look_up", "features_logistic", "features_discriminant", "features_trees")
+SEQUENCE_FLOORS = ("majority", "look_up", "features_logistic", "features_trees", "features_together")
 """What every sequence-level task is measured against."""
 
 

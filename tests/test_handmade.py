@@ -1,4 +1,4 @@
-"""Hand-made features as a model: fitted at once, scored, kept and used like any other."""
+"""Hand-made features as a model: discriminants and trees of pieces and stretches, kept and used like any other."""
 
 from __future__ import annotations
 
@@ -9,111 +9,112 @@ from typing import Any
 import numpy as np
 import pytest
 from finetune_helpers import tune, write_folder
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.preprocessing import StandardScaler
+from sklearn.ensemble import ExtraTreesClassifier
 
 import symbolic
 from finetune.cli import main
 from finetune.config import FEATURES, TrainSettings
 from finetune.features import feature_matrix, feature_names
 from finetune.features.classifier import FeatureClassifier
+from finetune.features.forest import FEWEST, TREES, Forest
+from finetune.features.memory import remembered, remembered_stretches
+from finetune.features.stretches import stretch_matrix, stretches
 from finetune.forecast import Forecaster
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.tokenizer import Tokenizer
+from symbolic.vocabulary import BAR, RESERVED
 
 RUN = ["--method", FEATURES, "--jobs", "0"]
 
 
-WIDTH = len(feature_names())
+def encoded(count: int) -> tuple[list[Any], Any]:
+    """Rows of waltzes and reels in turn, and which they are."""
+    music = [Tokenizer().encode(tune(n, dance)).rows for n in range(count) for dance in ("waltz", "reel")]
+    return music, np.tile([0, 1], count)
 
 
-def pieces(classes: int, each: int = 12, apart: float = 1.0, draw: int = 0) -> tuple[Any, Any]:
-    """(P, F) and (P,): random features whose means differ from class to class, and one that never varies."""
-    random = np.random.default_rng(draw)
-    labels = np.repeat(np.arange(classes), each)
-    means = apart * np.random.default_rng(100).normal(size=(classes, WIDTH))
-    features = 3 + means[labels] + 2 * random.normal(size=(len(labels), WIDTH))
-    features[:, 5] = 7.0  # as the metre of a corpus in one metre
-    return features, labels
+@pytest.mark.parametrize("classes", [2, 5])
+def test_kept_trees_say_what_the_librarys_say(classes: int) -> None:
+    """To the rounding of half precision, on the rows that they grew from and beside their thresholds."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(300, 6)).astype(np.float32).astype(np.float64)
+    labels = 2 * (features[:, 0] > 0) + (features[:, 1] > random.normal(size=300)) * (classes > 2)
+    theirs = ExtraTreesClassifier(20, min_samples_leaf=FEWEST, random_state=0).fit(features, labels)
+    forest = Forest.fit(features, labels, classes + 1, trees=20)
+    asked = [features, random.normal(size=(200, 6))]
+    for tree in theirs.estimators_:
+        inner = tree.tree_.feature >= 0
+        edge = np.zeros((inner.sum(), 6))
+        edge[np.arange(len(edge)), tree.tree_.feature[inner]] = tree.tree_.threshold[inner]
+        asked += [edge, np.nextafter(edge.astype(np.float32), np.float32(np.inf))]
+    found, expected = forest.shares(np.concatenate(asked)), theirs.predict_proba(np.concatenate(asked))
+    np.testing.assert_allclose(found[:, theirs.classes_], expected, atol=1e-3)
+    unseen = np.setdiff1d(np.arange(classes + 1), theirs.classes_)
+    assert not found[:, unseen].any()
 
 
-def right(model: FeatureClassifier, features: Any, labels: Any) -> float:
-    return float((model.of_features(features).argmax(axis=1) == labels).mean())
+def test_trees_take_the_room_that_their_size_says() -> None:
+    features = np.random.default_rng(1).normal(size=(60, 3))
+    forest = Forest.fit(features, np.arange(60) % 2, 2)
+    assert forest.size.trees == TREES
+    assert forest.size.nodes == 2 * forest.size.leaves - TREES
+    again = Forest(2, forest.size)
+    again.load_state_dict(forest.state_dict())
+    np.testing.assert_array_equal(again.shares(features), forest.shares(features))
 
 
-def test_it_finds_what_the_library_finds() -> None:
-    """Ours shrinks the covariance of a class as a whole, scikit-learn each feature to its own variance."""
-    (features, labels), (unheard, truth) = pieces(4, apart=0.4), pieces(4, each=100, apart=0.4, draw=1)
-    theirs = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    scaler = StandardScaler().fit(features)
-    expected = theirs.fit(scaler.transform(features), labels).score(scaler.transform(unheard), truth)
-    assert 0.7 < expected < 1
-    assert right(FeatureClassifier.fit(features, labels, 4), unheard, truth) >= expected - 0.03
+@pytest.mark.parametrize(("notes", "parts"), [(1, 1), (95, 1), (96, 3), (191, 3), (192, 7), (1000, 7)])
+def test_a_piece_is_cut_into_halves_and_quarters_where_it_is_long_enough(notes: int, parts: int) -> None:
+    rows = np.full((notes, 8), RESERVED, dtype=np.uint16)
+    rows[:, BAR] += np.arange(notes, dtype=np.uint16) // 8
+    found = stretches(rows)
+    assert len(found) == len(stretch_matrix(rows)) == parts
+    assert np.array_equal(found[0], rows)
+    assert all(part[0, BAR] == RESERVED for part in found)
+    for first, count in ((1, 2), (3, 4)):
+        if parts > first:
+            joined = np.concatenate(found[first : first + count])
+            assert np.array_equal(joined[:, 1:], rows[:, 1:])
+            lengths = [len(part) for part in found[first : first + count]]
+            assert max(lengths) - min(lengths) <= 1
 
 
-@pytest.mark.parametrize("each", [1, 2, 3, 5])
-def test_few_pieces_are_enough_where_classes_lie_far_apart(each: int) -> None:
-    features, labels = pieces(3, each, apart=2.0)
-    model = FeatureClassifier.fit(features, labels, 3)
-    assert right(model, *pieces(3, each=50, apart=2.0, draw=1)) > 0.9
-    assert np.abs(model.of_features(features)).max() < 1e4
+def test_what_is_remembered_is_what_is_computed() -> None:
+    music, _ = encoded(2)
+    for _ in range(2):
+        for one, rows in zip(remembered_stretches(music), music, strict=True):
+            np.testing.assert_array_equal(one, stretch_matrix(rows))
+        np.testing.assert_array_equal(remembered(music), feature_matrix(music))
 
 
-def test_scale_and_place_of_a_feature_change_nothing() -> None:
-    features, labels = pieces(3)
-    moved = features * np.geomspace(1e-3, 1e3, WIDTH) + 5
-    one, other = (FeatureClassifier.fit(table, labels, 3) for table in (features, moved))
-    np.testing.assert_allclose(one.of_features(features), other.of_features(moved), rtol=1e-3, atol=1e-2)
-
-
-def test_what_never_varied_has_no_say() -> None:
-    features, labels = pieces(2)
-    features[:, 6] = 0.5 + 1e-16 * np.arange(len(labels))
-    model = FeatureClassifier.fit(features, labels, 2)
-    before = model.of_features(features)
-    features[:, 5:7] = 1e3
-    np.testing.assert_array_equal(model.of_features(features), before)
-
-
-def test_no_feature_answers_alone() -> None:
-    """However far off it lies: ten deviations are the farthest."""
-    features, labels = pieces(2)
-    model = FeatureClassifier.fit(features, labels, 2)
-    there, beyond = features[:1].copy(), features[:1].copy()
-    there[0, 0], beyond[0, 0] = 1e3, 1e9
-    np.testing.assert_array_equal(model.of_features(there), model.of_features(beyond))
-
-
-def test_rounding_is_no_trait() -> None:
-    """Steady tunes have one gap and one tempo, to the last bits that their deviations come out at."""
-    music = [Tokenizer().encode(tune(n, dance)).rows for n in range(8) for dance in ("waltz", "reel")]
-    model = FeatureClassifier.fit(feature_matrix(music), np.tile([0, 1], 8), 2)
-    steady = [feature_names().index(name) for name in ("tempo_log_sd", "gap_log_sd", "gap_change")]
-    assert not feature_matrix(music)[:, steady].any()
-    assert not model.weights()[:, steady].any()
+def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
+    music, labels = encoded(8)
+    model = FeatureClassifier.fit([stretch_matrix(rows) for rows in music], labels, 2)
+    long = Tokenizer().encode(tune(50, bars=120)).rows
+    features = stretch_matrix(long)
+    assert len(features) == 7
+    shares = [voice.shares(features).mean(axis=0) for voice in (model.discriminants, model.forest)]
+    expected = np.sqrt(np.prod([share + 1e-3 for share in shares], axis=0))
+    np.testing.assert_allclose(np.exp(model.logits(long)), expected, rtol=1e-6)
+    together = model.of_stretches([stretch_matrix(music[0]), features])
+    np.testing.assert_allclose(together[1], model.logits(long))
+    np.testing.assert_allclose(together[0], model.logits(music[0]))
 
 
 def test_a_class_without_pieces_is_never_answered() -> None:
-    features, labels = pieces(2)
-    model = FeatureClassifier.fit(features, 2 * labels, 4)
-    assert np.isneginf(model.of_features(features)[:, [1, 3]]).all()
-    assert model.known.tolist() == [True, False, True, False]
-    assert np.isfinite(model.weights()).all()
-    alone = FeatureClassifier.fit(features, np.ones(len(features), dtype=np.int64), 3)
-    assert set(alone.of_features(features).argmax(axis=1)) == {1}
+    music, labels = encoded(4)
+    model = FeatureClassifier.fit([stretch_matrix(rows) for rows in music], 2 * labels, 4)
+    assert np.isneginf(model.logits(music[0])[[1, 3]]).all()
+    assert [int(model.classes(rows)) for rows in music] == (2 * labels).tolist()
 
 
-def test_reasons_account_for_the_answer() -> None:
-    """Together with the classes' own bias, what all features add is how far the answer lies above the mean."""
-    music = [Tokenizer().encode(tune(n, dance)).rows for n in range(12) for dance in ("waltz", "reel")]
-    model = FeatureClassifier.fit(feature_matrix(music), np.tile([0, 1], 12), 2)
-    logits, bias = model.logits(music[3]), model.linear.bias.numpy()
-    reasons, answer = model.reasons(music[3], most=len(feature_names())), int(logits.argmax())
-    above = (logits[answer] - logits.mean()) - (bias[answer] - bias.mean())
-    assert sum(reason.weight for reason in reasons) == pytest.approx(above, rel=1e-4)
-    sizes = [abs(reason.weight) for reason in reasons]
-    assert sizes == sorted(sizes, reverse=True)
-    assert model.reasons(music[3], most=2) == reasons[:2]
+def test_what_is_kept_has_learnt_from_validation_pieces_too(run: Path) -> None:
+    """And its validation score is of one that has not."""
+    record = json.loads((run / "record.json").read_text())
+    seen = symbolic.checkpoint.load_checkpoint(run / "seed-0" / "checkpoint").pretrained_on
+    assert len(seen) == record["split"]["train"] + record["split"]["valid"]
+    assert record["seeds"][0]["history"][0]["valid_accuracy"] == record["seeds"][0]["valid"]["accuracy"]
+    assert "validation pieces were learnt from too" in (run / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +131,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path) -> None:
     record = json.loads((run / "record.json").read_text())
     floors = {floor["name"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
-    assert record["test"]["accuracy"]["mean"] == floors["features_discriminant"] == 1.0
+    assert record["test"]["accuracy"]["mean"] == floors["features_together"] == 1.0
     assert record["test"]["accuracy"]["sd"] == 0
     assert record["backbone"] == {"source": FEATURES}
     assert {record["settings"][name] for name in ("lr", "epochs", "preset", "rows_per_batch")} == {None}
     assert record["leaks"]["leaky"] is False
-    cost = record["seeds"][0]["cost"]
-    assert cost["trained_parameters"] == 2 * (WIDTH + 1)
+    about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["task"]["forest"]
+    assert about[0] == TREES
     page = (run / "report.html").read_text()
-    assert "features, 2 seeds" in page
+    assert "features (of validation pieces too), 2 seeds" in page
     assert "from scratch" not in page
     assert "What speaks for each class" in page
 
@@ -150,7 +151,7 @@ def test_it_has_a_row_in_the_table_of_results(run: Path, tmp_path: Path) -> None
     assert main([*probe, "--out", str(run.parent / "probe")]) == 0
     assert main(["report", str(run.parent), "--out", str(tmp_path / "RESULTS.md"), "--figures"]) == 0
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "| features, 2 seeds |" in page
+    assert "| features (of validation pieces too), 2 seeds |" in page
     assert "| probe, from tiny, 1 seed |" in page
 
 
@@ -190,13 +191,13 @@ def test_it_predicts_and_says_why(run: Path, tmp_path: Path, capsys: Any) -> Non
     assert all(len(one["reasons"]) == 5 for one in found)
 
 
-def test_it_is_handed_on_as_a_few_kilobytes(run: Path, tmp_path: Path) -> None:
+def test_it_is_handed_on_in_little_room(run: Path, tmp_path: Path) -> None:
     assert main(["export", str(run), str(tmp_path / "dances"), "--licence", "mine"]) == 0
-    assert (tmp_path / "dances" / "model.safetensors").stat().st_size < 10_000
+    assert (tmp_path / "dances" / "model.safetensors").stat().st_size < 100_000
     ours, theirs = Forecaster.load(tmp_path / "dances", "cpu"), Forecaster.load(run, "cpu")
     np.testing.assert_array_equal(ours.probabilities(tune(100)), theirs.probabilities(tune(100)))
     card = (tmp_path / "dances" / "README.md").read_text()
-    assert "hand-made features by linear discriminants, without a backbone" in card
+    assert "hand-made features by discriminants and trees, without a backbone" in card
 
 
 def test_a_run_transfers(run: Path, tmp_path: Path, capsys: Any) -> None:
