@@ -14,12 +14,12 @@ from data.batches import Batch
 from pretrain.freezing import FreezeBook
 from pretrain.losses import all_reduce, recover
 from pretrain.measure import HeldOut, TrainingMeter
+from pretrain.muon import Muon
 from pretrain.objective import EVALUATION, FREEZING, TRAINING, Objective, at, generator_of
 from pretrain.parallel import shard
 from pretrain.selectors import View
 from pretrain.units import RowUnit
 from symbolic.errors import ConfigError
-from symbolic.muon import Muon
 from symbolic.vocabulary import MASK
 
 _LOOKED = 50

@@ -11,7 +11,7 @@ from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
-from symbolic.muon import Muon, orthogonal
+from pretrain.muon import Muon, orthogonal
 
 
 def network(seed: int = 0) -> nn.ModuleDict:

@@ -166,3 +166,20 @@ def test_a_tune_is_told_from_what_accompanies_it(name: str, track: str, tmp_path
     above = set(music.notes["pitch"][music.notes["pitch"] >= 69].tolist())
     assert told[track] == above
     assert not told["accompaniment"] & above
+
+
+def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
+    """The tune above its chords, on the same notes and tracks."""
+    music = song()
+    flat = music.notes.copy()
+    flat["velocity"] = 64
+    write_midi(music.with_notes(flat), tmp_path / "song.mid")
+    assert main(["predict", "velocity", str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
+    found, before = (read_music(tmp_path / place) for place in ("out/song.mid", "song.mid"))
+    for field in ("onset", "duration", "pitch", "track", "program"):
+        assert np.array_equal(found.notes[field], before.notes[field])
+    tune = found.notes["pitch"] >= 69
+    loud, soft = (found.notes["velocity"][which].astype(float) for which in (tune, ~tune))
+    assert loud.mean() > soft.mean() + 8
+    assert loud.min() > soft.max()
+    assert len(np.unique(soft)) > 5

@@ -103,14 +103,14 @@ def orthogonal(matrices: Tensor) -> Tensor:
     """Nearly the nearest (semi-)orthogonal matrix of each: singular vectors are kept, singular values brought near 1.
 
     Args:
-        matrices: (M, R, C), floating; on a GPU the work is done in bfloat16, which is exact enough.
+        matrices: (M, R, C), floating; with CUDA the work is done in bfloat16, which is exact enough.
 
     Returns:
         (M, R, C) of the same type; zeros where a matrix is zero.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     found = matrices.mT if tall else matrices
-    if found.device.type != "cpu":
+    if found.is_cuda:
         found = found.bfloat16()
     found = found / found.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     a, b, c = _COEFFICIENTS
