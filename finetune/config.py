@@ -274,7 +274,9 @@ class TransferSettings(PrepareSettings):
 
     run: str = setting(..., "run folder", positional=True)
     task: str = setting(
-        ..., "a task that asks the same: one of `finetune tasks`, or melody_files", positional=True
+        ...,
+        "a task that asks the same: one of `finetune tasks`, or melody_files, velocity_files",
+        positional=True,
     )
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")

@@ -60,7 +60,7 @@ def test_the_presets_are_those_of_the_backbones() -> None:
 def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> None:
     assert main(["melodie"]) == 2
     said = capsys.readouterr().err
-    assert "melody_songs, velocity" in said
+    assert "melody_songs, velocity, velocity_any" in said
     assert "sequence, note" in said
 
 
@@ -112,7 +112,7 @@ def test_without_a_folder_of_data_sets_the_remedy_is_named(task: str, capsys: An
 
 def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
     assert main(["floors", "harmony"]) == 2
-    assert "melody_songs, velocity" in capsys.readouterr().err
+    assert "melody_songs, velocity, velocity_any" in capsys.readouterr().err
     assert main(["floors", "melody", "--budget", "0"]) == 2
     assert "--budget" in capsys.readouterr().err
     assert main(["sequence", str(tmp_path / "absent")]) == 2

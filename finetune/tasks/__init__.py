@@ -25,19 +25,19 @@ from finetune.tasks.makam import MAKAM
 from finetune.tasks.melody import MELODY, MELODY_ANY, MELODY_FILES, MELODY_SONGS
 from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
-from finetune.tasks.velocity import VELOCITY
+from finetune.tasks.velocity import VELOCITY, VELOCITY_ANY, VELOCITY_FILES
 from finetune.tasks.voice import VOICE
 
 TASKS: dict[str, Task] = {
     task.name: task
     for task in (
-        *(MELODY, MELODY_ANY, MELODY_SONGS, VELOCITY, CHORD, KEY, BEAT, HAND, VOICE),
+        *(MELODY, MELODY_ANY, MELODY_SONGS, VELOCITY, VELOCITY_ANY, CHORD, KEY, BEAT, HAND, VOICE),
         *(COMPOSER, ASAP_COMPOSER, LIEDER_COMPOSER, EMOTION, GENRE, DRUM_STYLE, MAKAM, METRE),
     )
 }
 """Note-level tasks, then sequence-level ones."""
 
-TARGETS: dict[str, Task] = {**TASKS, MELODY_FILES.name: MELODY_FILES}
+TARGETS: dict[str, Task] = {**TASKS, **{task.name: task for task in (MELODY_FILES, VELOCITY_FILES)}}
 """What a run may be transferred to: also the same music, prepared otherwise, which nobody would train on."""
 
 __all__ = ["TARGETS", "TASKS", "Protocol", "Published", "Task", "View", "note_task", "sequence_task"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from data.corpora.velocity import VELOCITIES
 from finetune.tasks.base import Published, Task
 from finetune.tasks.melody import POP909_SPLIT
@@ -29,3 +31,24 @@ VELOCITY = Task(
     ),
     epochs=6,
 )
+
+VELOCITY_FILES = replace(
+    VELOCITY,
+    name="velocity_files",
+    title="Velocity on POP909's files as they are",
+    about="how loud each note was played: POP909's files as they are, whose bars are seldom true",
+    options={"beats": False},
+    published=(),
+)
+"""To be transferred to: the same songs, as filed."""
+
+VELOCITY_ANY = replace(
+    VELOCITY,
+    name="velocity_any",
+    title="Velocity on POP909, on true bars and on the files' own",
+    about="velocity on anybody's files: POP909 on true bars and as filed",
+    options={"twice": True},
+    published=(),
+    epochs=3,
+)
+"""What to train for use: each song twice, so that the model does not lean on bars that a file may not have."""
