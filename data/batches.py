@@ -126,7 +126,9 @@ class StepBatches(Dataset[Batch]):
         low = np.maximum(self.shards.offsets[pieces] - starts, -self.roam)
         high = np.minimum(self.shards.offsets[pieces + 1] - stops, self.roam)
         moved = windows.copy()
-        moved[:, :2] += random.integers(low, high + 1)[:, None]
+        # Drawn and then held within the piece, so that its ends are heard as often as they would be without.
+        shift = random.integers(-self.roam, self.roam + 1, size=len(windows))
+        moved[:, :2] += np.clip(shift, low, high)[:, None]
         for one, usual in zip(moved, windows, strict=True):
             bars = self.shards.rows(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
             if bars[-1] - bars[0] >= self.max_bars:

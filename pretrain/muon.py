@@ -61,10 +61,14 @@ class Muon(torch.optim.AdamW):
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of all parameters."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()  # while every group is in its place: what it zeroes must be all
         every = self.param_groups
         self.param_groups = [group for group in every if group["momentum"] is None]
         try:
-            loss = super().step(closure)  # AdamW's own, on what is not a block's matrix
+            super().step()  # AdamW's own, on what is not a block's matrix
         finally:
             self.param_groups = every
         for group in every:

@@ -137,3 +137,18 @@ def test_roaming_windows_keep_length_piece_and_rows_and_are_cut_anew_in_every_ep
     one, two = (np.concatenate(seen[e * len(still) : (e + 1) * len(still)]) for e in (1, 2))
     assert (one != 0).mean() > 0.5
     assert not np.array_equal(np.sort(one), np.sort(two))
+
+
+def test_roaming_windows_hear_the_ends_of_a_piece_as_often_as_its_middle(shards):
+    piece = max(range(len(shards.pieces)), key=lambda one: shards.offsets[one + 1] - shards.offsets[one])
+    start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
+    windows = make_windows(shards, np.array([piece]), 64)
+    assert len(windows) > 3
+    batches, heard = StepBatches(shards, windows, 64, seed=1, roam=32), np.zeros(stop - start)
+    epochs = 200
+    for step in range(epochs * len(batches)):
+        batch = batches[step]
+        for first, real in zip(batch.start.tolist(), batch.real, strict=True):
+            heard[first - start : first - start + int(real.sum())] += 1
+    assert heard.min() / epochs > 0.4
+    assert heard.max() / epochs < 1.7

@@ -105,6 +105,24 @@ def test_without_modules_it_is_adamw_to_the_bit() -> None:
         assert torch.equal(one, other)
 
 
+def test_a_closure_that_zeroes_gradients_makes_the_same_steps() -> None:
+    """As a trainer calls it: gradients are zeroed, made and clipped inside the step."""
+    plain, closed = network(), network()
+    train(plain, Muon(plain["blocks"], plain.parameters(), lr=0.01), range(6))
+    optimizer = Muon(closed["blocks"], closed.parameters(), lr=0.01)
+    for step in range(6):
+
+        def closure(step: int = step) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = loss_of(closed, step)
+            loss.backward()
+            return loss
+
+        assert optimizer.step(closure) is not None
+    for one, other in zip(plain.parameters(), closed.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_a_run_that_is_taken_up_ends_where_an_uninterrupted_one_does() -> None:
     whole, first = network(), network()
     train(whole, Muon(whole["blocks"], whole.parameters(), lr=0.01), range(8))
