@@ -22,6 +22,8 @@ from finetune.source import Source
 from finetune.taskdata import TaskData
 from symbolic.checkpoint import WEIGHTS
 
+LEARNT_FROM = "learnt_from"
+"""In a seed's outcome: the sides that what was tested has learnt from, where they are more than the training side."""
 _Side = tuple[list[Floats], NDArray[np.int64]]
 """Features of the stretches of each piece of a side, and the classes of the pieces."""
 
@@ -73,7 +75,8 @@ def train_features(
         "valid_accuracy": scores["valid"]["accuracy"],
         "valid_macro_f1": scores["valid"]["macro_f1"],
     }
-    numbers = sum(tensor.numel() for tensor in model.state_dict().values())
+    linear, forest = model.discriminants.linear, model.forest
+    numbers = sum(part.numel() for part in (linear.weight, linear.bias, forest.threshold, forest.leaf))
     cost = {
         "seconds": round(seconds, 1),
         "seconds_per_epoch": round(seconds, 1),
@@ -84,7 +87,8 @@ def train_features(
         "saved_bytes": (checkpoint / WEIGHTS).stat().st_size,
         "peak_memory_bytes": peak_memory(),
     }
-    return SeedResult({"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}, counts)
+    summary = {"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}
+    return SeedResult({**summary, LEARNT_FROM: ["train", "valid"]}, counts)
 
 
 def _side(data: TaskData, split: str) -> _Side:

@@ -24,7 +24,7 @@ from data.records import write_json
 from data.windows import make_windows
 from finetune.cache import PooledBatches, probed
 from finetune.config import FEATURES
-from finetune.handmade import train_features
+from finetune.handmade import LEARNT_FROM, train_features
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
@@ -140,9 +140,10 @@ def train_seed(
         splits: What to score. One that was tried on validation pieces alone can meet the test pieces later.
     """
     done = SeedResult.load(folder)
-    if done is not None and set(splits) <= done.summary.keys():
+    by_hand = plan.method == FEATURES
+    if done is not None and {*splits, *([LEARNT_FROM] if by_hand else [])} <= done.summary.keys():
         return done
-    if plan.method == FEATURES:
+    if by_hand:
         result = train_features(data, source, seed, folder, provenance, splits)
         result.save(folder)
         return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -213,14 +214,41 @@ def test_nothing_is_built_on_it(run: Path, capsys: Any) -> None:
     assert "has no backbone" in capsys.readouterr().err
 
 
-def test_other_features_than_ours_are_refused(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("change", ["a feature", "no forest"])
+def test_what_was_fitted_otherwise_is_refused(run: Path, tmp_path: Path, change: str) -> None:
     assert main(["export", str(run), str(tmp_path / "old"), "--licence", "mine"]) == 0
     config = tmp_path / "old" / "config.json"
     about = json.loads(config.read_text())
-    about["task"]["features"][0] = "of_another_release"
+    if change == "a feature":
+        about["task"]["features"][0] = "of_another_release"
+    else:
+        del about["task"]["forest"]
     config.write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match="other hand-made features"):
         Forecaster.load(tmp_path / "old", "cpu")
+
+
+def test_a_seed_that_an_earlier_release_finished_is_fitted_again(run: Path, tmp_path: Path) -> None:
+    """It had learnt from the training side alone, and would stand among others as if it had not."""
+    shutil.copytree(run, tmp_path / "run")
+    path = tmp_path / "run" / "seed-0" / "result.json"
+    result = json.loads(path.read_text())
+    assert result.pop("learnt_from") == ["train", "valid"]
+    path.write_text(json.dumps({**result, "best_step": 77}))
+    again = [
+        "sequence",
+        str(run.parent / "tunes"),
+        *RUN,
+        "--seeds",
+        "2",
+        "--out",
+        str(tmp_path / "run"),
+        "--resume",
+    ]
+    assert main(again) == 0
+    assert json.loads(path.read_text())["best_step"] == 1
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    assert all("learnt_from" in seed for seed in record["seeds"])
 
 
 def test_notes_have_no_features(run: Path, capsys: Any) -> None:

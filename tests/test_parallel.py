@@ -29,7 +29,7 @@ FLAGS = [
     "--accelerator",
     "cpu",
     # Whose steps are as near to each other as their gradients. Muon makes of what is nearly nothing in a gradient, such
-    # as the rounding of a sum, a step of full size; of it in several processes test_muon has something to say.
+    # as the rounding of a sum, a step of full size; test_muon has it in two processes.
     "--optimizer",
     "adamw",
 ]
