@@ -92,7 +92,7 @@ class PretrainSettings(PrepareSettings):
     )
     lr: float | None = setting(None, "peak learning rate (by preset and optimiser)", group="training")
     optimizer: str | None = setting(
-        "muon", "muon, or adamw for all parameters alike", group="training", rare=True
+        ADAMW, "adamw, or muon, which turns the blocks' matrices", group="training", rare=True
     )
     weight_decay: float = setting(0.01, "of matrices", group="training", rare=True)
     # None and not a number: a run begun before there was this choice can then go on.

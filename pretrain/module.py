@@ -37,7 +37,7 @@ class Pretraining(lightning.LightningModule):
         lr: Peak learning rate.
         warmup: Share of the run in which the rate rises; then it falls on a cosine to a tenth.
         weight_decay: Of matrices; norms and biases are spared.
-        optimizer: "muon", or "adamw" for all parameters alike.
+        optimizer: "adamw", or "muon" for the matrices of the backbone's blocks.
         evaluation_rate: Share of held-out rows that are masked.
     """
 
@@ -51,7 +51,7 @@ class Pretraining(lightning.LightningModule):
         lr: float = 1e-3,
         warmup: float = 0.05,
         weight_decay: float = 0.01,
-        optimizer: str = "muon",
+        optimizer: str = "adamw",
         evaluation_rate: float = 0.15,
     ) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """The command: help on one screen, errors that say what to do, exit codes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from torch import nn
 from data.command import parse
 from pretrain import cli
 from pretrain.building import build_module
-from pretrain.config import PretrainSettings
+from pretrain.config import LEARNING_RATES, PretrainSettings
 from pretrain.freezing import FreezeBook
 from symbolic.errors import ConfigError
 from symbolic.vocabulary import Vocabulary
@@ -115,3 +116,25 @@ def test_another_package_called_data_is_named(tmp_path):
     assert done.returncode == 2, done.stderr
     assert "data.py" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_run_by_muon_says_so_and_has_its_rate(tmp_path):
+    tunes, out = write_tunes(tmp_path / "tunes", 6), tmp_path / "run"
+    flags = [
+        "--steps",
+        "4",
+        "--evaluations",
+        "2",
+        "--rows_per_batch",
+        "256",
+        "--jobs",
+        "0",
+        "--accelerator",
+        "cpu",
+    ]
+    assert cli.main([str(tunes), *flags, "--optimizer", "muon", "--out", str(out)]) == 0
+    record = json.loads((out / "record.json").read_text())
+    assert record["settings"]["optimizer"] == "muon"
+    rates = [entry["training"]["learning_rate"] for entry in record["history"]]
+    assert max(rates) > LEARNING_RATES["adamw"]["tiny"]
+    assert cli.main([str(tunes), *flags, "--out", str(out), "--resume"]) == 2
