@@ -58,6 +58,12 @@ class Muon(torch.optim.AdamW):
         groups = [group for group in groups if group["params"]]
         super().__init__(groups, lr=lr, betas=betas, weight_decay=weight_decay, fused=fused)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take up a state, also of a plain AdamW, whose groups know no momentum."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        for group in self.param_groups:
+            group.setdefault("momentum", None)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step of all parameters."""

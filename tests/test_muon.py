@@ -137,6 +137,29 @@ def test_a_run_that_is_taken_up_ends_where_an_uninterrupted_one_does() -> None:
         assert torch.equal(one, other)
 
 
+def test_a_run_that_plain_adamw_began_goes_on_to_the_bit() -> None:
+    def plain_adamw(model: nn.ModuleDict) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
+            [
+                {"params": [p for p in model.parameters() if p.ndim > 1]},
+                {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=0.01,
+            betas=(0.9, 0.98),
+            weight_decay=0.1,
+        )
+
+    model = network()
+    began = plain_adamw(model)
+    train(model, began, range(3))
+    again = copy.deepcopy(model)
+    taken_up = Muon((), again.parameters(), lr=0.01, weight_decay=0.1)
+    taken_up.load_state_dict(copy.deepcopy(began.state_dict()))
+    assert train(model, began, range(3, 6)) == train(again, taken_up, range(3, 6))
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_what_has_no_gradient_or_is_frozen_stays() -> None:
     model = network()
     model["blocks"][1].requires_grad_(False)
