@@ -25,7 +25,8 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     stands = "which comes with the installation" if base else "with a backbone of its own"
     source = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
     learnt = (
-        "Learnt from hand-made features by discriminants and trees, without a backbone"
+        "Learnt from hand-made features by "
+        f"{'boosted trees' if note_level else 'discriminants and trees'}, without a backbone"
         if by_hand
         else f"Learnt by `{method_of(record)}`{source}, {stands}"
     )

@@ -83,7 +83,9 @@ class TrainSettings(PrepareSettings):
         group="model",
         rare=True,
     )
-    method: str = setting("full", f"trained: {', '.join(METHODS)}; {FEATURES}, of pieces", group="model")
+    method: str = setting(
+        "full", f"trained: {', '.join(METHODS)}; {FEATURES}, without a backbone", group="model"
+    )
     probe: str | None = setting(
         None,
         "layers a probe reads: mix, last, or the best on validation (default: mix)",

@@ -16,7 +16,7 @@ from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.discriminants import Reason
-from finetune.model import TaskModel, device_of, open_task, task_model
+from finetune.model import HandMade, TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
 from finetune.tonal import KEYS
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
@@ -60,7 +60,7 @@ class Forecaster:
     """
 
     name: str
-    model: TaskModel | FeatureClassifier
+    model: TaskModel | HandMade
     tokenizer: Tokenizer
     task: dict[str, Any]
     rack: Rack | None = None
@@ -131,7 +131,7 @@ class Forecaster:
         shares = np.exp(logits - logits.max())
         return np.asarray(shares / shares.sum()), reasons
 
-    def _ready(self) -> TaskModel | FeatureClassifier:
+    def _ready(self) -> TaskModel | HandMade:
         """The model, its own adapter at work."""
         if self.rack is not None:
             self.rack.use(self.name)

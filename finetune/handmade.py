@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,18 +14,31 @@ from tqdm import tqdm
 
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.memory import remembered_stretches
+from finetune.features.noteclassifier import NoteClassifier
 from finetune.features.stats import Floats
 from finetune.metrics import Counts
-from finetune.model import load_model, save_model
+from finetune.model import HandMade, load_model, save_model
 from finetune.outcome import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.source import Source
 from finetune.taskdata import TaskData
 from symbolic.checkpoint import WEIGHTS
 
 LEARNT_FROM = "learnt_from"
-"""In a seed's outcome: the sides that what was tested has learnt from, where they are more than the training side."""
-_Side = tuple[list[Floats], NDArray[np.int64]]
-"""Features of the stretches of each piece of a side, and the classes of the pieces."""
+"""In a seed's outcome: the sides that what was tested has learnt from."""
+
+
+class _Fitted(NamedTuple):
+    """What came of fitting.
+
+    Attributes:
+        scout: What validation scores are of.
+        kept: What is tested and kept.
+        sides: What it has learnt from.
+    """
+
+    scout: HandMade
+    kept: HandMade
+    sides: tuple[str, ...]
 
 
 def train_features(
@@ -36,9 +49,10 @@ def train_features(
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Fit to the training pieces and score the validation pieces; then fit to both, and score the test pieces.
+    """Fit to the training pieces, and score.
 
-    Validation pieces choose nothing, for there is nothing to be chosen, so that what is kept may learn from them.
+    Validation pieces choose nothing, for there is nothing to be chosen. So what is kept, and scored on test pieces,
+    learns from them too, once they are scored, where that takes no more than seconds.
 
     Args:
         data: The task's pieces.
@@ -49,65 +63,83 @@ def train_features(
         splits: What to score: a run that is only tried does not meet the test pieces.
     """
     began = time.perf_counter()
-    classes = len(data.task.classes)
-    train, valid = _side(data, "train"), _side(data, "valid")
-    scout = FeatureClassifier.fit(*train, classes)
-    model = FeatureClassifier.fit([*train[0], *valid[0]], np.concatenate([train[1], valid[1]]), classes)
+    fitted = _of_notes(data) if data.task.level == "note" else _of_pieces(data)
     seconds = time.perf_counter() - began
 
-    sides = np.concatenate([data.splits["train"], data.splits["valid"]])
+    sides = np.concatenate([data.splits[side] for side in fitted.sides])
     checkpoint = folder / CHECKPOINT
     task, seen = data.task.describe(), data.shards.fingerprints[sides]
-    save_model(checkpoint, model, source.tokenizer, task, provenance, seen)
-    counts = {"valid": _counts(data, "valid", scout, valid)}
+    save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen)
+    counts, losses = dict[str, Counts](), dict[str, float]()
+    counts["valid"], losses["valid"] = _judged(data, "valid", fitted.scout)
     if "test" in splits:
         kept, _, _ = load_model(checkpoint)
-        assert isinstance(kept, FeatureClassifier)
-        counts["test"] = _counts(data, "test", kept, _side(data, "test"))
+        assert isinstance(kept, HandMade)
+        counts["test"], _ = _judged(data, "test", kept)
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
         for split, matrix in counts.items()
     }
     entry = {
         "step": 1,
-        "train_loss": _loss(scout, train),
-        "valid_loss": _loss(scout, valid),
+        "valid_loss": losses["valid"],
         "valid_accuracy": scores["valid"]["accuracy"],
         "valid_macro_f1": scores["valid"]["macro_f1"],
     }
-    linear, forest = model.discriminants.linear, model.forest
-    numbers = sum(part.numel() for part in (linear.weight, linear.bias, forest.threshold, forest.leaf))
     cost = {
         "seconds": round(seconds, 1),
         "seconds_per_epoch": round(seconds, 1),
         "resumed": False,
         "steps": 1,
-        "trained_parameters": numbers,
-        "parameters": numbers,
+        "trained_parameters": fitted.kept.numbers,
+        "parameters": fitted.kept.numbers,
         "saved_bytes": (checkpoint / WEIGHTS).stat().st_size,
         "peak_memory_bytes": peak_memory(),
     }
     summary = {"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}
-    return SeedResult({**summary, LEARNT_FROM: ["train", "valid"]}, counts)
+    return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts)
 
 
-def _side(data: TaskData, split: str) -> _Side:
+def _of_pieces(data: TaskData) -> _Fitted:
+    classes = len(data.task.classes)
+    train, valid = (_stretches(data, split) for split in ("train", "valid"))
+    truths = [np.array([int(truth) for _, truth in data.pieces(split)]) for split in ("train", "valid")]
+    scout = FeatureClassifier.fit(train, truths[0], classes)
+    return _Fitted(
+        scout, FeatureClassifier.fit([*train, *valid], np.concatenate(truths), classes), ("train", "valid")
+    )
+
+
+def _of_notes(data: TaskData) -> _Fitted:
+    """Of training notes alone: there are enough of them, and to fit again would take minutes."""
+    model = NoteClassifier.fit(list(data.pieces("train")), len(data.task.classes), data.name)
+    return _Fitted(model, model, ("train",))
+
+
+def _stretches(data: TaskData, split: str) -> list[Floats]:
     title = f"{data.name}, features of {split} pieces"
     pieces = tqdm(
         data.pieces(split), title, total=len(data.splits[split]), leave=False, disable=None, unit=" pieces"
     )
-    found = [(remembered_stretches([rows])[0], int(truth)) for rows, truth in pieces]
-    features, classes = zip(*found, strict=True)
-    return list(features), np.array(classes, dtype=np.int64)
+    return [remembered_stretches([rows])[0] for rows, _ in pieces]
 
 
-def _counts(data: TaskData, split: str, model: FeatureClassifier, side: _Side) -> Counts:
-    """(G, C, C) confusion matrices by song group."""
-    return data.counts(split, list(model.of_stretches(side[0]).argmax(axis=1)))
+def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]:
+    """(G, C, C) confusion matrices by song group, and the mean cross-entropy of what is labelled, in nats."""
+    if isinstance(model, FeatureClassifier):
+        logits = list(model.of_stretches(_stretches(data, split)))
+    else:
+        pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
+        logits = [model.logits(rows) for rows, _ in pieces]
+    counts = data.counts(split, [one.argmax(axis=-1) for one in logits])
+    truths = [np.atleast_1d(truth) for _, truth in data.pieces(split)]
+    losses = [_losses(np.atleast_2d(one), truth) for one, truth in zip(logits, truths, strict=True)]
+    return counts, float(np.concatenate(losses).mean())
 
 
-def _loss(model: FeatureClassifier, side: _Side) -> float:
-    """Mean cross-entropy in nats; of a class that training did not show, as if it had a millionth."""
-    shares = torch.from_numpy(model.of_stretches(side[0])).softmax(dim=1).numpy()
-    right = shares[np.arange(len(side[1])), side[1]]
-    return float(-np.log(np.maximum(right, 1e-6)).mean())
+def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:
+    """Of each labelled row; of a class that training did not show, as if it had a millionth."""
+    known = truth >= 0
+    shares = torch.from_numpy(logits[known]).softmax(dim=1).numpy()
+    right = shares[np.arange(len(shares)), truth[known]]
+    return np.asarray(-np.log(np.maximum(right, 1e-6)))

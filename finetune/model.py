@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finetune.config import FEATURES
-from finetune.features import feature_names
 from finetune.features.classifier import FeatureClassifier
-from finetune.features.forest import Size
+from finetune.features.noteclassifier import NoteClassifier
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
 from symbolic.adapters import attach
@@ -27,6 +26,8 @@ from symbolic.inference import predict_pooled, predict_rows
 from symbolic.tokenizer import Tokenizer
 from symbolic.vocabulary import BAR, RESERVED
 
+HandMade = FeatureClassifier | NoteClassifier
+"""What has hand-made features in the place of a backbone."""
 PROBE = "probe"
 """A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
 layer, would answer wrongly and without a word."""
@@ -165,7 +166,7 @@ def build_model(
 
 def save_model(
     path: Path,
-    model: TaskModel | FeatureClassifier,
+    model: TaskModel | HandMade,
     tokenizer: Tokenizer,
     task: dict[str, Any],
     provenance: dict[str, Any],
@@ -190,9 +191,9 @@ def save_model(
     """
     backbone, heads, parts = None, {}, dict[str, nn.Module]()
     task = {**task, "head": None}
-    if isinstance(model, FeatureClassifier):
+    if isinstance(model, HandMade):
         parts[FEATURES] = model
-        task["features"], task["forest"] = feature_names(), list(model.forest.size)
+        task |= model.describe()
     else:
         backbone = model.backbone
         if model.mix is not None:
@@ -216,7 +217,7 @@ def save_model(
 
 def load_model(
     path: Path | str, device: torch.device | str = "cpu"
-) -> tuple[TaskModel | FeatureClassifier, Tokenizer, dict[str, Any]]:
+) -> tuple[TaskModel | HandMade, Tokenizer, dict[str, Any]]:
     """A task model in eval mode, its tokenizer, and what `Task.describe` said.
 
     Raises:
@@ -241,7 +242,7 @@ def open_task(path: Path | str) -> Checkpoint:
     return checkpoint
 
 
-def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel | FeatureClassifier:
+def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel | HandMade:
     """A checkpoint's head, and its mixture of layers if it has one, on its backbone; or what it has in their place.
 
     Args:
@@ -252,12 +253,13 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         CheckpointError: If it hears other features than this release makes.
     """
     if FEATURES in checkpoint.parts:
-        if checkpoint.task["features"] != feature_names() or "forest" not in checkpoint.task:
+        kind = NoteClassifier if checkpoint.task["level"] == "note" else FeatureClassifier
+        model = kind.described(len(checkpoint.task["classes"]), checkpoint.task)
+        if model is None:
             raise CheckpointError(
                 f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
-                "Fit it again, which takes seconds, or use the release that it was made with."
+                "Fit it again, or use the release that it was made with."
             )
-        model = FeatureClassifier(len(checkpoint.task["classes"]), Size(*checkpoint.task["forest"]))
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone

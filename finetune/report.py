@@ -40,7 +40,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     counts = np.stack([result.counts["test"] for result in results])
     total, items = counts.sum(axis=(0, 1)), "notes" if data.task.level == "note" else "pieces"
     estimates, charts = recalls(counts, classes), task_charts(_records_beside(out, record), record)
-    at_once = record["method"] == FEATURES
+    at_once, of_notes = record["method"] == FEATURES, data.task.level == "note"
     pictures = {
         "confusion": confusion(total, classes, f"test {items}, all seeds"),
         "recall": recall(estimates, f"recall of test {items}"),
@@ -55,7 +55,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
         f"on, {split['test']} to test on once. Split: {split['source']}."
         + (
             " Nothing was to be selected: once scored, validation pieces were learnt from too."
-            if at_once
+            if at_once and not of_notes
             else ""
         )
     )
@@ -84,7 +84,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
             "Runs of this task in the same folder; bars are 95 % intervals by bootstrap over song groups.",
             note=True,
         )
-    if at_once:
+    if at_once and not of_notes:
         page.heading("What speaks for each class, and what against")
         page.table(["class", "for it", "against it"], _weights(out / record["checkpoint"], classes))
         page.text(
@@ -93,7 +93,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
             "the trees give no reasons. docs/features.md says what they are.",
             note=True,
         )
-    else:
+    elif not at_once:
         page.heading("How the run went")
         page.charts(*run_charts(record))
         if "folds" in record["seeds"][0]:
@@ -101,7 +101,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
                 "Mean over folds, in a band from the lowest to the highest; a fold that has stopped is in neither.",
                 note=True,
             )
-    if data.task.level == "note":
+    if of_notes:
         pictures["roll"], caption = _roll(out / record["checkpoint"], data, results[0].counts["test"])
         page.heading("A test piece")
         page.figure(pictures["roll"], caption)

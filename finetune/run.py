@@ -106,15 +106,11 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
-    by_hand = settings.method == FEATURES
-    if by_hand and task.level == "note":
-        raise ConfigError(
-            f"--method {FEATURES}: hand-made features are of pieces, and '{task.name}' asks of notes. "
-            f"Choose one of {', '.join(LEARNING_RATES)}."
-        )
     options = method_options(settings)
     source = (
-        no_backbone() if by_hand else open_source(settings.checkpoint, settings.preset, settings.backbone)
+        no_backbone()
+        if settings.method == FEATURES
+        else open_source(settings.checkpoint, settings.preset, settings.backbone)
     )
     name = run_name(task, chosen, settings, source)
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}

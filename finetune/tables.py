@@ -40,7 +40,9 @@ def method_of(record: Record) -> str:
     about = ", ".join(
         value if name in ("probe", "options") else f"{name} {value}" for name, value in variant.items()
     )
-    if any("learnt_from" in seed for run in record["seeds"] for seed in run.get("folds", [run])):
+    if any(
+        "valid" in seed.get("learnt_from", ()) for run in record["seeds"] for seed in run.get("folds", [run])
+    ):
         about = "of validation pieces too"
     return f"{record['method']} ({about})" if about else str(record["method"])
 

@@ -251,12 +251,6 @@ def test_a_seed_that_an_earlier_release_finished_is_fitted_again(run: Path, tmp_
     assert all("learnt_from" in seed for seed in record["seeds"])
 
 
-def test_notes_have_no_features(run: Path, capsys: Any) -> None:
-    tunes = str(run.parent / "tunes")
-    assert main(["note", tunes, "--tracks", "MELODY,PIANO", *RUN]) == 2
-    assert "hand-made features are of pieces" in capsys.readouterr().err
-
-
 def test_what_has_no_meaning_is_refused_all_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
         TrainSettings(method=FEATURES, checkpoint="mine", preset="tiny", epochs=2, lr=0.1, patience=2)

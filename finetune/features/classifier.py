@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from finetune.features import feature_names
 from finetune.features.discriminants import Discriminants, Reason
-from finetune.features.forest import Forest, Size
+from finetune.features.forest import Forest
 from finetune.features.stats import Floats
 from finetune.features.stretches import stretch_matrix
+from finetune.features.trees import Size
 
 _LEAST = 1e-3
 """Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""
@@ -49,6 +52,23 @@ class FeatureClassifier(nn.Module):
         model.discriminants = Discriminants.fit(features, repeated, classes)
         model.forest = Forest.fit(features, repeated, classes)
         return model.requires_grad_(False).eval()
+
+    def describe(self) -> dict[str, Any]:
+        """What `described` needs, as JSON values."""
+        return {"features": feature_names(), "forest": list(self.forest.size)}
+
+    @classmethod
+    def described(cls, classes: int, about: Mapping[str, Any]) -> FeatureClassifier | None:
+        """One whose weights are to be loaded; None if it hears other features than this release makes."""
+        if about.get("features") != feature_names() or "forest" not in about:
+            return None
+        return cls(classes, Size(*about["forest"]))
+
+    @property
+    def numbers(self) -> int:
+        """How many were fitted."""
+        linear = self.discriminants.linear
+        return linear.weight.numel() + linear.bias.numel() + self.forest.numbers
 
     def of_stretches(self, pieces: Sequence[Floats]) -> Floats:
         """(P, C) logits, from (S, F) features of each piece's stretches."""

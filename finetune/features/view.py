@@ -126,6 +126,15 @@ class View:
         return np.argsort(self.stroke * 256 + self.pitch, kind="stable")
 
     @cached_property
+    def rank(self) -> Ints:
+        """(N,) how many notes of its stroke stand above each in `by_height`; 0 is the top."""
+        found = np.empty(len(self), dtype=np.int64)
+        found[self.by_height] = (
+            (self.first + self.sizes)[self.stroke[self.by_height]] - 1 - np.arange(len(self))
+        )
+        return found
+
+    @cached_property
     def bottom(self) -> Ints:
         """(S,) lowest note of each stroke."""
         return np.asarray(self.by_height[self.first])
