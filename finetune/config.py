@@ -43,7 +43,7 @@ LEARNING_RATES = {
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("rows_per_batch", "patience", "precision", "keep_states"),
+    *("rows_per_batch", "patience", "precision", "keep_states", "hints"),
 )
 """Settings that say nothing to what has no backbone and is fitted at once."""
 
@@ -105,6 +105,8 @@ class TrainSettings(PrepareSettings):
     options: str | None = setting(
         None, "further options of an adapter, as in scale=2,targets=[query,value]", group="model", rare=True
     )
+
+    hints: bool = setting(False, "let the network hear hand-made features of notes too", group="model")
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
@@ -175,6 +177,10 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
+        if self.hints and self.method == "probe":
+            problems.append(
+                "--hints: a probe hears layers as they are. Choose another --method, or leave it out."
+            )
         if self.method == FEATURES:
             usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
             problems += [
@@ -201,6 +207,8 @@ class TrainSettings(PrepareSettings):
         """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
         free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         values = {name: value for name, value in asdict(self).items() if name not in free}
+        # As if unsaid: a run begun before there was this choice can go on.
+        values["hints"] = self.hints or None
         if self.method == FEATURES:
             return {name: None if name in _OF_BACKBONES else value for name, value in values.items()}
         # As runs noted it that were begun when the size had no other value.

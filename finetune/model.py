@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from finetune.config import FEATURES
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.noteclassifier import NoteClassifier
+from finetune.hints import HINTS, NoteHints, hinted
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
 from symbolic.adapters import attach
@@ -24,10 +25,12 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.heads import NoteHead, SequenceHead, build_head
 from symbolic.inference import predict_pooled, predict_rows
 from symbolic.tokenizer import Tokenizer
-from symbolic.vocabulary import BAR, RESERVED
+from symbolic.vocabulary import BAR, FIELDS, RESERVED
 
 HandMade = FeatureClassifier | NoteClassifier
 """What has hand-made features in the place of a backbone."""
+HEARD_BESIDE = "hints"
+"""Part of a checkpoint, and in what it says of its task the names of what is hinted at."""
 PROBE = "probe"
 """A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
 layer, would answer wrongly and without a word."""
@@ -40,24 +43,33 @@ class TaskModel(nn.Module):
         backbone: With its adapter attached, if it has one.
         head: Of the task's level.
         mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
+        hints: What is heard beside the notes, if anything is.
     """
 
     def __init__(
-        self, backbone: Backbone, head: NoteHead | SequenceHead, mix: LayerMix | None = None
+        self,
+        backbone: Backbone,
+        head: NoteHead | SequenceHead,
+        mix: LayerMix | None = None,
+        hints: NoteHints | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.head, self.mix = backbone, head, mix
+        self.backbone, self.head, self.mix, self.hints = backbone, head, mix, hints
         if mix is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
 
     def forward(self, rows: Tensor, real: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None if no row is padding -> (B, L, C), or (B, C)."""
+        """(B, L, 8) int64, (B, L) bool or None if no row is padding -> (B, L, C), or (B, C).
+
+        With hints the codes of each row follow its ids: (B, L, 8 + F).
+        """
         if self.pools:
             return self.of_pooled(self.pooled(rows, real))
         if self.mix is not None:
             return self.of_heard(self.heard_states(rows, real))
-        hidden = self.backbone(rows, real)
+        beside = None if self.hints is None else self.hints(rows[..., len(FIELDS) :])
+        hidden = self.backbone(rows[..., : len(FIELDS)], real, beside)
         logits: Tensor = self.head(hidden, real) if isinstance(self.head, SequenceHead) else self.head(hidden)
         return logits
 
@@ -122,6 +134,8 @@ class TaskModel(nn.Module):
             predict_pooled if isinstance(self.head, SequenceHead) else predict_rows
         )
         self.eval()
+        if self.hints is not None:
+            rows = np.concatenate([rows, self.hints.codes(hinted(rows))], axis=1)
         return run(self, rows, length=length, overlap=length // 2, max_bars=max_bars, device=device)
 
     def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -135,6 +149,7 @@ def build_model(
     method: str,
     options: Mapping[str, Any] | None = None,
     share: float | None = None,
+    hints: NoteHints | None = None,
 ) -> TaskModel:
     """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
 
@@ -146,6 +161,7 @@ def build_model(
         method: "full", "probe", or the name of an adapter method.
         options: Of the adapter; a probe has `only`, the one layer that it hears, negative ones from the last.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
+        hints: What is heard beside the notes; not by a probe.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.
@@ -161,7 +177,7 @@ def build_model(
         if share is not None:
             options = options_for(backbone, method, share, **options)
         attach(backbone, method, **options)
-    return TaskModel(backbone, (NoteHead if by_note else SequenceHead)(dim, classes))
+    return TaskModel(backbone, (NoteHead if by_note else SequenceHead)(dim, classes), hints=hints)
 
 
 def save_model(
@@ -201,6 +217,8 @@ def save_model(
             task["head"] = model.head.describe()
         else:
             heads[task["name"]] = model.head
+        if model.hints is not None:
+            parts[HEARD_BESIDE], task[HEARD_BESIDE] = model.hints, HINTS
     return save_checkpoint(
         path,
         backbone,
@@ -256,10 +274,7 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         kind = NoteClassifier if checkpoint.task["level"] == "note" else FeatureClassifier
         model = kind.described(len(checkpoint.task["classes"]), checkpoint.task)
         if model is None:
-            raise CheckpointError(
-                f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
-                "Fit it again, or use the release that it was made with."
-            )
+            raise _other_features(checkpoint)
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
@@ -271,7 +286,20 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
     else:
         head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    return TaskModel(backbone, head, mix)
+    hints = None
+    if HEARD_BESIDE in checkpoint.parts:
+        if checkpoint.task[HEARD_BESIDE] != HINTS:
+            raise _other_features(checkpoint)
+        hints = NoteHints(backbone.config.dim)
+        checkpoint.load_part(HEARD_BESIDE, hints)
+    return TaskModel(backbone, head, mix, hints)
+
+
+def _other_features(checkpoint: Checkpoint) -> CheckpointError:
+    return CheckpointError(
+        f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
+        "Fit it again, or use the release that it was made with."
+    )
 
 
 def device_of(accelerator: str) -> torch.device:

@@ -35,6 +35,7 @@ class TaskModule(lightning.LightningModule):
         lr: Peak learning rate.
         decay: Weight decay of matrices; 0 for adapters and probes.
         seed: Of everything random in a step.
+        codes: Of all rows, (R, F) uint8, for a model that takes hints.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class TaskModule(lightning.LightningModule):
         lr: float,
         decay: float = 0.0,
         seed: int = 0,
+        codes: NDArray[np.uint8] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.classes = model, classes
         self.steps, self.lr, self.decay, self.seed = steps, lr, decay, seed
         self.register_buffer("labels", torch.from_numpy(np.array(labels)), persistent=False)
+        self.register_buffer("codes", None if codes is None else torch.from_numpy(codes), persistent=False)
         self.by_note = model.head.kind == "note"
         self.history: list[dict[str, float]] = []
         self.last_losses: dict[str, Tensor] = {}
@@ -63,8 +66,7 @@ class TaskModule(lightning.LightningModule):
         labels = self.get_buffer("labels")
         if isinstance(batch, PooledBatch) or not self.by_note:
             return labels[batch.piece].long()
-        index = batch.start[:, None] + torch.arange(batch.real.shape[1], device=batch.real.device)
-        return labels[index.clamp(max=len(labels) - 1)].long().masked_fill(~batch.real, -1)
+        return labels[_places(batch, len(labels))].long().masked_fill(~batch.real, -1)
 
     def logits(self, batch: AnyBatch) -> Tensor:
         """(B, L, C) of rows, or (B, C) of windows."""
@@ -72,7 +74,11 @@ class TaskModule(lightning.LightningModule):
             return self.model.of_pooled(batch.features)
         if isinstance(batch, NoteBatch):
             return self.model.of_heard(batch.states)
-        logits: Tensor = self.model(batch.rows, batch.attend)
+        rows = batch.rows
+        if self.model.hints is not None:
+            codes = self.get_buffer("codes")
+            rows = torch.cat([rows, codes[_places(batch, len(codes))].long()], dim=-1)
+        logits: Tensor = self.model(rows, batch.attend)
         return logits
 
     def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
@@ -160,6 +166,13 @@ class TaskModule(lightning.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take them up again."""
         self.history = checkpoint["counterpoint"]["history"]
+
+
+def _places(batch: Batch | NoteBatch, rows: int) -> Tensor:
+    """(B, L) which row of the shards stands at each place; where padded, some other."""
+    return (batch.start[:, None] + torch.arange(batch.real.shape[1], device=batch.real.device)).clamp(
+        max=rows - 1
+    )
 
 
 def best_entry(history: list[dict[str, float]]) -> dict[str, float]:

@@ -106,6 +106,8 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
+    if settings.hints and task.level != "note":
+        raise ConfigError(f"--hints: hints are of notes, and '{task.name}' asks of pieces. Leave it out.")
     options = method_options(settings)
     source = (
         no_backbone()
@@ -131,6 +133,7 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         share_of(settings.share) if settings.share else None,
         settings.precision,
         DISK if settings.keep_states is None else settings.keep_states,
+        settings.hints,
     )
     origin = provenance()
     origin["machine"]["processor_name"] = processor()

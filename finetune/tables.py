@@ -24,21 +24,23 @@ def transfer_of(record: Record) -> Record | None:
 
 
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What tells arms of one method apart, by setting: the kind of a probe, an adapter's place, size and options.
+    """What tells arms of one method apart, by setting: a probe's kind, hints, an adapter's place, size and options.
 
     What is usual is left out, so that names of runs that ask for nothing special are the method's alone.
     """
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    return kinds | {name: str(value) for name, value in given.items() if value is not None}
+    heard = {"hints": ""} if settings.get("hints") else {}
+    return kinds | heard | {name: str(value) for name, value in given.items() if value is not None}
 
 
 def method_of(record: Record) -> str:
     """What was trained, in a few words: method, and what is unusual about it."""
     variant = variant_of(record.get("settings", {}))
     about = ", ".join(
-        value if name in ("probe", "options") else f"{name} {value}" for name, value in variant.items()
+        value if name in ("probe", "options") else f"{name} {value}".rstrip()
+        for name, value in variant.items()
     )
     if any(
         "valid" in seed.get("learnt_from", ()) for run in record["seeds"] for seed in run.get("folds", [run])

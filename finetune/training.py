@@ -25,6 +25,7 @@ from data.windows import make_windows
 from finetune.cache import PooledBatches, probed
 from finetune.config import FEATURES
 from finetune.handmade import LEARNT_FROM, train_features
+from finetune.hints import learnt_hints
 from finetune.model import TaskModel, build_model, device_of, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
@@ -54,6 +55,7 @@ class Plan:
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
         keep_states: GiB of disk that states of a probe's notes may take.
+        hints: Whether hand-made features of notes are heard beside them.
     """
 
     method: str
@@ -66,6 +68,7 @@ class Plan:
     share: float | None = None
     precision: str | None = None
     keep_states: float = DISK
+    hints: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +217,8 @@ def _train(
     device = device_of(plan.accelerator)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
-    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share)
+    hints, codes = learnt_hints(data, source.config.dim) if plan.hints else (None, None)
+    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, hints)
     train, valid = _batches(data, model, plan, seed, device)
     steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
@@ -225,6 +229,7 @@ def _train(
         lr=plan.lr,
         decay=WEIGHT_DECAY if plan.method == "full" else 0.0,
         seed=seed,
+        codes=codes,
     )
     keeper = _Keeper(folder, source, data, provenance)
     label = label or f"{data.name}, {plan.method}, seed {seed}"

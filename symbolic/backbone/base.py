@@ -119,31 +119,33 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.dim)
 
-    def forward(self, rows: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, rows: Tensor, real: Tensor | None = None, beside: Tensor | None = None) -> Tensor:
         """Hidden states of every row, after the final norm.
 
         Args:
             rows: (B, L, 8) int64 ids.
             real: (B, L) bool, False where a row is padding. Pass None if no row is: then no mask is built.
+            beside: (B, L, D) what is to be heard beside the rows; it is added to their embedding.
 
         Returns:
             (B, L, D); what stands at padded rows means nothing.
         """
-        out: Tensor = self.norm(self.early(rows, real, len(self.blocks)))
+        out: Tensor = self.norm(self.early(rows, real, len(self.blocks), beside))
         return out
 
-    def early(self, rows: Tensor, real: Tensor | None, layers: int) -> Tensor:
+    def early(self, rows: Tensor, real: Tensor | None, layers: int, beside: Tensor | None = None) -> Tensor:
         """Hidden states after the first layers, without the final norm.
 
         Args:
             rows: (B, L, 8) int64 ids.
             real: (B, L) bool, or None if no row is padded.
             layers: How many layers to run.
+            beside: As of `forward`.
 
         Returns:
             (B, L, D).
         """
-        x, rotation, real = self._enter(rows, real)
+        x, rotation, real = self._enter(rows, real, beside)
         for block in self.blocks[:layers]:
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, rotation, real, use_reentrant=False)
@@ -184,8 +186,11 @@ class Backbone(nn.Module):
             if isinstance(block, Block) and (layers is None or i in layers)
         ]
 
-    def _enter(self, rows: Tensor, real: Tensor | None) -> tuple[Tensor, Rotation, Tensor | None]:
-        x, real = self.entrance(self.dropout(self.embedding(rows)), real)
+    def _enter(
+        self, rows: Tensor, real: Tensor | None, beside: Tensor | None = None
+    ) -> tuple[Tensor, Rotation, Tensor | None]:
+        embedded = self.embedding(rows)
+        x, real = self.entrance(self.dropout(embedded if beside is None else embedded + beside), real)
         head_dim = self.config.dim // self.config.heads
         return x, rotary_angles(x.shape[1], head_dim, rows.device), real
 

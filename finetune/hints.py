@@ -1,0 +1,86 @@
+"""Hints: hand-made features of notes as something that a network hears beside the notes themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from finetune.features.notes import note_matrix, note_names
+from finetune.taskdata import Rows, TaskData
+
+HINTS = [name for name in note_names() if name != "pitch"]
+"""What is hinted at: all that transposition leaves as it is, so that it need not be computed anew for every key."""
+LEVELS = 256
+"""Values of a code, so that it fits into a byte."""
+WIDTH = 256
+"""Of the hidden layer."""
+_HEARD = np.array([name in HINTS for name in note_names()])
+_DRAWN = 7
+"""One note in so many says where the levels of a feature lie."""
+
+
+class NoteHints(nn.Module):
+    """Features of notes, each as its rank among those of training notes, to be added to the embedding of the notes.
+
+    Ranks, because features are of all sizes, and a network hears none that are far larger than others.
+
+    Args:
+        dim: Width of the embedding.
+    """
+
+    edges: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("edges", torch.zeros(len(HINTS), LEVELS - 1))
+        self.read = nn.Sequential(nn.Linear(len(HINTS), WIDTH), nn.GELU(), nn.Linear(WIDTH, dim))
+
+    def fit(self, pieces: Iterable[NDArray[np.float32]]) -> None:
+        """Learn what is much and what is little from `hinted` features of training pieces."""
+        drawn = np.concatenate([features[::_DRAWN] for features in pieces])
+        shares = np.arange(1, LEVELS) / LEVELS
+        self.edges.copy_(torch.from_numpy(np.quantile(drawn, shares, axis=0).T))
+
+    def codes(self, features: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """(N, F) ranks of (N, F) `hinted` features."""
+        edges = self.edges.cpu().numpy()
+        columns = [np.searchsorted(edge, column) for edge, column in zip(edges, features.T, strict=True)]
+        return np.stack(columns, axis=1).astype(np.uint8)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """(B, L, F) codes, of any integer type -> (B, L, D)."""
+        said: Tensor = self.read(codes.to(self.edges.dtype) * (2 / (LEVELS - 1)) - 1)
+        return said
+
+
+def hinted(rows: Rows) -> NDArray[np.float32]:
+    """(N, F) features of a piece's notes that `NoteHints` takes."""
+    return np.asarray(note_matrix(rows)[:, _HEARD])
+
+
+def learnt_hints(data: TaskData, dim: int) -> tuple[NoteHints, NDArray[np.uint8]]:
+    """Hints for a task, fitted to its training notes.
+
+    Args:
+        data: The task's pieces.
+        dim: Width of the embedding.
+
+    Returns:
+        The hints, their layers fresh, and (R, F) codes of the rows of training and validation pieces in the shards;
+        zeros elsewhere.
+    """
+    pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
+    shown = tqdm(pieces, f"{data.name}, hints", leave=False, disable=None, unit=" pieces")
+    features = [hinted(data.rows(piece)) for piece in shown]
+    hints = NoteHints(dim)
+    hints.fit(features[: len(data.splits["train"])])
+    offsets = data.shards.offsets
+    codes = np.zeros((int(offsets[-1]), len(HINTS)), dtype=np.uint8)
+    for piece, found in zip(pieces, features, strict=True):
+        codes[int(offsets[piece]) : int(offsets[piece + 1])] = hints.codes(found)
+    return hints, codes
