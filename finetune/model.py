@@ -29,11 +29,11 @@ from symbolic.vocabulary import BAR, FIELDS, RESERVED
 
 HandMade = FeatureClassifier | NoteClassifier
 """What has hand-made features in the place of a backbone."""
-HEARD_BESIDE = "hints"
-"""Part of a checkpoint, and in what it says of its task the names of what is hinted at."""
 PROBE = "probe"
 """A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
 layer, would answer wrongly and without a word."""
+HEARD_BESIDE = "hints"
+"""Likewise of hints and the head of a model that hears them; in what it says of its task, what is hinted at."""
 
 
 class TaskModel(nn.Module):
@@ -212,13 +212,12 @@ def save_model(
         task |= model.describe()
     else:
         backbone = model.backbone
-        if model.mix is not None:
-            parts[PROBE] = nn.ModuleList([model.mix, model.head])
+        if beside := [part for part in (model.mix, model.hints) if part is not None]:
+            parts[PROBE if model.hints is None else HEARD_BESIDE] = nn.ModuleList([*beside, model.head])
             task["head"] = model.head.describe()
+            task |= {} if model.hints is None else {HEARD_BESIDE: HINTS}
         else:
             heads[task["name"]] = model.head
-        if model.hints is not None:
-            parts[HEARD_BESIDE], task[HEARD_BESIDE] = model.hints, HINTS
     return save_checkpoint(
         path,
         backbone,
@@ -278,20 +277,19 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
-    mix = None
+    mix = hints = None
     if PROBE in checkpoint.parts:
         head = build_head(checkpoint.task["head"])
         mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
         checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
+    elif HEARD_BESIDE in checkpoint.parts:
+        if checkpoint.task[HEARD_BESIDE] != HINTS:
+            raise _other_features(checkpoint)
+        head, hints = build_head(checkpoint.task["head"]), NoteHints(backbone.config.dim)
+        checkpoint.load_part(HEARD_BESIDE, nn.ModuleList([hints, head]))
     else:
         head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    hints = None
-    if HEARD_BESIDE in checkpoint.parts:
-        if checkpoint.task[HEARD_BESIDE] != HINTS:
-            raise _other_features(checkpoint)
-        hints = NoteHints(backbone.config.dim)
-        checkpoint.load_part(HEARD_BESIDE, hints)
     return TaskModel(backbone, head, mix, hints)
 
 

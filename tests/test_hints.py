@@ -11,6 +11,7 @@ import pytest
 import torch
 from finetune_helpers import NANO, PLAN, nano_checkpoint, trained_in_two_goes, tune, write_folder
 
+import symbolic
 from data.batches import StepBatches
 from data.windows import make_windows
 from finetune.cli import main
@@ -124,6 +125,8 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
     ours, theirs = Forecaster.load(tmp_path / "lines", "cpu"), Forecaster.load(run, "cpu")
     np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
 
+    # What does not know of hints finds no head, rather than one that would answer wrongly.
+    assert not symbolic.load(tmp_path / "lines").heads
     about = read_json(tmp_path / "lines" / "config.json")
     about["task"]["hints"][0] = "of_another_release"
     write_json(tmp_path / "lines" / "config.json", about)

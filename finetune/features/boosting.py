@@ -13,6 +13,8 @@ from finetune.features.stats import Floats
 from finetune.features.trees import Size, Tree, Trees, size_of
 
 ROUNDS = 120
+"""Of trees of every class; fewer where classes are so many that there would be more trees than `TREES`."""
+TREES = 480
 RATE = 0.1
 LEAVES = 31
 ASKED = 0.3
@@ -36,9 +38,7 @@ class Boosting(Trees):
     def __init__(self, classes: int, size: Size) -> None:
         super().__init__(1, size, torch.float32)
         self.register_buffer("first", torch.zeros(classes))  # -inf: a class that no row had
-        self.register_buffer(
-            "speaks", torch.zeros(size.trees, dtype=torch.int16)
-        )  # for which class each tree does
+        self.register_buffer("speaks", torch.zeros(size.trees, dtype=torch.int16))  # a tree's class
 
     @classmethod
     def fit(
@@ -50,7 +50,7 @@ class Boosting(Trees):
             features: (P, F), finite.
             labels: (P,) class of each row.
             classes: How many there are; those that no row has are never answered.
-            rounds: How many trees of each class to grow.
+            rounds: How many trees of each class to grow at most.
         """
         from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -62,7 +62,7 @@ class Boosting(Trees):
             return model
         grown = HistGradientBoostingClassifier(
             learning_rate=RATE,
-            max_iter=rounds,
+            max_iter=min(rounds, max(1, TREES // len(known))),
             max_leaf_nodes=LEAVES,
             max_features=ASKED,
             l2_regularization=1.0,
