@@ -99,7 +99,8 @@ class Forecaster:
     def notes(self, music: Music) -> Judgement:
         """The class of each note of a piece, with its probability.
 
-        Beside the answer, memory is bounded by a batch of windows, however long the piece is.
+        Beside the answer, memory is bounded by a batch of windows, however long the piece is; a model that hears
+        hand-made features takes two kilobytes a note.
         """
         rows, source = self._encode(music)
         logits = self._ready().logits(rows)

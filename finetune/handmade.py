@@ -112,7 +112,8 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 def _of_notes(data: TaskData) -> _Fitted:
     """Of training notes alone: there are enough of them, and to fit again would take minutes."""
-    model = NoteClassifier.fit(list(data.pieces("train")), len(data.task.classes), data.name)
+    songs = data.groups[data.splits["train"]]
+    model = NoteClassifier.fit(list(data.pieces("train")), len(data.task.classes), songs, data.name)
     return _Fitted(model, model, ("train",))
 
 

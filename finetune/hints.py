@@ -49,8 +49,10 @@ class NoteHints(nn.Module):
     def codes(self, features: NDArray[np.float32]) -> NDArray[np.uint8]:
         """(N, F) ranks of (N, F) `hinted` features."""
         edges = self.edges.cpu().numpy()
-        columns = [np.searchsorted(edge, column) for edge, column in zip(edges, features.T, strict=True)]
-        return np.stack(columns, axis=1).astype(np.uint8)
+        found = np.empty(features.shape, dtype=np.uint8)
+        for number, edge in enumerate(edges):
+            found[:, number] = np.searchsorted(edge, features[:, number])
+        return found
 
     def forward(self, codes: Tensor) -> Tensor:
         """(B, L, F) codes, of any integer type -> (B, L, D)."""

@@ -168,6 +168,7 @@ def cost_of(
     """
     checkpoint = folder / CHECKPOINT
     adapter = checkpoint / "adapter.safetensors"
+    beside = [] if module.model.hints is None else module.model.hints.state_dict().values()
     steps = module.history[-1]["step"]
     trained = count_parameters(module.model.trained())
     attached = module.model.backbone.adapter
@@ -181,7 +182,9 @@ def cost_of(
         "trained_parameters": trained,
         **kept,
         "parameters": count_parameters(list(module.model.parameters())),
-        "saved_bytes": (adapter if adapter.is_file() else checkpoint / "model.safetensors").stat().st_size,
+        "saved_bytes": adapter.stat().st_size + sum(tensor.nbytes for tensor in beside)
+        if adapter.is_file()
+        else (checkpoint / "model.safetensors").stat().st_size,
         "peak_memory_bytes": peak_memory(),
     }
 

@@ -39,6 +39,7 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import build_method
 from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError
+from symbolic.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +109,10 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
     chosen = task.protocol(protocol)
     if settings.hints and task.level != "note":
         raise ConfigError(f"--hints: hints are of notes, and '{task.name}' asks of pieces. Leave it out.")
+    if settings.method == FEATURES and task.level == "note" and settings.seeds > 1 and settings.budget == 1:
+        raise ConfigError(
+            f"--seeds {settings.seeds}: trees of the same notes are the same. Leave it out, or draw notes by --budget."
+        )
     options = method_options(settings)
     source = (
         no_backbone()
@@ -115,6 +120,10 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         else open_source(settings.checkpoint, settings.preset, settings.backbone)
     )
     name = run_name(task, chosen, settings, source)
+    if settings.hints and source.tokenizer.fingerprint != Tokenizer().fingerprint:
+        raise ConfigError(
+            f"--hints: they are made of our own tokens, and '{source.name}' reads others. Leave it out."
+        )
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
     flags, unset = {"checkpoint": "from"}, {"checkpoint": SCRATCH}

@@ -217,6 +217,7 @@ def _train(
     device = device_of(plan.accelerator)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
+    began = time.perf_counter()
     hints, codes = learnt_hints(data, source.config.dim) if plan.hints else (None, None)
     model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, hints)
     train, valid = _batches(data, model, plan, seed, device)
@@ -236,7 +237,6 @@ def _train(
     # Patience first: the state that the keeper saves must have counted this validation.
     progress = (_WindowProgress if model.mix is not None else StepProgress)(label, steps)
     trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
-    began = time.perf_counter()
     resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
     cost = {**cost_of(module, folder, train.per_epoch, seconds, resumed), "precision": trainer.precision}

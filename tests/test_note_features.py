@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,43 @@ def test_many_notes_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.unique(features).tolist() == [0, 1, 2, 3]
 
 
+def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both readings of a song stand in one part; and of a single song the judge is who was taught by it."""
+    taught = []
+
+    def grown(pieces: Any, labels: Any, classes: int) -> Any:
+        taught.append({int(truth[0]) for truth in labels})
+        list(pieces)
+        return Boosting.fit(np.zeros((2, 1), dtype=np.float32), np.array([0, 0]), classes)
+
+    monkeypatch.setattr(noteclassifier, "grown", grown)
+    rows = Tokenizer().encode(tune(0, bars=1)).rows
+    pieces = [(rows, np.full(len(rows), number)) for number in range(6)]
+    NoteClassifier.fit(pieces, 6, groups=np.array([7, 3, 7, 3, 9, 9]))
+    first, *judges, second = taught
+    assert first == second == set(range(6))
+    assert len(judges) == 2
+    assert judges[0] | judges[1] == first
+    assert not judges[0] & judges[1]
+    assert all(judge & {0, 2} in ({0, 2}, set()) and judge & {1, 3} in ({1, 3}, set()) for judge in judges)
+    taught.clear()
+    NoteClassifier.fit(pieces[:2], 6, groups=np.array([5, 5]))
+    assert {0, 1} in taught[1:-1]
+
+
+def test_memory_grows_by_the_table_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notes, "BLOCK", 256)
+    rows, peaks = Tokenizer().encode(tune(2, bars=400)).rows, []
+    for count in (1500, 3000):
+        tracemalloc.start()
+        try:
+            note_matrix(rows[:count])
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 1500 * 1600  # bytes, of which the table has 644 a note
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Melodies told from chords, in one seed."""
@@ -176,6 +214,21 @@ def test_it_is_scored_and_shown(run: Path) -> None:
     assert "of validation pieces too" not in page
     assert "What speaks for each class" not in page
     assert "A test piece" in page
+
+
+def test_there_is_no_chance_in_it_that_seeds_could_tell(run: Path, capsys: Any) -> None:
+    command = [
+        "note",
+        str(run.parent / "tunes"),
+        "--tracks",
+        "MELODY,PIANO",
+        "--method",
+        FEATURES,
+        "--jobs",
+        "0",
+    ]
+    assert main([*command, "--seeds", "2"]) == 2
+    assert "trees of the same notes are the same" in capsys.readouterr().err
 
 
 def test_it_predicts_and_is_handed_on(run: Path, tmp_path: Path) -> None:

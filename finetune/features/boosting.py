@@ -85,9 +85,10 @@ class Boosting(Trees):
         said = self.leaf[:, 0].cpu().numpy().astype(np.float64)
         first, speaks = (tensor.cpu().numpy() for tensor in (self.first, self.speaks))
         found = np.tile(first.astype(np.float64), (len(features), 1))
-        reached = said[self.reached(features)]
-        for name in np.unique(speaks):
-            found[:, name] += reached[:, speaks == name].sum(axis=1)
+        for rows, leaves in self.reached(features):
+            added = said[leaves]
+            for name in np.unique(speaks):
+                found[rows, name] += added[:, speaks == name].sum(axis=1)
         return found
 
 

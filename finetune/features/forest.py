@@ -49,7 +49,10 @@ class Forest(Trees):
     def shares(self, features: Floats) -> Floats:
         """(P, C) mean over trees of the shares in the leaves that (P, F) features fall into."""
         said = self.leaf.cpu().numpy().astype(np.float64)
-        return np.asarray(said[self.reached(features)].mean(axis=1))
+        found = np.empty((len(features), said.shape[1]))
+        for rows, leaves in self.reached(features):
+            found[rows] = said[leaves].mean(axis=1)
+        return found
 
 
 def _tree(tree: Any, known: NDArray[np.int64], classes: int) -> Tree:

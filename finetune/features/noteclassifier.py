@@ -21,14 +21,14 @@ _T = TypeVar("_T")
 MOST = 240_000
 """Notes that trees are grown on; of more, so many are drawn. What is next to one another is alike."""
 PARTS = 2
-"""Parts of the training pieces, each judged by trees of the others, for the second trees to learn from."""
+"""Parts of the training songs, each judged by trees of the others, for the second trees to learn from."""
 
 
 class NoteClassifier(nn.Module):
     """Logits of the classes of notes, from how each stands among its neighbours.
 
     Boosted trees say what each note is likely to be. Others learn from the same features and from what was said of the
-    notes around ("auto-context", Tu & Bai, 2010): in training, by trees that had not seen the piece.
+    notes around ("auto-context", Tu & Bai, 2010): in training, by trees that had not seen the song.
 
     Args:
         classes: How many.
@@ -40,12 +40,19 @@ class NoteClassifier(nn.Module):
         self.first, self.second = (Boosting(classes, size) for size in sizes)
 
     @classmethod
-    def fit(cls, pieces: Sequence[tuple[Rows, Labels]], classes: int, label: str = "notes") -> NoteClassifier:
+    def fit(
+        cls,
+        pieces: Sequence[tuple[Rows, Labels]],
+        classes: int,
+        groups: NDArray[np.integer] | None = None,
+        label: str = "notes",
+    ) -> NoteClassifier:
         """A classifier of the notes of these pieces.
 
         Args:
             pieces: (N, 8) ids of each, and (N,) class of its notes, -1 where there is none.
             classes: How many there are; those that no note has are never answered.
+            groups: (P,) song of each piece; by default each is of its own.
             label: What the progress bars say.
         """
 
@@ -53,14 +60,15 @@ class NoteClassifier(nn.Module):
             return tqdm(these, f"{label}, {doing}", len(pieces), leave=False, disable=None, unit=" pieces")
 
         heard = [note_matrix(rows) for rows, _ in shown(pieces, "features")]
+        _, song = np.unique(np.arange(len(pieces)) if groups is None else groups, return_inverse=True)
+        parts = (np.random.default_rng(0).permutation(song.max() + 1) % PARTS)[song]
         labels, model, said = [truth for _, truth in pieces], cls(classes), dict[int, Floats]()
         with tqdm(total=PARTS + 2, desc=f"{label}, trees", leave=False, disable=None) as bar:
             model.first = grown(heard, labels, classes)
             bar.update()
-            parts = np.random.default_rng(0).permutation(len(pieces)) % PARTS
             for part in range(PARTS):
-                # Of a single piece there are no others, and it is judged by what it has taught.
-                others = np.flatnonzero((parts != part) | (len(pieces) == 1))
+                # Of a single song there are no others, and it is judged by what it has taught.
+                others = np.flatnonzero((parts != part) | (song.max() == 0))
                 judge = grown([heard[i] for i in others], [labels[i] for i in others], classes)
                 said |= {int(i): shares_of(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
                 bar.update()
@@ -71,13 +79,13 @@ class NoteClassifier(nn.Module):
 
     def describe(self) -> dict[str, Any]:
         """What `described` needs, as JSON values."""
-        names = note_names(len(self.first.first))
+        names = list(note_names(len(self.first.first)))
         return {"features": names, "trees": [list(part.size) for part in (self.first, self.second)]}
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> NoteClassifier | None:
         """One whose weights are to be loaded; None if it hears other features than this release makes."""
-        if about.get("features") != note_names(classes) or "trees" not in about:
+        if about.get("features") != list(note_names(classes)) or "trees" not in about:
             return None
         first, second = about["trees"]
         return cls(classes, (Size(*first), Size(*second)))

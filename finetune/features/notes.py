@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,7 +36,7 @@ NEAR = 5
 LASTING = 8.0
 """Seconds before and after in which what notes are held for is averaged."""
 BLOCK = 4096
-"""Notes that are worked on at once: memory does not grow with the piece."""
+"""Notes that are worked on at once: beside the result, memory does not grow with the piece."""
 
 
 def note_features(rows: Rows, shares: Floats | None = None) -> Columns:
@@ -43,32 +46,37 @@ def note_features(rows: Rows, shares: Floats | None = None) -> Columns:
         rows: (N, 8) ids of one piece, in canonical order, N > 0, without drums.
         shares: (N, C) what somebody holds each note for, if that is to be heard too.
     """
-    voc = Vocabulary()
-    view = View.of(rows, voc)
-    parts = [
-        _around(view, np.arange(start, min(start + BLOCK, len(view))), shares)
-        for start in range(0, len(view), BLOCK)
-    ]
-    return {
-        **_in_piece(view, voc),
-        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
-    }
+    parts = [part for _, part in _blocks(rows, shares)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def note_names(classes: int = 0) -> list[str]:
+@cache
+def note_names(classes: int = 0) -> tuple[str, ...]:
     """Names of the columns of `note_matrix`, with what is heard of so many classes."""
     shares = np.zeros((1, classes)) if classes else None
-    return list(note_features(np.full((1, 8), RESERVED, dtype=np.int64), shares))
+    return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), shares))
 
 
 def note_matrix(rows: Rows, shares: Floats | None = None) -> NDArray[np.float32]:
     """(N, F) of `note_features` for every note of a piece, drums included, of which all is 0."""
-    pitched = rows[:, PITCH] < DRUM_PITCH + RESERVED
+    pitched = np.flatnonzero(rows[:, PITCH] < DRUM_PITCH + RESERVED)
     table = np.zeros((len(rows), len(note_names(0 if shares is None else shares.shape[1]))), dtype=np.float32)
-    if pitched.any():
-        columns = note_features(rows[pitched], None if shares is None else shares[pitched]).values()
-        table[pitched] = np.stack([np.asarray(column, dtype=np.float32) for column in columns], axis=1)
+    for notes, columns in _blocks(rows[pitched], None if shares is None else shares[pitched]):
+        for number, column in enumerate(columns.values()):
+            table[pitched[notes], number] = column
     return table
+
+
+def _blocks(rows: Rows, shares: Floats | None) -> Iterator[tuple[Ints, Columns]]:
+    """Which notes, and their features, `BLOCK` by `BLOCK`."""
+    if not len(rows):
+        return
+    voc = Vocabulary()
+    view = View.of(rows, voc)
+    whole = _in_piece(view, voc)
+    for start in range(0, len(view), BLOCK):
+        notes = np.arange(start, min(start + BLOCK, len(view)))
+        yield notes, {name: column[notes] for name, column in whole.items()} | _around(view, notes, shares)
 
 
 def _around(view: View, notes: Ints, shares: Floats | None) -> Columns:
@@ -224,6 +232,7 @@ def _held_for(around: Neighbours, shares: Floats) -> Columns:
         **{name: around.within(*STRETCHES[name]) for name in ("beside", "past", "next")},
     }
     lasting = around.within(-LASTING, LASTING)
+    lines = {"follower": around.successor(forward=True), "leader": around.successor(forward=False)}
     found: Columns = {}
     for number, share in enumerate(shares.T.astype(np.float32)):
         name, theirs = f"class{number}", share[around.index]
@@ -241,8 +250,7 @@ def _held_for(around: Neighbours, shares: Floats) -> Columns:
             f"{name}_lasting": mean_of(lasting, theirs),
             f"{name}_lasting_near": mean_of(lasting & near, theirs),
         }
-        for role, forward in (("follower", True), ("leader", False)):
-            best, _, known = around.successor(forward)
+        for role, (best, _, known) in lines.items():
             found[f"{name}_{role}"] = np.where(known, theirs[np.arange(len(best)), best], 0)
     return found
 

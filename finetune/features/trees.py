@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,8 +89,8 @@ class Trees(nn.Module):
             self.leaf[leaves] = torch.from_numpy(tree.leaf).to(self.leaf.dtype)
             node, leaf = nodes.stop, leaves.stop
 
-    def reached(self, features: NDArray[np.floating]) -> NDArray[np.int64]:
-        """(P, T) the leaf of each tree that (P, F) features, taken as 32 bits, fall into."""
+    def reached(self, features: NDArray[np.floating]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+        """Which leaf of each tree (P, F) features, taken as 32 bits, fall into: rows, and (R, T) of them, by blocks."""
         values = features.astype(np.float32)  # as the thresholds were chosen
         roots, feature, threshold, other = (
             tensor.cpu().numpy() for tensor in (self.roots, self.feature, self.threshold, self.other)
@@ -100,7 +100,6 @@ class Trees(nn.Module):
         left, right = np.where(is_leaf, itself, itself + 1), np.where(is_leaf, itself, other)
         children = np.stack([left, right], axis=1).ravel()
         asked = np.where(is_leaf, 0, feature).astype(np.int64)
-        found = np.empty((len(values), len(roots)), dtype=np.int64)
         for start in range(0, len(values), BLOCK):
             part = values[start : start + BLOCK]
             row, node = (
@@ -111,8 +110,7 @@ class Trees(nn.Module):
                 for _ in range(_STEPS):
                     more = part.ravel().take(row + asked.take(node)) > threshold.take(node)
                     node = children.take(2 * node + more)
-            found[start : start + BLOCK] = other.take(node)
-        return found
+            yield slice(start, start + len(part)), other.take(node).astype(np.int64)
 
 
 def size_of(trees: Sequence[Tree]) -> Size:
