@@ -86,6 +86,9 @@ def test_what_neighbours_are_held_for_is_heard() -> None:
     np.testing.assert_allclose(found["class1_leader"], [0, 0, 0.1], rtol=1e-6)
     np.testing.assert_allclose(found["class0_past_near"], [0, 0, 0.9], rtol=1e-6)
     assert found["class1_past_interval"].tolist() == [FAR, FAR, -23]
+    mean = (0.9 * 72 + 0.2 * 48 + 0.6 * 71) / 1.7  # the pitch of what is held for the first class
+    np.testing.assert_allclose(found["class0_pitch"], [72 - mean, 48 - mean, 71 - mean])
+    np.testing.assert_allclose(found["class1_share"], 1.3 / 3)
     assert note_matrix(rows, shares[source]).shape == (3, len(note_names(2)))
 
 

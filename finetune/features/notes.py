@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.features.neighbours import Neighbours, mean_of, most_of, octaves
-from finetune.features.stats import Floats, Ints
+from finetune.features.stats import SHORTEST, Floats, Ints
 from finetune.features.view import View
 from symbolic.vocabulary import DRUM_PITCH, PITCH, POSITION, RESERVED, TEMPO, TIME_SIGNATURE, Vocabulary
 
@@ -73,7 +73,7 @@ def _blocks(rows: Rows, shares: Floats | None) -> Iterator[tuple[Ints, Columns]]
         return
     voc = Vocabulary()
     view = View.of(rows, voc)
-    whole = _in_piece(view, voc)
+    whole = _in_piece(view, voc) | ({} if shares is None else _of_class(view, shares))
     for start in range(0, len(view), BLOCK):
         notes = np.arange(start, min(start + BLOCK, len(view)))
         yield notes, {name: column[notes] for name, column in whole.items()} | _around(view, notes, shares)
@@ -252,6 +252,23 @@ def _held_for(around: Neighbours, shares: Floats) -> Columns:
         }
         for role, (best, _, known) in lines.items():
             found[f"{name}_{role}"] = np.where(known, theirs[np.arange(len(best)), best], 0)
+    return found
+
+
+def _of_class(view: View, shares: Floats) -> Columns:
+    """How a note stands beside all notes of the piece that are held for each class."""
+    found: Columns = {}
+    for number, share in enumerate(shares.T):
+        name, weight = f"class{number}", share / max(float(share.sum()), SHORTEST)
+        found[f"{name}_share"] = np.full(len(view), share.mean())
+        for field, values in (
+            ("pitch", view.pitch),
+            ("velocity", view.velocity),
+            ("length", octaves(view)),
+        ):
+            beside = values - (weight * values).sum()
+            found[f"{name}_{field}"] = beside
+            found[f"{name}_{field}_far"] = beside / (np.sqrt((weight * beside**2).sum()) + 1)
     return found
 
 
