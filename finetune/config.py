@@ -83,9 +83,7 @@ class TrainSettings(PrepareSettings):
         group="model",
         rare=True,
     )
-    method: str = setting(
-        "full", f"trained: {', '.join(METHODS)}; {FEATURES}, without a backbone", group="model"
-    )
+    method: str = setting("full", f"trained: {', '.join(METHODS)}; {FEATURES}: no network", group="model")
     probe: str | None = setting(
         None,
         "layers a probe reads: mix, last, or the best on validation (default: mix)",
@@ -131,7 +129,9 @@ class TrainSettings(PrepareSettings):
         None, "folder of records that tables are made of: copy this one", group="run"
     )
     resume: bool = setting(False, "go on with the run in that folder, or the latest", group="run")
-    allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
+    allow_leaks: bool = setting(
+        False, "score even if pretraining saw test pieces; marked leaky", group="run", rare=True
+    )
 
     def __post_init__(self) -> None:
         if self.checkpoint == SCRATCH or (self.method, self.checkpoint) == (FEATURES, USUAL_CHECKPOINT):
