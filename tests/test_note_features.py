@@ -17,8 +17,9 @@ from finetune.config import FEATURES
 from finetune.features import noteclassifier, notes
 from finetune.features.boosting import ASKED, LEAVES, RATE, Boosting
 from finetune.features.neighbours import REACH
-from finetune.features.noteclassifier import NoteClassifier, shares_of
+from finetune.features.noteclassifier import NoteClassifier
 from finetune.features.notes import FAR, NEVER, note_features, note_matrix, note_names
+from finetune.features.stats import softmax
 from finetune.forecast import Forecaster
 from symbolic.errors import CheckpointError
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
@@ -129,7 +130,7 @@ def test_kept_trees_say_what_the_librarys_say(known: list[int]) -> None:
     ).fit(features, labels)
     model = Boosting.fit(features, labels, 6, rounds=15)
     asked = np.concatenate([features, random.normal(size=(300, 6)).astype(np.float32)])
-    found = shares_of(model.logits(asked))
+    found = softmax(model.logits(asked))
     np.testing.assert_allclose(found[:, known], theirs.predict_proba(asked), atol=1e-6)
     assert not np.delete(found, known, axis=1).any()
     again = Boosting(6, model.size)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from finetune.features import feature_names
-from finetune.features.stats import Floats
+from finetune.features.stats import Floats, softmax
 
 _LEAST_DEVIATION = 1e-6
 """Of a feature, as a share of its mean or of 1; one that varies less is passed over."""
@@ -92,9 +92,7 @@ class Discriminants(nn.Module):
 
     def shares(self, features: Floats) -> Floats:
         """(P, C) probabilities from (P, F) features."""
-        logits = self.of_features(features)
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+        return softmax(self.of_features(features))
 
     def reasons(self, features: Floats, answer: int, most: int = 5) -> list[Reason]:
         """What speaks most, for or against, of a class.

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.features.stats import SHORTEST, Floats, Ints
+from finetune.features.stats import Floats, Ints, logs
 from finetune.features.view import TOGETHER, View
 
 REACH = 48
@@ -74,8 +74,8 @@ class Neighbours:
 
     @cached_property
     def octaves(self) -> Floats:
-        """(N,) as `octaves` of all notes."""
-        return octaves(self.view)
+        """(N,) durations of all notes in octaves above a quarter note."""
+        return logs(self.view.lengths)
 
     @cached_property
     def ends(self) -> Floats:
@@ -137,8 +137,3 @@ def most_of(
     worst = -np.inf if of is np.max else np.inf
     found = of(np.where(chosen, values, worst), axis=1)
     return np.where(np.isfinite(found), found, missing)
-
-
-def octaves(view: View) -> Floats:
-    """(N,) binary logarithm of durations in quarter notes."""
-    return np.asarray(np.log2(np.maximum(view.lengths, SHORTEST)))

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from finetune.features.boosting import Boosting
 from finetune.features.notes import note_matrix, note_names
-from finetune.features.stats import Floats
+from finetune.features.stats import Floats, softmax
 from finetune.features.trees import Size
 
 Rows = NDArray[np.integer]
@@ -70,7 +70,7 @@ class NoteClassifier(nn.Module):
                 # Of a single song there are no others, and it is judged by what it has taught.
                 others = np.flatnonzero((parts != part) | (song.max() == 0))
                 judge = grown([heard[i] for i in others], [labels[i] for i in others], classes)
-                said |= {int(i): shares_of(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
+                said |= {int(i): softmax(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
                 bar.update()
             both = (note_matrix(rows, said[i]) for i, (rows, _) in enumerate(shown(pieces, "what was said")))
             model.second = grown(both, labels, classes)
@@ -97,7 +97,7 @@ class NoteClassifier(nn.Module):
 
     def logits(self, rows: Rows) -> Floats:
         """(N, C) logits of a piece's notes from its (N, 8) ids."""
-        said = shares_of(self.first.logits(note_matrix(rows)))
+        said = softmax(self.first.logits(note_matrix(rows)))
         return self.second.logits(note_matrix(rows, said))
 
     def classes(self, rows: Rows) -> NDArray[np.int64]:
@@ -121,9 +121,3 @@ def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], class
         kept.append(features[chosen])
         names.append(truth[chosen])
     return Boosting.fit(np.concatenate(kept), np.concatenate(names).astype(np.int64), classes)
-
-
-def shares_of(logits: Floats) -> Floats:
-    """Logits as probabilities of the last axis."""
-    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))

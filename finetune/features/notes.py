@@ -8,8 +8,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.features.neighbours import Neighbours, mean_of, most_of, octaves
-from finetune.features.stats import SHORTEST, Floats, Ints
+from finetune.features.neighbours import Neighbours, mean_of, most_of
+from finetune.features.stats import SHORTEST, Floats, Ints, logs
 from finetune.features.view import View
 from symbolic.vocabulary import DRUM_PITCH, PITCH, POSITION, RESERVED, TEMPO, TIME_SIGNATURE, Vocabulary
 
@@ -100,7 +100,7 @@ def _in_piece(view: View, voc: Vocabulary) -> Columns:
     return {
         "pitch": view.pitch,
         "velocity": view.velocity,
-        "length": octaves(view),
+        "length": logs(view.lengths),
         "position": position,
         "phase": position % 1,
         "metre": values[:, TIME_SIGNATURE],
@@ -264,7 +264,7 @@ def _of_class(view: View, shares: Floats) -> Columns:
         for field, values in (
             ("pitch", view.pitch),
             ("velocity", view.velocity),
-            ("length", octaves(view)),
+            ("length", logs(view.lengths)),
         ):
             beside = values - (weight * values).sum()
             found[f"{name}_{field}"] = beside

@@ -41,6 +41,12 @@ def shares(counts: NDArray[Any]) -> Floats:
     return np.asarray(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1e-12), dtype=np.float64)
 
 
+def softmax(logits: Floats) -> Floats:
+    """Logits as probabilities along the last axis."""
+    raised = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=-1, keepdims=True))
+
+
 def entropy(parts: Floats) -> Floats:
     """In bits, along the last axis."""
     return np.asarray(-(parts * np.log2(np.maximum(parts, 1e-12))).sum(axis=-1))
