@@ -16,6 +16,7 @@ from data.corpora.tonality import TONAL_CLASSES
 from data.corpora.tracks import as_one_piano
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.discriminants import Reason
+from finetune.features.stats import softmax
 from finetune.model import HandMade, TaskModel, device_of, open_task, task_model
 from finetune.source import find_checkpoint
 from finetune.tonal import KEYS
@@ -129,8 +130,7 @@ class Forecaster:
             logits, reasons = model.explained(rows)
         else:
             logits = model.logits(rows).astype(np.float64)
-        shares = np.exp(logits - logits.max())
-        return np.asarray(shares / shares.sum()), reasons
+        return softmax(logits), reasons
 
     def _ready(self) -> TaskModel | HandMade:
         """The model, its own adapter at work."""

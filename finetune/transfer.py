@@ -18,6 +18,7 @@ from data.leaks import check_leaks
 from data.records import portable_command, provenance, write_json
 from data.runs import RECORD, read_record
 from finetune.config import TransferSettings
+from finetune.features.stats import softmax
 from finetune.floors import kept_floors
 from finetune.folds import prepared
 from finetune.metrics import pack_counts
@@ -164,9 +165,7 @@ def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
     into = np.eye(max(merge) + 1)[list(merge)]
 
     def predict(rows: NDArray[np.integer]) -> NDArray[np.int64]:
-        found = logits(rows).astype(np.float64)
-        shares = np.exp(found - found.max(axis=-1, keepdims=True))
-        return np.asarray((shares @ into).argmax(axis=-1))
+        return np.asarray((softmax(logits(rows).astype(np.float64)) @ into).argmax(axis=-1))
 
     return predict
 
