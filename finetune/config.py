@@ -43,7 +43,7 @@ LEARNING_RATES = {
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("rows_per_batch", "patience", "precision", "keep_states", "hints"),
+    *("rows_per_batch", "patience", "precision", "keep_states", "hints", "trees"),
 )
 """Settings that say nothing to what has no backbone and is fitted at once."""
 
@@ -75,6 +75,7 @@ class TrainSettings(PrepareSettings):
         None,
         f"size with --from {SCRATCH}: {', '.join(PRESET_NAMES)} (default: {USUAL_PRESET})",
         group="model",
+        rare=True,
     )
     # None and not its name: a run begun before there was this choice can then go on.
     backbone: str | None = setting(
@@ -105,6 +106,7 @@ class TrainSettings(PrepareSettings):
     )
 
     hints: bool = setting(False, "let the network hear hand-made features of notes too", group="model")
+    trees: bool = setting(False, "the same, and let boosted trees of them vote with it", group="model")
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
@@ -136,6 +138,7 @@ class TrainSettings(PrepareSettings):
     def __post_init__(self) -> None:
         if self.checkpoint == SCRATCH or (self.method, self.checkpoint) == (FEATURES, USUAL_CHECKPOINT):
             self.checkpoint = None
+        self.hints = self.hints or self.trees
         if problems := self.problems():
             raise ConfigError(problems)
 
@@ -179,7 +182,8 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--probe {self.probe}: goes with --method probe.")
         if self.hints and self.method == "probe":
             problems.append(
-                "--hints: a probe hears layers as they are. Choose another --method, or leave it out."
+                f"--{'trees' if self.trees else 'hints'}: a probe hears layers as they are. Choose another --method, "
+                "or leave it out."
             )
         if self.method == FEATURES:
             usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
@@ -208,7 +212,7 @@ class TrainSettings(PrepareSettings):
         free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         values = {name: value for name, value in asdict(self).items() if name not in free}
         # As if unsaid: a run begun before there was this choice can go on.
-        values["hints"] = self.hints or None
+        values |= {"hints": self.hints or None, "trees": self.trees or None}
         if self.method == FEATURES:
             return {name: None if name in _OF_BACKBONES else value for name, value in values.items()}
         # As runs noted it that were begun when the size had no other value.

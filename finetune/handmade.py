@@ -14,13 +14,13 @@ from tqdm import tqdm
 
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.memory import remembered_stretches
-from finetune.features.noteclassifier import NoteClassifier
 from finetune.features.stats import Floats
 from finetune.metrics import Counts
 from finetune.model import HandMade, load_model, save_model
 from finetune.outcome import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.source import Source
 from finetune.taskdata import TaskData
+from finetune.vote import grown_trees
 from symbolic.checkpoint import WEIGHTS
 
 LEARNT_FROM = "learnt_from"
@@ -112,8 +112,7 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 def _of_notes(data: TaskData) -> _Fitted:
     """Of training notes alone: there are enough of them, and to fit again would take minutes."""
-    songs = data.groups[data.splits["train"]]
-    model = NoteClassifier.fit(list(data.pieces("train")), len(data.task.classes), songs, data.name)
+    model = grown_trees(data)
     return _Fitted(model, model, ("train",))
 
 

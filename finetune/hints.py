@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -42,22 +43,31 @@ class NoteHints(nn.Module):
 
     def fit(self, pieces: Iterable[NDArray[np.float32]]) -> None:
         """Learn what is much and what is little from `hinted` features of training pieces."""
-        drawn = np.concatenate([features[::_DRAWN] for features in pieces])
-        shares = np.arange(1, LEVELS) / LEVELS
-        self.edges.copy_(torch.from_numpy(np.quantile(drawn, shares, axis=0).T))
+        self.edges.copy_(torch.from_numpy(level_edges(pieces)))
 
     def codes(self, features: NDArray[np.float32]) -> NDArray[np.uint8]:
         """(N, F) ranks of (N, F) `hinted` features."""
-        edges = self.edges.cpu().numpy()
-        found = np.empty(features.shape, dtype=np.uint8)
-        for number, edge in enumerate(edges):
-            found[:, number] = np.searchsorted(edge, features[:, number])
-        return found
+        return ranks(features, self.edges.cpu().numpy())
 
     def forward(self, codes: Tensor) -> Tensor:
         """(B, L, F) codes, of any integer type -> (B, L, D)."""
         said: Tensor = self.read(codes.to(self.edges.dtype) * (2 / (LEVELS - 1)) - 1)
         return said
+
+
+def level_edges(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(F, LEVELS - 1) where the levels of each feature meet, from (N, F) features of pieces."""
+    drawn = np.concatenate([features[::_DRAWN] for features in pieces])
+    shares = np.arange(1, LEVELS) / LEVELS
+    return np.ascontiguousarray(np.quantile(drawn, shares, axis=0).T, dtype=np.float32)
+
+
+def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(N, F) levels of (N, F) features by (F, LEVELS - 1) edges."""
+    found = np.empty(features.shape, dtype=np.uint8)
+    for number, edge in enumerate(edges):
+        found[:, number] = np.searchsorted(edge, features[:, number])
+    return found
 
 
 def hinted(rows: Rows) -> NDArray[np.float32]:
@@ -76,13 +86,21 @@ def learnt_hints(data: TaskData, dim: int) -> tuple[NoteHints, NDArray[np.uint8]
         The hints, their layers fresh, and (R, F) codes of the rows of training and validation pieces in the shards;
         zeros elsewhere.
     """
+    edges, codes = _ranked(data)
+    hints = NoteHints(dim)
+    hints.edges.copy_(torch.from_numpy(edges))
+    return hints, codes
+
+
+@lru_cache(maxsize=1)
+def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    """Edges and codes, the last of which are remembered: they are the same for every seed. Draws nothing at random."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
     shown = tqdm(pieces, f"{data.name}, hints", leave=False, disable=None, unit=" pieces")
     features = [hinted(data.rows(piece)) for piece in shown]
-    hints = NoteHints(dim)
-    hints.fit(features[: len(data.splits["train"])])
+    edges = level_edges(features[: len(data.splits["train"])])
     offsets = data.shards.offsets
     codes = np.zeros((int(offsets[-1]), len(HINTS)), dtype=np.uint8)
     for piece, found in zip(pieces, features, strict=True):
-        codes[int(offsets[piece]) : int(offsets[piece + 1])] = hints.codes(found)
-    return hints, codes
+        codes[int(offsets[piece]) : int(offsets[piece + 1])] = ranks(found, edges)
+    return edges, codes

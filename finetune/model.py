@@ -17,6 +17,7 @@ from finetune.features.noteclassifier import NoteClassifier
 from finetune.hints import HINTS, NoteHints, hinted
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
+from finetune.vote import Voters
 from symbolic.adapters import attach
 from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone
@@ -34,6 +35,8 @@ PROBE = "probe"
 layer, would answer wrongly and without a word."""
 HEARD_BESIDE = "hints"
 """Likewise of hints and the head of a model that hears them; in what it says of its task, what is hinted at."""
+VOTERS = "voters"
+"""Trees that vote with it; in what it says of its task, what they hear and how large they are."""
 
 
 class TaskModel(nn.Module):
@@ -44,6 +47,7 @@ class TaskModel(nn.Module):
         head: Of the task's level.
         mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
         hints: What is heard beside the notes, if anything is.
+        voters: Trees that vote with the network, if any do: on pieces, and not in training.
     """
 
     def __init__(
@@ -52,9 +56,10 @@ class TaskModel(nn.Module):
         head: NoteHead | SequenceHead,
         mix: LayerMix | None = None,
         hints: NoteHints | None = None,
+        voters: Voters | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.head, self.mix, self.hints = backbone, head, mix, hints
+        self.backbone, self.head, self.mix, self.hints, self.voters = backbone, head, mix, hints, voters
         if mix is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
@@ -134,9 +139,11 @@ class TaskModel(nn.Module):
             predict_pooled if isinstance(self.head, SequenceHead) else predict_rows
         )
         self.eval()
+        heard = rows
         if self.hints is not None:
-            rows = np.concatenate([rows, self.hints.codes(hinted(rows))], axis=1)
-        return run(self, rows, length=length, overlap=length // 2, max_bars=max_bars, device=device)
+            heard = np.concatenate([rows, self.hints.codes(hinted(rows))], axis=1)
+        said = run(self, heard, length=length, overlap=length // 2, max_bars=max_bars, device=device)
+        return said if self.voters is None else self.voters.joined(rows, said)
 
     def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of each note, (N,), or of the piece, ()."""
@@ -216,6 +223,9 @@ def save_model(
             parts[PROBE if model.hints is None else HEARD_BESIDE] = nn.ModuleList([*beside, model.head])
             task["head"] = model.head.describe()
             task |= {} if model.hints is None else {HEARD_BESIDE: HINTS}
+            if model.voters is not None:
+                parts[VOTERS] = model.voters
+                task[VOTERS] = model.voters.trees.describe()
         else:
             heads[task["name"]] = model.head
     return save_checkpoint(
@@ -277,7 +287,7 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
-    mix = hints = None
+    mix = hints = voters = None
     if PROBE in checkpoint.parts:
         head = build_head(checkpoint.task["head"])
         mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
@@ -287,10 +297,16 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
             raise _other_features(checkpoint)
         head, hints = build_head(checkpoint.task["head"]), NoteHints(backbone.config.dim)
         checkpoint.load_part(HEARD_BESIDE, nn.ModuleList([hints, head]))
+        if VOTERS in checkpoint.parts:
+            trees = NoteClassifier.described(len(checkpoint.task["classes"]), checkpoint.task[VOTERS])
+            if trees is None:
+                raise _other_features(checkpoint)
+            voters = Voters(trees)
+            checkpoint.load_part(VOTERS, voters)
     else:
         head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    return TaskModel(backbone, head, mix, hints)
+    return TaskModel(backbone, head, mix, hints, voters)
 
 
 def _other_features(checkpoint: Checkpoint) -> CheckpointError:

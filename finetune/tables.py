@@ -24,14 +24,15 @@ def transfer_of(record: Record) -> Record | None:
 
 
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What tells arms of one method apart, by setting: a probe's kind, hints, an adapter's place, size and options.
+    """What tells arms of one method apart, by setting: a probe's kind, hints, trees, an adapter's place, size, options.
 
     What is usual is left out, so that names of runs that ask for nothing special are the method's alone.
     """
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    heard = {"hints": ""} if settings.get("hints") else {}
+    # What votes hears hints too, which then go unsaid.
+    heard = next(({name: ""} for name in ("trees", "hints") if settings.get(name)), {})
     return kinds | heard | {name: str(value) for name, value in given.items() if value is not None}
 
 

@@ -17,6 +17,7 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from tqdm import tqdm
 
 from data.batches import StepBatches, endless_loader, one_pass_loader
 from data.progress import StepProgress
@@ -26,12 +27,13 @@ from finetune.cache import PooledBatches, probed
 from finetune.config import FEATURES
 from finetune.handmade import LEARNT_FROM, train_features
 from finetune.hints import learnt_hints
-from finetune.model import TaskModel, build_model, device_of, save_model
+from finetune.model import TaskModel, build_model, device_of, load_model, save_model
 from finetune.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
 from finetune.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.source import Source
 from finetune.taskdata import TaskData
+from finetune.vote import Voters, grown_trees
 
 LAST, FIT = "last.ckpt", "fit.json"
 Batches = StepBatches | PooledBatches | DrawnBatches
@@ -56,6 +58,7 @@ class Plan:
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
         keep_states: GiB of disk that states of a probe's notes may take.
         hints: Whether hand-made features of notes are heard beside them.
+        trees: Whether boosted trees of them vote, once the network is trained.
     """
 
     method: str
@@ -69,6 +72,7 @@ class Plan:
     precision: str | None = None
     keep_states: float = DISK
     hints: bool = False
+    trees: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,17 +103,21 @@ class _Keeper(lightning.Callback):
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Save after every validation."""
         if best_entry(pl_module.history) is pl_module.history[-1]:
-            trained_on = self.data.shards.fingerprints[self.data.splits["train"]]
-            seen = np.concatenate([self.source.pretrained_on, trained_on])
-            save_model(
-                self.folder / CHECKPOINT,
-                pl_module.model,
-                self.source.tokenizer,
-                self.data.task.describe(),
-                self.provenance,
-                seen if self.source.recorded else None,  # with a part unknown, the whole is
-            )
+            _keep(self.folder, pl_module.model, self.source, self.data, self.provenance)
         trainer.save_checkpoint(self.folder / LAST)
+
+
+def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+    trained_on = data.shards.fingerprints[data.splits["train"]]
+    seen = np.concatenate([source.pretrained_on, trained_on])
+    save_model(
+        folder / CHECKPOINT,
+        model,
+        source.tokenizer,
+        data.task.describe(),
+        provenance,
+        seen if source.recorded else None,  # with a part unknown, the whole is
+    )
 
 
 class _WindowProgress(StepProgress):
@@ -162,10 +170,14 @@ def train_seed(
     if kind == "best":
         return _best_layer(data, source, plan, seed, folder, provenance, splits)
     options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
-    fit = _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    if plan.trees:
+        write_json(folder / FIT, asdict(fit))  # a run that is cut off here need not train the network again
+        fit = _join_trees(data, source, fit, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
-    (folder / LAST).unlink(missing_ok=True)
+    for name in (LAST, FIT):
+        (folder / name).unlink(missing_ok=True)
     return result
 
 
@@ -241,6 +253,25 @@ def _train(
     seconds = time.perf_counter() - began
     cost = {**cost_of(module, folder, train.per_epoch, seconds, resumed), "precision": trainer.precision}
     return _Fit(module.history, cost)
+
+
+def _join_trees(data: TaskData, source: Source, fit: _Fit, folder: Path, provenance: dict[str, Any]) -> _Fit:
+    """Grow trees, weigh them on the validation pieces, and keep them with the network that was kept."""
+    began = time.perf_counter()
+    model, _, _ = load_model(folder / CHECKPOINT)
+    assert isinstance(model, TaskModel)
+    model.voters = None
+    voters = Voters(grown_trees(data))
+    rows, truths = zip(*data.pieces("valid"), strict=True)
+    shown = tqdm(rows, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
+    voters.weigh(rows, [model.logits(one) for one in shown], truths)
+    model.voters = voters
+    _keep(folder, model, source, data, provenance)
+    numbers = voters.trees.numbers
+    size = sum(tensor.nbytes for tensor in voters.state_dict().values())
+    cost = {**fit.cost, "seconds": round(fit.cost["seconds"] + time.perf_counter() - began, 1)}
+    cost |= {name: fit.cost[name] + numbers for name in ("trained_parameters", "parameters")}
+    return replace(fit, cost={**cost, "saved_bytes": fit.cost["saved_bytes"] + size})
 
 
 def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int]:
