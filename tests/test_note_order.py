@@ -10,6 +10,7 @@ import pytest
 
 from data.corpora import open_corpus
 from finetune.config import TrainSettings
+from symbolic.storage import read_json
 
 EXPERIMENT = Path(__file__).parents[1] / "finetune" / "experiments" / "note_order.py"
 
@@ -71,3 +72,16 @@ def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, 
     assert (
         f"accuracy: {100 * canonical:.1f} canonical, {100 * tracks:.1f} by track" in capsys.readouterr().out
     )
+
+
+def test_the_page_says_what_the_record_says():
+    record = read_json(EXPERIMENT.parent / "records" / "note_order-melody.json")
+    page = (EXPERIMENT.parents[2] / "docs" / "order.md").read_text(encoding="utf-8")
+    for name, gain in record["gain"].items():
+        canonical, tracks = (
+            100 * np.mean([seed["test"][name] for seed in record["orders"][order]])
+            for order in ("canonical", "tracks")
+        )
+        mean, low, high = (100 * value for value in gain)
+        assert f"| {canonical:.1f} | {tracks:.1f} | {mean:+.1f} ({low:.1f} to {high:.1f}) |" in page, name
+    assert f"{100 * record['tied']:.0f} % of its notes" in page
