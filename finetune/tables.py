@@ -31,8 +31,7 @@ def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    # What votes hears hints too, which then go unsaid.
-    heard = next(({name: ""} for name in ("trees", "hints") if settings.get(name)), {})
+    heard = {name: "" for name in ("hints", "trees") if settings.get(name)}
     return kinds | heard | {name: str(value) for name, value in given.items() if value is not None}
 
 

@@ -130,6 +130,15 @@ def test_a_run_cut_off_among_trees_does_not_train_its_network_again(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in voted[1].iterdir())
 
 
+def test_trees_vote_with_an_adapter_too(notes: TaskData, source: Source, tmp_path: Path) -> None:
+    result = train_seed(notes, source, replace(VOTED, method="lora"), 0, tmp_path, {})
+    model, _, _ = load_model(tmp_path / "checkpoint")
+    assert isinstance(model, TaskModel)
+    assert model.backbone.adapter is not None
+    assert model.voters is not None
+    assert (notes.evaluate(model.classes, "test") == result.counts["test"]).all()
+
+
 def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(voted[1] / "checkpoint", copy)
@@ -144,7 +153,7 @@ def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
     settings = TrainSettings(trees=True)
     assert (settings.hints, settings.identity["hints"], settings.identity["trees"]) == (True, True, True)
     assert TrainSettings(hints=True).identity["trees"] is None
-    assert variant_of(settings.identity) == {"trees": ""}
+    assert variant_of(settings.identity) == {"hints": "", "trees": ""}
     with pytest.raises(ConfigError, match="--trees: a probe"):
         TrainSettings(method="probe", trees=True)
     with pytest.raises(ConfigError, match="--trees: --method features"):
