@@ -173,7 +173,7 @@ def train_seed(
     fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
     if plan.trees:
         write_json(folder / FIT, asdict(fit))  # a run that is cut off here need not train the network again
-        fit = _join_trees(data, source, fit, folder, provenance)
+        fit = _join_trees(data, source, plan, fit, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
     for name in (LAST, FIT):
@@ -255,12 +255,14 @@ def _train(
     return _Fit(module.history, cost)
 
 
-def _join_trees(data: TaskData, source: Source, fit: _Fit, folder: Path, provenance: dict[str, Any]) -> _Fit:
+def _join_trees(
+    data: TaskData, source: Source, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
+) -> _Fit:
     """Grow trees, weigh them on the validation pieces, and keep them with the network that was kept."""
     began = time.perf_counter()
-    model, _, _ = load_model(folder / CHECKPOINT)
+    model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
     assert isinstance(model, TaskModel)
-    model.voters = None
+    model.voters = None  # where a run was cut off between here and its scores
     voters = Voters(grown_trees(data))
     rows, truths = zip(*data.pieces("valid"), strict=True)
     shown = tqdm(rows, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
