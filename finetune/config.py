@@ -182,8 +182,7 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--probe {self.probe}: goes with --method probe.")
         if self.hints and self.method == "probe":
             problems.append(
-                f"--{'trees' if self.trees else 'hints'}: a probe hears layers as they are. Choose another --method, "
-                "or leave it out."
+                f"{self.hinting}: a probe hears layers as they are. Choose another --method, or leave it out."
             )
         if self.method == FEATURES:
             usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
@@ -205,6 +204,11 @@ class TrainSettings(PrepareSettings):
         except ConfigError as error:
             problems += error.problems
         return problems
+
+    @property
+    def hinting(self) -> str:
+        """The flag by which hints were asked for."""
+        return "--trees" if self.trees else "--hints"
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from finetune.features.notes import note_matrix, note_names
-from finetune.taskdata import Rows, TaskData
+from finetune.taskdata import TaskData
 
 HINTS = [name for name in note_names() if name != "pitch"]
 """What is hinted at: all that transposition leaves as it is, so that it need not be computed anew for every key."""
@@ -70,9 +70,9 @@ def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[
     return found
 
 
-def hinted(rows: Rows) -> NDArray[np.float32]:
-    """(N, F) features of a piece's notes that `NoteHints` takes."""
-    return np.asarray(note_matrix(rows)[:, _HEARD])
+def hinted(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, F) features that `NoteHints` takes, of all that `note_matrix` makes of a piece's notes."""
+    return np.asarray(features[:, _HEARD])
 
 
 def learnt_hints(data: TaskData, dim: int) -> tuple[NoteHints, NDArray[np.uint8]]:
@@ -97,7 +97,7 @@ def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Edges and codes, the last of which are remembered: they are the same for every seed. Draws nothing at random."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
     shown = tqdm(pieces, f"{data.name}, hints", leave=False, disable=None, unit=" pieces")
-    features = [hinted(data.rows(piece)) for piece in shown]
+    features = [hinted(note_matrix(data.rows(piece))) for piece in shown]
     edges = level_edges(features[: len(data.splits["train"])])
     offsets = data.shards.offsets
     codes = np.zeros((int(offsets[-1]), len(HINTS)), dtype=np.uint8)

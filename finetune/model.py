@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from finetune.config import FEATURES
 from finetune.features.classifier import FeatureClassifier
 from finetune.features.noteclassifier import NoteClassifier
+from finetune.features.notes import note_matrix
 from finetune.hints import HINTS, NoteHints, hinted
 from finetune.mixture import LayerMix, normed, pooled
 from finetune.tasks import Task
@@ -139,11 +140,12 @@ class TaskModel(nn.Module):
             predict_pooled if isinstance(self.head, SequenceHead) else predict_rows
         )
         self.eval()
-        heard = rows
+        heard, features = rows, None
         if self.hints is not None:
-            heard = np.concatenate([rows, self.hints.codes(hinted(rows))], axis=1)
+            features = note_matrix(rows)
+            heard = np.concatenate([rows, self.hints.codes(hinted(features))], axis=1)
         said = run(self, heard, length=length, overlap=length // 2, max_bars=max_bars, device=device)
-        return said if self.voters is None else self.voters.joined(rows, said)
+        return said if self.voters is None else self.voters.joined(rows, said, features)
 
     def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of each note, (N,), or of the piece, ()."""

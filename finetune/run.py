@@ -107,9 +107,10 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
-    hints = "--trees" if settings.trees else "--hints"
     if settings.hints and task.level != "note":
-        raise ConfigError(f"{hints}: hints are of notes, and '{task.name}' asks of pieces. Leave it out.")
+        raise ConfigError(
+            f"{settings.hinting}: hints are of notes, and '{task.name}' asks of pieces. Leave it out."
+        )
     if settings.method == FEATURES and task.level == "note" and settings.seeds > 1 and settings.budget == 1:
         raise ConfigError(
             f"--seeds {settings.seeds}: trees of the same notes are the same. Leave it out, or draw notes by --budget."
@@ -123,7 +124,7 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
     name = run_name(task, chosen, settings, source)
     if settings.hints and source.tokenizer.fingerprint != Tokenizer().fingerprint:
         raise ConfigError(
-            f"{hints}: hints are made of our own tokens, and '{source.name}' reads others. Leave it out."
+            f"{settings.hinting}: hints are made of our own tokens, and '{source.name}' reads others. Leave it out."
         )
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name

@@ -63,9 +63,17 @@ class Voters(nn.Module):
 
         self.share.fill_(max(SHARES.tolist(), key=merit))
 
-    def joined(self, rows: Rows, logits: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(N, C) log probabilities, but for a constant, from a piece's (N, 8) ids and the network's (N, C) logits."""
-        pooled = _pooled(_surely(logits), _surely(self.trees.logits(rows)), float(self.share))
+    def joined(
+        self, rows: Rows, logits: NDArray[np.floating], features: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """(N, C) log probabilities, but for a constant.
+
+        Args:
+            rows: (N, 8) ids of a piece.
+            logits: (N, C) from the network.
+            features: As of `NoteClassifier.logits`.
+        """
+        pooled = _pooled(_surely(logits), _surely(self.trees.logits(rows, features)), float(self.share))
         return pooled.astype(np.float32)
 
 

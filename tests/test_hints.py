@@ -16,7 +16,7 @@ from data.batches import StepBatches
 from data.windows import make_windows
 from finetune.cli import main
 from finetune.config import TrainSettings
-from finetune.features.notes import note_names
+from finetune.features.notes import note_matrix, note_names
 from finetune.forecast import Forecaster
 from finetune.hints import HINTS, LEVELS, NoteHints, hinted, learnt_hints
 from finetune.model import TaskModel, build_model, load_model
@@ -52,7 +52,7 @@ def test_a_code_is_a_rank_among_training_notes() -> None:
 def test_no_key_is_hinted_at() -> None:
     rows = Tokenizer().encode(tune(5)).rows
     assert set(note_names()) - set(HINTS) == {"pitch"}
-    np.testing.assert_array_equal(hinted(rows), hinted(transpose(rows, -7)))
+    np.testing.assert_array_equal(hinted(note_matrix(rows)), hinted(note_matrix(transpose(rows, -7))))
 
 
 def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: Source) -> None:
@@ -77,7 +77,7 @@ def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: S
     assert compared == sum(len(rows) for rows, _ in notes.pieces("valid"))
     piece = int(notes.splits["valid"][0])
     own = slice(int(notes.shards.offsets[piece]), int(notes.shards.offsets[piece + 1]))
-    np.testing.assert_array_equal(codes[own], hints.codes(hinted(notes.rows(piece))))
+    np.testing.assert_array_equal(codes[own], hints.codes(hinted(note_matrix(notes.rows(piece)))))
     tested = int(notes.splits["test"][0])
     assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
 

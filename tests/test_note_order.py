@@ -57,13 +57,13 @@ def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, 
 def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, folder, tmp_path, capsys):
     settings = TrainSettings(
         checkpoint=str(folder.parent / "nano"),
+        out=str(tmp_path / "run"),
         epochs=2,
         lr=0.003,
         rows_per_batch=256,
         jobs=0,
         accelerator="cpu",
     )
-    settings = replace(settings, out=str(tmp_path / "run"))
     assert note_order.compare_orders(notes.task, str(folder), settings, ["tracks"]) is None
     record = note_order.compare_orders(notes.task, str(folder), replace(settings, resume=True))
     canonical, tracks = (record["orders"][order][0]["test"]["accuracy"] for order in note_order.ORDERS)

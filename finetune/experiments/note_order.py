@@ -36,6 +36,7 @@ from finetune.tasks import TASKS, Task
 from finetune.training import train_seed
 
 CANONICAL, TRACKS = ORDERS = ("canonical", "tracks")
+_TIED = "tied_notes"
 
 
 def say(text: str) -> None:
@@ -97,16 +98,22 @@ def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, fl
     Returns:
         The data, its labels moved along; and the share of notes that begin together with one of another track.
     """
-    shards, pieces = data.shards, {piece.key: piece for piece in corpus.pieces()}
+    if not (folder / MANIFEST).is_file():
+        _write(data.shards, *_ordered(data.shards, corpus), folder)
+    shards = Shards(folder)
+    return task_data(data.task, shards, data.protocol, data.fold), shards.manifest["settings"][_TIED]
+
+
+def _ordered(shards: Shards, corpus: Corpus) -> tuple[NDArray[np.int64], float]:
+    """(R,) which row is to come when, and the share of rows that begin together with one of another track."""
+    pieces = {piece.key: piece for piece in corpus.pieces()}
     source, order, tied = shards.source(), np.arange(len(shards)), 0
     for record, start in zip(shards.pieces, shards.offsets.tolist(), strict=False):
         stop = start + record.rows
         notes = corpus.read(pieces[record.key]).notes[source[start:stop]]
         order[start:stop] = start + np.lexsort((notes["pitch"], notes["track"], notes["onset"]))
         tied += int(beside_others(notes["onset"], notes["track"]).sum())
-    if not (folder / MANIFEST).is_file():
-        _write(shards, order, folder)
-    return task_data(data.task, Shards(folder), data.protocol, data.fold), tied / len(shards)
+    return order, tied / len(shards)
 
 
 def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -118,8 +125,8 @@ def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArr
     return np.asarray((lowest != highest)[stroke])
 
 
-def _write(shards: Shards, order: NDArray[np.int64], folder: Path) -> None:
-    """The same shards with all rows, and all that is said of rows, in another order."""
+def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) -> None:
+    """The same shards with all rows, and all that is said of rows, in another order; and what that tells."""
     shutil.copytree(shards.path, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
     edges = np.cumsum([0, *shards.sizes()])
     columns: dict[str, NDArray[Any]] = {"rows": shards.rows(0, len(shards)), "source": shards.source()}
@@ -128,7 +135,7 @@ def _write(shards: Shards, order: NDArray[np.int64], folder: Path) -> None:
         for kind, column in columns.items():
             np.save(folder / f"{shard['name']}.{kind}.npy", column[order[start:stop]])
     # By its manifest a corpus is known, in caches too; it comes last, for it says that all is there.
-    settings = {**shards.manifest["settings"], "note_order": TRACKS}
+    settings = {**shards.manifest["settings"], "note_order": TRACKS, _TIED: tied}
     write_json(folder / MANIFEST, {**shards.manifest, "settings": settings})
 
 

@@ -95,9 +95,14 @@ class NoteClassifier(nn.Module):
         """How many were fitted."""
         return self.first.numbers + self.second.numbers
 
-    def logits(self, rows: Rows) -> Floats:
-        """(N, C) logits of a piece's notes from its (N, 8) ids."""
-        said = softmax(self.first.logits(note_matrix(rows)))
+    def logits(self, rows: Rows, features: NDArray[np.float32] | None = None) -> Floats:
+        """(N, C) logits of a piece's notes.
+
+        Args:
+            rows: Its (N, 8) ids.
+            features: (N, F) that `note_matrix` makes of them, where that is done already.
+        """
+        said = softmax(self.first.logits(note_matrix(rows) if features is None else features))
         return self.second.logits(note_matrix(rows, said))
 
     def classes(self, rows: Rows) -> NDArray[np.int64]:
