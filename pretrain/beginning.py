@@ -1,4 +1,4 @@
-"""Where a run begins: from random initialisation, or from what another has learnt."""
+"""Where a run begins: from random initialisation, or from what another has learnt, if need be in a smaller model."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.config import PretrainSettings
+from pretrain.growing import grow, grow_heads, obstacles
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.backbone import Backbone, BackboneConfig, preset
 from symbolic.checkpoint import Checkpoint, load_checkpoint
@@ -35,9 +36,20 @@ class Beginning:
         """Give backbone and heads the weights of the checkpoint, if there is one; heads that it lacks stay random."""
         if self.checkpoint is None:
             return
+        theirs = self.checkpoint.build_heads().get(_HEADS)
+        if self.grows:
+            grow(self.checkpoint.build_backbone(), backbone)
+            if isinstance(theirs, FieldHeads):
+                grow_heads(theirs, heads)
+            return
         self.checkpoint.load_part("backbone", backbone)
-        if _HEADS in self.checkpoint.heads:
-            heads.load_state_dict(self.checkpoint.build_heads()[_HEADS].state_dict())
+        if theirs is not None:
+            heads.load_state_dict(theirs.state_dict())
+
+    @property
+    def grows(self) -> bool:
+        """Whether the checkpoint is of a smaller model."""
+        return self.checkpoint is not None and _size(self.checkpoint.config) != _size(self.config)
 
     def heard(self, now: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Fingerprints of all pieces heard once those of a run are added; None where earlier ones are not known."""
@@ -65,6 +77,7 @@ class Beginning:
             "pieces": None if before is None else len(before),
             "held_out": len(held_out),
             "held_out_heard": None if before is None else int(np.isin(held_out, before).sum()),
+            **({"grown_from": self.checkpoint.config.to_dict()} if self.grows else {}),
         }
 
 
@@ -83,24 +96,28 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     Raises:
         CheckpointError: If the checkpoint is none.
         TokenizerMismatch: If it reads other rows.
-        ConfigError: If it is of another size or kind than the settings say, or has an adapter.
+        ConfigError: If what it holds cannot grow into the size and kind that the settings say, or it has an adapter.
     """
     config = shape_of(settings)
     if settings.checkpoint is None:
         return Beginning(config)
     found = load_checkpoint(settings.checkpoint, tokenizer)
     # Rates and batches follow from the preset, so another size than it says must not slip in.
-    named = {
-        name for name in ("dim", "layers", "kind") if getattr(found.config, name) != getattr(config, name)
-    }
-    if named:
-        sizes = ", ".join(f"{name} {getattr(found.config, name)}" for name in sorted(named))
+    if _size(found.config) == _size(config):
+        config = found.config
+    elif lacking := obstacles(found.config, config):
+        sizes = ", ".join(f"{name} {value}" for name, value in _size(found.config).items())
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has {sizes}, and that is not preset '{settings.preset}' as a "
-            f"{settings.backbone}. Name its own by --preset and --backbone."
+            f"--from {settings.checkpoint}: it has {sizes}, and cannot grow into preset "
+            f"'{settings.preset}' as a {settings.backbone}, with {', '.join(lacking)}. Name its own size and kind, or a "
+            "larger size, by --preset and --backbone."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
             f"--from {settings.checkpoint}: it has an adapter. Begin from the checkpoint that the adapter was made on."
         )
-    return Beginning(found.config, found)
+    return Beginning(config, found)
+
+
+def _size(config: BackboneConfig) -> dict[str, Any]:
+    return {name: getattr(config, name) for name in ("kind", "dim", "layers")}

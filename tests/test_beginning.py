@@ -101,11 +101,14 @@ def test_what_an_unrecorded_checkpoint_heard_stays_unknown(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"preset": "small"}, "dim 128, layers 4"), ({"backbone": "conformer"}, "kind transformer")],
+    [
+        ({"backbone": "conformer"}, "kind transformer, dim 128, layers 4"),
+        ({"checkpoint": "tiny-conformer", "preset": "mini", "backbone": "conformer"}, "layers 6"),
+    ],
 )
-def test_another_size_or_kind_is_refused(changes, said):
+def test_what_it_cannot_grow_into_is_refused(changes, said):
     with pytest.raises(ConfigError, match=said):
-        beginning(PretrainSettings(checkpoint="tiny", **changes), Tokenizer())
+        beginning(PretrainSettings(**{"checkpoint": "tiny", **changes}), Tokenizer())
 
 
 def test_an_adapter_is_refused(tmp_path):

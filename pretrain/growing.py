@@ -1,0 +1,159 @@
+"""A larger backbone that begins by saying what a smaller one says.
+
+Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens, 2016,
+arXiv 1511.05641); layers are added that write nothing yet. So not a logit changes, and no step is spent on what the
+smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from symbolic.backbone import Backbone, BackboneConfig
+from symbolic.backbone.attention import SelfAttention
+from symbolic.backbone.conformer import Convolution
+from symbolic.backbone.parts import FeedForward
+from symbolic.heads import FieldHeads
+
+_UNEVEN = 0.5
+"""Standard deviation of a copy's share, for an even share of one."""
+
+
+def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
+    """What of a shape another cannot grow into; empty if it can."""
+    if small.kind != large.kind:
+        return [f"kind {large.kind}"]
+    found = [
+        f"{name} {getattr(large, name)}" for name in ("layers", "heads", "ffn") if _lacks(name, small, large)
+    ]
+    if large.dim % small.dim:
+        found.append(f"dim {large.dim}, no multiple of {small.dim}")
+    before, after = small.dim // small.heads, large.dim // large.heads
+    if after % before:
+        found.append(f"{after} dimensions a head, no multiple of {before}")
+    return found
+
+
+def _lacks(name: str, small: BackboneConfig, large: BackboneConfig) -> bool:
+    before, after = getattr(small, name), getattr(large, name)
+    # The last norm of a Conformer's block stands on the stream itself, so that no block of it leaves the stream alone.
+    return bool(before != after if name == "layers" and large.kind == "conformer" else after < before)
+
+
+@torch.no_grad()
+def grow(small: Backbone, large: Backbone) -> None:
+    """Give a backbone the weights of a smaller one, so that its states are those of the other, repeated.
+
+    Args:
+        small: Of a shape without `obstacles`.
+        large: Changed in place.
+    """
+    stream = _copies(small.config.dim, large.config.dim)
+    for theirs, ours in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
+        ours.copy_(theirs[:, stream])
+    _grow_norm(small.norm, large.norm, stream)
+    sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
+    for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
+        _grow_block(small.blocks[source], block, stream)
+        if i and sources[i - 1] == source:
+            for writer in _writers(block):
+                nn.init.zeros_(writer.weight)
+                nn.init.zeros_(writer.bias)
+
+
+@torch.no_grad()
+def grow_heads(small: FieldHeads, large: FieldHeads) -> None:
+    """Give heads the weights of a smaller backbone's, so that they say of its repeated states what those said."""
+    theirs, ours = small.projection, large.projection
+    _grow_linear(
+        theirs, ours, torch.arange(theirs.out_features), _copies(theirs.in_features, ours.in_features)
+    )
+
+
+def _copies(before: int, after: int) -> Tensor:
+    """(after,) which unit each is a copy of."""
+    return torch.arange(after) % before
+
+
+def _shared(weight: Tensor, units: Tensor) -> Tensor:
+    """(O, I) weights on units -> (O, I') on copies of them, in uneven shares that add up."""
+    count = units.bincount(minlength=weight.shape[1]).to(weight)
+    uneven = torch.randn(len(weight), len(units)) * _UNEVEN
+    mean = torch.zeros_like(weight).index_add_(1, units, uneven) / count
+    return weight[:, units] * (1 + uneven - mean[:, units]) / count[units]
+
+
+def _grow_linear(theirs: nn.Linear, ours: nn.Linear, to: Tensor, read: Tensor) -> None:
+    """A layer to copies `to` of its outputs from copies `read` of its inputs."""
+    ours.weight.copy_(_shared(theirs.weight[to], read))
+    ours.bias.copy_(theirs.bias[to])
+
+
+def _grow_norm(theirs: nn.LayerNorm, ours: nn.LayerNorm, stream: Tensor) -> None:
+    ours.weight.copy_(theirs.weight[stream])
+    ours.bias.copy_(theirs.bias[stream])
+
+
+def _grow_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
+    pairs = zip(theirs.named_children(), ours.named_children(), strict=True)
+    for (_, before), (_, after) in pairs:
+        if isinstance(before, nn.LayerNorm) and isinstance(after, nn.LayerNorm):
+            _grow_norm(before, after, stream)
+        elif isinstance(before, FeedForward) and isinstance(after, FeedForward):
+            inner = _copies(before.up.out_features, after.up.out_features)
+            _grow_linear(before.up, after.up, inner, stream)
+            _grow_linear(before.down, after.down, stream, inner)
+        elif isinstance(before, SelfAttention) and isinstance(after, SelfAttention):
+            _grow_attention(before, after, stream)
+        elif isinstance(before, Convolution) and isinstance(after, Convolution):
+            _grow_convolution(before, after, stream)
+
+
+def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
+    dim = theirs.narrow.in_features
+    _grow_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
+    ours.depthwise.weight.copy_(theirs.depthwise.weight[stream])
+    assert theirs.depthwise.bias is not None and ours.depthwise.bias is not None
+    ours.depthwise.bias.copy_(theirs.depthwise.bias[stream])
+    _grow_norm(theirs.norm, ours.norm, stream)
+    _grow_linear(theirs.narrow, ours.narrow, stream, stream)
+
+
+def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
+    """Heads are copied. In a wider head the old angles are found among the new, for those are some of them as well.
+
+    Pairs of dimensions with new angles ask at random and are answered nothing, so that keys can learn.
+    """
+    before, after = (part.query.out_features // part.heads for part in (theirs, ours))
+    wider, head = after // before, _copies(theirs.heads, ours.heads)
+    pair = torch.arange(before // 2) * wider
+    kept = torch.cat((pair, pair + after // 2))
+    for name, scale in (("query", wider**0.5), ("key", 1.0)):
+        old, new = getattr(theirs, name), getattr(ours, name)
+        grown = _shared(old.weight[_of_heads(head, torch.arange(before), before)], stream) * scale
+        if name == "key":
+            nn.init.zeros_(new.weight)
+        nn.init.zeros_(new.bias)
+        places = _of_heads(torch.arange(ours.heads), kept, after)
+        new.weight[places] = grown
+        new.bias[places] = old.bias[_of_heads(head, torch.arange(before), before)] * scale
+    value = _of_heads(head, _copies(before, after), before)
+    _grow_linear(theirs.value, ours.value, value, stream)
+    _grow_linear(theirs.output, ours.output, stream, value)
+
+
+def _of_heads(heads: Tensor, dimensions: Tensor, width: int) -> Tensor:
+    """Units of some dimensions of some heads, each `width` wide."""
+    return (heads[:, None] * width + dimensions).flatten()
+
+
+def _writers(block: nn.Module) -> Iterator[nn.Linear]:
+    """Layers of a Transformer's block that write to the stream."""
+    for part in block.children():
+        if isinstance(part, SelfAttention):
+            yield part.output
+        elif isinstance(part, FeedForward):
+            yield part.down
