@@ -108,9 +108,9 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     elif lacking := obstacles(found.config, config):
         sizes = ", ".join(f"{name} {value}" for name, value in _size(found.config).items())
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has {sizes}, and cannot grow into preset "
-            f"'{settings.preset}' as a {settings.backbone}, with {', '.join(lacking)}. Name its own size and kind, or a "
-            "larger size, by --preset and --backbone."
+            f"--from {settings.checkpoint}: it has {sizes}, and cannot grow into preset '{settings.preset}' as a "
+            f"{settings.backbone}, with {', '.join(lacking)}. Name its own size and kind, or a larger size, by "
+            "--preset and --backbone."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(

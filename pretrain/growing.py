@@ -1,8 +1,8 @@
 """A larger backbone that begins by saying what a smaller one says.
 
-Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens, 2016,
-arXiv 1511.05641); layers are added that write nothing yet. So not a logit changes, and no step is spent on what the
-smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
+Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens,
+2016, arXiv 1511.05641); layers are added that write nothing yet. So not a logit changes, and no step is spent on what
+the smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
 """
 
 from __future__ import annotations
@@ -49,16 +49,16 @@ def grow(small: Backbone, large: Backbone) -> None:
 
     Args:
         small: Of a shape without `obstacles`.
-        large: Changed in place.
+        large: Freshly initialised; changed in place.
     """
     stream = _copies(small.config.dim, large.config.dim)
     for theirs, ours in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
         ours.copy_(theirs[:, stream])
     _grow_norm(small.norm, large.norm, stream)
     sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
-    for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
+    for source, before, block in zip(sources, [-1, *sources], large.blocks, strict=False):
         _grow_block(small.blocks[source], block, stream)
-        if i and sources[i - 1] == source:
+        if source == before:
             for writer in _writers(block):
                 nn.init.zeros_(writer.weight)
                 nn.init.zeros_(writer.bias)
@@ -98,8 +98,7 @@ def _grow_norm(theirs: nn.LayerNorm, ours: nn.LayerNorm, stream: Tensor) -> None
 
 
 def _grow_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
-    pairs = zip(theirs.named_children(), ours.named_children(), strict=True)
-    for (_, before), (_, after) in pairs:
+    for before, after in zip(theirs.children(), ours.children(), strict=True):
         if isinstance(before, nn.LayerNorm) and isinstance(after, nn.LayerNorm):
             _grow_norm(before, after, stream)
         elif isinstance(before, FeedForward) and isinstance(after, FeedForward):
@@ -115,9 +114,8 @@ def _grow_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
 def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
     dim = theirs.narrow.in_features
     _grow_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
-    ours.depthwise.weight.copy_(theirs.depthwise.weight[stream])
-    assert theirs.depthwise.bias is not None and ours.depthwise.bias is not None
-    ours.depthwise.bias.copy_(theirs.depthwise.bias[stream])
+    for old, new in zip(theirs.depthwise.parameters(), ours.depthwise.parameters(), strict=True):
+        new.copy_(old[stream])
     _grow_norm(theirs.norm, ours.norm, stream)
     _grow_linear(theirs.narrow, ours.narrow, stream, stream)
 
@@ -125,21 +123,18 @@ def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) ->
 def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
     """Heads are copied. In a wider head the old angles are found among the new, for those are some of them as well.
 
-    Pairs of dimensions with new angles ask at random and are answered nothing, so that keys can learn.
+    Dimensions with new angles have random queries and keys of zero: they add nothing yet, and the keys can learn.
     """
     before, after = (part.query.out_features // part.heads for part in (theirs, ours))
     wider, head = after // before, _copies(theirs.heads, ours.heads)
     pair = torch.arange(before // 2) * wider
-    kept = torch.cat((pair, pair + after // 2))
-    for name, scale in (("query", wider**0.5), ("key", 1.0)):
-        old, new = getattr(theirs, name), getattr(ours, name)
-        grown = _shared(old.weight[_of_heads(head, torch.arange(before), before)], stream) * scale
-        if name == "key":
-            nn.init.zeros_(new.weight)
-        nn.init.zeros_(new.bias)
-        places = _of_heads(torch.arange(ours.heads), kept, after)
-        new.weight[places] = grown
-        new.bias[places] = old.bias[_of_heads(head, torch.arange(before), before)] * scale
+    new = _of_heads(torch.arange(ours.heads), torch.cat((pair, pair + after // 2)), after)
+    old = _of_heads(head, torch.arange(before), before)
+    nn.init.zeros_(ours.key.weight)
+    # What a wider head asks is divided by more.
+    for asked, asking, scale in ((theirs.query, ours.query, wider**0.5), (theirs.key, ours.key, 1.0)):
+        asking.weight[new] = scale * _shared(asked.weight[old], stream)
+        asking.bias[new] = scale * asked.bias[old]
     value = _of_heads(head, _copies(before, after), before)
     _grow_linear(theirs.value, ours.value, value, stream)
     _grow_linear(theirs.output, ours.output, stream, value)
