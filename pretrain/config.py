@@ -49,7 +49,10 @@ class PretrainSettings(PrepareSettings):
     root: str | None = setting(None, "folder that holds named corpora", group="data")
 
     checkpoint: str | None = setting(
-        None, "go on from a checkpoint: a path, or tiny, which comes along", group="model", flag="from"
+        None,
+        "go on from a checkpoint, grown into a larger --preset: a path, or tiny",
+        group="model",
+        flag="from",
     )
     preset: str = setting("tiny", f"size: {', '.join(PRESET_NAMES)}", group="model")
     backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
