@@ -21,7 +21,7 @@ class Curve(NamedTuple):
     Attributes:
         name: Of its folder.
         corpus: Fingerprint of the shards it was trained on.
-        about: Backbone and selector.
+        about: Backbone, selector, and what it went on from: what that one heard and did is not counted here.
         parameters: Of the backbone.
         notes: At each measurement, rows heard so far, padding included.
         loss: Held-out cross-entropy in nats, mean of the eight fields.
@@ -53,10 +53,11 @@ def read_curve(run: str | Path) -> Curve:
     settings = PretrainSettings(**record["settings"])
     rows = settings.budget * settings.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
+    before = f", from {Path(settings.checkpoint).name}" if settings.checkpoint else ""
     return Curve(
         run.resolve().name,
         record["corpus"]["shards"],
-        f"{settings.preset} {settings.backbone}, {settings.selector}",
+        f"{settings.preset} {settings.backbone}, {settings.selector}{before}",
         record["parameters"]["backbone"],
         [entry["step"] * rows for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from made import write_tunes
 
+from pretrain import cli
 from pretrain.beginning import beginning
 from pretrain.building import build_module
 from pretrain.config import PretrainSettings
@@ -13,6 +15,7 @@ from pretrain.growing import grow, grow_heads, obstacles
 from symbolic.backbone import BackboneConfig, build_backbone, preset
 from symbolic.checkpoint import load_checkpoint
 from symbolic.heads import FieldHeads
+from symbolic.storage import read_json
 from symbolic.tokenizer import Tokenizer
 from symbolic.vocabulary import Vocabulary
 
@@ -110,3 +113,17 @@ def test_a_run_of_a_larger_preset_grows_from_what_comes_along(tmp_path):
     assert "grown_from" not in beginning(PretrainSettings(checkpoint="tiny"), Tokenizer()).describe(
         torch.arange(3).numpy()
     )
+
+
+def test_a_grown_run_says_in_record_and_card_what_it_grew_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
+    music, out, model = write_tunes(tmp_path / "music", 24), tmp_path / "run", tmp_path / "model"
+    flags = ["--steps", "1", "--evaluations", "1", "--rows_per_batch", "256", "--jobs", "1"]
+    assert cli.main([str(music), "--from", "tiny", "--preset", "mini", "--out", str(out), *flags]) == 0
+    assert read_json(out / "record.json")["from"]["grown_from"]["dim"] == 128
+    assert cli.main(["export", str(out), str(model), "--shards", str(music)]) == 0
+    assert (
+        "It went on from `tiny` (grown from 4 layers of 128 dimensions; weights "
+        in (model / "README.md").read_text()
+    )
+    assert load_checkpoint(model).config == preset("mini")

@@ -44,6 +44,8 @@ def test_notes_heard_count_batches_of_all_processes(tmp_path):
     assert curve.work == [6 * 1000 * notes for notes in curve.notes]
     assert list(curve.loss) == [2 + 3.5, 1 + 3.5]
     assert curve.about == "tiny transformer, uniform"
+    on = read_curve(write(tmp_path / "b", checkpoint="models/tiny", selector="uniform"))
+    assert on.about == "tiny transformer, uniform, from tiny"
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
