@@ -102,15 +102,13 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     if settings.checkpoint is None:
         return Beginning(config)
     found = load_checkpoint(settings.checkpoint, tokenizer)
-    # Rates and batches follow from the preset, so another size than it says must not slip in.
+    # Rates and batches follow from the preset, so it says the size; of that size a checkpoint may differ in the rest.
     if _size(found.config) == _size(config):
         config = found.config
     elif lacking := obstacles(found.config, config):
-        sizes = ", ".join(f"{name} {value}" for name, value in _size(found.config).items())
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has {sizes}, and cannot grow into preset '{settings.preset}' as a "
-            f"{settings.backbone}, with {', '.join(lacking)}. Name its own size and kind, or a larger size, by "
-            "--preset and --backbone."
+            f"--from {settings.checkpoint}: it cannot grow into preset '{settings.preset}': {'; '.join(lacking)}. "
+            f"Name its own shape by --preset and --backbone ({_told(found.config)}), or a larger one."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
@@ -121,3 +119,7 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
 
 def _size(config: BackboneConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ("kind", "dim", "layers")}
+
+
+def _told(config: BackboneConfig) -> str:
+    return f"a {config.kind} of {config.layers} layers, {config.heads} heads and {config.dim} dimensions"

@@ -107,10 +107,11 @@ def _before(record: Mapping[str, Any]) -> list[str]:
         return []
     count = record["from"]["pieces"]
     known = "music that is not recorded" if count is None else f"{count:,} pieces"
-    smaller = record["from"].get("grown_from")
-    size = f"grown from {smaller['layers']} layers of {smaller['dim']} dimensions; " if smaller else ""
+    verb, size = "went on", ""
+    if smaller := record["from"].get("grown_from"):
+        verb, size = "was grown", f"{smaller['layers']} layers of {smaller['dim']} dimensions; "
     return [
-        f"It went on from `{record['settings']['checkpoint']}` ({size}weights {record['from']['weights']}), which had "
+        f"It {verb} from `{record['settings']['checkpoint']}` ({size}weights {record['from']['weights']}), which had "
         f"heard {known}: see there for their terms, which hold here too.",
         "",
     ]

@@ -115,11 +115,15 @@ def summary(record: dict[str, Any]) -> str:
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
     begun = record["from"] or {}
-    heard = begun.get("held_out_heard")
+    heard, grown = begun.get("held_out_heard"), []
+    if smaller := begun.get("grown_from"):
+        size = f"{smaller['layers']} layers of {smaller['dim']} dimensions"
+        grown.append(f"grown from {record['settings']['checkpoint']}, {size}")
     lines = [
         "",
         f"{corpus['pieces']:,} pieces, {corpus['notes']:,} notes; trained on {corpus['training_pieces']:,} pieces "
         f"for {record['history'][-1]['step']:,} steps",
+        *grown,
         "",
         f"{'masked field':<16}{'accuracy':>10}{'majority':>10}   (held-out pieces)",
         *(f"{name:<16}{accuracy:>10}{floor:>10}" for name, accuracy, floor in field_table(record)),

@@ -50,7 +50,7 @@ class PretrainSettings(PrepareSettings):
 
     checkpoint: str | None = setting(
         None,
-        "go on from a checkpoint, grown into a larger --preset: a path, or tiny",
+        "begin from a checkpoint (a path, or tiny); a larger --preset grows it",
         group="model",
         flag="from",
     )

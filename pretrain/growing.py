@@ -1,8 +1,10 @@
 """A larger backbone that begins by saying what a smaller one says.
 
 Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens,
-2016, arXiv 1511.05641); layers are added that write nothing yet. So not a logit changes, and no step is spent on what
-the smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
+2016, arXiv 1511.05641); layers are added that write nothing yet. So the same rows get the same logits, and no step is
+spent on what the smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
+
+Windows are those of the larger shape: what lies farther apart than in the smaller one's must still be learnt.
 """
 
 from __future__ import annotations
@@ -14,33 +16,29 @@ from torch import Tensor, nn
 
 from symbolic.backbone import Backbone, BackboneConfig
 from symbolic.backbone.attention import SelfAttention
-from symbolic.backbone.conformer import Convolution
+from symbolic.backbone.conformer import ConformerBlock, Convolution
 from symbolic.backbone.parts import FeedForward
 from symbolic.heads import FieldHeads
 
 _UNEVEN = 0.5
-"""Standard deviation of a copy's share, for an even share of one."""
+"""Standard deviation of what is drawn for a copy, an even share being 1; the mean of the copies is then taken off."""
 
 
 def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
-    """What of a shape another cannot grow into; empty if it can."""
+    """Why a backbone cannot grow from one shape into another; empty if it can."""
     if small.kind != large.kind:
-        return [f"kind {large.kind}"]
+        return [f"a {small.kind} cannot become a {large.kind}"]
     found = [
-        f"{name} {getattr(large, name)}" for name in ("layers", "heads", "ffn") if _lacks(name, small, large)
+        f"{name} {getattr(large, name):,} are fewer than {getattr(small, name):,}"
+        for name in ("layers", "heads", "ffn")
+        if getattr(large, name) < getattr(small, name)
     ]
     if large.dim % small.dim:
-        found.append(f"dim {large.dim}, no multiple of {small.dim}")
+        found.append(f"dim {large.dim} is no multiple of {small.dim}")
     before, after = small.dim // small.heads, large.dim // large.heads
     if after % before:
-        found.append(f"{after} dimensions a head, no multiple of {before}")
+        found.append(f"{after} dimensions a head are no multiple of {before}")
     return found
-
-
-def _lacks(name: str, small: BackboneConfig, large: BackboneConfig) -> bool:
-    before, after = getattr(small, name), getattr(large, name)
-    # The last norm of a Conformer's block stands on the stream itself, so that no block of it leaves the stream alone.
-    return bool(before != after if name == "layers" and large.kind == "conformer" else after < before)
 
 
 @torch.no_grad()
@@ -56,12 +54,10 @@ def grow(small: Backbone, large: Backbone) -> None:
         ours.copy_(theirs[:, stream])
     _grow_norm(small.norm, large.norm, stream)
     sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
-    for source, before, block in zip(sources, [-1, *sources], large.blocks, strict=False):
+    for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
         _grow_block(small.blocks[source], block, stream)
-        if source == before:
-            for writer in _writers(block):
-                nn.init.zeros_(writer.weight)
-                nn.init.zeros_(writer.bias)
+        if i and sources[i - 1] == source:
+            _pass_on(large.blocks[i - 1], block)
 
 
 @torch.no_grad()
@@ -111,6 +107,28 @@ def _grow_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
             _grow_convolution(before, after, stream)
 
 
+def _pass_on(source: nn.Module, added: nn.Module) -> None:
+    """Let a block that was grown from the same one as that before it change nothing yet."""
+    for writer in _writers(added):
+        nn.init.zeros_(writer.weight)
+        nn.init.zeros_(writer.bias)
+    if isinstance(source, ConformerBlock):
+        # Its block ends in a norm. The added one has it too, and what is normed already it leaves as it is.
+        nn.init.ones_(source.norm.weight)
+        nn.init.zeros_(source.norm.bias)
+
+
+def _writers(block: nn.Module) -> Iterator[nn.Linear]:
+    """A block's layers that write to the stream."""
+    for part in block.children():
+        if isinstance(part, SelfAttention):
+            yield part.output
+        elif isinstance(part, FeedForward):
+            yield part.down
+        elif isinstance(part, Convolution):
+            yield part.narrow
+
+
 def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
     dim = theirs.narrow.in_features
     _grow_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
@@ -121,9 +139,9 @@ def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) ->
 
 
 def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
-    """Heads are copied. In a wider head the old angles are found among the new, for those are some of them as well.
+    """Heads are copied. In one that is k times as wide, every k-th frequency of its rotary positions is an old one.
 
-    Dimensions with new angles have random queries and keys of zero: they add nothing yet, and the keys can learn.
+    Dimensions of the other frequencies have random queries and keys of zero: they add nothing yet, and keys can learn.
     """
     before, after = (part.query.out_features // part.heads for part in (theirs, ours))
     wider, head = after // before, _copies(theirs.heads, ours.heads)
@@ -131,8 +149,9 @@ def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) 
     new = _of_heads(torch.arange(ours.heads), torch.cat((pair, pair + after // 2)), after)
     old = _of_heads(head, torch.arange(before), before)
     nn.init.zeros_(ours.key.weight)
-    # What a wider head asks is divided by more.
+    # Scores are divided by the root of the width.
     for asked, asking, scale in ((theirs.query, ours.query, wider**0.5), (theirs.key, ours.key, 1.0)):
+        nn.init.zeros_(asking.bias)
         asking.weight[new] = scale * _shared(asked.weight[old], stream)
         asking.bias[new] = scale * asked.bias[old]
     value = _of_heads(head, _copies(before, after), before)
@@ -143,12 +162,3 @@ def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) 
 def _of_heads(heads: Tensor, dimensions: Tensor, width: int) -> Tensor:
     """Units of some dimensions of some heads, each `width` wide."""
     return (heads[:, None] * width + dimensions).flatten()
-
-
-def _writers(block: nn.Module) -> Iterator[nn.Linear]:
-    """Layers of a Transformer's block that write to the stream."""
-    for part in block.children():
-        if isinstance(part, SelfAttention):
-            yield part.output
-        elif isinstance(part, FeedForward):
-            yield part.down

@@ -21,7 +21,8 @@ class Curve(NamedTuple):
     Attributes:
         name: Of its folder.
         corpus: Fingerprint of the shards it was trained on.
-        about: Backbone, selector, and what it went on from: what that one heard and did is not counted here.
+        about: Backbone and selector.
+        begun: What it went on from, if anything; what that one heard and did is not counted here.
         parameters: Of the backbone.
         notes: At each measurement, rows heard so far, padding included.
         loss: Held-out cross-entropy in nats, mean of the eight fields.
@@ -31,10 +32,16 @@ class Curve(NamedTuple):
     name: str
     corpus: str
     about: str
+    begun: str
     parameters: int
     notes: Sequence[int]
     loss: Sequence[float]
     pitch: Sequence[float]
+
+    @property
+    def told(self) -> str:
+        """What it went on from, as an addition."""
+        return f", from {self.begun}" if self.begun else ""
 
     @property
     def work(self) -> list[float]:
@@ -53,16 +60,21 @@ def read_curve(run: str | Path) -> Curve:
     settings = PretrainSettings(**record["settings"])
     rows = settings.budget * settings.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
-    before = f", from {Path(settings.checkpoint).name}" if settings.checkpoint else ""
     return Curve(
         run.resolve().name,
         record["corpus"]["shards"],
-        f"{settings.preset} {settings.backbone}, {settings.selector}{before}",
+        f"{settings.preset} {settings.backbone}, {settings.selector}",
+        _name(Path(settings.checkpoint)) if settings.checkpoint else "",
         record["parameters"]["backbone"],
         [entry["step"] * rows for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],
         [one["accuracy"]["pitch"] for one in measured],
     )
+
+
+def _name(checkpoint: Path) -> str:
+    """What a checkpoint is called: as its run, where it is named within that."""
+    return (checkpoint.parent if checkpoint.name == "checkpoint" else checkpoint).resolve().name
 
 
 def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
@@ -87,7 +99,7 @@ def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
     return header, [
         [
             one.name,
-            one.about,
+            one.about + one.told,
             f"{one.parameters:,}",
             f"{one.notes[-1]:,}",
             f"{one.work[-1]:.1e}",
@@ -104,9 +116,13 @@ def scaling_picture(curves: Sequence[Curve]) -> Figure:
     over_notes, over_work = figure.subplots(1, 2, sharey=True)
     for one in curves:
         over_notes.plot(
-            [notes / 1e6 for notes in one.notes], one.loss, marker="o", markersize=3, label=one.name
+            [notes / 1e6 for notes in one.notes],
+            one.loss,
+            marker="o",
+            markersize=3,
+            label=one.name + one.told,
         )
-        over_work.plot(one.work, one.loss, marker="o", markersize=3, label=one.name)
+        over_work.plot(one.work, one.loss, marker="o", markersize=3, label=one.name + one.told)
     over_notes.set(xlabel="million notes heard, padding included", ylabel="held-out loss a field, nats")
     over_work.set(xlabel="operations (6 a parameter and note)", xscale="log")
     over_work.xaxis.set_minor_formatter(NullFormatter())

@@ -44,8 +44,17 @@ def test_notes_heard_count_batches_of_all_processes(tmp_path):
     assert curve.work == [6 * 1000 * notes for notes in curve.notes]
     assert list(curve.loss) == [2 + 3.5, 1 + 3.5]
     assert curve.about == "tiny transformer, uniform"
-    on = read_curve(write(tmp_path / "b", checkpoint="models/tiny", selector="uniform"))
-    assert on.about == "tiny transformer, uniform, from tiny"
+
+
+@pytest.mark.parametrize("checkpoint", ["tiny", "models/tiny", "runs/tiny/checkpoint"])
+def test_what_a_run_went_on_from_is_told_in_table_and_picture(checkpoint, tmp_path):
+    curves = read_curves([write(tmp_path / "a"), write(tmp_path / "b", "small", checkpoint=checkpoint)])
+    assert [row[1] for row in curve_rows(curves)[1]] == [
+        "tiny transformer, uniform",
+        "small transformer, uniform, from tiny",
+    ]
+    legend = scaling_picture(curves).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b, from tiny"]
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path, capsys):

@@ -14,6 +14,7 @@ from torch import nn
 
 from finetune import training
 from finetune.config import TrainSettings
+from finetune.features.notes import note_matrix
 from finetune.forecast import Forecaster
 from finetune.model import TaskModel, load_model
 from finetune.outcome import SeedResult
@@ -106,6 +107,10 @@ def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
     alone = train_seed(notes, source, replace(VOTED, trees=False), 0, tmp_path / "alone", {})
     assert alone.summary["history"] == result.summary["history"]
     assert result.summary["valid"]["accuracy"] >= alone.summary["valid"]["accuracy"]
+    rows = notes.rows(0)
+    said = np.zeros((len(rows), len(notes.task.classes)), dtype=np.float32)
+    known = model.voters.joined(rows, said, note_matrix(rows))
+    np.testing.assert_array_equal(known, model.voters.joined(rows, said))
     model.voters = None
     assert (notes.evaluate(model.classes, "test") == alone.counts["test"]).all()
 

@@ -126,7 +126,7 @@ def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArr
 
 
 def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) -> None:
-    """The same shards with all rows, and all that is said of rows, in another order; and what that tells."""
+    """The same shards with all rows, and all that is said of rows, in another order, and the tied share beside them."""
     shutil.copytree(shards.path, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
     edges = np.cumsum([0, *shards.sizes()])
     columns: dict[str, NDArray[Any]] = {"rows": shards.rows(0, len(shards)), "source": shards.source()}
