@@ -136,6 +136,7 @@ def likeliest(model: Model, place: int, field: str) -> int:
 
 PINNED = {
     "tiny": {2: 64, 3: 64, 5: 67, 7: 72, 10: 76, 12: 79},
+    "small": {4: 67, 5: 67, 7: 72, 10: 76, 11: 79},
 }
 """Pitches by place, where what a model says first stands well above what it says next."""
 
