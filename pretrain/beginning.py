@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pretrain.config import PretrainSettings
 from pretrain.growing import grow, grow_heads, obstacles
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.backbone import Backbone, BackboneConfig, preset
+from symbolic.backbone import PRESETS, Backbone, BackboneConfig, preset
 from symbolic.checkpoint import Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
@@ -108,7 +108,7 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
             f"--from {settings.checkpoint}: it cannot grow into preset '{settings.preset}': {'; '.join(lacking)}. "
-            f"Name its own shape by --preset and --backbone ({_told(found.config)}), or a larger one."
+            f"Name its own size, {_flags(found.config)}, or a larger one."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
@@ -121,5 +121,14 @@ def _size(config: BackboneConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ("kind", "dim", "layers")}
 
 
-def _told(config: BackboneConfig) -> str:
-    return f"a {config.kind} of {config.layers} layers, {config.heads} heads and {config.dim} dimensions"
+def _flags(config: BackboneConfig) -> str:
+    """How a size is asked for, or what it is, where no preset has it."""
+    own = [
+        name for name, shape in PRESETS.items() if _size(replace(shape, kind=config.kind)) == _size(config)
+    ]
+    size = (
+        f"--preset {own[0]}"
+        if own
+        else f"{config.layers} layers of {config.dim} dimensions (no preset has it)"
+    )
+    return f"{size} --backbone {config.kind}"
