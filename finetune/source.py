@@ -15,7 +15,7 @@ from data.runs import RECORD
 from finetune.config import FEATURES, USUAL_PRESET
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint import load_checkpoint
-from symbolic.shipped import find_model
+from symbolic.shipped import find_model, model_name
 from symbolic.tokenizer import Tokenizer
 
 
@@ -71,10 +71,9 @@ def open_source(
             {"source": "random initialisation", "preset": preset_name, "config": config.to_dict()},
         )
     found = load_checkpoint(find_checkpoint(checkpoint))
-    path = Path(checkpoint)
     seen = found.pretrained_on
     return Source(
-        path.parent.name if path.name == "checkpoint" else path.name,
+        model_name(checkpoint),
         found.config,
         found.tokenizer,
         found.build_backbone,

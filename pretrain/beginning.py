@@ -108,7 +108,7 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
             f"--from {settings.checkpoint}: it cannot grow into preset '{settings.preset}': {'; '.join(lacking)}. "
-            f"Name its own size, {_flags(found.config)}, or a larger one."
+            f"{_remedy(found.config)}."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
@@ -121,14 +121,9 @@ def _size(config: BackboneConfig) -> dict[str, Any]:
     return {name: getattr(config, name) for name in ("kind", "dim", "layers")}
 
 
-def _flags(config: BackboneConfig) -> str:
-    """How a size is asked for, or what it is, where no preset has it."""
-    own = [
-        name for name, shape in PRESETS.items() if _size(replace(shape, kind=config.kind)) == _size(config)
-    ]
-    size = (
-        f"--preset {own[0]}"
-        if own
-        else f"{config.layers} layers of {config.dim} dimensions (no preset has it)"
-    )
-    return f"{size} --backbone {config.kind}"
+def _remedy(config: BackboneConfig) -> str:
+    """What to ask for instead."""
+    for name, shape in PRESETS.items():
+        if _size(replace(shape, kind=config.kind)) == _size(config):
+            return f"Name its own size, --preset {name} --backbone {config.kind}, or a larger one"
+    return f"Name a larger size than its own, which no preset has: {config.layers} layers of {config.dim} dimensions"

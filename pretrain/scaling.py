@@ -13,6 +13,7 @@ from matplotlib.ticker import NullFormatter
 from data.runs import read_record
 from pretrain.config import PretrainSettings
 from symbolic.errors import ConfigError
+from symbolic.shipped import model_name
 
 
 class Curve(NamedTuple):
@@ -23,6 +24,7 @@ class Curve(NamedTuple):
         corpus: Fingerprint of the shards it was trained on.
         about: Backbone and selector.
         begun: What it went on from, if anything; what that one heard and did is not counted here.
+        heard: How many of the held-out pieces that one had heard.
         parameters: Of the backbone.
         notes: At each measurement, rows heard so far, padding included.
         loss: Held-out cross-entropy in nats, mean of the eight fields.
@@ -33,6 +35,7 @@ class Curve(NamedTuple):
     corpus: str
     about: str
     begun: str
+    heard: int
     parameters: int
     notes: Sequence[int]
     loss: Sequence[float]
@@ -41,7 +44,10 @@ class Curve(NamedTuple):
     @property
     def told(self) -> str:
         """What it went on from, as an addition."""
-        return f", from {self.begun}" if self.begun else ""
+        if not self.begun:
+            return ""
+        before = f", which had heard {self.heard:,} of the held-out pieces" if self.heard else ""
+        return f", from {self.begun}{before}"
 
     @property
     def work(self) -> list[float]:
@@ -64,17 +70,13 @@ def read_curve(run: str | Path) -> Curve:
         run.resolve().name,
         record["corpus"]["shards"],
         f"{settings.preset} {settings.backbone}, {settings.selector}",
-        _name(Path(settings.checkpoint)) if settings.checkpoint else "",
+        model_name(settings.checkpoint) if settings.checkpoint else "",
+        (record.get("from") or {}).get("held_out_heard") or 0,
         record["parameters"]["backbone"],
         [entry["step"] * rows for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],
         [one["accuracy"]["pitch"] for one in measured],
     )
-
-
-def _name(checkpoint: Path) -> str:
-    """What a checkpoint is called: as its run, where it is named within that."""
-    return (checkpoint.parent if checkpoint.name == "checkpoint" else checkpoint).resolve().name
 
 
 def read_curves(runs: Sequence[str | Path]) -> list[Curve]:

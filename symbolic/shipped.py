@@ -27,3 +27,9 @@ def find_model(path: Path | str) -> Path:
         return MODELS / path.name
     within = path / "checkpoint"
     return within if (within / _MARK).is_file() and not (path / _MARK).is_file() else path
+
+
+def model_name(path: Path | str) -> str:
+    """What a checkpoint is called in folder names and tables: as its run, where it is the `checkpoint` of one."""
+    path = Path(path)
+    return (path.parent if path.name == "checkpoint" else path).resolve().name

@@ -153,6 +153,13 @@ def test_a_larger_checkpoint_does_not_shrink(tmp_path):
         beginning(PretrainSettings(checkpoint=str(tmp_path / "mini")), Tokenizer())
 
 
+def test_a_size_of_nobody_is_not_asked_for(tmp_path):
+    save_checkpoint(tmp_path / "own", build_backbone(SMALL, Vocabulary().sizes), Tokenizer())
+    settings = PretrainSettings(checkpoint=str(tmp_path / "own"), backbone="conformer")
+    with pytest.raises(ConfigError, match=r"which no preset has: 2 layers of 16 dimensions\.$"):
+        beginning(settings, Tokenizer())
+
+
 def test_a_grown_run_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
     music, out, model = write_tunes(tmp_path / "music", 24), tmp_path / "run", tmp_path / "model"

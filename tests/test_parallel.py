@@ -113,6 +113,13 @@ def test_weights_that_are_shared_out_have_them_too(alone, music, environment, tm
     assert_alike(alone, tmp_path / "shared")
 
 
+def test_a_pair_grows_the_model_that_one_process_grows(music, environment, tmp_path):
+    grown = ["--from", "tiny", "--preset", "mini", "--steps", "4"]
+    finish(music, tmp_path / "alone", environment, *grown, "--accumulate", "2")
+    finish(music, tmp_path / "pair", environment, *grown, *PAIR)
+    assert_alike(tmp_path / "alone", tmp_path / "pair")
+
+
 def test_a_pair_that_is_killed_resumes_to_the_same_bits(pair, music, environment, tmp_path):
     out = tmp_path / "killed"
     process = start(music, out, environment, *PAIR)

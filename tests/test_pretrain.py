@@ -150,6 +150,14 @@ def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_
     assert any(not torch.equal(behind, ahead) for behind, ahead in pairs)
 
 
+def test_so_does_one_that_began_in_a_smaller_model(folder, tmp_path):
+    flags = [str(folder), *FLAGS, "--steps", "6", "--from", "tiny", "--preset", "mini"]
+    kill_when_kept(flags, tmp_path / "killed")
+    assert cli.main([*flags, "--out", str(tmp_path / "killed"), "--resume"]) == 0
+    assert cli.main([*flags, "--out", str(tmp_path / "whole")]) == 0
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
 def test_resuming_a_finished_run_changes_nothing(folder, run):
     before = record_of(run)["history"]
     assert cli.main([str(folder), "--out", str(run), "--resume", *FLAGS]) == 0

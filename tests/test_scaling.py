@@ -14,7 +14,7 @@ from symbolic.vocabulary import FIELDS
 HOME = Path(__file__).parents[1]
 
 
-def write(folder, preset="tiny", shards="a", **settings):
+def write(folder, preset="tiny", shards="a", heard=0, **settings):
     """A record of a run with two measurements."""
     folder.mkdir(parents=True)
     history = [
@@ -32,6 +32,7 @@ def write(folder, preset="tiny", shards="a", **settings):
         "corpus": {"shards": shards},
         "parameters": {"backbone": 1000},
         "settings": {"preset": preset, **settings},
+        "from": {"held_out_heard": heard} if "checkpoint" in settings else None,
     }
     (folder / "record.json").write_text(json.dumps(record))
     return folder
@@ -55,6 +56,11 @@ def test_what_a_run_went_on_from_is_told_in_table_and_picture(checkpoint, tmp_pa
     ]
     legend = scaling_picture(curves).axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["a", "b, from tiny"]
+
+
+def test_held_out_pieces_that_were_heard_before_are_told(tmp_path):
+    curve = read_curve(write(tmp_path / "b", checkpoint="models/own", heard=3))
+    assert curve.told == ", from own, which had heard 3 of the held-out pieces"
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
