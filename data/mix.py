@@ -27,7 +27,9 @@ from symbolic.errors import ConfigError, CorpusError
 
 _ROWS = 1 << 20
 """Rows of a shard, about."""
-_USED, _HELD = ("train", "valid"), ("valid", "test", "excluded")
+_USED = ("train", "valid")
+_HELD_FROM = {"train": ("valid", "test", "excluded", "guard"), "valid": ("test", "guard")}
+"""Of each side that is used, the sides of other pieces that none of it may be a copy of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +69,9 @@ def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[s
 def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
     """Write the training and validation pieces of several corpora as one prepared corpus.
 
-    Validation pieces keep their side, so that pretraining is measured on pieces that no task tests; a training piece
-    that is a copy or near-duplicate of a piece that any corpus holds out is left out, and so is every later copy of
-    a training piece.
+    Left out is every training piece that is a copy or near-duplicate of a piece that any corpus holds out, and every
+    later copy of a training piece. Validation pieces keep their side, less those that any corpus tests under another
+    name, so that pretraining is measured on pieces that no task tests.
 
     Args:
         parts: What to use, and what only to guard.
@@ -156,54 +158,53 @@ def _pieces(parts: Sequence[Part]) -> Iterator[tuple[Part, PieceRecord]]:
 def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
     """For every piece of every part, why it is left out; "" if it is used."""
     found = list(_pieces(parts))
-    held = [part.guard or piece.split in _HELD for part, piece in found]
+    sides = np.array(["guard" if part.guard else piece.split for part, piece in found])
     reasons = [
-        "guarded: every piece of its corpus is tested somewhere" if part.guard
-        else "" if piece.split in _USED
-        else f"held out: its corpus has it on side '{piece.split}'"
-        for part, piece in found
+        "guarded: every piece of its corpus is tested somewhere" if side == "guard"
+        else "" if side in _USED
+        else f"held out: its corpus has it on side '{side}'"
+        for side in sides
     ]  # fmt: skip
-    tested = {
-        piece.fingerprint: f"{part.name}/{piece.key}"
-        for (part, piece), out in zip(found, held, strict=True)
-        if out
+    names = [f"{part.name}/{piece.key}" for part, piece in found]
+    copies = {
+        side: {found[i][1].fingerprint: names[i] for i in np.flatnonzero(np.isin(sides, _HELD_FROM[side]))}
+        for side in _USED
     }
     seen: dict[int, str] = {}
-    for i, (part, piece) in enumerate(found):
-        key = f"{part.name}/{piece.key}"
-        if reasons[i] or piece.split != "train":
+    for i, (_, piece) in enumerate(found):
+        if reasons[i]:
             continue
-        if piece.fingerprint in tested:
-            reasons[i] = f"copy of a piece held out: {tested[piece.fingerprint]}"
-        elif piece.fingerprint in seen:
+        if piece.fingerprint in copies[sides[i]]:
+            reasons[i] = f"copy of a piece held out: {copies[sides[i]][piece.fingerprint]}"
+        elif sides[i] == "train" and piece.fingerprint in seen:
             reasons[i] = f"copy of a training piece: {seen[piece.fingerprint]}"
-        else:
-            seen[piece.fingerprint] = key
+        elif sides[i] == "train":
+            seen[piece.fingerprint] = names[i]
     if threshold:
-        _add_near(parts, found, held, reasons, threshold)
+        _add_near(parts, names, sides, reasons, threshold)
     return reasons
 
 
 def _add_near(
     parts: Sequence[Part],
-    found: Sequence[tuple[Part, PieceRecord]],
-    held: Sequence[bool],
+    names: Sequence[str],
+    sides: NDArray[np.str_],
     reasons: list[str],
     threshold: float,
 ) -> None:
-    """Leave out training pieces that resemble one held out by any corpus."""
+    """Leave out pieces that resemble one that they may not resemble."""
     sketches, tracks = [], []
     for part in parts:
         arrays, counts = part.shards.sketches()
         sketches += arrays
         tracks.append(counts)
-    owners = np.repeat(np.arange(len(found)), np.concatenate(tracks))
-    for pair in near_pairs(sketches, owners, threshold):
-        one, two, resemblance = pair.item()
-        for mine, other in ((one, two), (two, one)):
-            if not reasons[mine] and not held[mine] and held[other]:
-                part, piece = found[other]
-                reasons[mine] = f"resembles a piece held out: {part.name}/{piece.key}, by {resemblance:.2f}"
+    owners = np.repeat(np.arange(len(names)), np.concatenate(tracks))
+    for apart in (sides != "train", np.isin(sides, _HELD_FROM["valid"])):
+        for pair in near_pairs(sketches, owners, threshold, apart):
+            one, two, resemblance = pair.item()
+            for mine, other in ((one, two), (two, one)):
+                if not reasons[mine] and sides[other] in _HELD_FROM[sides[mine]]:
+                    reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
 
 
 def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:

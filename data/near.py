@@ -66,7 +66,12 @@ def sketch(music: Music) -> Sketches:
     return sketches
 
 
-def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: float) -> NDArray[np.void]:
+def near_pairs(
+    parts: Sequence[Sketches],
+    owners: NDArray[np.int64],
+    threshold: float,
+    apart: NDArray[np.bool_] | None = None,
+) -> NDArray[np.void]:
     """Pairs of pieces that resemble one another, found through shared bands.
 
     Of many that share a band, each is compared with the first and with the one before it: copies are linked
@@ -77,6 +82,8 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
         parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
         owners: The piece of each sketch, through all arrays; rising.
         threshold: Least resemblance.
+        apart: (pieces,) true of those that nothing else may resemble: each of them is compared with all others
+            that share a band with it, so that no such pair is missed for another between them.
 
     Returns:
         (P,) of `PAIR`, in order of pieces, each pair once.
@@ -87,7 +94,7 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
     for band in range(0, SIZE, _BAND):
         keys = np.concatenate([np.empty(0, np.uint64), *(_band_keys(part, band) for part in parts)])
         more = [(pairs, scores)]
-        for one, two in _candidates(keys, owners):
+        for one, two in _candidates(keys, owners, None if apart is None else apart[owners]):
             equal = np.count_nonzero(_rows(parts, edges, one) == _rows(parts, edges, two), axis=1)
             near = equal / SIZE >= threshold
             both = owners[one[near]] * count + owners[two[near]]  # in one number
@@ -145,7 +152,7 @@ def _band_keys(part: Sketches, band: int) -> NDArray[np.uint64]:
 
 
 def _candidates(
-    keys: NDArray[np.uint64], owners: NDArray[np.int64]
+    keys: NDArray[np.uint64], owners: NDArray[np.int64], apart: NDArray[np.bool_] | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs of sketches of different pieces with one key, the first of each pair the lower, in blocks."""
     order = np.argsort(keys, kind="stable")
@@ -163,6 +170,23 @@ def _candidates(
     one, two = one[other], two[other]
     for start in range(0, len(one), _BLOCK):
         yield one[start : start + _BLOCK], two[start : start + _BLOCK]
+    if apart is not None:
+        for start, length in zip(starts, lengths, strict=True):
+            yield from _across(order[start : start + length], apart)
+
+
+def _across(
+    sketches: NDArray[np.int64], apart: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Each of some sketches that is to be told apart, with each that is not; in blocks."""
+    ours, theirs = sketches[apart[sketches]], sketches[~apart[sketches]]
+    if len(sketches) == 2 or not len(theirs):  # a pair has been compared
+        return
+    step = max(1, _BLOCK // len(theirs))
+    for start in range(0, len(ours), step):
+        some = ours[start : start + step]
+        one, two = np.repeat(some, len(theirs)), np.tile(theirs, len(some))
+        yield np.minimum(one, two), np.maximum(one, two)
 
 
 def _highest(

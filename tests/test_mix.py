@@ -19,6 +19,7 @@ from data.shards import LEDGER
 from data.summary import summary
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.files import write_midi
+from symbolic.notes import note_array
 from symbolic.tokenizer import Tokenizer
 
 THRESHOLD = 0.4
@@ -110,6 +111,29 @@ def test_near_duplicates_of_what_is_held_out_are_left_out(tmp_path):
     assert reasons(mixed)[2].startswith("resembles a piece held out: folder/t001")
     blind = mix([Part(first), Part(other)], tmp_path / "blind", 0.0)
     assert len(blind.pieces) == 2
+
+
+def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_those_that_are_tested(tmp_path):
+    """Basses differ, so that notes do, and sketches of the tune do not."""
+    music = tune(1, notes=240)
+
+    def versions(name, side, basses):
+        folder = tmp_path / name
+        folder.mkdir()
+        for low in basses:
+            bass = note_array(np.arange(60) * 480, 400, low, 60, 0, 1)
+            write_midi(music.with_notes(np.concatenate([music.notes, bass])), folder / f"{low}.mid")
+        write_midi(tune(basses[0], notes=240), folder / "other.mid")
+        rows = "".join(f"{low}.mid,{side}\n" for low in basses)
+        (folder / "labels.csv").write_text(f"file,split\n{rows}other.mid,train\n")
+        return Part(run(FolderCorpus(folder), tmp_path / f"{name}-shards", near_duplicates=THRESHOLD))
+
+    parts = [versions("a", "train", [30, 31, 32, 33]), versions("b", "valid", [34]), versions("c", "test", [35])]
+    mixed = mix(parts, tmp_path / "mix", THRESHOLD)
+    assert [piece.key for piece in mixed.pieces] == ["folder/other.mid"] * 3
+    found = reasons(mixed)
+    assert all(found[i].startswith("resembles a piece held out: ") for i in (0, 1, 2, 3, 5))
+    assert found[5].startswith("resembles a piece held out: folder/35.mid")
 
 
 def test_nothing_left_a_full_folder_and_hidden_fields_are_refused(pair, tmp_path):
