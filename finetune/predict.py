@@ -114,8 +114,10 @@ def predict_files(
         For each source what every run said of it, or one outcome that says why it could not be read.
 
     Raises:
-        ConfigError: If nothing can be written there.
+        ConfigError: If nothing can be written there, or what would be written is one of the sources.
     """
+    folders = [Path(out) / one.name if len(forecasters) > 1 else Path(out) for one in forecasters]
+    _spare(sources, [folder for folder, one in zip(folders, forecasters, strict=True) if one.note_level])
     for source in sources:
         try:
             music = read_music(source.file)
@@ -125,19 +127,31 @@ def predict_files(
             yield [Outcome(source.file, skipped=_reason(source.file, error))]
             continue
         outcomes = []
-        for forecaster in forecasters:
-            folder = Path(out) / forecaster.name if len(forecasters) > 1 else Path(out)
+        for forecaster, folder in zip(forecasters, folders, strict=True):
             outcome = Outcome(source.file, forecaster.name)
             try:
-                _predict(forecaster, music, outcome, folder / source.place)
-            except MusicFileError as error:
+                _judge(forecaster, music, outcome)
+            except CounterpointError as error:
                 outcome.skipped = _reason(source.file, error)
+            else:
+                _write(forecaster, outcome, folder / source.place)
             outcomes.append(outcome)
         yield outcomes
 
 
-def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path) -> None:
-    """Fill in an outcome, and write what is to be written of it."""
+def _spare(sources: Sequence[Source], folders: Sequence[Path]) -> None:
+    """Refuse to write over what is to be read: a prediction keeps less than its source held."""
+    read = {os.path.realpath(source.file): source.file for source in sources}
+    for folder in folders:
+        for source in sources:
+            if over := read.get(os.path.realpath(folder / source.place)):
+                raise ConfigError(
+                    f"--out {folder}: {over} would be written over by its prediction. Name another folder."
+                )
+
+
+def _judge(forecaster: Forecaster, music: Music, outcome: Outcome) -> None:
+    """Fill in what a run says of a file."""
     if not forecaster.note_level:
         shares, outcome.reasons = forecaster.explained(music)
         outcome.probabilities = dict(zip(forecaster.classes, shares.tolist(), strict=True))
@@ -149,34 +163,44 @@ def _predict(forecaster: Forecaster, music: Music, outcome: Outcome, path: Path)
         outcome.probabilities = key_shares(music, judgement.shares)
     elif judgement.shares is not None and forecaster.tells == "chord":
         outcome.chords = chords(music, judgement.shares)
+    asked = judgement.classes[judgement.classes >= 0]
+    counts = np.bincount(asked, minlength=len(forecaster.classes)).tolist()
+    outcome.counts = dict(zip(forecaster.classes, counts, strict=True))
+    outcome.music, outcome.judgement = music, judgement
+
+
+def _write(forecaster: Forecaster, outcome: Outcome, path: Path) -> None:
+    """Write the music with what was said of its notes, if anything.
+
+    A key or chords go as markers on it as it is; else it has new tracks or velocities.
+
+    Raises:
+        ConfigError: If it cannot be written.
+    """
+    music, judgement = outcome.music, outcome.judgement
+    if music is None or judgement is None:
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(forecaster, music, judgement, outcome, path)
+        if judgement.shares is not None and forecaster.tells == VELOCITY:
+            write_midi(with_velocities(music, judgement.shares, forecaster.classes), path)
+        elif not forecaster.tells:
+            write_midi(tracks_by_class(music, judgement.classes, forecaster.classes), path)
+        else:
+            told = [(0, outcome.prediction)] if outcome.prediction else None
+            _write_markers(music, told or [(one.onset, one.name) for one in outcome.chords], path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."
         ) from error
-    asked = judgement.classes[judgement.classes >= 0]
-    counts = np.bincount(asked, minlength=len(forecaster.classes)).tolist()
-    outcome.counts = dict(zip(forecaster.classes, counts, strict=True))
-    outcome.written, outcome.music, outcome.judgement = path, music, judgement
+    outcome.written = path
 
 
-def _write(forecaster: Forecaster, music: Music, judgement: Judgement, outcome: Outcome, path: Path) -> None:
-    """The music with what was said of it: a key or chords as markers on it as it is, else new tracks or velocities."""
-    if judgement.shares is not None and forecaster.tells == VELOCITY:
-        write_midi(with_velocities(music, judgement.shares, forecaster.classes), path)
-        return
-    if not forecaster.tells:
-        write_midi(tracks_by_class(music, judgement.classes, forecaster.classes), path)
-        return
+def _write_markers(music: Music, markers: Sequence[tuple[int, str]], path: Path) -> None:
     from symusic import TextMeta
 
     score = to_score(music, path)
-    said = (
-        [(0, outcome.prediction)] if outcome.prediction else [(one.onset, one.name) for one in outcome.chords]
-    )
-    score.markers.extend([TextMeta(tick, str(text)) for tick, text in said])
+    score.markers.extend([TextMeta(tick, text) for tick, text in markers])
     path.write_bytes(score.dumps_midi())
 
 

@@ -128,6 +128,28 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
     assert main(["predict", str(runs / "notes"), str(bad), "--out", str(tmp_path / "out")]) == 2
 
 
+def test_a_file_that_has_too_many_bars_is_skipped_as_well(melody: Forecaster, tmp_path: Path) -> None:
+    for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4)):
+        write_midi(Music(note_array([0, 4 * last], 1, 60, 80), 1), tmp_path / name)
+    found = predict_files([melody], find_sources([str(tmp_path)], tmp_path / "out"), tmp_path / "out")
+    assert ["bars" in one.skipped for [one] in found] == [False, True, False]
+
+
+@pytest.mark.parametrize("out", [".", "link", "elsewhere"])
+def test_nothing_is_written_over_what_is_read(
+    runs: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, out: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for path in (tmp_path / "song.mid", tmp_path / "elsewhere" / "song.mid"):
+        write_midi(tune(107), path)
+    before = (tmp_path / "song.mid").read_bytes(), (tmp_path / "elsewhere" / "song.mid").read_bytes()
+    assert main(["predict", str(runs / "notes"), "song.mid", "elsewhere/song.mid", "--out", out]) == 2
+    assert "would be written over by its prediction. Name another folder." in capsys.readouterr().err
+    assert before == ((tmp_path / "song.mid").read_bytes(), (tmp_path / "elsewhere" / "song.mid").read_bytes())
+
+
 def test_files_of_one_name_do_not_overwrite_one_another(melody: Forecaster, tmp_path: Path) -> None:
     files = []
     for number in range(2):
