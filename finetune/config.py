@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from data.command import setting
@@ -232,20 +233,30 @@ class CorpusSettings(TrainSettings):
 
 
 @dataclass(kw_only=True)
-class SequenceSettings(TrainSettings):
-    """A user's labels of pieces."""
+class FolderSettings(TrainSettings):
+    """A user's own music."""
 
     folder: str = setting(..., "folder of music files", positional=True)
+
+    def __post_init__(self) -> None:
+        # Spelled one way, so that a run begun with a trailing slash is resumed without.
+        self.folder = str(Path(self.folder))
+        super().__post_init__()
+
+
+@dataclass(kw_only=True)
+class SequenceSettings(FolderSettings):
+    """A user's labels of pieces."""
+
     labels: str | None = setting(
         None, "CSV: file, label, and optionally split, group (default: labels.csv in FOLDER)", group="data"
     )
 
 
 @dataclass(kw_only=True)
-class NoteSettings(TrainSettings):
+class NoteSettings(FolderSettings):
     """Labels of notes from track names."""
 
-    folder: str = setting(..., "folder of music files", positional=True)
     tracks: str = setting(..., "track names that are the classes, with commas between", group="data")
 
     def problems(self) -> list[str]:

@@ -12,8 +12,8 @@ from finetune.tables import Record, pretrained
 
 NOTE = """\
 Accuracy in per cent, mean ± standard deviation over seeds. ↑ above and ↓ below the best floor by a paired bootstrap
-over song groups (95 %); without an arrow, no difference can be claimed. Of several runs of a kind, the one that is best
-on validation. The tables below say the rest."""
+over song groups and seeds (95 %); without an arrow, no difference can be claimed. Of several runs of a kind, the one
+that is best on validation. The tables below say the rest."""
 _KINDS = (FEATURES, "from scratch", "probe", "adapter", "full")
 
 
@@ -63,5 +63,7 @@ def _cell(section: Section, kind: str) -> str:
 def _mark(run: Record, floor: Record) -> str:
     if "test_counts" not in run or "test_counts" not in floor:
         return ""
-    gap = paired_bootstrap(unpack_counts(run["test_counts"]), unpack_counts(floor["test_counts"]), accuracy)
+    gap = paired_bootstrap(
+        [unpack_counts(run["test_counts"])], [unpack_counts(floor["test_counts"])], accuracy
+    )
     return " ↑" if gap.low > 0 else " ↓" if gap.high < 0 else ""

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from data.records import portable_command
 from data.runs import RECORD, read_record
-from finetune.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap_over_seeds, unpack_counts
+from finetune.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap, unpack_counts
 from symbolic.errors import ConfigError
 
 _MEASURED = ("loss", "accuracy", "selector")
@@ -69,7 +69,7 @@ class Judged:
             ValueError: If they were not scored on the same pieces.
         """
         ours, theirs = self.paired(other, task)
-        gap = paired_bootstrap_over_seeds([ours], [theirs], accuracy)
+        gap = paired_bootstrap([ours], [theirs], accuracy)
         return Difference(100 * gap.mean, 100 * gap.low, 100 * gap.high, gap.p)
 
 

@@ -178,37 +178,6 @@ def bootstrap_interval(
 
 
 def paired_bootstrap(
-    ours: Counts,
-    theirs: Counts,
-    metric: Metric,
-    samples: int = SAMPLES,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Difference:
-    """How far `ours` is above `theirs` on the same groups, both resampled alike.
-
-    Args:
-        ours: (G, C, C) or (S, G, C, C).
-        theirs: The same for the other system; its number of seeds may differ.
-        metric: What to score.
-        samples: Resamples of the groups.
-        level: Share of resamples inside the interval.
-        seed: Of the resampling.
-
-    Raises:
-        ValueError: If the two were not scored on the same items of the same groups.
-    """
-    ours, theirs = _with_seeds(ours), _with_seeds(theirs)
-    if ours.shape[1:] != theirs.shape[1:] or (ours[0].sum(axis=-1) != theirs[0].sum(axis=-1)).any():
-        raise ValueError(
-            "the two systems were not scored on the same items; pair only runs of one test split"
-        )
-    gaps = _resampled(ours, metric, samples, seed) - _resampled(theirs, metric, samples, seed)
-    mean = metric(ours.sum(axis=1)).mean() - metric(theirs.sum(axis=1)).mean()
-    return _difference(gaps, mean, level)
-
-
-def paired_bootstrap_over_seeds(
     ours: Sequence[Counts],
     theirs: Sequence[Counts],
     metric: Metric,
@@ -219,10 +188,11 @@ def paired_bootstrap_over_seeds(
     """How far the mean of some systems is above that of others, groups and training seeds both resampled.
 
     A resample draws groups, and seeds by their number, alike for all systems: seeds of one number share their labels,
-    order and transpositions. What holds is then expected of other pieces and of other seeds.
+    order and transpositions. What holds is then expected of other pieces and of other seeds. Where the two sides
+    differ in their number of seeds, these are drawn apart.
 
     Args:
-        ours: (S, G, C, C) of each system; S is the same for all, or 1 where there is nothing to seed.
+        ours: (S, G, C, C) of each system, or (G, C, C) where there is nothing to seed.
         theirs: The same for the others.
         metric: What to score.
         samples: Resamples.
@@ -230,26 +200,38 @@ def paired_bootstrap_over_seeds(
         seed: Of the resampling.
 
     Raises:
-        ValueError: If systems were not scored on the same items of the same groups, or differ in their seeds.
+        ValueError: If systems were not scored on the same items of the same groups, or those of one side differ in
+            their seeds.
     """
     sides = [[_with_seeds(one) for one in side] for side in (ours, theirs)]
     every = [one for side in sides for one in side]
     items = every[0][0].sum(axis=-1)
     if any(not np.array_equal(one[0].sum(axis=-1), items) for one in every):
         raise ValueError("the systems were not scored on the same items; pair only runs of one test split")
-    seeds = max(len(one) for one in every)
-    if any(len(one) not in (1, seeds) for one in every):
-        raise ValueError(
-            "the systems differ in their numbers of seeds, so that seeds cannot be resampled alike"
-        )
     by_seed, means = [], []
     for side in sides:
+        seeds = max(len(one) for one in side)
+        if any(len(one) not in (1, seeds) for one in side):
+            raise ValueError(
+                "systems of one side differ in their numbers of seeds, so that they have no mean"
+            )
         drawn = [_drawn(one, metric, samples, seed) for one in side]
         by_seed.append(np.mean([np.broadcast_to(one, (samples, seeds)) for one in drawn], axis=0))
         means.append(np.mean([metric(one.sum(axis=1)).mean() for one in side]))
     random = np.random.default_rng([seed, 1])
+    first, second = by_seed
+    if 1 in (first.shape[1], second.shape[1]) or first.shape == second.shape:
+        gaps = _over_seeds(first - second, random)
+    else:
+        gaps = _over_seeds(first, random) - _over_seeds(second, random)
+    return _difference(gaps, means[0] - means[1], level)
+
+
+def _over_seeds(scores: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """(samples, S) scores -> (samples,) means, each of seeds drawn with replacement."""
+    samples, seeds = scores.shape
     shares = random.multinomial(seeds, np.full(seeds, 1 / seeds), size=samples) / seeds
-    return _difference(((by_seed[0] - by_seed[1]) * shares).sum(axis=1), means[0] - means[1], level)
+    return np.asarray((scores * shares).sum(axis=1))
 
 
 def _difference(gaps: NDArray[np.float64], mean: float, level: float) -> Difference:

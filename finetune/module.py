@@ -29,7 +29,7 @@ class TaskModule(lightning.LightningModule):
 
     Args:
         model: What is trained.
-        labels: Classes of all rows, (R,) int8, or of all pieces, (P,) int8; -1 is unlabelled.
+        labels: Classes of all rows, (R,) int8, or of all pieces, (P,) int16; -1 is unlabelled.
         classes: Number of classes.
         steps: Length of the run, for the schedule.
         lr: Peak learning rate.
@@ -41,7 +41,7 @@ class TaskModule(lightning.LightningModule):
     def __init__(
         self,
         model: TaskModel,
-        labels: NDArray[np.int8],
+        labels: NDArray[np.integer],
         *,
         classes: int,
         steps: int,

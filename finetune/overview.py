@@ -23,9 +23,9 @@ from finetune.tasks import TASKS
 NOTE = """\
 Scores are of test pieces, in per cent: mean ± standard deviation over seeds, interval by bootstrap over song groups.
 *Above* are points of accuracy above the best floor, and above the best run from random initialisation of that size, by
-paired bootstrap over song groups; a difference is claimed only where its interval does not hold 0. *Leaky*: the split
-has copies on both sides, or pretraining saw test pieces. Trained parameters and seconds are a
-seed's."""
+paired bootstrap over song groups and seeds; a difference is claimed only where its interval does not hold 0. Where a
+part of the labels is drawn, floors are of the first draw. *Leaky*: the split has copies on both sides, or pretraining
+saw test pieces. Trained parameters and seconds are a seed's."""
 STUDIES = """\
 Methods compared at the same number of learning rates, each study on a page of its own. A claim is of the mean over all
 arms on either side, in points of accuracy, paired by song group and by seed; it held where the 95 % interval lies above
@@ -142,7 +142,9 @@ def _above(run: Record, other: Record) -> str:
     """Points of accuracy by which a run is above a floor or another run; a dash where counts were not kept."""
     if "test_counts" not in run or "test_counts" not in other:
         return "–"
-    gap = paired_bootstrap(unpack_counts(run["test_counts"]), unpack_counts(other["test_counts"]), accuracy)
+    gap = paired_bootstrap(
+        [unpack_counts(run["test_counts"])], [unpack_counts(other["test_counts"])], accuracy
+    )
     return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
 
 
@@ -154,8 +156,10 @@ def _floor_command(measured: Record) -> str:
     if name not in TASKS:
         return "with each run"
     protocol, budget = measured.get("protocol"), measured.get("budget", 1.0)
+    seed = (measured.get("settings") or {}).get("seed", 0)
+    drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
     flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
-    return f"`finetune floors {name}{flags}{'' if budget == 1 else f' --budget {budget:g}'}`"
+    return f"`finetune floors {name}{flags}{drawn}`"
 
 
 def _figures(section: Section, runs: Sequence[Record]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.records import portable_command, portable_provenance, portable_value, provenance, write_json
+from data.runs import RECORD
 from finetune.metrics import mean_sd
 from finetune.outcome import SeedResult, processor
 from finetune.taskdata import TaskData, summarise
@@ -37,7 +39,7 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
     data = folds[0]
     task, protocol, shards = data.task, data.protocol, data.shards
     title = task.title if protocol is task.protocols[0] else f"{task.title}, {protocol.name}"
-    title += "" if budget == 1 else f", {budget:.0%} of the labels"
+    title += "" if budget == 1 else f", {100 * budget:g}% of the labels"
     sizes = [
         {split: len(pieces) for split, pieces in one.thinned(budget, seed).splits.items()} for one in folds
     ]
@@ -78,6 +80,31 @@ def keep_floors(
     path = Path(folder) / "floors" / f"{name}.json"
     write_json(path, {"format": FORMAT, **about, "floors": floors})
     return path
+
+
+def keep_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
+    """Write a portable copy of a record, `NAME/record.json`.
+
+    It takes the place of one that was made by the same settings on the same music, and of no other: where the name is
+    that of another run, it gets a number.
+
+    Args:
+        folder: Of the records that tables are made of.
+        name: What is usual goes unsaid in it, so that runs may share it.
+        record: Of a run or of a transfer.
+    """
+    kept, number = portable(record), 1
+    while True:
+        path = Path(folder) / (name if number == 1 else f"{name}-{number}") / RECORD
+        if not path.is_file() or _made_by(json.loads(path.read_text(encoding="utf-8"))) == _made_by(kept):
+            write_json(path, kept)
+            return path
+        number += 1
+
+
+def _made_by(record: dict[str, Any]) -> list[Any]:
+    """What runs have in common if they are the same."""
+    return [record["task"]["title"], record["corpus"]["shards"], record["settings"]]
 
 
 def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from finetune.metrics import pack_counts
 from finetune.notecache import DISK
 from finetune.options import read_options
 from finetune.outcome import SCORED, SeedResult, pool_folds, processor
-from finetune.record import FORMAT, fingerprint, portable, scores, what
+from finetune.record import FORMAT, fingerprint, keep_record, scores, what
 from finetune.report import write_report
 from finetune.source import Source, no_backbone, open_source
 from finetune.tables import variant_of
@@ -111,9 +111,10 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         raise ConfigError(
             f"{settings.hinting}: hints are of notes, and '{task.name}' asks of pieces. Leave it out."
         )
-    if settings.method == FEATURES and task.level == "note" and settings.seeds > 1 and settings.budget == 1:
+    if settings.method == FEATURES and settings.seeds > 1 and settings.budget == 1:
         raise ConfigError(
-            f"--seeds {settings.seeds}: trees of the same notes are the same. Leave it out, or draw notes by --budget."
+            f"--seeds {settings.seeds}: what is fitted to the same labels is the same. Leave it out, or draw labels by "
+            "--budget."
         )
     options = method_options(settings)
     source = (
@@ -196,7 +197,7 @@ def finetune(
     }
     write_json(out / RECORD, record)
     if settings.results:
-        write_json(Path(settings.results) / run.name / RECORD, portable(record))
+        keep_record(settings.results, run.name, record)
     write_report(out, record, folds[0], seeds)
     return {**record, "folder": str(out)}
 

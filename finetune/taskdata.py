@@ -16,6 +16,7 @@ from finetune.tasks import Protocol, Task
 from symbolic.errors import CorpusError, LabelError
 
 Rows = NDArray[np.integer]
+Labels = NDArray[np.integer]
 Predictor = Callable[[Rows], NDArray[np.integer]]
 """From (N, 8) ids of a piece to (N,) classes of its notes, or to the () class of the piece."""
 
@@ -27,7 +28,7 @@ class TaskData:
     Attributes:
         task: The question.
         shards: The rows of all pieces.
-        labels: Classes of all rows, (R,) int8, at note level, or of all pieces, (P,) int8; -1 is unlabelled.
+        labels: Classes of all rows, (R,) int8, at note level, or of all pieces, (P,) int16; -1 is unlabelled.
         groups: (P,) int64 song group of each piece.
         splits: (S,) indices of the labelled pieces on each side.
         protocol: How they were divided.
@@ -36,7 +37,7 @@ class TaskData:
 
     task: Task
     shards: Shards
-    labels: NDArray[np.int8]
+    labels: Labels
     groups: NDArray[np.int64]
     splits: Mapping[str, NDArray[np.int64]]
     protocol: Protocol
@@ -75,14 +76,14 @@ class TaskData:
         start, stop = self._extent(piece)
         return self.shards.rows(start, stop)
 
-    def truth(self, piece: int) -> NDArray[np.int8]:
+    def truth(self, piece: int) -> Labels:
         """(N,) classes of a piece's notes, or its () class."""
         if self.task.level == "sequence":
             return np.asarray(self.labels[piece])
         start, stop = self._extent(piece)
         return np.asarray(self.labels[start:stop])
 
-    def pieces(self, split: str) -> Iterator[tuple[Rows, NDArray[np.int8]]]:
+    def pieces(self, split: str) -> Iterator[tuple[Rows, Labels]]:
         """Rows and truth of every piece on a side."""
         for piece in self.splits[split]:
             yield self.rows(piece), self.truth(piece)
@@ -154,7 +155,7 @@ def _note_labels(task: Task, shards: Shards) -> NDArray[np.int8]:
     return np.asarray(shards.note_labels(task.label), dtype=np.int8)
 
 
-def _piece_labels(task: Task, shards: Shards) -> NDArray[np.int8]:
+def _piece_labels(task: Task, shards: Shards) -> NDArray[np.int16]:
     given = [record.labels.get(task.label) for record in shards.pieces]
     strange = sorted({label for label in given if label is not None} - set(task.classes))
     if strange and not task.others:
@@ -163,10 +164,10 @@ def _piece_labels(task: Task, shards: Shards) -> NDArray[np.int8]:
             f"{', '.join(strange[:5])}. Prepare the corpus again, or correct its labels."
         )
     place = {label: index for index, label in enumerate(task.classes)}
-    return np.array([-1 if label is None else place.get(label, -1) for label in given], dtype=np.int8)
+    return np.array([-1 if label is None else place.get(label, -1) for label in given], dtype=np.int16)
 
 
-def _labelled_pieces(task: Task, shards: Shards, labels: NDArray[np.int8]) -> NDArray[np.bool_]:
+def _labelled_pieces(task: Task, shards: Shards, labels: Labels) -> NDArray[np.bool_]:
     """(P,) true where there is something to learn or to score."""
     if task.level == "sequence":
         return np.asarray(labels >= 0) & (np.diff(shards.offsets) > 0)

@@ -171,8 +171,9 @@ def train_seed(
         return _best_layer(data, source, plan, seed, folder, provenance, splits)
     options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
     fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    # A run that is cut off while it is scored need not train again, nor longer than one that is not.
+    write_json(folder / FIT, asdict(fit))
     if plan.trees:
-        write_json(folder / FIT, asdict(fit))  # a run that is cut off here need not train the network again
         fit = _join_trees(data, source, plan, fit, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
@@ -211,7 +212,7 @@ def _best_layer(
 
 
 def _known_fit(folder: Path) -> _Fit | None:
-    """Of a layer that was done before the run was interrupted."""
+    """Of a training that was done before the run was interrupted."""
     path = folder / FIT
     return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 

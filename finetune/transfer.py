@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.leaks import check_leaks
-from data.records import portable_command, provenance, write_json
-from data.runs import RECORD, read_record
+from data.records import portable_command, provenance
+from data.runs import read_record
 from finetune.config import TransferSettings
 from finetune.features.stats import softmax
 from finetune.floors import kept_floors
@@ -24,7 +24,7 @@ from finetune.folds import prepared
 from finetune.metrics import pack_counts
 from finetune.model import device_of, open_task, task_model
 from finetune.outcome import CHECKPOINT, processor
-from finetune.record import FORMAT, portable, what
+from finetune.record import FORMAT, keep_record, what
 from finetune.taskdata import Predictor, TaskData, summarise
 from finetune.tasks import TARGETS, Task
 from symbolic.checkpoint import Checkpoint
@@ -88,8 +88,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     if not settings.results:
         return record
     parts = [task.name, "" if protocol is task.protocols[0] else protocol.name, "transfer", run.name]
-    file = Path(settings.results) / "-".join(filter(None, parts)) / RECORD
-    write_json(file, portable(record))
+    file = keep_record(settings.results, "-".join(filter(None, parts)), record)
     return {**record, "file": str(file)}
 
 

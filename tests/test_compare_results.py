@@ -20,7 +20,7 @@ from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ra
 from finetune.compare.run import portable_comparison
 from finetune.compare.study import Arm, Claim, Study, TaskUse
 from finetune.config import SCRATCH
-from finetune.metrics import accuracy, pack_counts, paired_bootstrap_over_seeds
+from finetune.metrics import accuracy, pack_counts, paired_bootstrap
 from finetune.overview import results_page
 
 FULL, FRESH = Arm("full"), Arm("full", SCRATCH)
@@ -85,10 +85,10 @@ def test_mean_ranks_are_of_arms_that_finished_everywhere_and_the_paper_is_held_a
 def test_differences_are_paired_and_to_the_right_arms() -> None:
     [task] = comparison()["tasks"]
     rows = {row["arm"]: row for row in task["rows"]}
-    gap = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.5)], accuracy)
+    gap = paired_bootstrap([counts_of(0.9)], [counts_of(0.5)], accuracy)
     assert rows["adapter"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
     assert rows["adapter"]["above"]["scratch"]["low"] == pytest.approx(gap.low)
-    floor = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.4, 1)], accuracy)
+    floor = paired_bootstrap([counts_of(0.9)], [counts_of(0.4, 1)], accuracy)
     assert rows["adapter"]["above"]["best floor"]["mean"] == pytest.approx(floor.mean)
     assert rows["full"]["above"]["full"] is None
     assert rows["scratch"]["above"]["scratch"] is rows["scratch"]["above"]["full"] is None
@@ -113,7 +113,7 @@ def test_scratch_of_the_same_kind_is_the_yardstick() -> None:
         kind = "conformer" if "conformer" in arm.name else "transformer"
         outcomes["genre", arm.name]["record"]["backbone"]["config"] = {"dim": 64, "kind": kind}
     rows = {row["arm"]: row for row in compared(study, outcomes, {})["tasks"][0]["rows"]}
-    gap = paired_bootstrap_over_seeds([counts_of(0.9)], [counts_of(0.7)], accuracy)
+    gap = paired_bootstrap([counts_of(0.9)], [counts_of(0.7)], accuracy)
     assert rows["lora, conformer"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
 
 

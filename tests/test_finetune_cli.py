@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from contextlib import suppress
@@ -159,6 +160,26 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
         "sequence-full-nano",
         "sequence-full-scratch-tiny",
     }
+    # The same again takes its place; what is called the same, and is not, has a place of its own.
+    again = [
+        *common,
+        "--from",
+        "scratch",
+        "--epochs",
+        "0.3",
+        "--seeds",
+        "2",
+        "--results",
+        "kept",
+        "--out",
+        "b",
+    ]
+    assert main(again) == 0
+    assert main([*again[:-2], "--lr", "0.01", "--out", "c"]) == 0
+    rates = [
+        json.loads(path.read_text())["settings"]["lr"] for path in sorted(Path("kept").glob("*scratch*/*"))
+    ]
+    assert rates == [1e-3, 1e-2]
     assert main(["report", "runs"]) == 0
     page = (tmp_path / "runs" / "RESULTS.md").read_text()
     assert page.count("\n| hand-made features + logistic regression |") == 1

@@ -128,6 +128,28 @@ def test_an_interrupted_run_has_no_more_patience_than_another(
     assert resumed.summary["history"] == whole.summary["history"]
 
 
+def test_a_run_that_is_cut_off_while_it_is_scored_trains_no_longer_than_another(
+    notes: TaskData, source: Source, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """It stopped for want of patience, of which what it has kept knows nothing."""
+    stuck = replace(PLAN, lr=1e-12, patience=1)
+    whole = train_seed(notes, source, stuck, 0, tmp_path / "whole", {})
+    assert len(whole.summary["history"]) < PLAN.epochs
+
+    def cut(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("finetune.training.score_seed", cut)
+        with pytest.raises(KeyboardInterrupt):
+            train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
+    resumed = train_seed(notes, source, stuck, 0, tmp_path / "seed", {})
+    assert resumed.summary["history"] == whole.summary["history"]
+    assert {path.name for path in (tmp_path / "seed").iterdir()} == {
+        path.name for path in (tmp_path / "whole").iterdir()
+    }
+
+
 def test_an_interrupted_run_ends_as_if_never_interrupted(
     notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path
 ) -> None:

@@ -120,12 +120,12 @@ def test_what_is_kept_has_learnt_from_validation_pieces_too(run: Path) -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A run on tunes of two dances, in two seeds."""
+    """A run on tunes of two dances."""
     base = tmp_path_factory.mktemp("features")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))
         tunes = str(write_folder(base / "tunes"))
-        assert main(["sequence", tunes, *RUN, "--seeds", "2", "--out", str(base / "run")]) == 0
+        assert main(["sequence", tunes, *RUN, "--out", str(base / "run")]) == 0
         yield base / "run"
 
 
@@ -140,7 +140,7 @@ def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path)
     about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["task"]["forest"]
     assert about[0] == TREES
     page = (run / "report.html").read_text()
-    assert "features (of validation pieces too), 2 seeds" in page
+    assert "features (of validation pieces too), 1 seed" in page
     assert "from scratch" not in page
     assert "What speaks for each class" in page
 
@@ -152,7 +152,7 @@ def test_it_has_a_row_in_the_table_of_results(run: Path, tmp_path: Path) -> None
     assert main([*probe, "--out", str(run.parent / "probe")]) == 0
     assert main(["report", str(run.parent), "--out", str(tmp_path / "RESULTS.md"), "--figures"]) == 0
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "| features (of validation pieces too), 2 seeds |" in page
+    assert "| features (of validation pieces too), 1 seed |" in page
     assert "| probe, from tiny, 1 seed |" in page
 
 
@@ -235,20 +235,16 @@ def test_a_seed_that_an_earlier_release_finished_is_fitted_again(run: Path, tmp_
     result = json.loads(path.read_text())
     assert result.pop("learnt_from") == ["train", "valid"]
     path.write_text(json.dumps({**result, "best_step": 77}))
-    again = [
-        "sequence",
-        str(run.parent / "tunes"),
-        *RUN,
-        "--seeds",
-        "2",
-        "--out",
-        str(tmp_path / "run"),
-        "--resume",
-    ]
+    again = ["sequence", str(run.parent / "tunes"), *RUN, "--out", str(tmp_path / "run"), "--resume"]
     assert main(again) == 0
     assert json.loads(path.read_text())["best_step"] == 1
     record = json.loads((tmp_path / "run" / "record.json").read_text())
     assert all("learnt_from" in seed for seed in record["seeds"])
+
+
+def test_there_is_no_chance_in_it_that_seeds_could_tell(run: Path, capsys: Any) -> None:
+    assert main(["sequence", str(run.parent / "tunes"), *RUN, "--seeds", "2"]) == 2
+    assert "what is fitted to the same labels is the same" in capsys.readouterr().err
 
 
 def test_what_has_no_meaning_is_refused_all_at_once() -> None:

@@ -17,7 +17,6 @@ from finetune.metrics import (
     merge_classes,
     pack_counts,
     paired_bootstrap,
-    paired_bootstrap_over_seeds,
     unpack_counts,
 )
 
@@ -111,13 +110,13 @@ def test_the_interval_resamples_groups_not_items() -> None:
 
 
 def test_no_difference_is_claimed_between_equals() -> None:
-    gap = paired_bootstrap(drawn(0.8), drawn(0.8), accuracy)
+    gap = paired_bootstrap([drawn(0.8)], [drawn(0.8)], accuracy)
     assert (gap.mean, gap.low, gap.high, gap.p) == (0, 0, 0, 1)
 
 
 def test_a_clear_difference_is_claimed_and_pairs_may_differ_in_seeds() -> None:
     better = np.stack([drawn(0.9, seed=s) for s in (1, 2, 3)])
-    gap = paired_bootstrap(better, drawn(0.7, seed=4), accuracy)
+    gap = paired_bootstrap([better], [drawn(0.7, seed=4)], accuracy)
     assert 0.15 < gap.mean < 0.25
     assert gap.low > 0
     assert gap.p < 0.01
@@ -127,35 +126,40 @@ def test_a_difference_that_rests_on_one_seed_is_not_claimed() -> None:
     plain = np.stack([drawn(0.7, groups=100, seed=1)] * 5)
     lucky = plain.copy()
     lucky[0] = drawn(0.95, groups=100, seed=1)
-    assert paired_bootstrap(lucky, plain, accuracy).low > 0  # of other pieces it would hold
-    gap = paired_bootstrap_over_seeds([lucky], [plain], accuracy)
+    assert paired_bootstrap([lucky[0]], [plain[0]], accuracy).low > 0  # of other pieces it would hold
+    gap = paired_bootstrap([lucky], [plain], accuracy)
     assert gap.low == 0  # and of other seeds it might not
-    assert gap.mean == pytest.approx(paired_bootstrap(lucky, plain, accuracy).mean)
+    assert gap.mean == pytest.approx((accuracy(lucky.sum(axis=1)) - accuracy(plain.sum(axis=1))).mean())
 
 
-def test_resampling_seeds_of_systems_without_any_is_resampling_groups() -> None:
-    ours, theirs = drawn(0.8, seed=1), drawn(0.7, seed=2)
-    assert paired_bootstrap_over_seeds([ours], [theirs], accuracy) == pytest.approx(
-        paired_bootstrap(ours, theirs, accuracy)
+def test_systems_that_differ_in_their_number_of_seeds_are_as_uncertain_as_theirs() -> None:
+    """All groups are alike, so that seeds alone make a difference uncertain."""
+    shares = np.array([0.9, 0.5, 0.7, 0.7, 0.8])
+    ours, theirs = (
+        np.stack([np.full((10, 2, 2), [[round(100 * s), 100 - round(100 * s)], [0, 100]]) for s in some])
+        for some in (shares, shares[:3])
     )
+    gap = paired_bootstrap([ours], [theirs], accuracy)
+    scores = [(1 + some) / 2 for some in (shares, shares[:3])]
+    assert gap.mean == pytest.approx(scores[0].mean() - scores[1].mean())
+    spread = sum(one.var() / len(one) for one in scores) ** 0.5
+    assert (gap.high - gap.low) / 2 == pytest.approx(1.96 * spread, rel=0.15)
 
 
 def test_several_systems_stand_for_their_mean_and_one_without_seeds_beside_those_with() -> None:
     high, low = (np.stack([drawn(right, seed=s) for s in (1, 2, 3)]) for right in (0.9, 0.6))
     floor = drawn(0.6, seed=4)
-    gap = paired_bootstrap_over_seeds([high, low], [floor], accuracy)
-    alone = [paired_bootstrap_over_seeds([one], [floor], accuracy).mean for one in (high, low)]
+    gap = paired_bootstrap([high, low], [floor], accuracy)
+    alone = [paired_bootstrap([one], [floor], accuracy).mean for one in (high, low)]
     assert gap.mean == pytest.approx(np.mean(alone))
     assert gap.low < gap.mean < gap.high
     with pytest.raises(ValueError, match="numbers of seeds"):
-        paired_bootstrap_over_seeds([high], [low[:2]], accuracy)
+        paired_bootstrap([high, low[:2]], [floor], accuracy)
 
 
 def test_pairing_runs_of_different_tests_is_refused() -> None:
     with pytest.raises(ValueError, match="same items"):
-        paired_bootstrap_over_seeds([drawn(0.8, groups=10)], [drawn(0.8, groups=11)], accuracy)
-    with pytest.raises(ValueError, match="same items"):
-        paired_bootstrap(drawn(0.8, groups=10), drawn(0.8, groups=11), accuracy)
+        paired_bootstrap([drawn(0.8, groups=10)], [drawn(0.8, groups=11)], accuracy)
     with pytest.raises(ValueError, match="shape"):
         bootstrap_interval(np.zeros((0, 3, 3), dtype=np.int64), accuracy)
 

@@ -113,7 +113,9 @@ def test_near_duplicates_of_what_is_held_out_are_left_out(tmp_path):
     assert len(blind.pieces) == 2
 
 
-def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_those_that_are_tested(tmp_path):
+def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_those_that_are_tested(
+    tmp_path,
+):
     """Basses differ, so that notes do, and sketches of the tune do not."""
     music = tune(1, notes=240)
 
@@ -128,7 +130,11 @@ def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_
         (folder / "labels.csv").write_text(f"file,split\n{rows}other.mid,train\n")
         return Part(run(FolderCorpus(folder), tmp_path / f"{name}-shards", near_duplicates=THRESHOLD))
 
-    parts = [versions("a", "train", [30, 31, 32, 33]), versions("b", "valid", [34]), versions("c", "test", [35])]
+    parts = [
+        versions("a", "train", [30, 31, 32, 33]),
+        versions("b", "valid", [34]),
+        versions("c", "test", [35]),
+    ]
     mixed = mix(parts, tmp_path / "mix", THRESHOLD)
     assert [piece.key for piece in mixed.pieces] == ["folder/other.mid"] * 3
     found = reasons(mixed)

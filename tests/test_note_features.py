@@ -232,7 +232,7 @@ def test_there_is_no_chance_in_it_that_seeds_could_tell(run: Path, capsys: Any) 
         "0",
     ]
     assert main([*command, "--seeds", "2"]) == 2
-    assert "trees of the same notes are the same" in capsys.readouterr().err
+    assert "what is fitted to the same labels is the same" in capsys.readouterr().err
 
 
 def test_it_predicts_and_is_handed_on(run: Path, tmp_path: Path) -> None:

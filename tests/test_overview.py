@@ -47,7 +47,7 @@ def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Pa
     page = results_page(
         write_records(
             tmp_path / "runs",
-            fresh=record(0.3),
+            fresh=record(0.1),
             lora=record(0.75, method="lora", path="x"),
             ssf=record(0.7, method="ssf", path="x"),
             leaky=record(0.9, method="probe", path="x", leaks={"leaky": True, "pieces": ["a"]}),
@@ -77,7 +77,7 @@ def test_scores_and_differences_are_those_of_the_counts(folder: Path) -> None:
     scores = 100 * accuracy(ours.sum(axis=1))
     assert rows[3]["accuracy"].startswith(f"{scores.mean():.1f} ± ")
     for column, other in (("above scratch", scratch), ("above best floor", floor)):
-        gap = paired_bootstrap(ours, other, accuracy)
+        gap = paired_bootstrap([ours], [other], accuracy)
         assert rows[3][column].startswith(
             f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
         )
@@ -95,6 +95,9 @@ def test_budgets_and_protocols_have_tables_of_their_own(tmp_path: Path) -> None:
     page = results_page(folder)
     assert page.count("\n## Dances") == 2
     assert table(page, "Dances, 10% of the labels")[0]["command"] == "`finetune floors genre --budget 0.1`"
+    later = write_records(tmp_path / "later", a=record(budget=0.1, settings={"seed": 3}))
+    floor = table(results_page(later), "Dances, 10% of the labels")[0]
+    assert floor["command"] == "`finetune floors genre --budget 0.1 --seed 3`"
 
 
 def test_folds_show_their_deviation(tmp_path: Path) -> None:

@@ -147,7 +147,10 @@ def test_nothing_is_written_over_what_is_read(
     before = (tmp_path / "song.mid").read_bytes(), (tmp_path / "elsewhere" / "song.mid").read_bytes()
     assert main(["predict", str(runs / "notes"), "song.mid", "elsewhere/song.mid", "--out", out]) == 2
     assert "would be written over by its prediction. Name another folder." in capsys.readouterr().err
-    assert before == ((tmp_path / "song.mid").read_bytes(), (tmp_path / "elsewhere" / "song.mid").read_bytes())
+    assert before == (
+        (tmp_path / "song.mid").read_bytes(),
+        (tmp_path / "elsewhere" / "song.mid").read_bytes(),
+    )
 
 
 def test_files_of_one_name_do_not_overwrite_one_another(melody: Forecaster, tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ def test_what_shapes_the_rows_is_part_of_a_run_and_how_they_are_made_is_not(sett
         assert settings(**change).identity != plain
 
 
+def test_a_folder_is_spelled_one_way():
+    assert SequenceSettings(folder="my_midi/").identity == SequenceSettings(folder="my_midi").identity
+    assert NoteSettings(folder="./my_midi/", tracks="A,B").folder == "my_midi"
+
+
 def test_without_flags_the_filters_are_those_of_prepare():
     assert PrepareSettings().filters() == Filters()
     assert PrepareSettings().filters(drums_alone=True) == Filters(drum_only=True)

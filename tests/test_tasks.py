@@ -8,21 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finetune_helpers import write_folder
+from finetune_helpers import tune, write_folder
 
 from data.corpora import CORPORA, open_corpus
 from data.corpora.archives import FoldedCorpus
 from data.corpora.nottingham import DANCES
 from data.corpora.tonality import TONAL_CLASSES, tonal_labels
 from data.prepare import prepare
+from data.settings import PrepareSettings
 from data.splits import save_table
 from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
 from finetune import taskdata
 from finetune.floors import FLOORS
+from finetune.folds import prepared
 from finetune.metrics import confusion_matrix
 from finetune.taskdata import TaskData, task_data
 from finetune.tasks import TASKS, Protocol, Task, View, note_task, sequence_task
 from symbolic.errors import ConfigError, CorpusError, LabelError
+from symbolic.files import write_midi
 from symbolic.tokenizer import Tokenizer
 
 
@@ -103,6 +106,21 @@ def test_classes_of_an_own_task_are_its_labels(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "tunes", 6)
     assert sequence_task(folder).classes == ("reel", "waltz")
     assert note_task(folder, ["MELODY", "PIANO"]).classes == ("MELODY", "PIANO")
+
+
+def test_a_piece_can_have_any_of_hundreds_of_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    names = [f"a{number:03d}" for number in range(150)]
+    for number in range(300):
+        write_midi(tune(number, "reel"), folder / f"{number}.mid")
+    sides = ["train"] * 150 + ["valid", "test"] * 75
+    table = [f"{i}.mid,{names[i % 150]},{side}" for i, side in enumerate(sides)]
+    (folder / "labels.csv").write_text("\n".join(["file,label,split", *table]))
+    data = prepared(
+        sequence_task(folder), str(folder), Tokenizer(), PrepareSettings(jobs=0, near_duplicates=0)
+    )
+    assert sorted(data.labels.tolist()) == sorted([*range(150)] * 2)
 
 
 def test_one_label_is_no_task(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from finetune.compare.study import Arm, Claim, Study, TaskUse
 from finetune.config import SCRATCH
-from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap_over_seeds, unpack_counts
+from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
 from finetune.tables import Record
 
 FORMAT = 1
@@ -156,7 +156,7 @@ def _best_floor(record: Record) -> Record:
 
 
 def _above(ours: Record, theirs: Record) -> dict[str, float]:
-    return _told(paired_bootstrap_over_seeds([_counts(ours)], [_counts(theirs)], accuracy))
+    return _told(paired_bootstrap([_counts(ours)], [_counts(theirs)], accuracy))
 
 
 def _counts(record: Record) -> Counts:
@@ -215,7 +215,7 @@ def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict
     if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
         return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
     better, worse = ([_counts(outcomes[use.name, arm]["record"]) for arm in side] for side in sides)
-    gap = _told(paired_bootstrap_over_seeds(better, worse, accuracy))
+    gap = _told(paired_bootstrap(better, worse, accuracy))
     return said | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
 
 

@@ -28,7 +28,7 @@ from data.records import portable_provenance, write_json
 from data.runs import RECORD
 from data.shards import MANIFEST, Shards
 from finetune.config import TrainSettings
-from finetune.metrics import paired_bootstrap_over_seeds
+from finetune.metrics import paired_bootstrap
 from finetune.outcome import SeedResult
 from finetune.run import Run, open_run
 from finetune.taskdata import TaskData, task_data
@@ -163,7 +163,7 @@ def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
         order: np.stack([result.counts["test"] for result in seeds]) for order, seeds in results.items()
     }
     gains = {
-        name: paired_bootstrap_over_seeds([counts[TRACKS]], [counts[CANONICAL]], metric)
+        name: paired_bootstrap([counts[TRACKS]], [counts[CANONICAL]], metric)
         for name, metric in run.task.metrics.items()
     }
     return {
