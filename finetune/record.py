@@ -53,6 +53,7 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
         "corpus": {
             **shards.manifest["corpus"],
             "shards": fingerprint(folds),
+            "tokenizer": shards.tokenizer_fingerprint,
             "totals": shards.manifest["totals"],
         },
         "split": {"source": protocol.split, **mean, **several},

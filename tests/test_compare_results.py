@@ -149,6 +149,15 @@ def test_an_arm_that_failed_is_named_and_settles_no_claim() -> None:
     assert "it broke in x.txt" in kept
 
 
+def test_arms_that_learnt_from_other_music_stand_beside_none_unless_they_read_other_tokens() -> None:
+    outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
+    outcomes["genre", "lora"]["record"]["corpus"] = {"shards": "beef"}
+    outcomes["genre", "probe"]["record"]["corpus"] = {"shards": "cafe", "tokenizer": "REMI"}
+    [(place, reason)] = strangers(outcomes).items()
+    assert place == ("genre", "lora")
+    assert "learnt from other music, labels or sides than 'full'" in reason
+
+
 def test_arms_that_were_scored_on_other_pieces_stand_beside_none() -> None:
     outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
     assert strangers(outcomes) == {}

@@ -21,22 +21,29 @@ PAPER_RANKS = {
 """Mean ranks over 14 cells in Ding & Lerch (arXiv 2411.19371)."""
 HELD, CONTRADICTED, OPEN = "held", "contradicted", "could not be told"
 
+_REMEDY = "Delete the folder of the one that is out of date, and go on with --resume."
+
 Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
 """By task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
 
 
 def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
-    """Arms that were scored on other test pieces than the first of their task, so that nothing pairs them; and why."""
-    first: dict[str, tuple[str, Counts]] = {}
+    """Arms that do not pair with the first of their task, as where music or labels changed in between; and why.
+
+    What is scored must be the same for all, and what is learnt from for all that read the same tokens.
+    """
+    items: dict[str, tuple[str, Counts]] = {}
+    music: dict[tuple[str, str | None], tuple[str, str]] = {}
     found = {}
     for (task, arm), outcome in outcomes.items():
-        items = _counts(outcome["record"])[0].sum(axis=-1)
-        other, theirs = first.setdefault(task, (arm, items))
-        if not np.array_equal(items, theirs):
-            found[task, arm] = (
-                f"it was scored on other test pieces than '{other}', as where music or labels changed in between. "
-                "Delete the folder of the one that is out of date, and go on with --resume."
-            )
+        record = outcome["record"]
+        scored, corpus = _counts(record)[0].sum(axis=-1), record["corpus"]
+        first, theirs = items.setdefault(task, (arm, scored))
+        other, shards = music.setdefault((task, corpus.get("tokenizer")), (arm, corpus["shards"]))
+        if not np.array_equal(scored, theirs):
+            found[task, arm] = f"it was scored on other test pieces than '{first}'. {_REMEDY}"
+        elif corpus["shards"] != shards:
+            found[task, arm] = f"it learnt from other music, labels or sides than '{other}'. {_REMEDY}"
     return found
 
 
