@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from data.shards import Shards
 from symbolic.tokenizer import rebase_bars
 from symbolic.transposition import transpose, transposition_range
-from symbolic.vocabulary import BAR, FIELDS, PAD, Vocabulary
+from symbolic.vocabulary import BAR, FIELDS, PAD
 
 _BUCKET = 16
 """Windows whose lengths round up to the same multiple of this are batched together."""
@@ -75,7 +75,6 @@ class StepBatches(Dataset[Batch]):
     ) -> None:
         self.shards, self.windows, self.seed = shards, windows, seed
         self.transposition, self.shuffle, self.roam = transposition, shuffle, roam
-        self.max_bars = Vocabulary().max_bars
         buckets = -(-(windows[:, 1] - windows[:, 0]) // _BUCKET) * _BUCKET
         self._by_length = np.argsort(-buckets, kind="stable")
         self._buckets = buckets
@@ -131,7 +130,7 @@ class StepBatches(Dataset[Batch]):
         moved[:, :2] += np.clip(shift, low, high)[:, None]
         for one, usual in zip(moved, windows, strict=True):
             bars = self.shards.rows(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
-            if bars[-1] - bars[0] >= self.max_bars:
+            if bars[-1] - bars[0] >= self.shards.max_bars:
                 one[:] = usual
         return moved
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
+from symbolic.tokenizer import Tokenizer
 
 FORMAT = 3
 """Raised when the layout changes, or when this release reads other notes or rows out of the same files, or puts
@@ -125,6 +127,11 @@ class Shards:
     def tokenizer_file(self) -> Path:
         """The tokenizer that made the rows, for `Tokenizer.load`."""
         return self.path / TOKENIZER
+
+    @cached_property
+    def max_bars(self) -> int:
+        """How many bars a window of these rows may span."""
+        return Tokenizer.load(self.tokenizer_file).vocabulary.max_bars
 
     def rows(self, start: int, stop: int) -> NDArray[np.uint16]:
         """(stop - start, 8) uint16 rows, read-only and without a copy where they lie in one shard.

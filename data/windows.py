@@ -8,25 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.shards import Shards
-from symbolic.vocabulary import BAR, Vocabulary
+from symbolic.vocabulary import BAR
 
 
-def make_windows(
-    shards: Shards, pieces: NDArray[np.integer], length: int, vocabulary: Vocabulary | None = None
-) -> NDArray[np.int64]:
+def make_windows(shards: Shards, pieces: NDArray[np.integer], length: int) -> NDArray[np.int64]:
     """Cut pieces into windows of nearly equal length that cover every row once.
 
     Args:
         shards: Where the pieces lie.
         pieces: (P,) indices of pieces.
         length: Rows in a window at most.
-        vocabulary: How many bars a window may span; by default that of the default vocabulary.
 
     Returns:
         (W, 3) int64: first row and row past the end (both global), and the piece. No window crosses a piece
-        or spans more bars than the vocabulary has.
+        or spans more bars than the tokenizer's vocabulary has.
     """
-    most_bars = (vocabulary or Vocabulary()).max_bars
     found: list[tuple[int, int, int]] = []
     for piece in pieces:
         start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
@@ -39,7 +35,7 @@ def make_windows(
             cut = int(low)
             while cut < high:
                 # Sparse music may run out of bars before it runs out of rows.
-                reach = np.searchsorted(bars, bars[cut - start] + most_bars) + start
+                reach = np.searchsorted(bars, bars[cut - start] + shards.max_bars) + start
                 end = min(int(high), int(reach))
                 found.append((cut, end, int(piece)))
                 cut = end

@@ -12,7 +12,7 @@ from data.prepare import prepare
 from data.windows import make_windows
 from symbolic import Tokenizer, write_midi
 from symbolic.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.vocabulary import BAR, PITCH, PROGRAM, RESERVED
+from symbolic.vocabulary import BAR, PITCH, PROGRAM, RESERVED, Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,18 @@ def test_windows_of_a_piece_are_of_nearly_equal_length(shards, windows):
         if shards.pieces[piece].key != "sparse.mid":
             lengths = [b - a for a, b, p in windows if p == piece]
             assert max(lengths) - min(lengths) <= 1
+
+
+def test_windows_span_no_more_bars_than_the_tokenizer_of_the_rows_has(tmp_path):
+    pitches = np.random.default_rng(0).integers(40, 80, 100)
+    write_midi(Music(note_array(np.arange(100) * 1920, 1920, pitches), 480), tmp_path / "slow.mid")
+    tokenizer = Tokenizer(Vocabulary(max_bars=20))
+    shards = prepare(open_corpus("folder", tmp_path), tmp_path / "shards", tokenizer, jobs=0, progress=False)
+    windows = make_windows(shards, np.array([0]), 64)
+    assert windows[:, :2].tolist() == [[0, 20], [20, 40], [40, 50], [50, 70], [70, 90], [90, 100]]
+    roaming = StepBatches(shards, windows, 64, seed=1, roam=32)
+    seen = torch.cat([roaming[step].rows[..., BAR].flatten() for step in range(20)])
+    assert seen.max() == 20 + RESERVED - 1
 
 
 def test_an_epoch_shows_every_window_once_and_the_next_in_another_order(shards, windows):
