@@ -14,7 +14,7 @@ from finetune.features.discriminants import Reason
 from finetune.forecast import VELOCITY, Forecaster, Judgement
 from finetune.tonal import Chord, chords, key_shares
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
-from symbolic.files import SUFFIXES, read_music, to_score, write_midi
+from symbolic.files import SUFFIXES, music_files, read_music, to_score, write_midi
 from symbolic.notes import Music
 
 UNCLASSED = "drums"
@@ -91,7 +91,7 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
         if not os.path.isdir(name):
             sources.append(Source(name, _free_place(PurePath(Path(name).name), taken)))
             continue
-        below = sorted(_walk(name, os.path.abspath(out)))
+        below = sorted(music_files(name, leave_out=out))
         if not below:
             raise ConfigError(
                 f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
@@ -236,19 +236,6 @@ def with_velocities(music: Music, shares: NDArray[np.floating], names: Sequence[
 def _reason(file: str, error: CounterpointError) -> str:
     reason = str(error)
     return reason if file in reason else f"{file}: {reason}"
-
-
-def _walk(folder: str, out: str) -> Iterator[str]:
-    """Music files below a folder, relative to it; hidden ones, and what lies in `out`, are passed over."""
-    for here, folders, names in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.abspath(os.path.join(here, name)) != out
-        ]
-        for name in names:
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
-                yield os.path.relpath(os.path.join(here, name), folder)
 
 
 def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:

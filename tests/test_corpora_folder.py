@@ -35,6 +35,25 @@ def test_a_folder_is_read_in_order_of_paths(music):
     assert {(p.split, p.group) for p in pieces} == {(None, "")}
 
 
+def test_linked_folders_are_read_but_not_in_circles(music, tmp_path):
+    elsewhere = write_tunes(tmp_path / "elsewhere", 1)
+    (music / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(music)
+    assert [piece.key for piece in FolderCorpus(music).pieces()] == [
+        *("linked/t000.mid", "t000.mid", "t001.mid", "t002.mid"),
+    ]
+
+
+def test_accents_may_be_written_either_way(music):
+    apart, joined = "Ka\u0308se", "K\u00e4se"
+    (music / "t000.mid").rename(music / f"{apart}.mid")
+    found = {p.key: p.labels for p in table(music, f"file,label\n{joined}.mid,x\n").pieces()}
+    assert found[f"{apart}.mid"] == {"label": "x"}
+    (music / "t001.mid").rename(music / f"{joined}.mid")  # now there are two
+    found = {p.key: p.labels for p in table(music, f"file,label\n{joined}.mid,x\n").pieces()}
+    assert (found[f"{apart}.mid"], found[f"{joined}.mid"]) == ({}, {"label": "x"})
+
+
 def test_labels_splits_and_groups_come_from_the_table(music):
     corpus = table(
         music,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from data.corpora.tracks import as_one_piano, track_labels
 from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED, SPLITS
 from symbolic.errors import CorpusError, LabelError
-from symbolic.files import SUFFIXES
+from symbolic.files import SUFFIXES, music_files
 from symbolic.notes import Music
 
 LABELS = "labels.csv"
@@ -78,7 +78,7 @@ class FolderCorpus(Corpus):
 
     def pieces(self) -> list[Piece]:
         """Files in order of their paths, the tunes of a tune book one by one."""
-        files = sorted(self._files())
+        files = sorted(music_files(self.folder))
         if not files:
             raise CorpusError(
                 f"{self.folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders. "
@@ -95,18 +95,6 @@ class FolderCorpus(Corpus):
                 "Add a row with columns file and label for each, or remove the files."
             )
         return pieces
-
-    def _files(self) -> Iterator[str]:
-        """Music files by path, without `Path`s: over a million, they take twice as long."""
-        for folder, folders, names in os.walk(self.folder):
-            # Hidden files are not music: macOS leaves a '._song.mid' beside every song it copies.
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            below = os.path.relpath(folder, self.folder).replace(os.sep, "/")
-            start = "" if below == "." else f"{below}/"
-            for name in names:
-                music = os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith(".")
-                if music and os.path.isfile(os.path.join(folder, name)):
-                    yield start + name
 
     def read(self, piece: Piece) -> Music:
         """The music of a file, or of one tune of a book."""
@@ -145,6 +133,7 @@ class FolderCorpus(Corpus):
             )
         for row in table:
             row["file"] = row["file"].replace("\\", "/").removeprefix("./")
+        _respell(table, known)
         self._check(path, table, known)
         return {row["file"]: row for row in table}
 
@@ -168,6 +157,17 @@ class FolderCorpus(Corpus):
             )
         if problems:
             raise LabelError(f"{path}: " + " ".join(problems))
+
+
+def _respell(table: Sequence[dict[str, str]], known: Iterable[str]) -> None:
+    """Name files as the file system does, where accents alone are written otherwise: macOS writes them apart."""
+    absent = [row for row in table if row["file"] not in known]
+    spelled: dict[str, str] = {}
+    for name in known if absent else ():
+        plain = unicodedata.normalize("NFC", name)
+        spelled[plain] = "" if plain in spelled else name  # of two files, neither
+    for row in absent:
+        row["file"] = spelled.get(unicodedata.normalize("NFC", row["file"])) or row["file"]
 
 
 def _piece(key: str, file: str, row: Mapping[str, str]) -> Piece:
