@@ -121,7 +121,7 @@ def _mix(argv: Sequence[str]) -> None:
 
     settings = parse("corpora mix", _MIX, Settings, argv, _MIX_EPILOG)
     from data.corpora import CORPORA, open_corpus
-    from data.mix import Part, mix, usual_guards
+    from data.mix import Part, mix, new_folder, usual_guards
     from data.summary import summary
     from symbolic.tokenizer import Tokenizer
 
@@ -130,6 +130,7 @@ def _mix(argv: Sequence[str]) -> None:
         guards = usual_guards(settings.names, settings.root)
     if unknown := sorted({*settings.names, *guards} - set(CORPORA)):
         raise CorpusError(f"No corpus is called {', '.join(unknown)}. Choose from {', '.join(CORPORA)}.")
+    new_folder(settings.out)
     tokenizer = Tokenizer()
     parts = []
     for name in (*settings.names, *guards):

@@ -113,8 +113,9 @@ class Filters:
         start, end = _span(music)
         metres = music.metres[(music.metres[:, 1:] > 0).all(axis=1)]  # 0/4 is passed over
         ticks = metres[:, 0]
-        # The metre that holds at the first note, and those that begin under the notes.
-        heard = metres[(ticks < end) & (np.append(ticks[1:], np.inf) > start)]
+        # The metre that holds at the first note, and those that begin under the notes; of several at once, the last.
+        until = np.append(ticks[1:], np.inf)
+        heard = metres[(ticks < end) & (until > np.maximum(ticks, start))]
         found = {f"{numerator}/{denominator}" for _, numerator, denominator in heard.tolist()}
         if len(ticks) == 0 or ticks[0] > start:
             found.add("4/4")  # as in MIDI

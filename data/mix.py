@@ -66,6 +66,23 @@ def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[s
     ]
 
 
+def new_folder(folder: str | Path) -> Path:
+    """The folder, made where it does not exist; before hours are spent on what goes into it.
+
+    Raises:
+        ConfigError: If it holds files, or cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = any(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be made ({error.strerror}). Choose another folder.") from error
+    if held:
+        raise ConfigError(f"{folder} holds files. Choose a new folder.")
+    return folder
+
+
 def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
     """Write the training and validation pieces of several corpora as one prepared corpus.
 
@@ -82,12 +99,11 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
         The mix. Its ledger says of every piece what became of it and why.
 
     Raises:
-        ConfigError: If the folder holds files, or the corpora were prepared with different tokenizers.
+        ConfigError: If the folder holds files or cannot be made, or the corpora were prepared with different
+            tokenizers.
         CorpusError: If nothing is left to train on.
     """
-    folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} holds files. Choose a new folder.")
+    folder = new_folder(folder)
     if len({part.shards.tokenizer_fingerprint for part in parts}) > 1 or any(p.shards.hide for p in parts):
         raise ConfigError(
             "The corpora were prepared with different tokenizers or hidden fields; prepare them alike."
@@ -97,7 +113,6 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
         raise CorpusError(
             "No training piece is left: name corpora with pieces that none of the others holds out."
         )
-    folder.mkdir(parents=True, exist_ok=True)
     names = _write_rows(parts, reasons, folder)
     used = [
         PieceRecord(

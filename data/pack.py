@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import lzma
 import zipfile
 from itertools import pairwise
 from pathlib import Path
@@ -35,11 +36,20 @@ def pack(shards: Shards, path: str | Path, progress: bool = True) -> Path:
         progress: Show a progress bar.
 
     Raises:
-        ConfigError: If the path ends otherwise.
+        ConfigError: If the path ends otherwise, or cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
         raise ConfigError(f"{path}: a pack's name ends in {SUFFIX}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(shards, path, progress)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}). Name another file.") from error
+    return path
+
+
+def _write(shards: Shards, path: Path, progress: bool) -> None:
     manifest = {**shards.manifest, "note_classes": {}}
     sizes = shards.sizes()
     unfinished = path.with_name(f".{path.name}.partial")
@@ -62,7 +72,6 @@ def pack(shards: Shards, path: str | Path, progress: bool = True) -> Path:
             bar.update()
         bar.close()
     unfinished.replace(path)
-    return path
 
 
 def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
@@ -86,7 +95,15 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as file:
                 _extract(file, folder)
-        except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+        # The last is what zip files hold that no release of this has written.
+        except (
+            zipfile.BadZipFile,
+            lzma.LZMAError,
+            KeyError,
+            ValueError,
+            EOFError,
+            NotImplementedError,
+        ) as error:
             raise CorpusError(f"{path} is no pack, or a damaged one ({error}). Copy it again.") from error
     return Shards(folder, tokenizer)
 

@@ -83,6 +83,8 @@ def test_metres_are_those_that_sound():
     assert Filters(metres=("3/4", "6/8")).metre_refusal(BAND) == ""
     refusal = Filters(metres=("3/4",)).metre_refusal(BAND)
     assert refusal == "other metre: 3/4, 6/8, the filter allows 3/4"
+    twice = np.array([[0, 3, 4], [1440, 6, 8], [1440, 3, 4]])  # of two at once the last holds
+    assert Filters(metres=("3/4",)).metre_refusal(Music(BAND.notes, 480, metres=twice)) == ""
     late = Music(BAND.notes, 480, metres=np.array([[480, 3, 4]]))
     assert Filters(metres=("3/4",)).metre_refusal(late) == "other metre: 3/4, 4/4, the filter allows 3/4"
     odd = Music(BAND.notes, 480, metres=np.array([[0, 0, 4]]))

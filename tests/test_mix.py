@@ -182,10 +182,34 @@ def test_what_is_no_pack_is_refused_by_name(tmp_path, monkeypatch):
         unpack(other)
 
 
+def test_a_pack_that_was_damaged_on_the_way_is_refused_by_name(pair, tmp_path, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    content = pack(pair[0], tmp_path / "new" / "one.pack", progress=False).read_bytes()
+    told = set()
+    for place in range(40, len(content), len(content) // 40):
+        damaged = bytearray(content)
+        damaged[place] ^= 0xFF
+        (tmp_path / "one.pack").write_bytes(damaged)
+        try:
+            unpack(tmp_path / "one.pack")
+        except CorpusError as error:
+            told.add(type(error.__cause__).__name__)
+    assert {"LZMAError", "BadZipFile"} <= told
+
+
 def test_the_commands(pair, tmp_path, capsys):
     assert main(["pack", str(pair[0].path), str(tmp_path / "one.pack")]) == 0
     assert "one.pack" in capsys.readouterr().out
     assert main(["pack", str(pair[0].path), str(tmp_path / "one.zip")]) == 2
     assert ".pack" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert main(["pack", str(pair[0].path), str(tmp_path / "file" / "one.pack")]) == 2
+    assert "one.pack cannot be written" in capsys.readouterr().err
     assert main(["mix", "nonesuch", "--out", str(tmp_path / "m")]) == 2
     assert "nonesuch" in capsys.readouterr().err
+    # Before anything is looked for, which may take hours to prepare.
+    mixing = ["mix", "pop909", "--root", str(tmp_path / "absent"), "--out"]
+    assert main([*mixing, str(tmp_path / "file")]) == 2
+    assert "file cannot be made" in capsys.readouterr().err
+    assert main([*mixing, str(pair[0].path)]) == 2
+    assert "holds files" in capsys.readouterr().err
