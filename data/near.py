@@ -171,7 +171,8 @@ def _candidates(
     for start in range(0, len(one), _BLOCK):
         yield one[start : start + _BLOCK], two[start : start + _BLOCK]
     if apart is not None:
-        for start, length in zip(starts, lengths, strict=True):
+        many = lengths > 2  # a pair has been compared
+        for start, length in zip(starts[many], lengths[many], strict=True):
             yield from _across(order[start : start + length], apart)
 
 
@@ -180,7 +181,7 @@ def _across(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Each of some sketches that is to be told apart, with each that is not; in blocks."""
     ours, theirs = sketches[apart[sketches]], sketches[~apart[sketches]]
-    if len(sketches) == 2 or not len(theirs):  # a pair has been compared
+    if not len(theirs):
         return
     step = max(1, _BLOCK // len(theirs))
     for start in range(0, len(ours), step):

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from finetune.config import FEATURES
-from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
-from finetune.sections import Section, headings
+from finetune.sections import Section, above, headings
 from finetune.tables import Record, pretrained
 
 NOTE = """\
@@ -61,9 +60,5 @@ def _cell(section: Section, kind: str) -> str:
 
 
 def _mark(run: Record, floor: Record) -> str:
-    if "test_counts" not in run or "test_counts" not in floor:
-        return ""
-    gap = paired_bootstrap(
-        [unpack_counts(run["test_counts"])], [unpack_counts(floor["test_counts"])], accuracy
-    )
-    return " ↑" if gap.low > 0 else " ↓" if gap.high < 0 else ""
+    gap = above(run, floor)
+    return "" if gap is None else " ↑" if gap.low > 0 else " ↓" if gap.high < 0 else ""

@@ -14,9 +14,9 @@ import numpy as np
 from finetune.compare.markdown import claim_line, claim_rows
 from finetune.figures import recalls, task_charts
 from finetune.glance import glance
-from finetune.metrics import accuracy, paired_bootstrap, unpack_counts
+from finetune.metrics import unpack_counts
 from finetune.plots import confusion, drawn, recall
-from finetune.sections import Section, find_studies, headings, read_sections
+from finetune.sections import Section, above, find_studies, headings, read_sections
 from finetune.tables import Record, machine_of, score_cells, title_of, transfer_of
 from finetune.tasks import TASKS
 
@@ -140,11 +140,9 @@ def _run_cells(section: Section, run: Record) -> list[str]:
 
 def _above(run: Record, other: Record) -> str:
     """Points of accuracy by which a run is above a floor or another run; a dash where counts were not kept."""
-    if "test_counts" not in run or "test_counts" not in other:
+    gap = above(run, other)
+    if gap is None:
         return "–"
-    gap = paired_bootstrap(
-        [unpack_counts(run["test_counts"])], [unpack_counts(other["test_counts"])], accuracy
-    )
     return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
 
 

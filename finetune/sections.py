@@ -1,4 +1,4 @@
-"""Records below a folder, by what may stand in one table: task, protocol, label budget and corpus."""
+"""Records below a folder, by what may stand in one table and be held against one another."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from finetune.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
 from finetune.tables import Record, pretrained, transfer_of
 from symbolic.errors import CorpusError
 
@@ -85,6 +86,14 @@ def headings(sections: Sequence[Section]) -> list[str]:
 def find_studies(folder: str | Path) -> list[Path]:
     """What `finetune compare` wrote below a folder, at any depth: every comparison.json."""
     return sorted(Path(folder).rglob("comparison.json"))
+
+
+def above(run: Record, other: Record) -> Difference | None:
+    """By how much accuracy a run is above a floor or another run; None where counts were not kept."""
+    if "test_counts" not in run or "test_counts" not in other:
+        return None
+    ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
+    return paired_bootstrap([ours], [theirs], accuracy)
 
 
 def _section(records: Sequence[Record]) -> Section:
