@@ -6,7 +6,9 @@ Repeats are not unfolded. A pick-up is moved to the end of a full bar, so that b
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ RESOLUTION = 10_080
 """Ticks per quarter note: divisible by every common tuplet."""
 _VELOCITY = 64
 _TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
+_OF_BOOKS = ("L:", "M:", "Q:")
+"""Fields of an abc file's header that change what its tunes sound like: the length of a note, metre, tempo."""
 
 
 def read_score(path: str | Path) -> Music:
@@ -39,7 +43,7 @@ def read_score(path: str | Path) -> Music:
 
 
 def abc_tunes(path: str | Path) -> list[str]:
-    """The text of each tune of an abc file, its header included, in order.
+    """The text of each tune of an abc file in order, with its own header and what the file's says for all.
 
     Raises:
         MusicFileError: If the file cannot be read.
@@ -52,7 +56,16 @@ def abc_tunes(path: str | Path) -> list[str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    return [tune for tune in _TUNE.split(text.replace("\r\n", "\n")) if tune.startswith("X:")]
+    before, *tunes = _TUNE.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    header = [line for line in before.partition("\n\n")[0].split("\n") if line.startswith(_OF_BOOKS)]
+    return [_with_header(tune, header) for tune in tunes]
+
+
+def _with_header(tune: str, header: list[str]) -> str:
+    """A tune with those lines of its book's header that it does not say otherwise."""
+    own = {line[:2] for line in takewhile(lambda line: not line.startswith("K:"), tune.split("\n"))}
+    first, _, rest = tune.partition("\n")
+    return "\n".join([first, *(line for line in header if line[:2] not in own), rest])
 
 
 def parse_abc(text: str, name: str) -> Music:
@@ -93,11 +106,13 @@ def _collect(score: Any, name: str) -> Music:
     for index, part in enumerate(parts):
         found.extend(_part_notes(part, index, pickup))
     notes = np.array(found, dtype=NOTE)
-    tempi = {
-        _ticks(mark.offset + pickup): float(mark.getQuarterBPM())
-        for mark in parts[0].flatten().getElementsByClass("MetronomeMark")
-        if mark.getQuarterBPM()
-    }
+    tempi: dict[int, float] = {}
+    for part in reversed(parts):  # of several that say one at a time, the first holds
+        tempi |= {
+            _ticks(mark.getOffsetInHierarchy(part) + pickup): float(mark.getQuarterBPM())
+            for mark in part.recurse().getElementsByClass("MetronomeMark")
+            if mark.getQuarterBPM()
+        }
     if not tempi or min(tempi) > 0:
         # A mark on the first full bar holds for its pick-up too.
         tempi[0] = tempi[min(tempi)] if tempi else 120.0
@@ -148,22 +163,23 @@ def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, in
     drum = instrument.midiChannel == 9
     program = DRUM_PROGRAM if drum else instrument.midiProgram or 0
     notes: list[list[int]] = []
-    tied: dict[int, list[int]] = {}
+    tied: dict[tuple[int, int], list[list[int]]] = defaultdict(
+        list
+    )  # by pitch and end: voices may share a pitch
     for offset, element in _elements(part):
         onset, length = _ticks(offset + pickup), _ticks(element.duration.quarterLength)
         velocity = min(element.volume.velocity or _VELOCITY, 127) if element.volume else _VELOCITY
         for single in element.notes if element.isChord else (element,):
             pitch = int(single.pitch.midi)
             tie = single.tie  # of this note alone: a chord answers with the tie of any of its notes
-            before = tied.pop(pitch, None)
-            if tie and tie.type in ("continue", "stop") and before and before[0] + before[1] == onset:
-                before[1] += length
-                note = before
+            if tie and tie.type in ("continue", "stop") and tied[pitch, onset]:
+                note = tied[pitch, onset].pop(0)
+                note[1] += length
             else:
                 note = [onset, length, pitch, velocity, program, index]
                 notes.append(note)
             if tie and tie.type in ("start", "continue"):
-                tied[pitch] = note
+                tied[pitch, note[0] + note[1]].append(note)
     return [tuple(note) for note in notes if 0 <= note[2] <= 127]  # type: ignore[misc]
 
 

@@ -141,6 +141,16 @@ class TestNotes:
         found = heard(read(musicxml(note(tie="start") + rest + note(tie="stop", quarters=2))))
         assert found == [(0, 1, 60), (2, 2, 60)]
 
+    @pytest.mark.parametrize("other", ["", "start", "stop"])
+    def test_a_tie_holds_though_another_voice_strikes_its_pitch(self, read, other):
+        def voice(number, notes):
+            return notes.replace("</note>", f"<voice>{number}</voice></note>")
+
+        below = "<backup><duration>48</duration></backup>" + voice(2, note("G", 2) + note("C", 2, tie=other))
+        held = [voice(1, note(quarters=4, tie=kind)) for kind in ("start", "stop")]
+        found = heard(read(musicxml(held[0] + below, held[1])))
+        assert sorted(found) == [(0, 2, 67), (0, 8, 60), (2, 2, 60)]
+
     def test_abc_ties(self):
         # Of notes alone: music21 forgets the ties of abc's chords.
         assert heard(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
@@ -207,6 +217,22 @@ class TestTempo:
     def test_first_mark_holds_for_the_pick_up(self, read):
         assert read(musicxml(note(), self.MARK.format(90) + FULL)).tempi[0].tolist() == [0, 90]
 
+    def test_marks_of_any_part_and_of_several_the_first(self, read):
+        def measures(*tempi):
+            marks = (self.MARK.format(tempo) if tempo else "" for tempo in tempi)
+            return "".join(f'<measure number="{n}">{mark}{FULL}</measure>' for n, mark in enumerate(marks, 2))
+
+        other = '<part id="P2">' + measures(80, 70, 50).replace(
+            '<measure number="2">',
+            f'<measure number="1"><attributes><divisions>12</divisions>{FOUR_FOUR}</attributes>',
+        )
+        listed = '<score-part id="P2"><part-name>Piano</part-name></score-part></part-list>'
+        text = musicxml(FULL, self.MARK.format(90) + FULL, FULL)
+        text = text.replace("</part-list>", listed).replace(
+            "</score-partwise>", f"{other}</part></score-partwise>"
+        )
+        assert read(text).tempi[:, 1].tolist() == [80, 90, 50]
+
     def test_none(self, read):
         assert read(musicxml(FULL)).tempi.tolist() == [[0, 120]]
 
@@ -231,6 +257,14 @@ class TestOtherFormats:
             assert [tune.split("\n")[:2] for tune in tunes] == [["X:1", "T:One"], ["X:2", "T:Zwölf"]]
         with pytest.raises(MusicFileError, match="2 tunes"):
             read(book, "book.abc")
+
+    def test_a_book_says_for_all_tunes_what_they_do_not_say_themselves(self, tmp_path):
+        book = "%abc-2.1\nM:6/8\nL:1/4\nT:Book\n\nL:1/1\nX:1\nT:One\nK:G\nGAB|GAB|\n\nX:2\nM:3/4\nK:G\nGAB|GAB|\n"
+        for ends in ("\n", "\r\n", "\r"):
+            (tmp_path / "book.abc").write_bytes(book.replace("\n", ends).encode())
+            one, two = (parse_abc(tune, "abc") for tune in abc_tunes(tmp_path / "book.abc"))
+            assert (one.metres.tolist(), two.metres.tolist()) == ([[0, 6, 8]], [[0, 3, 4]])
+            assert [length for _, length, _ in heard(one)] == [1] * 6
 
     def test_latin_1_abc(self, read):
         assert len(read("X:1\nT:Glühwürmchen\nM:4/4\nL:1/4\nK:C\nCDEF|\n", "a.abc", "latin-1")) == 4
