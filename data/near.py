@@ -15,7 +15,7 @@ shingles, beside the 0.3 ms that all the rest of a piece takes. It is MinHash by
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,8 @@ def near_pairs(
 
     Of many that share a band, each is compared with the first and with the one before it: copies are linked
     into groups, though not every pair within a group is listed. Work and memory therefore grow with the
-    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 60.
+    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 60. With
+    `apart`, work grows with its share of those that share a band.
 
     Args:
         parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
@@ -168,26 +169,44 @@ def _candidates(
     two = order[np.concatenate([later, later[beside]])]
     other = owners[one] != owners[two]
     one, two = one[other], two[other]
-    for start in range(0, len(one), _BLOCK):
-        yield one[start : start + _BLOCK], two[start : start + _BLOCK]
+    yield from _in_blocks([(one, two)])
     if apart is not None:
-        many = lengths > 2  # a pair has been compared
-        for start, length in zip(starts[many], lengths[many], strict=True):
-            yield from _across(order[start : start + length], apart)
+        ends = np.concatenate([[0], np.cumsum(apart[order])])
+        marked = ends[starts + lengths] - ends[starts]
+        both = (marked > 0) & (marked < lengths) & (lengths > 2)  # a pair has been compared
+        runs = (order[s : s + n] for s, n in zip(starts[both], lengths[both], strict=True))
+        yield from _in_blocks(pair for run in runs for pair in _across(run, apart))
 
 
 def _across(
     sketches: NDArray[np.int64], apart: NDArray[np.bool_]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Each of some sketches that is to be told apart, with each that is not; in blocks."""
+    """Each of some sketches that is to be told apart, with each that is not."""
     ours, theirs = sketches[apart[sketches]], sketches[~apart[sketches]]
-    if not len(theirs):
-        return
     step = max(1, _BLOCK // len(theirs))
     for start in range(0, len(ours), step):
         some = ours[start : start + step]
         one, two = np.repeat(some, len(theirs)), np.tile(theirs, len(some))
         yield np.minimum(one, two), np.maximum(one, two)
+
+
+def _in_blocks(
+    pairs: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The same pairs, `_BLOCK` at a time."""
+    waiting, count = [], 0
+    for some in pairs:
+        waiting.append(some)
+        count += len(some[0])
+        if count >= _BLOCK:
+            one, two = map(np.concatenate, zip(*waiting, strict=True))
+            whole = count - count % _BLOCK
+            for start in range(0, whole, _BLOCK):
+                yield one[start : start + _BLOCK], two[start : start + _BLOCK]
+            waiting, count = [(one[whole:], two[whole:])], count - whole
+    if count:
+        one, two = map(np.concatenate, zip(*waiting, strict=True))
+        yield one, two
 
 
 def _highest(

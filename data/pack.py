@@ -95,26 +95,20 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as file:
                 _extract(file, folder)
-        # The last is what zip files hold that no release of this has written.
-        except (
-            zipfile.BadZipFile,
-            lzma.LZMAError,
-            KeyError,
-            ValueError,
-            EOFError,
-            NotImplementedError,
-        ) as error:
+        except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError, RuntimeError) as error:
             raise CorpusError(f"{path} is no pack, or a damaged one ({error}). Copy it again.") from error
     return Shards(folder, tokenizer)
 
 
 def _extract(file: zipfile.ZipFile, folder: Path) -> None:
     """Lists and rows, and last the manifest, which says that all is there."""
+    if any(one.compress_type != zipfile.ZIP_LZMA for one in file.infolist()):
+        raise zipfile.BadZipFile("it is compressed otherwise than a pack is")
     manifest = json.loads(file.read(MANIFEST))
     sizes = manifest.pop("packed")
     shards = []
     for name in _LISTS:
-        if name in file.namelist():
+        if name in file.namelist() or name in (PIECES, TOKENIZER):
             write(folder / name, file.read(name))
     for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard")):
         rows = np.empty((size, len(FIELDS)), dtype=np.uint16)

@@ -46,6 +46,10 @@ def find_folder(
             f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
         )
     before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    if folder_before := before.get(
+        "folder"
+    ):  # runs of the first release may have noted it with a slash at its end
+        before["folder"] = str(Path(folder_before))
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
         flags, unset = flags or {}, unset or {}

@@ -131,10 +131,9 @@ def predict_files(
             outcome = Outcome(source.file, forecaster.name)
             try:
                 _judge(forecaster, music, outcome)
-            except CounterpointError as error:
-                outcome.skipped = _reason(source.file, error)
-            else:
                 _write(forecaster, outcome, folder / source.place)
+            except MusicFileError as error:
+                outcome = Outcome(source.file, forecaster.name, skipped=_reason(source.file, error))
             outcomes.append(outcome)
         yield outcomes
 
@@ -151,14 +150,21 @@ def _spare(sources: Sequence[Source], folders: Sequence[Path]) -> None:
 
 
 def _judge(forecaster: Forecaster, music: Music, outcome: Outcome) -> None:
-    """Fill in what a run says of a file."""
-    if not forecaster.note_level:
-        shares, outcome.reasons = forecaster.explained(music)
-        outcome.probabilities = dict(zip(forecaster.classes, shares.tolist(), strict=True))
-        return
-    if music.drums.all():
+    """Fill in what a run says of a file.
+
+    Raises:
+        MusicFileError: If it can say nothing of it.
+    """
+    if forecaster.note_level and music.drums.all():
         raise MusicFileError(outcome.file, "it holds no pitched notes")
-    judgement = forecaster.notes(music)
+    try:
+        if not forecaster.note_level:
+            shares, outcome.reasons = forecaster.explained(music)
+            outcome.probabilities = dict(zip(forecaster.classes, shares.tolist(), strict=True))
+            return
+        judgement = forecaster.notes(music)
+    except ConfigError as error:  # of more bars than the tokenizer counts
+        raise MusicFileError(outcome.file, str(error).removesuffix(".")) from error
     if judgement.shares is not None and forecaster.tells == "key":
         outcome.probabilities = key_shares(music, judgement.shares)
     elif judgement.shares is not None and forecaster.tells == "chord":
@@ -175,6 +181,7 @@ def _write(forecaster: Forecaster, outcome: Outcome, path: Path) -> None:
     A key or chords go as markers on it as it is; else it has new tracks or velocities.
 
     Raises:
+        MusicFileError: If MIDI cannot hold it.
         ConfigError: If it cannot be written.
     """
     music, judgement = outcome.music, outcome.judgement

@@ -86,8 +86,8 @@ def keep_floors(
 def keep_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
     """Write a portable copy of a record, `NAME/record.json`.
 
-    It takes the place of one that was made by the same settings on the same music, and of no other: where the name is
-    that of another run, it gets a number.
+    It takes the place of one that was made by the same settings on the same music from the same weights, and of no
+    other: where the name is that of another run, it gets a number.
 
     Args:
         folder: Of the records that tables are made of.
@@ -97,15 +97,30 @@ def keep_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
     kept, number = portable(record), 1
     while True:
         path = Path(folder) / (name if number == 1 else f"{name}-{number}") / RECORD
-        if not path.is_file() or _made_by(json.loads(path.read_text(encoding="utf-8"))) == _made_by(kept):
+        if not path.is_file() or _same_run(json.loads(path.read_text(encoding="utf-8")), kept):
             write_json(path, kept)
             return path
         number += 1
 
 
-def _made_by(record: dict[str, Any]) -> list[Any]:
-    """What runs have in common if they are the same."""
-    return [record["task"]["title"], record["corpus"]["shards"], record["settings"]]
+def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether records are of one run, made again. What a release did not note yet may be anything."""
+    asked, others = (
+        {name: value for name, value in record["settings"].items() if value is not None}
+        for record in (one, other)
+    )
+    marks, theirs = (
+        {
+            "title": record["task"]["title"],
+            "music": record["corpus"]["shards"],
+            "weights": record["backbone"].get("weights"),
+            "learnt": record.get("transfer", {}).get("shards"),
+        }
+        for record in (one, other)
+    )
+    return asked == others and all(
+        mark == theirs[name] or None in (mark, theirs[name]) for name, mark in marks.items()
+    )
 
 
 def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:

@@ -74,6 +74,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
             "from": trained["task"]["name"],
             "title": trained["task"]["title"],
             "run": run.name,
+            "shards": trained["corpus"]["shards"],
             **learnt,
             "command": portable_command(learnt["command"]),
         },

@@ -126,4 +126,5 @@ def _remedy(config: BackboneConfig) -> str:
     for name, shape in PRESETS.items():
         if _size(replace(shape, kind=config.kind)) == _size(config):
             return f"Name its own size, --preset {name} --backbone {config.kind}, or a larger one"
-    return f"Name a larger size than its own, which no preset has: {config.layers} layers of {config.dim} dimensions"
+    own = f"{config.layers} layers of {config.dim} dimensions"
+    return f"No preset has its own size, {own}; name a larger one, and --backbone {config.kind}"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
@@ -40,31 +41,34 @@ def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iter
     """Paths of all music files below a folder, relative to it and with slashes, in no order.
 
     Hidden files are not music: macOS leaves a '._song.mid' beside every song it copies. Links to folders are followed,
-    but not round in circles.
+    but each folder is looked into once, by its own path where it lies below.
 
     Args:
         folder: Where to look.
         leave_out: A folder below it that is not looked into.
     """
-    # As strings: over a million files, `Path`s take twice as long.
-    left_out = {os.path.realpath(leave_out)} if leave_out is not None else set()
-    return _below(os.fspath(folder), "", left_out | {os.path.realpath(folder)})
-
-
-def _below(folder: str, start: str, closed: Set[str]) -> Iterator[str]:
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:  # one that may not be read
-        return
-    for entry in entries:
-        if entry.name.startswith("."):
+    seen = {os.path.realpath(leave_out)} if leave_out is not None else set()
+    folders, links = [""], list[str]()
+    while folders or links:
+        links.sort()
+        start = folders.pop() if folders else links.pop(0)
+        # As strings: over a million files, `Path`s take twice as long.
+        here = os.path.join(folder, start)
+        if (real := os.path.realpath(here)) in seen:
             continue
-        if entry.is_dir():
-            real = os.path.realpath(entry.path)
-            if real not in closed:
-                yield from _below(entry.path, f"{start}{entry.name}/", closed | {real})
-        elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
-            yield start + entry.name
+        seen.add(real)
+        try:
+            entries = list(os.scandir(here))
+        except OSError:  # one that may not be read
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            with suppress(OSError):  # of a link to itself nothing can be asked
+                if entry.is_dir():
+                    (links if entry.is_symlink() else folders).append(f"{start}{entry.name}/")
+                elif os.path.splitext(entry.name)[1].lower() in SUFFIXES and entry.is_file():
+                    yield start + entry.name
 
 
 def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:

@@ -35,12 +35,18 @@ def test_a_folder_is_read_in_order_of_paths(music):
     assert {(p.split, p.group) for p in pieces} == {(None, "")}
 
 
-def test_linked_folders_are_read_but_not_in_circles(music, tmp_path):
+def test_linked_folders_are_read_once_and_not_in_circles(music, tmp_path):
     elsewhere = write_tunes(tmp_path / "elsewhere", 1)
+    (music / "songs").mkdir()
+    (music / "songs" / "a.mid").write_bytes((music / "t000.mid").read_bytes())
+    (music / "best").symlink_to(music / "songs")
     (music / "linked").symlink_to(elsewhere)
+    (music / "other link").symlink_to(elsewhere)
     (elsewhere / "back").symlink_to(music)
+    for name in ("loop", "loop.mid", "gone"):
+        (music / name).symlink_to(music / name.replace("gone", "nowhere"))
     assert [piece.key for piece in FolderCorpus(music).pieces()] == [
-        *("linked/t000.mid", "t000.mid", "t001.mid", "t002.mid"),
+        *("linked/t000.mid", "songs/a.mid", "t000.mid", "t001.mid", "t002.mid"),
     ]
 
 

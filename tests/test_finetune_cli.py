@@ -16,6 +16,7 @@ from finetune_helpers import nano_checkpoint, write_folder
 from data.command import parse
 from finetune.cli import _COMMANDS, main
 from finetune.config import PRESET_NAMES, CorpusSettings, NoteSettings, TrainSettings
+from finetune.record import keep_record
 from finetune.tasks import TASKS
 from symbolic.backbone import PRESETS
 from symbolic.errors import ConfigError
@@ -180,6 +181,15 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
         json.loads(path.read_text())["settings"]["lr"] for path in sorted(Path("kept").glob("*scratch*/*"))
     ]
     assert rates == [1e-3, 1e-2]
+    # So does that of an earlier release, which knew fewer settings.
+    path = Path("kept/sequence-full-scratch-tiny/record.json")
+    old = json.loads(path.read_text())
+    old["settings"] = {name: value for name, value in old["settings"].items() if value is not None}
+    path.write_text(json.dumps(old))
+    assert keep_record("kept", path.parent.name, {**old, "command": "again"}) == path
+    other = {**old, "backbone": {**old["backbone"], "weights": "other"}}
+    path.write_text(json.dumps({**old, "backbone": {**old["backbone"], "weights": "some"}}))
+    assert keep_record("kept", path.parent.name, other).parent.name == f"{path.parent.name}-3"
     assert main(["report", "runs"]) == 0
     page = (tmp_path / "runs" / "RESULTS.md").read_text()
     assert page.count("\n| hand-made features + logistic regression |") == 1

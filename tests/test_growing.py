@@ -156,7 +156,7 @@ def test_a_larger_checkpoint_does_not_shrink(tmp_path):
 def test_a_size_of_nobody_is_not_asked_for(tmp_path):
     save_checkpoint(tmp_path / "own", build_backbone(SMALL, Vocabulary().sizes), Tokenizer())
     settings = PretrainSettings(checkpoint=str(tmp_path / "own"), backbone="conformer")
-    with pytest.raises(ConfigError, match=r"which no preset has: 2 layers of 16 dimensions\.$"):
+    with pytest.raises(ConfigError, match=r"size, 2 layers of 16 dimensions; .* --backbone transformer\.$"):
         beginning(settings, Tokenizer())
 
 

@@ -128,11 +128,21 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
     assert main(["predict", str(runs / "notes"), str(bad), "--out", str(tmp_path / "out")]) == 2
 
 
-def test_a_file_that_has_too_many_bars_is_skipped_as_well(melody: Forecaster, tmp_path: Path) -> None:
-    for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4)):
+def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_well(
+    melody: Forecaster, tmp_path: Path, monkeypatch: Any
+) -> None:
+    for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4), ("d.mid", 4)):
         write_midi(Music(note_array([0, 4 * last], 1, 60, 80), 1), tmp_path / name)
+    late = Music(note_array([0, 2**28 + 5], 1, 60, 80), 20_000)
+    monkeypatch.setattr(
+        "finetune.predict.read_music", lambda path: late if path.endswith("c.mid") else read_music(path)
+    )
     found = predict_files([melody], find_sources([str(tmp_path)], tmp_path / "out"), tmp_path / "out")
-    assert ["bars" in one.skipped for [one] in found] == [False, True, False]
+    outcomes = [one for [one] in found]
+    assert [outcome.written is not None for outcome in outcomes] == [True, False, False, True]
+    assert "bars" in outcomes[1].skipped
+    assert "2^28" in outcomes[2].skipped
+    assert outcomes[2].judgement is None
 
 
 @pytest.mark.parametrize("out", [".", "link", "elsewhere"])

@@ -30,16 +30,18 @@ Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
 def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
     """Arms that do not pair with the first of their task, as where music or labels changed in between; and why.
 
-    What is scored must be the same for all, and what is learnt from for all that read the same tokens.
+    What is scored must be the same for all, and what is learnt from for all that read the same tokens; records of the
+    first release do not say which.
     """
     items: dict[str, tuple[str, Counts]] = {}
-    music: dict[tuple[str, str | None], tuple[str, str]] = {}
+    music: dict[tuple[str, str], tuple[str, str]] = {}
     found = {}
     for (task, arm), outcome in outcomes.items():
         record = outcome["record"]
         scored, corpus = _counts(record)[0].sum(axis=-1), record["corpus"]
         first, theirs = items.setdefault(task, (arm, scored))
-        other, shards = music.setdefault((task, corpus.get("tokenizer")), (arm, corpus["shards"]))
+        tokenizer = corpus.get("tokenizer", f"unknown, of {corpus['shards']}")
+        other, shards = music.setdefault((task, tokenizer), (arm, corpus["shards"]))
         if not np.array_equal(scored, theirs):
             found[task, arm] = f"it was scored on other test pieces than '{first}'. {_REMEDY}"
         elif corpus["shards"] != shards:
