@@ -86,6 +86,10 @@ def test_a_table_elsewhere_and_with_a_byte_order_mark(music, tmp_path):
         ),
         ("file,label\nt000.mid,a\nt000.mid,b\n", r"1 file has \('t000.mid'\) several rows. Keep one row"),
         ("file,split\nt000.mid,dev\n", r"1 split is \('dev'\) unknown. Use train, valid, test, excluded"),
+        (
+            "file,label\nt000.mid,Bach, J. S.\nt001.mid,b,,\n",
+            r"1 row has \('t000.mid'\) more cells .* Quote what",
+        ),
         ("path,label\nt000.mid,a\n", r"no column 'file'; its columns are path, label"),
         ("", r"no column 'file'; its columns are none"),
     ],

@@ -123,13 +123,20 @@ class FolderCorpus(Corpus):
                 reader = csv.DictReader(file)
                 columns = [(name or "").strip() for name in reader.fieldnames or ()]
                 reader.fieldnames = columns
-                table = [{c: (row.get(c) or "").strip() for c in COLUMNS if c in columns} for row in reader]
+                read = list(reader)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise LabelError(f"{path} cannot be read ({error}). It must be a CSV table in UTF-8.") from error
         if "file" not in columns:
             raise LabelError(
                 f"{path} has no column 'file'; its columns are {', '.join(columns) or 'none'}. "
                 f"Name the columns {', '.join(COLUMNS)} (only the first is required)."
+            )
+        table = [{c: (row.get(c) or "").strip() for c in COLUMNS if c in columns} for row in read]
+        long = [row for row in read if any(cell.strip() for cell in row.get(None) or ())]
+        if long:
+            which = _some([str(row["file"]) for row in long], "row has", "rows have")
+            raise LabelError(
+                f'{path}: {which} more cells than there are columns. Quote what holds a comma: "Bach, J. S.".'
             )
         for row in table:
             row["file"] = row["file"].replace("\\", "/").removeprefix("./")
