@@ -166,7 +166,7 @@ class FolderCorpus(Corpus):
             raise LabelError(f"{path}: " + " ".join(problems))
 
 
-def _respell(table: Sequence[dict[str, str]], known: Iterable[str]) -> None:
+def _respell(table: Sequence[dict[str, str]], known: set[str]) -> None:
     """Name files as the file system does, where accents alone are written otherwise: macOS writes them apart."""
     absent = [row for row in table if row["file"] not in known]
     spelled: dict[str, str] = {}
