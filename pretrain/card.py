@@ -171,7 +171,9 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         found = record["test"]["accuracy"]
         floors = {floor["title"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
         best = max(floors, key=lambda title: floors[title])
-        variant = [record["settings"].get(one) for one in ("probe", "layers", "size", "share", "options")]
+        asked = record["settings"]
+        variant = [asked.get(one) for one in ("probe", "layers", "size", "share", "options")]
+        variant += [one for one in ("hints", "trees") if asked.get(one)]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
         score = f"{100 * found['mean']:.1f}"
         score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"

@@ -109,6 +109,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
         record(0.92, leaks={"leaky": True}),
         record(0.93, leaks={"leaky": None}),
         record(0.94, transfer={"from": "other"}),
+        record(0.85, method="full", settings={"probe": None, "hints": True, "trees": None}),
     ]
     for number, one in enumerate(found):
         (tmp_path / "results" / str(number)).mkdir(parents=True)
@@ -116,6 +117,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
     out = exported(run, tmp_path / "mine", "--scores", str(tmp_path / "results"))
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "| Moods | probe, best | 75.0 ± 1.0 | 50.0 (trees) |" in card
+    assert "| Moods | full, hints | 85.0 ± 1.0 | 50.0 (trees) |" in card
     assert not re.search(r"9\d\.0 ±", card)
 
 
