@@ -47,7 +47,7 @@ def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iter
         folder: Where to look.
         leave_out: A folder below it that is not looked into.
     """
-    seen = {os.path.realpath(leave_out)} if leave_out is not None else set()
+    seen = set() if leave_out is None else {os.path.realpath(leave_out)} - {os.path.realpath(folder)}
     folders, links = [""], list[str]()
     while folders or links:
         links.sort()

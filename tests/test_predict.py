@@ -145,9 +145,17 @@ def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_
     assert outcomes[2].judgement is None
 
 
-@pytest.mark.parametrize("out", [".", "link", "elsewhere"])
+@pytest.mark.parametrize(
+    ("files", "out"),
+    [
+        (["song.mid", "elsewhere/song.mid"], "."),
+        (["song.mid", "elsewhere/song.mid"], "link"),
+        (["song.mid", "elsewhere/song.mid"], "elsewhere"),
+        (["elsewhere"], "elsewhere"),
+    ],
+)
 def test_nothing_is_written_over_what_is_read(
-    runs: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, out: str
+    runs: Path, tmp_path: Path, monkeypatch: Any, capsys: Any, files: list[str], out: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "elsewhere").mkdir()
@@ -155,7 +163,7 @@ def test_nothing_is_written_over_what_is_read(
     for path in (tmp_path / "song.mid", tmp_path / "elsewhere" / "song.mid"):
         write_midi(tune(107), path)
     before = (tmp_path / "song.mid").read_bytes(), (tmp_path / "elsewhere" / "song.mid").read_bytes()
-    assert main(["predict", str(runs / "notes"), "song.mid", "elsewhere/song.mid", "--out", out]) == 2
+    assert main(["predict", str(runs / "notes"), *files, "--out", out]) == 2
     assert "would be written over by its prediction. Name another folder." in capsys.readouterr().err
     assert before == (
         (tmp_path / "song.mid").read_bytes(),
