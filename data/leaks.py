@@ -33,8 +33,8 @@ def check_leaks(
     if leaks and not allow:
         rest = f", and {len(leaks) - shown} more" if len(leaks) > shown else ""
         raise LeakError(
-            f"{len(leaks)} of {len(listed)} test pieces were seen in pretraining, as they are or transposed: "
+            f"{len(leaks)} of {len(listed)} pieces to score were seen in pretraining, as they are or transposed: "
             f"{', '.join(leaks[:shown])}{rest}. A score on them would be false. Use a checkpoint pretrained "
-            "without them, or allow leaks; the record will then say 'leaky'."
+            "without them, or none; or go on with --allow_leaks, and the record will say 'leaky'."
         )
     return leaks

@@ -67,8 +67,17 @@ def _said(value: Any, unset: str | None) -> str:
 
 
 def begin(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Mark a folder as that of a run with these settings."""
-    write_json(folder / SETTINGS, settings)
+    """Mark a folder as that of a run with these settings.
+
+    Raises:
+        ConfigError: If it cannot be made or written.
+    """
+    try:
+        write_json(folder / SETTINGS, settings)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written ({error.strerror}). Name another folder with --out."
+        ) from error
 
 
 def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:

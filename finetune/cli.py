@@ -114,12 +114,13 @@ examples:
 
 def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
     from finetune.run import finetune  # torch and lightning, once the settings are known to be right
-    from finetune.tables import kept_of, score_table, title_of, window_line
+    from finetune.tables import kept_of, score_table, side_lines, title_of, window_line
 
     record = finetune(task, root, settings, protocol)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
     print(f"\n{record['task']['title']}: {title_of(record)}\n")
     _print_table(*score_table(record))
+    print("\n".join(side_lines(record)))
     if window_line(record):
         print(window_line(record))
     if "fold_sd" in record["test"]["accuracy"]:

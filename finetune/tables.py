@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from finetune.config import FEATURES, PROBES
+from finetune.metrics import unpack_counts
 
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -107,6 +108,18 @@ def window_line(record: Record) -> str:
     """Window-level accuracy of a sequence-level task, which papers quote; empty at note level."""
     found = record["test"].get("window_accuracy")
     return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
+
+
+def side_lines(record: Record) -> list[str]:
+    """How many pieces each side has, what was left out, and which classes the test side lacks."""
+    split = record["split"]
+    truth = unpack_counts(record["test_counts"])[0].sum(axis=(0, 2))
+    lacking = [name for name, count in zip(record["task"]["classes"], truth, strict=True) if count == 0]
+    sizes = f"{split['train']:,} pieces to learn from, {split['valid']:,} to select by, {split['test']:,} to test on"
+    if left_out := sum(record["corpus"]["totals"].get("skipped", {}).values()):
+        sizes += f"; {left_out:,} left out, as unreadable or filtered"
+    absent = f"nothing on the test side is of class {', '.join(lacking)}: the score says nothing of it"
+    return [sizes, *([absent] if lacking else [])]
 
 
 def kept_of(cost: Mapping[str, Any]) -> str:

@@ -132,6 +132,13 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
     """
     labels = _note_labels(task, shards) if task.level == "note" else _piece_labels(task, shards)
     labelled = _labelled_pieces(task, shards, labels)
+    if task.level == "note" and task.corpus == "folder":
+        found = np.bincount(labels[labels >= 0], minlength=len(task.classes))
+        if absent := [name for name, count in zip(task.classes, found, strict=True) if count == 0]:
+            raise LabelError(
+                f"No file has a track called {' or '.join(absent)} with notes to learn from. Correct --tracks: "
+                "`symbolic.read_music(FILE).tracks` lists those of a file."
+            )
     protocol = protocol or task.protocol()
     _, groups = np.unique([record.group or record.key for record in shards.pieces], return_inverse=True)
     if protocol.table:

@@ -117,7 +117,7 @@ def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Beginni
         # Runs of the first release did not note their corpus.
         if before.get("shards", shards.fingerprint) != shards.fingerprint:
             raise ConfigError(
-                f"The music or its split changed since {out} began. Restore it, or start a new run with --out."
+                f"The music, its labels.csv or its split changed since {out} began. Restore it, or give another --out."
             )
         if before.get("weights") != start.weights:
             raise ConfigError(

@@ -83,6 +83,8 @@ def read_music(path: str | Path, max_bytes: int = MAX_BYTES) -> Music:
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
+        if not os.path.exists(path):
+            raise MusicFileError(path, "there is no such file or folder")
         raise MusicFileError(
             path, f"'{suffix}' is no known kind of music file", f"Known are {', '.join(sorted(SUFFIXES))}."
         )

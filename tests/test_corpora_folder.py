@@ -105,6 +105,8 @@ def test_all_troubles_of_a_table_are_named_at_once(music):
 
 
 def test_files_without_labels_are_refused_only_where_labels_are_needed(music):
+    with pytest.raises(LabelError, match=r"There is no .*labels\.csv\. Make a table"):
+        FolderCorpus(music, require_labels=True).pieces()
     (music / "labels.csv").write_text("file,label\nt000.mid,a\nt001.mid,\n")
     assert len(FolderCorpus(music).pieces()) == 3
     with pytest.raises(LabelError, match=r"2 files have \('t001.mid', 't002.mid'\) no label"):

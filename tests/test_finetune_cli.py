@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -157,6 +158,7 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert "majority class" in printed
     assert "full, from nano, 2 seeds" in printed
     assert "window-level accuracy" in printed
+    assert re.search(r"\d+ pieces to learn from, \d+ to select by, \d+ to test on\n", printed)
     assert {path.parent.name for path in Path("kept").glob("*/record.json")} == {
         "sequence-full-nano",
         "sequence-full-scratch-tiny",

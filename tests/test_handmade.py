@@ -179,6 +179,7 @@ def test_classes_and_pieces_can_be_few(run: Path, tmp_path: Path, capsys: Any) -
         == 0
     )
     assert "no training piece" in (tmp_path / "r" / "report.html").read_text()
+    assert "nothing on the test side is of class reel" in capsys.readouterr().out
 
 
 def test_it_predicts_and_says_why(run: Path, tmp_path: Path, capsys: Any) -> None:

@@ -19,7 +19,7 @@ def test_unseen_pieces_pass():
 
 
 def test_a_transposed_copy_of_a_test_piece_is_caught_by_name():
-    with pytest.raises(LeakError, match=r"1 of 11 test pieces .* piece 7\. .* allow leaks"):
+    with pytest.raises(LeakError, match=r"1 of 11 pieces to score .* piece 7\. .* --allow_leaks"):
         check_leaks(SEEN, pieces([7], shift=5) + pieces(range(20, 30)))
 
 

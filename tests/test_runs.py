@@ -42,6 +42,12 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
     assert "--c" not in str(error.value)
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"run cannot be written .* --out"):
+        begin(tmp_path / "file" / "run", {"a": 1})
+
+
 def test_a_folder_that_was_noted_with_a_slash_is_the_same(tmp_path):
     begin(tmp_path / "run", {"folder": "my_midi/"})
     assert find_folder("x", {"folder": "my_midi"}, str(tmp_path / "run"), resume=True) == tmp_path / "run"

@@ -123,6 +123,12 @@ def test_a_piece_can_have_any_of_hundreds_of_labels(tmp_path: Path) -> None:
     assert sorted(data.labels.tolist()) == sorted([*range(150)] * 2)
 
 
+def test_a_track_that_no_file_has_is_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "tunes", 12)
+    with pytest.raises(LabelError, match=r"called PIANOO with .* --tracks"):
+        prepared(note_task(folder, ["MELODY", "PIANOO"]), str(folder), Tokenizer(), PrepareSettings(jobs=0))
+
+
 def test_one_label_is_no_task(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "tunes", 6)
     table = (folder / "labels.csv").read_text().replace("reel", "waltz")

@@ -78,6 +78,10 @@ class FolderCorpus(Corpus):
 
     def pieces(self) -> list[Piece]:
         """Files in order of their paths, the tunes of a tune book one by one."""
+        if self._require_labels and not self._has_table:
+            raise LabelError(
+                f"There is no {self._table_path}. Make a table with columns file and label, or name one by --labels."
+            )
         files = sorted(music_files(self.folder))
         if not files:
             raise CorpusError(
@@ -124,7 +128,9 @@ class FolderCorpus(Corpus):
                 columns = [(name or "").strip() for name in reader.fieldnames or ()]
                 reader.fieldnames = columns
                 read = list(reader)
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
+        except OSError as error:
+            raise LabelError(f"{path} cannot be read ({error.strerror}).") from error
+        except (UnicodeDecodeError, csv.Error) as error:
             raise LabelError(f"{path} cannot be read ({error}). It must be a CSV table in UTF-8.") from error
         if "file" not in columns:
             raise LabelError(
