@@ -214,12 +214,12 @@ def _add_near(
         sketches += arrays
         tracks.append(counts)
     owners = np.repeat(np.arange(len(names)), np.concatenate(tracks))
-    for apart in (sides != "train", np.isin(sides, _HELD_FROM["valid"])):
-        for pair in near_pairs(sketches, owners, threshold, apart):
-            one, two, resemblance = pair.item()
-            for mine, other in ((one, two), (two, one)):
-                if not reasons[mine] and sides[other] in _HELD_FROM[sides[mine]]:
-                    reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
+    _, kinds = np.unique(sides, return_inverse=True)
+    for pair in near_pairs(sketches, owners, threshold, kinds):
+        one, two, resemblance = pair.item()
+        for mine, other in ((one, two), (two, one)):
+            if not reasons[mine] and sides[other] in _HELD_FROM[sides[mine]]:
+                reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
 
 
 def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:

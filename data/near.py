@@ -70,21 +70,21 @@ def near_pairs(
     parts: Sequence[Sketches],
     owners: NDArray[np.int64],
     threshold: float,
-    apart: NDArray[np.bool_] | None = None,
+    kinds: NDArray[np.integer] | None = None,
 ) -> NDArray[np.void]:
     """Pairs of pieces that resemble one another, found through shared bands.
 
     Of many that share a band, each is compared with the first and with the one before it: copies are linked
     into groups, though not every pair within a group is listed. Work and memory therefore grow with the
     number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 60. With
-    `apart`, work grows with its share of those that share a band.
+    `kinds`, work grows with the number of pairs of different kinds that share a band.
 
     Args:
         parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
         owners: The piece of each sketch, through all arrays; rising.
         threshold: Least resemblance.
-        apart: (pieces,) true of those that nothing else may resemble: each of them is compared with all others
-            that share a band with it, so that no such pair is missed for another between them.
+        kinds: (pieces,) a number of each. Pieces of different kinds that share a band are all compared, so that no
+            such pair is missed for another between them.
 
     Returns:
         (P,) of `PAIR`, in order of pieces, each pair once.
@@ -95,7 +95,7 @@ def near_pairs(
     for band in range(0, SIZE, _BAND):
         keys = np.concatenate([np.empty(0, np.uint64), *(_band_keys(part, band) for part in parts)])
         more = [(pairs, scores)]
-        for one, two in _candidates(keys, owners, None if apart is None else apart[owners]):
+        for one, two in _candidates(keys, owners, None if kinds is None else kinds[owners]):
             equal = np.count_nonzero(_rows(parts, edges, one) == _rows(parts, edges, two), axis=1)
             near = equal / SIZE >= threshold
             both = owners[one[near]] * count + owners[two[near]]  # in one number
@@ -153,7 +153,7 @@ def _band_keys(part: Sketches, band: int) -> NDArray[np.uint64]:
 
 
 def _candidates(
-    keys: NDArray[np.uint64], owners: NDArray[np.int64], apart: NDArray[np.bool_] | None
+    keys: NDArray[np.uint64], owners: NDArray[np.int64], kinds: NDArray[np.integer] | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Pairs of sketches of different pieces with one key, the first of each pair the lower, in blocks."""
     order = np.argsort(keys, kind="stable")
@@ -170,24 +170,23 @@ def _candidates(
     other = owners[one] != owners[two]
     one, two = one[other], two[other]
     yield from _in_blocks([(one, two)])
-    if apart is not None:
-        ends = np.concatenate([[0], np.cumsum(apart[order])])
-        marked = ends[starts + lengths] - ends[starts]
-        both = (marked > 0) & (marked < lengths) & (lengths > 2)  # a pair has been compared
-        runs = (order[s : s + n] for s, n in zip(starts[both], lengths[both], strict=True))
-        yield from _in_blocks(pair for run in runs for pair in _across(run, apart))
+    if kinds is not None:
+        # Those that are two have been compared.
+        runs = (order[s : s + n] for s, n in zip(starts, lengths, strict=True) if n > 2)
+        yield from _in_blocks(pair for run in runs for pair in _across(run, kinds[run]))
 
 
 def _across(
-    sketches: NDArray[np.int64], apart: NDArray[np.bool_]
+    sketches: NDArray[np.int64], kinds: NDArray[np.integer]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Each of some sketches that is to be told apart, with each that is not."""
-    ours, theirs = sketches[apart[sketches]], sketches[~apart[sketches]]
-    step = max(1, _BLOCK // len(theirs))
-    for start in range(0, len(ours), step):
-        some = ours[start : start + step]
-        one, two = np.repeat(some, len(theirs)), np.tile(theirs, len(some))
-        yield np.minimum(one, two), np.maximum(one, two)
+    """Each of some sketches with each of another kind, the first of each pair the lower."""
+    for kind in np.unique(kinds)[:-1]:
+        ours, theirs = sketches[kinds == kind], sketches[kinds > kind]
+        step = max(1, _BLOCK // len(theirs))
+        for start in range(0, len(ours), step):
+            some = ours[start : start + step]
+            one, two = np.repeat(some, len(theirs)), np.tile(theirs, len(some))
+            yield np.minimum(one, two), np.maximum(one, two)
 
 
 def _in_blocks(

@@ -46,10 +46,8 @@ def find_folder(
             f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
         )
     before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    if folder_before := before.get(
-        "folder"
-    ):  # runs of the first release may have noted it with a slash at its end
-        before["folder"] = str(Path(folder_before))
+    if before.get("folder"):  # noted with a slash at its end by runs of the first release
+        before["folder"] = str(Path(before["folder"]))
     changed = [name for name in settings if before.get(name) != settings[name]]
     if changed:
         flags, unset = flags or {}, unset or {}
