@@ -105,22 +105,19 @@ def keep_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
 
 def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether records are of one run, made again. What a release did not note yet may be anything."""
-    asked, others = (
-        {name: value for name, value in record["settings"].items() if value is not None}
-        for record in (one, other)
-    )
-    marks, theirs = (
-        {
-            "title": record["task"]["title"],
-            "music": record["corpus"]["shards"],
-            "weights": record["backbone"].get("weights"),
-            "learnt": record.get("transfer", {}).get("shards"),
-        }
-        for record in (one, other)
-    )
-    return asked == others and all(
-        mark == theirs[name] or None in (mark, theirs[name]) for name, mark in marks.items()
-    )
+    ours, theirs = _marks(one), _marks(other)
+    return all(mark == theirs[name] or None in (mark, theirs[name]) for name, mark in ours.items())
+
+
+def _marks(record: dict[str, Any]) -> dict[str, Any]:
+    """What runs have in common if they are the same; None where it was not noted."""
+    return {
+        "settings": {name: value for name, value in record["settings"].items() if value is not None},
+        "title": record["task"]["title"],
+        "music": record["corpus"]["shards"],
+        "weights": record["backbone"].get("weights"),
+        "learnt": record.get("transfer", {}).get("shards"),
+    }
 
 
 def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:

@@ -163,9 +163,8 @@ def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, in
     drum = instrument.midiChannel == 9
     program = DRUM_PROGRAM if drum else instrument.midiProgram or 0
     notes: list[list[int]] = []
-    tied: dict[tuple[int, int], list[list[int]]] = defaultdict(
-        list
-    )  # by pitch and end: voices may share a pitch
+    # By pitch and end: voices may share a pitch.
+    tied: dict[tuple[int, int], list[list[int]]] = defaultdict(list)
     for offset, element in _elements(part):
         onset, length = _ticks(offset + pickup), _ticks(element.duration.quarterLength)
         velocity = min(element.volume.velocity or _VELOCITY, 127) if element.volume else _VELOCITY

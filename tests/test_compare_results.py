@@ -151,9 +151,8 @@ def test_an_arm_that_failed_is_named_and_settles_no_claim() -> None:
 
 def test_arms_that_learnt_from_other_music_stand_beside_none_unless_they_read_other_tokens() -> None:
     outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
-    outcomes["genre", "probe"]["record"]["corpus"] = {
-        "shards": "cafe"
-    }  # as of old, when tokens were not noted
+    # As of old, when tokens were not noted.
+    outcomes["genre", "probe"]["record"]["corpus"] = {"shards": "cafe"}
     assert strangers(outcomes) == {}
     outcomes["genre", "full"]["record"]["corpus"] = {"shards": "feed", "tokenizer": "ours"}
     outcomes["genre", "lora"]["record"]["corpus"] = {"shards": "beef", "tokenizer": "ours"}

@@ -164,21 +164,9 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
         "sequence-full-scratch-tiny",
     }
     # The same again takes its place; what is called the same, and is not, has a place of its own.
-    again = [
-        *common,
-        "--from",
-        "scratch",
-        "--epochs",
-        "0.3",
-        "--seeds",
-        "2",
-        "--results",
-        "kept",
-        "--out",
-        "b",
-    ]
-    assert main(again) == 0
-    assert main([*again[:-2], "--lr", "0.01", "--out", "c"]) == 0
+    again = [*common, "--from", "scratch", "--epochs", "0.3", "--seeds", "2", "--results", "kept"]
+    assert main([*again, "--out", "b"]) == 0
+    assert main([*again, "--lr", "0.01", "--out", "c"]) == 0
     rates = [
         json.loads(path.read_text())["settings"]["lr"] for path in sorted(Path("kept").glob("*scratch*/*"))
     ]

@@ -129,6 +129,14 @@ def assert_same_run(ours, theirs):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
+def assert_resumes(flags, folder):
+    """Killed and resumed in one folder, and whole in another, a run is the same."""
+    kill_when_kept(flags, folder / "killed")
+    assert cli.main([*flags, "--out", str(folder / "killed"), "--resume"]) == 0
+    assert cli.main([*flags, "--out", str(folder / "whole")]) == 0
+    assert_same_run(folder / "killed", folder / "whole")
+
+
 def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_path):
     kill_when_kept([str(folder), *FLAGS], tmp_path / "killed")
     assert cli.main([str(folder), "--out", str(tmp_path / "killed"), "--resume", *FLAGS]) == 0
@@ -137,10 +145,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_pa
 
 def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_path):
     flags = [str(folder), *FLAGS, "--steps", "8", "--selector", "learnability", "--accumulate", "2"]
-    kill_when_kept(flags, tmp_path / "killed")
-    assert cli.main([*flags, "--out", str(tmp_path / "killed"), "--resume"]) == 0
-    assert cli.main([*flags, "--out", str(tmp_path / "whole")]) == 0
-    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+    assert_resumes(flags, tmp_path)
     slow = read_tensors(tmp_path / "whole" / "checkpoint" / "model.safetensors")
     pairs = [
         (weights, slow[name.replace(".slow.", ".network.")])
@@ -152,10 +157,7 @@ def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_
 
 def test_so_does_one_that_began_in_a_smaller_model(folder, tmp_path):
     flags = [str(folder), *FLAGS, "--steps", "6", "--from", "tiny", "--preset", "mini"]
-    kill_when_kept(flags, tmp_path / "killed")
-    assert cli.main([*flags, "--out", str(tmp_path / "killed"), "--resume"]) == 0
-    assert cli.main([*flags, "--out", str(tmp_path / "whole")]) == 0
-    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+    assert_resumes(flags, tmp_path)
 
 
 def test_resuming_a_finished_run_changes_nothing(folder, run):
