@@ -16,9 +16,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.shards import Shards
-from symbolic.tokenizer import rebase_bars
-from symbolic.transposition import transpose, transposition_range
-from symbolic.vocabulary import BAR, FIELDS, PAD
+from symbolic.tokens.tokenizer import rebase_bars
+from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.tokens.vocabulary import BAR, FIELDS, PAD
 
 _BUCKET = 16
 """Windows whose lengths round up to the same multiple of this are batched together."""

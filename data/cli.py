@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from data.command import guarded
+    from data.toolkit.command import guarded
 
     return guarded(_run, argv)
 
@@ -68,8 +68,8 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def _prepare(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
-    from data.settings import PrepareSettings
+    from data.preparation.settings import PrepareSettings
+    from data.toolkit.command import parse, setting
 
     @dataclass(kw_only=True)
     class Settings(PrepareSettings):
@@ -85,9 +85,9 @@ def _prepare(argv: Sequence[str]) -> None:
 
     settings = parse("corpora prepare", _PREPARE, Settings, argv, _PREPARE_EPILOG, show_rare=True)
     from data.corpora import CORPORA, open_corpus
+    from data.preparation.summary import summary
     from data.shards import LEDGER
-    from data.summary import summary
-    from symbolic.tokenizer import Tokenizer
+    from symbolic.tokens.tokenizer import Tokenizer
 
     named = settings.source in CORPORA
     corpus = open_corpus(settings.source if named else "folder", settings.root if named else settings.source)
@@ -99,8 +99,8 @@ def _prepare(argv: Sequence[str]) -> None:
 
 
 def _mix(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
-    from data.settings import PrepareSettings
+    from data.preparation.settings import PrepareSettings
+    from data.toolkit.command import parse, setting
 
     @dataclass(kw_only=True)
     class Settings(PrepareSettings):
@@ -122,8 +122,8 @@ def _mix(argv: Sequence[str]) -> None:
     settings = parse("corpora mix", _MIX, Settings, argv, _MIX_EPILOG)
     from data.corpora import CORPORA, open_corpus
     from data.mix import Part, mix, new_folder, usual_guards
-    from data.summary import summary
-    from symbolic.tokenizer import Tokenizer
+    from data.preparation.summary import summary
+    from symbolic.tokens.tokenizer import Tokenizer
 
     guards = [name for name in (settings.guard or "").split(",") if name]
     if settings.guard is None:
@@ -142,7 +142,7 @@ def _mix(argv: Sequence[str]) -> None:
 
 
 def _pack(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
+    from data.toolkit.command import parse, setting
 
     @dataclass(frozen=True)
     class Settings:
@@ -160,8 +160,8 @@ def _pack(argv: Sequence[str]) -> None:
 
 
 def _list(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
     from data.corpora import CORPORA
+    from data.toolkit.command import parse, setting
 
     @dataclass(frozen=True)
     class Settings:

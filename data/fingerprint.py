@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 
 def note_fingerprint(music: Music) -> int:

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.corpora import CORPORA
-from data.lengths import piece_seconds
-from data.near import near_pairs
-from data.safewrite import as_json, as_line, write, write_array, write_lines
+from data.preparation.lengths import piece_seconds
+from data.preparation.near import near_pairs
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
+from data.toolkit.safewrite import as_json, as_line, write, write_array, write_lines
 from symbolic.errors import ConfigError, CorpusError
 
 _ROWS = 1 << 20

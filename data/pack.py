@@ -18,10 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
-from data.safewrite import as_json, write, write_array
 from data.shards import LEDGER, MANIFEST, NEAR, PIECES, TOKENIZER, Shards
+from data.toolkit.safewrite import as_json, write, write_array
 from symbolic.errors import ConfigError, CorpusError
-from symbolic.vocabulary import BAR, FIELDS
+from symbolic.tokens.vocabulary import BAR, FIELDS
 
 SUFFIX = ".pack"
 _LISTS = (PIECES, LEDGER, NEAR, TOKENIZER)

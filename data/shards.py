@@ -10,7 +10,7 @@ A prepared corpus is a folder:
     near_duplicates.jsonl   pairs of pieces that are nearly the same, and how much they resemble
     settings.json     what a resumed preparation must agree with
     shard-00000.*     .rows.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .sketch.npy
-                      (tracks, 192) uint32 of `data.near`; .json
+                      (tracks, 192) uint32 of `data.preparation.near`; .json
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
-from symbolic.tokenizer import Tokenizer
+from symbolic.tokens.tokenizer import Tokenizer
 
 FORMAT = 3
 """Raised when the layout changes, or when this release reads other notes or rows out of the same files, or puts
@@ -65,7 +65,7 @@ class Shards:
     """A prepared corpus, its rows numbered through all shards. Pickled, it is opened again by its path.
 
     Args:
-        path: The folder that `data.prepare.prepare` wrote.
+        path: The folder that `data.preparation.prepare.prepare` wrote.
         tokenizer: Fingerprint of the tokenizer that the rows must be of; None takes any.
 
     Attributes:
@@ -171,7 +171,7 @@ class Shards:
         return [len(rows) for rows in self._rows]
 
     def sketches(self) -> tuple[list[NDArray[np.uint32]], list[int]]:
-        """What `data.near` compares, memory-mapped, and how many sketches each piece has.
+        """What `data.preparation.near` compares, memory-mapped, and how many sketches each piece has.
 
         Raises:
             ConfigError: If the corpus was prepared without them.

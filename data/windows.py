@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.shards import Shards
-from symbolic.vocabulary import BAR
+from symbolic.tokens.vocabulary import BAR
 
 
 def make_windows(shards: Shards, pieces: NDArray[np.integer], length: int) -> NDArray[np.int64]:

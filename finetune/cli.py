@@ -10,7 +10,7 @@ from symbolic.errors import ConfigError
 from symbolic.siblings import exit_without_sibling
 
 if TYPE_CHECKING:
-    from finetune.config import TrainSettings
+    from finetune.settings import TrainSettings
     from finetune.tasks import Task
 
 _HELP = """\
@@ -40,7 +40,7 @@ Each has its own help: finetune melody --help"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     exit_without_sibling("data")
-    from data.command import guarded
+    from data.toolkit.command import guarded
 
     return guarded(_dispatch, argv)
 
@@ -67,8 +67,8 @@ def _dispatch(argv: Sequence[str]) -> None:
 
 def _named(task: Task, argv: Sequence[str]) -> None:
     """A task on a named corpus."""
-    from data.command import parse
-    from finetune.config import CorpusSettings
+    from data.toolkit.command import parse
+    from finetune.settings import CorpusSettings
 
     several = ", ".join(protocol.name for protocol in task.protocols)
     description = f"Learn {task.about}.\nProtocols, the first unless told otherwise: {several}."
@@ -83,8 +83,8 @@ examples:
 
 
 def _sequence(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import SequenceSettings
+    from data.toolkit.command import parse
+    from finetune.settings import SequenceSettings
 
     description = "Learn your own labels of pieces. Pieces without a split are dealt 80/10/10."
     epilog = """\
@@ -98,8 +98,8 @@ examples:
 
 
 def _note(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import NoteSettings
+    from data.toolkit.command import parse
+    from finetune.settings import NoteSettings
 
     description = "Learn labels of notes from track names; the model hears all tracks as one piano."
     epilog = """\
@@ -113,8 +113,8 @@ examples:
 
 
 def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
-    from finetune.run import finetune  # torch and lightning, once the settings are known to be right
-    from finetune.tables import kept_of, score_table, side_lines, title_of, window_line
+    from finetune.report.tables import kept_of, score_table, side_lines, title_of, window_line
+    from finetune.training.run import finetune  # torch and lightning, once the settings are known to be right
 
     record = finetune(task, root, settings, protocol)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
@@ -133,7 +133,7 @@ def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str 
 
 
 def _compare(argv: Sequence[str]) -> None:
-    from data.command import parse
+    from data.toolkit.command import parse
     from finetune.compare.settings import CompareSettings
 
     description = (
@@ -167,8 +167,8 @@ examples:
 
 
 def _predict(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import PredictSettings
+    from data.toolkit.command import parse
+    from finetune.settings import PredictSettings
 
     description = (
         "Use a run: MIDI with a track for each class of notes, or a table of probabilities.\n"
@@ -184,9 +184,9 @@ examples:
 
     from tqdm import tqdm
 
-    from finetune.answers import described, written_answers
-    from finetune.forecast import is_run, load_forecasters
-    from finetune.predict import find_sources, predict_files
+    from symbolic.predict.files import find_sources, predict_files
+    from symbolic.predict.predictor import is_run, load_forecasters
+    from symbolic.predict.writers import described, written_answers
 
     runs = [settings.run, *takewhile(is_run, settings.files)]
     sources = find_sources(settings.files[len(runs) - 1 :], settings.out)
@@ -214,8 +214,8 @@ examples:
 
 
 def _transfer(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import TransferSettings
+    from data.toolkit.command import parse
+    from finetune.settings import TransferSettings
 
     description = "Score a run on another task's test pieces: the same question, asked of other music."
     epilog = """\
@@ -223,9 +223,9 @@ examples:
   finetune transfer runs/finetune/melody-full-X melody_files    the same songs, prepared otherwise
   finetune transfer runs/finetune/melody-full-X voice           songs of another kind"""
     settings = parse("finetune transfer", description, TransferSettings, argv, epilog)
-    from finetune.tables import score_table
+    from finetune.report.tables import score_table
     from finetune.tasks import TARGETS
-    from finetune.transfer import transfer
+    from finetune.training.transfer import transfer
 
     record = transfer(_known(settings.task, TARGETS), settings.root, settings)
     print(f"{record['task']['title']}\n")
@@ -235,8 +235,8 @@ examples:
 
 
 def _export(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import ExportSettings
+    from data.toolkit.command import parse
+    from finetune.settings import ExportSettings
 
     description = (
         "A finished run as a folder to hand on: what validation chose, with a card.\n"
@@ -244,12 +244,12 @@ def _export(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune export runs/finetune/melody-full-tiny my_melody/ --scores finetune/results
+  finetune export runs/finetune/melody-full-tiny my_melody/ --scores results/finetune
   finetune predict my_melody/ song.mid"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
     from dataclasses import asdict
 
-    from finetune.export import export
+    from finetune.report.export import export
 
     print(export(**asdict(settings)))
 
@@ -266,8 +266,8 @@ def _known(name: str, tasks: Mapping[str, Task]) -> Task:
 
 
 def _floors(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import FloorsSettings
+    from data.toolkit.command import parse
+    from finetune.settings import FloorsSettings
 
     description = "Measure a task's floors: what a model must clear. They are kept in the cache."
     epilog = "examples:\n  finetune floors melody --root DATA\n  finetune floors composer --protocol folds"
@@ -276,11 +276,11 @@ def _floors(argv: Sequence[str]) -> None:
 
     task = _known(settings.task, TASKS)
     protocol = task.protocol(settings.protocol)
-    from finetune.floors import kept_floors
-    from finetune.folds import prepared_folds
-    from finetune.record import keep_floors
-    from finetune.tables import floor_table
-    from symbolic.tokenizer import Tokenizer
+    from finetune.baselines.floors import kept_floors
+    from finetune.report.tables import floor_table
+    from finetune.tasks.folds import prepared_folds
+    from finetune.training.record import keep_floors
+    from symbolic.tokens.tokenizer import Tokenizer
 
     folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
     floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
@@ -295,8 +295,8 @@ def _floors(argv: Sequence[str]) -> None:
 
 
 def _tasks(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import TasksSettings
+    from data.toolkit.command import parse
+    from finetune.settings import TasksSettings
 
     description = "List tasks with level, corpus, classes and protocols, and whether the corpus is here."
     settings = parse("finetune tasks", description, TasksSettings, argv)
@@ -318,18 +318,18 @@ def _tasks(argv: Sequence[str]) -> None:
 
 
 def _report(argv: Sequence[str]) -> None:
-    from data.command import parse
-    from finetune.config import ReportSettings
+    from data.toolkit.command import parse
+    from finetune.settings import ReportSettings
 
     description = "Make a table of all runs below a folder for each task, with the command beside each row."
     epilog = """\
 examples:
   finetune report runs/finetune
-  finetune report finetune/results --figures"""
+  finetune report results/finetune --figures"""
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 
-    from finetune.overview import results_page
+    from finetune.report.overview import results_page
 
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
     page = results_page(settings.folder, out.parent / "figures" if settings.figures else None, out.parent)

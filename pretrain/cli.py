@@ -23,7 +23,7 @@ _EXPORT = "Write a finished run as a folder to hand on: weights in half the byte
 _EXPORT_EPILOG = """\
 examples:
   pretrain export runs/pretrain/X model/            then: finetune ... --from model/
-  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores finetune/results"""
+  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores results/finetune"""
 
 _SCALING = (
     "Hold runs against one another: held-out loss over notes heard and over work done, as table and picture."
@@ -31,13 +31,13 @@ _SCALING = (
 _SCALING_EPILOG = """\
 examples:
   pretrain scaling runs/pretrain/A runs/pretrain/B --out scaling.png
-  pretrain scaling pretrain/experiments/records/*"""
+  pretrain scaling results/pretrain/*"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     exit_without_sibling("data")
-    from data.command import guarded
+    from data.toolkit.command import guarded
 
     return guarded(_run, argv)
 
@@ -46,11 +46,11 @@ def _run(argv: Sequence[str]) -> None:
     if argv and argv[0] in _FURTHER:
         _FURTHER[argv[0]](argv[1:])
         return
-    from data.command import parse
-    from pretrain.config import PretrainSettings
+    from data.toolkit.command import parse
+    from pretrain.settings import PretrainSettings
 
     settings = parse("pretrain", _DESCRIPTION, PretrainSettings, argv, _EPILOG)
-    from pretrain.run import pretrain  # torch and lightning, once the settings are known to be right
+    from pretrain.training.run import pretrain  # torch and lightning, once the settings are known to be right
 
     record = pretrain(settings)
     if record is not None:
@@ -58,7 +58,7 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def _export(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
+    from data.toolkit.command import parse, setting
 
     @dataclass(kw_only=True)
     class Settings:
@@ -74,13 +74,13 @@ def _export(argv: Sequence[str]) -> None:
         root: str | None = setting(None, "folder that holds named corpora")
 
     settings = parse("pretrain export", _EXPORT, Settings, argv, _EXPORT_EPILOG)
-    from pretrain.export import export
+    from pretrain.report.export import export
 
     print(export(**asdict(settings)))
 
 
 def _scaling(argv: Sequence[str]) -> None:
-    from data.command import parse, setting
+    from data.toolkit.command import parse, setting
 
     @dataclass(kw_only=True)
     class Settings:
@@ -92,8 +92,8 @@ def _scaling(argv: Sequence[str]) -> None:
     settings = parse("pretrain scaling", _SCALING, Settings, argv, _SCALING_EPILOG)
     from pathlib import Path
 
-    from data.markdown import markdown_table
-    from pretrain.scaling import curve_rows, read_curves, scaling_picture
+    from data.toolkit.markdown import markdown_table
+    from pretrain.report.scaling import curve_rows, read_curves, scaling_picture
     from symbolic.errors import ConfigError
 
     curves = read_curves(settings.runs)
@@ -111,7 +111,7 @@ _FURTHER: dict[str, Callable[[Sequence[str]], None]] = {"export": _export, "scal
 
 def summary(record: dict[str, Any]) -> str:
     """What a person wants to know at the end of a run, in plain text."""
-    from pretrain.report import field_table, selector_lines
+    from pretrain.report.page import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
     begun = record["from"] or {}

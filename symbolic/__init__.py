@@ -12,12 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symbolic.files import read_music, write_midi
-    from symbolic.inference import load
-    from symbolic.notes import Music
-    from symbolic.tokenizer import Tokenizer, Tokens
-    from symbolic.transposition import transpose
-    from symbolic.vocabulary import FIELDS, Vocabulary
+    from symbolic.music.files import read_music, write_midi
+    from symbolic.music.notes import Music
+    from symbolic.predict.inference import load
+    from symbolic.tokens.tokenizer import Tokenizer, Tokens
+    from symbolic.tokens.transposition import transpose
+    from symbolic.tokens.vocabulary import FIELDS, Vocabulary
 
 _HOMES = {
     "FIELDS": "vocabulary",

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from finetune.metrics import accuracy, bootstrap_interval, macro_f1, pack_counts
-from finetune.tables import Record
+from finetune.report.tables import Record
+from finetune.tasks.metrics import accuracy, bootstrap_interval, macro_f1, pack_counts
 
 CLASSES = ("waltz", "reel", "jig")
 GROUPS = 20

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from finetune_helpers import PLAN, nano_checkpoint, write_folder
 
-from data.settings import PrepareSettings
-from finetune.folds import prepared
-from finetune.outcome import SeedResult
-from finetune.source import Source, open_source
-from finetune.taskdata import TaskData
+from data.preparation.settings import PrepareSettings
 from finetune.tasks import note_task, sequence_task
-from finetune.training import train_seed
+from finetune.tasks.data import TaskData
+from finetune.tasks.folds import prepared
+from finetune.training.outcome import SeedResult
+from finetune.training.seed import train_seed
+from finetune.training.source import Source, open_source
 
 
 @pytest.fixture(scope="module")

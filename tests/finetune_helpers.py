@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from finetune import draws, training
-from finetune.outcome import SeedResult
-from finetune.source import Source
-from finetune.taskdata import TaskData
-from finetune.training import Plan, train_seed
+from finetune.tasks.data import TaskData
+from finetune.training import draws
+from finetune.training import seed as training
+from finetune.training.outcome import SeedResult
+from finetune.training.seed import Plan, train_seed
+from finetune.training.source import Source
 from symbolic.backbone import BackboneConfig, build_backbone
-from symbolic.checkpoint import save_checkpoint
-from symbolic.files import write_midi
-from symbolic.notes import Music, note_array
-from symbolic.tokenizer import Tokenizer
+from symbolic.checkpoint.format import save_checkpoint
+from symbolic.music.files import write_midi
+from symbolic.music.notes import Music, note_array
+from symbolic.tokens.tokenizer import Tokenizer
 
 # Threads that wait for one another cost more than they bring where models are this small.
 torch.set_num_threads(1)

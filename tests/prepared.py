@@ -1,4 +1,4 @@
-"""Corpora that misbehave, and ways to run a preparation; shared by the tests of `data.prepare`."""
+"""Corpora that misbehave, and ways to run a preparation; shared by the tests of `data.preparation.prepare`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import numpy as np
 from made import tune, write_tunes
 
 from data.corpora.folder import FolderCorpus
-from data.prepare import prepare
-from symbolic.files import write_midi
-from symbolic.notes import Music, note_array
-from symbolic.tokenizer import Tokenizer
+from data.preparation.prepare import prepare
+from symbolic.music.files import write_midi
+from symbolic.music.notes import Music, note_array
+from symbolic.tokens.tokenizer import Tokenizer
 
 
 class Moody(FolderCorpus):

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from made import tune
 
 from data.batches import Batch
-from pretrain.auxiliary import AUXILIARIES
-from pretrain.corruption import build_corruption
-from pretrain.freezing import FreezeBook
-from pretrain.module import Pretraining
-from pretrain.objective import Objective
+from pretrain.objective.auxiliary import AUXILIARIES
+from pretrain.objective.freezing import FreezeBook
+from pretrain.objective.masked import Objective
 from pretrain.selectors import SELECTORS, Schedule, SelectorOptions, build_selector
 from pretrain.selectors.network import NETWORKS
+from pretrain.training.module import Pretraining
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.heads import FieldHeads
-from symbolic.tokenizer import Tokenizer
-from symbolic.vocabulary import BAR, FIELDS, HIDDEN, PAD, RESERVED, Vocabulary
+from symbolic.masking.corruption import build_corruption
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import BAR, FIELDS, HIDDEN, PAD, RESERVED, Vocabulary
 
 # Threads that wait for one another cost more than they bring where models are this small.
 torch.set_num_threads(1)

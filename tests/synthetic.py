@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from symbolic.notes import DRUM_PROGRAM, Music, note_array
+from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 METRES = ((4, 4), (3, 4), (5, 8), (7, 16), (12, 2), (3, 128), (13, 8), (2, 1), (5, 6), (128, 64))
 

@@ -42,7 +42,7 @@ def test_import_contracts_hold():
     [
         "from symbolic import Tokenizer",
         "from symbolic import Tokenizer, Vocabulary, FIELDS, Music, transpose, read_music, write_midi",
-        "import symbolic.tokenizer, symbolic.files, symbolic.scores, symbolic.transposition",
+        "import symbolic.tokens.tokenizer, symbolic.music.files, symbolic.music.scores, symbolic.tokens.transposition",
     ],
 )
 def test_tokens_cost_no_heavy_import(code):
@@ -50,11 +50,11 @@ def test_tokens_cost_no_heavy_import(code):
 
 
 def test_the_check_would_see_a_heavy_import():
-    assert imported("import symbolic.files, symusic, data", (*HEAVY, *SIBLINGS)) != []
+    assert imported("import symbolic.music.files, symusic, data", (*HEAVY, *SIBLINGS)) != []
 
 
 def test_models_know_no_trainer_and_no_sibling():
-    code = "import symbolic.inference, symbolic.checkpoint"
+    code = "import symbolic.predict.inference, symbolic.checkpoint.format"
     assert imported(code, ("lightning", "pytorch_lightning", *SIBLINGS)) == []
 
 
@@ -72,7 +72,7 @@ def test_no_file_of_symbolic_imports_a_trainer_even_late(path):
 def test_reading_midi_needs_neither_torch_nor_music21(tmp_path):
     code = (
         "from symbolic import Music, Tokenizer, read_music, write_midi\n"
-        "from symbolic.notes import note_array\n"
+        "from symbolic.music.notes import note_array\n"
         f"path = {str(tmp_path / 'a.mid')!r}\n"
         "write_midi(Music(note_array([0], 480, 60), 480), path)\n"
         "Tokenizer().encode(read_music(path))"

@@ -19,18 +19,19 @@ from finetune_helpers import nano_checkpoint, tune
 from data.batches import Batch
 from data.fingerprint import note_fingerprint
 from data.leaks import check_leaks
-from finetune.config import TrainSettings
-from finetune.model import TaskModel, build_model
-from finetune.module import TaskModule
+from finetune.settings import TrainSettings
 from finetune.tasks import MELODY
-from pretrain.config import PretrainSettings
+from finetune.training.model import build_model
+from finetune.training.module import TaskModule
 from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.base import Schedule
-from pretrain.units import UNITS
+from pretrain.settings import PretrainSettings
 from symbolic import Tokenizer, load
 from symbolic.errors import CheckpointError, LeakError, TokenizerMismatch
-from symbolic.tokenizer import rebase_bars
-from symbolic.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY, Vocabulary
+from symbolic.masking.units import UNITS
+from symbolic.predict.network import TaskModel
+from symbolic.tokens.tokenizer import rebase_bars
+from symbolic.tokens.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY, Vocabulary
 
 HOME = Path(__file__).parents[1]
 
@@ -111,7 +112,7 @@ def test_no_label_can_be_read_from_the_order_of_notes():
 
 
 def test_no_label_can_be_read_from_program_or_track():
-    from data.corpora.tracks import as_one_piano
+    from symbolic.music.piano import as_one_piano
 
     music = tune(5)
     music.notes["program"] = np.where(music.notes["track"] == 0, 40, 0)  # the fault: a violin for the melody

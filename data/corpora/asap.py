@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from data.corpora.archives import ArchivedCorpus, locate
 from data.corpora.base import Piece, Reading
 from data.corpora.beats import BEATS, beat_labels, read_annotation
-from data.corpora.tracks import as_one_piano
 from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.errors import MusicFileError
-from symbolic.notes import Music
+from symbolic.music.notes import Music
+from symbolic.music.piano import as_one_piano
 
 SCORE = "midi_score.mid"
 ALIGNED = np.dtype([("score", "U24"), ("note", "<i4")])

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.splits import EXCLUDED, load_table, side_in_fold
-from symbolic.files import read_music
-from symbolic.notes import Music
+from symbolic.music.files import read_music
+from symbolic.music.notes import Music
 
 TERMS = ("name", "title", "licence", "citation", "homepage")
 NO_LABELS: Mapping[str, str] = {}

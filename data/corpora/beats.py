@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 BEATS = ("downbeat", "beat", "between")
 NEAR = 0.07

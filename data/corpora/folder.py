@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
-from data.corpora.tracks import as_one_piano, track_labels
 from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED, SPLITS
 from symbolic.errors import CorpusError, LabelError
-from symbolic.files import SUFFIXES, music_files
-from symbolic.notes import Music
+from symbolic.music.files import SUFFIXES, music_files
+from symbolic.music.notes import Music
+from symbolic.music.piano import as_one_piano, track_labels
 
 LABELS = "labels.csv"
 LABEL = "label"

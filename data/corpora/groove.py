@@ -8,7 +8,7 @@ from types import MappingProxyType
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
 from data.corpora.velocity import VELOCITIES, velocity_labels
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 _FILE = re.compile(r"(\d+)_(?P<style>[a-z]+)(-.*)?_\d+_(?P<kind>beat|fill)_[\d-]+")
 

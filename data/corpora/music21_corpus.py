@@ -12,7 +12,7 @@ from typing import ClassVar
 from data.corpora.base import Corpus, Piece
 from data.corpora.tunes import read_tune, tune_keys
 from symbolic.errors import CorpusError
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 TUNE_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")
 """Folders of abc: Aird's Airs (1778 on), O'Neill's 1850 tunes (1903), Ryan's Mammoth Collection (1883)."""

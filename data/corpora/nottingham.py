@@ -10,8 +10,8 @@ import numpy as np
 
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
-from data.corpora.tonality import TONAL_CLASSES, key_mode, tonal_labels
-from symbolic.notes import Music
+from symbolic.music.notes import Music
+from symbolic.predict.tonality import TONAL_CLASSES, key_mode, tonal_labels
 
 DANCES = {"jigs": "jig", "reels": "reel", "hpps": "hornpipe", "waltzes": "waltz", "morris": "morris"}
 """Dance of each kind of file, by the letters that its name begins with; other kinds are not one dance."""

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
-from data.corpora.tracks import as_one_piano, track_labels
-from symbolic.notes import Music
+from symbolic.music.notes import Music
+from symbolic.music.piano import as_one_piano, track_labels
 
 _MADE = (
     "Its MusicXML must be made into MIDI, file by file, in folders of the same names: one track a part, repeats not "

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
-from data.corpora.tonality import TONAL_CLASSES, chord_mode, tonal_labels
-from data.corpora.tracks import as_one_piano, track_labels
 from data.corpora.velocity import VELOCITIES, velocity_labels
 from symbolic.errors import MusicFileError
-from symbolic.notes import Music
+from symbolic.music.notes import Music
+from symbolic.music.piano import as_one_piano, track_labels
+from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, tonal_labels
 
 TRACKS = ("MELODY", "BRIDGE", "PIANO")
 RESOLUTION = 960

@@ -12,7 +12,7 @@ import numpy as np
 from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
 from data.corpora.openscore import PARTS, LiederCorpus
 from data.corpora.pop909 import Pop909Corpus
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 _CLASSES = Pop909Corpus.note_classes["melody"]
 _MEANS = {"voice": "melody", "accompaniment": "accompaniment"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.notes import Music
+from symbolic.music.notes import Music
 
 VELOCITIES = ("0-31", "32-47", "48-63", "64-79", "80-95", "96-127")
 _EDGES = (32, 48, 64, 80, 96)

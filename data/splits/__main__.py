@@ -27,13 +27,13 @@ from data.corpora.openscore import LiederCorpus, composer_of
 from data.corpora.pianist8 import Pianist8Corpus
 from data.corpora.pop909 import Pop909Corpus
 from data.fingerprint import note_fingerprint
-from data.settings import PrepareSettings
+from data.preparation.settings import PrepareSettings
 from data.splits import EXCLUDED, SPLITS, Entry, Member, resolve, save_table
 from data.splits.dealing import dealt, folded, grouped, plain_title
 from data.splits.folds import FOLD_TABLES, dealt_folds
 from data.splits.works import works_of
-from symbolic.files import read_music
-from symbolic.tokenizer import Tokenizer
+from symbolic.music.files import read_music
+from symbolic.tokens.tokenizer import Tokenizer
 
 POP909_SAME = {"017": "018"}
 """POP909 holds one song twice, its MELODY tracks identical, on two sides of the published split."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.files import read_music
+from symbolic.music.files import read_music
 
 _TRANSCRIPTION = re.compile(
     r"giantmidi-piano/(?P<work>.+?)_(?P<video>[\w-]{11})(_a|_cut.*|_mov_\d|_no_\d.*|_part\d)?"

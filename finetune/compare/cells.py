@@ -13,10 +13,10 @@ from math import log
 from pathlib import Path
 from typing import Any
 
-from data.records import write_json
-from data.runs import RECORD
+from data.toolkit.records import write_json
 from finetune.compare.study import Arm, Study, TaskUse
-from finetune.config import SCRATCH, TrainSettings
+from finetune.settings import SCRATCH, TrainSettings
+from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import CheckpointError, ConfigError
 
 OUTCOME = "outcome.json"
@@ -117,11 +117,10 @@ def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any
 
 def _weights(path: str) -> str:
     """Of a checkpoint; "" where it cannot be read, which is said once it is to be used."""
-    from finetune.source import find_checkpoint
-    from symbolic.checkpoint import load_checkpoint
+    from symbolic.checkpoint.format import load_checkpoint
 
     try:
-        return load_checkpoint(find_checkpoint(path)).fingerprint
+        return load_checkpoint(path).fingerprint
     except CheckpointError:
         return ""
 
@@ -145,9 +144,9 @@ def prepare_cell(cell: Cell) -> None:
     Raises:
         CounterpointError: If data or checkpoint are unfit.
     """
-    from finetune.floors import kept_floors
-    from finetune.folds import prepared_folds
-    from finetune.source import open_source
+    from finetune.baselines.floors import kept_floors
+    from finetune.tasks.folds import prepared_folds
+    from finetune.training.source import open_source
 
     task, settings = cell.use.open(), TrainSettings(**cell.settings)
     source = open_source(settings.checkpoint, settings.preset, settings.backbone)
@@ -163,9 +162,9 @@ def run_cell(cell: Cell) -> None:
     deleted.
 
     Raises:
-        CounterpointError: As `finetune.run.finetune`.
+        CounterpointError: As `finetune.training.run.finetune`.
     """
-    from finetune.run import finetune, open_run
+    from finetune.training.run import finetune, open_run
 
     task, folder = cell.use.open(), Path(cell.folder)
     usual, rates = _rates(cell)
@@ -198,8 +197,8 @@ def run_cell(cell: Cell) -> None:
 
 def _rates(cell: Cell) -> tuple[float, list[float]]:
     """The usual rate of the arm, and those to try."""
-    from finetune.run import learning_rate
-    from finetune.source import open_source
+    from finetune.training.run import learning_rate
+    from finetune.training.source import open_source
 
     settings = _with(cell, None, 1)
     usual = learning_rate(settings, open_source(settings.checkpoint, settings.preset, settings.backbone))
@@ -218,7 +217,7 @@ def _shape(cell: Cell) -> dict[str, Any]:
     """Preset and kind that come closest to the checkpoint which an arm from random initialisation stands beside."""
     if cell.like is None:
         return {}
-    from finetune.source import open_source
+    from finetune.training.source import open_source
     from symbolic.backbone.config import PRESETS
 
     config = open_source(cell.like).config

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from data.markdown import markdown_table
+from data.toolkit.markdown import markdown_table
 from finetune.compare.results import CONTRADICTED, HELD, METRICS, OPEN
-from finetune.tables import Table
+from finetune.report.tables import Table
 
 NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.page import Page
+from data.toolkit.page import Page
 from finetune.compare import markdown
 from finetune.compare.charts import cost_charts, trade_off
-from finetune.plots import drawn
-from finetune.tables import machine_of
+from finetune.report.plots import drawn
+from finetune.report.tables import machine_of
 
 
 def write_page(out: Path, comparison: Mapping[str, Any]) -> Path:

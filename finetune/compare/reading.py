@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
-from finetune.config import FEATURES, METHODS, SCRATCH
+from finetune.settings import FEATURES, METHODS, SCRATCH
 from finetune.tasks import TASKS
 from symbolic.errors import ConfigError
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from finetune.compare.study import Arm, Claim, Study, TaskUse
-from finetune.config import SCRATCH
-from finetune.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
-from finetune.tables import Record
+from finetune.report.tables import Record
+from finetune.settings import SCRATCH
+from finetune.tasks.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
 
 FORMAT = 1
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1"}

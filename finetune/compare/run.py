@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.records import portable_command, portable_text, portable_value, provenance, write_json
-from data.runs import begin, find_folder
+from data.toolkit.records import portable_command, portable_text, portable_value, provenance, write_json
+from data.toolkit.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.markdown import markdown
 from finetune.compare.page import write_page
@@ -16,9 +16,9 @@ from finetune.compare.results import compared, strangers
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
-from finetune.config import TrainSettings
-from finetune.record import portable
-from finetune.run import method_options
+from finetune.settings import TrainSettings
+from finetune.training.record import portable
+from finetune.training.run import method_options
 from symbolic.errors import ConfigError
 
 COMPARISON = "comparison.json"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data.command import setting
+from data.toolkit.command import setting
 from finetune.compare.reading import named_study, read_study, with_checkpoints
 from finetune.compare.study import DEFAULT, Study
-from finetune.config import ACCELERATORS, PRESET_NAMES, SCRATCH, USUAL_CHECKPOINT
+from finetune.settings import ACCELERATORS, PRESET_NAMES, SCRATCH, USUAL_CHECKPOINT
 from symbolic.errors import ConfigError
 
 USUAL = "full,probe,lora,adapter,scratch"

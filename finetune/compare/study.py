@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.config import SCRATCH
-from finetune.options import written_options
-from finetune.tables import variant_of
+from finetune.report.tables import variant_of
+from finetune.settings import SCRATCH
+from finetune.training.options import written_options
 
 if TYPE_CHECKING:
     from finetune.tasks import Task

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from data.records import write_json
+from data.toolkit.records import write_json
 from finetune.compare.cells import Cell
 from symbolic.errors import CounterpointError
 
 LOG, FAILURE = "log.txt", "failure.json"
 THREADS = "OMP_NUM_THREADS"
-PRELOAD = ("finetune.run", "finetune.floors")
+PRELOAD = ("finetune.training.run", "finetune.baselines.floors")
 """What every arm imports, torch and Lightning among it: ten seconds of a slow machine, once instead of every time."""
 _LOOK = 1.0
 """Seconds from one look at what is finished to the next."""
@@ -169,7 +169,7 @@ class TrainingsBar:
     """
 
     def __init__(self, folder: Path, trainings: int, arms: int) -> None:
-        from finetune.outcome import (
+        from finetune.training.outcome import (
             RESULT,
         )  # not above: a process at work on one cell has no need of all that
 

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.splits import FOLDS
-from finetune.metrics import Counts, Metric, accuracy, class_f1, macro_f1, merge_classes
+from finetune.tasks.metrics import Counts, Metric, accuracy, class_f1, macro_f1, merge_classes
 from symbolic.errors import ConfigError
-from symbolic.vocabulary import FIELDS
+from symbolic.tokens.vocabulary import FIELDS
 
 Level = Literal["note", "sequence"]
 SEQUENCE_FLOORS = ("majority", "look_up", "features_logistic", "features_trees", "features_together")

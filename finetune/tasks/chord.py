@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from data.corpora.tonality import TONAL_CLASSES
 from finetune.tasks.base import Task, View
 from finetune.tasks.melody import POP909_SPLIT
+from symbolic.predict.tonality import TONAL_CLASSES
 
 CHORD = Task(
     name="chord",

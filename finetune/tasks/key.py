@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from data.corpora.tonality import TONAL_CLASSES
 from finetune.tasks.base import Protocol, Task, View
+from symbolic.predict.tonality import TONAL_CLASSES
 
 KEY = Task(
     name="key",

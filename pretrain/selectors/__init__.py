@@ -1,7 +1,7 @@
 """Selectors by name; one file each.
 
 To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector`, enter it here, and its name in
-`pretrain.config`.
+`pretrain.settings`.
 """
 
 from __future__ import annotations

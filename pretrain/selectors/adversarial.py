@@ -39,7 +39,7 @@ class AdversarialSelector(LearnedSelector):
     """Masks what the backbone is expected to find hard, and learns from what it did find hard.
 
     A network scores clean rows; it is trained by mean squared error of its sigmoid to the targets of `extremes`.
-    Rows that stay on top are retired by `pretrain.freezing`.
+    Rows that stay on top are retired by `pretrain.objective.freezing`.
     """
 
     name = "adversarial"

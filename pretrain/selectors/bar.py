@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pretrain.selectors.uniform import UniformSelector
-from pretrain.units import BarUnit
+from symbolic.masking.units import BarUnit
 
 
 class BarSelector(UniformSelector):

@@ -11,9 +11,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from pretrain.units import UNITS, Choice, RowUnit
 from symbolic.backbone import Backbone, BackboneConfig
 from symbolic.errors import ConfigError
+from symbolic.masking.units import UNITS, Choice, RowUnit
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SelectorOptions:
     """How a selector goes about it; what does not concern a selector, it ignores or refuses.
 
     Args:
-        unit: What is hidden in one piece, one of `pretrain.units.UNITS`; None takes the selector's own.
+        unit: What is hidden in one piece, one of `symbolic.masking.units.UNITS`; None takes the selector's own.
         network: Kind of a learned selector's network, one of `pretrain.selectors.network.NETWORKS`.
         layers: Layers of that network at most.
         exploration: How far a learned selector strays from its own ranking; 0 always takes the top.

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pretrain.selectors.base import View
 from pretrain.selectors.uniform import UniformSelector
-from pretrain.units import FieldUnit
+from symbolic.masking.units import FieldUnit
 
 
 class InfillingSelector(UniformSelector):

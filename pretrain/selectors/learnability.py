@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.losses import all_reduce
 from pretrain.selectors.base import Schedule, SelectorOptions, View
 from pretrain.selectors.learned import LearnedSelector
 from symbolic.backbone.config import BackboneConfig
+from symbolic.masking.losses import all_reduce
 
 _DECAY = 0.99
 _NOTABLE = 0.2

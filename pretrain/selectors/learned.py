@@ -9,8 +9,8 @@ from torch import Tensor
 
 from pretrain.selectors.base import Schedule, Selector, SelectorOptions, View
 from pretrain.selectors.network import build_network
-from pretrain.units import UNITS
 from symbolic.backbone.config import BackboneConfig
+from symbolic.masking.units import UNITS
 
 
 class LearnedSelector(Selector):

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pretrain.selectors.base import View
 from pretrain.selectors.uniform import UniformSelector
-from pretrain.units import RowUnit
+from symbolic.masking.units import RowUnit
 
 _MEAN = 5.0
 """Rows in a run on average. SpanBERT's words come in runs of 3.8; five notes are a chord or a short figure."""

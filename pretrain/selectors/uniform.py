@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from pretrain.selectors.base import Selector, View
-from pretrain.units import UNITS
+from symbolic.masking.units import UNITS
 
 
 class UniformSelector(Selector):

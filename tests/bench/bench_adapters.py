@@ -23,7 +23,7 @@ import torch
 from symbolic.adapters import METHODS, attach
 from symbolic.adapters.rack import Rack
 from symbolic.backbone import Backbone, build_backbone, preset
-from symbolic.vocabulary import RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import RESERVED, Vocabulary
 
 SIZES = Vocabulary().sizes
 COPIES = 8

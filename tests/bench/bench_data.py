@@ -24,11 +24,11 @@ import numpy as np
 from music import corpora, multiply
 
 from data.corpora import CORPORA
-from data.prepare import prepare
+from data.preparation.prepare import prepare
 from data.shards import Shards
-from symbolic.files import read_music
-from symbolic.tokenizer import Tokenizer
-from symbolic.transposition import transpose, transposition_range
+from symbolic.music.files import read_music
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.transposition import transpose, transposition_range
 
 TOKENIZER = Tokenizer()
 Job = Callable[[Path], object]
@@ -153,11 +153,11 @@ def bench_reading(shards: Shards, rounds: int) -> float:
 
     from data.batches import Batch, StepBatches
     from data.windows import make_windows
-    from pretrain.config import ROWS_PER_BATCH
+    from pretrain.settings import ROWS_PER_BATCH
     from symbolic.backbone import build_backbone
     from symbolic.backbone.config import PRESETS
     from symbolic.heads import FieldHeads
-    from symbolic.vocabulary import MASK
+    from symbolic.tokens.vocabulary import MASK
 
     torch.set_num_threads(2)
     tiny, sizes = PRESETS["tiny"], TOKENIZER.vocabulary.sizes

@@ -22,7 +22,7 @@ from training import SIZES, Ours, Stopwatch, now, peak, random_batch, seconds
 
 from data.batches import Batch, StepBatches
 from symbolic.backbone import PRESETS, BackboneConfig
-from symbolic.vocabulary import RESERVED
+from symbolic.tokens.vocabulary import RESERVED
 
 BASE = PRESETS["base"]
 WINDOWS = 4

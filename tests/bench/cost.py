@@ -18,8 +18,8 @@ from music import DATA, multiply
 from data.corpora import CORPORA, open_corpus
 from data.corpora.base import Corpus
 from data.corpora.folder import FolderCorpus
-from data.prepare import prepare
-from symbolic.tokenizer import Tokenizer
+from data.preparation.prepare import prepare
+from symbolic.tokens.tokenizer import Tokenizer
 
 
 def cpu_seconds(who: int) -> float:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from symbolic.files import read_music, write_midi
-from symbolic.notes import DRUM_PROGRAM, Music, note_array
+from symbolic.music.files import read_music, write_midi
+from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[3] / "shared" / "data")
 _CORPORA = {"POP909": ("pop909/pop909.tar.xz", ""), "ASAP performances": ("asap/asap_midi.tar.xz", "score")}

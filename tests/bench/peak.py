@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from data.corpora import CORPORA
-from data.prepare import prepare
-from symbolic.tokenizer import Tokenizer
+from data.preparation.prepare import prepare
+from symbolic.tokens.tokenizer import Tokenizer
 
 if __name__ == "__main__":
     shards = prepare(CORPORA["folder"](sys.argv[1]), sys.argv[2], Tokenizer(), jobs=1, progress=False)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.vocabulary import MASK, RESERVED
+from symbolic.tokens.vocabulary import MASK, RESERVED
 
 _DROPOUT, _FIELD_WIDTH = 0.1, 256
 

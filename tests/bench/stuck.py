@@ -15,7 +15,7 @@ from music import DATA
 from symusic import Score
 
 from data.corpora import CORPORA, open_corpus
-from symbolic.files import MIDI_SUFFIXES
+from symbolic.music.files import MIDI_SUFFIXES
 
 _NOTE_OFF, _NOTE_ON, _ONE_BYTE = 0x8, 0x9, (0xC, 0xD)
 _SYSTEM, _META = 0xF0, 0xFF

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from data.batches import Batch
-from pretrain.freezing import FreezeBook
-from pretrain.module import Pretraining
-from pretrain.objective import Objective
+from pretrain.objective.freezing import FreezeBook
+from pretrain.objective.masked import Objective
 from pretrain.selectors import Schedule, build_selector
+from pretrain.training.module import Pretraining
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.heads import FieldHeads
-from symbolic.vocabulary import RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import RESERVED, Vocabulary
 
 SIZES = Vocabulary().sizes
 

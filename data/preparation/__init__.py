@@ -1,0 +1,1 @@
+"""Prepare a corpus: read, filter, tokenise and write shards, in parallel."""

@@ -1,0 +1,80 @@
+"""What a corpus' files hold, as one hash: shards that were made from other bytes are not used again.
+
+Reading a million files for it takes minutes, so the hash is remembered beside what the file system says of every
+file. That includes the time at which the file's entry last changed (ctime), which no program can set: a copy
+that keeps the date, or a file that is overwritten and dated back, is read again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from hashlib import blake2b
+
+from data.corpora.archives import cache_folder
+from data.corpora.base import Corpus, Piece
+from data.toolkit.safewrite import as_json, write
+
+_SETTLED = 10.0
+"""Seconds since the last change to any file, before which nothing is remembered: clocks of file systems tick
+in steps of up to two seconds, and within one step two changes look like one."""
+
+
+def content_hash(corpus: Corpus, pieces: Sequence[Piece]) -> str:
+    """Hash of all files that pieces are made from, names and bytes.
+
+    Args:
+        corpus: Whose.
+        pieces: All of its pieces, or those of interest.
+
+    Returns:
+        32 hexadecimal digits; a file that is absent or cannot be read counts as such.
+    """
+    files = list(dict.fromkeys(file for piece in pieces for file in corpus.sources(piece)))
+    looks, changed = _looks(corpus, files)
+    memory = cache_folder() / "contents" / f"{looks}.json"
+    # Elsewhere ctime is when the file was made.
+    lasting = os.name == "posix" and changed < time.time() - _SETTLED
+    if lasting:
+        with suppress(OSError, ValueError, KeyError, TypeError):  # absent, or damaged
+            return str(json.loads(memory.read_bytes())["content"])
+    content = _read(corpus, files)
+    if lasting:
+        with suppress(OSError):  # a cache that cannot be written costs time, nothing else
+            memory.parent.mkdir(parents=True, exist_ok=True)
+            ours = memory.with_suffix(f".{os.getpid()}")  # several processes may prepare one corpus at once
+            write(ours, as_json({"folder": str(corpus.folder), "files": len(files), "content": content}))
+            ours.replace(memory)
+    return content
+
+
+def _looks(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
+    """Hash of what the file system says of files, and when the last of them changed."""
+    folder = f"{corpus.folder}{os.sep}"
+    digest, last = blake2b(folder.encode(errors="surrogateescape"), digest_size=16), 0.0
+    for file in files:
+        try:
+            found = os.stat(corpus.path(file))
+        except OSError:
+            about = "absent"
+        else:
+            about = f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino} {found.st_dev}"
+            last = max(last, found.st_ctime)
+        # A name that is not UTF-8 holds lone surrogates, which only this handler turns back into bytes.
+        digest.update(f"{file}\0{about}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest(), last
+
+
+def _read(corpus: Corpus, files: Iterable[str]) -> str:
+    digest = blake2b(digest_size=16)
+    for file in files:
+        content, size = b"", None
+        with suppress(OSError), open(corpus.path(file), "rb", buffering=0) as opened:
+            content = opened.readall()
+            size = len(content)
+        digest.update(f"{file}\0{size}\0".encode(errors="surrogateescape"))
+        digest.update(content)
+    return digest.hexdigest()

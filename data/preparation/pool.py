@@ -1,0 +1,122 @@
+"""Work in processes that may die: a crash or an out-of-memory kill costs a task, never the run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from data.preparation.guards import make_expendable
+from symbolic.errors import ConfigError
+
+_UNGUARDED = (
+    "Worker processes cannot start. A script that prepares a corpus must do so under "
+    "`if __name__ == '__main__':`, because each worker imports it anew; or pass jobs=0."
+)
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Died:
+    """In place of a result: the process at work on the task died, or one that worked beside it.
+
+    Attributes:
+        late: One of these processes was ended for taking too long.
+    """
+
+    late: bool = False
+
+
+def run_tasks(
+    function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
+) -> Iterator[tuple[Task, Result | Died]]:
+    """Results of a function, each as soon as it is there.
+
+    Processes are spawned, not forked: a fork of a process with threads (torch, a progress bar) can deadlock.
+    No more tasks than processes are under way, so few are suspect when a process dies; the rest go on in new
+    processes. With one job, the suspect is guilty.
+
+    Args:
+        function: Picklable; an exception that it raises is raised here.
+        tasks: Picklable.
+        jobs: How many processes; 0 works in this one, unprotected.
+
+    Raises:
+        ConfigError: If worker processes cannot start at all.
+    """
+    waiting = deque(tasks)
+    if jobs == 0:
+        yield from ((task, function(task)) for task in waiting)
+        return
+    while waiting:
+        marks = tempfile.TemporaryDirectory(prefix="counterpoint-")
+        executor = _start(min(jobs, len(waiting)), marks.name)
+        running: dict[Future[Result], Task] = {}
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    running[executor.submit(function, waiting[0])] = waiting[0]
+                    waiting.popleft()
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    result = future.result()
+                    yield running.pop(future), result
+        except BrokenProcessPool:
+            executor.shutdown()
+            died = Died(late=any(mark.stat().st_size for mark in Path(marks.name).iterdir()))
+            for task in running.values():
+                yield task, died
+        finally:
+            executor.shutdown(cancel_futures=True)
+            marks.cleanup()
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, which in a container or a batch job are not all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def refuse_import_time() -> None:
+    """Refuse to work while a worker is only importing its parent's script, which would start it all over.
+
+    Raises:
+        ConfigError: If so; the parent then fails with the same message.
+    """
+    # The flag that multiprocessing itself looks at before it starts a process.
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise ConfigError(_UNGUARDED)
+
+
+def _start(jobs: int, marks: str) -> ProcessPoolExecutor:
+    spawn = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(jobs, spawn, initializer=_settle, initargs=(marks,))
+    try:
+        executor.submit(os.getpid).result()
+    except BrokenProcessPool as error:
+        raise ConfigError(_UNGUARDED) from error
+    return executor
+
+
+def _settle(marks: str) -> None:
+    """Make a fresh worker leave Ctrl-C to its parent, keep quiet, be expendable, and not outlive its parent."""
+    make_expendable(Path(marks) / str(os.getpid()))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore")
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()  # a killed parent closes no queue that a worker waits on
+        os._exit(1)

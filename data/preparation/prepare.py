@@ -1,0 +1,275 @@
+"""Corpora to shards, in parallel processes, to be cut off and resumed at any moment.
+
+Pieces are cut into chunks by their order alone, and a chunk becomes a shard in one stroke. So neither the
+number of processes nor an interruption leaves a trace in the result: the bytes are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from data.corpora.archives import cache_folder
+from data.corpora.base import Corpus, Piece
+from data.preparation.cluster import run_on_ray
+from data.preparation.contents import content_hash
+from data.preparation.filters import Filters
+from data.preparation.manifest import finish
+from data.preparation.near import SIZE, THRESHOLD
+from data.preparation.pool import Died, refuse_import_time, run_tasks, usable_cores
+from data.preparation.tokenise import Outcome, Recipe, tokenise, too_slow
+from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
+from data.toolkit.safewrite import as_json, write, write_array
+from symbolic.errors import ConfigError, CorpusError
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import FIELDS
+
+if os.name == "posix":
+    import fcntl
+
+__all__ = ["Filters", "prepare"]
+
+Engine = Literal["local", "ray"]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_CHUNKS, _SMALLEST, _LARGEST = 64, 16, 1024
+"""A corpus makes about this many chunks, each of so many pieces: enough to spread, few enough to map, and
+small enough that a process holds one in memory."""
+_KILLED = "killed: the process that read it died, by a crash or for want of memory"
+
+
+def prepare(
+    corpus: Corpus,
+    out: str | Path | None,
+    tokenizer: Tokenizer,
+    hide: Collection[str] = (),
+    jobs: int | None = None,
+    filters: Filters | None = None,
+    progress: bool = True,
+    near_duplicates: float | None = THRESHOLD,
+    engine: Engine = "local",
+) -> Shards:
+    """Make shards of a corpus, or open those that an earlier call with the same settings made.
+
+    Files that cannot be read, or that a filter refuses, are skipped; the ledger names each with its reason.
+    A process that dies takes no other file with it. Of several calls for one folder at once, one works and the
+    others wait for it.
+
+    Args:
+        corpus: What to prepare.
+        out: A folder: new, empty, or left by an earlier call with the same settings. None takes one in the
+            cache, named by the settings.
+        tokenizer: Makes the rows.
+        hide: Fields to withhold from the rows.
+        jobs: How many processes; None takes all cores, 0 works in this process, without protection against
+            crashes and endless reading.
+        filters: What to keep; by default `Filters()`, and drums alone where the corpus is of drums.
+        progress: Show a progress bar.
+        near_duplicates: Least resemblance, above 0 and up to 1, of pieces that are reported as
+            near-duplicates and kept on one side of the split; None looks for none.
+        engine: "local" works in processes here; "ray" on Ray, where `jobs` is unused and `out` and the corpus
+            must be seen by all machines. The bytes are the same.
+
+    Raises:
+        ConfigError: If the settings are wrong, or `out` holds something else.
+        CorpusError: If no piece is kept.
+        LabelError: If labels and files do not fit together.
+        LeakError: If a group stands on two sides of a split.
+    """
+    refuse_import_time()  # before the lock, which the parent holds
+    problems = [
+        f"No field is called {name}; the fields are {', '.join(FIELDS)}." for name in {*hide} - {*FIELDS}
+    ]
+    if jobs is not None and jobs < 0:
+        problems.append(f"jobs is {jobs}; it must be 0 or more.")
+    if near_duplicates is not None and not 0 < near_duplicates <= 1:
+        problems.append(f"near_duplicates is {near_duplicates}; it must be above 0 and at most 1, or None.")
+    if engine not in get_args(Engine):
+        problems.append(f"No engine is called '{engine}'; there are {' and '.join(get_args(Engine))}.")
+    if problems:
+        raise ConfigError(sorted(problems))
+    near = near_duplicates is not None
+    recipe = Recipe(
+        corpus, tokenizer, tuple(sorted(hide)), filters or Filters(drum_only=corpus.drums_alone), near
+    )
+    pieces = corpus.pieces()
+    _refuse_twins(corpus, pieces)
+    settings = _settings(recipe, pieces, near_duplicates)
+    key = hashlib.sha256(as_json(settings)).hexdigest()[:16]
+    folder = Path(out) if out else cache_folder() / "shards" / f"{corpus.name}-{key}"
+    chunks, total = _chunks(pieces), len(pieces)
+    del pieces  # a million of them take a gigabyte; the chunks go as soon as they are made
+    _refuse_other(folder, settings)
+    if not _is_finished(folder, chunks):
+        with _sole_writer(folder):
+            _refuse_other(folder, settings)
+            if not _is_finished(folder, chunks):
+                write(folder / SETTINGS, as_json(settings))
+                _make(recipe, folder, chunks, usable_cores() if jobs is None else jobs, engine, progress)
+                names = list(chunks)
+                chunks.clear()
+                finish(recipe, folder, settings, names, total)
+    return Shards(folder, tokenizer.fingerprint)
+
+
+def _refuse_twins(corpus: Corpus, pieces: Sequence[Piece]) -> None:
+    twins = [key for key, count in Counter(piece.key for piece in pieces).items() if count > 1]
+    if twins:
+        raise CorpusError(
+            f"Corpus '{corpus.name}' gives the same key to several pieces ({', '.join(twins[:5])}). "
+            "Its reader must tell them apart."
+        )
+
+
+def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | None) -> dict[str, Any]:
+    """All that shapes the result, as JSON values; equal settings make equal bytes."""
+    corpus = recipe.corpus
+    listing = hashlib.sha256()
+    names = [field.name for field in fields(Piece)]
+    for piece in pieces:  # `asdict` copies deeply, at four times the cost
+        listing.update(json.dumps({name: getattr(piece, name) for name in names}, sort_keys=True).encode())
+    settings: dict[str, Any] = {
+        "format": FORMAT,
+        "corpus": {"name": corpus.name, "version": corpus.version, "options": corpus.options()},
+        "pieces": listing.hexdigest()[:16],
+        "files": content_hash(corpus, pieces),
+        "tokenizer": recipe.tokenizer.fingerprint,
+        "hide": list(recipe.hide),
+        "filters": asdict(recipe.filters),
+        "near_duplicates": near_duplicates,
+    }
+    return dict(json.loads(as_json(settings)))  # as it will be read back, without tuples
+
+
+def _refuse_other(folder: Path, settings: dict[str, Any]) -> None:
+    """Make sure that the folder is ours: empty, or begun with the same settings."""
+    try:
+        if all(file.name.startswith(".") for file in folder.iterdir()):
+            return
+        found = json.loads((folder / SETTINGS).read_bytes())
+    except FileNotFoundError as error:
+        if not folder.exists():
+            return
+        raise ConfigError(f"{folder} holds other files. Choose a new folder.") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder} cannot hold shards ({error}). Choose a new folder.") from error
+    differing = [key for key in settings if found.get(key) != settings[key]]
+    if differing:
+        raise ConfigError(
+            f"{folder} holds shards made otherwise (other {', '.join(differing)}). Choose another folder, or "
+            "delete this one."
+        )
+
+
+def _chunks(pieces: Sequence[Piece]) -> dict[str, list[Piece]]:
+    size = min(max(-(-len(pieces) // _CHUNKS), _SMALLEST), _LARGEST)
+    starts = range(0, len(pieces), size)
+    return {f"shard-{i:05d}": list(pieces[start : start + size]) for i, start in enumerate(starts)}
+
+
+def _is_finished(folder: Path, chunks: Mapping[str, Sequence[Piece]]) -> bool:
+    return (folder / MANIFEST).is_file() and all((folder / f"{name}.json").is_file() for name in chunks)
+
+
+@contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the system frees it however the process ends."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written ({error}). Choose another folder.") from error
+    with lock:
+        if os.name == "posix":
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _make(
+    recipe: Recipe,
+    folder: Path,
+    chunks: Mapping[str, list[Piece]],
+    jobs: int,
+    engine: Engine,
+    progress: bool,
+) -> None:
+    """Make the shards that are not there yet."""
+    missing = [(name, chunk) for name, chunk in chunks.items() if not (folder / f"{name}.json").is_file()]
+    total, left = (sum(len(chunk) for _, chunk in some) for some in (chunks.items(), missing))
+    with tqdm(
+        total=total,
+        initial=total - left,
+        desc=f"Preparing {recipe.corpus.name}",
+        unit="piece",
+        mininterval=0.2 if sys.stderr.isatty() else 10.0,  # a log gets a line now and then
+        dynamic_ncols=True,
+        disable=not progress,
+    ) as bar:
+        for (name, chunk), result in _run(partial(_make_shard, recipe, folder), missing, jobs, engine):
+            if isinstance(result, Died):
+                _save_shard(recipe, folder, name, _one_by_one(recipe, chunk, max(jobs, 1)))
+            bar.update(len(chunk))
+
+
+def _run(
+    function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int, engine: Engine
+) -> Iterator[tuple[Task, Result | Died]]:
+    return run_on_ray(function, tasks) if engine == "ray" else run_tasks(function, tasks, jobs)
+
+
+def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> None:
+    name, chunk = task
+    _save_shard(recipe, folder, name, [tokenise(recipe, piece) for piece in chunk])
+
+
+def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[Outcome]:
+    """The pieces of a chunk whose process died, so that the guilty one shows itself."""
+    work, outcomes = partial(tokenise, recipe), {}
+    for piece, result in run_tasks(work, chunk, jobs):
+        if isinstance(result, Died):
+            # Another may be guilty, or the memory was filled by those before: again, in a process of its own.
+            ((_, result),) = run_tasks(work, [piece], 1)
+        if isinstance(result, Died):
+            result = Outcome(piece, too_slow(recipe) if result.late else _KILLED)
+        outcomes[piece.key] = result
+    return [outcomes[piece.key] for piece in chunk]
+
+
+def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
+    """Write the arrays, and last the JSON that says they are whole."""
+    kept = [outcome for outcome in outcomes if not outcome.skipped]
+    arrays: dict[str, NDArray[Any]] = {
+        "rows": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.rows for o in kept)]),
+        "source": np.concatenate([np.empty(0, np.int32), *(o.source for o in kept)]),
+    }
+    for label in recipe.corpus.note_classes:
+        arrays[label] = np.concatenate([np.empty(0, np.int8), *(o.note_labels[label] for o in kept)])
+    if recipe.near:
+        arrays["sketch"] = np.concatenate([np.empty((0, SIZE), np.uint32), *(o.sketches for o in kept)])
+    hashes = {kind: write_array(folder / f"{name}.{kind}.npy", array) for kind, array in arrays.items()}
+    pieces = [
+        {
+            **asdict(o.piece),
+            "skipped": o.skipped,
+            "fingerprint": o.fingerprint,
+            "repairs": o.repairs,
+            "rows": len(o.rows),
+            "tracks": len(o.sketches),
+        }
+        for o in outcomes
+    ]
+    write(folder / f"{name}.json", as_json({"sha256": hashes, "pieces": pieces}))

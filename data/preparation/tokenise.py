@@ -1,0 +1,141 @@
+"""One piece from file to rows, or the reason why not. Nothing a file holds may stop the run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.corpora.base import Corpus, Piece
+from data.fingerprint import note_fingerprint
+from data.preparation.filters import Filters
+from data.preparation.guards import TimeUp, guarded
+from data.preparation.near import SIZE, Sketches, sketch
+from symbolic.errors import ConfigError, MusicFileError
+from symbolic.music.notes import Music
+from symbolic.tokens.tokenizer import Rows, Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """All that makes rows of a piece; travels to worker processes.
+
+    Attributes:
+        corpus: Reads and interprets.
+        tokenizer: Encodes.
+        hide: Fields withheld.
+        filters: What is kept.
+        near: Make sketches for finding near-duplicates.
+    """
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    hide: tuple[str, ...]
+    filters: Filters
+    near: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What became of a piece.
+
+    Attributes:
+        piece: The piece.
+        skipped: Why it was skipped, as 'kind: details'; "" if it was kept.
+        fingerprint: Note fingerprint of its file.
+        repairs: What was mended to read it, in words.
+        rows: (N, 8) uint16, empty if skipped.
+        source: (N,) int32, the note of `Reading.music` that each row was made from.
+        note_labels: (N,) int8 for each of the corpus' note classes, in the order of rows.
+        sketches: (T, SIZE) uint32, of its file's tracks.
+    """
+
+    piece: Piece
+    skipped: str = ""
+    fingerprint: int = 0
+    repairs: tuple[str, ...] = ()
+    rows: Rows = field(default_factory=lambda: np.empty((0, 8), dtype=np.uint16))
+    source: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
+    note_labels: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    sketches: Sketches = field(default_factory=lambda: np.empty((0, SIZE), dtype=np.uint32))
+
+
+class _Skip(Exception):
+    """A filter says no."""
+
+
+def tokenise(recipe: Recipe, piece: Piece) -> Outcome:
+    """Read, filter, interpret and encode a piece; whatever goes wrong becomes the reason for skipping it."""
+    try:
+        with guarded(recipe.filters.read_seconds, recipe.filters.read_memory):
+            return _tokenise(recipe, piece)
+    except _Skip as skip:
+        reason = str(skip)
+    except TimeUp:
+        reason = too_slow(recipe)
+    except MemoryError:
+        reason = "out of memory: reading needs more than there is, or than the filter allows"
+    except MusicFileError as error:
+        reason = f"unreadable: {error.reason}"
+    except Exception as error:  # any file can trip any parser in any way; the ledger names both
+        reason = f"failed: {type(error).__name__}: {error}"
+    return Outcome(piece, _portable(reason, recipe.corpus))
+
+
+def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
+    corpus, filters = recipe.corpus, recipe.filters
+    path = Path(corpus.path(piece.file))
+    size = path.stat().st_size if path.is_file() else 0  # an absent file is for the reader to report
+    if size > filters.max_bytes:
+        raise _Skip(f"too large: {size:,} bytes, the filter allows {filters.max_bytes:,}")
+    music = corpus.read(piece)
+    if refusal := filters.refusal(music):
+        raise _Skip(refusal)
+    fingerprint = note_fingerprint(music)
+    if piece.fingerprint not in (None, fingerprint):
+        raise _Skip("other content: its notes are not those that the split table was made for")
+
+    reading = corpus.interpret(piece, music)
+    if refusal := filters.metre_refusal(reading.music):
+        raise _Skip(refusal)
+    kept = np.arange(len(reading.music))
+    if not filters.keep_drums:
+        kept = np.flatnonzero(~reading.music.drums)
+    try:
+        tokens = recipe.tokenizer.encode(
+            reading.music.with_notes(reading.music.notes[kept]), hide=recipe.hide
+        )
+    except ConfigError as error:  # hide was checked before, so it is the number of bars
+        raise _Skip(f"absurdly long: {error}") from error
+    source = kept[tokens.source]
+    labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
+    sketches = sketch(music) if recipe.near else Outcome(piece).sketches
+    repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
+    return Outcome(piece, "", fingerprint, repairs, tokens.rows, source.astype(np.int32), labels, sketches)
+
+
+def _oddities(music: Music) -> Iterator[str]:
+    """What the tokenizer will pass over or bend, in words."""
+    if odd := int((music.metres[:, 1:] <= 0).any(axis=1).sum()):
+        yield f"{odd} metres of no beats or an impossible unit passed over"
+    if odd := int((~np.isfinite(music.tempi[:, 1]) | (music.tempi[:, 1] <= 0)).sum()):
+        yield f"{odd} tempi of no duration taken as the fastest"
+    if odd := int((music.notes["duration"] == 0).sum()):
+        yield f"{odd} notes of no length given the shortest"
+
+
+def too_slow(recipe: Recipe) -> str:
+    """Why a piece is skipped that did not heed its time limit."""
+    return f"too slow: not read within {recipe.filters.read_seconds:g} s"
+
+
+def _portable(reason: str, corpus: Corpus) -> str:
+    """One line without this machine's paths and addresses, so that ledgers can be compared."""
+    for folder in corpus.folders:
+        reason = reason.replace(f"{folder}/", "")
+    line = " ".join(reason.split())
+    return re.sub(r"\b0x[0-9a-f]{6,}\b", "0x…", line)[:300]

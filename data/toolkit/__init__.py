@@ -1,0 +1,1 @@
+"""Share what the commands need: flags, run folders, records, progress, pages."""

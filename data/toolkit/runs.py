@@ -1,0 +1,113 @@
+"""Run folders: named, found again, and refused where they hold something else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Any
+
+from data.toolkit.records import write_json
+from symbolic.checkpoint.bundled import RECORD
+from symbolic.errors import ConfigError
+
+SETTINGS = "settings.json"
+
+
+def find_folder(
+    base: str | Path,
+    settings: Mapping[str, Any],
+    out: str | None,
+    resume: bool,
+    flags: Mapping[str, str] | None = None,
+    unset: Mapping[str, str] | None = None,
+) -> Path:
+    """The folder of a run, new or to be resumed; nothing is written yet.
+
+    Args:
+        base: Where a run goes that is given no folder; it gets a number where that is taken.
+        settings: Those that make the run what it is, as JSON values.
+        out: The folder asked for, if one was.
+        resume: Go on with the run in `out`, or else with the latest that was named after `base`.
+        flags: Flags of settings that are spelled otherwise.
+        unset: How a user says None of a setting, where leaving its flag out says something else.
+
+    Raises:
+        ConfigError: If a new run would overwrite another, or the run to be resumed had other settings.
+    """
+    base = Path(base)
+    folder = Path(out) if out else (_latest(base) if resume else None) or _unused(base)
+    if not (folder / SETTINGS).is_file():
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")
+        return folder
+    if not resume:
+        raise ConfigError(
+            f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
+        )
+    before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    if before.get("folder"):  # noted with a slash at its end by runs of the first release
+        before["folder"] = str(Path(before["folder"]))
+    changed = [name for name in settings if before.get(name) != settings[name]]
+    if changed:
+        flags, unset = flags or {}, unset or {}
+        raise ConfigError(
+            f"--{flags.get(name, name)} was {_said(before.get(name), unset.get(name))} when {folder} began and is "
+            f"{_said(settings[name], unset.get(name))} now; resume with the settings it began with."
+            for name in changed
+        )
+    return folder
+
+
+def _said(value: Any, unset: str | None) -> str:
+    """A setting's value as a user would give it."""
+    return (unset or "not given") if value is None else repr(value)
+
+
+def begin(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Mark a folder as that of a run with these settings.
+
+    Raises:
+        ConfigError: If it cannot be made or written.
+    """
+    try:
+        write_json(folder / SETTINGS, settings)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written ({error.strerror}). Name another folder with --out."
+        ) from error
+
+
+def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
+    """What a finished run wrote of itself.
+
+    Args:
+        run: The folder.
+        needed: What such a record tells, and no other does.
+        command: That makes such runs.
+
+    Raises:
+        ConfigError: If the folder holds no such record.
+    """
+    path = run / RECORD
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not needed <= found.keys():
+        raise ConfigError(
+            f"{run} holds no record of `{command}`. Name the folder of one of its finished runs."
+        )
+    return found
+
+
+def _latest(base: Path) -> Path | None:
+    """The run of that name, or of those that `_unused` numbered after it, which began last."""
+    ours = re.compile(re.escape(base.name) + r"(-\d+)?")
+    runs = [path for path in base.parent.glob(f"*/{SETTINGS}") if ours.fullmatch(path.parent.name)]
+    return max(runs, key=lambda path: path.stat().st_mtime).parent if runs else None
+
+
+def _unused(base: Path) -> Path:
+    number = 1
+    while (folder := base if number == 1 else base.with_name(f"{base.name}-{number}")).exists():
+        number += 1
+    return folder

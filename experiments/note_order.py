@@ -1,0 +1,211 @@
+"""What the order of simultaneous notes gives away: a model taught notes in canonical order, and in that of tracks.
+
+    python -m experiments.note_order melody --from tiny-conformer --epochs 4
+    python -m experiments.note_order melody --from tiny-conformer --epochs 4 --only tracks
+
+A reader that takes one track after another and then sorts by onset leaves notes that begin together in the order of
+their tracks. POP909 has melody, bridge and piano in this order, so that a network, which hears rows in theirs, is told
+what it is asked. MIDI-BERT's preparation is such a reader, and moves notes to sixteenths first, so that more of them
+begin together. Scores of such rows are leaky: they serve to read published ones, and for nothing else. The command can
+be given again: it goes on with what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data.corpora import open_corpus
+from data.corpora.base import Corpus
+from data.shards import MANIFEST, Shards
+from data.toolkit.records import portable_provenance, write_json
+from finetune.settings import TrainSettings
+from finetune.tasks import TASKS, Task
+from finetune.tasks.data import TaskData, task_data
+from finetune.tasks.metrics import paired_bootstrap
+from finetune.training.outcome import SeedResult
+from finetune.training.run import Run, open_run
+from finetune.training.seed import train_seed
+from symbolic.checkpoint.bundled import RECORD
+
+CANONICAL, TRACKS = ORDERS = ("canonical", "tracks")
+_TIED = "tied_notes"
+
+
+def say(text: str) -> None:
+    """A line for the reader."""
+    print(text, flush=True)  # noqa: T201
+
+
+def main() -> int:
+    """Train what is missing, then tell what both orders came to."""
+    options = _options()
+    out = options.out / options.task
+    settings = TrainSettings(
+        checkpoint=options.checkpoint,
+        epochs=options.epochs,
+        lr=options.lr,
+        rows_per_batch=options.rows_per_batch,
+        budget=options.budget,
+        seeds=options.seeds,
+        out=out,
+        resume=out.exists(),
+    )
+    if record := compare_orders(TASKS[options.task], None, settings, options.only):
+        show(record)
+    return 0
+
+
+def compare_orders(
+    task: Task, root: str | None, settings: TrainSettings, only: Sequence[str] = ORDERS
+) -> dict[str, Any] | None:
+    """Train on both orders what is not trained yet.
+
+    Args:
+        task: Of notes.
+        root: As of `finetune`.
+        settings: Likewise; its folder receives a run for each order, and `record.json` once both are done.
+        only: The orders to train on now.
+
+    Returns:
+        The record; None as long as an order is missing.
+    """
+    run = open_run(task, root, settings)
+    (data,) = run.folds
+    told, tied = by_track(data, open_corpus(task.corpus, root, **task.options), run.out / "shards")
+    for order in only:
+        _train(run, told if order == TRACKS else data, order)
+    if record := _outcome(run, tied):
+        write_json(run.out / RECORD, record)
+    return record
+
+
+def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, float]:
+    """A task's pieces with rows in the order of onset in the file, then track, then pitch.
+
+    Args:
+        data: In canonical order.
+        corpus: That it was prepared from.
+        folder: Receives the shards.
+
+    Returns:
+        The data, its labels moved along; and the share of notes that begin together with one of another track.
+    """
+    if not (folder / MANIFEST).is_file():
+        _write(data.shards, *_ordered(data.shards, corpus), folder)
+    shards = Shards(folder)
+    return task_data(data.task, shards, data.protocol, data.fold), shards.manifest["settings"][_TIED]
+
+
+def _ordered(shards: Shards, corpus: Corpus) -> tuple[NDArray[np.int64], float]:
+    """(R,) which row is to come when, and the share of rows that begin together with one of another track."""
+    pieces = {piece.key: piece for piece in corpus.pieces()}
+    source, order, tied = shards.source(), np.arange(len(shards)), 0
+    for record, start in zip(shards.pieces, shards.offsets.tolist(), strict=False):
+        stop = start + record.rows
+        notes = corpus.read(pieces[record.key]).notes[source[start:stop]]
+        order[start:stop] = start + np.lexsort((notes["pitch"], notes["track"], notes["onset"]))
+        tied += int(beside_others(notes["onset"], notes["track"]).sum())
+    return order, tied / len(shards)
+
+
+def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(N,) whether a note begins together with one of another track; from (N,) onsets and (N,) tracks."""
+    _, stroke = np.unique(onset, return_inverse=True)
+    lowest, highest = np.full(len(onset), 2**31 - 1), np.full(len(onset), -1)
+    np.minimum.at(lowest, stroke, track)
+    np.maximum.at(highest, stroke, track)
+    return np.asarray((lowest != highest)[stroke])
+
+
+def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) -> None:
+    """The same shards with all rows, and all that is said of rows, in another order, and the tied share beside them."""
+    shutil.copytree(shards.path, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
+    edges = np.cumsum([0, *shards.sizes()])
+    columns: dict[str, NDArray[Any]] = {"rows": shards.rows(0, len(shards)), "source": shards.source()}
+    columns |= {name: shards.note_labels(name) for name in shards.note_classes}
+    for shard, start, stop in zip(shards.manifest["shards"], edges[:-1], edges[1:], strict=True):
+        for kind, column in columns.items():
+            np.save(folder / f"{shard['name']}.{kind}.npy", column[order[start:stop]])
+    # By its manifest a corpus is known, in caches too; it comes last, for it says that all is there.
+    settings = {**shards.manifest["settings"], "note_order": TRACKS, _TIED: tied}
+    write_json(folder / MANIFEST, {**shards.manifest, "settings": settings})
+
+
+def _train(run: Run, data: TaskData, order: str) -> None:
+    about = {**run.origin, "backbone": run.source.description, "method": run.settings.method, "order": order}
+    for seed in range(run.settings.seeds):
+        thinned = data.thinned(run.settings.budget, seed)
+        result = train_seed(thinned, run.source, run.plan, seed, _place(run, order, seed), about)
+        say(f"{order}, seed {seed}: validation accuracy {100 * result.summary['valid']['accuracy']:.1f} %")
+
+
+def _place(run: Run, order: str, seed: int) -> Path:
+    return run.out / order / f"seed-{seed}"
+
+
+def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
+    found = {
+        order: [SeedResult.load(_place(run, order, seed)) for seed in range(run.settings.seeds)]
+        for order in ORDERS
+    }
+    results = {order: [result for result in seeds if result] for order, seeds in found.items()}
+    if any(len(results[order]) < run.settings.seeds for order in ORDERS):
+        return None
+    counts = {
+        order: np.stack([result.counts["test"] for result in seeds]) for order, seeds in results.items()
+    }
+    gains = {
+        name: paired_bootstrap([counts[TRACKS]], [counts[CANONICAL]], metric)
+        for name, metric in run.task.metrics.items()
+    }
+    return {
+        **portable_provenance(run.origin),
+        "task": run.task.name,
+        "settings": {**run.identity, "lr": run.plan.lr},
+        "tied": tied,
+        "orders": {
+            order: [{split: result.summary[split] for split in ("valid", "test")} for result in seeds]
+            for order, seeds in results.items()
+        },
+        "gain": {name: [gain.mean, gain.low, gain.high] for name, gain in gains.items()},
+    }
+
+
+def show(record: dict[str, Any]) -> None:
+    """A table of test scores in per cent, a line for each metric."""
+    say(f"{100 * record['tied']:.1f} % of the notes begin together with one of another track.")
+    for name, gain in record["gain"].items():
+        means = [100 * np.mean([seed["test"][name] for seed in record["orders"][order]]) for order in ORDERS]
+        mean, low, high = (100 * value for value in gain)
+        say(
+            f"{name}: {means[0]:.1f} canonical, {means[1]:.1f} by track: {mean:+.1f} ({low:.1f} to {high:.1f})"
+        )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    asked = sorted(name for name, task in TASKS.items() if task.level == "note" and task.corpus == "pop909")
+    parser.add_argument("task", choices=asked)
+    parser.add_argument("--from", dest="checkpoint", default="tiny", help="checkpoint (default: %(default)s)")
+    parser.add_argument("--only", choices=ORDERS, nargs=1, default=ORDERS, help="train on one of the two now")
+    parser.add_argument("--epochs", type=float, default=4)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--rows_per_batch", type=int, default=1024)
+    parser.add_argument("--budget", type=float, default=1.0, help="share of the labels")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("runs/note_order"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

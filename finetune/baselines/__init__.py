@@ -1,0 +1,1 @@
+"""Fit what needs no network: rules, tables, hand-made features."""

@@ -1,0 +1,67 @@
+"""Fit linear discriminants to hand-made features, with a shrunken covariance."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from symbolic.features.stats import Floats
+from symbolic.predict.discriminants import Discriminants
+
+_LEAST_DEVIATION = 1e-6
+"""Of a feature, as a share of its mean or of 1; one that varies less is passed over."""
+_FEWEST = 3
+"""Pieces of a class that its covariance can be told from."""
+_RIDGE = 1e-3
+"""Added to the covariance, as a share of its mean variance, where shrinking leaves it singular."""
+
+
+def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: int) -> Discriminants:
+    """Fit the discriminants of these pieces.
+
+    Args:
+        features: (P, F) from `feature_matrix`.
+        labels: (P,) class of each.
+        classes: How many there are; those that no piece has are never answered.
+    """
+    centre, deviation = features.mean(axis=0), features.std(axis=0)
+    # What hardly varies here would weigh all the more in music where it does.
+    deviation[deviation < _LEAST_DEVIATION * np.maximum(np.abs(centre), 1)] = np.inf
+    model = Discriminants(classes)
+    model.centre.copy_(torch.from_numpy(centre))
+    model.deviation.copy_(torch.from_numpy(deviation))
+    moved = model.standardised(features)
+    known, place, count = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.stack([moved[place == index].mean(axis=0) for index in range(len(known))])
+    weight = np.linalg.solve(_within(moved - means[place], place), means.T).T
+    bias = np.log(count / len(labels)) - (weight * means).sum(axis=1) / 2
+    with torch.no_grad():
+        model.linear.weight.zero_()
+        model.linear.bias.fill_(-torch.inf)
+        model.linear.weight[known] = torch.from_numpy(weight).float()
+        model.linear.bias[known] = torch.from_numpy(bias).float()
+    return model.requires_grad_(False).eval()
+
+
+def _within(moved: Floats, place: NDArray[np.integer]) -> Floats:
+    """(F, F) covariance within classes, positive definite however few the pieces.
+
+    Args:
+        moved: (P, F) standardised features, less the mean of their class.
+        place: (P,) class of each.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    (pieces, width), classes = moved.shape, np.unique(place)
+    identity, total = np.eye(width), np.zeros((width, width))
+    for index in classes:
+        own = moved[place == index]
+        # Of two pieces a covariance is one direction, which the estimate would not shrink.
+        few = len(own) < _FEWEST or not own.any()
+        shrunken = (own**2).mean() * identity if few else ledoit_wolf(own, assume_centered=True)[0]
+        total += len(own) / pieces * shrunken
+    size = np.trace(total) / width
+    if size == 0:
+        return identity
+    return np.asarray((total + _RIDGE * size * identity) * pieces / max(pieces - len(classes), 1))

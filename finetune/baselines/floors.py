@@ -1,0 +1,227 @@
+"""Floors: what a model must clear to have earned its name (EVALUATION.md, rule 8).
+
+A floor is fitted on the training pieces alone and then predicts like any model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
+from hashlib import blake2b
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from data.corpora.archives import cache_folder
+from data.toolkit.records import write_json
+from finetune.baselines import rules
+from finetune.baselines.memory import remembered, remembered_stretches
+from finetune.baselines.pieces import fit_piece_classifier
+from finetune.tasks.data import Predictor, Rows, TaskData, summarise
+from finetune.tasks.metrics import pack_counts
+from symbolic.errors import ConfigError
+from symbolic.features import chords
+from symbolic.tokens.vocabulary import PITCH
+
+SidePredictor = Callable[[Sequence[Rows]], list[NDArray[np.integer]]]
+"""From the rows of several pieces to what a `Predictor` says of each: some classifiers take many at little cost."""
+RUN = 5
+"""Notes in the runs by which pieces are looked up."""
+
+
+@dataclass(frozen=True)
+class Floor:
+    """A named way to predict without a neural network.
+
+    Attributes:
+        name: In records.
+        title: For people.
+        fit: From a task's data, of which only the training pieces may be used, to a predictor.
+    """
+
+    name: str
+    title: str
+    fit: Callable[[TaskData], SidePredictor]
+
+
+def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], SidePredictor]:
+    """A floor that takes pieces one by one."""
+
+    def fitted(data: TaskData) -> SidePredictor:
+        predictor = fit(data)
+        return lambda pieces: [predictor(rows) for rows in pieces]
+
+    return fitted
+
+
+def majority(data: TaskData) -> Predictor:
+    """Always the commonest class of the training notes, or pieces."""
+    commonest = _commonest(data)
+    if data.task.level == "sequence":
+        return lambda rows: np.asarray(commonest)
+    return lambda rows: np.full(len(rows), commonest)
+
+
+def look_up(data: TaskData) -> SidePredictor:
+    """The label of the training piece whose top line has most runs of five notes in common, rare runs counting more.
+
+    Where clips or versions of a song stand on two sides this finds the song. Where songs are disjoint it can find no
+    more than likeness. Without a common run it is the commonest class.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    labels, commonest = np.array(truth), _commonest(data)
+    vectors = TfidfVectorizer(analyzer=runs_of_notes, binary=True)
+    known = vectors.fit_transform(rows)
+
+    def predict(pieces: Sequence[Rows]) -> list[NDArray[np.integer]]:
+        likeness = (vectors.transform(pieces) @ known.T).toarray()
+        found = np.where(likeness.max(axis=1) > 0, labels[likeness.argmax(axis=1)], commonest)
+        return list(found.astype(np.int64))
+
+    return predict
+
+
+def runs_of_notes(rows: Rows) -> list[tuple[int, ...]]:
+    """Intervals in semitones of each run of five notes of the top line: the same in every key."""
+    chord = chords(rows)
+    top = np.flatnonzero(chord.rank == 0)
+    _, first = np.unique(chord.onset[top], return_index=True)
+    moves = np.diff(rows[top[first], PITCH].astype(np.int64)).tolist()
+    # A piece too short for a run is one run.
+    return [tuple(moves[i : i + RUN - 1]) for i in range(max(len(moves) - RUN + 2, 1))]
+
+
+def features_logistic(data: TaskData) -> SidePredictor:
+    """Hand-made features, standardised, and logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+
+    return _classifier(data, LogisticRegression(max_iter=2000))
+
+
+def features_trees(data: TaskData) -> SidePredictor:
+    """Hand-made features and extremely randomised trees."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    return _classifier(data, ExtraTreesClassifier(500, random_state=0))
+
+
+def features_together(data: TaskData) -> SidePredictor:
+    """Hand-made features of pieces and their stretches, discriminants and trees: as `--method features`."""
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    model = fit_piece_classifier(remembered_stretches(rows), np.array(truth), len(data.task.classes))
+    return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
+
+
+FLOORS: Mapping[str, Floor] = {
+    floor.name: floor
+    for floor in (
+        Floor("majority", "majority class", _piecewise(majority)),
+        Floor("skyline", "skyline", _piecewise(rules.skyline)),
+        Floor("note_table", "context-free note table", _piecewise(rules.note_table)),
+        Floor("rhythm_table", "table of position and times", _piecewise(rules.rhythm_table)),
+        Floor("key_profiles", "key profiles", _piecewise(rules.key_profiles)),
+        Floor("triads", "triad templates", _piecewise(rules.triads)),
+        Floor("look_up", "look-up of the likest training piece", look_up),
+        Floor("features_logistic", "hand-made features + logistic regression", features_logistic),
+        Floor("features_trees", "hand-made features + extra trees", features_trees),
+        Floor("features_together", "hand-made features + discriminants and trees", features_together),
+    )
+}
+
+
+def measure_floors(*folds: TaskData) -> list[dict[str, Any]]:
+    """Records of all floors of a task on its valid and test pieces, as JSON values.
+
+    Args:
+        folds: The task's data, or that of every fold, whose pieces are counted together.
+
+    Raises:
+        ConfigError: If the task names a floor that does not exist.
+    """
+    task = folds[0].task
+    if unknown := sorted(set(task.floors) - set(FLOORS)):
+        raise ConfigError(f"No floor is called {', '.join(unknown)}; there are {', '.join(FLOORS)}.")
+    records = []
+    with tqdm(total=len(task.floors) * len(folds), desc=f"{task.name}, floors", leave=False) as bar:
+        for floor in (FLOORS[name] for name in task.floors):
+            counts: dict[str, list[NDArray[np.int64]]] = {"valid": [], "test": []}
+            for data in folds:
+                predictor = floor.fit(data)
+                for split, found in counts.items():
+                    found.append(data.counts(split, predictor([rows for rows, _ in data.pieces(split)])))
+                bar.update()
+            sides = {split: _scores(folds, found) for split, found in counts.items()}
+            packed = pack_counts(np.concatenate(counts["test"]))
+            records.append({"name": floor.name, "title": floor.title, **sides, "test_counts": packed})
+    return records
+
+
+def kept_floors(*folds: TaskData) -> list[dict[str, Any]]:
+    """The floors of a task, measured once and then kept in the cache.
+
+    They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the
+    code that measures them, or the library that does.
+    """
+    pieces = blake2b(digest_size=16)
+    for data in folds:
+        for split in data.splits.values():
+            pieces.update(split.tobytes() + b"|")
+    identity = {
+        "code": _code(),
+        "sklearn": metadata.version("scikit-learn"),
+        "task": folds[0].task,
+        "protocol": folds[0].protocol,
+        "shards": [data.shards.fingerprint for data in folds],
+        "pieces": pieces.hexdigest(),
+    }
+    text = json.dumps(identity, sort_keys=True, default=_as_dict)
+    key = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = cache_folder() / "floors" / f"{folds[0].task.name}-{key}.json"
+    if not path.is_file():
+        write_json(path, measure_floors(*folds))
+    floors: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return floors
+
+
+def _as_dict(value: Any) -> dict[str, Any]:
+    """Tasks, views and read-only mappings as JSON has them."""
+    return dict(vars(value) if is_dataclass(value) else value)
+
+
+def _code() -> str:
+    """A hash of the files that decide what a floor says."""
+    home, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
+    for pattern in ("finetune/baselines/*.py", "finetune/tasks/*.py", "symbolic/features/*.py"):
+        for path in sorted(home.glob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _scores(folds: Sequence[TaskData], counts: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+    total = np.concatenate(counts)
+    parts = [found.sum(axis=0) for found in counts] if len(folds) > 1 else []
+    return {"scores": summarise(folds[0].task, total, parts), "confusion": total.sum(axis=0).tolist()}
+
+
+def _commonest(data: TaskData) -> int:
+    truth = np.concatenate([np.atleast_1d(truth) for _, truth in data.pieces("train")])
+    return int(np.bincount(truth[truth >= 0]).argmax())
+
+
+def _classifier(data: TaskData, estimator: Any) -> SidePredictor:
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    rows, truth = zip(*data.pieces("train"), strict=True)
+    if len(set(map(int, truth))) == 1:
+        return _piecewise(majority)(data)  # there is nothing to tell apart, and estimators refuse
+    fitted = make_pipeline(StandardScaler(), estimator).fit(remembered(rows), np.array(truth))
+    return lambda pieces: list(fitted.predict(remembered(pieces)).astype(np.int64))

@@ -1,0 +1,147 @@
+"""One seed of hand-made features: fitted at once, its checkpoint kept, its curves a single point."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from finetune.baselines.memory import remembered_stretches
+from finetune.baselines.pieces import fit_piece_classifier
+from finetune.tasks.data import TaskData
+from finetune.tasks.metrics import Counts
+from finetune.training.model import save_model
+from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, peak_memory
+from finetune.training.source import Source
+from finetune.training.trees import grown_trees
+from symbolic.checkpoint.format import WEIGHTS
+from symbolic.features.stats import Floats
+from symbolic.predict.network import HandMade, load_model
+from symbolic.predict.piece_classifier import FeatureClassifier
+
+LEARNT_FROM = "learnt_from"
+"""In a seed's outcome: the sides that what was tested has learnt from."""
+
+
+class _Fitted(NamedTuple):
+    """What came of fitting.
+
+    Attributes:
+        scout: What validation scores are of.
+        kept: What is tested and kept.
+        sides: What it has learnt from.
+    """
+
+    scout: HandMade
+    kept: HandMade
+    sides: tuple[str, ...]
+
+
+def train_features(
+    data: TaskData,
+    source: Source,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    splits: Sequence[str] = SCORED,
+) -> SeedResult:
+    """Fit to the training pieces, and score.
+
+    Validation pieces choose nothing, for there is nothing to be chosen. So what is kept, and scored on test pieces,
+    learns from them too, once they are scored, where that takes no more than seconds.
+
+    Args:
+        data: The task's pieces.
+        source: From `finetune.training.source.no_backbone`.
+        seed: Which; it has no say.
+        folder: Of the seed; receives the checkpoint.
+        provenance: Goes into it.
+        splits: What to score: a run that is only tried does not meet the test pieces.
+    """
+    began = time.perf_counter()
+    fitted = _of_notes(data) if data.task.level == "note" else _of_pieces(data)
+    seconds = time.perf_counter() - began
+
+    sides = np.concatenate([data.splits[side] for side in fitted.sides])
+    checkpoint = folder / CHECKPOINT
+    task, seen = data.task.describe(), data.shards.fingerprints[sides]
+    save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen)
+    counts, losses = dict[str, Counts](), dict[str, float]()
+    counts["valid"], losses["valid"] = _judged(data, "valid", fitted.scout)
+    if "test" in splits:
+        kept, _, _ = load_model(checkpoint)
+        assert isinstance(kept, HandMade)
+        counts["test"], _ = _judged(data, "test", kept)
+    scores = {
+        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
+        for split, matrix in counts.items()
+    }
+    entry = {
+        "step": 1,
+        "valid_loss": losses["valid"],
+        "valid_accuracy": scores["valid"]["accuracy"],
+        "valid_macro_f1": scores["valid"]["macro_f1"],
+    }
+    cost = {
+        "seconds": round(seconds, 1),
+        "seconds_per_epoch": round(seconds, 1),
+        "resumed": False,
+        "steps": 1,
+        "trained_parameters": fitted.kept.numbers,
+        "parameters": fitted.kept.numbers,
+        "saved_bytes": (checkpoint / WEIGHTS).stat().st_size,
+        "peak_memory_bytes": peak_memory(),
+    }
+    summary = {"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}
+    return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts)
+
+
+def _of_pieces(data: TaskData) -> _Fitted:
+    classes = len(data.task.classes)
+    train, valid = (_stretches(data, split) for split in ("train", "valid"))
+    truths = [np.array([int(truth) for _, truth in data.pieces(split)]) for split in ("train", "valid")]
+    scout = fit_piece_classifier(train, truths[0], classes)
+    return _Fitted(
+        scout, fit_piece_classifier([*train, *valid], np.concatenate(truths), classes), ("train", "valid")
+    )
+
+
+def _of_notes(data: TaskData) -> _Fitted:
+    """Of training notes alone: there are enough of them, and to fit again would take minutes."""
+    model = grown_trees(data)
+    return _Fitted(model, model, ("train",))
+
+
+def _stretches(data: TaskData, split: str) -> list[Floats]:
+    title = f"{data.name}, features of {split} pieces"
+    pieces = tqdm(
+        data.pieces(split), title, total=len(data.splits[split]), leave=False, disable=None, unit=" pieces"
+    )
+    return [remembered_stretches([rows])[0] for rows, _ in pieces]
+
+
+def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]:
+    """(G, C, C) confusion matrices by song group, and the mean cross-entropy of what is labelled, in nats."""
+    if isinstance(model, FeatureClassifier):
+        logits = list(model.of_stretches(_stretches(data, split)))
+    else:
+        pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
+        logits = [model.logits(rows) for rows, _ in pieces]
+    counts = data.counts(split, [one.argmax(axis=-1) for one in logits])
+    truths = [np.atleast_1d(truth) for _, truth in data.pieces(split)]
+    losses = [_losses(np.atleast_2d(one), truth) for one, truth in zip(logits, truths, strict=True)]
+    return counts, float(np.concatenate(losses).mean())
+
+
+def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:
+    """Of each labelled row; of a class that training did not show, as if it had a millionth."""
+    known = truth >= 0
+    shares = torch.from_numpy(logits[known]).softmax(dim=1).numpy()
+    right = shares[np.arange(len(shares)), truth[known]]
+    return np.asarray(-np.log(np.maximum(right, 1e-6)))

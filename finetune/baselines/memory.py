@@ -1,0 +1,29 @@
+"""Features of pieces that are asked for again: by several floors, and by every fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.features.stats import Floats
+from symbolic.features.stretches import stretch_matrix
+
+_KNOWN: dict[bytes, Floats] = {}
+"""By content of the rows."""
+
+
+def remembered_stretches(pieces: Sequence[NDArray[np.integer]]) -> list[Floats]:
+    """As `stretch_matrix` of each piece, computed once in a process."""
+    keys = [blake2b(rows.tobytes(), digest_size=16).digest() for rows in pieces]
+    for key, rows in zip(keys, pieces, strict=True):
+        if key not in _KNOWN:
+            _KNOWN[key] = stretch_matrix(rows)
+    return [_KNOWN[key] for key in keys]
+
+
+def remembered(pieces: Sequence[NDArray[np.integer]]) -> Floats:
+    """(P, F) features of whole pieces, computed once in a process."""
+    return np.stack([one[0] for one in remembered_stretches(pieces)])

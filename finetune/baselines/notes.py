@@ -1,0 +1,79 @@
+"""Fit a classifier of notes to hand-made features: boosted trees, and others that read their predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from finetune.baselines.boosting import fit_boosting
+from symbolic.features.notes import note_matrix
+from symbolic.features.stats import Floats, softmax
+from symbolic.predict.boosting import Boosting
+from symbolic.predict.note_classifier import NoteClassifier
+
+Rows = NDArray[np.integer]
+Labels = NDArray[np.integer]
+_T = TypeVar("_T")
+MOST = 240_000
+"""Notes that trees are grown on; of more, so many are drawn. What is next to one another is alike."""
+PARTS = 2
+"""Parts of the training songs, each judged by trees of the others, for the second trees to learn from."""
+
+
+def fit_note_classifier(
+    pieces: Sequence[tuple[Rows, Labels]],
+    classes: int,
+    groups: NDArray[np.integer] | None = None,
+    label: str = "notes",
+) -> NoteClassifier:
+    """Fit a classifier of the notes of these pieces.
+
+    Args:
+        pieces: (N, 8) ids of each, and (N,) class of its notes, -1 where there is none.
+        classes: How many there are; those that no note has are never answered.
+        groups: (P,) song of each piece; by default each is of its own.
+        label: What the progress bars say.
+    """
+
+    def shown(these: Iterable[_T], doing: str) -> tqdm[_T]:
+        return tqdm(these, f"{label}, {doing}", len(pieces), leave=False, disable=None, unit=" pieces")
+
+    heard = [note_matrix(rows) for rows, _ in shown(pieces, "features")]
+    _, song = np.unique(np.arange(len(pieces)) if groups is None else groups, return_inverse=True)
+    parts = (np.random.default_rng(0).permutation(song.max() + 1) % PARTS)[song]
+    labels, model, said = [truth for _, truth in pieces], NoteClassifier(classes), dict[int, Floats]()
+    with tqdm(total=PARTS + 2, desc=f"{label}, trees", leave=False, disable=None) as bar:
+        model.first = grown(heard, labels, classes)
+        bar.update()
+        for part in range(PARTS):
+            # Of a single song there are no others, and it is judged by what it has taught.
+            others = np.flatnonzero((parts != part) | (song.max() == 0))
+            judge = grown([heard[i] for i in others], [labels[i] for i in others], classes)
+            said |= {int(i): softmax(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
+            bar.update()
+        both = (note_matrix(rows, said[i]) for i, (rows, _) in enumerate(shown(pieces, "what was said")))
+        model.second = grown(both, labels, classes)
+        bar.update()
+    return model.requires_grad_(False).eval()
+
+
+def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> Boosting:
+    """Trees of the labelled notes of pieces, or of as many drawn from them as `MOST`.
+
+    Args:
+        pieces: (N, F) features of each.
+        labels: (N,) class of its notes, -1 where there is none.
+        classes: How many there are.
+    """
+    total = sum(int((truth >= 0).sum()) for truth in labels)
+    draw = np.random.default_rng(0)
+    kept, names = [], []
+    for features, truth in zip(pieces, labels, strict=True):
+        chosen = np.flatnonzero((truth >= 0) & (draw.random(len(truth)) * total < MOST))
+        kept.append(features[chosen])
+        names.append(truth[chosen])
+    return fit_boosting(np.concatenate(kept), np.concatenate(names).astype(np.int64), classes)

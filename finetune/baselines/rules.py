@@ -1,0 +1,182 @@
+"""Floors of note-level tasks: rules that nothing teaches, and tables that know a note's nearest surroundings alone.
+
+Each is fitted on a task's training pieces, or on nothing, and returns what predicts the (N,) classes of a piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.tasks.data import Predictor, Rows, TaskData
+from symbolic.features import chords, under_another
+from symbolic.predict.tonality import tonal_labels
+from symbolic.tokens.grid import bar_starts
+from symbolic.tokens.vocabulary import (
+    BAR,
+    DRUM_PITCH,
+    DURATION,
+    PITCH,
+    POSITION,
+    RESERVED,
+    TIME_SIGNATURE,
+    Vocabulary,
+)
+
+Context = Callable[[Rows], tuple[NDArray[np.int64], ...]]
+"""From a piece's rows to (N,) indices, the first the finest, into a table."""
+
+LARGEST_CHORD = 8
+"""Chord sizes and ranks of the note table stop here; larger ones are rare and counted together."""
+SPANS = 6
+"""Bins of the times in the rhythm table, each twice as long as the one before, from an eighth of a quarter on."""
+POSITIONS = 256
+PRIOR = 20.0
+"""So many notes without regard to position weigh as much as those at one position of the bar."""
+KRUMHANSL = np.array(
+    [
+        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
+    ]
+)
+"""How well each degree fits a major and a minor key (Krumhansl & Kessler, 1982)."""
+TRIADS = np.zeros((2, 12))
+TRIADS[0, [0, 4, 7]] = TRIADS[1, [0, 3, 7]] = 1
+_KEYS = np.arange(24)
+_TURNED = np.arange(12)[None] - np.arange(12)[:, None]
+
+
+def skyline(data: TaskData) -> Predictor:
+    """A note is melody (the first class) if none higher sounds when it begins, else of the last class.
+
+    Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching". Nothing is fitted.
+    """
+    other = len(data.task.classes) - 1
+    return lambda rows: np.where(under_another(rows), other, 0)
+
+
+def note_table(data: TaskData) -> Predictor:
+    """The commonest class of training notes with the same pitch, chord size, and rank in the chord.
+
+    Combinations that training never shows get the commonest class of their rank in a chord of that size.
+    """
+    counts = _counted(data, _note_context, (256, LARGEST_CHORD + 1, LARGEST_CHORD + 1))
+    # A fraction of the pitch-blind counts decides only where a pitch was never seen.
+    without_pitch = counts.sum(axis=0) / (counts.sum() + 1)
+    table = (counts + 0.5 * without_pitch).argmax(axis=-1)
+    return lambda rows: np.asarray(table[_note_context(rows)])
+
+
+def rhythm_table(data: TaskData) -> Predictor:
+    """The commonest class of training notes at the same position of the bar, with times alike, on top or not.
+
+    The times are those since the last onset and to the next, and the note's own length.
+    """
+    counts = _counted(data, _rhythm_context, (POSITIONS, SPANS, SPANS, SPANS, 2))
+    anywhere = counts.sum(axis=0)
+    shares = anywhere / np.maximum(anywhere.sum(axis=-1, keepdims=True), 1)
+    table = (counts + PRIOR * shares).argmax(axis=-1)
+    return lambda rows: np.asarray(table[_rhythm_context(rows)])
+
+
+def key_profiles(data: TaskData) -> Predictor:
+    """Degrees of the one key whose profile the piece's pitch classes, weighed by length, correlate with most.
+
+    Krumhansl & Schmuckler's algorithm. Nothing is fitted.
+    """
+    profiles = _rotated(KRUMHANSL)
+
+    def predict(rows: Rows) -> NDArray[np.int64]:
+        onset, end, pitch = _times(rows)
+        pitched = pitch < DRUM_PITCH
+        weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
+        key = int((profiles @ (weights - weights.mean())).argmax())
+        return tonal_labels(pitch, np.full(len(rows), key)).astype(np.int64)
+
+    return predict
+
+
+def triads(data: TaskData) -> Predictor:
+    """Degrees of the triad that is likest to what sounds in the same quarter note, its lowest note counted twice.
+
+    Fujishima (1999), "Realtime chord recognition of musical sound". Nothing is fitted.
+    """
+    templates = _rotated(TRIADS)
+
+    def predict(rows: Rows) -> NDArray[np.int64]:
+        onset, end, pitch = _times(rows)
+        quarter = Vocabulary().positions_per_quarter
+        first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
+        weights = np.zeros((int(last.max()) + 1, 12))
+        lowest = np.full(len(weights), DRUM_PITCH)
+        pitched = pitch < DRUM_PITCH
+        for step in range(int((last - first).max()) + 1):
+            here = pitched & (first + step <= last)
+            beat = (first + step)[here]
+            sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
+            np.add.at(weights, (beat, pitch[here] % 12), np.maximum(sounding, 1))
+            np.minimum.at(lowest, beat, pitch[here])
+        bass = np.flatnonzero(lowest < DRUM_PITCH)
+        weights[bass, lowest[bass] % 12] *= 2
+        return tonal_labels(pitch, (weights @ templates.T).argmax(axis=1)[first]).astype(np.int64)
+
+    return predict
+
+
+def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(24, 12): a major and a minor profile on every root, each of mean 0 and length 1."""
+    centred = profiles - profiles.mean(axis=1, keepdims=True)
+    normed = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(normed[:, _TURNED].reshape(len(_KEYS), 12))
+
+
+def _counted(data: TaskData, context: Context, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """How often training notes of each context are of each class: (*shape, C)."""
+    counts = np.zeros((*shape, len(data.task.classes)), dtype=np.int64)
+    for rows, truth in data.pieces("train"):
+        scored = truth >= 0
+        places = np.stack([*context(rows), truth])[:, scored]
+        np.add.at(counts, tuple(places), 1)
+    return counts
+
+
+def _note_context(rows: Rows) -> tuple[NDArray[np.int64], ...]:
+    """Pitch id, chord size and rank of each note."""
+    chord = chords(rows)
+    return (
+        np.minimum(rows[:, PITCH].astype(np.int64), 255),
+        np.minimum(chord.size, LARGEST_CHORD),
+        np.minimum(chord.rank, LARGEST_CHORD),
+    )
+
+
+def _rhythm_context(rows: Rows) -> tuple[NDArray[np.int64], ...]:
+    """Position in the bar, binned times before, after and of each note, and whether it is the top of its chord."""
+    chord = chords(rows)
+    onset, end, _ = _times(rows)
+    heard = np.unique(onset)
+    place = np.searchsorted(heard, onset)
+    gaps = np.diff(heard, prepend=heard[0], append=heard[-1])
+    return (
+        np.minimum(rows[:, POSITION].astype(np.int64), POSITIONS - 1),
+        _binned(gaps[place]),
+        _binned(gaps[place + 1]),
+        _binned(end - onset),
+        (chord.rank == 0).astype(np.int64),
+    )
+
+
+def _binned(positions: NDArray[np.int64]) -> NDArray[np.int64]:
+    logs = np.log2(np.maximum(positions, 1) * 8 / Vocabulary().positions_per_quarter)
+    return np.asarray(np.clip(np.floor(logs) + 1, 0, SPANS - 1), dtype=np.int64)
+
+
+def _times(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Onset and end of each note, in positions from the piece's first bar, and its pitch value."""
+    voc = Vocabulary()
+    values = np.maximum(rows.astype(np.int64) - RESERVED, 0)
+    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
+    onset = np.asarray(starts + values[:, POSITION], dtype=np.int64)
+    return onset, onset + voc.durations[values[:, DURATION]].astype(np.int64), values[:, PITCH]

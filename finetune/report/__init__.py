@@ -1,0 +1,1 @@
+"""Report on fine-tuning runs: tables, charts, pages, cards."""

@@ -1,0 +1,120 @@
+"""A fine-tuned run as a folder to hand on: its best seed, and a card.
+
+What was trained on a frozen model that comes with the installation is handed on without that model: an adapter, or a
+probe, of a megabyte or two.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from data.toolkit.records import portable_provenance
+from data.toolkit.runs import read_record
+from finetune.report.card import card
+from finetune.report.tables import transfer_of
+from finetune.training.model import save_model
+from finetune.training.record import portable
+from symbolic.checkpoint.bundled import MODELS, RECORD, shipped_models
+from symbolic.checkpoint.format import CARD, LICENCE, Checkpoint, load_checkpoint
+from symbolic.errors import ConfigError
+from symbolic.predict.network import open_task, task_model
+from symbolic.storage import read_json
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    licence: str | None = None,
+    terms: str | Path | None = None,
+    scores: str | Path | None = None,
+) -> Path:
+    """Write the checkpoint of a run that validation chose, as it was scored, with its card; whole or not at all.
+
+    Args:
+        run: Folder of the run.
+        out: Where to; must not exist, or be a checkpoint, which is replaced. Its name is that of the model.
+        licence: Of the weights, in a line; by default that of the model it was trained on, if that comes along.
+        terms: A file with the licence's text; by default likewise.
+        scores: Folder of records of `finetune transfer`; those of this run are told.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CounterpointError: If the run is none, was trained fold by fold, or was scored on what it had seen.
+    """
+    run, out = Path(run), Path(out)
+    record = read_record(run, {"test_counts", "checkpoint"}, "finetune")
+    _refuse_unfit(run, record)
+    if scores and not Path(scores).is_dir():
+        raise ConfigError(f"--scores {scores}: there is no such folder.")
+    record["command"] = portable_provenance(record)["command"]
+    checkpoint = open_task(run / record["checkpoint"])
+    home = _home(record)
+    line = licence or (f"That of `{home.path.name}`, see LICENSE." if home else "unstated")
+    base = home.path.name if home and record["method"] != "full" else ""
+    text = _terms(terms, home)
+    texts = {CARD: card(out.name, record, base, line, _transfers(scores, run, record))}
+    return save_model(
+        out,
+        task_model(checkpoint),
+        checkpoint.tokenizer,
+        dict(checkpoint.task),
+        portable_provenance(checkpoint.provenance),
+        checkpoint.pretrained_on,
+        texts=texts if text is None else {**texts, LICENCE: text},
+        base=base,
+    )
+
+
+def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
+    """Refuse a run whose card would promise too much."""
+    if record["leaks"]["leaky"] is not False:
+        raise ConfigError(
+            f"{run} was scored on pieces that it may have seen. Train it again from a checkpoint that has not."
+        )
+    if "folds" in record["split"]:
+        raise ConfigError(
+            f"{run} was trained fold by fold, so each of its models has heard what others were tested on. Name a run "
+            "of a protocol without folds."
+        )
+
+
+def _home(record: dict[str, Any]) -> Checkpoint | None:
+    """The backbone that comes along and that a run began from; None where it began from another.
+
+    Known by its weights, since a folder at hand can bear the same name.
+    """
+    path = Path(str(record["backbone"].get("path", "")))
+    if path.name not in shipped_models():
+        return None
+    found = load_checkpoint(MODELS / path.name)
+    if found.fingerprint != record["backbone"]["weights"]:
+        return None
+    return load_checkpoint(MODELS / found.base["model"]) if found.base else found
+
+
+def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Records of the run on other tasks, in the order of their folders; runs of one name are told by their settings."""
+    found = [read_json(path) for path in sorted(Path(scores).rglob(RECORD))] if scores else []
+    ours = (run.resolve().name, record["backbone"].get("weights"))
+    settings = portable(record)["settings"]
+    return [
+        other
+        for other in found
+        if (learnt := transfer_of(other))
+        and (learnt["run"], other["backbone"].get("weights")) == ours
+        and other["settings"] == settings
+    ]
+
+
+def _terms(path: str | Path | None, home: Checkpoint | None) -> str | None:
+    """The text of a licence; None where none was given and the model it began from brings none."""
+    try:
+        if path is not None:
+            return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"--terms {path}: cannot be read ({error.strerror}).") from error
+    return (home.path / LICENCE).read_text(encoding="utf-8") if home else None

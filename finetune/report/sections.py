@@ -1,0 +1,117 @@
+"""Records below a folder, by what may stand in one table and be held against one another."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from finetune.report.tables import Record, pretrained, transfer_of
+from finetune.tasks.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
+from symbolic.errors import CorpusError
+
+
+@dataclass(frozen=True, eq=False)
+class Section:
+    """Everything about one task, protocol, label budget and corpus.
+
+    Attributes:
+        floors: Records of floors.
+        measured: The record that they were taken from.
+        runs: From random initialisation first, then from checkpoints.
+        transfers: Runs that were trained on another task.
+    """
+
+    floors: list[Record]
+    measured: Record
+    runs: list[Record]
+    transfers: list[Record] = field(default_factory=list)
+
+    @property
+    def title(self) -> str:
+        """Task, protocol and label budget."""
+        return str(self.measured["task"]["title"])
+
+    @property
+    def best_floor(self) -> Record:
+        """The highest on the test pieces: the hardest to clear."""
+        return max(self.floors, key=lambda floor: floor["test"]["scores"]["accuracy"]["mean"])
+
+    def scratch_for(self, run: Record) -> Record | None:
+        """The best run from random initialisation whose backbone has the shape of that of a pretrained run."""
+        if not pretrained(run):
+            return None
+        fresh = [
+            one
+            for one in self.runs
+            if not pretrained(one) and one["backbone"].get("config") == run["backbone"]["config"]
+        ]
+        return max(fresh, key=_accuracy, default=None)
+
+
+def read_sections(folder: str | Path) -> list[Section]:
+    """All records below a folder, by task, protocol, label budget and corpus, but those of studies.
+
+    Raises:
+        CorpusError: If there are none.
+    """
+    grouped: dict[tuple[str, str], list[Record]] = defaultdict(list)
+    studies = [path.parent for path in find_studies(folder)]
+    for path in sorted(Path(folder).rglob("*.json")):
+        if any(path.is_relative_to(study) for study in studies):
+            continue
+        if path.name == "record.json" or path.parent.name == "floors":
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(record, dict) and {"task", "floors"} <= record.keys():
+                grouped[record["task"]["title"], record["corpus"]["shards"]].append(record)
+    if not grouped and not studies:
+        raise CorpusError(
+            f"{folder} holds no record.json of `finetune`. Name the folder that holds its runs."
+        )
+    return [_section(records) for _, records in sorted(grouped.items(), key=lambda item: item[0])]
+
+
+def headings(sections: Sequence[Section]) -> list[str]:
+    """A heading for each: its title, and where several have one, as of runs on differently prepared music, of which."""
+    titles = [section.title for section in sections]
+    marks = [str(section.measured["corpus"]["shards"]) for section in sections]
+    return [
+        f"{title}, prepared as {mark}" if titles.count(title) > 1 else title
+        for title, mark in zip(titles, marks, strict=True)
+    ]
+
+
+def find_studies(folder: str | Path) -> list[Path]:
+    """What `finetune compare` wrote below a folder, at any depth: every comparison.json."""
+    return sorted(Path(folder).rglob("comparison.json"))
+
+
+def above(run: Record, other: Record) -> Difference | None:
+    """By how much accuracy a run is above a floor or another run; None where counts were not kept."""
+    if "test_counts" not in run or "test_counts" not in other:
+        return None
+    ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
+    return paired_bootstrap([ours], [theirs], accuracy)
+
+
+def _section(records: Sequence[Record]) -> Section:
+    # Records of the first format kept no counts of floors, and those of floors alone name the command that made them.
+    measured = max(
+        records, key=lambda one: ("test_counts" in one["floors"][0], "test" not in one, one["time"])
+    )
+    scored = sorted(
+        (one for one in records if "test" in one),
+        key=lambda one: (pretrained(one), one["backbone"].get("path", ""), one["method"], one["time"]),
+    )
+    return Section(
+        list(measured["floors"]),
+        measured,
+        runs=[one for one in scored if not transfer_of(one)],
+        transfers=[one for one in scored if transfer_of(one)],
+    )
+
+
+def _accuracy(record: Record) -> float:
+    return float(record["test"]["accuracy"]["mean"])

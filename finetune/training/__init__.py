@@ -1,0 +1,1 @@
+"""Train a task model: one seed, one run."""

@@ -1,0 +1,185 @@
+"""Training of a task model, for Lightning."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data.batches import Batch
+from finetune.tasks.metrics import accuracy, macro_f1
+from finetune.training.cache import PooledBatch
+from finetune.training.notecache import NoteBatch
+from symbolic.predict.network import TaskModel
+
+AnyBatch = Batch | PooledBatch | NoteBatch
+WARMUP = 0.06
+"""Share of the run in which the learning rate rises; after it, it falls to zero on a cosine."""
+WEIGHT_DECAY = 0.01
+
+
+class TaskModule(lightning.LightningModule):
+    """One seed of a fine-tuning run.
+
+    Args:
+        model: What is trained.
+        labels: Classes of all rows, (R,) int8, or of all pieces, (P,) int16; -1 is unlabelled.
+        classes: Number of classes.
+        steps: Length of the run, for the schedule.
+        lr: Peak learning rate.
+        decay: Weight decay of matrices; 0 for adapters and probes.
+        seed: Of everything random in a step.
+        codes: Of all rows, (R, F) uint8, for a model that takes hints.
+    """
+
+    def __init__(
+        self,
+        model: TaskModel,
+        labels: NDArray[np.integer],
+        *,
+        classes: int,
+        steps: int,
+        lr: float,
+        decay: float = 0.0,
+        seed: int = 0,
+        codes: NDArray[np.uint8] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.classes = model, classes
+        self.steps, self.lr, self.decay, self.seed = steps, lr, decay, seed
+        self.register_buffer("labels", torch.from_numpy(np.array(labels)), persistent=False)
+        self.register_buffer("codes", None if codes is None else torch.from_numpy(codes), persistent=False)
+        self.by_note = model.head.kind == "note"
+        self.history: list[dict[str, float]] = []
+        self.last_losses: dict[str, Tensor] = {}
+        self._losses: list[Tensor] = []
+        self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def targets(self, batch: AnyBatch) -> Tensor:
+        """(B, L) int64 classes of rows, or (B,) of windows; -1 where padded or unlabelled."""
+        labels = self.get_buffer("labels")
+        if isinstance(batch, PooledBatch) or not self.by_note:
+            return labels[batch.piece].long()
+        return labels[_places(batch, len(labels))].long().masked_fill(~batch.real, -1)
+
+    def logits(self, batch: AnyBatch) -> Tensor:
+        """(B, L, C) of rows, or (B, C) of windows."""
+        if isinstance(batch, PooledBatch):
+            return self.model.of_pooled(batch.features)
+        if isinstance(batch, NoteBatch):
+            return self.model.of_heard(batch.states)
+        rows = batch.rows
+        if self.model.hints is not None:
+            codes = self.get_buffer("codes")
+            rows = torch.cat([rows, codes[_places(batch, len(codes))].long()], dim=-1)
+        logits: Tensor = self.model(rows, batch.attend)
+        return logits
+
+    def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
+        """Make dropout a function of the step, so that a resumed run draws what an uninterrupted one would."""
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
+
+    def training_step(self, batch: AnyBatch, batch_idx: int) -> Tensor:
+        """Cross-entropy over labelled rows, or over windows."""
+        loss = self._loss(self.logits(batch), self.targets(batch))
+        self._losses.append(loss.detach())
+        self.last_losses = {"loss": loss.detach()}
+        return loss
+
+    def validation_step(self, batch: AnyBatch, batch_idx: int) -> None:
+        """Keep what the epoch's scores need: logits of windows, or counts of notes."""
+        logits, targets = self.logits(batch), self.targets(batch)
+        loss = self._loss(logits, targets)
+        if self.by_note:
+            scored = targets >= 0
+            cells = targets[scored] * self.classes + logits.argmax(-1)[scored]
+            self._outputs.append((torch.bincount(cells, minlength=self.classes**2), scored.sum(), loss))
+        else:
+            self._outputs.append((logits.float(), batch.piece, loss))
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores of this evaluation; `valid_accuracy` is what selects."""
+        if self.by_note:
+            counts, sizes, losses = (torch.stack(part) for part in zip(*self._outputs, strict=True))
+            confusion = counts.sum(0).view(self.classes, self.classes)
+            loss = (losses * sizes).sum() / sizes.sum()
+        else:
+            logits, pieces = (torch.cat([o[i] for o in self._outputs]) for i in (0, 1))
+            confusion, loss = self._piece_confusion(logits, pieces)
+        self._outputs.clear()
+        matrix = confusion.cpu().numpy()
+        entry = {
+            "step": self.global_step,
+            "train_loss": float(torch.stack(self._losses).mean()) if self._losses else math.nan,
+            "valid_loss": float(loss),
+            "valid_accuracy": float(accuracy(matrix)),
+            "valid_macro_f1": float(macro_f1(matrix)),
+        }
+        self._losses.clear()
+        self.history.append(entry)
+        self.log("valid_accuracy", entry["valid_accuracy"], rank_zero_only=True)
+
+    def _piece_confusion(self, logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
+        """(C, C) counts of pieces by mean logits of their windows, and the mean loss of windows."""
+        labels = self.get_buffer("labels").long()
+        known, place, windows = torch.unique(pieces, return_inverse=True, return_counts=True)
+        sums = logits.new_zeros(len(known), self.classes).index_add_(0, place, logits)
+        predicted = (sums / windows[:, None]).argmax(-1)
+        cells = labels[known] * self.classes + predicted
+        confusion = torch.bincount(cells, minlength=self.classes**2).view(self.classes, self.classes)
+        return confusion, F.cross_entropy(logits, labels[pieces])
+
+    def _loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        flat, wanted = logits.reshape(-1, self.classes).float(), targets.reshape(-1)
+        # A sum over a count of at least one: a batch without a label gives 0, not NaN.
+        return F.cross_entropy(flat, wanted, ignore_index=-1, reduction="sum") / (wanted >= 0).sum().clamp(
+            min=1
+        )
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with warm-up and cosine; without decay it is the Adam of arXiv 2411.19371."""
+        parameters = self.model.trained()
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer = torch.optim.AdamW(groups, lr=self.lr)
+        rise = max(1, round(WARMUP * self.steps))
+
+        def rate(step: int) -> float:
+            done = min(1.0, max(0.0, (step - rise) / max(1, self.steps - rise)))
+            return min((step + 1) / rise, 0.5 + 0.5 * math.cos(math.pi * done))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the curves beside the weights."""
+        checkpoint["counterpoint"] = {"history": self.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take them up again."""
+        self.history = checkpoint["counterpoint"]["history"]
+
+
+def _places(batch: Batch | NoteBatch, rows: int) -> Tensor:
+    """(B, L) which row of the shards stands at each place; where padded, some other."""
+    return (batch.start[:, None] + torch.arange(batch.real.shape[1], device=batch.real.device)).clamp(
+        max=rows - 1
+    )
+
+
+def best_entry(history: list[dict[str, float]]) -> dict[str, float]:
+    """The evaluation with the highest validation accuracy; of equals, which few pieces make common, the lowest loss."""
+    return max(history, key=lambda entry: (entry["valid_accuracy"], -entry["valid_loss"]))
+
+
+def count_parameters(parameters: list[nn.Parameter]) -> int:
+    """How many numbers they hold."""
+    return sum(parameter.numel() for parameter in parameters)

@@ -1,0 +1,210 @@
+"""What one seed came to: scores of the checkpoint that was kept, and what it cost."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.batches import StepBatches, one_pass_loader
+from data.toolkit.records import write_json
+from data.toolkit.safewrite import write
+from data.windows import make_windows
+from finetune.tasks import Task
+from finetune.tasks.data import TaskData
+from finetune.tasks.metrics import Counts
+from finetune.training.cache import probed
+from finetune.training.module import TaskModule, best_entry, count_parameters
+from symbolic.predict.network import TaskModel, device_of, load_model
+
+RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
+SCORED = ("valid", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class SeedResult:
+    """One seed's outcome.
+
+    Attributes:
+        summary: Scores, curves and cost, as JSON values.
+        counts: (G, C, C) confusion matrices by song group, for "valid" and, once they were asked, "test".
+    """
+
+    summary: dict[str, Any]
+    counts: Mapping[str, Counts]
+
+    def save(self, folder: Path) -> None:
+        """Write it, each file whole or not at all; the JSON last, which says what is done."""
+        buffer, counts = io.BytesIO(), dict[str, Any](self.counts)
+        np.savez_compressed(buffer, **counts)
+        write(folder / COUNTS, buffer.getvalue())
+        write_json(folder / RESULT, self.summary)
+
+    @classmethod
+    def load(cls, folder: Path) -> SeedResult | None:
+        """What `save` wrote, or None if the seed is not done."""
+        if not (folder / RESULT).is_file():
+            return None
+        summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        with np.load(folder / COUNTS, allow_pickle=False) as counts:
+            return cls(summary, {split: counts[split] for split in counts.files})
+
+
+def score_seed(
+    data: TaskData,
+    folder: Path,
+    seed: int,
+    history: list[dict[str, float]],
+    cost: dict[str, Any],
+    accelerator: str,
+    splits: Sequence[str] = SCORED,
+) -> SeedResult:
+    """Scores of the checkpoint that was kept, read back from disk.
+
+    Args:
+        data: The task's pieces.
+        folder: Of the seed; holds the checkpoint.
+        seed: Which.
+        history: Curves of its training.
+        cost: From `cost_of`.
+        accelerator: Where to score.
+        splits: On the pieces of which sides: a run that is only tried does not meet the test pieces.
+    """
+    device = device_of(accelerator)
+    model, _, _ = load_model(folder / CHECKPOINT, device)
+    # Of a probe of pieces the backbone's states of their windows are kept; it then need not run.
+    probe = model if isinstance(model, TaskModel) and model.pools else None
+    kept = probed(probe, data, device) if probe else None
+    counts = {
+        split: data.counts(split, kept.classes(probe, data, split))
+        if probe and kept
+        else data.evaluate(model.classes, split)
+        for split in splits
+    }
+    scores = {
+        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
+        for split, matrix in counts.items()
+    }
+    if data.task.level == "sequence" and isinstance(model, TaskModel):
+        for split in scores:
+            judge = window_accuracy if kept is None else kept.window_accuracy
+            scores[split]["window_accuracy"] = judge(model, data, split)
+    summary = {
+        "seed": seed,
+        "best_step": best_entry(history)["step"],
+        **scores,
+        "cost": cost,
+        "history": history,
+    }
+    return SeedResult(summary, counts)
+
+
+@torch.inference_mode()
+def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
+    """Share of windows, each judged alone, that get their piece's label: what papers quote."""
+    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
+    device = next(model.parameters()).device
+    right = 0
+    for batch in one_pass_loader(StepBatches(data.shards, windows, 8192, shuffle=False)):
+        attend = None if batch.attend is None else batch.attend.to(device)
+        predicted = model(batch.rows.to(device), attend).argmax(-1).cpu().numpy()
+        right += int((predicted == data.labels[batch.piece.numpy()]).sum())
+    return right / len(windows)
+
+
+def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
+    """One seed's outcome over all folds: every piece is counted once, in the fold that tested it.
+
+    Scores are those of the counts together, but for the share of windows, which is the mean over folds; cost is the
+    sum; the curves are the first fold's. What each fold came to stands under "folds".
+
+    Args:
+        task: Says which metrics.
+        folds: Outcomes of one seed, in the order of folds; a single one is returned as it is.
+    """
+    first = folds[0]
+    if len(folds) == 1:
+        return first
+    counts = {split: np.concatenate([one.counts[split] for one in folds]) for split in first.counts}
+    summary: dict[str, Any] = {"seed": first.summary["seed"]}
+    for split, matrix in counts.items():
+        summary[split] = {name: float(metric(matrix.sum(axis=0))) for name, metric in task.metrics.items()}
+        if "window_accuracy" in first.summary[split]:
+            shares = [one.summary[split]["window_accuracy"] for one in folds]
+            summary[split]["window_accuracy"] = float(np.mean(shares))
+    costs = [one.summary["cost"] for one in folds]
+    peaks = [cost["peak_memory_bytes"] for cost in costs if cost["peak_memory_bytes"] is not None]
+    summary["cost"] = {
+        **costs[0],
+        **{name: sum(cost[name] for cost in costs) for name in ("seconds", "steps", "saved_bytes")},
+        "seconds_per_epoch": None,
+        "resumed": any(cost["resumed"] for cost in costs),
+        "peak_memory_bytes": max(peaks, default=None),
+    }
+    summary["history"] = first.summary["history"]
+    summary["folds"] = [one.summary for one in folds]
+    return SeedResult(summary, counts)
+
+
+def cost_of(
+    module: TaskModule, folder: Path, per_epoch: int, seconds: float, resumed: bool
+) -> dict[str, Any]:
+    """What a seed cost, as JSON values; with an adapter also how many of the trained numbers are needed to use it.
+
+    Args:
+        module: As training left it.
+        folder: Of the seed.
+        per_epoch: Batches in a pass over the training windows.
+        seconds: That training took, validations included; of a resumed run, since it was resumed.
+        resumed: Whether it was.
+    """
+    checkpoint = folder / CHECKPOINT
+    adapter = checkpoint / "adapter.safetensors"
+    beside = [] if module.model.hints is None else module.model.hints.state_dict().values()
+    steps = module.history[-1]["step"]
+    trained = count_parameters(module.model.trained())
+    attached = module.model.backbone.adapter
+    # The head is counted in both, so that they differ only where the adapter can be used without all it was trained by.
+    kept = {"kept_parameters": trained - attached.count() + attached.kept_count()} if attached else {}
+    return {
+        "seconds": round(seconds, 1),
+        "seconds_per_epoch": None if resumed else round(seconds * per_epoch / steps, 1),
+        "resumed": resumed,
+        "steps": steps,
+        "trained_parameters": trained,
+        **kept,
+        "parameters": count_parameters(list(module.model.parameters())),
+        "saved_bytes": adapter.stat().st_size + sum(tensor.nbytes for tensor in beside)
+        if adapter.is_file()
+        else (checkpoint / "model.safetensors").stat().st_size,
+        "peak_memory_bytes": peak_memory(),
+    }
+
+
+def peak_memory() -> int | None:
+    """Bytes at most held: on the accelerator if there is one, else by this process; None where unknown."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def processor() -> str | None:
+    """What the system calls its processor; None where it does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return platform.processor() or None
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), None)

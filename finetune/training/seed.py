@@ -1,0 +1,371 @@
+"""One seed of a run: train, keep what is best on the validation pieces, then score that once on the test pieces."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import shutil
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from tqdm import tqdm
+
+from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.toolkit.progress import StepProgress
+from data.toolkit.records import write_json
+from data.windows import make_windows
+from finetune.baselines.handmade import LEARNT_FROM, train_features
+from finetune.settings import FEATURES
+from finetune.tasks.data import TaskData
+from finetune.training.cache import PooledBatches, probed
+from finetune.training.model import build_model, save_model
+from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
+from finetune.training.note_features import learnt_hints
+from finetune.training.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
+from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
+from finetune.training.source import Source
+from finetune.training.trees import grown_trees
+from symbolic.predict.ensemble import Voters
+from symbolic.predict.network import TaskModel, device_of, load_model
+
+LAST, FIT = "last.ckpt", "fit.json"
+Batches = StepBatches | PooledBatches | DrawnBatches
+FEWEST_STEPS = 300
+"""A small corpus is passed over more often, until a run has this many steps."""
+MOST_VALIDATIONS = 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one seed does.
+
+    Args:
+        method: What is trained.
+        lr: Peak learning rate.
+        epochs: Passes over the training windows; None as the task says.
+        rows_per_batch: Rows in a batch, padding included.
+        patience: Validations without a better one before stopping.
+        accelerator: As Lightning names it.
+        options: Of the adapter; a probe has `kind`: "mix", "last" or "best".
+        share: Train at most this share of the backbone's parameters.
+        precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
+        keep_states: GiB of disk that states of a probe's notes may take.
+        hints: Whether hand-made features of notes are heard beside them.
+        trees: Whether boosted trees of them vote, once the network is trained.
+    """
+
+    method: str
+    lr: float
+    epochs: float | None
+    rows_per_batch: int
+    patience: int
+    accelerator: str = "auto"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    share: float | None = None
+    precision: str | None = None
+    keep_states: float = DISK
+    hints: bool = False
+    trees: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What one training came to, before anything is scored on test pieces.
+
+    Attributes:
+        history: Its curves.
+        cost: From `cost_of`.
+    """
+
+    history: list[dict[str, float]]
+    cost: dict[str, Any]
+
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The higher, the better the checkpoint that was kept did on validation."""
+        best = best_entry(self.history)
+        return best["valid_accuracy"], -best["valid_loss"]
+
+
+class _Keeper(lightning.Callback):
+    """Keep the best weights as a checkpoint, and the state of training to go on from."""
+
+    def __init__(self, folder: Path, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+        self.folder, self.source, self.data, self.provenance = folder, source, data, provenance
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Save after every validation."""
+        if best_entry(pl_module.history) is pl_module.history[-1]:
+            _keep(self.folder, pl_module.model, self.source, self.data, self.provenance)
+        trainer.save_checkpoint(self.folder / LAST)
+
+
+def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+    trained_on = data.shards.fingerprints[data.splits["train"]]
+    seen = np.concatenate([source.pretrained_on, trained_on])
+    save_model(
+        folder / CHECKPOINT,
+        model,
+        source.tokenizer,
+        data.task.describe(),
+        provenance,
+        seen if source.recorded else None,  # with a part unknown, the whole is
+    )
+
+
+class _WindowProgress(StepProgress):
+    """A bar for a probe, whose windows may have no rows left to count."""
+
+    def on_train_batch_end(
+        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on."""
+        self._bar.update(trainer.global_step - self._bar.n)
+
+
+def train_seed(
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    splits: Sequence[str] = SCORED,
+) -> SeedResult:
+    """Train with one seed, or take up what an interrupted run left in the folder.
+
+    Args:
+        data: The task's pieces.
+        source: Where the backbone comes from.
+        plan: How to train.
+        seed: Of initialisation, order, transposition and dropout.
+        folder: Receives checkpoint, curves and scores.
+        provenance: Goes into the checkpoint.
+        splits: What to score. One that was tried on validation pieces alone can meet the test pieces later.
+    """
+    done = SeedResult.load(folder)
+    by_hand = plan.method == FEATURES
+    if done is not None and {*splits, *([LEARNT_FROM] if by_hand else [])} <= done.summary.keys():
+        return done
+    if by_hand:
+        result = train_features(data, source, seed, folder, provenance, splits)
+        result.save(folder)
+        return result
+    device_of(plan.accelerator)  # refuses one that is not there, where Lightning's error would be a traceback
+    # One that was tried in vain has lost its checkpoint; asked for after all, it is trained again.
+    if done is not None and (folder / CHECKPOINT).is_dir():
+        about = done.summary
+        scored = score_seed(data, folder, seed, about["history"], about["cost"], plan.accelerator, splits)
+        result = replace(scored, summary={**about, **scored.summary})
+        result.save(folder)
+        return result
+    kind = plan.options.get("kind")
+    if kind == "best":
+        return _best_layer(data, source, plan, seed, folder, provenance, splits)
+    options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
+    fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    # A run that is cut off while it is scored need not train again, nor longer than one that is not.
+    write_json(folder / FIT, asdict(fit))
+    if plan.trees:
+        fit = _join_trees(data, source, plan, fit, folder, provenance)
+    result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
+    result.save(folder)
+    for name in (LAST, FIT):
+        (folder / name).unlink(missing_ok=True)
+    return result
+
+
+def _best_layer(
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    splits: Sequence[str],
+) -> SeedResult:
+    """A probe of each layer; the one that is best on the validation pieces is kept, and alone meets the test pieces."""
+    fits = []
+    for layer in range(source.config.layers + 1):
+        inner, name = folder / f"layer-{layer}", f"{data.name}, probe of layer {layer}, seed {seed}"
+        one = replace(plan, options={"only": layer})
+        fits.append(_known_fit(inner) or _train(data, source, one, seed, inner, provenance, name))
+        write_json(inner / FIT, asdict(fits[-1]))
+    best = max(range(len(fits)), key=lambda layer: fits[layer].rank)
+    # Copied and not moved: a run that is killed here finds every layer again.
+    shutil.copytree(folder / f"layer-{best}" / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
+    cost = {**fits[best].cost, "resumed": any(fit.cost["resumed"] for fit in fits)}
+    cost |= {name: sum(fit.cost[name] for fit in fits) for name in ("seconds", "steps")}
+    result = score_seed(data, folder, seed, fits[best].history, cost, plan.accelerator, splits)
+    result.summary["probe"] = {"layer": best, "valid_accuracy": [fit.rank[0] for fit in fits]}
+    result.save(folder)
+    for layer in range(len(fits)):
+        shutil.rmtree(folder / f"layer-{layer}")
+    return result
+
+
+def _known_fit(folder: Path) -> _Fit | None:
+    """Of a training that was done before the run was interrupted."""
+    path = folder / FIT
+    return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
+def _train(
+    data: TaskData,
+    source: Source,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    label: str = "",
+) -> _Fit:
+    """Train one model, or take up what an interrupted run left; the folder then holds its best checkpoint."""
+    device = device_of(plan.accelerator)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    hints, codes = learnt_hints(data, source.config.dim) if plan.hints else (None, None)
+    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, hints)
+    train, valid = _batches(data, model, plan, seed, device)
+    steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
+    module = TaskModule(
+        model,
+        data.labels,
+        classes=len(data.task.classes),
+        steps=steps,
+        lr=plan.lr,
+        decay=WEIGHT_DECAY if plan.method == "full" else 0.0,
+        seed=seed,
+        codes=codes,
+    )
+    keeper = _Keeper(folder, source, data, provenance)
+    label = label or f"{data.name}, {plan.method}, seed {seed}"
+    # Patience first: the state that the keeper saves must have counted this validation.
+    progress = (_WindowProgress if model.mix is not None else StepProgress)(label, steps)
+    trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
+    resumed = _fit(trainer, module, train, valid, folder)
+    seconds = time.perf_counter() - began
+    cost = {**cost_of(module, folder, train.per_epoch, seconds, resumed), "precision": trainer.precision}
+    return _Fit(module.history, cost)
+
+
+def _join_trees(
+    data: TaskData, source: Source, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
+) -> _Fit:
+    """Grow trees, weigh them on the validation pieces, and keep them with the network that was kept."""
+    began = time.perf_counter()
+    model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
+    assert isinstance(model, TaskModel)
+    model.voters = None  # where a run was cut off between here and its scores
+    voters = Voters(grown_trees(data))
+    rows, truths = zip(*data.pieces("valid"), strict=True)
+    shown = tqdm(rows, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
+    voters.weigh(rows, [model.logits(one) for one in shown], truths)
+    model.voters = voters
+    _keep(folder, model, source, data, provenance)
+    numbers = voters.trees.numbers
+    size = sum(tensor.nbytes for tensor in voters.state_dict().values())
+    cost = {**fit.cost, "seconds": round(fit.cost["seconds"] + time.perf_counter() - began, 1)}
+    cost |= {name: fit.cost[name] + numbers for name in ("trained_parameters", "parameters")}
+    return replace(fit, cost={**cost, "saved_bytes": fit.cost["saved_bytes"] + size})
+
+
+def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int]:
+    """Steps of a run, and steps from one validation to the next; the last step is followed by one.
+
+    Args:
+        per_epoch: Batches in a pass over the training windows.
+        epochs: Passes asked for, or None.
+        usual: Passes of the task, which a small corpus exceeds.
+    """
+    passes = epochs if epochs is not None else max(usual, FEWEST_STEPS / per_epoch)
+    steps = max(1, round(passes * per_epoch))
+    validations = min(math.ceil(passes), MOST_VALIDATIONS, steps)
+    interval = steps // validations
+    return interval * validations, interval
+
+
+def _batches(
+    data: TaskData, model: TaskModel, plan: Plan, seed: int, device: torch.device
+) -> tuple[Batches, Batches]:
+    """To train on, and to select on; a probe's come from states that are kept, by which it is standardised."""
+    window = model.backbone.config.window
+    if model.mix is not None and model.pools:
+        kept = probed(model, data, device)
+        model.mix.standardise(kept.training(data, model.heard))
+        size = max(1, plan.rows_per_batch // window)
+        return kept.batches(data, "train", size, seed), kept.batches(data, "valid", size, seed)
+    if model.mix is not None:
+        states = note_states(model, data, device, plan.keep_states)
+        model.mix.standardise(sampled_states(model, data, states))
+        train, valid = (
+            note_batches(model, data, split, plan.rows_per_batch, seed, states)
+            for split in ("train", "valid")
+        )
+        return train, valid
+    windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
+    shift = data.task.transposition
+    return (
+        StepBatches(data.shards, windows["train"], plan.rows_per_batch, seed, shift, roam=window // 2),
+        StepBatches(data.shards, windows["valid"], plan.rows_per_batch, seed, shuffle=False),
+    )
+
+
+def _patience(plan: Plan) -> EarlyStopping:
+    return EarlyStopping("valid_accuracy", mode="max", patience=plan.patience)
+
+
+def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    on_gpu = plan.accelerator != "cpu" and torch.cuda.is_available()
+    precision: Any = plan.precision or ("bf16-mixed" if on_gpu else "32-true")
+    return lightning.Trainer(
+        accelerator=plan.accelerator,
+        devices=1,
+        precision=precision,
+        max_steps=steps,
+        val_check_interval=interval,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=1.0,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _fit(
+    trainer: lightning.Trainer,
+    module: TaskModule,
+    train: Batches,
+    valid: Batches,
+    folder: Path,
+) -> bool:
+    """Train from the beginning or from where the folder's state says; returns whether the latter."""
+    state = folder / LAST
+    resumed = state.is_file()
+    start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
+    with warnings.catch_warnings():
+        # Batches are slices of a memory map: worker processes would only cost. A probe's backbone is meant to be
+        # in eval mode. The third is Lightning's own affair.
+        for text in (".*does not have many workers.*", ".*in eval mode.*", ".*LeafSpec.*"):
+            warnings.filterwarnings("ignore", text)
+        trainer.fit(
+            module,
+            endless_loader(train, start),
+            one_pass_loader(valid),
+            ckpt_path=str(state) if resumed else None,
+            weights_only=True,
+        )
+    return resumed

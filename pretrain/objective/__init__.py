@@ -1,0 +1,1 @@
+"""Compute the pretraining loss: choose, corrupt, recover, retire."""

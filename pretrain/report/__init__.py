@@ -1,0 +1,1 @@
+"""Report on a pretraining run: inspection, pictures, page, card, export."""

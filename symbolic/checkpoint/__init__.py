@@ -1,0 +1,1 @@
+"""Save and load models: safetensors and JSON, bundled models by name."""

@@ -1,0 +1,65 @@
+"""How each note stands among those that begin or sound with it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.features.view import values_of
+from symbolic.tokens.grid import bar_starts
+from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, DURATION, PITCH, POSITION, TIME_SIGNATURE, Vocabulary
+
+
+class Chords(NamedTuple):
+    """How each note stands among those that begin with it, all (N,) int64.
+
+    Attributes:
+        onset: Number of its onset in the piece, by time.
+        size: How many notes begin there.
+        rank: How many of them are higher; 0 is the top. Drums rank below all pitches.
+    """
+
+    onset: NDArray[np.int64]
+    size: NDArray[np.int64]
+    rank: NDArray[np.int64]
+
+
+def chords(rows: NDArray[np.integer]) -> Chords:
+    """Notes grouped by onset.
+
+    Args:
+        rows: (N, 8) ids of one piece or window, N > 0.
+    """
+    values = values_of(rows)
+    _, onset, sizes = np.unique(
+        (values[:, BAR] << 16) + values[:, POSITION], return_inverse=True, return_counts=True
+    )
+    pitch = values[:, PITCH]
+    depth = onset * 512 + np.where(pitch < DRUM_PITCH, DRUM_PITCH - pitch, 256)  # by onset, highest first
+    first = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    rank = np.searchsorted(np.sort(depth), depth) - first[onset]
+    return Chords(onset, sizes[onset], rank)
+
+
+def under_another(rows: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
+    """(N,) true where a higher note sounds when a note begins, be it struck then or before.
+
+    Args:
+        rows: (N, 8) ids of one piece or window. Drums count as lower than all pitches.
+        vocabulary: What the ids mean.
+    """
+    voc = vocabulary or Vocabulary()
+    values = values_of(rows)
+    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
+    onset = starts + values[:, POSITION]
+    end = onset + voc.durations[values[:, DURATION]]
+    pitch = np.where(values[:, PITCH] < DRUM_PITCH, values[:, PITCH], -1)
+    under = np.zeros(len(rows), dtype=bool)
+    for level in np.unique(pitch):
+        higher, here = pitch > level, pitch == level
+        begun = np.searchsorted(np.sort(onset[higher]), onset[here], side="right")
+        ended = np.searchsorted(np.sort(end[higher]), onset[here], side="right")
+        under[here] = begun > ended
+    return under

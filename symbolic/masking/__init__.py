@@ -1,0 +1,1 @@
+"""Hide fields of tokens: units, corruption, and the masked loss."""

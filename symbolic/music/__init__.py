@@ -1,0 +1,1 @@
+"""Read and write music: notes and time, MIDI and scores."""

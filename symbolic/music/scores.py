@@ -1,0 +1,194 @@
+"""Notated scores (MusicXML, kern, abc) to music, through music21.
+
+Repeats are not unfolded. A pick-up is moved to the end of a full bar, so that bars begin on downbeats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from fractions import Fraction
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from symbolic.errors import MusicFileError
+from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
+
+RESOLUTION = 10_080
+"""Ticks per quarter note: divisible by every common tuplet."""
+_VELOCITY = 64
+_TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
+_OF_BOOKS = ("L:", "M:", "Q:")
+"""Fields of an abc file's header that change what its tunes sound like: the length of a note, metre, tempo."""
+
+
+def read_score(path: str | Path) -> Music:
+    """Read a MusicXML, kern or abc file.
+
+    Raises:
+        MusicFileError: If music21 cannot parse it, or it is a book of several tunes.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".abc":
+        tunes = abc_tunes(path)
+        if len(tunes) != 1:
+            raise MusicFileError(path, f"it holds {len(tunes)} tunes", "Split it, or read it with abc_tunes.")
+        return parse_abc(tunes[0], str(path))
+    from music21 import converter
+
+    return _convert(lambda: converter.parse(path, forceSource=True), str(path))
+
+
+def abc_tunes(path: str | Path) -> list[str]:
+    """The text of each tune of an abc file in order, with its own header and what the file's says for all.
+
+    Raises:
+        MusicFileError: If the file cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise MusicFileError(path, error.strerror or str(error)) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    before, *tunes = _TUNE.split(text.replace("\r\n", "\n").replace("\r", "\n"))
+    header = [line for line in before.partition("\n\n")[0].split("\n") if line.startswith(_OF_BOOKS)]
+    return [_with_header(tune, header) for tune in tunes]
+
+
+def _with_header(tune: str, header: list[str]) -> str:
+    """A tune with those lines of its book's header that it does not say otherwise."""
+    own = {line[:2] for line in takewhile(lambda line: not line.startswith("K:"), tune.split("\n"))}
+    first, _, rest = tune.partition("\n")
+    return "\n".join([first, *(line for line in header if line[:2] not in own), rest])
+
+
+def parse_abc(text: str, name: str) -> Music:
+    """Music of one tune in abc notation.
+
+    Args:
+        text: The tune, from its `X:` line.
+        name: What to call it in errors.
+
+    Raises:
+        MusicFileError: If music21 cannot parse it.
+    """
+    from music21 import converter
+
+    # Not `parse`, which first takes the text for the name of a file or a web address.
+    return _convert(lambda: converter.parseData(text, format="abc"), name)
+
+
+def _convert(parse: Any, name: str) -> Music:
+    """Run a music21 parser and collect its notes; whatever it raises becomes our error."""
+    try:
+        score = parse()
+        if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
+            score = score.toSoundingPitch()
+        return _collect(score, name)
+    except MusicFileError:
+        raise
+    except Exception as error:  # music21 raises whatever it stumbles over
+        raise MusicFileError(name, f"music21 cannot parse it ({type(error).__name__}: {error})") from error
+
+
+def _collect(score: Any, name: str) -> Music:
+    parts = list(score.parts)
+    if not parts:
+        raise MusicFileError(name, "it has no parts")
+    metres, pickup = _bars(parts[0])
+    found: list[tuple[int, int, int, int, int, int]] = []
+    for index, part in enumerate(parts):
+        found.extend(_part_notes(part, index, pickup))
+    notes = np.array(found, dtype=NOTE)
+    tempi: dict[int, float] = {}
+    for part in reversed(parts):  # of several that say one at a time, the first holds
+        tempi |= {
+            _ticks(mark.getOffsetInHierarchy(part) + pickup): float(mark.getQuarterBPM())
+            for mark in part.recurse().getElementsByClass("MetronomeMark")
+            if mark.getQuarterBPM()
+        }
+    if not tempi or min(tempi) > 0:
+        # A mark on the first full bar holds for its pick-up too.
+        tempi[0] = tempi[min(tempi)] if tempi else 120.0
+    names = tuple(str(part.partName or f"part {i + 1}") for i, part in enumerate(parts))
+    unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
+    repairs = (f"{unpitched} unpitched percussion notes left out",) if unpitched else ()
+    return Music(notes, RESOLUTION, metres, np.array(sorted(tempi.items()), dtype=np.float64), names, repairs)
+
+
+def _ticks(quarters: float | Fraction) -> int:
+    return round(quarters * RESOLUTION)
+
+
+def _bars(part: Any) -> tuple[np.ndarray, float]:
+    """The metre map in ticks, and the quarters by which a pick-up shifts everything.
+
+    A measure that only continues the bar before it (a bar split by a repeat sign) begins no bar; one that
+    comes out of step does, by a metre event of its own.
+    """
+    measures = list(part.getElementsByClass("Measure"))
+    if not measures:
+        return np.array([[0, 4, 4]], dtype=np.int64), 0.0
+    numerator, denominator, bar = 4, 4, 4.0
+    events: list[tuple[int, int, int]] = []
+    expected, pickup = None, 0.0
+    for index, measure in enumerate(measures):
+        signature, changed = measure.timeSignature, False
+        if signature is not None:
+            changed = (signature.numerator, signature.denominator) != (numerator, denominator)
+            numerator, denominator = signature.numerator, signature.denominator
+            bar = float(signature.barDuration.quarterLength)
+        length = float(measure.duration.quarterLength)
+        if index == 0 and len(measures) > 1 and 0 < length < bar:
+            pickup = bar - length
+        start = float(measure.offset) + (pickup if index else 0.0)
+        inside = expected is not None and start < expected and start + length <= expected
+        if expected is None or changed or (start != expected and not inside):
+            events.append((_ticks(start), numerator, denominator))
+            expected = start + bar
+        elif start == expected:
+            expected += bar
+    return np.array(events, dtype=np.int64), pickup
+
+
+def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, int, int, int, int]]:
+    """The notes of one part, tied ones joined, as `NOTE` tuples."""
+    instrument = part.getInstrument(returnDefault=True)
+    drum = instrument.midiChannel == 9
+    program = DRUM_PROGRAM if drum else instrument.midiProgram or 0
+    notes: list[list[int]] = []
+    # By pitch and end: voices may share a pitch.
+    tied: dict[tuple[int, int], list[list[int]]] = defaultdict(list)
+    for offset, element in _elements(part):
+        onset, length = _ticks(offset + pickup), _ticks(element.duration.quarterLength)
+        velocity = min(element.volume.velocity or _VELOCITY, 127) if element.volume else _VELOCITY
+        for single in element.notes if element.isChord else (element,):
+            pitch = int(single.pitch.midi)
+            tie = single.tie  # of this note alone: a chord answers with the tie of any of its notes
+            if tie and tie.type in ("continue", "stop") and tied[pitch, onset]:
+                note = tied[pitch, onset].pop(0)
+                note[1] += length
+            else:
+                note = [onset, length, pitch, velocity, program, index]
+                notes.append(note)
+            if tie and tie.type in ("start", "continue"):
+                tied[pitch, note[0] + note[1]].append(note)
+    return [tuple(note) for note in notes if 0 <= note[2] <= 127]  # type: ignore[misc]
+
+
+def _elements(part: Any) -> list[tuple[Any, Any]]:
+    """Offset in quarters and element of every note and chord, in time order; chord symbols left out."""
+    found = []
+    for measure in part.getElementsByClass("Measure") or [part]:
+        for stream in [measure, *measure.voices]:
+            start = measure.offset + (stream.offset if stream is not measure else 0)
+            for element in stream.notes:
+                if element.isNote or (element.isChord and "Harmony" not in element.classes):
+                    found.append((start + element.offset, element))
+    return sorted(found, key=lambda pair: pair[0])

@@ -1,0 +1,94 @@
+"""Linear discriminants of hand-made features, fitted at once; they say why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from symbolic.features import feature_names
+from symbolic.features.stats import Floats, softmax
+
+_FARTHEST = 10.0
+"""Standard deviations: music that lies farther off is taken to lie there, lest one feature answer alone."""
+
+
+class Reason(NamedTuple):
+    """What one feature has to do with an answer.
+
+    Attributes:
+        feature: Its name.
+        deviations: How far the piece lies from the mean of the training pieces, in their standard deviations.
+        weight: What that adds to the discriminants' logit of the answer, above what it adds to those of all classes in
+            the mean.
+    """
+
+    feature: str
+    deviations: float
+    weight: float
+
+
+class Discriminants(nn.Module):
+    """Features, standardised, and a linear layer: logits of classes.
+
+    Its weights are those of Fisher's linear discriminants. The covariance within classes is the mean of the classes'
+    own, each shrunken as Ledoit & Wolf (2004) say, so that nothing is to be chosen; `fit` makes them.
+
+    Args:
+        classes: How many.
+    """
+
+    centre: Tensor
+    deviation: Tensor
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        width = len(feature_names())
+        self.register_buffer("centre", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+        self.linear = nn.Linear(width, classes)
+
+    def of_features(self, features: Floats) -> Floats:
+        """(P, C) logits from (P, F) features, on the processor: the widest features need its precision."""
+        return np.asarray(
+            self.standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
+        )
+
+    def shares(self, features: Floats) -> Floats:
+        """(P, C) probabilities from (P, F) features."""
+        return softmax(self.of_features(features))
+
+    def reasons(self, features: Floats, answer: int, most: int = 5) -> list[Reason]:
+        """What speaks most, for or against, of a class.
+
+        Args:
+            features: (1, F) of the piece.
+            answer: The class.
+            most: How many at most.
+        """
+        moved = self.standardised(features)[0]
+        added, names = moved * self.weights()[answer], feature_names()
+        strongest = np.argsort(-np.abs(added), kind="stable")[:most]
+        return [Reason(names[i], float(moved[i]), float(added[i])) for i in strongest if added[i]]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(C,) which classes had pieces to learn from."""
+        return np.isfinite(_double(self.linear.bias))
+
+    def weights(self) -> Floats:
+        """(C, F) what one standard deviation of a feature adds to a class, above the mean over those with pieces."""
+        weight = _double(self.linear.weight)
+        return np.asarray(weight - weight[self.known].mean(axis=0))
+
+    def standardised(self, features: Floats) -> Floats:
+        """(P, F) features in deviations from the mean of the training pieces, clipped."""
+        moved = (features - _double(self.centre)) / _double(self.deviation)
+        return np.asarray(moved.clip(-_FARTHEST, _FARTHEST))
+
+
+def _double(tensor: Tensor) -> Floats:
+    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)

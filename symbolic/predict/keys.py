@@ -1,0 +1,114 @@
+"""Keys and chords by name, from classes of notes that say where each stands above its tonic or root."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.music.notes import Music
+from symbolic.predict.tonality import DEGREES, MODES
+
+Shares = NDArray[np.float32]
+_MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+_MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+KEYS = tuple(
+    f"{tonic} {mode}" for mode, names in zip(MODES, (_MAJOR, _MINOR), strict=True) for tonic in names
+)
+"""Names by tonic plus twelve times the mode, spelt as keys mostly are."""
+CHORDS = (*(f"{root}:maj" for root in _MAJOR), *(f"{root}:min" for root in _MINOR))
+"""The same as chords, in Harte's syntax."""
+
+
+class Chord(NamedTuple):
+    """A chord, until the next one.
+
+    Attributes:
+        onset: In ticks, of the first note that is heard in it.
+        seconds: The same in seconds.
+        bar: Counted from 1; every change of metre begins one.
+        beat: Of the bar, counted from 1; of three units in compound metres.
+        name: One of `CHORDS`.
+        confidence: Mean probability that its notes give it.
+    """
+
+    onset: int
+    seconds: float
+    bar: int
+    beat: int
+    name: str
+    confidence: float
+
+
+def tonality_shares(pitch: NDArray[np.integer], shares: Shares) -> Shares:
+    """What each note says of every tonic, or root, and mode.
+
+    Args:
+        pitch: (N,) MIDI pitches.
+        shares: (N, 24) probabilities of `symbolic.predict.tonality.TONAL_CLASSES`.
+
+    Returns:
+        (N, 24) the same probabilities by tonic plus twelve times the mode.
+    """
+    steps = len(DEGREES)
+    degree = (pitch.astype(np.int64)[:, None] - np.arange(steps)) % steps
+    places = np.concatenate([degree, degree + steps], axis=1)
+    return np.asarray(np.take_along_axis(shares, places, axis=1))
+
+
+def key_shares(music: Music, shares: Shares) -> dict[str, float]:
+    """The mean over pitched notes of the probability that each gives every key; the likeliest first.
+
+    Args:
+        music: The piece, N notes of it; one at least is pitched.
+        shares: (N, 24) probabilities of the classes; those of drums are not looked at.
+    """
+    pitched = ~music.drums
+    mean = tonality_shares(music.notes["pitch"][pitched], shares[pitched]).mean(axis=0, dtype=np.float64)
+    return {KEYS[key]: float(mean[key]) for key in np.argsort(-mean, kind="stable").tolist()}
+
+
+def chords(music: Music, shares: Shares) -> list[Chord]:
+    """Chords in time: of each beat the one that the notes that begin in it give the highest mean probability.
+
+    A beat in which no note begins, and one with the chord of the beat before, go on with that chord.
+
+    Args:
+        music: The piece, N notes of it.
+        shares: (N, 24) probabilities of the classes; those of drums are not looked at.
+    """
+    order = np.argsort(music.notes["onset"], kind="stable")
+    order = order[~music.drums[order]]
+    notes = music.notes[order]
+    bar, beat = beats(music, notes["onset"])
+    fresh = np.flatnonzero(np.diff(bar, prepend=-1) | np.diff(beat, prepend=-1))
+    said = tonality_shares(notes["pitch"], shares[order]).astype(np.float64)
+    sums = np.add.reduceat(said, fresh, axis=0) if len(fresh) else said
+    likeliest = sums.argmax(axis=1)
+    changes = np.flatnonzero(np.diff(likeliest, prepend=-1))
+    ends = np.append(changes[1:], len(fresh))
+    edges = np.append(fresh, len(notes))
+    seconds = music.seconds(notes["onset"][fresh])
+    found = []
+    for first, end in zip(changes.tolist(), ends.tolist(), strict=True):
+        note, chord = int(fresh[first]), int(likeliest[first])
+        confidence = float(sums[first:end, chord].sum() / (edges[end] - edges[first]))
+        place = int(notes["onset"][note]), float(seconds[first]), int(bar[note]), int(beat[note])
+        found.append(Chord(*place, CHORDS[chord], confidence))
+    return found
+
+
+def beats(music: Music, ticks: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Bar and beat of times in ticks, both (N,) and counted from 1, as `Chord` says."""
+    metres = [(0, 4, 4), *((t, n, d) for t, n, d in music.metres.tolist() if n > 0 and d > 0)]
+    starts = np.array([tick for tick, _, _ in metres])
+    upper, lower = (np.array([metre[column] for metre in metres]) for column in (1, 2))
+    whole = 4 * music.resolution
+    # A bar that a change of metre cuts short is a bar.
+    lengths = -(-np.diff(starts) * lower[:-1] // (whole * upper[:-1]))
+    first_bar = np.concatenate([[0], np.cumsum(lengths)])
+    at = np.searchsorted(starts, ticks, side="right") - 1
+    units = (ticks.astype(np.int64) - starts[at]) * lower[at] // whole
+    unit = np.where((lower >= 8) & (upper > 3) & (upper % 3 == 0), 3, 1)
+    return 1 + first_bar[at] + units // upper[at], 1 + units % upper[at] // unit[at]

@@ -1,0 +1,87 @@
+"""Hand-made features as a classifier of pieces: discriminants and trees, fitted at once, kept like any other model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from symbolic.features import feature_names
+from symbolic.features.stats import Floats
+from symbolic.features.stretches import stretch_matrix
+from symbolic.predict.discriminants import Discriminants, Reason
+from symbolic.predict.forest import Forest
+from symbolic.predict.trees import Size
+
+_LEAST = 1e-3
+"""Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""
+
+
+class FeatureClassifier(nn.Module):
+    """Logits of a piece's classes, from the features of the whole and of its stretches.
+
+    Linear discriminants and extremely randomised trees err in different places. Each learns from every stretch of a
+    piece as if it were one, and says of a piece the mean of what it says of the stretches; the answer is the geometric
+    mean of the two. `fit` makes them.
+
+    Args:
+        classes: How many.
+        size: Of the trees that are to be loaded.
+    """
+
+    def __init__(self, classes: int, size: Size | None = None) -> None:
+        super().__init__()
+        self.discriminants = Discriminants(classes)
+        self.forest = Forest(classes, size or Size())
+
+    def describe(self) -> dict[str, Any]:
+        """What `described` needs, as JSON values."""
+        return {"features": feature_names(), "forest": list(self.forest.size)}
+
+    @classmethod
+    def described(cls, classes: int, about: Mapping[str, Any]) -> FeatureClassifier | None:
+        """One whose weights are to be loaded; None if it hears other features than this release makes."""
+        if about.get("features") != feature_names() or "forest" not in about:
+            return None
+        return cls(classes, Size(*about["forest"]))
+
+    @property
+    def numbers(self) -> int:
+        """How many were fitted."""
+        linear = self.discriminants.linear
+        return linear.weight.numel() + linear.bias.numel() + self.forest.numbers
+
+    def of_stretches(self, pieces: Sequence[Floats]) -> Floats:
+        """(P, C) logits, from (S, F) features of each piece's stretches."""
+        features, known = np.concatenate(pieces), self.discriminants.known
+        first = np.cumsum([0, *(len(one) for one in pieces[:-1])])
+        counts = np.array([[len(one)] for one in pieces])
+        voices = [
+            np.log(np.add.reduceat(voice.shares(features), first) / counts + _LEAST)
+            for voice in (self.discriminants, self.forest)
+        ]
+        return np.where(known, np.mean(voices, axis=0), -np.inf)
+
+    def logits(self, rows: NDArray[np.integer]) -> Floats:
+        """(C,) logits of a piece from its (N, 8) ids."""
+        return np.asarray(self.of_stretches([stretch_matrix(rows)])[0])
+
+    def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """The likeliest class of a piece, ()."""
+        return np.asarray(self.logits(rows).argmax())
+
+    def explained(self, rows: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
+        """(C,) logits of a piece, and what speaks most, for or against, of the likeliest class.
+
+        The trees give no reasons: these are the discriminants', of the piece as a whole.
+
+        Args:
+            rows: (N, 8) ids of the piece.
+            most: How many reasons at most.
+        """
+        features = stretch_matrix(rows)
+        logits = self.of_stretches([features])[0]
+        return logits, self.discriminants.reasons(features[:1], int(logits.argmax()), most)

@@ -1,0 +1,1 @@
+"""Turn music into tokens: vocabulary, tokenizer, transposition, MidiTok's schemes."""

@@ -1,0 +1,172 @@
+"""Fields of a row, their sizes, their reserved ids, and the tables behind them.
+
+A row is one note: eight ids in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv 2106.05630),
+with ranges close to its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import ConfigError, TokenizerMismatch
+from symbolic.music.notes import DRUM_PROGRAM
+
+FIELDS = ("bar", "position", "program", "pitch", "duration", "velocity", "time_signature", "tempo")
+BAR, POSITION, PROGRAM, PITCH, DURATION, VELOCITY, TIME_SIGNATURE, TEMPO = range(8)
+
+PAD, MASK, HIDDEN = 0, 1, 2
+"""Reserved ids, the same in every field: filling, to be predicted, withheld from the model for good."""
+RESERVED = 4
+"""How many ids are reserved at the start of each field; a value's id is the value + RESERVED."""
+
+DRUM_ID = DRUM_PROGRAM + RESERVED
+DRUM_PITCH = 128
+"""Drum keys follow the 128 pitches: a drum row's pitch value is DRUM_PITCH + key."""
+VERSION = 1
+_KEY_BITS = 63 - 16
+"""What bars of 16 bits leave for the other fields of the canonical order in a signed 64-bit key."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The eight fields and how finely each is divided.
+
+    Args:
+        positions_per_quarter: Grid steps in a quarter note.
+        max_bars: Bars that one window may span.
+        max_bar_quarters: Longest bar in quarter notes; longer metres are split into equal bars.
+        max_denominator: Shortest beat unit of a metre, a power of two.
+        duration_octaves: Durations come in this many runs of `positions_per_quarter` values, each run with
+            twice the step of the one before.
+        velocity_bins: Equal bins over 0..127.
+        min_tempo, max_tempo: Quarter notes per minute; tempi outside are clipped.
+        tempos_per_octave: Logarithmic bins in a doubling of tempo.
+
+    Raises:
+        ConfigError: If a value is out of range; names all of them.
+    """
+
+    positions_per_quarter: int = 16
+    max_bars: int = 256
+    max_bar_quarters: int = 8
+    max_denominator: int = 64
+    duration_octaves: int = 8
+    velocity_bins: int = 32
+    min_tempo: float = 16.0
+    max_tempo: float = 256.0
+    tempos_per_octave: int = 12
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{f.name} must be positive and finite"
+            for f in fields(self)
+            if not 0 < getattr(self, f.name) < math.inf
+        ]
+        if not problems:
+            if self.max_denominator & (self.max_denominator - 1):
+                problems.append("max_denominator must be a power of two")
+            elif (4 * self.positions_per_quarter) % self.max_denominator:
+                problems.append("positions_per_quarter must divide a beat of 1/max_denominator evenly")
+            if self.max_bar_quarters < 4 or self.max_denominator < 4:
+                problems.append(
+                    "max_bar_quarters and max_denominator must be at least 4, to hold a bar of 4/4"
+                )
+            if 128 % self.velocity_bins:
+                problems.append("velocity_bins must divide 128")
+            if self.max_tempo <= self.min_tempo:
+                problems.append("max_tempo must exceed min_tempo")
+            if max(self.sizes) > np.iinfo(np.uint16).max:
+                problems.append("a field has more ids than 16 bits hold")
+            elif math.prod(self.sizes[POSITION:TIME_SIGNATURE]) > 2**_KEY_BITS:
+                problems.append("positions or durations are too many to order rows by one 64-bit key")
+        if problems:
+            raise ConfigError(problems)
+
+    @cached_property
+    def durations(self) -> NDArray[np.int64]:
+        """(D,) lengths in positions that duration values stand for: 1..16, then by 2, by 4, and so on."""
+        steps = np.repeat(2 ** np.arange(self.duration_octaves), self.positions_per_quarter)
+        return np.cumsum(steps)
+
+    @cached_property
+    def tempos(self) -> NDArray[np.float64]:
+        """(T,) quarter notes per minute that tempo values stand for."""
+        octaves = np.log2(self.max_tempo / self.min_tempo)
+        count = round(octaves * self.tempos_per_octave) + 1
+        return np.asarray(self.min_tempo * 2 ** (np.arange(count) / self.tempos_per_octave))
+
+    @cached_property
+    def metres(self) -> NDArray[np.int64]:
+        """(S, 2) numerator and denominator that time-signature values stand for, by denominator first."""
+        wholes = self.max_bar_quarters / 4
+        powers = [2**p for p in range(self.max_denominator.bit_length())]
+        pairs = [(n, d) for d in powers for n in range(1, int(wholes * d) + 1)]
+        return np.array(pairs, dtype=np.int64)
+
+    @cached_property
+    def metre_values(self) -> dict[tuple[int, int], int]:
+        """Time-signature value of each (numerator, denominator)."""
+        return {(int(n), int(d)): i for i, (n, d) in enumerate(self.metres)}
+
+    @cached_property
+    def bar_positions(self) -> NDArray[np.int64]:
+        """(S,) length of a bar of each metre, in positions."""
+        return 4 * self.positions_per_quarter * self.metres[:, 0] // self.metres[:, 1]
+
+    @property
+    def values(self) -> tuple[int, ...]:
+        """How many values each of the eight fields has, without reserved ids."""
+        positions = self.max_bar_quarters * self.positions_per_quarter
+        return (
+            self.max_bars,
+            positions,
+            DRUM_PROGRAM + 1,
+            2 * DRUM_PITCH,
+            self.duration_octaves * self.positions_per_quarter,
+            self.velocity_bins,
+            len(self.metres),
+            len(self.tempos),
+        )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many ids each of the eight fields has, reserved ids included: the sizes of embedding tables."""
+        return tuple(v + RESERVED for v in self.values)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change whenever a row would mean something else."""
+        text = json.dumps({**self.to_dict(), "fields": FIELDS, "reserved": RESERVED}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Settings as JSON values."""
+        tempi = {"min_tempo": float(self.min_tempo), "max_tempo": float(self.max_tempo)}  # 16 is 16.0
+        return {"version": VERSION, **asdict(self), **tempi}
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Vocabulary:
+        """The inverse of `to_dict`.
+
+        Raises:
+            TokenizerMismatch: If the settings are of another version or name unknown fields.
+        """
+        given = dict(settings)
+        version = given.pop("version", None)
+        unknown = sorted(set(given) - {f.name for f in fields(cls)})
+        if version != VERSION or unknown:
+            raise TokenizerMismatch(
+                f"The tokenizer settings are of version {version}"
+                + (f" with unknown fields {', '.join(unknown)}" if unknown else "")
+                + f"; this release reads version {VERSION}. Prepare the corpus again with this release."
+            )
+        return cls(**given)

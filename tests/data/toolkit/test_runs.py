@@ -1,0 +1,117 @@
+"""Run folders and records."""
+
+import json
+import os
+
+import pytest
+
+from data.toolkit.records import machine_kind, provenance, write_json
+from data.toolkit.runs import begin, find_folder, read_record
+from data.toolkit.safewrite import write, write_lines
+from symbolic.errors import ConfigError
+
+
+def test_runs_of_one_name_get_numbers_and_the_latest_is_resumed(tmp_path):
+    base = tmp_path / "runs" / "x"
+    assert find_folder(base, {"a": 1}, None, resume=False) == base
+    begin(base, {"a": 1})
+    second = find_folder(base, {"a": 1}, None, resume=False)
+    assert second.name == "x-2"
+    begin(second, {"a": 1})
+    os.utime(base / "settings.json", (2e9, 2e9))
+    assert find_folder(base, {"a": 1}, None, resume=True) == base
+    assert find_folder(base, {"a": 2}, None, resume=False).name == "x-3"
+
+
+def test_a_longer_name_is_another_run(tmp_path):
+    base = tmp_path / "genre-full-scratch-tiny"
+    for number, name in enumerate((base.name, f"{base.name}-2", f"{base.name}-budget0.1")):
+        begin(tmp_path / name, {"a": 1})
+        os.utime(tmp_path / name / "settings.json", (2e9 + number, 2e9 + number))
+    assert find_folder(base, {"a": 1}, None, resume=True).name == f"{base.name}-2"
+
+
+def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
+    begin(tmp_path / "run", {"a": 1, "b": 2, "c": 3})
+    with pytest.raises(ConfigError, match="--resume"):
+        find_folder("x", {"a": 1}, str(tmp_path / "run"), resume=False)
+    with pytest.raises(ConfigError) as error:
+        find_folder("x", {"a": 5, "b": 6, "c": 3}, str(tmp_path / "run"), resume=True, flags={"b": "bee"})
+    assert "--a was 1" in str(error.value)
+    assert "--bee was 2" in str(error.value)
+    assert "--c" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"run cannot be written .* --out"):
+        begin(tmp_path / "file" / "run", {"a": 1})
+
+
+def test_a_folder_that_was_noted_with_a_slash_is_the_same(tmp_path):
+    begin(tmp_path / "run", {"folder": "my_midi/"})
+    assert find_folder("x", {"folder": "my_midi"}, str(tmp_path / "run"), resume=True) == tmp_path / "run"
+    with pytest.raises(ConfigError, match="--folder was 'my_midi'"):
+        find_folder("x", {"folder": "other"}, str(tmp_path / "run"), resume=True)
+
+
+def test_what_was_not_given_is_told_as_a_user_would_say_it(tmp_path):
+    begin(tmp_path / "run", {"lr": None, "checkpoint": None, "size": 3})
+    now = {"lr": 0.5, "checkpoint": "tiny", "size": None}
+    words = {"flags": {"checkpoint": "from"}, "unset": {"checkpoint": "scratch"}}
+    with pytest.raises(ConfigError) as error:
+        find_folder("x", now, str(tmp_path / "run"), resume=True, **words)
+    said = " ".join(str(error.value).split())
+    assert "--lr was not given when" in said
+    assert f"--from was scratch when {tmp_path / 'run'} began and is 'tiny' now" in said
+    assert "--size was 3" in said
+    assert "is not given now" in said
+
+
+def test_a_record_is_read_if_it_tells_what_it_must(tmp_path):
+    with pytest.raises(ConfigError, match="holds no record of `bake`"):
+        read_record(tmp_path, {"a"}, "bake")
+    write_json(tmp_path / "record.json", {"a": 1, "b": 2})
+    assert read_record(tmp_path, {"a"}, "bake") == {"a": 1, "b": 2}
+    with pytest.raises(ConfigError, match="holds no record of `bake`"):
+        read_record(tmp_path, {"a", "c"}, "bake")
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "dear.txt").write_text("...")
+    with pytest.raises(ConfigError, match="no run's"):
+        find_folder("x", {}, str(tmp_path / "letters"), resume=False)
+
+
+def test_provenance_names_versions_and_machine_but_no_place(monkeypatch):
+    for program in ("/somewhere/bin/pretrain", "/somewhere/pretrain/cli.py"):
+        monkeypatch.setattr("sys.argv", [program, "my folder", "--seed", "1"])
+        found = provenance()
+        assert found["command"] == "pretrain 'my folder' --seed 1"
+    assert {"python", "torch", "numpy"} <= set(found["versions"])
+    assert set(machine_kind()) <= {"system", "processor", "cores", "accelerator"}
+
+
+def test_json_is_written_whole(tmp_path):
+    path = tmp_path / "deep" / "record.json"
+    write_json(path, {"a": "é"})
+    write_json(path, {"a": "ü"})
+    assert json.loads(path.read_text(encoding="utf-8")) == {"a": "ü"}
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_two_processes_may_write_one_file_at_a_time(tmp_path, monkeypatch):
+    path = tmp_path / "floors.json"
+
+    def lines():
+        yield b"mine, "
+        with monkeypatch.context() as other:
+            other.setattr("os.getpid", lambda: 1)
+            write(path, b"another's")
+        assert path.read_bytes() == b"another's"
+        yield b"whole"
+
+    write_lines(path, lines())
+    assert path.read_bytes() == b"mine, whole"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -1,0 +1,87 @@
+"""The experiment that measures what an order of notes by track gives away."""
+
+import importlib.util
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.corpora import open_corpus
+from finetune.settings import TrainSettings
+from symbolic.storage import read_json
+
+EXPERIMENT = Path(__file__).parents[2] / "experiments" / "note_order.py"
+
+
+@pytest.fixture(scope="module")
+def note_order():
+    found = importlib.util.spec_from_file_location("note_order", EXPERIMENT)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def told(note_order, notes, folder, tmp_path_factory):
+    """The tunes with their rows in the order of tracks, and the share of notes that it tells something of."""
+    corpus = open_corpus(notes.task.corpus, str(folder), **notes.task.options)
+    return note_order.by_track(notes, corpus, tmp_path_factory.mktemp("told") / "shards")
+
+
+def test_a_note_is_tied_where_another_track_begins_with_it(note_order):
+    onset, track = np.array([0, 0, 4, 4, 4, 8]), np.array([0, 1, 1, 1, 1, 0])
+    assert note_order.beside_others(onset, track).tolist() == [True, True, False, False, False, False]
+
+
+def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, told):
+    data, tied = told
+    assert 0 < tied <= 1
+    moved = 0
+    for piece in range(len(data.shards.pieces)):
+        before, after = notes.rows(piece), data.rows(piece)
+        labels = data.truth(piece).tolist()
+        pairs = [
+            Counter((tuple(row), label) for row, label in zip(rows.tolist(), truth, strict=True))
+            for rows, truth in ((before, notes.truth(piece).tolist()), (after, labels))
+        ]
+        assert pairs[0] == pairs[1]
+        strokes = list(zip(after[:, 0].tolist(), after[:, 1].tolist(), labels, strict=True))
+        assert strokes == sorted(strokes)  # melody, the first track, before the piano
+        moved += int((before != after).any(axis=1).sum())
+    assert moved > 0
+    assert data.shards.fingerprint != notes.shards.fingerprint
+
+
+def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, folder, tmp_path, capsys):
+    settings = TrainSettings(
+        checkpoint=str(folder.parent / "nano"),
+        out=str(tmp_path / "run"),
+        epochs=2,
+        lr=0.003,
+        rows_per_batch=256,
+        jobs=0,
+        accelerator="cpu",
+    )
+    assert note_order.compare_orders(notes.task, str(folder), settings, ["tracks"]) is None
+    record = note_order.compare_orders(notes.task, str(folder), replace(settings, resume=True))
+    canonical, tracks = (record["orders"][order][0]["test"]["accuracy"] for order in note_order.ORDERS)
+    assert record["gain"]["accuracy"][0] == pytest.approx(tracks - canonical)
+    note_order.show(record)
+    assert (
+        f"accuracy: {100 * canonical:.1f} canonical, {100 * tracks:.1f} by track" in capsys.readouterr().out
+    )
+
+
+def test_the_page_says_what_the_record_says():
+    record = read_json(EXPERIMENT.parents[1] / "results" / "note_order" / "note_order-melody.json")
+    page = (EXPERIMENT.parents[1] / "docs" / "order.md").read_text(encoding="utf-8")
+    for name, gain in record["gain"].items():
+        canonical, tracks = (
+            100 * np.mean([seed["test"][name] for seed in record["orders"][order]])
+            for order in ("canonical", "tracks")
+        )
+        mean, low, high = (100 * value for value in gain)
+        assert f"| {canonical:.1f} | {tracks:.1f} | {mean:+.1f} ({low:.1f} to {high:.1f}) |" in page, name
+    assert f"{100 * record['tied']:.0f} % of its notes" in page

@@ -1,0 +1,89 @@
+"""The page of a run: the record's numbers, and what runs beside it add."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from benchmark_records import counts_of, record, write_records
+from pages import Reader
+
+from finetune.report.page import write_report
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    """Write a page into the folder `runs/own` and read it as a browser would."""
+
+    def written(one: dict[str, Any], right: float = 0.6) -> Reader:
+        out = tmp_path / "runs" / "own"
+        out.mkdir(parents=True, exist_ok=True)
+        data: Any = SimpleNamespace(task=SimpleNamespace(level="sequence"))
+        results: Any = [SimpleNamespace(counts={"test": counts}) for counts in counts_of(right)]
+        write_report(out, one, data, results)
+        return Reader((out / "report.html").read_text(encoding="utf-8"))
+
+    return written
+
+
+def test_the_page_holds_scores_confusion_and_recall(write: Any, tmp_path: Path) -> None:
+    one = record()
+    read = write(one)
+    total = counts_of(0.6).sum(axis=(0, 1))
+    assert f"{total[0, 0]:,}" in read.text
+    assert f"{100 * one['test']['accuracy']['mean']:.1f}" in " ".join(read.text)
+    assert f"{total[0, 0] / total[0].sum():.0%}" in read.text
+    assert "by | clip (leaky)" in read.text
+    assert one["command"] in read.text
+    assert read.loads == []
+    assert len(read.islands["charts-data"]) == 2
+    names = {path.name for path in (tmp_path / "runs" / "own").glob("*.png")}
+    assert names == {"confusion.png", "recall.png", "curves.png"}
+
+
+def test_runs_beside_it_are_compared(write: Any, tmp_path: Path) -> None:
+    write_records(
+        tmp_path / "runs", other=record(0.7, method="lora", parameters=10), few=record(0.5, budget=0.1)
+    )
+    (tmp_path / "runs" / "stranger").mkdir()
+    (tmp_path / "runs" / "stranger" / "record.json").write_text("{}")
+    *charts, loss, _ = write(record()).islands["charts-data"]
+    assert loss["title"] == "Loss"
+    assert [chart["title"] for chart in charts] == [
+        "Accuracy over labels",
+        "Accuracy over trained parameters",
+    ]
+    assert {name for chart in charts for name in (s["name"] for s in chart["series"])} >= {
+        "lora, scratch",
+        "full, scratch",
+    }
+    assert (tmp_path / "runs" / "own" / "accuracy-over-labels.png").is_file()
+
+
+def test_names_in_a_record_are_text_and_no_markup(write: Any) -> None:
+    one = record()
+    one["task"]["classes"] = ["<script>", "a & b", '"']
+    read = write(one)
+    assert "<script>" in read.text
+    assert read.tags.count("script") == 3  # JSON, and two of the page's own
+
+
+def test_the_layers_that_probes_chose_are_told_fold_by_fold(write: Any) -> None:
+    one = record()
+    assert "layer of each probe" not in write(one).text
+    one["seeds"] = [
+        {**seed, "folds": [{**seed, "probe": {"layer": fold, "valid_accuracy": []}} for fold in (2, 0)]}
+        for seed in one["seeds"]
+    ]
+    read = write(one)
+    assert "layer of each probe" in read.text
+    assert "2, 0, 2, 0" in read.text
+
+
+def test_what_an_adapter_keeps_is_told_where_it_trained_more(write: Any) -> None:
+    one = record()
+    for kept, said in ((40, "1,000 of 5,000, 40 kept"), (1000, "1,000 of 5,000")):
+        one["seeds"][0]["cost"]["kept_parameters"] = kept
+        assert said in write(one).text

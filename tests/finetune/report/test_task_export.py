@@ -1,0 +1,163 @@
+"""A task's run handed on: the same answers, without the model that comes along, and a card that tells its scores."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finetune_helpers import nano_checkpoint, tune, write_folder
+
+from finetune.cli import main
+from finetune.training.record import portable
+from symbolic.checkpoint.bundled import MODELS
+from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
+from symbolic.errors import CheckpointError, ConfigError
+from symbolic.predict.predictor import Forecaster, load_forecasters
+from symbolic.storage import read_tensors
+from symbolic.tokens.tokenizer import Tokenizer
+
+RUN = ["--epochs", "0.5", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs 'whole', of a backbone of its own; 'lora' and 'probe', on a model that comes along; and their records."""
+    base = tmp_path_factory.mktemp("export")
+    folder, nano = str(write_folder(base / "tunes")), str(nano_checkpoint(base / "nano"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))
+        note = ["note", folder, "--tracks", "MELODY,PIANO", *RUN]
+        dances = ["sequence", folder, *RUN, "--from", "tiny"]
+        assert main([*note, "--from", nano, "--out", str(base / "whole")]) == 0
+        assert main([*note, "--from", "tiny", "--method", "lora", "--out", str(base / "lora")]) == 0
+        assert main([*dances, "--method", "probe", "--out", str(base / "probe")]) == 0
+        yield base
+
+
+def exported(run: Path, out: Path, *flags: str) -> Path:
+    assert main(["export", str(run), str(out), *flags]) == 0
+    return out
+
+
+@pytest.mark.parametrize("name", ["whole", "lora", "probe"])
+def test_it_answers_as_the_run_does(name: str, runs: Path, tmp_path: Path) -> None:
+    out = exported(runs / name, tmp_path / "model")
+    ours, theirs = (Forecaster.load(path, "cpu") for path in (out, runs / name))
+    music = tune(100)
+    if name == "probe":
+        np.testing.assert_array_equal(ours.probabilities(music), theirs.probabilities(music))
+    else:
+        for one, other in zip(ours.notes(music)[:2], theirs.notes(music)[:2], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp_path: Path) -> None:
+    whole, lora, probe = (
+        exported(runs / name, tmp_path / f"my-{name}") for name in ("whole", "lora", "probe")
+    )
+    parts = [
+        {name.partition(".")[0] for name in read_tensors(path / "model.safetensors")}
+        for path in (whole, lora, probe)
+    ]
+    assert parts == [{"backbone", "heads"}, {"heads"}, {"probe"}]
+    assert not (whole / "LICENSE").exists()
+    for path in (lora, probe):
+        assert load_checkpoint(path).base["model"] == "tiny"
+        assert (path / "LICENSE").read_text() == (MODELS / "tiny" / "LICENSE").read_text()
+    assert sum(file.stat().st_size for file in lora.iterdir() if file.suffix == ".safetensors") < 0.3e6
+    # Two of them still share one backbone.
+    racks = {id(one.rack) for one in load_forecasters([lora, runs / "lora"], "cpu")}
+    assert len(racks) == 1
+
+
+def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path) -> None:
+    out = exported(runs / "lora", tmp_path / "tops", "--licence", "As you like")
+    card = (out / "README.md").read_text(encoding="utf-8")
+    test = json.loads((runs / "lora" / "record.json").read_text())["test"]["accuracy"]["mean"]
+    assert card.startswith("# tops\n")
+    assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
+    assert "| majority class |" in card
+    assert "    finetune predict tops song.mid\n" in card
+    assert "Learnt by `lora` from `tiny`, which comes with the installation;" in card
+    assert "\n## Licence\n\nAs you like\n" in card
+    assert str(tmp_path) not in card
+    assert str(runs) not in card
+
+
+def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path) -> None:
+    record = json.loads((runs / "lora" / "record.json").read_text())
+    for run in ("lora", "another"):
+        moved = {**portable(record), "transfer": {"from": "note", "run": run, "budget": 1, "title": ""}}
+        moved["task"] = {**record["task"], "title": f"Music of {run}"}
+        folder = tmp_path / "results" / run
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(moved))
+    flags = ["--scores", str(tmp_path / "results")]
+    card = (exported(runs / "lora", tmp_path / "m", *flags) / "README.md").read_text(encoding="utf-8")
+    assert "Asked of other test pieces: Music of lora." in card
+    assert "Music of another" not in card
+
+
+def test_another_base_than_it_was_made_on_is_refused(runs: Path, tmp_path: Path) -> None:
+    out = exported(runs / "probe", tmp_path / "model")
+    config = json.loads((out / "config.json").read_text())
+    for base, said in (
+        ({"model": "tiny", "weights": "0"}, "made on another model 'tiny'"),
+        ({"model": "gigantic", "weights": "0"}, r"'gigantic', which does not come.*\btiny\b"),
+    ):
+        (out / "config.json").write_text(json.dumps({**config, "base": base}))
+        with pytest.raises(CheckpointError, match=said):
+            load_checkpoint(out).build_backbone()
+
+
+def test_a_folder_that_bears_the_name_of_a_model_is_not_taken_for_it(runs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "probe", run)
+    record = json.loads((run / "record.json").read_text())
+    record["backbone"]["weights"] = "of another folder called tiny"
+    (run / "record.json").write_text(json.dumps(record))
+    out = exported(run, tmp_path / "model")
+    assert not load_checkpoint(out).base
+    assert not (out / "LICENSE").exists()
+    assert "unstated" in (out / "README.md").read_text(encoding="utf-8")
+
+
+def test_what_has_no_backbone_is_no_base(monkeypatch: pytest.MonkeyPatch, runs: Path, tmp_path: Path) -> None:
+    exported(runs / "probe", tmp_path / "told")
+    (tmp_path / "tiny").symlink_to(MODELS / "tiny")
+    for module in ("symbolic.checkpoint.format", "symbolic.checkpoint.bundled"):
+        monkeypatch.setattr(f"{module}.MODELS", tmp_path)
+    backbone = load_checkpoint("tiny").build_backbone()
+    with pytest.raises(ConfigError, match="'told' has no backbone of its own; name 'tiny'"):
+        save_checkpoint(tmp_path / "other", backbone, Tokenizer(), base="told")
+
+
+def test_a_backbone_that_was_trained_on_is_not_left_out(tmp_path: Path) -> None:
+    backbone = load_checkpoint("tiny").build_backbone()
+    save_checkpoint(tmp_path / "same", backbone, Tokenizer(), base="tiny")
+    assert load_checkpoint(tmp_path / "same").build_backbone()
+    next(backbone.parameters()).data.add_(1)
+    with pytest.raises(ConfigError, match="not that of the model 'tiny'"):
+        save_checkpoint(tmp_path / "other", backbone, Tokenizer(), base="tiny")
+
+
+def test_what_cannot_be_handed_on_says_why(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    record = json.loads((runs / "probe" / "record.json").read_text())
+    unfit = {"leaks": {"leaky": True, "pieces": []}}, {"split": {**record["split"], "folds": []}}
+    for name, changes in zip(("leaky", "folded"), unfit, strict=True):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "record.json").write_text(json.dumps({**record, **changes}))
+    for arguments, words in (
+        ([str(tmp_path / "leaky")], "may have seen"),
+        ([str(tmp_path / "folded")], "fold by fold"),
+        ([str(tmp_path)], "no record of `finetune`"),
+        ([str(runs / "probe"), "--scores", str(tmp_path / "absent")], "there is no such folder"),
+        ([str(runs / "probe"), "--terms", str(tmp_path / "absent")], "cannot be read"),
+    ):
+        assert main(["export", arguments[0], str(tmp_path / "out"), *arguments[1:]]) == 2
+        assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,61 @@
+"""A look at one window: what it says of every note, whichever selector ran."""
+
+import numpy as np
+import pytest
+from made import tune
+from pretrain_helpers import BY_UNIT, LEARNED, make_module
+
+from pretrain.report.inspection import look_at
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import FIELDS, PITCH, RESERVED
+
+NOTES = 40
+
+
+def look(folder, name="adversarial", rows=None, frozen=None, **parts):
+    rows = Tokenizer().encode(tune(0, NOTES)).rows if rows is None else rows
+    frozen = np.zeros(len(rows), dtype=bool) if frozen is None else frozen
+    return look_at(make_module(folder, name, **parts), Tokenizer(), rows, frozen)
+
+
+@pytest.mark.parametrize(("name", "unit"), BY_UNIT)
+def test_every_selector_can_be_looked_at(name, unit, tmp_path):
+    seen = look(tmp_path, name, unit=unit)
+    if name in LEARNED:
+        assert seen.score.shape == (NOTES, 1 if unit == "row" else len(FIELDS))
+    else:
+        assert seen.score is None
+    assert seen.chosen.any()
+    assert ((seen.recovered >= 0) == seen.chosen).all()
+    assert (seen.loss > 0).all()
+    assert (seen.values[:, PITCH] == seen.notes["pitch"]).all()
+    assert seen.predicted.shape == (NOTES, len(FIELDS))
+    assert (seen.predicted >= 0).all()
+
+
+def test_looking_twice_shows_the_same(tmp_path):
+    first, second = look(tmp_path, "uniform"), look(tmp_path, "uniform")
+    assert (first.chosen == second.chosen).all()
+    assert (first.loss == second.loss).all()
+
+
+def test_frozen_rows_are_spared_and_shown(tmp_path):
+    frozen = np.arange(NOTES) % 2 == 0
+    seen = look(tmp_path, frozen=frozen)
+    assert not seen.chosen[frozen].any()
+    assert (seen.frozen == frozen).all()
+
+
+def test_what_a_note_is_does_not_show_in_the_guess_of_it(tmp_path):
+    rows = Tokenizer().encode(tune(0, NOTES)).rows
+    other = rows.copy()
+    other[7, PITCH] = RESERVED + (other[7, PITCH] - RESERVED + 12) % 128
+    first, second = look(tmp_path, rows=rows), look(tmp_path, rows=other)
+    assert (first.predicted[7] == second.predicted[7]).all()
+    assert first.loss[7, PITCH] != second.loss[7, PITCH]
+    np.testing.assert_allclose(np.delete(first.loss[7], PITCH), np.delete(second.loss[7], PITCH), atol=1e-5)
+
+
+def test_a_window_of_one_note_can_be_looked_at(tmp_path):
+    seen = look(tmp_path, rows=Tokenizer().encode(tune(0, 1)).rows)
+    assert seen.loss.shape == (1, len(FIELDS))

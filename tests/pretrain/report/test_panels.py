@@ -1,0 +1,130 @@
+"""What the report shows, as numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from made import tune
+
+from pretrain.report.inspection import Look
+from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
+from symbolic.music.notes import note_array
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import FIELDS, PITCH, RESERVED, TIME_SIGNATURE, Vocabulary
+
+
+def entry(step, selector=True, training=True, auxiliary=()):
+    level = dict.fromkeys(FIELDS, step / 100)
+    line = {"step": step, "held_out": {"accuracy": level, "loss": level}}
+    if selector:
+        names = ("correlation", "correlation_even", "correlation_odd", "correlation_within_windows")
+        line["held_out"]["selector"] = {name: step / 100 + i for i, name in enumerate(names)}
+    if training:
+        line["training"] = {
+            "loss": 2.0, "selector_loss": 0.5 if selector else 0.0, "mask_rate": 0.15, "rows_touched": 0.15,
+            "frozen_share": 0.0, "chosen_loss": dict.fromkeys(FIELDS, 1.0), "auxiliary": dict.fromkeys(auxiliary, 3.0),
+        }  # fmt: skip
+    return line
+
+
+def record(*history):
+    return {"history": list(history), "floors": dict.fromkeys(FIELDS, 0.25)}
+
+
+def lines(charts):
+    return {(chart["title"], series["name"]): series for chart in charts for series in chart["series"]}
+
+
+def test_lines_hold_the_numbers_of_the_record():
+    found = lines(run_charts(record(entry(10), entry(20))))
+    correlation = "Rank correlation of score and held-out loss"
+    assert found[correlation, "even batch rows"]["x"] == [10, 20]
+    assert found[correlation, "even batch rows"]["y"] == [1.1, 1.2]
+    assert found["Loss of the backbone", "held out: rows masked at random"]["y"] == [0.1, 0.2]
+    assert found["Loss of the selector", "training"]["y"] == [0.5, 0.5]
+    assert found["Masked and frozen", "frozen rows"]["y"] == [0.0, 0.0]
+
+
+def test_what_was_not_measured_is_a_gap_and_not_a_number():
+    found = lines(run_charts(record(entry(0, training=False), entry(10))))
+    assert found["Loss of the backbone", "training: the objective (fields weighted)"]["y"] == [None, 2.0]
+    assert not any(title == "Learning rate" for title, _ in found)
+    assert not any(title.startswith("Overlap") for title, _ in found)
+
+
+def test_a_selector_that_learns_nothing_has_no_charts():
+    titles = [chart["title"] for chart in run_charts(record(entry(10, selector=False)))]
+    assert titles == ["Loss of the backbone", "Masked and frozen"]
+
+
+def test_auxiliary_losses_and_the_learning_rate_are_shown_where_recorded():
+    line = entry(10, auxiliary=("interval",))
+    line["training"]["learning_rate"] = 1e-3
+    found = lines(run_charts(record(line)))
+    assert found["Loss of the backbone", "training: interval"]["y"] == [3.0]
+    assert found["Learning rate", "learning rate"]["y"] == [1e-3]
+
+
+def test_equal_lines_are_drawn_once():
+    line = entry(10)
+    assert ("Masked and frozen", "rows with a masked field") not in lines(run_charts(record(line)))
+    line["training"]["rows_touched"] = 0.9
+    assert ("Masked and frozen", "rows with a masked field") in lines(run_charts(record(line)))
+
+
+def test_every_field_stands_beside_its_floor():
+    charts = field_charts(record(entry(50)))
+    assert [chart["title"].replace(" ", "_") for chart in charts] == list(FIELDS)
+    assert all(chart["level"] == 0.25 and chart["series"][0]["y"] == [0.5] for chart in charts)
+
+
+def test_calibration_follows_the_loss():
+    score = np.random.default_rng(0).normal(size=5000)
+    chart = calibration_chart(score, 3 + score)
+    mean, quartiles, rows = chart["series"]
+    np.testing.assert_allclose(mean["y"], 3 + np.array(mean["x"]), rtol=1e-2)
+    assert len(rows["x"]) < 5000
+    assert all(np.diff(mean["x"]) > 0)
+    assert all(
+        np.less_equal(quartiles["low"], quartiles["y"]) & np.less_equal(quartiles["y"], quartiles["high"])
+    )
+
+
+@pytest.mark.parametrize("count", [0, 7])
+def test_scores_that_do_not_vary_tell_nothing(count):
+    assert calibration_chart(np.full(count, 0.5), np.arange(count, dtype=float)) is None
+
+
+def test_fewer_rows_than_bins_are_a_bin_each():
+    assert len(calibration_chart(np.arange(3.0), np.ones(3))["series"][0]["x"]) == 3
+
+
+def test_a_roll_keeps_every_column_note_by_note():
+    values = np.arange(16).reshape(2, 8)
+    chosen = np.zeros((2, 8), dtype=bool)
+    chosen[0, PITCH] = chosen[1, 0] = True
+    recovered = np.where(chosen, 9, -1)
+    look = Look(
+        note_array([0, 24], [16, 8], [60, 64]), 16, values, None, chosen, np.array([True, False]),
+        np.full((2, 8), 1 / 3), values + 1, recovered,
+    )  # fmt: skip
+    shown = json.loads(json.dumps(roll(look, "key", "held out")))
+    assert shown["onset"] == [0, 1.5]
+    assert shown["length"] == [1, 0.5]
+    assert shown["score"] is None
+    assert shown["chosen"] == [1 << PITCH, 1]
+    assert shown["frozen"] == [1, 0]
+    assert shown["recovered"] == [9, 9]
+    assert shown["values"] == list(range(16))
+    assert shown["predicted"] == list(range(1, 17))
+    assert shown["loss"] == [0.3333] * 16
+
+
+def test_every_value_of_every_field_has_a_name():
+    vocabulary = Vocabulary()
+    names = words(vocabulary)
+    assert tuple(map(len, names)) == vocabulary.values
+    values = Tokenizer(vocabulary).encode(tune(0)).rows[0].astype(int) - RESERVED
+    assert names[TIME_SIGNATURE][values[TIME_SIGNATURE]] == "4/4"
+    assert names[PITCH][60] == "C4 (60)"
+    assert names[PITCH][128 + 36] == "drum 36"

@@ -1,0 +1,108 @@
+"""Runs held against one another by music heard and work done."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data.toolkit.markdown import markdown_table
+from pretrain import cli
+from pretrain.report.scaling import curve_rows, read_curve, read_curves, scaling_picture
+from symbolic.errors import ConfigError
+from symbolic.tokens.vocabulary import FIELDS
+
+HOME = Path(__file__).parents[3]
+
+
+def write(folder, preset="tiny", shards="a", heard=0, **settings):
+    """A record of a run with two measurements."""
+    folder.mkdir(parents=True)
+    history = [
+        {
+            "step": step,
+            "held_out": {
+                "loss": {name: loss + place for place, name in enumerate(FIELDS)},
+                "accuracy": dict.fromkeys(FIELDS, 1 / (1 + loss)),
+            },
+        }
+        for step, loss in ((10, 2.0), (20, 1.0))
+    ]
+    record = {
+        "history": history,
+        "corpus": {"shards": shards},
+        "parameters": {"backbone": 1000},
+        "settings": {"preset": preset, **settings},
+        "from": {"held_out_heard": heard} if "checkpoint" in settings else None,
+    }
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_notes_heard_count_batches_of_all_processes(tmp_path):
+    run = write(tmp_path / "a", rows_per_batch=512, devices=2, accumulate=3, selector="uniform")
+    curve = read_curve(run)
+    assert list(curve.notes) == [10 * 512 * 6, 20 * 512 * 6]
+    assert curve.work == [6 * 1000 * notes for notes in curve.notes]
+    assert list(curve.loss) == [2 + 3.5, 1 + 3.5]
+    assert curve.about == "tiny transformer, uniform"
+
+
+@pytest.mark.parametrize("checkpoint", ["tiny", "models/tiny", "runs/tiny/checkpoint"])
+def test_what_a_run_went_on_from_is_told_in_table_and_picture(checkpoint, tmp_path):
+    curves = read_curves([write(tmp_path / "a"), write(tmp_path / "b", "small", checkpoint=checkpoint)])
+    assert [row[1] for row in curve_rows(curves)[1]] == [
+        "tiny transformer, uniform",
+        "small transformer, uniform, from tiny",
+    ]
+    legend = scaling_picture(curves).axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "b, from tiny"]
+
+
+def test_held_out_pieces_that_were_heard_before_are_told(tmp_path):
+    curve = read_curve(write(tmp_path / "b", checkpoint="models/own", heard=3))
+    assert curve.told == ", from own, which had heard 3 of the held-out pieces"
+
+
+def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
+    runs = [write(tmp_path / name, preset) for name, preset in (("a", "tiny"), ("b", "small"))]
+    picture = tmp_path / "new" / "scaling.svg"
+    assert cli.main(["scaling", *map(str, runs), "--out", str(picture)]) == 0
+    said = capsys.readouterr().out
+    assert "| a | tiny transformer, uniform | 1,000 | 40,960 | 2.5e+08 | 4.500 | 50.0 % |" in said
+    assert "| b | small transformer" in said
+    drawn = picture.read_text()
+    assert "<svg" in drawn
+    assert len(drawn) > 5000
+
+
+def test_every_run_has_a_line_in_both_panels(tmp_path):
+    curves = read_curves([write(tmp_path / name) for name in "ab"])
+    figure = scaling_picture(curves)
+    for axes, xs in zip(figure.axes, (curves[0].notes, curves[0].work), strict=True):
+        assert len(axes.lines) == 2
+        scale = axes.lines[0].get_xdata()[0] / xs[0]
+        assert list(axes.lines[0].get_xdata()) == pytest.approx([scale * x for x in xs])
+    assert len(curve_rows(curves)[1]) == 2
+
+
+def test_runs_on_other_music_are_not_compared(tmp_path):
+    runs = [write(tmp_path / "a"), write(tmp_path / "b", shards="other")]
+    with pytest.raises(ConfigError, match="b heard other music than a"):
+        read_curves(runs)
+
+
+def test_the_committed_page_is_what_its_records_say():
+    runs = sorted((HOME / "results" / "pretrain").iterdir())
+    assert len(runs) >= 3
+    page = (HOME / "docs" / "scaling.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in page if line.startswith("|")] == markdown_table(*curve_rows(read_curves(runs)))
+
+
+def test_a_picture_of_an_unknown_kind_is_refused(tmp_path, capsys):
+    assert cli.main(["scaling", str(write(tmp_path / "a")), "--out", str(tmp_path / "a.bmp")]) == 2
+    assert "a.bmp: cannot be drawn" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_run_is_named(tmp_path, capsys):
+    assert cli.main(["scaling", str(tmp_path)]) == 2
+    assert "no record of `pretrain`" in capsys.readouterr().err

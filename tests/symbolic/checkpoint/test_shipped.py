@@ -1,0 +1,185 @@
+"""Models that come with the installation: they load by name, say what they are, have seen nothing of test sides."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import symbolic
+from data.splits import load_table
+from finetune.cli import main
+from finetune.settings import USUAL_CHECKPOINT
+from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
+from symbolic.checkpoint.format import load_checkpoint
+from symbolic.errors import CheckpointError
+from symbolic.music.files import read_music, write_midi
+from symbolic.music.notes import Music, note_array
+from symbolic.predict.inference import Model
+from symbolic.storage import read_tensors
+from symbolic.tokens.vocabulary import FIELDS, MASK, RESERVED
+
+HELD_OUT = ("asap", "emopia", "giantmidi_sample", "groove", "nottingham", "openewld", "openscore_lieder")
+"""Tables with sides; of Pianist8 every piece is tested in some fold."""
+
+
+def scale() -> np.ndarray:
+    """Rows of C major, two octaves in quarters."""
+    pitches = [60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 79, 81, 83, 84]
+    count = len(pitches)
+    music = Music(note_array(np.arange(count) * 480, 480, np.array(pitches), np.full(count, 64)), 480)
+    rows: np.ndarray = symbolic.Tokenizer().encode(music).rows
+    return rows
+
+
+def song() -> Music:
+    """Eight bars of a tune above broken chords."""
+    tune = [72, 74, 76, 79, 77, 76, 74, 72, 76, 74, 72, 71, 69, 71, 72, 74]
+    chords = [(48, 55, 60, 64), (53, 57, 60, 65), (43, 50, 55, 59), (48, 55, 60, 64)] * 2
+    upper = note_array(np.arange(16) * 960, 900, np.array(tune), np.full(16, 84))
+    broken = [pitch for chord in chords for pitch in (chord[0], *chord[1:], *chord[1:], chord[3])]
+    lower = note_array(np.arange(64) * 240, 220, np.array(broken), np.full(64, 56))
+    return Music(np.concatenate([upper, lower]), 480)
+
+
+TASK_MODELS = tuple(name for name in shipped_models() if load_checkpoint(name).task)
+"""Those that were fine-tuned; the others are backbones, with the heads they were pretrained by."""
+
+
+@pytest.fixture(params=shipped_models())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_those_that_commands_name_are_there() -> None:
+    assert USUAL_CHECKPOINT in set(shipped_models()) - set(TASK_MODELS)
+    assert "melody" in TASK_MODELS
+
+
+@pytest.mark.parametrize("name", TASK_MODELS)
+def test_a_task_model_is_small_too_and_tells_its_scores(name: str) -> None:
+    folder = MODELS / name
+    assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 8e6
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"# {name}\n" in card
+    assert "| majority class |" in card
+    assert "## Licence" in card
+    assert "BY-NC-SA" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(set(shipped_models()) - set(TASK_MODELS)))
+def test_it_is_small_and_says_what_it_is(name: str) -> None:
+    folder = MODELS / name
+    assert (folder / "model.safetensors").stat().st_size <= 25e6
+    assert {tensor.dtype for tensor in read_tensors(folder / "model.safetensors").values()} == {
+        torch.bfloat16
+    }
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert f"# {name}\n" in card
+    assert "## Licence" in card
+    assert re.search(r"^\| [a-z0-9_]+ \| [\d,]+ \| [\d,]+ \| [\d.]+ \| \S.*\| \S.*\|$", card, re.MULTILINE)
+    for unclear in ("pianist8", "pop1k7"):
+        assert not re.search(rf"^\| {unclear} ", card, re.MULTILINE)  # their terms are not stated
+    assert "BY-NC-SA" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_it_loads_by_name_wherever_one_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = symbolic.load(name)
+    states = model.hidden(scale())
+    assert states.shape == (15, model.backbone.config.dim)
+    assert np.isfinite(states).all()
+
+
+def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_model("tiny") == MODELS / "tiny"
+    assert find_model("models/tiny") == Path("models/tiny")
+    Path("tiny").mkdir()
+    assert find_model("tiny") == Path("tiny")
+    with pytest.raises(CheckpointError, match="tiny is not a complete checkpoint"):
+        symbolic.load("tiny")
+
+
+def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
+    with pytest.raises(CheckpointError, match=r"comes with the installation: .*\btiny\b"):
+        symbolic.load("gigantic")
+
+
+def test_it_has_seen_nothing_of_the_sides_that_committed_tables_hold_out(name: str) -> None:
+    found = load_checkpoint(name).pretrained_on
+    assert found is not None
+    seen = set(found.tolist())
+    assert len(seen) > 5_000
+    for table in (*HELD_OUT, "pop909"):
+        entries = load_table(table).values()
+        assert len(entries) > 50
+        held_out = {one.fingerprint for one in entries if one.split in ("valid", "test")}
+        assert not seen & held_out, table
+    assert not seen & {one.fingerprint for one in load_table("pianist8").values()}
+    # The check can fail: what it was trained on is there.
+    trained = {one.fingerprint for one in load_table("pop909").values() if one.split == "train"}
+    assert len(seen & trained) > 500
+
+
+def likeliest(model: Model, place: int, field: str) -> int:
+    """What it says a field of a note was that is hidden whole, as the value and not as the id."""
+    rows = torch.from_numpy(scale().astype(np.int64))[None]
+    rows[0, place] = MASK
+    with torch.inference_mode():
+        logits = model.head("fields")(model.backbone(rows)[0, place])
+    return int(logits[FIELDS.index(field)].argmax()) - RESERVED
+
+
+PINNED = {
+    "tiny": {2: 64, 3: 64, 5: 67, 7: 72, 10: 76, 12: 79},
+    "small": {4: 67, 5: 67, 7: 72, 10: 76, 11: 79},
+}
+"""Pitches by place, where what a model says first stands well above what it says next."""
+
+
+@pytest.mark.parametrize("name", PINNED)
+def test_it_reads_a_scale_as_it_did_when_it_was_made(name: str) -> None:
+    model, pinned = symbolic.load(name), PINNED[name]
+    assert {place: likeliest(model, place, "pitch") for place in pinned} == pinned
+    assert [likeliest(model, place, "duration") for place in pinned] == [15] * len(pinned)
+    true = {place: int(scale()[place, FIELDS.index("pitch")]) - RESERVED for place in pinned}
+    assert all(abs(pinned[place] - true[place]) <= 2 for place in pinned)  # a step of the scale at most
+
+
+@pytest.mark.parametrize(("name", "track"), [("melody", "melody"), ("melody_songs", "bridge")])
+def test_a_tune_is_told_from_what_accompanies_it(name: str, track: str, tmp_path: Path) -> None:
+    """By the command, of a file that says nothing of tracks; as they said when they were made.
+
+    One takes the tune for an interlude: in the songs that it has learnt from it is the voice that has the melody.
+    """
+    music = song()
+    write_midi(music, tmp_path / "song.mid")
+    assert main(["predict", name, str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
+    found = read_music(tmp_path / "out" / "song.mid")
+    told = {
+        found.tracks[track]: set(found.notes["pitch"][found.notes["track"] == track].tolist())
+        for track in np.unique(found.notes["track"])
+    }
+    above = set(music.notes["pitch"][music.notes["pitch"] >= 69].tolist())
+    assert told[track] == above
+    assert not told["accompaniment"] & above
+
+
+def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
+    """The tune above its chords, on the same notes and tracks."""
+    music = song()
+    flat = music.notes.copy()
+    flat["velocity"] = 64
+    write_midi(music.with_notes(flat), tmp_path / "song.mid")
+    assert main(["predict", "velocity", str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
+    found, before = (read_music(tmp_path / place) for place in ("out/song.mid", "song.mid"))
+    for field in ("onset", "duration", "pitch", "track", "program"):
+        assert np.array_equal(found.notes[field], before.notes[field])
+    tune = found.notes["pitch"] >= 69
+    loud, soft = (found.notes["velocity"][which].astype(float) for which in (tune, ~tune))
+    assert loud.mean() > soft.mean() + 2
+    assert len(np.unique(soft)) > 5

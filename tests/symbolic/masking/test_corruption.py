@@ -1,0 +1,171 @@
+"""What the backbone sees: chosen cells hidden, all others untouched."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pretrain_helpers import SIZES, generator, make_objective, random_windows
+
+from pretrain.settings import CORRUPTION_NAMES
+from symbolic.masking.corruption import CORRUPTIONS, MaskCorruption, NoiseCorruption, build_corruption
+from symbolic.masking.units import UNITS
+from symbolic.tokens.vocabulary import (
+    BAR,
+    DRUM_PITCH,
+    FIELDS,
+    HIDDEN,
+    MASK,
+    PITCH,
+    PROGRAM,
+    RESERVED,
+    TIME_SIGNATURE,
+    VELOCITY,
+)
+
+BOUNDS = {"position": 4, "pitch": 12, "duration": 12, "velocity": 4, "tempo": 4}
+
+
+def chosen_cells(windows, share=0.3, whole_rows=False):
+    noise = torch.rand(windows.rows.shape, generator=generator(5))
+    noise = noise[..., :1].expand_as(noise) if whole_rows else noise
+    return (noise < share) & windows.real[..., None]
+
+
+def corrupt(style, windows, cells, fate=None, seed=1):
+    fate = torch.rand(windows.rows.shape, generator=generator(7)) if fate is None else fate
+    return style(windows.rows, cells, fate, generator(seed))
+
+
+@pytest.fixture(scope="module")
+def many():
+    return random_windows(count=64, length=128, bars=200, withheld=(VELOCITY,))
+
+
+def test_settings_list_every_style():
+    assert sorted(CORRUPTION_NAMES) == sorted(CORRUPTIONS)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_cells_that_are_not_chosen_stay_and_the_input_is_not_changed(name, many):
+    before, cells = many.rows.clone(), chosen_cells(many)
+    corrupted = corrupt(build_corruption(name, SIZES), many, cells)
+    assert torch.equal(many.rows, before)
+    assert torch.equal(corrupted.rows[~cells], before[~cells])
+    assert not (corrupted.withheld & ~cells).any()
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_withheld_fields_stay_withheld_and_are_no_evidence(name, many):
+    cells = chosen_cells(many)
+    corrupted = corrupt(build_corruption(name, SIZES), many, cells)
+    assert (corrupted.rows[..., VELOCITY][many.real] == HIDDEN).all()
+    assert not corrupted.withheld[..., VELOCITY].any()
+    assert not corrupted.changed[..., VELOCITY].any()
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_what_is_said_to_be_changed_or_withheld_is(name, many):
+    cells = chosen_cells(many)
+    seen, changed, withheld = corrupt(build_corruption(name, SIZES), many, cells)
+    assert torch.equal(changed, (seen != many.rows) & (seen != MASK))
+    assert not ((seen != many.rows) & ~withheld).any()
+    # A random id may be the right one by chance, and tells nothing all the same.
+    by_chance = withheld & (seen == many.rows)
+    assert by_chance.sum() < 0.02 * withheld.sum()
+
+
+def test_eighty_ten_ten(many):
+    cells = chosen_cells(many) & (many.rows >= RESERVED)
+    seen, _, withheld = corrupt(MaskCorruption(SIZES), many, cells)
+    masked, kept = seen[cells] == MASK, ~withheld[cells]
+    assert abs(masked.float().mean() - 0.8) < 0.01
+    assert abs(kept.float().mean() - 0.1) < 0.01
+    assert torch.equal(seen[cells & ~withheld], many.rows[cells & ~withheld])
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_cells_of_a_unit_share_their_fate(unit):
+    game, windows = make_objective("uniform", unit), random_windows(count=40)
+    seen = []
+    game.corruption.register_forward_hook(lambda _, args, out: seen.append((*args[:2], out)))
+    game(windows, torch.zeros_like(windows.real), generator())
+    rows, cells, (after, _, withheld) = seen[0]
+    fates = torch.where(after == MASK, 1, torch.where(withheld, 2, 3))
+    of_units = {}
+    for window, row, field in cells.nonzero().tolist():
+        bar = int(rows[window, row, BAR])
+        key = {"row": (row,), "field": (row, field), "bar": (bar, field)}[unit]
+        of_units.setdefault((window, *key), set()).add(int(fates[window, row, field]))
+    assert all(len(fate) == 1 for fate in of_units.values())
+    assert set().union(*of_units.values()) == {1, 2, 3}
+
+
+def test_random_ids_reach_every_value_and_no_reserved_one():
+    windows = random_windows(count=64, length=128, bars=250, ragged=False)
+    cells = torch.ones_like(windows.rows, dtype=torch.bool)
+    seen = corrupt(MaskCorruption(SIZES, masked=0.0, random=1.0), windows, cells).rows
+    assert (seen >= RESERVED).all()
+    assert (seen < torch.tensor(SIZES)).all()
+    for field, size in enumerate(SIZES):
+        assert seen[..., field].unique().numel() == size - RESERVED
+
+
+@given(seed=st.integers(0, 999), sizes=st.lists(st.integers(1, 40), min_size=8, max_size=8))
+def test_noise_moves_by_a_bounded_step_never_none_and_stays_in_its_field(seed, sizes):
+    sizes = [RESERVED + values for values in sizes]
+    rows = torch.stack([torch.randint(RESERVED, n, (4, 30), generator=generator(seed)) for n in sizes], -1)
+    seen, changed, withheld = NoiseCorruption(sizes)(
+        rows, torch.ones_like(rows, dtype=torch.bool), torch.rand(4, 30, 1), generator(seed)
+    )
+    assert withheld.all()
+    for field, (name, size) in enumerate(zip(FIELDS, sizes, strict=True)):
+        moved, bound = (seen - rows)[..., field], BOUNDS.get(name, 0)
+        if not bound or size == RESERVED + 1:
+            assert (seen[..., field] == MASK).all()
+            assert not changed[..., field].any()
+            continue
+        assert changed[..., field].all()
+        assert ((moved.abs() >= 1) & (moved.abs() <= bound)).all()
+        assert ((seen[..., field] >= RESERVED) & (seen[..., field] < size)).all()
+
+
+def test_noise_takes_every_step_either_way_and_masks_fields_without_order(many):
+    cells = torch.ones_like(many.rows, dtype=torch.bool)
+    seen = corrupt(NoiseCorruption(SIZES), many, cells).rows
+    for field, name in enumerate(FIELDS):
+        moved = (seen - many.rows)[..., field][many.rows[..., field] >= RESERVED]
+        bound = BOUNDS.get(name, 0)
+        if bound and len(moved):
+            assert set(moved.tolist()) == set(range(-bound, bound + 1)) - {0}
+    for field in (BAR, PROGRAM, TIME_SIGNATURE):
+        assert (seen[..., field][many.real] == MASK).all()
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_a_selector_that_withholds_all_has_every_cell_masked(name, many):
+    cells = chosen_cells(many) & (many.rows >= RESERVED)
+    seen, changed, withheld = corrupt(build_corruption(name, SIZES, withhold_all=True), many, cells)
+    assert (seen[cells] == MASK).all()
+    assert torch.equal(withheld, cells)
+    assert not changed.any()
+    game = make_objective("infilling", style=name)
+    assert (game.corruption.masked, game.corruption.random) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_the_same_generator_gives_the_same_corruption(name, many):
+    style, cells = build_corruption(name, SIZES), chosen_cells(many)
+    first, second, other = (corrupt(style, many, cells, seed=seed).rows for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_noise_makes_no_drum_of_a_pitch_and_no_pitch_of_a_drum():
+    first_drum = RESERVED + DRUM_PITCH
+    rows = torch.full((2, 400, 8), RESERVED + 5)
+    rows[0, :, PITCH], rows[1, :, PITCH] = first_drum - 1, first_drum
+    everything = torch.ones_like(rows, dtype=torch.bool)
+    fate = torch.zeros_like(rows, dtype=torch.float)
+    seen = NoiseCorruption(SIZES)(rows, everything, fate, torch.Generator().manual_seed(0)).rows[..., PITCH]
+    assert (seen[0] < first_drum).all()
+    assert (seen[1] > first_drum).all()

@@ -1,0 +1,298 @@
+"""MIDI files, whole and broken."""
+
+import os
+import struct
+
+import numpy as np
+import pretty_midi
+import pytest
+import symusic
+from hypothesis import given
+from synthetic import line, musics, unruly
+
+from symbolic.errors import MusicFileError
+from symbolic.music import files
+from symbolic.music.files import parse_midi, read_music, write_midi
+from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import RESERVED, TEMPO, TIME_SIGNATURE, Vocabulary
+
+VOC = Vocabulary()
+
+NOTE_ON_OFF = b"\x00\x90\x3c\x40\x60\x80\x3c\x40"
+TEMPO_60 = b"\xff\x51\x03\x0f\x42\x40"
+
+
+def chunk(name, content):
+    return name + struct.pack(">I", len(content)) + content
+
+
+def midi(*tracks, kind=1, division=480):
+    """The bytes of a MIDI file whose tracks hold these events."""
+    header = chunk(b"MThd", struct.pack(">HHH", kind, len(tracks), division))
+    return header + b"".join(chunk(b"MTrk", events + b"\x00\xff\x2f\x00") for events in tracks)
+
+
+def tidy(seed):
+    """Unruly music without what MIDI cannot tell: one pitch of one track overlapping itself, no length."""
+    music = unruly(seed, notes=80)
+    notes = music.notes
+    notes["duration"] = np.clip(notes["duration"], 1, 50)
+    notes["velocity"] = np.maximum(notes["velocity"], 1)
+    notes["onset"] = np.random.default_rng(seed).permutation(len(notes)) * 60
+    metres = [(tick, n, d) for tick, n, d in music.metres.tolist() if d != 6]
+    return Music(notes, music.resolution, np.array([(0, 3, 4), *metres]), music.tempi, music.tracks)
+
+
+def ordered(notes, *names):
+    return np.sort(notes[[*names]], order=names).tolist()
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_midi_keeps_what_music_holds(self, tmp_path, seed):
+        music = tidy(seed)
+        write_midi(music, tmp_path / "a.mid")
+        back = read_music(tmp_path / "a.mid")
+        names = ("onset", "duration", "pitch", "velocity", "program")
+        assert ordered(back.notes, *names) == ordered(music.notes, *names)
+        assert back.resolution == music.resolution
+        assert back.metres.tolist() == music.metres.tolist()
+        assert back.tempi[-1] == pytest.approx(music.tempi[-1], rel=1e-4)
+        np.testing.assert_array_equal(Tokenizer().encode(back).rows, Tokenizer().encode(music).rows)
+        assert back.repairs == ()
+
+    @given(musics())
+    def test_what_was_read_is_written_alike(self, tmp_path_factory, music):
+        path = tmp_path_factory.mktemp("midi") / "a.mid"
+        write_midi(music, path)
+        assert len(read_music(path)) == len(music)
+
+    @pytest.mark.parametrize("program", [0, DRUM_PROGRAM])
+    def test_more_tracks_than_channels(self, tmp_path, program):
+        write_midi(line(range(40, 80), track=range(40), program=program), tmp_path / "a.mid")
+        back = read_music(tmp_path / "a.mid")
+        assert len(back.tracks) == 40
+        assert back.notes["track"].tolist() == list(range(40))
+        assert (back.notes["program"] == program).all()
+
+    def test_names_of_tracks(self, tmp_path):
+        music = Music(note_array([0, 0], 9, 60, track=[0, 1]), 480, tracks=("Flöte", "二胡"))
+        write_midi(music, tmp_path / "a.mid")
+        assert read_music(tmp_path / "a.mid").tracks == music.tracks
+
+    @pytest.mark.parametrize(("column", "value"), [("duration", 0), ("velocity", 0)])
+    def test_notes_that_midi_would_lose_are_kept(self, tmp_path, column, value):
+        notes = note_array([0, 480], 480, 60)
+        notes[column] = value
+        write_midi(Music(notes, 480), tmp_path / "a.mid")
+        assert read_music(tmp_path / "a.mid").notes[column].tolist() == [1, 1]
+
+    @pytest.mark.parametrize(("onset", "resolution"), [(2**28, 480), (2**40, 480), (0, 2**15), (0, 0)])
+    def test_what_midi_cannot_hold_is_refused(self, tmp_path, onset, resolution):
+        with pytest.raises(MusicFileError, match="MIDI cannot hold"):
+            write_midi(Music(note_array(onset, 1, 60), resolution), tmp_path / "a.mid")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pretty_midi_hears_the_same(tmp_path, seed):
+    music = tidy(seed)
+    write_midi(music, tmp_path / "a.mid")
+    back = read_music(tmp_path / "a.mid")
+    ends = back.notes["onset"] + back.notes["duration"]
+    ours = np.stack(
+        [back.seconds(back.notes["onset"]), back.seconds(ends), back.notes["pitch"], back.notes["velocity"]],
+        axis=1,
+    )
+    theirs = np.array(
+        [
+            (note.start, note.end, note.pitch, note.velocity)
+            for instrument in pretty_midi.PrettyMIDI(str(tmp_path / "a.mid")).instruments
+            for note in instrument.notes
+        ]
+    )
+    np.testing.assert_allclose(ours[np.lexsort(ours.T[::-1])], theirs[np.lexsort(theirs.T[::-1])], atol=1e-3)
+
+
+class TestReading:
+    def test_before_the_first_tempo_and_metre_midi_means_120_and_four_four(self):
+        late = b"\x8f\x00" + TEMPO_60 + b"\x00\xff\x58\x04\x03\x02\x18\x08"  # at tick 1920
+        music = parse_midi(midi(late + NOTE_ON_OFF, b"\x83\x60" + NOTE_ON_OFF[1:]), "late")
+        assert music.metres.tolist() == [[1920, 3, 4]]
+        assert music.tempi.tolist() == [[1920, 60]]
+        assert music.seconds(np.array([480, 1920, 2400])).tolist() == [0.5, 2, 3]
+        rows = Tokenizer().encode(music).rows
+        assert VOC.metres[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
+        assert VOC.tempos[rows[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
+
+    def test_defaults_of_a_bare_file(self):
+        music = parse_midi(midi(NOTE_ON_OFF), "bare")
+        assert music.notes.tolist() == [(0, 96, 60, 64, 0, 0)]
+        assert music.metres.tolist() == [[0, 4, 4]]
+        assert music.tempi.tolist() == [[0, 120]]
+
+    @pytest.mark.parametrize("tracks", [(), (b"",), (b"", b"")])
+    def test_no_notes(self, tracks):
+        music = parse_midi(midi(*tracks), "empty")
+        assert len(music) == 0
+        assert music.notes.dtype == NOTE
+
+    @pytest.mark.parametrize("kind", [0, 1, 2])
+    def test_tracks_of_every_type_are_read(self, kind):
+        assert len(parse_midi(midi(NOTE_ON_OFF, NOTE_ON_OFF, kind=kind), "two")) == 2
+
+    @pytest.mark.parametrize("tracks", [0, 1, 3])
+    def test_notes_are_the_same_by_either_way_out_of_symusic(self, monkeypatch, tracks):
+        # Where this fails, a new symusic pickles otherwise: still right, but slower.
+        assert files._pickles_memory()
+        scattered = unruly(1)
+        scattered.notes["track"] = np.arange(len(scattered)) % max(tracks, 1)
+        music = scattered.with_notes(scattered.notes[: 0 if tracks == 0 else None])
+        score = files.to_score(music, "made")
+        quick = files.from_score(score, "made")
+        monkeypatch.setattr(files, "_pickles_memory", lambda: False)
+        for name in NOTE.names:
+            np.testing.assert_array_equal(quick.notes[name], files.from_score(score, "made").notes[name])
+        assert len(quick) == len(music)
+
+    @pytest.mark.parametrize("onset", [-1, 2**31 - 10])
+    def test_times_outside_of_midi_are_refused(self, onset):
+        score = symusic.Score(480)
+        score.tracks.append(symusic.Track())
+        score.tracks[0].notes.append(symusic.Note(onset, 100, 60, 64))
+        with pytest.raises(MusicFileError, match=r"2\^31 ticks"):
+            files.from_score(score, "made")
+
+    def test_channels_of_one_track_are_told_apart(self):
+        drum = NOTE_ON_OFF.replace(b"\x90", b"\x99").replace(b"\x80", b"\x89")
+        music = parse_midi(midi(b"\x00\xc0\x28" + NOTE_ON_OFF + drum), "one track")
+        assert sorted(music.notes["program"].tolist()) == [40, DRUM_PROGRAM]
+
+    @pytest.mark.parametrize(
+        "events",
+        [
+            pytest.param(b"\x00\xff\x03\x05Fl\xf6te" + NOTE_ON_OFF, id="latin-1 name"),
+            pytest.param(b"\x00\xff\x51\x03\x00\x00\x00" + NOTE_ON_OFF, id="infinite tempo"),
+            pytest.param(b"\x00\xff\x58\x04\x00\x02\x18\x08" + NOTE_ON_OFF, id="metre 0/4"),
+            pytest.param(b"\x00\xff\x58\x04\x04\xc8\x18\x08" + NOTE_ON_OFF, id="metre 4/2^200"),
+            pytest.param(b"\x00\xff\x58\x04\xff\x06\x18\x08" + NOTE_ON_OFF, id="metre 255/64"),
+        ],
+    )
+    def test_odd_events_do_no_harm(self, events):
+        music = parse_midi(midi(events), "odd")
+        rows = Tokenizer().encode(music).rows
+        assert rows.shape == (1, 8)
+        assert np.isfinite(music.seconds(music.notes["onset"])).all()
+
+    @pytest.mark.parametrize(
+        ("events", "field", "value"),
+        [
+            (b"\x00\x90\x3c\xc8\x60\x80\x3c\x40", "velocity", 127),
+            (b"\x00\xc0\xc8" + NOTE_ON_OFF, "program", 127),
+        ],
+    )
+    def test_values_above_127_are_clipped_and_noted(self, events, field, value):
+        music = parse_midi(midi(events), "loud")
+        assert music.notes[field].tolist() == [value]
+        assert [repair.partition(" (")[0] for repair in music.repairs] == [
+            "read leniently, values above 127 clipped"
+        ]
+
+
+class TestRefusing:
+    @pytest.mark.parametrize(
+        ("content", "told"),
+        [
+            pytest.param(b"", "not a readable MIDI file", id="empty file"),
+            pytest.param(b"RIFF" * 20, "not a readable MIDI file", id="another format"),
+            pytest.param(midi(NOTE_ON_OFF)[:-6], "not a readable MIDI file", id="cut short"),
+            pytest.param(midi(NOTE_ON_OFF, division=0xE728), "ticks per quarter", id="SMPTE time"),
+            pytest.param(midi(NOTE_ON_OFF, division=0), "ticks per quarter", id="no division"),
+            pytest.param(
+                midi(b"\xff\xff\xff\x7f\x90\x3c\x40\xff\xff\xff\x7f\x80\x3c\x40" * 8), "2\\^31", id="too long"
+            ),
+        ],
+    )
+    def test_unreadable_content(self, tmp_path, content, told):
+        path = tmp_path / "broken.mid"
+        path.write_bytes(content)
+        with pytest.raises(MusicFileError, match=told) as caught:
+            read_music(path)
+        assert "broken.mid" in str(caught.value)
+
+    def test_more_tracks_than_a_note_can_point_to(self):
+        every = b"".join(
+            bytes([0, 0xC0 + c, p, 0, 0x90 + c, 60, 64, 1, 0x80 + c, 60, 0])
+            for p in range(128)
+            for c in range(16)
+        )
+        with pytest.raises(MusicFileError, match="tracks"):
+            parse_midi(midi(*[every] * 33), "swarm")
+
+    @pytest.mark.parametrize("name", ["a.wav", "a", "a.mid.gz", ".mid"])
+    def test_other_suffixes(self, tmp_path, name):
+        (tmp_path / name).write_bytes(midi(NOTE_ON_OFF))
+        with pytest.raises(MusicFileError, match=r"no known kind of music file.*\.mid"):
+            read_music(tmp_path / name)
+
+    @pytest.mark.parametrize("suffix", [".mid", ".MIDI", ".abc", ".krn", ".xml"])
+    def test_absent_files_and_folders(self, tmp_path, suffix):
+        with pytest.raises(MusicFileError, match="No such file"):
+            read_music(tmp_path / f"absent{suffix}")
+        (tmp_path / f"folder{suffix}").mkdir()
+        with pytest.raises(MusicFileError, match="folder"):
+            read_music(tmp_path / f"folder{suffix}")
+
+    def test_too_large_a_file(self, tmp_path):
+        (tmp_path / "a.mid").write_bytes(midi(NOTE_ON_OFF))
+        with pytest.raises(MusicFileError, match="more than the limit of 10"):
+            read_music(tmp_path / "a.mid", max_bytes=10)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are text there")
+def test_a_file_name_that_is_no_utf8(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/fl\xf6te.mid")
+    write_midi(line([60, 62]), path)
+    assert len(read_music(path)) == 2
+
+
+def mutated(content, random):
+    """Content with some bytes replaced, cut out, doubled or the end torn off."""
+    broken = bytearray(content)
+    for _ in range(random.integers(1, 8)):
+        place = int(random.integers(max(len(broken), 1)))
+        match random.integers(4):
+            case 0:
+                broken[place : place + 1] = bytes([random.integers(256)])
+            case 1:
+                del broken[place : place + int(random.integers(1, 5))]
+            case 2:
+                broken[place:place] = broken[place : place + int(random.integers(1, 20))]
+            case 3 if random.random() < 0.2:
+                del broken[place + 1 :]
+    return bytes(broken)
+
+
+@pytest.mark.parametrize(
+    "count", [pytest.param(300, id="quick"), pytest.param(20_000, id="long", marks=pytest.mark.slow)]
+)
+def test_broken_bytes_end_in_music_or_in_our_error(tmp_path, count):
+    write_midi(tidy(0), tmp_path / "a.mid")
+    whole = (tmp_path / "a.mid").read_bytes()
+    sound = 0
+    for seed in range(count):
+        try:
+            music = parse_midi(mutated(whole, np.random.default_rng(seed)), f"seed {seed}")
+        except MusicFileError:
+            continue
+        sound += 1
+        notes = music.notes
+        assert len(notes) == 0 or max(notes["pitch"].max(), notes["velocity"].max()) < 128
+        assert (notes["onset"] >= 0).all()
+        assert (notes["program"] <= DRUM_PROGRAM).all()
+        assert (notes["track"] < max(len(music.tracks), 1)).all()
+        assert (np.diff(music.metres[:, 0]) >= 0).all()
+        assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).rows) <= len(notes)
+    assert (
+        0 < sound < count
+    )  # some mended or harmless, some refused: the mutations are neither too mild nor wild

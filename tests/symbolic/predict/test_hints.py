@@ -1,0 +1,151 @@
+"""Hand-made features of notes, heard by a network beside the notes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from finetune_helpers import NANO, PLAN, nano_checkpoint, trained_in_two_goes, tune, write_folder
+
+import symbolic
+from data.batches import StepBatches
+from data.windows import make_windows
+from finetune.cli import main
+from finetune.settings import TrainSettings
+from finetune.tasks.data import TaskData
+from finetune.training.model import build_model
+from finetune.training.module import TaskModule
+from finetune.training.note_features import learnt_hints
+from finetune.training.seed import train_seed
+from finetune.training.source import Source
+from symbolic.errors import CheckpointError, ConfigError
+from symbolic.features.notes import note_matrix, note_names
+from symbolic.predict.network import TaskModel, load_model
+from symbolic.predict.note_features import HINTS, LEVELS, NoteHints, hinted
+from symbolic.predict.predictor import Forecaster
+from symbolic.storage import read_json, write_json
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.transposition import transpose
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+HINTED = replace(PLAN, hints=True)
+
+
+def test_a_code_is_a_rank_among_training_notes() -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(40_000, len(HINTS))).astype(np.float32) * np.arange(1, len(HINTS) + 1)
+    hints = NoteHints(8)
+    hints.fit([features.astype(np.float32)])
+    codes = hints.codes(features.astype(np.float32))
+    assert codes.dtype == np.uint8
+    assert (codes.min(), codes.max()) == (0, LEVELS - 1)
+    np.testing.assert_allclose(codes.mean(axis=0), (LEVELS - 1) / 2, rtol=0.03)
+    order = np.argsort(features[:, 3])
+    assert (np.diff(codes[order, 3].astype(int)) >= 0).all()
+    beyond = np.full((1, len(HINTS)), 1e6, dtype=np.float32)
+    assert (hints.codes(beyond) == LEVELS - 1).all()
+    assert hints(torch.from_numpy(codes[None, :5])).shape == (1, 5, 8)
+
+
+def test_no_key_is_hinted_at() -> None:
+    rows = Tokenizer().encode(tune(5)).rows
+    assert set(note_names()) - set(HINTS) == {"pitch"}
+    np.testing.assert_array_equal(hinted(note_matrix(rows)), hinted(note_matrix(transpose(rows, -7))))
+
+
+def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: Source) -> None:
+    """The codes of the rows of a window stand beside them, wherever it begins; those of test pieces are not kept."""
+    hints, codes = learnt_hints(notes, NANO.dim)
+    model = build_model(source.backbone(), notes.task, "full", hints=hints).eval()
+    module = TaskModule(model, notes.labels, classes=2, steps=1, lr=0.1, codes=codes).eval()
+    windows = make_windows(notes.shards, notes.splits["valid"], NANO.window)
+    batches = StepBatches(notes.shards, windows, 4 * NANO.window, seed=0, shuffle=False)
+    compared = 0
+    for number in range(batches.per_epoch):
+        batch = batches[number]
+        logits = module.logits(batch)
+        for at in range(len(batch.start)):
+            start, length = int(batch.start[at]), int(batch.real[at].sum())
+            rows = batch.rows[at, :length]
+            expected = model(
+                torch.cat([rows, torch.from_numpy(codes[start : start + length])], dim=1)[None], None
+            )
+            torch.testing.assert_close(logits[at, :length], expected[0], atol=1e-5, rtol=1e-4)
+            compared += length
+    assert compared == sum(len(rows) for rows, _ in notes.pieces("valid"))
+    piece = int(notes.splits["valid"][0])
+    own = slice(int(notes.shards.offsets[piece]), int(notes.shards.offsets[piece + 1]))
+    np.testing.assert_array_equal(codes[own], hints.codes(hinted(note_matrix(notes.rows(piece)))))
+    tested = int(notes.splits["test"][0])
+    assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
+
+
+def test_they_are_heard(notes: TaskData, source: Source) -> None:
+    hints, _ = learnt_hints(notes, NANO.dim)
+    model = build_model(source.backbone(), notes.task, "full", hints=hints)
+    rows = notes.rows(int(notes.splits["valid"][0]))
+    heard = model.logits(rows)
+    with torch.no_grad():
+        hints.read[0].weight.zero_()
+    assert not np.allclose(heard, model.logits(rows))
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_seed_learns_is_kept_and_goes_on(
+    notes: TaskData, source: Source, tmp_path: Path, method: str
+) -> None:
+    plan = replace(HINTED, method=method)
+    whole = train_seed(notes, source, plan, 0, tmp_path / "whole", {})
+    assert whole.summary["test"]["accuracy"] > 0.9
+    resumed = trained_in_two_goes(notes, source, plan, tmp_path / "seed", validations=1)
+    assert resumed.summary["history"] == whole.summary["history"]
+    model, _, about = load_model(tmp_path / "whole" / "checkpoint")
+    assert isinstance(model, TaskModel)
+    assert about["hints"] == HINTS
+    assert (notes.evaluate(model.classes, "test") == whole.counts["test"]).all()
+    forecaster = Forecaster.load(tmp_path / "whole" / "checkpoint", "cpu")
+    music = tune(41)
+    right = forecaster.notes(music).classes == (music.notes["track"] != 0)
+    assert right.mean() > 0.9
+
+
+def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
+    tunes, start = write_folder(tmp_path / "tunes"), nano_checkpoint(tmp_path / "nano")
+    command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", str(start), "--hints", "--jobs", "0"]
+    usual = ["--epochs", "1", "--lr", "0.01", "--rows_per_batch", "256", "--accelerator", "cpu"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert main([*command, *usual]) == 0
+    run = tmp_path / "runs" / "finetune" / "note-full-nano-hints"
+    assert "full (hints), from" in (run / "report.html").read_text()
+    assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
+    music = tune(8)
+    ours, theirs = Forecaster.load(tmp_path / "lines", "cpu"), Forecaster.load(run, "cpu")
+    np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
+
+    # What does not know of hints finds no head, rather than one that would answer wrongly.
+    assert not symbolic.load(tmp_path / "lines").heads
+    about = read_json(tmp_path / "lines" / "config.json")
+    about["task"]["hints"][0] = "of_another_release"
+    write_json(tmp_path / "lines" / "config.json", about)
+    with pytest.raises(CheckpointError, match="other hand-made features"):
+        Forecaster.load(tmp_path / "lines", "cpu")
+
+
+def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:
+    with pytest.raises(ConfigError, match="--hints: a probe"):
+        TrainSettings(method="probe", hints=True)
+    with pytest.raises(ConfigError, match="--hints: --method features"):
+        TrainSettings(method="features", hints=True)
+    tunes = write_folder(tmp_path / "tunes")
+    assert main(["sequence", str(tunes), "--hints", "--jobs", "0"]) == 2
+    assert "hints are of notes" in capsys.readouterr().err
+
+
+def test_a_run_begun_without_the_choice_can_go_on() -> None:
+    assert TrainSettings().identity["hints"] is None
+    assert TrainSettings(hints=True).identity["hints"] is True

@@ -1,0 +1,169 @@
+"""Inference: windows that cover, rows from their most central window, and a loaded model end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+import symbolic
+from symbolic.adapters import attach
+from symbolic.backbone import BackboneConfig, build_backbone
+from symbolic.checkpoint.format import save_checkpoint
+from symbolic.errors import ConfigError
+from symbolic.heads import Head, NoteHead, SequenceHead
+from symbolic.predict.inference import Model, load, overlapping_windows, predict_pooled, predict_rows
+from symbolic.tokens.tokenizer import Rows, Tokenizer
+from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
+
+TOKENIZER = Tokenizer()
+
+
+def piece(steps: list[int] | np.ndarray) -> Rows:
+    """Rows whose bars advance by `steps`, with ids that every field has."""
+    bars = np.cumsum(steps)
+    rows = np.random.default_rng(0).integers(RESERVED, 30, (len(bars), 8)).astype(np.uint16)
+    rows[:, BAR] = bars + RESERVED
+    return rows
+
+
+def make_model(heads: dict[str, Head]) -> Model:
+    torch.manual_seed(0)
+    config = BackboneConfig(dim=16, layers=1, heads=2, ffn=16, window=16)
+    return Model(build_backbone(config, TOKENIZER.vocabulary.sizes), TOKENIZER, heads).eval()
+
+
+@given(
+    steps=st.lists(st.sampled_from([0, 0, 0, 1, 2, 40]), max_size=80),
+    length=st.integers(1, 20),
+    data=st.data(),
+    max_bars=st.integers(1, 50),
+)
+def test_windows_cover_the_piece_and_keep_their_bounds(
+    steps: list[int], length: int, data: st.DataObject, max_bars: int
+) -> None:
+    rows = piece(steps)
+    overlap = data.draw(st.integers(0, length - 1))
+    windows = overlapping_windows(rows, length, overlap, max_bars)
+    covered = np.zeros(len(rows), dtype=bool)
+    for start, stop in windows:
+        covered[start:stop] = True
+        assert 0 < stop - start <= length
+        assert int(rows[stop - 1, BAR]) - int(rows[start, BAR]) < max_bars
+    assert covered.all()
+    assert windows == sorted(set(windows))
+    if windows:
+        assert windows[-1][1] == len(rows)
+
+
+def test_windows_of_one_bar_overlap_as_asked_and_end_flush() -> None:
+    assert overlapping_windows(piece([0] * 10), 4, 2) == [(0, 4), (2, 6), (4, 8), (6, 10)]
+    assert overlapping_windows(piece([0] * 11), 4, 0) == [(0, 4), (4, 8), (7, 11)]
+    assert overlapping_windows(piece([0] * 3), 4, 2) == [(0, 3)]
+    assert overlapping_windows(piece([]), 4, 2) == []
+
+
+def test_the_last_window_reaches_back_no_further_than_its_bars() -> None:
+    assert overlapping_windows(piece([0, 0, 1, 1, 1, 1]), 4, 0, max_bars=3) == [(0, 4), (3, 6)]
+
+
+def test_bad_numbers_are_named_together() -> None:
+    with pytest.raises(ConfigError, match=r"(?s)length is 0.*max_bars is 0.*overlap is 3"):
+        overlapping_windows(piece([0]), 0, 3, 0)
+
+
+def test_each_row_comes_from_the_window_in_which_it_is_most_central() -> None:
+    def margins(ids: Tensor, real: Tensor | None) -> Tensor:
+        assert real is None
+        place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
+        return torch.minimum(place, place.flip(1))
+
+    found = predict_rows(margins, piece([0] * 14), length=8, overlap=5, batch=2)
+    # Windows start at 0, 3 and 6.
+    assert found.tolist() == [0, 1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 1, 0]
+
+
+@given(steps=st.lists(st.sampled_from([0, 0, 1, 100]), min_size=1, max_size=60), batch=st.integers(1, 5))
+def test_rows_return_to_their_places_with_bars_counted_from_the_window(steps: list[int], batch: int) -> None:
+    rows = piece(steps)
+
+    def echo(ids: Tensor, real: Tensor | None) -> Tensor:
+        kept = ids if real is None else ids[real]
+        assert int(kept[..., BAR].max()) < TOKENIZER.vocabulary.sizes[BAR]
+        assert (ids[:, 0, BAR] == RESERVED).all()
+        if real is not None:
+            assert (ids[~real] == 0).all()
+            assert not real.all()
+        return ids[..., PITCH:]
+
+    found = predict_rows(echo, rows, length=8, overlap=3, batch=batch)
+    np.testing.assert_array_equal(found, rows[:, PITCH:])
+    assert found.dtype == np.float32
+
+
+def test_pooling_weighs_windows_alike() -> None:
+    rows = piece([0] * 10)
+    rows[:, PITCH] = np.arange(10) + RESERVED
+
+    def first_pitch(ids: Tensor, real: Tensor | None) -> Tensor:
+        return ids[:, 0, [PITCH]] - RESERVED
+
+    # Windows start at 0, 4 and 6; three in batches of two.
+    found = predict_pooled(first_pitch, rows, length=4, overlap=0, batch=2)
+    np.testing.assert_allclose(found, [(0 + 4 + 6) / 3])
+
+
+def test_an_empty_piece_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no notes"):
+        make_model({}).hidden(piece([]))
+
+
+def test_a_short_piece_gives_what_one_pass_gives() -> None:
+    model = make_model({"key": SequenceHead(16, 5), "voice": NoteHead(16, 3)})
+    rows = piece([0, 1] * 6)
+    ids = torch.from_numpy(rows.astype(np.int64))[None]
+    with torch.no_grad():
+        hidden = model.backbone(ids)
+        voices, key = model.heads["voice"](hidden)[0], model.heads["key"](hidden)[0]
+    np.testing.assert_allclose(model.hidden(rows), hidden[0], atol=1e-5)
+    np.testing.assert_allclose(model.note_logits(rows, "voice"), voices, atol=1e-5)
+    np.testing.assert_allclose(model.sequence_logits(rows, "key"), key, atol=1e-5)
+
+
+def test_batching_changes_nothing_on_a_long_piece() -> None:
+    model = make_model({"voice": NoteHead(16, 3)})
+    rows = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
+    one = model.note_logits(rows, batch=1)
+    assert one.shape == (100, 3)
+    np.testing.assert_allclose(model.note_logits(rows, batch=7), one, atol=1e-5)
+
+
+def test_heads_are_found_by_name_and_by_kind() -> None:
+    model = make_model({"key": SequenceHead(16, 5)})
+    assert model.head() is model.head("key")
+    with pytest.raises(ConfigError, match=r"no head 'voice'.*key"):
+        model.head("voice")
+    with pytest.raises(ConfigError, match="'sequence', and 'note' is asked for"):
+        model.note_logits(piece([0]))
+    with pytest.raises(ConfigError, match="several heads or none"):
+        make_model({}).head()
+
+
+def test_a_saved_model_loads_and_answers_alike(tmp_path: Path) -> None:
+    model = make_model({"key": SequenceHead(16, 5)})
+    for parameter in attach(model.backbone, "lora").parameters():
+        torch.nn.init.normal_(parameter)
+    head = model.head()
+    save_checkpoint(tmp_path / "m", model.backbone, TOKENIZER, heads={"key": head}, task={"name": "key"})
+    loaded = load(tmp_path / "m")
+    rows = piece([0, 1] * 20)
+    np.testing.assert_array_equal(loaded.sequence_logits(rows), model.sequence_logits(rows))
+    assert loaded.task == {"name": "key"}
+    assert loaded.tokenizer.fingerprint == TOKENIZER.fingerprint
+    assert not loaded.training
+    assert symbolic.load is load

@@ -1,0 +1,165 @@
+"""Boosted trees that vote with a network."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from finetune_helpers import PLAN, tune
+from torch import nn
+
+from finetune.report.tables import variant_of
+from finetune.settings import TrainSettings
+from finetune.tasks.data import TaskData
+from finetune.training import seed as training
+from finetune.training.outcome import SeedResult
+from finetune.training.seed import train_seed
+from finetune.training.source import Source
+from symbolic.errors import CheckpointError, ConfigError
+from symbolic.features.notes import note_matrix
+from symbolic.predict.ensemble import Voters
+from symbolic.predict.network import TaskModel, load_model
+from symbolic.predict.predictor import Forecaster
+from symbolic.storage import read_json, write_json
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+VOTED = replace(PLAN, hints=True, trees=True)
+ROWS = np.arange(6)
+TRUTH = np.array([0, 0, 1, 1, -1, 1])
+SURE, DOUBT = 4.0, 0.5
+
+
+class Said(nn.Module):
+    """Trees that say what they are told to."""
+
+    def __init__(self, first: list[float]) -> None:
+        super().__init__()
+        self.first = first
+
+    def logits(self, rows: Any, features: Any = None) -> Any:
+        return np.stack([np.array(self.first), np.zeros(len(self.first))], axis=1)
+
+
+def voters(first: list[float]) -> Voters:
+    return Voters(Said(first))  # type: ignore[arg-type]
+
+
+def network(first: list[float]) -> Any:
+    return np.stack([np.array(first), np.zeros(len(first))], axis=1).astype(np.float32)
+
+
+def right(logits: Any) -> int:
+    return int((logits.argmax(axis=1) == TRUTH)[TRUTH >= 0].sum())
+
+
+def test_where_one_is_sure_and_the_other_doubts_the_sure_one_is_heard() -> None:
+    ours = network([SURE, -DOUBT, -SURE, DOUBT, 0, -SURE])
+    jury = voters([-DOUBT, SURE, DOUBT, -SURE, 0, -SURE])
+    jury.weigh([ROWS], [ours], [TRUTH])
+    assert right(ours) == right(jury.trees.logits(ROWS)) == 3
+    assert 0 < float(jury.share) < 1
+    assert right(jury.joined(ROWS, ours)) == 5
+
+
+def test_who_is_always_wrong_has_no_vote() -> None:
+    good, bad = [SURE, SURE, -SURE, -SURE, 0, -SURE], [-SURE, -SURE, SURE, SURE, 0, SURE]
+    for ours, theirs, share in ((good, bad, 0.0), (bad, good, 1.0)):
+        jury = voters(theirs)
+        jury.weigh([ROWS], [network(ours)], [TRUTH])
+        assert float(jury.share) == share
+
+
+def test_nobody_can_forbid_a_class() -> None:
+    jury = voters([-np.inf] * 6)
+    jury.share.fill_(0.5)
+    joined = jury.joined(ROWS, network([40.0] * 6))
+    assert np.isfinite(joined).all()
+
+
+@pytest.fixture(scope="module")
+def voted(
+    notes: TaskData, source: Source, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SeedResult, Path]:
+    folder = tmp_path_factory.mktemp("voted") / "seed-0"
+    return train_seed(notes, source, VOTED, 0, folder, {}), folder
+
+
+def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
+    voted: tuple[SeedResult, Path], notes: TaskData, source: Source, tmp_path: Path
+) -> None:
+    result, folder = voted
+    model, _, about = load_model(folder / "checkpoint")
+    assert isinstance(model, TaskModel)
+    assert model.voters is not None
+    assert about["voters"] == model.voters.trees.describe()
+    for split in ("valid", "test"):
+        assert (notes.evaluate(model.classes, split) == result.counts[split]).all()
+    music = tune(41)
+    forecast = Forecaster.load(folder / "checkpoint", "cpu").notes(music)
+    assert (forecast.classes == (music.notes["track"] != 0)).mean() > 0.9
+    numbers = model.voters.trees.numbers
+    assert result.summary["cost"]["trained_parameters"] > numbers > 0
+
+    alone = train_seed(notes, source, replace(VOTED, trees=False), 0, tmp_path / "alone", {})
+    assert alone.summary["history"] == result.summary["history"]
+    assert result.summary["valid"]["accuracy"] >= alone.summary["valid"]["accuracy"]
+    rows = notes.rows(0)
+    said = np.zeros((len(rows), len(notes.task.classes)), dtype=np.float32)
+    known = model.voters.joined(rows, said, note_matrix(rows))
+    np.testing.assert_array_equal(known, model.voters.joined(rows, said))
+    model.voters = None
+    assert (notes.evaluate(model.classes, "test") == alone.counts["test"]).all()
+
+
+def test_a_run_cut_off_among_trees_does_not_train_its_network_again(
+    voted: tuple[SeedResult, Path],
+    notes: TaskData,
+    source: Source,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def cut_off(*_: Any) -> Any:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "grown_trees", cut_off)
+        with pytest.raises(InterruptedError):
+            train_seed(notes, source, VOTED, 0, tmp_path, {})
+    monkeypatch.setattr(training, "_train", cut_off)
+    result = train_seed(notes, source, VOTED, 0, tmp_path, {})
+    assert result.summary["test"] == voted[0].summary["test"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in voted[1].iterdir())
+
+
+def test_trees_vote_with_an_adapter_too(notes: TaskData, source: Source, tmp_path: Path) -> None:
+    result = train_seed(notes, source, replace(VOTED, method="lora"), 0, tmp_path, {})
+    model, _, _ = load_model(tmp_path / "checkpoint")
+    assert isinstance(model, TaskModel)
+    assert model.backbone.adapter is not None
+    assert model.voters is not None
+    assert (notes.evaluate(model.classes, "test") == result.counts["test"]).all()
+
+
+def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(voted[1] / "checkpoint", copy)
+    about = read_json(copy / "config.json")
+    about["task"]["voters"]["features"][0] = "of_another_release"
+    write_json(copy / "config.json", about)
+    with pytest.raises(CheckpointError, match="other hand-made features"):
+        load_model(copy)
+
+
+def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
+    settings = TrainSettings(trees=True)
+    assert (settings.hints, settings.identity["hints"], settings.identity["trees"]) == (True, True, True)
+    assert TrainSettings(hints=True).identity["trees"] is None
+    assert variant_of(settings.identity) == {"hints": "", "trees": ""}
+    with pytest.raises(ConfigError, match="--trees: a probe"):
+        TrainSettings(method="probe", trees=True)
+    with pytest.raises(ConfigError, match="--trees: --method features"):
+        TrainSettings(method="features", trees=True)
