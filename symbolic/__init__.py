@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from symbolic.music.files import read_music, write_midi
     from symbolic.music.notes import Music
-    from symbolic.predict.inference import load
+    from symbolic.predict.windows import load
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
     from symbolic.tokens.transposition import transpose
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
 
 _HOMES = {
-    "FIELDS": "vocabulary",
-    "Music": "notes",
-    "Tokenizer": "tokenizer",
-    "Tokens": "tokenizer",
-    "Vocabulary": "vocabulary",
-    "load": "inference",
-    "read_music": "files",
-    "transpose": "transposition",
-    "write_midi": "files",
+    "FIELDS": "tokens.vocabulary",
+    "Music": "music.notes",
+    "Tokenizer": "tokens.tokenizer",
+    "Tokens": "tokens.tokenizer",
+    "Vocabulary": "tokens.vocabulary",
+    "load": "predict.windows",
+    "read_music": "music.files",
+    "transpose": "tokens.transposition",
+    "write_midi": "music.files",
 }
 
 __all__ = [  # noqa: RUF022 - by use

@@ -92,7 +92,7 @@ class Page:
         self._title = title
         self._parts: list[str] = []
         self._charts: list[Chart] = []
-        self._styles = [asset("data", "page.css")]
+        self._styles = [asset("data.toolkit", "page.css")]
         self._scripts: list[str] = []
 
     def heading(self, text: str) -> None:
@@ -220,9 +220,9 @@ class Page:
         title, parts, scripts = html.escape(self._title), list(self._parts), list(self._scripts)
         if self._charts:
             parts.append(_island("charts-data", self._charts))
-            scripts.insert(0, asset("data", "charts.js"))
+            scripts.insert(0, asset("data.toolkit", "charts.js"))
         if scripts:
-            scripts.insert(0, asset("data", "elements.js"))
+            scripts.insert(0, asset("data.toolkit", "elements.js"))
             needed = "Charts and piano rolls need JavaScript; the tables do not."
             parts.insert(0, f"<noscript><p>{needed}</p></noscript>")
         parts += [f"<script>{script}</script>" for script in scripts]
@@ -239,7 +239,7 @@ def asset(package: str, name: str) -> str:
     """A style or script that came with a package.
 
     Args:
-        package: Such as "data".
+        package: Such as "data.toolkit".
         name: A file in its folder `web`.
     """
     return (files(package) / "web" / name).read_text(encoding="utf-8")

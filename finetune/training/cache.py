@@ -20,8 +20,8 @@ from data.shards import Shards
 from data.windows import make_windows
 from finetune.tasks.data import TaskData
 from finetune.training.draws import KeptStates, Place, features_of, mapped
-from symbolic.predict.inference import overlapping_windows
 from symbolic.predict.network import TaskModel
+from symbolic.predict.windows import overlapping_windows
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
 _FORMAT = 2

@@ -96,7 +96,7 @@ def write_report(
         "learns": module.objective.selector.learns,
         "windows": [{**roll(look, key, side), "correlation": _agreement(look)} for look, key, side in looks],
     }
-    page.widget("roll", payload, asset("pretrain", "roll.css"), asset("pretrain", "roll.js"))
+    page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))
     page.heading("How the run went")
     page.charts(*run_charts(record))
     page.text(

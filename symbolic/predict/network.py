@@ -17,11 +17,11 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
 from symbolic.predict.ensemble import Voters
-from symbolic.predict.inference import predict_pooled, predict_rows
 from symbolic.predict.layer_mix import LayerMix, normed, pooled
 from symbolic.predict.note_classifier import NoteClassifier
 from symbolic.predict.note_features import HINTS, NoteHints, hinted
 from symbolic.predict.piece_classifier import FeatureClassifier
+from symbolic.predict.windows import predict_pooled, predict_rows
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 

@@ -67,8 +67,8 @@ def test_charts_carry_their_numbers_and_the_script_that_draws_them(write):
 
 
 def test_the_script_knows_how_many_colours_the_style_has():
-    colours = set(re.findall(r"--c(\d+):", asset("data", "page.css")))
-    assert f"const colours = {len(colours)}," in asset("data", "charts.js")
+    colours = set(re.findall(r"--c(\d+):", asset("data.toolkit", "page.css")))
+    assert f"const colours = {len(colours)}," in asset("data.toolkit", "charts.js")
 
 
 def test_a_page_of_text_has_no_script(write):

@@ -71,7 +71,7 @@ def test_a_file_called_as_one_of_our_packages_is_not_imported(tmp_path: Path) ->
     (tmp_path / "data.py").write_text("raise SystemExit('the wrong one')\n")
     code = (
         "import sys\n"
-        f"sys.path[:] = [{str(Path(__file__).parents[2])!r}, {str(Path(__file__).parents[3])!r}, *sys.path]\n"
+        f"sys.path[:] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2])!r}, {str(Path(__file__).parents[3])!r}, *sys.path]\n"
         "from pathlib import Path\n"
         "from finetune.compare.workers import work\n"
         "from test_compare_workers import cell_of, look\n"
@@ -123,7 +123,9 @@ def test_processes_end_with_the_one_that_began_them(tmp_path: Path) -> None:
     )
     script = tmp_path / "script.py"
     script.write_text(code)
-    search = os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parents[3])))
+    search = os.pathsep.join(
+        map(str, (Path(__file__).parent, Path(__file__).parents[2], Path(__file__).parents[3]))
+    )
     process = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": search})
     number = tmp_path / "a" / "pid"
     _until(lambda: number.is_file() and number.read_text() != "")

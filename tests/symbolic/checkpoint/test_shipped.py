@@ -18,7 +18,7 @@ from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError
 from symbolic.music.files import read_music, write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.inference import Model
+from symbolic.predict.windows import Model
 from symbolic.storage import read_tensors
 from symbolic.tokens.vocabulary import FIELDS, MASK, RESERVED
 

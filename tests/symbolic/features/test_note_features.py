@@ -12,12 +12,13 @@ import pytest
 from finetune_helpers import tune, write_folder
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from finetune.baselines import notes as fitting
 from finetune.baselines.boosting import ASKED, LEAVES, RATE, Boosting, fit_boosting
 from finetune.baselines.notes import fit_note_classifier
 from finetune.cli import main
 from finetune.settings import FEATURES
 from symbolic.errors import CheckpointError
-from symbolic.features import noteclassifier, notes
+from symbolic.features import notes
 from symbolic.features.neighbours import REACH
 from symbolic.features.notes import FAR, NEVER, note_features, note_matrix, note_names
 from symbolic.features.stats import softmax
@@ -147,11 +148,11 @@ def test_of_one_class_there_is_nothing_to_learn() -> None:
 def test_many_notes_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """About as many as asked for, of every piece, labelled ones alone."""
     seen = []
-    monkeypatch.setattr(noteclassifier, "MOST", 500)
+    monkeypatch.setattr(fitting, "MOST", 500)
     monkeypatch.setattr(Boosting, "fit", classmethod(lambda cls, x, y, c: seen.append((x, y))))
     truth = np.tile([0, 1, -1, -1], 500)
     pieces = [np.full((2000, 1), number, dtype=np.float32) for number in range(4)]
-    noteclassifier.grown(pieces, [truth] * 4, 2)
+    fitting.grown(pieces, [truth] * 4, 2)
     features, labels = seen[0]
     assert 400 < len(labels) < 600
     assert set(labels.tolist()) == {0, 1}
@@ -167,7 +168,7 @@ def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> N
         list(pieces)
         return fit_boosting(np.zeros((2, 1), dtype=np.float32), np.array([0, 0]), classes)
 
-    monkeypatch.setattr(noteclassifier, "grown", grown)
+    monkeypatch.setattr(fitting, "grown", grown)
     rows = Tokenizer().encode(tune(0, bars=1)).rows
     pieces = [(rows, np.full(len(rows), number)) for number in range(6)]
     fit_note_classifier(pieces, 6, groups=np.array([7, 3, 7, 3, 9, 9]))

@@ -13,7 +13,7 @@ from finetune_helpers import tune, write_folder
 from sklearn.ensemble import ExtraTreesClassifier
 
 import symbolic
-from finetune.baselines.forest import fit_forest
+from finetune.baselines.forest import FEWEST, TREES, fit_forest
 from finetune.baselines.memory import remembered, remembered_stretches
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.cli import main
@@ -21,7 +21,7 @@ from finetune.settings import FEATURES, TrainSettings
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
 from symbolic.features.stretches import stretch_matrix, stretches
-from symbolic.predict.forest import FEWEST, TREES, Forest
+from symbolic.predict.forest import Forest
 from symbolic.predict.predictor import Forecaster
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, RESERVED

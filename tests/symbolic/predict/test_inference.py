@@ -17,7 +17,7 @@ from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import Head, NoteHead, SequenceHead
-from symbolic.predict.inference import Model, load, overlapping_windows, predict_pooled, predict_rows
+from symbolic.predict.windows import Model, load, overlapping_windows, predict_pooled, predict_rows
 from symbolic.tokens.tokenizer import Rows, Tokenizer
 from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
 
