@@ -28,16 +28,16 @@ class Batch(NamedTuple):
     """Windows side by side.
 
     Attributes:
-        rows: (B, L, 8) int64 ids, padded at the end with `PAD`.
-        real: (B, L) bool, false where padded.
-        start: (B,) int64, global index of each window's first row in the shards.
+        tokens: (B, L, 8) int64 ids, padded at the end with `PAD`.
+        attention_mask: (B, L) bool, false where padded.
+        start: (B,) int64, global index of each window's first token in the shards.
         piece: (B,) int64, index of each window's piece.
         step: Which batch this is.
-        padded: Whether any row is padded, known here so that nobody need ask the device.
+        padded: Whether any token is padded, known here so that nobody need ask the device.
     """
 
-    rows: Tensor
-    real: Tensor
+    tokens: Tensor
+    attention_mask: Tensor
     start: Tensor
     piece: Tensor
     step: int
@@ -45,21 +45,21 @@ class Batch(NamedTuple):
 
     @property
     def attend(self) -> Tensor | None:
-        """`real` as a backbone wants it: None where no row is padded, which costs no mask."""
-        return self.real if self.padded else None
+        """`real` as a backbone wants it: None where no token is padded, which costs no mask."""
+        return self.attention_mask if self.padded else None
 
 
 class StepBatches(Dataset[Batch]):
     """Batch k of an endless sequence, each epoch a new shuffle.
 
     Args:
-        shards: Where the rows lie.
+        shards: Where the tokens lie.
         windows: (W, 3) from `make_windows`.
-        rows_per_batch: Budget of rows, padding included; a batch holds what fits, at least one window.
+        tokens_per_batch: Budget of tokens, padding included; a batch holds what fits, at least one window.
         seed: Of shuffling and transposition.
         transposition: Windows are moved by a random interval of up to this many semitones; 0 for none.
         shuffle: False gives every epoch the same order, longest windows first.
-        roam: Windows are moved along their piece by up to this many rows, so that no two epochs cut music alike;
+        roam: Windows are moved along their piece by up to this many tokens, so that no two epochs cut music alike;
             0 for none.
     """
 
@@ -67,7 +67,7 @@ class StepBatches(Dataset[Batch]):
         self,
         shards: Shards,
         windows: NDArray[np.int64],
-        rows_per_batch: int,
+        tokens_per_batch: int,
         seed: int = 0,
         transposition: int = 0,
         shuffle: bool = True,
@@ -81,7 +81,7 @@ class StepBatches(Dataset[Batch]):
         # Cuts depend on the sorted lengths alone, so every epoch has equally many batches.
         lengths, cuts = buckets[self._by_length], [0]
         while cuts[-1] < len(windows):
-            cuts.append(cuts[-1] + max(1, rows_per_batch // int(lengths[cuts[-1]])))
+            cuts.append(cuts[-1] + max(1, tokens_per_batch // int(lengths[cuts[-1]])))
         self._cuts = np.minimum(cuts, len(windows))
         self._order: tuple[int, NDArray[np.int64], NDArray[np.int64]] | None = None
 
@@ -99,24 +99,24 @@ class StepBatches(Dataset[Batch]):
         cut = batches[place]
         chosen = self.windows[windows[self._cuts[cut] : self._cuts[cut + 1]]]
         length = int((chosen[:, 1] - chosen[:, 0]).max())
-        rows = np.full((len(chosen), length, len(FIELDS)), PAD, dtype=np.int64)
+        tokens = np.full((len(chosen), length, len(FIELDS)), PAD, dtype=np.int64)
         random = np.random.default_rng([self.seed, step, 1])
         if self.roam:
             chosen = self._roaming(chosen, random)
         for i, (start, stop, _) in enumerate(chosen):
-            window = rebase_bars(self.shards.rows(int(start), int(stop)))
+            window = rebase_bars(self.shards.tokens(int(start), int(stop)))
             if self.transposition:
                 low, high = transposition_range(window, self.transposition)
                 window = transpose(window, int(random.integers(low, high + 1)))
-            rows[i, : stop - start] = window
-        real = np.arange(length) < (chosen[:, 1] - chosen[:, 0])[:, None]
+            tokens[i, : stop - start] = window
+        attention_mask = np.arange(length) < (chosen[:, 1] - chosen[:, 0])[:, None]
         return Batch(
-            torch.from_numpy(rows),
-            torch.from_numpy(real),
+            torch.from_numpy(tokens),
+            torch.from_numpy(attention_mask),
             torch.from_numpy(chosen[:, 0].copy()),
             torch.from_numpy(chosen[:, 2].copy()),
             step,
-            bool((~real).any()),
+            bool((~attention_mask).any()),
         )
 
     def _roaming(self, windows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
@@ -129,7 +129,7 @@ class StepBatches(Dataset[Batch]):
         shift = random.integers(-self.roam, self.roam + 1, size=len(windows))
         moved[:, :2] += np.clip(shift, low, high)[:, None]
         for one, usual in zip(moved, windows, strict=True):
-            bars = self.shards.rows(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
+            bars = self.shards.tokens(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
             if bars[-1] - bars[0] >= self.shards.max_bars:
                 one[:] = usual
         return moved

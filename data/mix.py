@@ -26,7 +26,7 @@ from data.toolkit.safewrite import as_json, as_line, write, write_array, write_l
 from symbolic.errors import ConfigError, CorpusError
 
 _ROWS = 1 << 20
-"""Rows of a shard, about."""
+"""Tokens of a shard, about."""
 _USED = ("train", "valid")
 _HELD_FROM = {"train": ("valid", "test", "excluded", "guard"), "valid": ("test", "guard")}
 """Of each side that is used, the sides of other pieces that none of it may be a copy of."""
@@ -37,7 +37,7 @@ class Part:
     """One corpus of a mix.
 
     Attributes:
-        shards: Its rows.
+        shards: Its tokens.
         guard: Only held out: none of its pieces is used.
     """
 
@@ -113,7 +113,7 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
         raise CorpusError(
             "No training piece is left: name corpora with pieces that none of the others holds out."
         )
-    names = _write_rows(parts, reasons, folder)
+    names = _write_tokens(parts, reasons, folder)
     used = [
         PieceRecord(
             f"{part.name}/{piece.key}",
@@ -122,7 +122,7 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
             f"{part.name}/{piece.group or piece.key}",
             piece.labels,
             piece.fingerprint,
-            piece.rows,
+            piece.tokens,
         )
         for (part, piece), reason in zip(_pieces(parts), reasons, strict=True)
         if not reason
@@ -154,7 +154,7 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
             "splits": dict(sorted(Counter(piece.split for piece in used).items())),
             "near_duplicates": sum(count for reason, count in skipped.items() if "resembles" in reason),
             "largest_group": max(Counter(piece.group for piece in used).values()),
-            "rows": sum(piece.rows for piece in used),
+            "tokens": sum(piece.tokens for piece in used),
             "sources": _sources(parts, reasons),
         },
         "lists": lists,
@@ -222,22 +222,22 @@ def _add_near(
                 reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
 
 
-def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:
-    """The rows of used pieces, in shards; returns the manifest's list of them."""
+def _write_tokens(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:
+    """The tokens of used pieces, in shards; returns the manifest's list of them."""
     names: list[dict[str, Any]] = []
     waiting: list[NDArray[np.uint16]] = []
 
     def flush() -> None:
         name = f"shard-{len(names):05d}"
-        sha256 = write_array(folder / f"{name}.rows.npy", np.concatenate(waiting))
-        names.append({"name": name, "sha256": {"rows": sha256}})
+        sha256 = write_array(folder / f"{name}.tokens.npy", np.concatenate(waiting))
+        names.append({"name": name, "sha256": {"tokens": sha256}})
         waiting.clear()
 
     number = iter(reasons)
     for part in parts:
         for start, stop in zip(part.shards.offsets[:-1], part.shards.offsets[1:], strict=True):
             if not next(number):
-                waiting.append(part.shards.rows(int(start), int(stop)))
+                waiting.append(part.shards.tokens(int(start), int(stop)))
             if sum(map(len, waiting)) >= _ROWS:
                 flush()
     if waiting:
@@ -246,7 +246,7 @@ def _write_rows(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> 
 
 
 def _sources(parts: Sequence[Part], reasons: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Of each corpus how many pieces and rows are used, and how many hours they last."""
+    """Of each corpus how many pieces and tokens are used, and how many hours they last."""
     found, first = {}, 0
     for part in parts:
         pieces = part.shards.pieces
@@ -254,8 +254,8 @@ def _sources(parts: Sequence[Part], reasons: Sequence[str]) -> dict[str, dict[st
         first += len(pieces)
         if not part.guard:
             hours = float(piece_seconds(part.shards, used).sum()) / 3600
-            rows = sum(pieces[i].rows for i in used)
-            found[part.name] = {"pieces": len(used), "rows": rows, "hours": round(hours, 4)}
+            tokens = sum(pieces[i].tokens for i in used)
+            found[part.name] = {"pieces": len(used), "tokens": tokens, "hours": round(hours, 4)}
     return found
 
 

@@ -1,7 +1,7 @@
 """A prepared corpus as one small file, to be carried to another machine.
 
-A zip file compressed by LZMA: the manifest, the tokenizer, the lists, and the rows field by field, bars as steps from
-row to row. Python reads it with nothing but numpy.
+A zip file compressed by LZMA: the manifest, the tokenizer, the lists, and the tokens field by field, bars as steps from
+token to token. Python reads it with nothing but numpy.
 """
 
 from __future__ import annotations
@@ -61,9 +61,9 @@ def _write(shards: Shards, path: Path, progress: bool) -> None:
         starts = np.cumsum([0, *sizes])
         bar = tqdm(total=len(sizes), desc="Packing", unit="shard", disable=not progress)
         for number, (start, stop) in enumerate(pairwise(starts)):
-            rows = shards.rows(int(start), int(stop))
+            tokens = shards.tokens(int(start), int(stop))
             for i, field in enumerate(FIELDS):
-                column = rows[:, i]
+                column = tokens[:, i]
                 if i == BAR:
                     column = np.diff(
                         column, prepend=column.dtype.type(0)
@@ -101,7 +101,7 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
 
 
 def _extract(file: zipfile.ZipFile, folder: Path) -> None:
-    """Lists and rows, and last the manifest, which says that all is there."""
+    """Lists and tokens, and last the manifest, which says that all is there."""
     if any(one.compress_type != zipfile.ZIP_LZMA for one in file.infolist()):
         raise zipfile.BadZipFile("it is compressed otherwise than a pack is")
     manifest = json.loads(file.read(MANIFEST))
@@ -111,10 +111,12 @@ def _extract(file: zipfile.ZipFile, folder: Path) -> None:
         if name in file.namelist() or name in (PIECES, TOKENIZER):
             write(folder / name, file.read(name))
     for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard")):
-        rows = np.empty((size, len(FIELDS)), dtype=np.uint16)
+        tokens = np.empty((size, len(FIELDS)), dtype=np.uint16)
         for i, field in enumerate(FIELDS):
             column = np.frombuffer(file.read(f"{number:05d}.{field}"), dtype="<u2")
-            rows[:, i] = np.cumsum(column, dtype=np.uint16) if i == BAR else column
+            tokens[:, i] = np.cumsum(column, dtype=np.uint16) if i == BAR else column
         name = f"shard-{number:05d}"
-        shards.append({"name": name, "sha256": {"rows": write_array(folder / f"{name}.rows.npy", rows)}})
+        shards.append(
+            {"name": name, "sha256": {"tokens": write_array(folder / f"{name}.tokens.npy", tokens)}}
+        )
     write(folder / MANIFEST, as_json({**manifest, "shards": shards}))

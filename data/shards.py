@@ -4,12 +4,12 @@ A prepared corpus is a folder:
 
     manifest.json     terms of the corpus, settings, totals, list of shards; written last
     tokenizer.json    the tokenizer
-    pieces.jsonl      a `PieceRecord` a line, in the order of rows
+    pieces.jsonl      a `PieceRecord` a line, in the order of tokens
     ledger.jsonl      what became of every input, a line each: kept, with its side and what was repaired, or
                       skipped, with the reason
     near_duplicates.jsonl   pairs of pieces that are nearly the same, and how much they resemble
     settings.json     what a resumed preparation must agree with
-    shard-00000.*     .rows.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .sketch.npy
+    shard-00000.*     .tokens.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .sketch.npy
                       (tracks, 192) uint32 of `data.preparation.near`; .json
 """
 
@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
 
-FORMAT = 3
-"""Raised when the layout changes, or when this release reads other notes or rows out of the same files, or puts
-rows in another order: 3 shuffles exactly equal notes otherwise than 2, for equal settings make equal bytes. Not raised
+FORMAT = 4
+"""Raised when the layout changes, or when this release reads other notes or tokens out of the same files, or puts
+tokens in another order: 3 shuffles exactly equal notes otherwise than 2, for equal settings make equal bytes. Not raised
 for the few ties, tempo marks and abc headers that are read otherwise since, before a first release (CHANGELOG)."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 NEAR = "near_duplicates.jsonl"
@@ -49,7 +49,7 @@ class PieceRecord:
         group: Pieces of one group are one song; a piece of its own bears its key.
         labels: Sequence-level labels by name.
         fingerprint: Note fingerprint of its file.
-        rows: How many rows it has.
+        tokens: How many tokens it has.
     """
 
     key: str
@@ -58,29 +58,29 @@ class PieceRecord:
     group: str
     labels: dict[str, str]
     fingerprint: int
-    rows: int
+    tokens: int
 
 
 class Shards:
-    """A prepared corpus, its rows numbered through all shards. Pickled, it is opened again by its path.
+    """A prepared corpus, its tokens numbered through all shards. Pickled, it is opened again by its path.
 
     Args:
         path: The folder that `data.preparation.prepare.prepare` wrote.
-        tokenizer: Fingerprint of the tokenizer that the rows must be of; None takes any.
+        tokenizer: Fingerprint of the tokenizer that the tokens must be of; None takes any.
 
     Attributes:
         path: The folder.
         manifest: Terms, settings, totals.
         pieces: A record for each of the P pieces.
-        offsets: (P + 1,) int64; piece p has the rows from offsets[p] up to offsets[p + 1].
+        offsets: (P + 1,) int64; piece p has the tokens from offsets[p] up to offsets[p + 1].
         fingerprints: (P,) int64 note fingerprints.
         fingerprint: Hexadecimal digits that tell this prepared corpus, content included.
         note_classes: Class names of each note label.
-        hide: Fields withheld from the rows.
+        hide: Fields withheld from the tokens.
 
     Raises:
         CorpusError: If the folder holds no finished preparation, or a damaged one.
-        TokenizerMismatch: If the rows are of another tokenizer.
+        TokenizerMismatch: If the tokens are of another tokenizer.
     """
 
     def __init__(self, path: str | Path, tokenizer: str | None = None) -> None:
@@ -102,46 +102,46 @@ class Shards:
                 self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
             self._names = [shard["name"] for shard in self.manifest["shards"]]
             # Plain arrays over the maps: slices of np.memmap cost ten times as much.
-            self._rows = [np.asarray(np.load(self._file(n, "rows"), mmap_mode="r")) for n in self._names]
+            self._rows = [np.asarray(np.load(self._file(n, "tokens"), mmap_mode="r")) for n in self._names]
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(error) from error
-        self.offsets = np.cumsum([0, *(piece.rows for piece in self.pieces)], dtype=np.int64)
+        self.offsets = np.cumsum([0, *(piece.tokens for piece in self.pieces)], dtype=np.int64)
         self.fingerprints = np.array([piece.fingerprint for piece in self.pieces], dtype=np.int64)
-        self._edges = np.cumsum([0, *(len(rows) for rows in self._rows)], dtype=np.int64)
+        self._edges = np.cumsum([0, *(len(tokens) for tokens in self._rows)], dtype=np.int64)
         if self._edges[-1] != self.offsets[-1]:
-            raise self._damaged(f"{self._edges[-1]} rows, but {self.offsets[-1]} in the list of pieces")
+            raise self._damaged(f"{self._edges[-1]} tokens, but {self.offsets[-1]} in the list of pieces")
 
     def __reduce__(self) -> tuple[type[Shards], tuple[Path, str | None]]:
-        """Workers map the files anew; a pickled memory map would carry every row."""
+        """Workers map the files anew; a pickled memory map would carry every token."""
         return type(self), (self.path, self._tokenizer)
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """How many tokens there are."""
         return int(self.offsets[-1])
 
     @property
     def tokenizer_fingerprint(self) -> str:
-        """Of the tokenizer that made the rows."""
+        """Of the tokenizer that made the tokens."""
         return str(self.manifest["settings"]["tokenizer"])
 
     @property
     def tokenizer_file(self) -> Path:
-        """The tokenizer that made the rows, for `Tokenizer.load`."""
+        """The tokenizer that made the tokens, for `Tokenizer.load`."""
         return self.path / TOKENIZER
 
     @cached_property
     def max_bars(self) -> int:
-        """How many bars a window of these rows may span."""
+        """How many bars a window of these tokens may span."""
         return Tokenizer.load(self.tokenizer_file).vocabulary.max_bars
 
-    def rows(self, start: int, stop: int) -> NDArray[np.uint16]:
-        """(stop - start, 8) uint16 rows, read-only and without a copy where they lie in one shard.
+    def tokens(self, start: int, stop: int) -> NDArray[np.uint16]:
+        """(stop - start, 8) uint16 tokens, read-only and without a copy where they lie in one shard.
 
         Raises:
-            IndexError: If these are not rows of this corpus.
+            IndexError: If these are not tokens of this corpus.
         """
         if not 0 <= start <= stop <= len(self):
-            raise IndexError(f"rows {start}..{stop} of {len(self)}")
+            raise IndexError(f"tokens {start}..{stop} of {len(self)}")
         first, last = np.searchsorted(self._edges, [start, max(stop - 1, start)], side="right") - 1
         first, last = min(first, len(self._rows) - 1), min(last, len(self._rows) - 1)
         parts = [
@@ -151,11 +151,11 @@ class Shards:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def source(self) -> NDArray[np.int32]:
-        """(rows,) int32: the note of the piece's music that each row was made from."""
+        """(tokens,) int32: the note of the piece's music that each token was made from."""
         return np.concatenate(self._columns("source"))
 
     def note_labels(self, name: str) -> NDArray[np.int8]:
-        """(rows,) int8: the class of each row's note; -1 is unlabelled.
+        """(tokens,) int8: the class of each token's note; -1 is unlabelled.
 
         Raises:
             ConfigError: If the corpus has no such note label.
@@ -167,8 +167,8 @@ class Shards:
         return np.concatenate(self._columns(name))
 
     def sizes(self) -> list[int]:
-        """Rows of each shard."""
-        return [len(rows) for rows in self._rows]
+        """Tokens of each shard."""
+        return [len(tokens) for tokens in self._rows]
 
     def sketches(self) -> tuple[list[NDArray[np.uint32]], list[int]]:
         """What `data.preparation.near` compares, memory-mapped, and how many sketches each piece has.

@@ -4,9 +4,9 @@
     python -m experiments.note_order melody --from tiny-conformer --epochs 4 --only tracks
 
 A reader that takes one track after another and then sorts by onset leaves notes that begin together in the order of
-their tracks. POP909 has melody, bridge and piano in this order, so that a network, which hears rows in theirs, is told
+their tracks. POP909 has melody, bridge and piano in this order, so that a network, which hears tokens in theirs, is told
 what it is asked. MIDI-BERT's preparation is such a reader, and moves notes to sixteenths first, so that more of them
-begin together. Scores of such rows are leaky: they serve to read published ones, and for nothing else. The command can
+begin together. Scores of such tokens are leaky: they serve to read published ones, and for nothing else. The command can
 be given again: it goes on with what is missing.
 """
 
@@ -52,7 +52,7 @@ def main() -> int:
         checkpoint=options.checkpoint,
         epochs=options.epochs,
         lr=options.lr,
-        rows_per_batch=options.rows_per_batch,
+        tokens_per_batch=options.tokens_per_batch,
         budget=options.budget,
         seeds=options.seeds,
         out=out,
@@ -88,7 +88,7 @@ def compare_orders(
 
 
 def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, float]:
-    """A task's pieces with rows in the order of onset in the file, then track, then pitch.
+    """A task's pieces with tokens in the order of onset in the file, then track, then pitch.
 
     Args:
         data: In canonical order.
@@ -105,11 +105,11 @@ def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, fl
 
 
 def _ordered(shards: Shards, corpus: Corpus) -> tuple[NDArray[np.int64], float]:
-    """(R,) which row is to come when, and the share of rows that begin together with one of another track."""
+    """(R,) which token is to come when, and the share of tokens that begin together with one of another track."""
     pieces = {piece.key: piece for piece in corpus.pieces()}
     source, order, tied = shards.source(), np.arange(len(shards)), 0
     for record, start in zip(shards.pieces, shards.offsets.tolist(), strict=False):
-        stop = start + record.rows
+        stop = start + record.tokens
         notes = corpus.read(pieces[record.key]).notes[source[start:stop]]
         order[start:stop] = start + np.lexsort((notes["pitch"], notes["track"], notes["onset"]))
         tied += int(beside_others(notes["onset"], notes["track"]).sum())
@@ -126,10 +126,10 @@ def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArr
 
 
 def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) -> None:
-    """The same shards with all rows, and all that is said of rows, in another order, and the tied share beside them."""
+    """The same shards with all tokens, and all that is said of tokens, in another order, and the tied share beside them."""
     shutil.copytree(shards.path, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
     edges = np.cumsum([0, *shards.sizes()])
-    columns: dict[str, NDArray[Any]] = {"rows": shards.rows(0, len(shards)), "source": shards.source()}
+    columns: dict[str, NDArray[Any]] = {"tokens": shards.tokens(0, len(shards)), "source": shards.source()}
     columns |= {name: shards.note_labels(name) for name in shards.note_classes}
     for shard, start, stop in zip(shards.manifest["shards"], edges[:-1], edges[1:], strict=True):
         for kind, column in columns.items():
@@ -200,7 +200,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", choices=ORDERS, nargs=1, default=ORDERS, help="train on one of the two now")
     parser.add_argument("--epochs", type=float, default=4)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--rows_per_batch", type=int, default=1024)
+    parser.add_argument("--tokens_per_batch", type=int, default=1024)
     parser.add_argument("--budget", type=float, default=1.0, help="share of the labels")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/note_order"))

@@ -29,11 +29,17 @@ from symbolic.errors import ConfigError
 HERE = Path(__file__).resolve().parents[1] / "pretrain" / "experiments"
 SWEEP = "sweep.json"
 """What a sweep came to, small enough to be committed."""
-COMMON = {"corpus": "pop909", "preset": "tiny", "rows_per_batch": "1024", "steps": "1000", "evaluations": "2"}
+COMMON = {
+    "corpus": "pop909",
+    "preset": "tiny",
+    "tokens_per_batch": "1024",
+    "steps": "1000",
+    "evaluations": "2",
+}
 """Settings of every pretraining run, unless told otherwise: two minutes on one core."""
 _PROBE = ["--protocol", "folds", "--method", "probe"]
 JUDGES = {
-    "melody": ["--budget", "0.03", "--epochs", "3", "--lr", "1e-3", "--rows_per_batch", "1024"],
+    "melody": ["--budget", "0.03", "--epochs", "3", "--lr", "1e-3", "--tokens_per_batch", "1024"],
     "velocity": ["--budget", "0.1", "--epochs", "3", "--lr", "1e-3"],
     "emotion": _PROBE,
     "composer": _PROBE,

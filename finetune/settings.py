@@ -44,7 +44,7 @@ LEARNING_RATES = {
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("rows_per_batch", "patience", "precision", "keep_states", "hints", "trees"),
+    *("tokens_per_batch", "patience", "precision", "keep_states", "hints", "trees"),
 )
 """Settings that say nothing to what has no backbone and is fitted at once."""
 
@@ -111,7 +111,7 @@ class TrainSettings(PrepareSettings):
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
-    rows_per_batch: int = setting(4096, "rows in a batch, padding included", group="training")
+    tokens_per_batch: int = setting(4096, "tokens in a batch, padding included", group="training")
     patience: int = setting(
         5, "validations without a better one before stopping", group="training", rare=True
     )
@@ -157,7 +157,7 @@ class TrainSettings(PrepareSettings):
         if self.keep_states is not None and not self.keep_states >= 0:
             problems.append(f"--keep_states {self.keep_states}: must not be negative; 0 keeps none.")
         problems += self._method_problems()
-        for name in ("epochs", "lr", "rows_per_batch", "patience", "seeds"):
+        for name in ("epochs", "lr", "tokens_per_batch", "patience", "seeds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"--{name} {value}: must be positive.")

@@ -29,7 +29,7 @@ LEARNING_RATES = {
     ADAMW: {"tiny": 2e-3, "mini": 1e-3, "small": 5e-4, "base": 1e-4},
 }
 """Peak rates by optimiser and preset; those of Muon are not tuned."""
-ROWS_PER_BATCH = {"tiny": 2048, "mini": 4096, "small": 8192, "base": 8192}
+TOKENS_PER_BATCH = {"tiny": 2048, "mini": 4096, "small": 8192, "base": 8192}
 """By preset. Named here, and not asked of the registries, because those import torch."""
 
 
@@ -58,15 +58,15 @@ class PretrainSettings(PrepareSettings):
     backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
     selector: str = setting("uniform", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
     mask_low: float = setting(
-        0.3, "smallest share of unfrozen rows to mask (the paper: 0.1)", group="model", rare=True
+        0.3, "smallest share of unfrozen tokens to mask (the paper: 0.1)", group="model", rare=True
     )
     mask_high: float = setting(
-        0.6, "largest share of unfrozen rows to mask (the paper: 0.3)", group="model", rare=True
+        0.6, "largest share of unfrozen tokens to mask (the paper: 0.3)", group="model", rare=True
     )
     mask_cap: float = setting(
-        0.3, "largest share of all rows to mask (the paper: 0.15); the rate of uniform", group="model"
+        0.3, "largest share of all tokens to mask (the paper: 0.15); the rate of uniform", group="model"
     )
-    unit: str | None = setting(None, "hide by row, field or bar (by selector)", group="model")
+    unit: str | None = setting(None, "hide by token, field or bar (by selector)", group="model")
     network: str = setting("small", f"of a learned selector: {', '.join(NETWORK_NAMES)}", group="model")
     network_layers: int = setting(2, "layers of that network at most", group="model", rare=True)
     exploration: float = setting(
@@ -77,21 +77,21 @@ class PretrainSettings(PrepareSettings):
         None, "epochs between freezings, 0 for never (by selector: 1 or 0; the paper: 5)", group="model"
     )
     freeze_limit: float = setting(
-        0.5, "largest share of rows that may be frozen (the paper: none)", group="model", rare=True
+        0.5, "largest share of tokens that may be frozen (the paper: none)", group="model", rare=True
     )
     corruption: str = setting("mask", "of chosen cells: mask (80/10/10) or bounded noise", group="model")
     auxiliary: str | None = setting(
         None, f"further targets: {', '.join(AUXILIARY_NAMES)} (by corruption)", group="model"
     )
     identity_weight: float = setting(
-        0.0, "of the loss over all rows, masked or not", group="model", rare=True
+        0.0, "of the loss over all tokens, masked or not", group="model", rare=True
     )
     transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
     steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
     epochs: float = setting(4.0, "passes over the corpus", group="training")
-    rows_per_batch: int | None = setting(
-        None, "rows in a batch, padding included (by preset)", group="training"
+    tokens_per_batch: int | None = setting(
+        None, "tokens in a batch, padding included (by preset)", group="training"
     )
     lr: float | None = setting(None, "peak learning rate (by preset and optimiser)", group="training")
     optimizer: str | None = setting(
@@ -161,7 +161,7 @@ class PretrainSettings(PrepareSettings):
         if not 0 <= self.ramp <= 1:
             problems.append("--ramp: must lie between 0 and 1.")
         positive = (
-            "epochs", "lr", "rows_per_batch", "evaluations", "network_layers", "devices", "nodes", "accumulate",
+            "epochs", "lr", "tokens_per_batch", "evaluations", "network_layers", "devices", "nodes", "accumulate",
         )  # fmt: skip
         problems += [
             f"--{name}: must be positive."
@@ -215,5 +215,5 @@ class PretrainSettings(PrepareSettings):
 
     @property
     def budget(self) -> int:
-        """Rows in a batch, in force."""
-        return self.rows_per_batch or ROWS_PER_BATCH[self.preset]
+        """Tokens in a batch, in force."""
+        return self.tokens_per_batch or TOKENS_PER_BATCH[self.preset]

@@ -35,7 +35,7 @@ class Head(nn.Module):
 class FieldHeads(Head):
     """Masked-field prediction: eight classifiers over the same hidden state.
 
-    Give it only the masked rows: with few of them the eight matrices are the cheap part of a step.
+    Give it only the masked tokens: with few of them the eight matrices are the cheap part of a step.
 
     Args:
         dim: Width of the hidden states.
@@ -58,13 +58,13 @@ class FieldHeads(Head):
 
 
 class SequenceHead(Head):
-    """One label for a window: pool over its real rows, then classify.
+    """One label for a window: pool over its tokens that are not padding, then classify.
 
     Args:
         dim: Width of the hidden states.
         classes: Number of classes.
         dropout: Probability on the pooled state.
-        pooling: "attention" learns what each row weighs; "mean" weighs all alike.
+        pooling: "attention" learns what each token weighs; "mean" weighs all alike.
 
     Raises:
         ConfigError: If the pooling is unknown.
@@ -76,7 +76,7 @@ class SequenceHead(Head):
         super().__init__(dim=dim, classes=classes, dropout=dropout, pooling=pooling)
         if pooling not in POOLINGS:
             raise ConfigError(f"There is no pooling {pooling!r}; choose one of {', '.join(POOLINGS)}.")
-        # Zero scores weigh all rows alike, so that attention starts as the mean.
+        # Zero scores weigh all tokens alike, so that attention starts as the mean.
         self.score = nn.Linear(dim, 1) if pooling == "attention" else None
         if self.score is not None:
             nn.init.zeros_(self.score.weight)
@@ -84,12 +84,12 @@ class SequenceHead(Head):
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(dim, classes)
 
-    def forward(self, hidden: Tensor, real: Tensor | None = None) -> Tensor:
-        """(B, L, dim), (B, L) bool or None if no row is padding -> (B, classes)."""
+    def forward(self, hidden: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """(B, L, dim), (B, L) bool or None if no token is padding -> (B, classes)."""
         scores = hidden.new_zeros(hidden.shape[:2]) if self.score is None else self.score(hidden).squeeze(-1)
-        if real is not None:
-            # The lowest finite score and not -inf: a window without a real row then gives numbers, not NaN.
-            scores = scores.masked_fill(~real, torch.finfo(scores.dtype).min)
+        if attention_mask is not None:
+            # The lowest finite score and not -inf: a window without a real token then gives numbers, not NaN.
+            scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
         weights = scores.softmax(dim=-1)
         pooled = torch.einsum("bl,bld->bd", weights.type_as(hidden), hidden)
         logits: Tensor = self.output(self.dropout(pooled))
@@ -97,7 +97,7 @@ class SequenceHead(Head):
 
 
 class NoteHead(Head):
-    """One label for each row.
+    """One label for each token.
 
     Args:
         dim: Width of the hidden states.

@@ -23,7 +23,7 @@ def small(kind: str) -> Backbone:
 
 
 def output(backbone: Backbone) -> Tensor:
-    """Of its real rows."""
+    """Of its tokens that are not padding."""
     with torch.no_grad():
         return backbone(ROWS, REAL)[REAL]
 

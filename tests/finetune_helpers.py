@@ -26,7 +26,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 torch.set_num_threads(1)
 
 METRES = {"waltz": (3, 4), "reel": (4, 4)}
-PLAN = Plan("full", lr=1e-2, epochs=3, rows_per_batch=1024, patience=9, accelerator="cpu")
+PLAN = Plan("full", lr=1e-2, epochs=3, tokens_per_batch=1024, patience=9, accelerator="cpu")
 NANO = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=0.0)
 
 

@@ -41,9 +41,16 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def as_batch(rows: torch.Tensor, real: torch.Tensor, step: int = 3) -> Batch:
-    count, length = real.shape
-    return Batch(rows, real, torch.arange(count) * length, torch.arange(count), step, not bool(real.all()))
+def as_batch(tokens: torch.Tensor, attention_mask: torch.Tensor, step: int = 3) -> Batch:
+    count, length = attention_mask.shape
+    return Batch(
+        tokens,
+        attention_mask,
+        torch.arange(count) * length,
+        torch.arange(count),
+        step,
+        not bool(attention_mask.all()),
+    )
 
 
 def random_windows(
@@ -56,19 +63,21 @@ def random_windows(
 ) -> Batch:
     """Windows of random notes in bars of any size, all but the first shorter; some fields withheld for good."""
     random = np.random.default_rng(seed)
-    rows = np.stack([random.integers(RESERVED, size, (count, length)) for size in SIZES], -1)
-    rows[..., BAR] = RESERVED + np.sort(random.integers(0, bars, (count, length)), axis=1)
-    rows[..., list(withheld)] = HIDDEN
+    tokens = np.stack([random.integers(RESERVED, size, (count, length)) for size in SIZES], -1)
+    tokens[..., BAR] = RESERVED + np.sort(random.integers(0, bars, (count, length)), axis=1)
+    tokens[..., list(withheld)] = HIDDEN
     lengths = random.integers(1 if ragged else length, length + 1, count)
     lengths[0] = length
-    real = np.arange(length) < lengths[:, None]
-    rows[~real] = PAD
-    return as_batch(torch.from_numpy(rows), torch.from_numpy(real))
+    attention_mask = np.arange(length) < lengths[:, None]
+    tokens[~attention_mask] = PAD
+    return as_batch(torch.from_numpy(tokens), torch.from_numpy(attention_mask))
 
 
 def random_frozen(windows: Batch, share: float, seed: int = 0) -> torch.Tensor:
-    """(B, L) bool: of the real rows, about this share."""
-    return (torch.rand(windows.real.shape, generator=generator(seed)) < share) & windows.real
+    """(B, L) bool: of the tokens that are not padding, about this share."""
+    return (
+        torch.rand(windows.attention_mask.shape, generator=generator(seed)) < share
+    ) & windows.attention_mask
 
 
 def states() -> st.SearchStrategy[tuple[Batch, torch.Tensor]]:
@@ -91,10 +100,12 @@ def states() -> st.SearchStrategy[tuple[Batch, torch.Tensor]]:
 
 def tunes(count: int = 6, length: int = 48, pad: int = 9) -> Batch:
     """Windows of encoded tunes, every second one shorter."""
-    rows = torch.from_numpy(np.stack([Tokenizer().encode(tune(seed, length)).rows for seed in range(count)]))
-    real = torch.ones(rows.shape[:2], dtype=torch.bool)
-    real[::2, length - pad :] = False
-    return as_batch(rows.long().masked_fill(~real[..., None], PAD), real)
+    tokens = torch.from_numpy(
+        np.stack([Tokenizer().encode(tune(seed, length)).tokens for seed in range(count)])
+    )
+    attention_mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
+    attention_mask[::2, length - pad :] = False
+    return as_batch(tokens.long().masked_fill(~attention_mask[..., None], PAD), attention_mask)
 
 
 def make_selector(name, unit=None, network="small", schedule=None, shape=SHAPE, **options):

@@ -53,24 +53,30 @@ def test_the_selectors_targets_are_not_inverted_in_every_second_window():
 
 
 def test_padding_is_neither_masked_nor_scored(tmp_path):
-    real = torch.arange(40) < torch.tensor([[40], [8]])
-    scores = torch.where(real, 0.0, 9.0)  # the selector would like nothing better than padding
+    attention_mask = torch.arange(40) < torch.tensor([[40], [8]])
+    scores = torch.where(attention_mask, 0.0, 9.0)  # the selector would like nothing better than padding
     faulty = scores.topk(6, dim=1).indices  # the fault: whatever ranks highest
-    assert not real.gather(1, faulty)[1].any()
-    counts = Schedule().counts(real, torch.zeros_like(real), torch.Generator().manual_seed(0))
-    rows = torch.full((2, 40, 8), RESERVED) * real[..., None]
+    assert not attention_mask.gather(1, faulty)[1].any()
+    counts = Schedule().counts(
+        attention_mask, torch.zeros_like(attention_mask), torch.Generator().manual_seed(0)
+    )
+    tokens = torch.full((2, 40, 8), RESERVED) * attention_mask[..., None]
     for unit in (kind(Vocabulary().sizes) for kind in UNITS.values()):
-        ranking = unit.pool(scores[..., None].expand(-1, -1, unit.outputs), rows, torch.ones_like(real))
-        chosen = unit.choose(ranking, rows, real, counts, 6).spread(40)
-        assert not chosen[~real].any()
+        ranking = unit.pool(
+            scores[..., None].expand(-1, -1, unit.outputs), tokens, torch.ones_like(attention_mask)
+        )
+        chosen = unit.choose(ranking, tokens, attention_mask, counts, 6).spread(40)
+        assert not chosen[~attention_mask].any()
         assert chosen[1].any()
         if unit.name == "row":
             assert int(chosen[1].any(-1).sum()) == int(counts[1]) >= 1
 
     model = build_model(load(nano_checkpoint(tmp_path / "nano")).backbone, MELODY, "full")
     module = TaskModule(model, np.zeros(80, dtype=np.int8), classes=3, steps=1, lr=1e-3)
-    targets = module.targets(Batch(rows, real, torch.tensor([0, 40]), torch.tensor([0, 1]), 0, True))
-    assert torch.equal(targets >= 0, real)
+    targets = module.targets(
+        Batch(tokens, attention_mask, torch.tensor([0, 40]), torch.tensor([0, 1]), 0, True)
+    )
+    assert torch.equal(targets >= 0, attention_mask)
 
 
 def test_what_is_tested_is_neither_masked_nor_transposed(tmp_path):
@@ -78,10 +84,10 @@ def test_what_is_tested_is_neither_masked_nor_transposed(tmp_path):
     model: TaskModel = build_model(backbone, MELODY, "full").eval()
     seen = []
     backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    rows = Tokenizer().encode(tune(0)).rows[:60]
-    first, second = model.classes(rows), model.classes(rows)
+    tokens = Tokenizer().encode(tune(0)).tokens[:60]
+    first, second = model.classes(tokens), model.classes(tokens)
     assert np.array_equal(first, second)
-    assert np.array_equal(seen[0][0].numpy(), rebase_bars(rows))
+    assert np.array_equal(seen[0][0].numpy(), rebase_bars(tokens))
 
 
 def test_a_test_piece_seen_in_pretraining_is_found_even_when_transposed():
@@ -97,10 +103,10 @@ def test_no_label_can_be_read_from_the_order_of_notes():
     music = tune(4)
     order = np.random.default_rng(0).permutation(len(music.notes))
     shuffled = music.with_notes(music.notes[order])
-    as_written = music.notes["track"]  # the fault: rows in the order of tracks
+    as_written = music.notes["track"]  # the fault: tokens in the order of tracks
     assert (np.diff(as_written) != 0).sum() == 1
     tokens, again = Tokenizer().encode(music), Tokenizer().encode(shuffled)
-    assert np.array_equal(tokens.rows, again.rows)
+    assert np.array_equal(tokens.tokens, again.tokens)
     assert (np.diff(music.notes["track"][tokens.source].astype(int)) != 0).sum() > 50
 
     # Notes alike in all that is seen: which comes first tells nothing of the track.
@@ -117,7 +123,7 @@ def test_no_label_can_be_read_from_program_or_track():
     music = tune(5)
     music.notes["program"] = np.where(music.notes["track"] == 0, 40, 0)  # the fault: a violin for the melody
     one = as_one_piano(music)
-    assert set(Tokenizer().encode(one).rows[:, PROGRAM]) == {RESERVED}
+    assert set(Tokenizer().encode(one).tokens[:, PROGRAM]) == {RESERVED}
     assert set(one.notes["track"]) == {0}
 
 
@@ -126,9 +132,9 @@ def test_a_hidden_velocity_leaves_no_trace():
     louder = music.notes.copy()
     louder["velocity"] = np.random.default_rng(0).integers(1, 127, len(louder))
     plain, changed = (Tokenizer().encode(m, hide=("velocity",)) for m in (music, music.with_notes(louder)))
-    assert np.array_equal(plain.rows, changed.rows)
+    assert np.array_equal(plain.tokens, changed.tokens)
     assert np.array_equal(plain.source, changed.source)
-    assert set(plain.rows[:, VELOCITY]) == {HIDDEN}
+    assert set(plain.tokens[:, VELOCITY]) == {HIDDEN}
     assert HIDDEN not in (PAD, RESERVED)
 
 

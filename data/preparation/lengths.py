@@ -1,4 +1,4 @@
-"""How long music lasts, told by its rows."""
+"""How long music lasts, told by its tokens."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 def piece_seconds(shards: Shards, pieces: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
     """Seconds from the first bar of each piece to the end of its last note.
 
-    Rows hold tempi in bins of a twelfth of an octave, so a piece may last up to 3 % more or less, and more where its
+    Tokens hold tempi in bins of a twelfth of an octave, so a piece may last up to 3 % more or less, and more where its
     tempi lie outside the vocabulary's; one whose tempo is hidden counts at 120 quarter notes a minute.
 
     Args:
@@ -27,7 +27,7 @@ def piece_seconds(shards: Shards, pieces: Sequence[int] | NDArray[np.integer]) -
     tokenizer = Tokenizer.load(shards.tokenizer_file)
     lengths = np.zeros(len(pieces))
     for i, piece in enumerate(pieces):
-        music = tokenizer.decode(shards.rows(int(shards.offsets[piece]), int(shards.offsets[piece + 1])))
+        music = tokenizer.decode(shards.tokens(int(shards.offsets[piece]), int(shards.offsets[piece + 1])))
         ends = music.notes["onset"] + music.notes["duration"]
         lengths[i] = music.seconds(ends.max(initial=0))
     return lengths

@@ -43,7 +43,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     members: list[Member] = []
     tracks: list[int] = []
     hashes = []
-    rows = repaired = 0
+    tokens = repaired = 0
     for name in names:
         shard = _read(folder, name)
         hashes.append({"name": name, "sha256": shard["sha256"]})
@@ -55,7 +55,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
                 Member(piece["key"], piece["split"], piece["group"], piece["fingerprint"], piece["reason"])
             )
             tracks.append(piece["tracks"])
-            rows += piece["rows"]
+            tokens += piece["tokens"]
             repaired += bool(piece["repairs"])
     if len(members) + reasons.total() != total:
         raise CorpusError(
@@ -80,7 +80,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
             "splits": dict(sorted(Counter(verdict.split for verdict in verdicts).items())),
             "near_duplicates": len(near),
             "largest_group": max(Counter(verdict.group for verdict in verdicts).values()),
-            "rows": rows,
+            "tokens": tokens,
         },
         "lists": {
             NEAR: write_lines(folder / NEAR, _near_lines(near, members, verdicts)),
@@ -134,7 +134,7 @@ def _piece_lines(pieces: Iterable[dict[str, Any]], verdicts: Iterable[Verdict]) 
             verdict.group,
             piece["labels"],
             piece["fingerprint"],
-            piece["rows"],
+            piece["tokens"],
         )
         yield as_line(asdict(record))
 

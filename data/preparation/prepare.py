@@ -73,8 +73,8 @@ def prepare(
         corpus: What to prepare.
         out: A folder: new, empty, or left by an earlier call with the same settings. None takes one in the
             cache, named by the settings.
-        tokenizer: Makes the rows.
-        hide: Fields to withhold from the rows.
+        tokenizer: Makes the tokens.
+        hide: Fields to withhold from the tokens.
         jobs: How many processes; None takes all cores, 0 works in this process, without protection against
             crashes and endless reading.
         filters: What to keep; by default `Filters()`, and drums alone where the corpus is of drums.
@@ -253,7 +253,7 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outc
     """Write the arrays, and last the JSON that says they are whole."""
     kept = [outcome for outcome in outcomes if not outcome.skipped]
     arrays: dict[str, NDArray[Any]] = {
-        "rows": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.rows for o in kept)]),
+        "tokens": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.tokens for o in kept)]),
         "source": np.concatenate([np.empty(0, np.int32), *(o.source for o in kept)]),
     }
     for label in recipe.corpus.note_classes:
@@ -267,7 +267,7 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outc
             "skipped": o.skipped,
             "fingerprint": o.fingerprint,
             "repairs": o.repairs,
-            "rows": len(o.rows),
+            "tokens": len(o.tokens),
             "tracks": len(o.sketches),
         }
         for o in outcomes

@@ -29,16 +29,16 @@ def summary(shards: Shards) -> str:
             repairs.update({_kind(repair) for repair in line.get("repairs", ())})
     sides = totals["splits"]
     splits = ", ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, EXCLUDED) if side in sides)
-    rows = [("kept", totals["kept"], splits)]
-    rows += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
-    rows += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]
-    rows += [("skipped", skipped.total(), "")] if skipped else []
-    rows += [(f"  {kind}", count, f"such as {examples[kind]}") for kind, count in skipped.most_common()]
+    tokens = [("kept", totals["kept"], splits)]
+    tokens += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
+    tokens += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]
+    tokens += [("skipped", skipped.total(), "")] if skipped else []
+    tokens += [(f"  {kind}", count, f"such as {examples[kind]}") for kind, count in skipped.most_common()]
     if totals["near_duplicates"]:
-        rows.append(("near-duplicates", totals["near_duplicates"], f"pairs, in {NEAR}"))
-    rows.append(("largest group", totals["largest_group"], "pieces that the split keeps together"))
-    width = max(len(label) for label, _, _ in rows)
-    lines = [f"{label:<{width}}  {count:>9,}  {more}".rstrip() for label, count, more in rows]
+        tokens.append(("near-duplicates", totals["near_duplicates"], f"pairs, in {NEAR}"))
+    tokens.append(("largest group", totals["largest_group"], "pieces that the split keeps together"))
+    width = max(len(label) for label, _, _ in tokens)
+    lines = [f"{label:<{width}}  {count:>9,}  {more}".rstrip() for label, count, more in tokens]
     heading = f"{shards.manifest['corpus']['title']}: {totals['pieces']:,} pieces, {len(shards):,} notes kept"
     return "\n".join([heading, "", *lines, *_sources(totals.get("sources", {}))])
 
@@ -47,14 +47,14 @@ def _sources(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Of a mix, what each corpus gives to it, and all together."""
     if not sources:
         return []
-    names = ("pieces", "rows", "hours")
+    names = ("pieces", "tokens", "hours")
     together = {name: sum(source[name] for source in sources.values()) for name in names}
     width = max(map(len, [*sources, "together"]))
-    rows = [
-        f"{title:<{width}}  {source['pieces']:>7,}  {source['rows']:>10,}  {source['hours']:>7,.1f}"
+    tokens = [
+        f"{title:<{width}}  {source['pieces']:>7,}  {source['tokens']:>10,}  {source['hours']:>7,.1f}"
         for title, source in [*sources.items(), ("together", together)]
     ]
-    return ["", f"{'source':<{width}}   pieces       notes    hours", *rows]
+    return ["", f"{'source':<{width}}   pieces       notes    hours", *tokens]
 
 
 def _ledger(shards: Shards) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""One piece from file to rows, or the reason why not. Nothing a file holds may stop the run."""
+"""One piece from file to tokens, or the reason why not. Nothing a file holds may stop the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from symbolic.tokens.tokenizer import Rows, Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """All that makes rows of a piece; travels to worker processes.
+    """All that makes tokens of a piece; travels to worker processes.
 
     Attributes:
         corpus: Reads and interprets.
@@ -48,9 +48,9 @@ class Outcome:
         skipped: Why it was skipped, as 'kind: details'; "" if it was kept.
         fingerprint: Note fingerprint of its file.
         repairs: What was mended to read it, in words.
-        rows: (N, 8) uint16, empty if skipped.
-        source: (N,) int32, the note of `Reading.music` that each row was made from.
-        note_labels: (N,) int8 for each of the corpus' note classes, in the order of rows.
+        tokens: (N, 8) uint16, empty if skipped.
+        source: (N,) int32, the note of `Reading.music` that each token was made from.
+        note_labels: (N,) int8 for each of the corpus' note classes, in the order of tokens.
         sketches: (T, SIZE) uint32, of its file's tracks.
     """
 
@@ -58,7 +58,7 @@ class Outcome:
     skipped: str = ""
     fingerprint: int = 0
     repairs: tuple[str, ...] = ()
-    rows: Rows = field(default_factory=lambda: np.empty((0, 8), dtype=np.uint16))
+    tokens: Rows = field(default_factory=lambda: np.empty((0, 8), dtype=np.uint16))
     source: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     note_labels: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
     sketches: Sketches = field(default_factory=lambda: np.empty((0, SIZE), dtype=np.uint32))
@@ -115,7 +115,7 @@ def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else Outcome(piece).sketches
     repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
-    return Outcome(piece, "", fingerprint, repairs, tokens.rows, source.astype(np.int32), labels, sketches)
+    return Outcome(piece, "", fingerprint, repairs, tokens.tokens, source.astype(np.int32), labels, sketches)
 
 
 def _oddities(music: Music) -> Iterator[str]:

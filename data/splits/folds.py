@@ -59,7 +59,7 @@ def dealt_folds(pieces: Iterable[PieceRecord], label: str, classes: Sequence[str
         label: Name of the label.
         classes: Each is spread evenly over the folds.
     """
-    asked = [piece for piece in pieces if piece.rows and piece.labels.get(label) in classes]
+    asked = [piece for piece in pieces if piece.tokens and piece.labels.get(label) in classes]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for piece in asked:
         counts[piece.group or piece.key][piece.labels[label]] += 1

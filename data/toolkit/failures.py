@@ -41,7 +41,7 @@ def explained(state: Path) -> Iterator[None]:
 
 def _told(what: str, state: Path) -> ConfigError:
     return ConfigError(
-        f"{what}. Start a new run with a lower --rows_per_batch (and a higher --accumulate to make up for it), or with "
+        f"{what}. Start a new run with a lower --tokens_per_batch (and a higher --accumulate to make up for it), or with "
         f"--recompute.{_rest(state)}"
     )
 

@@ -30,7 +30,7 @@ from symbolic.features import chords
 from symbolic.tokens.vocabulary import PITCH
 
 SidePredictor = Callable[[Sequence[Rows]], list[NDArray[np.integer]]]
-"""From the rows of several pieces to what a `Predictor` says of each: some classifiers take many at little cost."""
+"""From the tokens of several pieces to what a `Predictor` says of each: some classifiers take many at little cost."""
 RUN = 5
 """Notes in the runs by which pieces are looked up."""
 
@@ -55,7 +55,7 @@ def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], Sid
 
     def fitted(data: TaskData) -> SidePredictor:
         predictor = fit(data)
-        return lambda pieces: [predictor(rows) for rows in pieces]
+        return lambda pieces: [predictor(tokens) for tokens in pieces]
 
     return fitted
 
@@ -64,8 +64,8 @@ def majority(data: TaskData) -> Predictor:
     """Always the commonest class of the training notes, or pieces."""
     commonest = _commonest(data)
     if data.task.level == "sequence":
-        return lambda rows: np.asarray(commonest)
-    return lambda rows: np.full(len(rows), commonest)
+        return lambda tokens: np.asarray(commonest)
+    return lambda tokens: np.full(len(tokens), commonest)
 
 
 def look_up(data: TaskData) -> SidePredictor:
@@ -76,10 +76,10 @@ def look_up(data: TaskData) -> SidePredictor:
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    rows, truth = zip(*data.pieces("train"), strict=True)
+    tokens, truth = zip(*data.pieces("train"), strict=True)
     labels, commonest = np.array(truth), _commonest(data)
     vectors = TfidfVectorizer(analyzer=runs_of_notes, binary=True)
-    known = vectors.fit_transform(rows)
+    known = vectors.fit_transform(tokens)
 
     def predict(pieces: Sequence[Rows]) -> list[NDArray[np.integer]]:
         likeness = (vectors.transform(pieces) @ known.T).toarray()
@@ -89,12 +89,12 @@ def look_up(data: TaskData) -> SidePredictor:
     return predict
 
 
-def runs_of_notes(rows: Rows) -> list[tuple[int, ...]]:
+def runs_of_notes(tokens: Rows) -> list[tuple[int, ...]]:
     """Intervals in semitones of each run of five notes of the top line: the same in every key."""
-    chord = chords(rows)
+    chord = chords(tokens)
     top = np.flatnonzero(chord.rank == 0)
     _, first = np.unique(chord.onset[top], return_index=True)
-    moves = np.diff(rows[top[first], PITCH].astype(np.int64)).tolist()
+    moves = np.diff(tokens[top[first], PITCH].astype(np.int64)).tolist()
     # A piece too short for a run is one run.
     return [tuple(moves[i : i + RUN - 1]) for i in range(max(len(moves) - RUN + 2, 1))]
 
@@ -115,8 +115,8 @@ def features_trees(data: TaskData) -> SidePredictor:
 
 def features_together(data: TaskData) -> SidePredictor:
     """Hand-made features of pieces and their stretches, discriminants and trees: as `--method features`."""
-    rows, truth = zip(*data.pieces("train"), strict=True)
-    model = fit_piece_classifier(remembered_stretches(rows), np.array(truth), len(data.task.classes))
+    tokens, truth = zip(*data.pieces("train"), strict=True)
+    model = fit_piece_classifier(remembered_stretches(tokens), np.array(truth), len(data.task.classes))
     return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
 
 
@@ -156,7 +156,7 @@ def measure_floors(*folds: TaskData) -> list[dict[str, Any]]:
             for data in folds:
                 predictor = floor.fit(data)
                 for split, found in counts.items():
-                    found.append(data.counts(split, predictor([rows for rows, _ in data.pieces(split)])))
+                    found.append(data.counts(split, predictor([tokens for tokens, _ in data.pieces(split)])))
                 bar.update()
             sides = {split: _scores(folds, found) for split, found in counts.items()}
             packed = pack_counts(np.concatenate(counts["test"]))
@@ -220,8 +220,8 @@ def _classifier(data: TaskData, estimator: Any) -> SidePredictor:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    rows, truth = zip(*data.pieces("train"), strict=True)
+    tokens, truth = zip(*data.pieces("train"), strict=True)
     if len(set(map(int, truth))) == 1:
         return _piecewise(majority)(data)  # there is nothing to tell apart, and estimators refuse
-    fitted = make_pipeline(StandardScaler(), estimator).fit(remembered(rows), np.array(truth))
+    fitted = make_pipeline(StandardScaler(), estimator).fit(remembered(tokens), np.array(truth))
     return lambda pieces: list(fitted.predict(remembered(pieces)).astype(np.int64))

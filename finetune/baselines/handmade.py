@@ -123,7 +123,7 @@ def _stretches(data: TaskData, split: str) -> list[Floats]:
     pieces = tqdm(
         data.pieces(split), title, total=len(data.splits[split]), leave=False, disable=None, unit=" pieces"
     )
-    return [remembered_stretches([rows])[0] for rows, _ in pieces]
+    return [remembered_stretches([tokens])[0] for tokens, _ in pieces]
 
 
 def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]:
@@ -132,7 +132,7 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]
         logits = list(model.of_stretches(_stretches(data, split)))
     else:
         pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
-        logits = [model.logits(rows) for rows, _ in pieces]
+        logits = [model.logits(tokens) for tokens, _ in pieces]
     counts = data.counts(split, [one.argmax(axis=-1) for one in logits])
     truths = [np.atleast_1d(truth) for _, truth in data.pieces(split)]
     losses = [_losses(np.atleast_2d(one), truth) for one, truth in zip(logits, truths, strict=True)]
@@ -140,7 +140,7 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]
 
 
 def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:
-    """Of each labelled row; of a class that training did not show, as if it had a millionth."""
+    """Of each labelled token; of a class that training did not show, as if it had a millionth."""
     known = truth >= 0
     shares = torch.from_numpy(logits[known]).softmax(dim=1).numpy()
     right = shares[np.arange(len(shares)), truth[known]]

@@ -12,15 +12,15 @@ from symbolic.features.stats import Floats
 from symbolic.features.stretches import stretch_matrix
 
 _KNOWN: dict[bytes, Floats] = {}
-"""By content of the rows."""
+"""By content of the tokens."""
 
 
 def remembered_stretches(pieces: Sequence[NDArray[np.integer]]) -> list[Floats]:
     """As `stretch_matrix` of each piece, computed once in a process."""
-    keys = [blake2b(rows.tobytes(), digest_size=16).digest() for rows in pieces]
-    for key, rows in zip(keys, pieces, strict=True):
+    keys = [blake2b(tokens.tobytes(), digest_size=16).digest() for tokens in pieces]
+    for key, tokens in zip(keys, pieces, strict=True):
         if key not in _KNOWN:
-            _KNOWN[key] = stretch_matrix(rows)
+            _KNOWN[key] = stretch_matrix(tokens)
     return [_KNOWN[key] for key in keys]
 
 

@@ -42,7 +42,7 @@ def fit_note_classifier(
     def shown(these: Iterable[_T], doing: str) -> tqdm[_T]:
         return tqdm(these, f"{label}, {doing}", len(pieces), leave=False, disable=None, unit=" pieces")
 
-    heard = [note_matrix(rows) for rows, _ in shown(pieces, "features")]
+    heard = [note_matrix(tokens) for tokens, _ in shown(pieces, "features")]
     _, song = np.unique(np.arange(len(pieces)) if groups is None else groups, return_inverse=True)
     parts = (np.random.default_rng(0).permutation(song.max() + 1) % PARTS)[song]
     labels, model, said = [truth for _, truth in pieces], NoteClassifier(classes), dict[int, Floats]()
@@ -55,7 +55,7 @@ def fit_note_classifier(
             judge = grown([heard[i] for i in others], [labels[i] for i in others], classes)
             said |= {int(i): softmax(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
             bar.update()
-        both = (note_matrix(rows, said[i]) for i, (rows, _) in enumerate(shown(pieces, "what was said")))
+        both = (note_matrix(tokens, said[i]) for i, (tokens, _) in enumerate(shown(pieces, "what was said")))
         model.second = grown(both, labels, classes)
         bar.update()
     return model.requires_grad_(False).eval()

@@ -26,7 +26,7 @@ from symbolic.tokens.vocabulary import (
 )
 
 Context = Callable[[Rows], tuple[NDArray[np.int64], ...]]
-"""From a piece's rows to (N,) indices, the first the finest, into a table."""
+"""From a piece's tokens to (N,) indices, the first the finest, into a table."""
 
 LARGEST_CHORD = 8
 """Chord sizes and ranks of the note table stop here; larger ones are rare and counted together."""
@@ -54,7 +54,7 @@ def skyline(data: TaskData) -> Predictor:
     Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching". Nothing is fitted.
     """
     other = len(data.task.classes) - 1
-    return lambda rows: np.where(under_another(rows), other, 0)
+    return lambda tokens: np.where(under_another(tokens), other, 0)
 
 
 def note_table(data: TaskData) -> Predictor:
@@ -66,7 +66,7 @@ def note_table(data: TaskData) -> Predictor:
     # A fraction of the pitch-blind counts decides only where a pitch was never seen.
     without_pitch = counts.sum(axis=0) / (counts.sum() + 1)
     table = (counts + 0.5 * without_pitch).argmax(axis=-1)
-    return lambda rows: np.asarray(table[_note_context(rows)])
+    return lambda tokens: np.asarray(table[_note_context(tokens)])
 
 
 def rhythm_table(data: TaskData) -> Predictor:
@@ -78,7 +78,7 @@ def rhythm_table(data: TaskData) -> Predictor:
     anywhere = counts.sum(axis=0)
     shares = anywhere / np.maximum(anywhere.sum(axis=-1, keepdims=True), 1)
     table = (counts + PRIOR * shares).argmax(axis=-1)
-    return lambda rows: np.asarray(table[_rhythm_context(rows)])
+    return lambda tokens: np.asarray(table[_rhythm_context(tokens)])
 
 
 def key_profiles(data: TaskData) -> Predictor:
@@ -88,12 +88,12 @@ def key_profiles(data: TaskData) -> Predictor:
     """
     profiles = _rotated(KRUMHANSL)
 
-    def predict(rows: Rows) -> NDArray[np.int64]:
-        onset, end, pitch = _times(rows)
+    def predict(tokens: Rows) -> NDArray[np.int64]:
+        onset, end, pitch = _times(tokens)
         pitched = pitch < DRUM_PITCH
         weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
         key = int((profiles @ (weights - weights.mean())).argmax())
-        return tonal_labels(pitch, np.full(len(rows), key)).astype(np.int64)
+        return tonal_labels(pitch, np.full(len(tokens), key)).astype(np.int64)
 
     return predict
 
@@ -105,8 +105,8 @@ def triads(data: TaskData) -> Predictor:
     """
     templates = _rotated(TRIADS)
 
-    def predict(rows: Rows) -> NDArray[np.int64]:
-        onset, end, pitch = _times(rows)
+    def predict(tokens: Rows) -> NDArray[np.int64]:
+        onset, end, pitch = _times(tokens)
         quarter = Vocabulary().positions_per_quarter
         first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
         weights = np.zeros((int(last.max()) + 1, 12))
@@ -135,32 +135,32 @@ def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
 def _counted(data: TaskData, context: Context, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """How often training notes of each context are of each class: (*shape, C)."""
     counts = np.zeros((*shape, len(data.task.classes)), dtype=np.int64)
-    for rows, truth in data.pieces("train"):
+    for tokens, truth in data.pieces("train"):
         scored = truth >= 0
-        places = np.stack([*context(rows), truth])[:, scored]
+        places = np.stack([*context(tokens), truth])[:, scored]
         np.add.at(counts, tuple(places), 1)
     return counts
 
 
-def _note_context(rows: Rows) -> tuple[NDArray[np.int64], ...]:
+def _note_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
     """Pitch id, chord size and rank of each note."""
-    chord = chords(rows)
+    chord = chords(tokens)
     return (
-        np.minimum(rows[:, PITCH].astype(np.int64), 255),
+        np.minimum(tokens[:, PITCH].astype(np.int64), 255),
         np.minimum(chord.size, LARGEST_CHORD),
         np.minimum(chord.rank, LARGEST_CHORD),
     )
 
 
-def _rhythm_context(rows: Rows) -> tuple[NDArray[np.int64], ...]:
+def _rhythm_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
     """Position in the bar, binned times before, after and of each note, and whether it is the top of its chord."""
-    chord = chords(rows)
-    onset, end, _ = _times(rows)
+    chord = chords(tokens)
+    onset, end, _ = _times(tokens)
     heard = np.unique(onset)
     place = np.searchsorted(heard, onset)
     gaps = np.diff(heard, prepend=heard[0], append=heard[-1])
     return (
-        np.minimum(rows[:, POSITION].astype(np.int64), POSITIONS - 1),
+        np.minimum(tokens[:, POSITION].astype(np.int64), POSITIONS - 1),
         _binned(gaps[place]),
         _binned(gaps[place + 1]),
         _binned(end - onset),
@@ -173,10 +173,10 @@ def _binned(positions: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.asarray(np.clip(np.floor(logs) + 1, 0, SPANS - 1), dtype=np.int64)
 
 
-def _times(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _times(tokens: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Onset and end of each note, in positions from the piece's first bar, and its pitch value."""
     voc = Vocabulary()
-    values = np.maximum(rows.astype(np.int64) - RESERVED, 0)
+    values = np.maximum(tokens.astype(np.int64) - RESERVED, 0)
     starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
     onset = np.asarray(starts + values[:, POSITION], dtype=np.int64)
     return onset, onset + voc.durations[values[:, DURATION]].astype(np.int64), values[:, PITCH]

@@ -132,7 +132,7 @@ def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
         "checkpoint": None if fresh else study.checkpoints[arm.checkpoint],
         **({"preset": arm.preset} if arm.preset else {}),
         "epochs": study.epochs if use.epochs is None else use.epochs,
-        "rows_per_batch": study.rows_per_batch,
+        "tokens_per_batch": study.tokens_per_batch,
         "patience": study.patience,
         "budget": use.budget,
     }

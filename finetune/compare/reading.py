@@ -60,7 +60,7 @@ def read_study(path: str | Path) -> Study:
         problems.append("checkpoints: write names with paths, as in {default: PATH}.")
     if "trials" in found:
         found["trials"] = _numbers("trials", _listed(found["trials"]), problems)
-    for name, kind in (("seeds", int), ("epochs", float), ("rows_per_batch", int), ("patience", int)):
+    for name, kind in (("seeds", int), ("epochs", float), ("tokens_per_batch", int), ("patience", int)):
         if name in found:
             found[name] = _number(name, kind, found[name], problems)
     if problems:

@@ -41,7 +41,7 @@ class CompareSettings:
     )
     seeds: int | None = setting(None, "fine-tuning runs with the chosen rate [5]", group="study")
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="study")
-    rows_per_batch: int | None = setting(None, "rows in a batch, padding included [4096]", group="study")
+    tokens_per_batch: int | None = setting(None, "rows in a batch, padding included [4096]", group="study")
     patience: int | None = setting(
         None, "validations without a better one before stopping [5]", group="study"
     )
@@ -69,7 +69,7 @@ class CompareSettings:
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
         if self.preset is not None and self.preset not in PRESET_NAMES:
             problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
-        for name in ("seeds", "epochs", "rows_per_batch", "patience"):
+        for name in ("seeds", "epochs", "tokens_per_batch", "patience"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 problems.append(f"--{name} {value}: must be positive.")
@@ -91,7 +91,7 @@ class CompareSettings:
             study = read_study(self.what[0])
         else:
             study = named_study(self.what, _parts(self.methods or USUAL))
-        names = ("seeds", "epochs", "rows_per_batch", "patience")
+        names = ("seeds", "epochs", "tokens_per_batch", "patience")
         study = replace(
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
         )

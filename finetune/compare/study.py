@@ -175,7 +175,7 @@ class Study:
         trials: Learning rates to try, as factors of a method's usual one: the same number for every arm.
         seeds: Fine-tuning runs with the rate that was chosen.
         epochs: Passes over the training set; None as each task says.
-        rows_per_batch: Rows in a batch, padding included.
+        tokens_per_batch: Rows in a batch, padding included.
         patience: Validations without a better one before stopping.
         claims: What is to be tried.
         checkpoints: Paths by name.
@@ -187,7 +187,7 @@ class Study:
     trials: tuple[float, ...] = (0.3, 1.0, 3.0)
     seeds: int = 5
     epochs: float | None = None
-    rows_per_batch: int = 4096
+    tokens_per_batch: int = 4096
     patience: int = 5
     claims: tuple[Claim, ...] = ()
     checkpoints: Mapping[str, str] = field(default_factory=dict)

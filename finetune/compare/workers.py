@@ -154,7 +154,7 @@ def _reason(process: BaseProcess, cell: Cell) -> str:
         how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
         return (
             f"its process ended {how}, as when memory runs out. {Path(cell.folder) / LOG} has its last words; "
-            "give it less with --rows_per_batch, or --parallel 1."
+            "give it less with --tokens_per_batch, or --parallel 1."
         )
     return ""
 

@@ -167,7 +167,7 @@ def _roll(checkpoint: Path, data: TaskData, counts: Counts) -> tuple[Any, str]:
     pieces = data.splits["test"]
     group = np.argsort(accuracy(counts), kind="stable")[len(counts) // 2]
     piece = pieces[np.searchsorted(np.unique(data.groups[pieces]), data.groups[pieces]) == group][0]
-    rows, truth = data.rows(piece), data.truth(piece)
+    rows, truth = data.tokens(piece), data.truth(piece)
     predicted = model.classes(rows)[:_SHOWN_ROWS]
     key = data.shards.pieces[piece].key
     music = tokenizer.decode(rows[:_SHOWN_ROWS])

@@ -27,8 +27,8 @@ class TaskData:
 
     Attributes:
         task: The question.
-        shards: The rows of all pieces.
-        labels: Classes of all rows, (R,) int8, at note level, or of all pieces, (P,) int16; -1 is unlabelled.
+        shards: The tokens of all pieces.
+        labels: Classes of all tokens, (R,) int8, at note level, or of all pieces, (P,) int16; -1 is unlabelled.
         groups: (P,) int64 song group of each piece.
         splits: (S,) indices of the labelled pieces on each side.
         protocol: How they were divided.
@@ -71,10 +71,10 @@ class TaskData:
         chosen = np.isin(group, np.concatenate(kept))
         return replace(self, splits={**self.splits, "train": train[chosen]})
 
-    def rows(self, piece: int) -> Rows:
+    def tokens(self, piece: int) -> Rows:
         """(N, 8) ids of a piece."""
         start, stop = self._extent(piece)
-        return self.shards.rows(start, stop)
+        return self.shards.tokens(start, stop)
 
     def truth(self, piece: int) -> Labels:
         """(N,) classes of a piece's notes, or its () class."""
@@ -84,9 +84,9 @@ class TaskData:
         return np.asarray(self.labels[start:stop])
 
     def pieces(self, split: str) -> Iterator[tuple[Rows, Labels]]:
-        """Rows and truth of every piece on a side."""
+        """Tokens and truth of every piece on a side."""
         for piece in self.splits[split]:
-            yield self.rows(piece), self.truth(piece)
+            yield self.tokens(piece), self.truth(piece)
 
     def counts(self, split: str, predictions: Sequence[NDArray[np.integer]]) -> Counts:
         """Confusion matrices by song group.
@@ -110,7 +110,7 @@ class TaskData:
 
     def evaluate(self, predictor: Predictor, split: str) -> Counts:
         """Confusion matrices of a predictor on all pieces of a side: (G, C, C)."""
-        return self.counts(split, [predictor(rows) for rows, _ in self.pieces(split)])
+        return self.counts(split, [predictor(tokens) for tokens, _ in self.pieces(split)])
 
     def _extent(self, piece: int) -> tuple[int, int]:
         return int(self.shards.offsets[piece]), int(self.shards.offsets[piece + 1])

@@ -1,7 +1,7 @@
 """Pooled states of windows, computed once and kept on disk: what a probe of pieces learns from and is scored by.
 
 A probe leaves the backbone as it is, so what the backbone says of a window is the same in every epoch, seed, fold and
-budget. What a window's label needs is the mean and deviation of each layer over its rows: a few thousand numbers.
+budget. What a window's label needs is the mean and deviation of each layer over its tokens: a few thousand numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class PooledBatch(NamedTuple):
     """Windows side by side, of which only statistics are left.
 
     Attributes:
-        features: (B, S, 2 D) float32, mean and deviation over rows of every normed layer.
+        features: (B, S, 2 D) float32, mean and deviation over tokens of every normed layer.
         piece: (B,) int64, index of each window's piece.
         step: Which batch this is.
     """
@@ -48,8 +48,8 @@ class PooledStates(KeptStates):
 
     Args:
         folder: Whose name tells the weights, the music, the windows and the transposition; made if absent.
-        shards: Where the rows lie.
-        windows: (W, 3) first row, row past the end, piece.
+        shards: Where the tokens lie.
+        windows: (W, 3) first token, token past the end, piece.
         layers: How many states a backbone has, the embedding included.
         width: Features of a layer.
         shift: Windows are moved by up to this many semitones in every draw but the first.
@@ -88,9 +88,9 @@ class PooledStates(KeptStates):
         wanted = [(int(w), d) for d in range(draws) for w in windows if not self._known[w, d]]
         self.compute(model, wanted, device)
 
-    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
+    def say(self, model: TaskModel, tokens: Tensor, attention_mask: Tensor) -> Tensor:
         """(B, S, 2 D) statistics of every layer."""
-        return model.pooled(rows, real)
+        return model.pooled(tokens, attention_mask)
 
     def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
         """Of one window in one draw."""
@@ -149,7 +149,7 @@ class Probed(NamedTuple):
     """What a probe of pieces is trained on and scored by.
 
     Attributes:
-        plain: Windows that cover every row once, as training sees them.
+        plain: Windows that cover every token once, as training sees them.
         overlapping: Windows of validation and test pieces as predictions see them, overlapping by half.
     """
 
@@ -170,7 +170,7 @@ class Probed(NamedTuple):
                 )
 
     def classes(self, model: TaskModel, data: TaskData, split: str) -> list[NDArray[np.int64]]:
-        """For each piece of a side its () class, as `TaskModel.classes` would say from its rows."""
+        """For each piece of a side its () class, as `TaskModel.classes` would say from its tokens."""
         return [
             np.asarray(
                 _logits(model, self.overlapping, self.overlapping.of(np.array([piece]))).mean(0).argmax()
@@ -230,6 +230,6 @@ def _overlapping(shards: Shards, length: int, max_bars: int) -> NDArray[np.int64
     found = []
     for piece in range(len(shards.pieces)):
         start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
-        windows = overlapping_windows(shards.rows(start, stop), length, length // 2, max_bars)
+        windows = overlapping_windows(shards.tokens(start, stop), length, length // 2, max_bars)
         found += [(start + low, start + high, piece) for low, high in windows]
     return np.array(found, dtype=np.int64).reshape(-1, 3)

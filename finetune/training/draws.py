@@ -36,33 +36,33 @@ MARK_EVERY = 256
 """Windows after which what was computed is written down, so that an interrupted run need not compute it again."""
 
 
-def drawn(rows: NDArray[np.integer], start: int, draw: int, shift: int) -> NDArray[np.integer]:
+def drawn(tokens: NDArray[np.integer], start: int, draw: int, shift: int) -> NDArray[np.integer]:
     """A window as in one of its draws, a function of place and number alone, so that every seed shares it.
 
     Args:
-        rows: (N, 8) ids of the window, its bars counted from its own beginning.
+        tokens: (N, 8) ids of the window, its bars counted from its own beginning.
         start: Of the window in the shards.
         draw: 0 leaves it as it stands.
         shift: Most semitones.
     """
     if draw == 0:
-        return rows
-    low, high = transposition_range(rows, shift)
-    return transpose(rows, int(np.random.default_rng([start, draw]).integers(low, high + 1)))
+        return tokens
+    low, high = transposition_range(tokens, shift)
+    return transpose(tokens, int(np.random.default_rng([start, draw]).integers(low, high + 1)))
 
 
 def window_rows(shards: Shards, window: NDArray[np.int64], draw: int, shift: int) -> NDArray[np.integer]:
-    """(N, 8) ids of a window, first row, row past the end and piece, as in one of its draws."""
+    """(N, 8) ids of a window, first token, token past the end and piece, as in one of its draws."""
     start, stop = window[:2].tolist()
-    return drawn(rebase_bars(shards.rows(start, stop)), start, draw, shift)
+    return drawn(rebase_bars(shards.tokens(start, stop)), start, draw, shift)
 
 
 def side_by_side(found: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
-    """Windows as a batch: (B, L, 8) int64 rows and (B, L) bool, false where padded."""
-    lengths = np.array([len(rows) for rows in found])
+    """Windows as a batch: (B, L, 8) int64 tokens and (B, L) bool, false where padded."""
+    lengths = np.array([len(tokens) for tokens in found])
     ids = np.full((len(found), lengths.max(), found[0].shape[1]), PAD, dtype=np.int64)
-    for row, rows in zip(ids, found, strict=True):
-        row[: len(rows)] = rows
+    for token, tokens in zip(ids, found, strict=True):
+        token[: len(tokens)] = tokens
     return torch.from_numpy(ids), torch.from_numpy(np.arange(lengths.max()) < lengths[:, None])
 
 
@@ -70,8 +70,8 @@ class KeptStates(ABC):
     """What a frozen backbone says of windows in their draws, computed once and kept.
 
     Args:
-        shards: Where the rows lie.
-        windows: (W, 3) first row, row past the end, piece.
+        shards: Where the tokens lie.
+        windows: (W, 3) first token, token past the end, piece.
         shift: Windows are moved by up to this many semitones in every draw but the first.
     """
 
@@ -83,8 +83,8 @@ class KeptStates(ABC):
         self.draws = DRAWS if shift else 1
 
     @abstractmethod
-    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
-        """(B, L, 8) rows and (B, L) bool -> (B, ...), what is kept of them."""
+    def say(self, model: TaskModel, tokens: Tensor, attention_mask: Tensor) -> Tensor:
+        """(B, L, 8) tokens and (B, L) bool -> (B, ...), what is kept of them."""
 
     @abstractmethod
     def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
@@ -113,11 +113,11 @@ class KeptStates(ABC):
             part = wanted[first : first + MARK_EVERY]
             for begin in range(0, len(part), AT_ONCE):
                 some = part[begin : begin + AT_ONCE]
-                rows, real = side_by_side(
+                tokens, attention_mask = side_by_side(
                     [window_rows(self.shards, self.windows[w], d, self.shift) for w, d in some]
                 )
                 with torch.inference_mode():
-                    said = self.say(model, rows.to(device), real.to(device)).half().cpu().numpy()
+                    said = self.say(model, tokens.to(device), attention_mask.to(device)).half().cpu().numpy()
                 for place, one in zip(some, said, strict=True):
                     self.keep(place, one, model)
                 bar.update(len(some))
@@ -130,7 +130,7 @@ def features_of(shards: Shards, backbone: Backbone) -> str:
     """Path, less its ending, of what a backbone says of this music: the same for every fold, label and split."""
     digest = hashlib.sha256(shards.offsets.tobytes())
     for shard in shards.manifest["shards"]:
-        digest.update(shard["sha256"]["rows"].encode())
+        digest.update(shard["sha256"]["tokens"].encode())
     mark = f"{digest.hexdigest()[:16]}-{weights_fingerprint(backbone)}-w{backbone.config.window}"
     return str(cache_folder() / "features" / mark)
 

@@ -29,13 +29,13 @@ class TaskModule(lightning.LightningModule):
 
     Args:
         model: What is trained.
-        labels: Classes of all rows, (R,) int8, or of all pieces, (P,) int16; -1 is unlabelled.
+        labels: Classes of all tokens, (R,) int8, or of all pieces, (P,) int16; -1 is unlabelled.
         classes: Number of classes.
         steps: Length of the run, for the schedule.
         lr: Peak learning rate.
         decay: Weight decay of matrices; 0 for adapters and probes.
         seed: Of everything random in a step.
-        codes: Of all rows, (R, F) uint8, for a model that takes hints.
+        codes: Of all tokens, (R, F) uint8, for a model that takes hints.
     """
 
     def __init__(
@@ -62,23 +62,23 @@ class TaskModule(lightning.LightningModule):
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def targets(self, batch: AnyBatch) -> Tensor:
-        """(B, L) int64 classes of rows, or (B,) of windows; -1 where padded or unlabelled."""
+        """(B, L) int64 classes of tokens, or (B,) of windows; -1 where padded or unlabelled."""
         labels = self.get_buffer("labels")
         if isinstance(batch, PooledBatch) or not self.by_note:
             return labels[batch.piece].long()
-        return labels[_places(batch, len(labels))].long().masked_fill(~batch.real, -1)
+        return labels[_places(batch, len(labels))].long().masked_fill(~batch.attention_mask, -1)
 
     def logits(self, batch: AnyBatch) -> Tensor:
-        """(B, L, C) of rows, or (B, C) of windows."""
+        """(B, L, C) of tokens, or (B, C) of windows."""
         if isinstance(batch, PooledBatch):
             return self.model.of_pooled(batch.features)
         if isinstance(batch, NoteBatch):
             return self.model.of_heard(batch.states)
-        rows = batch.rows
+        tokens = batch.tokens
         if self.model.hints is not None:
             codes = self.get_buffer("codes")
-            rows = torch.cat([rows, codes[_places(batch, len(codes))].long()], dim=-1)
-        logits: Tensor = self.model(rows, batch.attend)
+            tokens = torch.cat([tokens, codes[_places(batch, len(codes))].long()], dim=-1)
+        logits: Tensor = self.model(tokens, batch.attend)
         return logits
 
     def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
@@ -86,7 +86,7 @@ class TaskModule(lightning.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: AnyBatch, batch_idx: int) -> Tensor:
-        """Cross-entropy over labelled rows, or over windows."""
+        """Cross-entropy over labelled tokens, or over windows."""
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
@@ -168,11 +168,11 @@ class TaskModule(lightning.LightningModule):
         self.history = checkpoint["counterpoint"]["history"]
 
 
-def _places(batch: Batch | NoteBatch, rows: int) -> Tensor:
-    """(B, L) which row of the shards stands at each place; where padded, some other."""
-    return (batch.start[:, None] + torch.arange(batch.real.shape[1], device=batch.real.device)).clamp(
-        max=rows - 1
-    )
+def _places(batch: Batch | NoteBatch, tokens: int) -> Tensor:
+    """(B, L) which token of the shards stands at each place; where padded, some other."""
+    return (
+        batch.start[:, None] + torch.arange(batch.attention_mask.shape[1], device=batch.attention_mask.device)
+    ).clamp(max=tokens - 1)
 
 
 def best_entry(history: list[dict[str, float]]) -> dict[str, float]:

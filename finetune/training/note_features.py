@@ -22,7 +22,7 @@ def learnt_hints(data: TaskData, dim: int) -> tuple[NoteHints, NDArray[np.uint8]
         dim: Width of the embedding.
 
     Returns:
-        The hints, their layers fresh, and (R, F) codes of the rows of training and validation pieces in the shards;
+        The hints, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in the shards;
         zeros elsewhere.
     """
     edges, codes = _ranked(data)
@@ -36,7 +36,7 @@ def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Edges and codes, the last of which are remembered: they are the same for every seed. Draws nothing at random."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
     shown = tqdm(pieces, f"{data.name}, hints", leave=False, disable=None, unit=" pieces")
-    features = [hinted(note_matrix(data.rows(piece))) for piece in shown]
+    features = [hinted(note_matrix(data.tokens(piece))) for piece in shown]
     edges = level_edges(features[: len(data.splits["train"])])
     offsets = data.shards.offsets
     codes = np.zeros((int(offsets[-1]), len(HINTS)), dtype=np.uint8)

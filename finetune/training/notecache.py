@@ -2,7 +2,7 @@
 
 A probe's training windows have few draws, always the same, so that what the backbone says of them can be kept. Where
 that takes more disk than is allowed it is computed anew for every batch: slower, and the same but for the rounding to
-half precision. Scores of the kept checkpoint always come from the rows.
+half precision. Scores of the kept checkpoint always come from the tokens.
 """
 
 from __future__ import annotations
@@ -47,29 +47,29 @@ class NoteBatch(NamedTuple):
 
     Attributes:
         states: (B, S, L, D) float16, normed, of the layers that are heard; 0 where padded.
-        real: (B, L) bool, false where padded.
-        start: (B,) int64, global index of each window's first row in the shards.
+        attention_mask: (B, L) bool, false where padded.
+        start: (B,) int64, global index of each window's first token in the shards.
         piece: (B,) int64, index of each window's piece.
         step: Which batch this is.
     """
 
     states: Tensor
-    real: Tensor
+    attention_mask: Tensor
     start: Tensor
     piece: Tensor
     step: int
 
 
 class NoteStates(KeptStates):
-    """Normed states of rows in a memory-mapped file, float16, filled as they are asked for.
+    """Normed states of tokens in a memory-mapped file, float16, filled as they are asked for.
 
-    The file is as long as all layers of all rows would need, and takes the disk of those that are known: a probe of
+    The file is as long as all layers of all tokens would need, and takes the disk of those that are known: a probe of
     one layer needs that layer.
 
     Args:
         folder: Whose name tells the weights, the music, the windows and the transposition; made if absent.
-        shards: Where the rows lie.
-        windows: (W, 3) first row, row past the end, piece; none share a row.
+        shards: Where the tokens lie.
+        windows: (W, 3) first token, token past the end, piece; none share a token.
         layers: How many states a backbone has, the embedding included.
         dim: Width of a state.
         shift: Windows are moved by up to this many semitones in every draw but the first.
@@ -83,8 +83,8 @@ class NoteStates(KeptStates):
         super().__init__(shards, windows, shift)
         self.dim = dim
         folder.mkdir(parents=True, exist_ok=True)
-        rows = int(shards.offsets[-1])
-        self._states = mapped(folder / "states.npy", np.float16, (self.draws, layers, rows, dim))
+        tokens = int(shards.offsets[-1])
+        self._states = mapped(folder / "states.npy", np.float16, (self.draws, layers, tokens, dim))
         self._known = mapped(folder / "known.npy", np.bool_, (self.draws, layers, len(windows)))
 
     def fill(self, model: TaskModel, pieces: NDArray[np.integer], draws: int, device: torch.device) -> None:
@@ -101,12 +101,12 @@ class NoteStates(KeptStates):
         wanted = [(int(w), d) for d in range(draws) for w in of_pieces if not known[d, w]]
         self.compute(model, wanted, device)
 
-    def say(self, model: TaskModel, rows: Tensor, real: Tensor) -> Tensor:
+    def say(self, model: TaskModel, tokens: Tensor, attention_mask: Tensor) -> Tensor:
         """(B, S, L, D) normed states of the layers that are heard."""
-        return model.heard_states(rows, real)
+        return model.heard_states(tokens, attention_mask)
 
     def keep(self, place: Place, said: NDArray[np.float16], model: TaskModel) -> None:
-        """Of the rows of one window in one draw."""
+        """Of the tokens of one window in one draw."""
         window, draw = place
         start, stop = self.windows[window, :2].tolist()
         for layer, state in zip(model.heard, said, strict=True):
@@ -130,7 +130,7 @@ class DrawnBatches(Dataset[Batch | NoteBatch]):
         plain: Of a side, without transposition.
         shift: Most semitones; 0 leaves every window as it stands.
         layers: Which states a batch holds, where they are kept.
-        states: Filled for these windows; None for batches of rows.
+        states: Filled for these windows; None for batches of tokens.
     """
 
     def __init__(self, plain: StepBatches, shift: int, layers: list[int], states: NoteStates | None) -> None:
@@ -149,28 +149,30 @@ class DrawnBatches(Dataset[Batch | NoteBatch]):
         random = np.random.default_rng([self.plain.seed, step, 2])
         draws = random.integers(DRAWS if self.shift else 1, size=len(batch.start)).tolist()
         if self.states is None:
-            return batch._replace(rows=self._moved(batch, draws))
-        shape = (len(draws), len(self.layers), batch.real.shape[1], self.states.dim)
+            return batch._replace(tokens=self._moved(batch, draws))
+        shape = (len(draws), len(self.layers), batch.attention_mask.shape[1], self.states.dim)
         found = np.zeros(shape, dtype=np.float16)
-        lengths = batch.real.sum(1).tolist()
+        lengths = batch.attention_mask.sum(1).tolist()
         for one, start, length, draw in zip(found, batch.start.tolist(), lengths, draws, strict=True):
             one[:, :length] = self.states.get(start, start + length, draw, self.layers)
-        return NoteBatch(torch.from_numpy(found), batch.real, batch.start, batch.piece, batch.step)
+        return NoteBatch(torch.from_numpy(found), batch.attention_mask, batch.start, batch.piece, batch.step)
 
     def _moved(self, batch: Batch, draws: list[int]) -> Tensor:
-        """(B, L, 8) rows of a batch as in these draws."""
-        rows = batch.rows.clone()
-        for one, real, start, draw in zip(rows, batch.real, batch.start.tolist(), draws, strict=True):
-            length = int(real.sum())
+        """(B, L, 8) tokens of a batch as in these draws."""
+        tokens = batch.tokens.clone()
+        for one, attention_mask, start, draw in zip(
+            tokens, batch.attention_mask, batch.start.tolist(), draws, strict=True
+        ):
+            length = int(attention_mask.sum())
             one[:length] = torch.from_numpy(drawn(one[:length].numpy(), start, draw, self.shift))
-        return rows
+        return tokens
 
 
 def disk_needed(model: TaskModel, data: TaskData) -> int:
     """Bytes that the states of a probe's training notes, in every draw, and of its validation notes take."""
-    rows = np.diff(np.asarray(data.shards.offsets, dtype=np.int64))
+    tokens = np.diff(np.asarray(data.shards.offsets, dtype=np.int64))
     draws = DRAWS if data.task.transposition else 1
-    notes = draws * rows[data.splits["train"]].sum() + rows[data.splits["valid"]].sum()
+    notes = draws * tokens[data.splits["train"]].sum() + tokens[data.splits["valid"]].sum()
     return int(notes) * len(model.heard) * model.backbone.config.dim * np.dtype(np.float16).itemsize
 
 
@@ -216,18 +218,18 @@ def sampled_states(model: TaskModel, data: TaskData, states: NoteStates | None) 
     for place in np.unique(np.linspace(0, len(windows) - 1, SAMPLE).astype(np.int64)):
         start, stop = windows[place, :2].tolist()
         if states is None:
-            rows, real = side_by_side([window_rows(data.shards, windows[place], 0, 0)])
-            found = model.heard_states(rows.to(device), real.to(device))[0].cpu()
+            tokens, attention_mask = side_by_side([window_rows(data.shards, windows[place], 0, 0)])
+            found = model.heard_states(tokens.to(device), attention_mask.to(device))[0].cpu()
         else:
             found = torch.from_numpy(states.get(start, stop, 0, model.heard))
         yield found.transpose(0, 1)
 
 
 def note_batches(
-    model: TaskModel, data: TaskData, split: str, rows_per_batch: int, seed: int, states: NoteStates | None
+    model: TaskModel, data: TaskData, split: str, tokens_per_batch: int, seed: int, states: NoteStates | None
 ) -> DrawnBatches:
     """Of one side; only training windows are ever transposed."""
     windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
     training = split == "train"
-    plain = StepBatches(data.shards, windows, rows_per_batch, seed, shuffle=training)
+    plain = StepBatches(data.shards, windows, tokens_per_batch, seed, shuffle=training)
     return DrawnBatches(plain, data.task.transposition if training else 0, model.heard, states)

@@ -115,7 +115,7 @@ def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
     right = 0
     for batch in one_pass_loader(StepBatches(data.shards, windows, 8192, shuffle=False)):
         attend = None if batch.attend is None else batch.attend.to(device)
-        predicted = model(batch.rows.to(device), attend).argmax(-1).cpu().numpy()
+        predicted = model(batch.tokens.to(device), attend).argmax(-1).cpu().numpy()
         right += int((predicted == data.labels[batch.piece.numpy()]).sum())
     return right / len(windows)
 

@@ -139,7 +139,7 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         settings.method,
         learning_rate(settings, source),
         settings.epochs,
-        settings.rows_per_batch,
+        settings.tokens_per_batch,
         settings.patience,
         settings.accelerator,
         options,

@@ -52,7 +52,7 @@ class Plan:
         method: What is trained.
         lr: Peak learning rate.
         epochs: Passes over the training windows; None as the task says.
-        rows_per_batch: Rows in a batch, padding included.
+        tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
         options: Of the adapter; a probe has `kind`: "mix", "last" or "best".
@@ -66,7 +66,7 @@ class Plan:
     method: str
     lr: float
     epochs: float | None
-    rows_per_batch: int
+    tokens_per_batch: int
     patience: int
     accelerator: str = "auto"
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, proven
 
 
 class _WindowProgress(StepProgress):
-    """A bar for a probe, whose windows may have no rows left to count."""
+    """A bar for a probe, whose windows may have no tokens left to count."""
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
@@ -267,9 +267,9 @@ def _join_trees(
     assert isinstance(model, TaskModel)
     model.voters = None  # where a run was cut off between here and its scores
     voters = Voters(grown_trees(data))
-    rows, truths = zip(*data.pieces("valid"), strict=True)
-    shown = tqdm(rows, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
-    voters.weigh(rows, [model.logits(one) for one in shown], truths)
+    tokens, truths = zip(*data.pieces("valid"), strict=True)
+    shown = tqdm(tokens, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
+    voters.weigh(tokens, [model.logits(one) for one in shown], truths)
     model.voters = voters
     _keep(folder, model, source, data, provenance)
     numbers = voters.trees.numbers
@@ -302,21 +302,21 @@ def _batches(
     if model.mix is not None and model.pools:
         kept = probed(model, data, device)
         model.mix.standardise(kept.training(data, model.heard))
-        size = max(1, plan.rows_per_batch // window)
+        size = max(1, plan.tokens_per_batch // window)
         return kept.batches(data, "train", size, seed), kept.batches(data, "valid", size, seed)
     if model.mix is not None:
         states = note_states(model, data, device, plan.keep_states)
         model.mix.standardise(sampled_states(model, data, states))
         train, valid = (
-            note_batches(model, data, split, plan.rows_per_batch, seed, states)
+            note_batches(model, data, split, plan.tokens_per_batch, seed, states)
             for split in ("train", "valid")
         )
         return train, valid
     windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
     shift = data.task.transposition
     return (
-        StepBatches(data.shards, windows["train"], plan.rows_per_batch, seed, shift, roam=window // 2),
-        StepBatches(data.shards, windows["valid"], plan.rows_per_batch, seed, shuffle=False),
+        StepBatches(data.shards, windows["train"], plan.tokens_per_batch, seed, shift, roam=window // 2),
+        StepBatches(data.shards, windows["valid"], plan.tokens_per_batch, seed, shuffle=False),
     )
 
 

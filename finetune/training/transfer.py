@@ -164,8 +164,8 @@ def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
     """The class whose share is largest, once shares of classes that count as one are summed."""
     into = np.eye(max(merge) + 1)[list(merge)]
 
-    def predict(rows: NDArray[np.integer]) -> NDArray[np.int64]:
-        return np.asarray((softmax(logits(rows).astype(np.float64)) @ into).argmax(axis=-1))
+    def predict(tokens: NDArray[np.integer]) -> NDArray[np.int64]:
+        return np.asarray((softmax(logits(tokens).astype(np.float64)) @ into).argmax(axis=-1))
 
     return predict
 

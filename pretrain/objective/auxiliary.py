@@ -16,18 +16,18 @@ _CLASSES = 12
 
 
 class AuxiliaryHead(nn.Module, ABC):
-    """One more thing to be read off the hidden states of corrupted rows."""
+    """One more thing to be read off the hidden states of corrupted tokens."""
 
     name: ClassVar[str]
 
     @abstractmethod
-    def loss(self, hidden: Tensor, rows: Tensor, real: Tensor, changed: Tensor) -> Tensor:
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
         """Scalar loss.
 
         Args:
-            hidden: (B, L, D) of the corrupted rows.
-            rows: (B, L, 8) int64 clean ids.
-            real: (B, L) bool.
+            hidden: (B, L, D) of the corrupted tokens.
+            tokens: (B, L, 8) int64 clean ids.
+            attention_mask: (B, L) bool.
             changed: (B, L, 8) bool, cells that were replaced by another value.
         """
 
@@ -46,15 +46,15 @@ class ChangedFields(AuxiliaryHead):
         super().__init__()
         self.output = nn.Linear(dim, len(FIELDS))
 
-    def loss(self, hidden: Tensor, rows: Tensor, real: Tensor, changed: Tensor) -> Tensor:
-        """Binary cross-entropy over the cells of real rows."""
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
+        """Binary cross-entropy over the cells of tokens that are not padding."""
         loss = F.binary_cross_entropy_with_logits(self.output(hidden), changed.float(), reduction="none")
-        mean: Tensor = (loss.mean(-1) * real).sum() / real.sum().clamp(min=1)
+        mean: Tensor = (loss.mean(-1) * attention_mask).sum() / attention_mask.sum().clamp(min=1)
         return mean
 
 
 class BarChroma(AuxiliaryHead):
-    """The pitch classes of each bar, from the mean hidden state of its rows (after M2BERT, ISMIR 2025).
+    """The pitch classes of each bar, from the mean hidden state of its tokens (after M2BERT, ISMIR 2025).
 
     Args:
         dim: Width of the hidden states.
@@ -68,20 +68,22 @@ class BarChroma(AuxiliaryHead):
         self.bars = sizes[BAR] - RESERVED
         self.output = nn.Linear(dim, _CLASSES)
 
-    def loss(self, hidden: Tensor, rows: Tensor, real: Tensor, changed: Tensor) -> Tensor:
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
         """Cross-entropy from each bar's distribution of pitch classes; bars without pitched notes do not count."""
-        batch = len(real)
-        bar = (rows[..., BAR] - RESERVED).clamp(min=0)
-        pitch = rows[..., PITCH] - RESERVED
-        pitched = real & (pitch >= 0) & (pitch < DRUM_PITCH)
+        batch = len(attention_mask)
+        bar = (tokens[..., BAR] - RESERVED).clamp(min=0)
+        pitch = tokens[..., PITCH] - RESERVED
+        pitched = attention_mask & (pitch >= 0) & (pitch < DRUM_PITCH)
         cell = bar * _CLASSES + pitch.clamp(min=0) % _CLASSES
         chroma = hidden.new_zeros(batch, self.bars * _CLASSES, dtype=torch.float)
         chroma = chroma.scatter_add(1, cell, pitched.float()).view(batch, self.bars, _CLASSES)
         notes = chroma.sum(-1)
-        count = hidden.new_zeros(batch, self.bars).scatter_add(1, bar, real.type_as(hidden))
+        count = hidden.new_zeros(batch, self.bars).scatter_add(1, bar, attention_mask.type_as(hidden))
         index = bar[..., None].expand(-1, -1, hidden.shape[-1])
         pooled = hidden.new_zeros(batch, self.bars, hidden.shape[-1])
-        pooled = pooled.scatter_add(1, index, hidden * real[..., None]) / count.clamp(min=1)[..., None]
+        pooled = (
+            pooled.scatter_add(1, index, hidden * attention_mask[..., None]) / count.clamp(min=1)[..., None]
+        )
         log = self.output(pooled).float().log_softmax(-1)
         loss = -(chroma / notes.clamp(min=1)[..., None] * log).sum(-1)
         mean: Tensor = (loss * (notes > 0)).sum() / (notes > 0).sum().clamp(min=1)

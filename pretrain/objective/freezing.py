@@ -1,8 +1,8 @@
-"""Frozen rows: those that stay hard cannot be inferred from context, and are retired.
+"""Frozen tokens: those that stay hard cannot be inferred from context, and are retired.
 
-Every so many epochs the top U(10 %, 30 %) of a window's unfrozen rows by selector score are frozen, and a random
-U(0, 10 %) of its frozen rows are unfrozen (arXiv 2407.08306). The state is one bit a row, laid out as the rows lie
-in the shards and kept on disk, so it follows the row, whatever window or transposition it comes in.
+Every so many epochs the top U(10 %, 30 %) of a window's unfrozen tokens by selector score are frozen, and a random
+U(0, 10 %) of its frozen tokens are unfrozen (arXiv 2407.08306). The state is one bit a token, laid out as the tokens lie
+in the shards and kept on disk, so it follows the token, whatever window or transposition it comes in.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ from symbolic.errors import CheckpointError
 
 
 class FreezeBook:
-    """One bit for each row of the shards, memory-mapped, in numbered versions.
+    """One bit for each token of the shards, memory-mapped, in numbered versions.
 
     A version is never changed once written: a run that is killed and resumed finds the version its checkpoint
     names.
 
     Args:
         folder: Where versions are kept.
-        rows: Rows in the shards.
+        tokens: Tokens in the shards.
     """
 
-    def __init__(self, folder: str | Path, rows: int) -> None:
-        self.folder, self.rows = Path(folder), rows
+    def __init__(self, folder: str | Path, tokens: int) -> None:
+        self.folder, self.tokens = Path(folder), tokens
         self.version = 0
-        self._bits: NDArray[np.uint8] = np.zeros(-(-rows // 8), dtype=np.uint8)
+        self._bits: NDArray[np.uint8] = np.zeros(-(-tokens // 8), dtype=np.uint8)
 
     def frozen(self, start: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-        """(B, length) bool, the state of the rows from each start on; false past the last row."""
+        """(B, length) bool, the state of the tokens from each start on; false past the last token."""
         index = start[:, None] + np.arange(length)
-        inside = index < self.rows
+        inside = index < self.tokens
         index = np.where(inside, index, 0)
         bits = (self._bits[index >> 3] >> (index & 7).astype(np.uint8)) & 1
         return np.asarray(bits.astype(bool) & inside)
 
     def share(self) -> float:
-        """Frozen rows over all rows."""
-        return float(np.bitwise_count(self._bits).sum(dtype=np.int64)) / max(1, self.rows)
+        """Frozen tokens over all tokens."""
+        return float(np.bitwise_count(self._bits).sum(dtype=np.int64)) / max(1, self.tokens)
 
     def revise(self, version: int, starts: NDArray[np.int64], states: list[NDArray[np.bool_]]) -> None:
         """Write a new version and use it.
 
         Args:
             version: Its number; the step it is made at.
-            starts: (W,) first row of each window.
-            states: For each window, (length,) bool, its rows' new state.
+            starts: (W,) first token of each window.
+            states: For each window, (length,) bool, its tokens' new state.
         """
         unpacked = np.unpackbits(self._bits, bitorder="little")
         for start, state in zip(starts, states, strict=True):
@@ -68,15 +68,15 @@ class FreezeBook:
             CheckpointError: If it is gone or of another size.
         """
         if version:
-            path, size = self._path(version), -(-self.rows // 8)
+            path, size = self._path(version), -(-self.tokens // 8)
             if not path.exists() or path.stat().st_size != size:
                 raise CheckpointError(
-                    f"{path}: the frozen rows that the checkpoint names are missing or of another corpus. "
+                    f"{path}: the frozen tokens that the checkpoint names are missing or of another corpus. "
                     "Resume with the shards the run began with, or start a new run."
                 )
             self._bits = np.memmap(path, dtype=np.uint8, mode="r")
         else:
-            self._bits = np.zeros(-(-self.rows // 8), dtype=np.uint8)
+            self._bits = np.zeros(-(-self.tokens // 8), dtype=np.uint8)
         self.version = version
 
     def _path(self, version: int) -> Path:
@@ -84,26 +84,26 @@ class FreezeBook:
 
 
 def retire(
-    scores: Tensor, real: Tensor, frozen: Tensor, generator: torch.Generator, limit: float = 1.0
+    scores: Tensor, attention_mask: Tensor, frozen: Tensor, generator: torch.Generator, limit: float = 1.0
 ) -> Tensor:
     """(B, L) bool, the new freeze state of windows.
 
     Args:
         scores: (B, L) selector scores.
-        real: (B, L) bool; padding is never frozen.
+        attention_mask: (B, L) bool; padding is never frozen.
         frozen: (B, L) bool, the state until now.
         generator: On the device of `scores`.
-        limit: Largest share of a window's real rows that may be frozen. Without one, the rule goes on until four
-            rows in five are frozen, and takes the mask rate from 14 % to 4 % by itself.
+        limit: Largest share of a window's tokens that are not padding that may be frozen. Without one, the rule goes on until four
+            tokens in five are frozen, and takes the mask rate from 14 % to 4 % by itself.
     """
     shares = torch.rand(2, len(scores), 1, device=scores.device, generator=generator)
-    unfrozen, held = real & ~frozen, frozen & real
+    unfrozen, held = attention_mask & ~frozen, frozen & attention_mask
     noise = torch.rand(scores.shape, device=scores.device, generator=generator)
     thaw = _top(noise, held, 0.1 * shares[1] * held.sum(1, keepdim=True))
-    room = (limit * real.sum(1, keepdim=True)).floor() - (held & ~thaw).sum(1, keepdim=True)
+    room = (limit * attention_mask.sum(1, keepdim=True)).floor() - (held & ~thaw).sum(1, keepdim=True)
     wanted = (0.1 + 0.2 * shares[0]) * unfrozen.sum(1, keepdim=True)
     freeze = _top(scores, unfrozen, torch.minimum(wanted, room))
-    return ((frozen & ~thaw) | freeze) & real
+    return ((frozen & ~thaw) | freeze) & attention_mask
 
 
 def _top(ranking: Tensor, candidates: Tensor, count: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The game of a pretraining step: choose, corrupt, recover, and teach the selector what was hard.
 
-Everything stays on the device: no loop over windows, rows or notes, and nothing in a step that waits for a number.
+Everything stays on the device: no loop over windows, tokens or notes, and nothing in a step that waits for a number.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Step(NamedTuple):
         loss: Scalar, of backbone, heads and auxiliary heads.
         selector_loss: Scalar; 0 where the selector learns nothing.
         auxiliary: Scalar for each auxiliary head, part of `loss`.
-        recovery: Of (B, K) rows.
+        recovery: Of (B, K) tokens.
         choice: What was to be recovered.
         chosen: (B, L, 8) bool, the same cells in the window.
     """
@@ -58,7 +58,7 @@ class Objective(nn.Module):
         corruption: Hides it.
         auxiliary: Further targets, each added to the loss with a weight of its own.
         auxiliary_weight: Weight of each.
-        identity_weight: Weight of the loss over all real rows (in the released code, padding included), 0 for none.
+        identity_weight: Weight of the loss over all tokens that are not padding (in the released code, padding included), 0 for none.
     """
 
     def __init__(
@@ -89,42 +89,44 @@ class Objective(nn.Module):
             generator: For chance, on the device of the batch.
             progress: How much of the run is over, 0 to 1.
         """
-        rows, real = windows.rows, windows.real
+        tokens, attention_mask = windows.tokens, windows.attention_mask
         view = self.view(windows, frozen, generator, progress)
         scores = self.selector.scores(view)
         choice = self.selector.choose(scores.detach(), view)
-        chosen = choice.spread(rows.shape[1])
-        fate = self.selector.unit.cells_of(view.noise(*scores.shape), rows)
-        corrupted = self.corruption(rows, chosen, fate, generator)
+        chosen = choice.spread(tokens.shape[1])
+        fate = self.selector.unit.cells_of(view.noise(*scores.shape), tokens)
+        corrupted = self.corruption(tokens, chosen, fate, generator)
 
-        hidden = self.backbone(corrupted.rows, windows.attend)
-        recovery = recover(self.heads(at(hidden, choice.places)), at(rows, choice.places))
+        hidden = self.backbone(corrupted.tokens, windows.attend)
+        recovery = recover(self.heads(at(hidden, choice.places)), at(tokens, choice.places))
         loss = _mean(recovery.loss * self.field_weights(), choice.cells & recovery.counted)
         auxiliary = {}
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict has forgotten
-            auxiliary[name] = head.loss(hidden, rows, real, corrupted.changed)
+            auxiliary[name] = head.loss(hidden, tokens, attention_mask, corrupted.changed)
             loss = loss + self.auxiliary_weight * auxiliary[name]
         if self.identity_weight:
-            everything = recover(self.heads(hidden), rows).loss
-            loss = loss + self.identity_weight * _mean(everything, real[..., None].expand_as(everything))
+            everything = recover(self.heads(hidden), tokens).loss
+            loss = loss + self.identity_weight * _mean(
+                everything, attention_mask[..., None].expand_as(everything)
+            )
 
-        selector_loss = torch.zeros((), device=rows.device)
+        selector_loss = torch.zeros((), device=tokens.device)
         if self.selector.learns:
             evidence = at(corrupted.withheld, choice.places) & choice.cells
-            selector_loss = self._teach(scores, recovery, evidence, choice, rows)
+            selector_loss = self._teach(scores, recovery, evidence, choice, tokens)
         self.field_weights.gather(recovery, choice.cells)
         return Step(loss, selector_loss, auxiliary, recovery, choice, chosen)
 
     def _teach(
-        self, scores: Tensor, recovery: Recovery, evidence: Tensor, choice: Choice, rows: Tensor
+        self, scores: Tensor, recovery: Recovery, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> Tensor:
         """The selector's loss. Cells that stayed visible are no evidence of anything: their loss is low."""
         unit, loss = self.selector.unit, recovery.loss.detach()
         if unit.outputs > 1:
             # Single fields compete with one another, so each is compared with what is usual for it.
             loss = loss / self.field_weights.typical
-        hardness, valid = unit.hardness(loss, evidence, choice, rows)
+        hardness, valid = unit.hardness(loss, evidence, choice, tokens)
         return self.selector.loss(scores.gather(1, choice.units), hardness, valid)
 
     def view(self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0) -> View:
@@ -132,11 +134,11 @@ class Objective(nn.Module):
 
         @torch.no_grad()
         def recovery(cells: Tensor) -> Tensor:
-            hidden = self.backbone(windows.rows.masked_fill(cells, MASK), windows.attend)
-            return recover(self.heads(hidden), windows.rows).loss * cells
+            hidden = self.backbone(windows.tokens.masked_fill(cells, MASK), windows.attend)
+            return recover(self.heads(hidden), windows.tokens).loss * cells
 
-        rows, real, attend = windows.rows, windows.real, windows.attend
-        return View(rows, real, attend, frozen, generator, self.backbone, recovery, progress)
+        tokens, attention_mask, attend = windows.tokens, windows.attention_mask, windows.attend
+        return View(tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress)
 
 
 def generator_of(device: torch.device, *key: int) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""When rows are retired: every so many steps, all training windows are scored and the freeze book revised."""
+"""When tokens are retired: every so many steps, all training windows are scored and the freeze book revised."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Retirement(lightning.Callback):
         batches: All training windows, unaugmented and in a fixed order.
         book: Revised in place.
         every: Steps between revisions.
-        limit: Largest share of a window's rows that may be frozen.
+        limit: Largest share of a window's tokens that may be frozen.
     """
 
     def __init__(self, batches: StepBatches, book: FreezeBook, every: int, limit: float) -> None:
@@ -41,13 +41,15 @@ class Retirement(lightning.Callback):
                 # Where weights are shared out, all processes must score as often: at the end one may do so in vain.
                 k = first + trainer.global_rank
                 windows = self.batches[min(k, self.batches.per_epoch - 1)]
-                frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.rows.shape[1]))
+                frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.tokens.shape[1]))
                 windows = trainer.strategy.batch_to_device(windows)
                 scores, generator = pl_module.freeze_scores(windows)
                 if k >= self.batches.per_epoch:
                     continue
-                state = retire(scores, windows.real, frozen.to(scores.device), generator, self.limit)
-                lengths = windows.real.sum(1).tolist()
+                state = retire(
+                    scores, windows.attention_mask, frozen.to(scores.device), generator, self.limit
+                )
+                lengths = windows.attention_mask.sum(1).tolist()
                 starts.append(windows.start.cpu().numpy())
                 states += [s[:n].cpu().numpy() for s, n in zip(state, lengths, strict=True)]
         pl_module.train(training)

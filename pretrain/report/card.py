@@ -126,15 +126,15 @@ def _width(settings: Mapping[str, Any]) -> int:
 def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Heads, and a row for every corpus: its pieces on the training and validation sides."""
     manifest = shards.manifest
-    used = [piece.rows for piece in shards.pieces if piece.split in ("train", "valid")]
-    alone = {manifest["corpus"]["name"]: {"pieces": len(used), "rows": sum(used)}}
+    used = [piece.tokens for piece in shards.pieces if piece.split in ("train", "valid")]
+    alone = {manifest["corpus"]["name"]: {"pieces": len(used), "tokens": sum(used)}}
     header = ("corpus", "pieces", "notes", "hours", "licence", "citation")
     rows: list[Sequence[str]] = []
     for name, found in manifest["totals"].get("sources", alone).items():
         terms = CORPORA.get(name, manifest["corpus"])
         about = [terms[one] if isinstance(terms, Mapping) else getattr(terms, one) for one in header[4:]]
         hours = f"{found['hours']:.1f}" if "hours" in found else "–"
-        rows.append((name, f"{found['pieces']:,.0f}", f"{found['rows']:,.0f}", hours, *about))
+        rows.append((name, f"{found['pieces']:,.0f}", f"{found['tokens']:,.0f}", hours, *about))
     return header, rows
 
 

@@ -1,4 +1,4 @@
-"""A close look at one window: what the selector makes of every row, and what the backbone makes of it in turn."""
+"""A close look at one window: what the selector makes of every token, and what the backbone makes of it in turn."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Look:
         notes: (N,) `symbolic.music.notes.NOTE` array, times in grid positions.
         resolution: Positions in a quarter note.
         values: (N, 8) what the fields are.
-        score: (N, 1) selector score of rows, or (N, 8) of their fields where these are chosen singly; higher is chosen
+        score: (N, 1) selector score of tokens, or (N, 8) of their fields where these are chosen singly; higher is chosen
             first. None where the selector learns nothing.
         chosen: (N, 8) bool, fields that the selector would have recovered.
-        frozen: (N,) bool, rows that are retired.
-        loss: (N, 8) recovery loss in nats of each row, masked whole among a random share of the others.
+        frozen: (N,) bool, tokens that are retired.
+        loss: (N, 8) recovery loss in nats of each token, masked whole among a random share of the others.
         predicted: (N, 8) what the backbone put in its place then.
         recovered: (N, 8) what it puts in place of the chosen fields when these are masked together; -1 elsewhere.
     """
@@ -46,39 +46,39 @@ class Look:
 
 @torch.no_grad()
 def look_at(
-    module: Pretraining, tokenizer: Tokenizer, rows: NDArray[np.integer], frozen: NDArray[np.bool_]
+    module: Pretraining, tokenizer: Tokenizer, tokens: NDArray[np.integer], frozen: NDArray[np.bool_]
 ) -> Look:
     """Score, mask and recover one window.
 
     Args:
         module: A trained pair of selector and backbone.
-        tokenizer: Of the rows.
-        rows: (N, 8) ids of one window.
+        tokenizer: Of the tokens.
+        tokens: (N, 8) ids of one window.
         frozen: (N,) bool, its freeze state.
     """
     module.eval()
     game = module.objective
     selector, unit = game.selector, game.selector.unit
-    window = rebase_bars(rows)
+    window = rebase_bars(tokens)
     music = tokenizer.decode(window)
     ids = torch.from_numpy(window.astype(np.int64))[None].to(module.device)
-    real = torch.ones(ids.shape[:2], dtype=torch.bool, device=ids.device)
+    attention_mask = torch.ones(ids.shape[:2], dtype=torch.bool, device=ids.device)
     retired = torch.from_numpy(frozen)[None].to(ids.device)
     nowhere = torch.zeros(1, dtype=torch.int64)
     generator = torch.Generator(ids.device).manual_seed(0)
-    view = game.view(Batch(ids, real, nowhere, nowhere, 0, padded=False), retired, generator)
+    view = game.view(Batch(ids, attention_mask, nowhere, nowhere, 0, padded=False), retired, generator)
     scores = selector.scores(view)
-    # A control may mask frozen rows too.
-    free = real & ~retired if selector.spares_frozen else real
-    most = selector.most(len(rows))
+    # A control may mask frozen tokens too.
+    free = attention_mask & ~retired if selector.spares_frozen else attention_mask
+    most = selector.most(len(tokens))
     preference = selector.preference(scores, view)
     choice = unit.choose(preference, ids, free, torch.full((1,), most, device=ids.device), most)
-    chosen = choice.spread(len(rows))
+    chosen = choice.spread(len(tokens))
     recovered = _masked(module, ids, chosen)[1]
 
-    # In turns, so that every row is judged once, at the mask rate of the held-out measurements.
+    # In turns, so that every token is judged once, at the mask rate of the held-out measurements.
     turns = turns_of(module)
-    turn = torch.randperm(len(rows), device=ids.device, generator=generator) % turns
+    turn = torch.randperm(len(tokens), device=ids.device, generator=generator) % turns
     loss, predicted = torch.zeros(ids.shape, device=ids.device), torch.zeros_like(ids)
     for number in range(turns):
         hidden = (turn == number)[None, :, None].expand(ids.shape)
@@ -106,6 +106,6 @@ def _masked(module: Pretraining, ids: torch.Tensor, cells: torch.Tensor) -> tupl
     """(1, N, 8) loss, and the likeliest value, of every field when some cells are masked."""
     game = module.objective
     logits = game.heads(game.backbone(ids.masked_fill(cells, MASK)))
-    # No row lacks a field, so a reserved id is never the answer.
+    # No token lacks a field, so a reserved id is never the answer.
     guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)
     return recover(logits, ids).loss, guesses

@@ -72,7 +72,7 @@ def write_report(
         valid: (V, 3) held-out windows.
     """
     looks = _looks(module, tokenizer, shards, train, valid)
-    scores = module.held_out.rows() if module.objective.selector.learns else None
+    scores = module.held_out.tokens() if module.objective.selector.learns else None
     _write_pictures(out / "pictures", record, looks, scores)
 
     page = Page(f"Pretraining: {record['settings']['selector']} selector on {record['corpus']['name']}")
@@ -148,7 +148,7 @@ def _fields(page: Page, record: dict[str, Any]) -> None:
     ]
     page.table(("field", "accuracy", "majority", "gain", "loss, nats"), rows)
     page.text(
-        f"{record['history'][-1]['held_out']['rows']:,} held-out rows, masked at random, every field of a row at once. "
+        f"{record['history'][-1]['held_out']['tokens']:,} held-out rows, masked at random, every field of a row at once. "
         "Majority: always naming the commonest value. A field that never changes scores 1.000 and says nothing.",
         note=True,
     )
@@ -206,7 +206,7 @@ def _looks(
         for start, stop, piece in windows[list(picked)].tolist():
             stop = min(stop, start + _SHOWN_ROWS)
             frozen = module.book.frozen(np.array([start]), stop - start)[0]
-            look = look_at(module, tokenizer, shards.rows(start, stop), frozen)
+            look = look_at(module, tokenizer, shards.tokens(start, stop), frozen)
             looks.append((look, shards.pieces[piece].key, side))
     return looks
 

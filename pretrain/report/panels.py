@@ -31,7 +31,7 @@ def run_charts(record: Entry) -> list[Chart]:
         known: list[Series] = []
         for name, path in lines.items():
             series = _series(name, history, path)
-            # Where rows are masked whole, two lines are one.
+            # Where tokens are masked whole, two lines are one.
             if any(value is not None for value in series["y"]) and all(
                 series["y"] != one["y"] for one in known
             ):
@@ -40,19 +40,19 @@ def run_charts(record: Entry) -> list[Chart]:
 
     losses = {
         "training: what was chosen": "training.chosen_loss",
-        "held out: rows masked at random": "held_out.loss",
+        "held out: tokens masked at random": "held_out.loss",
         "training: the objective (fields weighted)": "training.loss",
         **{f"training: {name}": f"training.auxiliary.{name}" for name in auxiliary},
     }
     shares = {
         "masked fields": "training.mask_rate",
-        "rows with a masked field": "training.rows_touched",
-        "frozen rows": "training.frozen_share",
+        "tokens with a masked field": "training.rows_touched",
+        "frozen tokens": "training.frozen_share",
     }
     correlations = {
-        "all rows": "held_out.selector.correlation",
-        "even batch rows": "held_out.selector.correlation_even",
-        "odd batch rows": "held_out.selector.correlation_odd",
+        "all tokens": "held_out.selector.correlation",
+        "even batch tokens": "held_out.selector.correlation_even",
+        "odd batch tokens": "held_out.selector.correlation_odd",
         "within windows": "held_out.selector.correlation_within_windows",
     }
     overlaps = {
@@ -96,10 +96,10 @@ def field_charts(record: Entry) -> list[Chart]:
 
 
 def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Chart | None:
-    """Recovery loss against selector score: mean and quartiles in bins of equally many rows, and a sample of rows.
+    """Recovery loss against selector score: mean and quartiles in bins of equally many tokens, and a sample of tokens.
 
     Args:
-        score: (N,) of held-out rows that were masked at random.
+        score: (N,) of held-out tokens that were masked at random.
         loss: (N,) nats, summed over fields.
 
     Returns:
@@ -116,20 +116,20 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
     # A sample evenly spread over the scores.
     some = order[np.linspace(0, len(order) - 1, min(_DOTS, len(order))).astype(int)]
     return {
-        "title": f"Selector score and recovery loss of {len(score):,} held-out rows",
+        "title": f"Selector score and recovery loss of {len(score):,} held-out tokens",
         "x": "selector score",
         "y": "nats, summed over fields",
         "low": 0.0,
         "series": [
             {"name": "mean of a bin", "x": centre, "y": _rounded(loss[part].mean() for part in bins)},
             {"name": "median, quartiles", "x": centre, "y": middle, "low": low, "high": high},
-            {"name": "single rows", "x": _rounded(score[some]), "y": _rounded(loss[some]), "dots": True},
+            {"name": "single tokens", "x": _rounded(score[some]), "y": _rounded(loss[some]), "dots": True},
         ],
     }
 
 
 def roll(look: Look, key: str, side: str) -> dict[str, Any]:
-    """One window for the piano roll, column by column; matrices row after row.
+    """One window for the piano roll, column by column; matrices token after token.
 
     Args:
         look: The window.

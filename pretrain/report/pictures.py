@@ -28,7 +28,7 @@ def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figur
     for index, name in enumerate(FIELDS):
         line = axes[0, 0].plot(steps, [h["accuracy"][name] for h in held_out], label=name, color=f"C{index}")
         axes[0, 0].axhline(floors[name], color=line[0].get_color(), linestyle=":", linewidth=0.8)
-    axes[0, 0].set(title="accuracy on masked held-out rows (dotted: majority class)", ylim=(0, 1.02))
+    axes[0, 0].set(title="accuracy on masked held-out tokens (dotted: majority class)", ylim=(0, 1.02))
     axes[0, 0].legend(fontsize=7, loc="upper right", bbox_to_anchor=(-0.07, 1.0))
     trained = [(entry["step"], entry["training"]) for entry in history if "training" in entry]
     at = [step for step, _ in trained]
@@ -40,15 +40,15 @@ def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figur
     axes[0, 1].legend(fontsize=7)
     axes[1, 0].plot(at, [t["mask_rate"] for _, t in trained], label="masked")
     axes[1, 0].plot(at, [t["frozen_share"] for _, t in trained], label="frozen")
-    axes[1, 0].set(title="share of real rows", xlabel="step", ylim=(0, None))
+    axes[1, 0].set(title="share of tokens that are not padding", xlabel="step", ylim=(0, None))
     axes[1, 0].legend(fontsize=7)
     learnt = [
         (entry["step"], entry["held_out"]["selector"]) for entry in history if "selector" in entry["held_out"]
     ]
     for key, label in (
-        ("correlation", "all rows"),
-        ("correlation_even", "even batch rows"),
-        ("correlation_odd", "odd batch rows"),
+        ("correlation", "all tokens"),
+        ("correlation_even", "even batch tokens"),
+        ("correlation_odd", "odd batch tokens"),
         ("correlation_within_windows", "within windows"),
     ):
         axes[1, 1].plot([s for s, _ in learnt], [_number(m[key]) for _, m in learnt], label=label)
@@ -65,7 +65,7 @@ def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figur
 
 
 def calibration(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Figure:
-    """Held-out loss against selector score: means and quartiles in twelve equal bins of rows."""
+    """Held-out loss against selector score: means and quartiles in twelve equal bins of tokens."""
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
     axes = figure.subplots()
     axes.scatter(score, loss, s=3, alpha=0.15, color="0.4", linewidths=0)

@@ -18,29 +18,31 @@ from symbolic.masking.units import UNITS, Choice, RowUnit
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many rows of a window are masked (arXiv 2407.08306): min(U(low, high) x unfrozen, cap x real).
+    """How many tokens of a window are masked (arXiv 2407.08306): min(U(low, high) x unfrozen, cap x real).
 
     Args:
-        low: Smallest share of the unfrozen rows.
-        high: Largest share of the unfrozen rows.
-        cap: Largest share of the real rows.
+        low: Smallest share of the unfrozen tokens.
+        high: Largest share of the unfrozen tokens.
+        cap: Largest share of the tokens that are not padding.
     """
 
     low: float = 0.1
     high: float = 0.3
     cap: float = 0.15
 
-    def counts(self, real: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) int64, rows to mask in each window; at least one where any row is unfrozen.
+    def counts(self, attention_mask: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) int64, tokens to mask in each window; at least one where any token is unfrozen.
 
         Args:
-            real: (B, L) bool, false where padded.
+            attention_mask: (B, L) bool, false where padded.
             frozen: (B, L) bool.
             generator: On the device of `real`.
         """
-        total = real.sum(1)
-        unfrozen = (real & ~frozen).sum(1)
-        share = torch.empty(len(real), device=real.device).uniform_(self.low, self.high, generator=generator)
+        total = attention_mask.sum(1)
+        unfrozen = (attention_mask & ~frozen).sum(1)
+        share = torch.empty(len(attention_mask), device=attention_mask.device).uniform_(
+            self.low, self.high, generator=generator
+        )
         wanted = torch.minimum(share * unfrozen, self.cap * total).round().long()
         return torch.minimum(wanted.clamp(min=1), unfrozen)
 
@@ -69,18 +71,18 @@ class View:
     """What a selector may look at.
 
     Attributes:
-        rows: (B, L, 8) int64 ids, clean.
-        real: (B, L) bool, false where padded.
-        attend: `real`, or None where no row is padded.
+        tokens: (B, L, 8) int64 ids, clean.
+        attention_mask: (B, L) bool, false where padded.
+        attend: `real`, or None where no token is padded.
         frozen: (B, L) bool.
-        generator: For chance, on the device of `rows`.
+        generator: For chance, on the device of `tokens`.
         backbone: What it plays against.
         recovery: (B, L, 8) bool cells -> (B, L, 8) recovery loss when these are masked, without gradient.
         progress: How much of the run is over, 0 to 1.
     """
 
-    rows: Tensor
-    real: Tensor
+    tokens: Tensor
+    attention_mask: Tensor
     attend: Tensor | None
     frozen: Tensor
     generator: torch.Generator
@@ -90,7 +92,7 @@ class View:
 
     def noise(self, *shape: int) -> Tensor:
         """Uniform noise in [0, 1)."""
-        return torch.rand(shape, device=self.rows.device, generator=self.generator)
+        return torch.rand(shape, device=self.tokens.device, generator=self.generator)
 
 
 class Selector(nn.Module, ABC):
@@ -110,9 +112,9 @@ class Selector(nn.Module, ABC):
     learns: ClassVar[bool] = False
     """Whether `scores` are those of a network that `loss` trains."""
     retires: ClassVar[bool] = False
-    """Whether rows are frozen as training goes on, unless the user says otherwise."""
+    """Whether tokens are frozen as training goes on, unless the user says otherwise."""
     spares_frozen: ClassVar[bool] = True
-    """Whether frozen rows are never chosen; a control may follow the schedule alone."""
+    """Whether frozen tokens are never chosen; a control may follow the schedule alone."""
     withholds_all: ClassVar[bool] = False
     """Whether every chosen cell is masked, and none left visible or replaced."""
     units: ClassVar[tuple[str, ...]] = (RowUnit.name,)
@@ -149,15 +151,15 @@ class Selector(nn.Module, ABC):
         return self.preference(scores, view)
 
     def retirement(self, view: View) -> Tensor:
-        """(B, L) what rows are retired by: the highest are frozen. By default their scores."""
-        return self.unit.rows_of(self.scores(view), view.rows)
+        """(B, L) what tokens are retired by: the highest are frozen. By default their scores."""
+        return self.unit.tokens_of(self.scores(view), view.tokens)
 
     def counts(self, view: View) -> Tensor:
-        """(B,) rows to mask in each window, or as many cells as these have; by default the schedule's."""
-        return self.schedule.counts(view.real, view.frozen, view.generator)
+        """(B,) tokens to mask in each window, or as many cells as these have; by default the schedule's."""
+        return self.schedule.counts(view.attention_mask, view.frozen, view.generator)
 
     def most(self, length: int) -> int:
-        """The largest count that can occur in a window of `length` rows."""
+        """The largest count that can occur in a window of `length` tokens."""
         # Rounded up, because counts are rounded in 32 bits, where a half may fall to the other side.
         return max(1, math.ceil(self.schedule.cap * length))
 
@@ -168,9 +170,9 @@ class Selector(nn.Module, ABC):
             scores: (B, U) from `scores`, without gradient.
             view: The windows.
         """
-        candidates = view.real & ~view.frozen if self.spares_frozen else view.real
+        candidates = view.attention_mask & ~view.frozen if self.spares_frozen else view.attention_mask
         ranking, counts = self.ranking(scores, view), self.counts(view)
-        return self.unit.choose(ranking, view.rows, candidates, counts, self.most(view.rows.shape[1]))
+        return self.unit.choose(ranking, view.tokens, candidates, counts, self.most(view.tokens.shape[1]))
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss of a learned selector.

@@ -20,9 +20,9 @@ class InfillingSelector(UniformSelector):
     withholds_all = True
 
     def counts(self, view: View) -> Tensor:
-        """(B,) a share of each window's real rows, drawn for each."""
-        share = view.noise(len(view.rows))
-        return (share * view.real.sum(1)).ceil().long().clamp(min=1)
+        """(B,) a share of each window's tokens that are not padding, drawn for each."""
+        share = view.noise(len(view.tokens))
+        return (share * view.attention_mask.sum(1)).ceil().long().clamp(min=1)
 
     def most(self, length: int) -> int:
         """All of them."""

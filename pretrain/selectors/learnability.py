@@ -24,22 +24,22 @@ _DECAY = 0.99
 _NOTABLE = 0.2
 """Progress that counts for something, as a share of the mean loss.
 
-With less, a choice goes by the predictors' errors, and by what choosing itself moves: rows that are left alone get
+With less, a choice goes by the predictors' errors, and by what choosing itself moves: tokens that are left alone get
 worse, so that a few of them, chosen again, seem to be learnt.
 """
 _TINY = 1e-6
 
 
 class LearnabilitySelector(LearnedSelector):
-    """Masks rows whose loss is falling.
+    """Masks tokens whose loss is falling.
 
-    A network predicts the recovery loss of each row, relative to the running mean. A slow copy is the average of its
+    A network predicts the recovery loss of each token, relative to the running mean. A slow copy is the average of its
     weights over the run, those of step s counted s times: at any time, it says what the loss was when two thirds of
     the steps so far were done. A lag of fixed length would be too long for a short run, and in a long one too short
     for progress to rise above the predictors' errors.
 
-    Rows are ranked by how much their loss has fallen, in units of its deviation in the batch. Where that is hardly
-    notable, because the run begins or all is learnt, the unit is a fixed one, and rows are chosen nearly alike.
+    Tokens are ranked by how much their loss has fallen, in units of its deviation in the batch. Where that is hardly
+    notable, because the run begins or all is learnt, the unit is a fixed one, and tokens are chosen nearly alike.
     Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired by
     where the two predictors point, the loss expected as much later again.
 
@@ -71,7 +71,7 @@ class LearnabilitySelector(LearnedSelector):
         """(B, U) by how much the predicted loss has fallen, in deviations."""
         progress = self._before(view) - scores
         # Padding, and bars that no window reaches, would make the deviation small and chance weak.
-        exist = self.unit.exist(view.rows, view.real)
+        exist = self.unit.exist(view.tokens, view.attention_mask)
         count = exist.sum().clamp(min=1)
         mean = (progress * exist).sum() / count
         variance = ((progress - mean) ** 2 * exist).sum() / count
@@ -80,7 +80,7 @@ class LearnabilitySelector(LearnedSelector):
     def retirement(self, view: View) -> Tensor:
         """(B, L) the loss to be expected: the prediction of now, less as much as it has fallen."""
         now = self.scores(view)
-        return self.unit.rows_of(2 * now - self._before(view), view.rows)
+        return self.unit.tokens_of(2 * now - self._before(view), view.tokens)
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Smooth absolute error of the predicted relative loss."""
@@ -105,5 +105,5 @@ class LearnabilitySelector(LearnedSelector):
 
     @torch.no_grad()
     def _before(self, view: View) -> Tensor:
-        scores = self.slow(view.rows, view.attend, view.backbone).float()
-        return self.unit.pool(scores, view.rows, view.real)
+        scores = self.slow(view.tokens, view.attend, view.backbone).float()
+        return self.unit.pool(scores, view.tokens, view.attention_mask)

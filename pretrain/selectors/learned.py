@@ -14,7 +14,7 @@ from symbolic.masking.units import UNITS
 
 
 class LearnedSelector(Selector):
-    """A selector whose scores come from a network on the clean rows."""
+    """A selector whose scores come from a network on the clean tokens."""
 
     learns = True
     units = tuple(UNITS)
@@ -31,15 +31,15 @@ class LearnedSelector(Selector):
         self.network = build_network(kind, sizes, backbone, layers, self.unit.outputs)
 
     def scores(self, view: View) -> Tensor:
-        """(B, U) what the network makes of the clean rows."""
-        scores = self.network(view.rows, view.attend, view.backbone).float()
-        return self.unit.pool(scores, view.rows, view.real)
+        """(B, U) what the network makes of the clean tokens."""
+        scores = self.network(view.tokens, view.attend, view.backbone).float()
+        return self.unit.pool(scores, view.tokens, view.attention_mask)
 
     def ranking(self, scores: Tensor, view: View) -> Tensor:
         """(B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
 
         Always taking the top, as the paper does (exploration 0), shows the selector its own favourites alone. The
-        backbone then learns these and little else, and on rows masked at random the favourites are the *easy* ones.
+        backbone then learns these and little else, and on tokens masked at random the favourites are the *easy* ones.
         """
         preference, ramp = self.preference(scores, view), self.options.ramp
         trust = min(1.0, view.progress / ramp) if ramp else 1.0

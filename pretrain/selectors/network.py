@@ -16,15 +16,15 @@ from symbolic.errors import ConfigError
 
 
 class ScoreNetwork(nn.Module, ABC):
-    """Scores clean rows."""
+    """Scores clean tokens."""
 
     @abstractmethod
-    def forward(self, rows: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
-        """Scores of rows or of their fields.
+    def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
+        """Scores of tokens or of their fields.
 
         Args:
-            rows: (B, L, 8) clean ids.
-            attend: (B, L) bool, or None where no row is padded.
+            tokens: (B, L, 8) clean ids.
+            attend: (B, L) bool, or None where no token is padded.
             backbone: What is played against; some look through its eyes.
 
         Returns:
@@ -42,7 +42,7 @@ class SmallNetwork(ScoreNetwork):
         sizes: Ids of each field.
         backbone: Shape of the backbone; the network has a quarter of its width.
         layers: Layers at most.
-        outputs: Scores a row.
+        outputs: Scores a token.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class SmallNetwork(ScoreNetwork):
         self.body = build_backbone(shape, sizes)
         self.score = nn.Linear(width, outputs)
 
-    def forward(self, rows: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
+    def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
         """(B, L, 8) clean ids -> (B, L, outputs); the backbone is not asked."""
-        scores: Tensor = self.score(self.body(rows, attend))
+        scores: Tensor = self.score(self.body(tokens, attend))
         return scores
 
 
@@ -68,7 +68,7 @@ class ExitNetwork(ScoreNetwork):
     Args:
         backbone: Shape of the backbone.
         layers: After how many of its layers to look.
-        outputs: Scores a row.
+        outputs: Scores a token.
         shared: Let the selector's loss train these layers too, as the released code of the paper does; otherwise
             they are run without gradient, and only the head learns.
     """
@@ -81,10 +81,10 @@ class ExitNetwork(ScoreNetwork):
             nn.LayerNorm(backbone.dim), nn.Linear(backbone.dim, width), nn.GELU(), nn.Linear(width, outputs)
         )
 
-    def forward(self, rows: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
+    def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
         """(B, L, 8) clean ids -> (B, L, outputs)."""
         with nullcontext() if self.shared else torch.no_grad():
-            hidden = backbone.early(rows, attend, self.layers)
+            hidden = backbone.early(tokens, attend, self.layers)
         scores: Tensor = self.head(hidden)
         return scores
 
@@ -112,7 +112,7 @@ def build_network(
         sizes: Ids of each field.
         backbone: Shape of the backbone that is played against.
         layers: Layers at most; "full" takes all.
-        outputs: Scores a row.
+        outputs: Scores a token.
 
     Raises:
         ConfigError: If there is no such kind.

@@ -1,4 +1,4 @@
-"""The control: random rows, but as many as the adversary would mask."""
+"""The control: random tokens, but as many as the adversary would mask."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pretrain.selectors.uniform import UniformSelector
 
 
 class ScheduledSelector(UniformSelector):
-    """Random rows at the adversary's own mask-rate schedule.
+    """Random tokens at the adversary's own mask-rate schedule.
 
-    Rows are frozen at random at the adversary's rates, which lowers the count of rows masked as it does there,
-    but every row stays a candidate. So whatever the adversary gains over this, it gains by *which* rows it
+    Tokens are frozen at random at the adversary's rates, which lowers the count of tokens masked as it does there,
+    but every token stays a candidate. So whatever the adversary gains over this, it gains by *which* tokens it
     chooses and retires, and not by how many.
     """
 

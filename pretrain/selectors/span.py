@@ -1,4 +1,4 @@
-"""Runs of neighbouring rows, at random (SpanBERT, Joshi et al., 2020, arXiv 1907.10529)."""
+"""Runs of neighbouring tokens, at random (SpanBERT, Joshi et al., 2020, arXiv 1907.10529)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pretrain.selectors.uniform import UniformSelector
 from symbolic.masking.units import RowUnit
 
 _MEAN = 5.0
-"""Rows in a run on average. SpanBERT's words come in runs of 3.8; five notes are a chord or a short figure."""
+"""Tokens in a run on average. SpanBERT's words come in runs of 3.8; five notes are a chord or a short figure."""
 
 
 class SpanSelector(UniformSelector):
@@ -19,7 +19,7 @@ class SpanSelector(UniformSelector):
     units = (RowUnit.name,)
 
     def scores(self, view: View) -> Tensor:
-        """(B, L) noise that all rows of a run have in common."""
-        shape = view.rows.shape[:2]
+        """(B, L) noise that all tokens of a run have in common."""
+        shape = view.tokens.shape[:2]
         run = (view.noise(*shape) < 1 / _MEAN).cumsum(1)
         return view.noise(shape[0], shape[1] + 1).gather(1, run)

@@ -9,15 +9,15 @@ from symbolic.masking.units import UNITS
 
 
 class UniformSelector(Selector):
-    """Every real row is as likely as any other; the cap of the schedule is the rate, and nothing is frozen."""
+    """Every real token is as likely as any other; the cap of the schedule is the rate, and nothing is frozen."""
 
     name = "uniform"
     units = tuple(UNITS)
 
     def scores(self, view: View) -> Tensor:
         """(B, U) uniform noise."""
-        return view.noise(len(view.rows), self.unit.count(view.rows.shape[1]))
+        return view.noise(len(view.tokens), self.unit.count(view.tokens.shape[1]))
 
     def counts(self, view: View) -> Tensor:
-        """(B,) the fixed rate of each window's real rows; never more than are unfrozen."""
-        return (self.schedule.cap * view.real.sum(1)).round().long().clamp(min=1)
+        """(B,) the fixed rate of each window's tokens that are not padding; never more than are unfrozen."""
+        return (self.schedule.cap * view.attention_mask.sum(1)).round().long().clamp(min=1)

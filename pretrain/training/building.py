@@ -31,7 +31,7 @@ def build_module(
     Args:
         settings: Of the run.
         sizes: Ids of each field.
-        book: Freeze state of the training rows.
+        book: Freeze state of the training tokens.
         steps: Length of the run.
         start: Where it begins; by default from random initialisation.
 
@@ -57,7 +57,7 @@ def build_module(
     start.fill(backbone, heads)
     selector = build_selector(settings.selector, schedule, sizes, config, options)
     if settings.compile:
-        backbone.compile(dynamic=True)  # the rows of a window differ from batch to batch
+        backbone.compile(dynamic=True)  # the tokens of a window differ from batch to batch
     objective = Objective(
         backbone,
         heads,

@@ -19,11 +19,11 @@ from symbolic.tokens.tokenizer import rebase_bars
 from symbolic.tokens.vocabulary import FIELDS
 
 _HELD_OUT_ROWS = 24_000
-"""Rows that an evaluation sees; enough for a standard error of about one per cent."""
+"""Tokens that an evaluation sees; enough for a standard error of about one per cent."""
 
 
 class Loaders(lightning.LightningDataModule):
-    """Batches from the step on at which the trainer stands, each with the freeze state of its rows."""
+    """Batches from the step on at which the trainer stands, each with the freeze state of its tokens."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Loaders(lightning.LightningDataModule):
         """Join the freeze state here and not in a worker, which may be batches ahead of a revision."""
         if not (self.trainer and self.trainer.training):
             return batch
-        return batch, torch.from_numpy(self.book.frozen(batch.start.numpy(), batch.rows.shape[1]))
+        return batch, torch.from_numpy(self.book.frozen(batch.start.numpy(), batch.tokens.shape[1]))
 
 
 def sides(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -84,18 +84,18 @@ def sides(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArray[np.in
 def majority_floors(
     shards: Shards, train: NDArray[np.int64], valid: NDArray[np.int64], most: int = 4000
 ) -> dict[str, float]:
-    """Accuracy on held-out rows of always saying each field's most common training id.
+    """Accuracy on held-out tokens of always saying each field's most common training id.
 
     Args:
-        shards: Where the rows lie.
+        shards: Where the tokens lie.
         train: (W, 3) windows to count in; beyond `most` of them, an even sample.
         valid: (V, 3) windows to score.
         most: How many training windows are read.
     """
 
-    def rows(windows: NDArray[np.int64]) -> NDArray[np.integer]:
-        return np.concatenate([rebase_bars(shards.rows(int(a), int(b))) for a, b, _ in windows])
+    def tokens(windows: NDArray[np.int64]) -> NDArray[np.integer]:
+        return np.concatenate([rebase_bars(shards.tokens(int(a), int(b))) for a, b, _ in windows])
 
     sample = train[np.linspace(0, len(train) - 1, min(most, len(train))).astype(int)]
-    common = [np.bincount(column).argmax() for column in rows(sample).T]
-    return dict(zip(FIELDS, (rows(valid) == common).mean(0).tolist(), strict=True))
+    common = [np.bincount(column).argmax() for column in tokens(sample).T]
+    return dict(zip(FIELDS, (tokens(valid) == common).mean(0).tolist(), strict=True))

@@ -1,7 +1,7 @@
 """A larger backbone that begins by saying what a smaller one says.
 
 Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens,
-2016, arXiv 1511.05641); layers are added that write nothing yet. So the same rows get the same logits, and no step is
+2016, arXiv 1511.05641); layers are added that write nothing yet. So the same tokens get the same logits, and no step is
 spent on what the smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
 
 Windows are those of the larger shape: what lies farther apart than in the smaller one's must still be learnt.

@@ -91,11 +91,11 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
 
     Args:
         settings: Of the run.
-        tokenizer: What made its rows.
+        tokenizer: What made its tokens.
 
     Raises:
         CheckpointError: If the checkpoint is none.
-        TokenizerMismatch: If it reads other rows.
+        TokenizerMismatch: If it reads other tokens.
         ConfigError: If what it holds cannot grow into the size and kind that the settings say, or it has an adapter.
     """
     config = shape_of(settings)

@@ -36,11 +36,11 @@ class TrainingMeter(nn.Module):
         self.register_buffer("fields", torch.zeros(3, len(FIELDS)), persistent=False)
 
     @torch.no_grad()
-    def update(self, real: Tensor, frozen: Tensor, step: Step) -> None:
-        """Take in a step with its (B, L) real and frozen rows."""
-        chosen, padding = step.chosen, ~real[..., None]
+    def update(self, attention_mask: Tensor, frozen: Tensor, step: Step) -> None:
+        """Take in a step with its (B, L) real and frozen tokens."""
+        chosen, padding = step.chosen, ~attention_mask[..., None]
         one = torch.ones_like(self.counts[0])
-        sums = (real, frozen & real, chosen & ~padding, chosen & padding, chosen.any(-1))
+        sums = (attention_mask, frozen & attention_mask, chosen & ~padding, chosen & padding, chosen.any(-1))
         self.counts += torch.stack([one, *(values.sum() for values in sums)])
         self.losses += torch.stack(
             [step.loss, step.selector_loss, *(step.auxiliary[name] for name in self.auxiliary)]
@@ -53,7 +53,7 @@ class TrainingMeter(nn.Module):
         """Means since the last flush, over all processes, which are then forgotten."""
         for buffer in (self.counts, self.losses, self.fields):
             all_reduce(buffer)
-        batches, real, frozen, cells, padded, rows = self.counts.tolist()
+        batches, attention_mask, frozen, cells, padded, tokens = self.counts.tolist()
         loss, selector_loss, *auxiliary = (self.losses / max(batches, 1)).tolist()
         counted, losses, correct = self.fields.cpu().numpy()
         counted = np.maximum(counted, 1)
@@ -61,10 +61,10 @@ class TrainingMeter(nn.Module):
             "loss": loss,
             "selector_loss": selector_loss,
             "auxiliary": dict(zip(self.auxiliary, auxiliary, strict=True)),
-            "mask_rate": cells / max(real * len(FIELDS), 1),
-            "rows_touched": rows / max(real, 1),
+            "mask_rate": cells / max(attention_mask * len(FIELDS), 1),
+            "rows_touched": tokens / max(attention_mask, 1),
             "padding_share": padded / max(cells + padded, 1),
-            "frozen_share": frozen / max(real, 1),
+            "frozen_share": frozen / max(attention_mask, 1),
             "chosen_loss": _by_field(losses / counted),
             "chosen_accuracy": _by_field(correct / counted),
         }
@@ -74,9 +74,9 @@ class TrainingMeter(nn.Module):
 
 
 class HeldOut:
-    """Rows of held-out windows that were masked at random, whatever the selector would have chosen.
+    """Tokens of held-out windows that were masked at random, whatever the selector would have chosen.
 
-    Only an unbiased mask tells whether the selector's score ranks the loss: on rows that it chose itself, the
+    Only an unbiased mask tells whether the selector's score ranks the loss: on tokens that it chose itself, the
     low scores are missing.
     """
 
@@ -90,21 +90,25 @@ class HeldOut:
         return self._windows
 
     def add(
-        self, scores: Tensor | None, real: Tensor, would_choose: Tensor, index: Tensor, valid: Tensor,
+        self, scores: Tensor | None, attention_mask: Tensor, would_choose: Tensor, index: Tensor, valid: Tensor,
         recovery: Recovery,
     ) -> None:  # fmt: skip
         """Take in a batch.
 
         Args:
-            scores: (B, L) of a learned selector on clean rows, or None.
-            real: (B, L) bool.
-            would_choose: (B, L) bool, rows among the selector's highest.
-            index: (B, K) rows that were masked.
+            scores: (B, L) of a learned selector on clean tokens, or None.
+            attention_mask: (B, L) bool.
+            would_choose: (B, L) bool, tokens among the selector's highest.
+            index: (B, K) tokens that were masked.
             valid: (B, K) bool.
-            recovery: Of the masked rows, (B, K, 8).
+            recovery: Of the masked tokens, (B, K, 8).
         """
-        window = torch.arange(len(real), device=real.device)[:, None].expand(index.shape)
-        ranked = torch.zeros(real.shape, device=real.device) if scores is None else scores.float()
+        window = torch.arange(len(attention_mask), device=attention_mask.device)[:, None].expand(index.shape)
+        ranked = (
+            torch.zeros(attention_mask.shape, device=attention_mask.device)
+            if scores is None
+            else scores.float()
+        )
         columns = (
             window + self._windows,
             window % 2,
@@ -115,10 +119,13 @@ class HeldOut:
             recovery.counted,
         )
         self._columns.append(tuple(c[valid].cpu().numpy() for c in columns))
-        self._windows += len(real)
+        self._windows += len(attention_mask)
         if scores is not None:
-            log = ranked.masked_fill(~real, -torch.inf).log_softmax(1)
-            entropy = -(log.exp() * log.masked_fill(~real, 0.0)).sum(1) / real.sum(1).clamp(min=2).log()
+            log = ranked.masked_fill(~attention_mask, -torch.inf).log_softmax(1)
+            entropy = (
+                -(log.exp() * log.masked_fill(~attention_mask, 0.0)).sum(1)
+                / attention_mask.sum(1).clamp(min=2).log()
+            )
             self._entropy.append(entropy.cpu().double().numpy())
 
     def summary(self) -> dict[str, Any]:
@@ -149,8 +156,8 @@ class HeldOut:
             }
         return result
 
-    def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Score and summed loss of every masked row, for a calibration plot."""
+    def tokens(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Score and summed loss of every masked token, for a calibration plot."""
         score = np.concatenate([c[2] for c in self._columns])
         return score.astype(np.float64), np.concatenate([c[4].sum(1) for c in self._columns]).astype(
             np.float64
@@ -179,11 +186,11 @@ def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | None:
-    """Mean over windows of the rank correlation in them; windows of fewer than five masked rows are left out."""
+    """Mean over windows of the rank correlation in them; windows of fewer than five masked tokens are left out."""
     found = [
-        spearman(x[rows], y[rows])
-        for rows in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1)
-        if len(rows) >= 5
+        spearman(x[tokens], y[tokens])
+        for tokens in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1)
+        if len(tokens) >= 5
     ]
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None
@@ -192,18 +199,18 @@ def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | N
 def _overlap(
     window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3
 ) -> tuple[float, float]:
-    """Of each window's masked rows in the top `share` by score, how many are in it by loss; and by chance.
+    """Of each window's masked tokens in the top `share` by score, how many are in it by loss; and by chance.
 
-    Chance is near `share` in long windows alone: of one masked row, the top is always right.
+    Chance is near `share` in long windows alone: of one masked token, the top is always right.
     """
     hits = total = 0
     chance = 0.0
-    for rows in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1):
-        count = max(1, round(share * len(rows)))
-        best = [set(np.argsort(-values[rows], kind="stable")[:count].tolist()) for values in (score, loss)]
+    for tokens in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1):
+        count = max(1, round(share * len(tokens)))
+        best = [set(np.argsort(-values[tokens], kind="stable")[:count].tolist()) for values in (score, loss)]
         hits += len(best[0] & best[1])
         total += count
-        chance += count**2 / len(rows)
+        chance += count**2 / len(tokens)
     return hits / max(total, 1), chance / max(total, 1)
 
 

@@ -31,14 +31,14 @@ class Pretraining(lightning.LightningModule):
 
     Args:
         objective: Backbone, heads, selector and what they play.
-        book: Freeze state of the training rows.
+        book: Freeze state of the training tokens.
         seed: Of everything random in a step.
         steps: Length of the run, for the learning-rate schedule.
         lr: Peak learning rate.
         warmup: Share of the run in which the rate rises; then it falls on a cosine to a tenth.
         weight_decay: Of matrices; norms and biases are spared.
         optimizer: "adamw", or "muon" for the matrices of the backbone's blocks.
-        evaluation_rate: Share of held-out rows that are masked.
+        evaluation_rate: Share of held-out tokens that are masked.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pretraining(lightning.LightningModule):
         super().__init__()
         self.objective, self.book = objective, book
         self.meter = TrainingMeter(tuple(objective.auxiliary))
-        self.rows = RowUnit(objective.heads.sizes)
+        self.tokens = RowUnit(objective.heads.sizes)
         self.seed, self.steps, self.lr, self.warmup = seed, steps, lr, warmup
         self.weight_decay, self.optimizer = weight_decay, optimizer
         self.evaluation_rate = evaluation_rate
@@ -87,9 +87,9 @@ class Pretraining(lightning.LightningModule):
         windows, frozen = batch
         # Dropout too is a function of the batch, so that a resumed run draws what an uninterrupted one would.
         torch.manual_seed(int(np.random.SeedSequence([self.seed, windows.step]).generate_state(1)[0]))
-        generator = generator_of(windows.rows.device, self.seed, windows.step, TRAINING)
+        generator = generator_of(windows.tokens.device, self.seed, windows.step, TRAINING)
         step = self.objective(windows, frozen, generator, self.global_step / self.steps)
-        self.meter.update(windows.real, frozen, step)
+        self.meter.update(windows.attention_mask, frozen, step)
         self.last_losses = {"loss": step.loss.detach(), "selector_loss": step.selector_loss.detach()}
         total: Tensor = step.loss + step.selector_loss
         return total
@@ -118,25 +118,27 @@ class Pretraining(lightning.LightningModule):
         self.held_out = HeldOut()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Mask held-out rows at random, the same ones at every evaluation whatever the selector, and measure."""
-        rows, real = batch.rows, batch.real
+        """Mask held-out tokens at random, the same ones at every evaluation whatever the selector, and measure."""
+        tokens, attention_mask = batch.tokens, batch.attention_mask
         view = self._view(batch, EVALUATION)
         selector = self.objective.selector
         scores = preferred = None
         if selector.learns:
             of_units = selector.scores(view)
-            scores = selector.unit.rows_of(of_units, rows)
-            preferred = selector.unit.rows_of(selector.preference(of_units, view), rows)
-        most = max(1, math.ceil(self.evaluation_rate * rows.shape[1]))
-        counts = (self.evaluation_rate * real.sum(1)).ceil().long()
-        noise = view.noise(*real.shape)
-        choice = self.rows.choose(noise, rows, real, counts, most)
-        masked = rows.masked_fill(choice.spread(rows.shape[1]), MASK)
+            scores = selector.unit.tokens_of(of_units, tokens)
+            preferred = selector.unit.tokens_of(selector.preference(of_units, view), tokens)
+        most = max(1, math.ceil(self.evaluation_rate * tokens.shape[1]))
+        counts = (self.evaluation_rate * attention_mask.sum(1)).ceil().long()
+        noise = view.noise(*attention_mask.shape)
+        choice = self.tokens.choose(noise, tokens, attention_mask, counts, most)
+        masked = tokens.masked_fill(choice.spread(tokens.shape[1]), MASK)
         hidden = self.objective.backbone(masked, batch.attend)
-        recovery = recover(self.objective.heads(at(hidden, choice.places)), at(rows, choice.places))
-        would = self.rows.choose(noise if preferred is None else preferred, rows, real, counts, most)
-        would_choose = would.spread(rows.shape[1]).any(-1)
-        self.held_out.add(scores, real, would_choose, choice.places, choice.taken, recovery)
+        recovery = recover(self.objective.heads(at(hidden, choice.places)), at(tokens, choice.places))
+        would = self.tokens.choose(
+            noise if preferred is None else preferred, tokens, attention_mask, counts, most
+        )
+        would_choose = would.spread(tokens.shape[1]).any(-1)
+        self.held_out.add(scores, attention_mask, would_choose, choice.places, choice.taken, recovery)
 
     def on_validation_epoch_end(self) -> None:
         """Write a line of history.
@@ -164,14 +166,14 @@ class Pretraining(lightning.LightningModule):
 
     @torch.no_grad()
     def freeze_scores(self, batch: Batch) -> tuple[Tensor, torch.Generator]:
-        """(B, L) scores by which rows are retired, and the randomness to go with them."""
+        """(B, L) scores by which tokens are retired, and the randomness to go with them."""
         view = self._view(batch, self.global_step, FREEZING)
         return self.objective.selector.retirement(view), view.generator
 
     def _view(self, batch: Batch, *key: int) -> View:
         """A look at windows outside training, where nothing counts as frozen."""
-        generator = generator_of(batch.rows.device, self.seed, *key[:-1], batch.step, key[-1])
-        return self.objective.view(batch, torch.zeros_like(batch.real), generator)
+        generator = generator_of(batch.tokens.device, self.seed, *key[:-1], batch.step, key[-1])
+        return self.objective.view(batch, torch.zeros_like(batch.attention_mask), generator)
 
     def configure_optimizers(self) -> Any:
         """Warm-up and cosine; the players' losses are summed, so one optimiser serves both."""

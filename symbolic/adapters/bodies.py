@@ -53,18 +53,18 @@ class Body(nn.Module):
         if zero_bias:
             nn.init.zeros_(self.up.bias)
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        out: Tensor = self.up(self.narrow(self.down(x), real))
+        out: Tensor = self.up(self.narrow(self.down(x), attention_mask))
         return out
 
-    def narrow(self, x: Tensor, real: Tensor | None) -> Tensor:
-        """(B, L, rank) -> (B, L, rank); here the activation alone, so rows do not mix."""
+    def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """(B, L, rank) -> (B, L, rank); here the activation alone, so tokens do not mix."""
         return self.activation(x)
 
 
 class ConvBody(Body):
-    """Dilated residual convolutions over the rows, and a gate that weighs the channels of a window.
+    """Dilated residual convolutions over the tokens, and a gate that weighs the channels of a window.
 
     Mehta et al. (arXiv 2506.21298), with squeeze-and-excitation (arXiv 1709.01507). What is padded is set to zero
     before each convolution and left out of the gate's mean.
@@ -73,7 +73,7 @@ class ConvBody(Body):
         dim: Width of the stream.
         rank: Width of the bottleneck.
         activation: One of `ACTIVATIONS`.
-        kernel: Rows that a convolution sees, without dilation; odd.
+        kernel: Tokens that a convolution sees, without dilation; odd.
     """
 
     def __init__(self, dim: int, rank: int, activation: str = "gelu", kernel: int = 3) -> None:
@@ -88,9 +88,9 @@ class ConvBody(Body):
             nn.Linear(rank, squeezed), nn.SiLU(), nn.Linear(squeezed, rank), nn.Sigmoid()
         )
 
-    def narrow(self, x: Tensor, real: Tensor | None) -> Tensor:
+    def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(B, L, rank) -> (B, L, rank)."""
-        inside = x.new_ones(x.shape[:2]) if real is None else real.type_as(x)
+        inside = x.new_ones(x.shape[:2]) if attention_mask is None else attention_mask.type_as(x)
         inside = inside[..., None]
         for convolution in self.convolutions:
             mixed = convolution((x * inside).transpose(1, 2)).transpose(1, 2)
@@ -101,7 +101,7 @@ class ConvBody(Body):
 
 
 class TransformerBody(Body):
-    """A small Transformer layer in the bottleneck: attention over all rows, then a feed-forward (arXiv 2506.21298).
+    """A small Transformer layer in the bottleneck: attention over all tokens, then a feed-forward (arXiv 2506.21298).
 
     Args:
         dim: Width of the stream.
@@ -122,12 +122,12 @@ class TransformerBody(Body):
         self.output = nn.Linear(rank, rank)
         self.wide, self.slim = nn.Linear(rank, 2 * rank), nn.Linear(2 * rank, rank)
 
-    def narrow(self, x: Tensor, real: Tensor | None) -> Tensor:
+    def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(B, L, rank) -> (B, L, rank)."""
         shape = (*x.shape[:2], self.heads, -1)
         parts = self.projections(self.attention_norm(x)).chunk(3, dim=-1)
         query, key, value = (part.reshape(shape).transpose(1, 2) for part in parts)
-        mask = None if real is None else real[:, None, None, :]
+        mask = None if attention_mask is None else attention_mask[:, None, None, :]
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         x = x + self.output(mixed.transpose(1, 2).flatten(2))
         out: Tensor = x + self.slim(self.activation(self.wide(self.feedforward_norm(x))))
@@ -151,9 +151,9 @@ class Added(nn.Module):
         self.body, self.norm = body, norm
         self.scale = nn.Parameter(torch.tensor(float(scale))) if learn_scale else scale
 
-    def added(self, to: Tensor, stream: Tensor, real: Tensor | None) -> Tensor:
+    def added(self, to: Tensor, stream: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
-        change = self.body(stream if self.norm is None else self.norm(stream), real)
+        change = self.body(stream if self.norm is None else self.norm(stream), attention_mask)
         if isinstance(self.scale, Tensor):
             return torch.addcmul(to, change, self.scale.type_as(change))
         return torch.add(to, change, alpha=self.scale)
@@ -162,14 +162,14 @@ class Added(nn.Module):
 class Sequential(Added):
     """A body after a slot of the stream: it sees the stream as the branch left it."""
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        return self.added(x, x, real)
+        return self.added(x, x, attention_mask)
 
 
 class Parallel(Added):
     """A body beside a branch: it sees the stream as the branch found it."""
 
-    def forward(self, branch: Tensor, stream: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, branch: Tensor, stream: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
-        return self.added(branch, stream, real)
+        return self.added(branch, stream, attention_mask)

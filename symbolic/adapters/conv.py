@@ -16,7 +16,7 @@ class ConvAdapter(Inserted):
     """Dilated residual convolutions over the note axis, with a gate (Mehta et al., arXiv 2506.21298).
 
     Args:
-        kernel: Rows that a convolution sees, odd; four of them, dilated by 1, 2, 4 and 8, see 31 rows by default.
+        kernel: Tokens that a convolution sees, odd; four of them, dilated by 1, 2, 4 and 8, see 31 tokens by default.
     """
 
     name = "conv"

@@ -53,7 +53,7 @@ class Ia3(AdapterMethod):
         return grafts
 
     def fold(self, grafted: nn.Module, original: nn.Module) -> None:
-        """Multiply the weight's columns, or its rows and the bias."""
+        """Multiply the weight's columns, or its tokens and the bias."""
         assert isinstance(grafted, RescaledLinear)
         assert isinstance(original, nn.Linear)
         if grafted.inputs:

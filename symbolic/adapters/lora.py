@@ -21,7 +21,7 @@ class LoraLinear(nn.Module):
 
     Args:
         linear: The layer whose parameters are shared.
-        rank: Rows of A and columns of B.
+        rank: Tokens of A and columns of B.
         scale: Factor of the change.
     """
 
@@ -76,12 +76,12 @@ class _Changed(torch.autograd.Function):
         of_inner = (g @ b).mul_(ctx.scale)
         if of_x:
             found[0] = (g @ weight).addmm_(of_inner, a).view(x.shape)
-        rows = x.flatten(0, -2)
+        tokens = x.flatten(0, -2)
         if of_weight:
-            found[1] = g.T @ rows
+            found[1] = g.T @ tokens
         if of_bias:
             found[2] = g.sum(0)
-        return *found, of_inner.T @ rows, (g.T @ inner.flatten(0, -2)).mul_(ctx.scale), None
+        return *found, of_inner.T @ tokens, (g.T @ inner.flatten(0, -2)).mul_(ctx.scale), None
 
 
 @register

@@ -144,5 +144,5 @@ def _site(theirs: str) -> str:
 
 
 def _ia3_shaped(site: str, factors: Tensor) -> Tensor:
-    """In peft, factors of inputs are a row, those of outputs a column."""
+    """In peft, factors of inputs are a token, those of outputs a column."""
     return factors[None] if site.endswith(".down") else factors[:, None]

@@ -1,4 +1,4 @@
-"""Prefix tuning: keys and values of rows that are not there."""
+"""Prefix tuning: keys and values of tokens that are not there."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ class PrefixAttention(SelfAttention):
         key, value = (torch.cat((new, old), dim=2) for new, old in zip(more, (key, value), strict=True))
         return query, key, value
 
-    def mask(self, real: Tensor | None) -> Tensor | None:
+    def mask(self, attention_mask: Tensor | None) -> Tensor | None:
         """The prefix is real."""
-        if real is None:
+        if attention_mask is None:
             return None
-        return nn.functional.pad(real, (self.length, 0), value=True)
+        return nn.functional.pad(attention_mask, (self.length, 0), value=True)
 
 
 @register

@@ -1,4 +1,4 @@
-"""Prompt tuning: rows of learned embeddings before the music."""
+"""Prompt tuning: tokens of learned embeddings before the music."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from symbolic.errors import ConfigError
 
 
 class PromptEntrance(Entrance):
-    """Puts learned rows before the music.
+    """Puts learned tokens before the music.
 
     Args:
         length: How many.
@@ -22,22 +22,24 @@ class PromptEntrance(Entrance):
 
     def __init__(self, length: int, dim: int) -> None:
         super().__init__()
-        self.rows = length
+        self.tokens = length
         # As small as the embeddings of music at first.
         self.prompt = nn.Parameter(0.02 * torch.randn(length, dim))
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(B, L, dim), (B, L) -> (B, rows + L, dim), (B, rows + L)."""
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, L, dim), (B, L) -> (B, tokens + L, dim), (B, tokens + L)."""
         x = torch.cat((self.prompt.expand(len(x), -1, -1).type_as(x), x), dim=1)
-        return x, None if real is None else nn.functional.pad(real, (self.rows, 0), value=True)
+        return x, None if attention_mask is None else nn.functional.pad(
+            attention_mask, (self.tokens, 0), value=True
+        )
 
 
 @register
 @dataclass(frozen=True, kw_only=True)
 class Prompt(AdapterMethod):
-    """Learned embeddings before the first row (Lester et al., arXiv 2104.08691).
+    """Learned embeddings before the first token (Lester et al., arXiv 2104.08691).
 
-    A fresh one is near the backbone, and not equal to it: its rows draw some attention.
+    A fresh one is near the backbone, and not equal to it: its tokens draw some attention.
 
     Args:
         length: How many.

@@ -14,11 +14,11 @@ from symbolic.errors import ConfigError
 
 
 class Intervention(nn.Module):
-    """`x + R^T (W x + b - R x)`: within the rows of R, the stream becomes what `W x + b` says it should be.
+    """`x + R^T (W x + b - R x)`: within the tokens of R, the stream becomes what `W x + b` says it should be.
 
     Args:
         dim: Width of the stream.
-        rank: Rows of R and of W.
+        rank: Tokens of R and of W.
         neutral: Start at W = R and b = 0.
     """
 
@@ -30,21 +30,21 @@ class Intervention(nn.Module):
         if neutral:
             nn.init.zeros_(self.wanted.bias)
             with torch.no_grad():
-                self.wanted.weight.copy_(self.rows())
+                self.wanted.weight.copy_(self.tokens())
 
-    def rows(self) -> Tensor:
+    def tokens(self) -> Tensor:
         """R, (rank, dim) float32: the directions, made orthonormal one after the other."""
         # PyTorch's own parametrisation keeps a buffer that files would need too, and knows no half precision.
         columns, triangle = torch.linalg.qr(self.directions.float().T)
-        # Without signs of their own, rows would flip where a direction's first number passes through zero.
-        rows: Tensor = (columns * triangle.diagonal().sign()).T
-        return rows
+        # Without signs of their own, tokens would flip where a direction's first number passes through zero.
+        tokens: Tensor = (columns * triangle.diagonal().sign()).T
+        return tokens
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        rows = self.rows()
-        missing = F.linear(x, (self.wanted.weight - rows).type_as(x), self.wanted.bias.type_as(x))
-        return x + F.linear(missing, rows.T.type_as(missing))
+        tokens = self.tokens()
+        missing = F.linear(x, (self.wanted.weight - tokens).type_as(x), self.wanted.bias.type_as(x))
+        return x + F.linear(missing, tokens.T.type_as(missing))
 
 
 @register

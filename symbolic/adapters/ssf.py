@@ -57,7 +57,7 @@ class Ssf(AdapterMethod):
         return grafts
 
     def fold(self, grafted: nn.Module, original: nn.Module) -> None:
-        """Scale the weight's rows and the bias, and shift the bias."""
+        """Scale the weight's tokens and the bias, and shift the bias."""
         assert isinstance(grafted, ScaledLinear)
         assert isinstance(original, nn.Linear)
         original.weight *= grafted.gamma[:, None]

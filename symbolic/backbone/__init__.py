@@ -1,4 +1,4 @@
-"""Backbones: rows of field ids in, one hidden state per row out."""
+"""Backbones: tokens of field ids in, one hidden state per token out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Self-attention over rows with rotary positions."""
+"""Self-attention over tokens with rotary positions."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CACHED = 2**20
 
 
 def rotary_angles(length: int, head_dim: int, device: torch.device) -> Rotation:
-    """Rotations of rows 0 .. length - 1 (Su et al., RoFormer, arXiv 2104.09864, base 10,000).
+    """Rotations of tokens 0 .. length - 1 (Su et al., RoFormer, arXiv 2104.09864, base 10,000).
 
     Computed for each forward pass, and not kept as a buffer, because casting a model to bfloat16 would round
-    the angles of far rows; beside the layers' work the cost vanishes.
+    the angles of far tokens; beside the layers' work the cost vanishes.
     """
     frequencies = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
     angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequencies)
@@ -29,7 +29,7 @@ def rotary_angles(length: int, head_dim: int, device: torch.device) -> Rotation:
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn (B, H, L, head dim) by the rows' angles, in the type of `x`.
+    """Turn (B, H, L, head dim) by the tokens' angles, in the type of `x`.
 
     The two halves of a head are the two coordinates, so that one roll brings each to the other's place.
     """
@@ -37,19 +37,19 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, real: Tensor | None = None) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None) -> Tensor:
     """Scaled dot-product attention, by the kernel that is fastest where the tensors lie.
 
     Args:
         query: (B, H, L, head dim).
-        key: Likewise, of as many rows or of others.
-        value: Of the keys' rows.
-        real: (B, L) bool of the keys, False where one is padding, or None if none is.
+        key: Likewise, of as many tokens or of others.
+        value: Of the keys' tokens.
+        attention_mask: (B, L) bool of the keys, False where one is padding, or None if none is.
 
     Returns:
         (B, H, L, head dim).
     """
-    mask = None if real is None else real[:, None, None, :]
+    mask = None if attention_mask is None else attention_mask[:, None, None, :]
     slow = query.device.type == "cpu" and query.dtype == torch.bfloat16 and torch.is_grad_enabled()
     if slow and query.shape == key.shape and not torch.compiler.is_compiling():
         out: Tensor = _HalfOnCpu.apply(query, key, value, mask)  # type: ignore[no-untyped-call]
@@ -60,7 +60,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, real: Tensor | None = None
 class _HalfOnCpu(torch.autograd.Function):
     """PyTorch's fused forward pass with a backward pass of our own.
 
-    The fused backward pass takes 1.6 (1,024 rows) to 4 times (128 rows) as long in bfloat16 on a CPU as this one,
+    The fused backward pass takes 1.6 (1,024 tokens) to 4 times (128 tokens) as long in bfloat16 on a CPU as this one,
     which computes the weights again a few heads at a time, and so holds no more memory than the fused one.
     """
 
@@ -96,7 +96,7 @@ class _HalfOnCpu(torch.autograd.Function):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of every row to every real row.
+    """Multi-head attention of every token to every real token.
 
     The four projections are separate linear layers, so that an adapter can address each. There is no dropout
     on the attention weights: on a CPU it forces the unfused kernel, which is four times slower.
@@ -114,18 +114,18 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(dim, dim)
         self.output = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim).
 
         Args:
             x: Hidden states.
-            rotation: From `rotary_angles` for L rows.
-            real: (B, L) bool, False where a row is padding; None if no row is, which costs no mask.
+            rotation: From `rotary_angles` for L tokens.
+            attention_mask: (B, L) bool, False where a token is padding; None if no token is, which costs no mask.
         """
         if torch.is_autocast_enabled(x.device.type):
             # Else autocast would do this for each projection anew, and for its gradient.
             x = x.to(torch.get_autocast_dtype(x.device.type))
-        mixed = attend(*self.heads_of(x, rotation), self.mask(real))
+        mixed = attend(*self.heads_of(x, rotation), self.mask(attention_mask))
         out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return out
 
@@ -135,9 +135,9 @@ class SelfAttention(nn.Module):
         key = rotate(self._split(self.key(x)), rotation)
         return query, key, self._split(self.value(x))
 
-    def mask(self, real: Tensor | None) -> Tensor | None:
+    def mask(self, attention_mask: Tensor | None) -> Tensor | None:
         """(B, L) bool of what may be attended to; None for everything."""
-        return real
+        return attention_mask
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, L, dim) -> (B, H, L, head dim)."""

@@ -18,10 +18,10 @@ from symbolic.backbone.parts import Dropout
 class Slot(nn.Identity):
     """A place on the residual stream where an adapter may stand; alone it does nothing.
 
-    What stands in its stead is called with the stream and with the mask, which a convolution over rows needs.
+    What stands in its stead is called with the stream and with the mask, which a convolution over tokens needs.
     """
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
         return x
 
@@ -33,23 +33,23 @@ class Beside(nn.Module):
     returns takes the output's place.
     """
 
-    def forward(self, branch: Tensor, stream: Tensor, real: Tensor | None = None) -> Tensor:
+    def forward(self, branch: Tensor, stream: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, D), (B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
         return branch
 
 
 class Entrance(nn.Module):
-    """The way into the stack, where an adapter may put rows before those of the music.
+    """The way into the stack, where an adapter may put tokens before those of the music.
 
     Attributes:
-        rows: How many; they are taken off again at the end.
+        tokens: How many; they are taken off again at the end.
     """
 
-    rows: int = 0
+    tokens: int = 0
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(B, L, D) and (B, L) bool or None -> the same, longer by `rows`."""
-        return x, real
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, L, D) and (B, L) bool or None -> the same, longer by `tokens`."""
+        return x, attention_mask
 
 
 class SubLayer(NamedTuple):
@@ -69,7 +69,7 @@ class Block(nn.Module):
     sublayers: ClassVar[tuple[SubLayer, ...]]
     """Its residual branches in the order in which they run."""
 
-    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, D) -> (B, L, D)."""
         raise NotImplementedError
 
@@ -91,7 +91,7 @@ def initialise(block: nn.Module, writers: Iterable[nn.Linear], residual_std: flo
 
 
 class Backbone(nn.Module):
-    """Row embedding, a stack of blocks, and a final norm.
+    """Token embedding, a stack of blocks, and a final norm.
 
     Args:
         config: Shape; saved beside the weights.
@@ -119,50 +119,54 @@ class Backbone(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.dim)
 
-    def forward(self, rows: Tensor, real: Tensor | None = None, beside: Tensor | None = None) -> Tensor:
-        """Hidden states of every row, after the final norm.
+    def forward(
+        self, tokens: Tensor, attention_mask: Tensor | None = None, beside: Tensor | None = None
+    ) -> Tensor:
+        """Hidden states of every token, after the final norm.
 
         Args:
-            rows: (B, L, 8) int64 ids.
-            real: (B, L) bool, False where a row is padding. Pass None if no row is: then no mask is built.
-            beside: (B, L, D) what is to be heard beside the rows; it is added to their embedding.
+            tokens: (B, L, 8) int64 ids.
+            attention_mask: (B, L) bool, False where a token is padding. Pass None if no token is: then no mask is built.
+            beside: (B, L, D) what is to be heard beside the tokens; it is added to their embedding.
 
         Returns:
-            (B, L, D); what stands at padded rows means nothing.
+            (B, L, D); what stands at padded tokens means nothing.
         """
-        out: Tensor = self.norm(self.early(rows, real, len(self.blocks), beside))
+        out: Tensor = self.norm(self.early(tokens, attention_mask, len(self.blocks), beside))
         return out
 
-    def early(self, rows: Tensor, real: Tensor | None, layers: int, beside: Tensor | None = None) -> Tensor:
+    def early(
+        self, tokens: Tensor, attention_mask: Tensor | None, layers: int, beside: Tensor | None = None
+    ) -> Tensor:
         """Hidden states after the first layers, without the final norm.
 
         Args:
-            rows: (B, L, 8) int64 ids.
-            real: (B, L) bool, or None if no row is padded.
+            tokens: (B, L, 8) int64 ids.
+            attention_mask: (B, L) bool, or None if no token is padded.
             layers: How many layers to run.
             beside: As of `forward`.
 
         Returns:
             (B, L, D).
         """
-        x, rotation, real = self._enter(rows, real, beside)
+        x, rotation, attention_mask = self._enter(tokens, attention_mask, beside)
         for block in self.blocks[:layers]:
             if self.recompute and torch.is_grad_enabled():
-                x = checkpoint(block, x, rotation, real, use_reentrant=False)
+                x = checkpoint(block, x, rotation, attention_mask, use_reentrant=False)
             else:
-                x = block(x, rotation, real)
+                x = block(x, rotation, attention_mask)
         return self._music(x)
 
-    def states(self, rows: Tensor, real: Tensor | None = None) -> list[Tensor]:
+    def states(self, tokens: Tensor, attention_mask: Tensor | None = None) -> list[Tensor]:
         """Hidden states of the embedding and of every layer, for probes.
 
         Returns:
             layers + 1 tensors (B, L, D); the last is what `forward` returns, with the final norm.
         """
-        x, rotation, real = self._enter(rows, real)
+        x, rotation, attention_mask = self._enter(tokens, attention_mask)
         states = [self._music(x)]
         for block in self.blocks:
-            x = block(x, rotation, real)
+            x = block(x, rotation, attention_mask)
             states.append(self._music(x))
         states[-1] = self.norm(states[-1])
         return states
@@ -187,13 +191,15 @@ class Backbone(nn.Module):
         ]
 
     def _enter(
-        self, rows: Tensor, real: Tensor | None, beside: Tensor | None = None
+        self, tokens: Tensor, attention_mask: Tensor | None, beside: Tensor | None = None
     ) -> tuple[Tensor, Rotation, Tensor | None]:
-        embedded = self.embedding(rows)
-        x, real = self.entrance(self.dropout(embedded if beside is None else embedded + beside), real)
+        embedded = self.embedding(tokens)
+        x, attention_mask = self.entrance(
+            self.dropout(embedded if beside is None else embedded + beside), attention_mask
+        )
         head_dim = self.config.dim // self.config.heads
-        return x, rotary_angles(x.shape[1], head_dim, rows.device), real
+        return x, rotary_angles(x.shape[1], head_dim, tokens.device), attention_mask
 
     def _music(self, x: Tensor) -> Tensor:
-        """The rows of the music, without those of the entrance."""
-        return x[:, self.entrance.rows :] if self.entrance.rows else x
+        """The tokens of the music, without those of the entrance."""
+        return x[:, self.entrance.tokens :] if self.entrance.tokens else x

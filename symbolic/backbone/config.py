@@ -21,7 +21,7 @@ class BackboneConfig:
         layers: Number of blocks.
         heads: Attention heads in each block; `dim / heads` must be even, for rotary positions.
         ffn: Inner width of the feed-forward sub-layers.
-        window: Rows of a training window; rotary positions let longer ones in, untrained.
+        window: Tokens of a training window; rotary positions let longer ones in, untrained.
         dropout: Probability on the embedding and on every residual branch.
 
     Raises:

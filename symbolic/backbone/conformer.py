@@ -1,4 +1,4 @@
-"""A bidirectional Conformer over rows: attention for what is far apart, convolution for what is near."""
+"""A bidirectional Conformer over tokens: attention for what is far apart, convolution for what is near."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from symbolic.backbone.config import BackboneConfig
 from symbolic.backbone.parts import Dropout, FeedForward
 
 KERNEL = 15
-"""Rows that a convolution sees, about four beats of two voices in eighths."""
+"""Tokens that a convolution sees, about four beats of two voices in eighths."""
 
 
 class Convolution(nn.Module):
-    """Widen, gate, mix neighbouring rows within each channel, norm, Swish, narrow: (B, L, dim) -> (B, L, dim).
+    """Widen, gate, mix neighbouring tokens within each channel, norm, Swish, narrow: (B, L, dim) -> (B, L, dim).
 
     The norm is a LayerNorm: the batch norm of the original counts padding, and ties a window to those beside it.
 
     Args:
         dim: Width of the hidden states.
-        kernel: Rows that are mixed; odd.
+        kernel: Tokens that are mixed; odd.
     """
 
     def __init__(self, dim: int, kernel: int = KERNEL) -> None:
@@ -33,11 +33,11 @@ class Convolution(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.narrow = nn.Linear(dim, dim)
 
-    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
-        """(B, L, dim); padded rows (`real` false) are seen as zeros, as what lies beyond the window is."""
+    def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """(B, L, dim); padded tokens (`real` false) are seen as zeros, as what lies beyond the window is."""
         gated = F.glu(self.widen(x), dim=-1)
-        if real is not None:
-            gated = gated * real[..., None]
+        if attention_mask is not None:
+            gated = gated * attention_mask[..., None]
         mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
         out: Tensor = self.narrow(F.silu(self.norm(mixed)))
         return out
@@ -88,14 +88,18 @@ class ConformerBlock(Block):
         writers = (self.first.down, self.attention.output, self.convolution.narrow, self.second.down)
         initialise(self, writers, residual_std)
 
-    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        x = self._add(x, self.first(self.first_norm(x)), self.beside_first, self.after_first, real, 0.5)
-        attended = self.attention(self.attention_norm(x), rotation, real)
-        x = self._add(x, attended, self.beside_attention, self.after_attention, real)
-        mixed = self.convolution(self.convolution_norm(x), real)
-        x = self._add(x, mixed, self.beside_convolution, self.after_convolution, real)
-        x = self._add(x, self.second(self.second_norm(x)), self.beside_second, self.after_second, real, 0.5)
+        x = self._add(
+            x, self.first(self.first_norm(x)), self.beside_first, self.after_first, attention_mask, 0.5
+        )
+        attended = self.attention(self.attention_norm(x), rotation, attention_mask)
+        x = self._add(x, attended, self.beside_attention, self.after_attention, attention_mask)
+        mixed = self.convolution(self.convolution_norm(x), attention_mask)
+        x = self._add(x, mixed, self.beside_convolution, self.after_convolution, attention_mask)
+        x = self._add(
+            x, self.second(self.second_norm(x)), self.beside_second, self.after_second, attention_mask, 0.5
+        )
         out: Tensor = self.norm(x)
         return out
 
@@ -105,11 +109,11 @@ class ConformerBlock(Block):
         branch: Tensor,
         beside: nn.Module,
         after: nn.Module,
-        real: Tensor | None,
+        attention_mask: Tensor | None,
         share: float = 1.0,
     ) -> Tensor:
         """The stream with a branch added, and whatever adapters stand beside it and after it."""
-        summed: Tensor = after(x + share * self.dropout(beside(branch, x, real)), real)
+        summed: Tensor = after(x + share * self.dropout(beside(branch, x, attention_mask)), attention_mask)
         return summed
 
 

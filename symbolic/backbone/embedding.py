@@ -1,4 +1,4 @@
-"""Rows of field ids to vectors."""
+"""Tokens of field ids to vectors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class RowEmbedding(nn.Module):
-    """One vector for a row of eight ids: the sum of one embedding per field.
+    """One vector for a token of eight ids: the sum of one embedding per field.
 
     Each field keeps a table of its own, so that an id beyond its field is an error and never a neighbour's
     value (a window whose bars were not counted from its own start is caught here).
@@ -26,9 +26,9 @@ class RowEmbedding(nn.Module):
         for weight in self.parameters():
             nn.init.normal_(weight, std=0.02)
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         """(B, L, 8) int64 -> (B, L, dim)."""
-        fields = zip(self.tables, rows.unbind(-1), strict=True)
+        fields = zip(self.tables, tokens.unbind(-1), strict=True)
         # Summed as they come: stacking first would hold eight times the memory.
         x: Tensor = functools.reduce(torch.add, (table(ids) for table, ids in fields))
         return x

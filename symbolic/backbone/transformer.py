@@ -1,4 +1,4 @@
-"""A bidirectional pre-norm Transformer over rows."""
+"""A bidirectional pre-norm Transformer over tokens."""
 
 from __future__ import annotations
 
@@ -53,13 +53,15 @@ class TransformerBlock(Block):
         self.dropout = Dropout(dropout)
         initialise(self, (self.attention.output, self.feedforward.down), residual_std)
 
-    def forward(self, x: Tensor, rotation: Rotation, real: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
         """(B, L, dim) -> (B, L, dim)."""
-        attended = self.attention(self.attention_norm(x), rotation, real)
-        x = self.after_attention(x + self.dropout(self.beside_attention(attended, x, real)), real)
+        attended = self.attention(self.attention_norm(x), rotation, attention_mask)
+        x = self.after_attention(
+            x + self.dropout(self.beside_attention(attended, x, attention_mask)), attention_mask
+        )
         computed = self.feedforward(self.feedforward_norm(x))
         out: Tensor = self.after_feedforward(
-            x + self.dropout(self.beside_feedforward(computed, x, real)), real
+            x + self.dropout(self.beside_feedforward(computed, x, attention_mask)), attention_mask
         )
         return out
 

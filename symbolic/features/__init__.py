@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 
-def feature_groups(rows: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> dict[str, Features]:
+def feature_groups(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> dict[str, Features]:
     """Features of a piece by group, then by name; names are unique across groups.
 
     Args:
-        rows: (N, 8) ids of one piece, in canonical order, N > 0.
+        tokens: (N, 8) ids of one piece, in canonical order, N > 0.
         vocabulary: What the ids mean.
     """
     voc = vocabulary or Vocabulary()
-    view = View.of(rows, voc)
+    view = View.of(tokens, voc)
     return {
         "register": tonal.register(view.pitched),
         "key": tonal.key(view.pitched),
@@ -49,14 +49,14 @@ def feature_groups(rows: NDArray[np.integer], vocabulary: Vocabulary | None = No
     }
 
 
-def piece_features(rows: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> Features:
+def piece_features(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> Features:
     """Features of a piece, by name; none depends on its length or, but for register, its key.
 
     Args:
-        rows: (N, 8) ids of one piece, in canonical order, N > 0.
+        tokens: (N, 8) ids of one piece, in canonical order, N > 0.
         vocabulary: What the ids mean.
     """
-    groups = feature_groups(rows, vocabulary).values()
+    groups = feature_groups(tokens, vocabulary).values()
     return {name: value for group in groups for name, value in group.items()}
 
 
@@ -67,5 +67,5 @@ def feature_names() -> list[str]:
 
 def feature_matrix(pieces: list[NDArray[np.integer]], vocabulary: Vocabulary | None = None) -> Floats:
     """(P, F) features of several pieces, each (N, 8) ids, to nine decimals: what does not vary is then constant."""
-    table = [list(piece_features(rows, vocabulary).values()) for rows in pieces]
+    table = [list(piece_features(tokens, vocabulary).values()) for tokens in pieces]
     return np.array(table, dtype=np.float64).reshape(len(pieces), len(feature_names())).round(9)

@@ -47,14 +47,14 @@ BLOCK = 4096
 """Notes that are worked on at once: beside the result, memory does not grow with the piece."""
 
 
-def note_features(rows: Rows, shares: Floats | None = None) -> Columns:
+def note_features(tokens: Rows, shares: Floats | None = None) -> Columns:
     """Features of every note of a piece, by name; transposition moves `pitch` and nothing else.
 
     Args:
-        rows: (N, 8) ids of one piece, in canonical order, N > 0, without drums.
+        tokens: (N, 8) ids of one piece, in canonical order, N > 0, without drums.
         shares: (N, C) what somebody holds each note for, if that is to be heard too.
     """
-    parts = [part for _, part in _blocks(rows, shares)]
+    parts = [part for _, part in _blocks(tokens, shares)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -65,22 +65,24 @@ def note_names(classes: int = 0) -> tuple[str, ...]:
     return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), shares))
 
 
-def note_matrix(rows: Rows, shares: Floats | None = None) -> NDArray[np.float32]:
+def note_matrix(tokens: Rows, shares: Floats | None = None) -> NDArray[np.float32]:
     """(N, F) of `note_features` for every note of a piece, drums included, of which all is 0."""
-    pitched = np.flatnonzero(rows[:, PITCH] < DRUM_PITCH + RESERVED)
-    table = np.zeros((len(rows), len(note_names(0 if shares is None else shares.shape[1]))), dtype=np.float32)
-    for notes, columns in _blocks(rows[pitched], None if shares is None else shares[pitched]):
+    pitched = np.flatnonzero(tokens[:, PITCH] < DRUM_PITCH + RESERVED)
+    table = np.zeros(
+        (len(tokens), len(note_names(0 if shares is None else shares.shape[1]))), dtype=np.float32
+    )
+    for notes, columns in _blocks(tokens[pitched], None if shares is None else shares[pitched]):
         for number, column in enumerate(columns.values()):
             table[pitched[notes], number] = column
     return table
 
 
-def _blocks(rows: Rows, shares: Floats | None) -> Iterator[tuple[Ints, Columns]]:
+def _blocks(tokens: Rows, shares: Floats | None) -> Iterator[tuple[Ints, Columns]]:
     """Which notes, and their features, `BLOCK` by `BLOCK`."""
-    if not len(rows):
+    if not len(tokens):
         return
     voc = Vocabulary()
-    view = View.of(rows, voc)
+    view = View.of(tokens, voc)
     whole = _in_piece(view, voc) | ({} if shares is None else _of_class(view, shares))
     for start in range(0, len(view), BLOCK):
         notes = np.arange(start, min(start + BLOCK, len(view)))
@@ -191,12 +193,12 @@ def _stretches(around: Neighbours) -> Columns:
 def _line(around: Neighbours, forward: bool) -> Columns:
     """The note that goes on best from a note, or that leads to it."""
     best, cost, known = around.successor(forward)
-    row, seconds = np.arange(len(best)), around.view.seconds
-    which = around.index[row, best]
+    token, seconds = np.arange(len(best)), around.view.seconds
+    which = around.index[token, best]
     name = "follower" if forward else "leader"
 
     def of(values: Floats, missing: float) -> Floats:
-        return np.where(known, values[row, best], missing)
+        return np.where(known, values[token, best], missing)
 
     before, after = (around.notes, which) if forward else (which, around.notes)
     gap = seconds[after] - around.ends[before]

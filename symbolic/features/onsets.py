@@ -26,13 +26,13 @@ class Chords(NamedTuple):
     rank: NDArray[np.int64]
 
 
-def chords(rows: NDArray[np.integer]) -> Chords:
+def chords(tokens: NDArray[np.integer]) -> Chords:
     """Notes grouped by onset.
 
     Args:
-        rows: (N, 8) ids of one piece or window, N > 0.
+        tokens: (N, 8) ids of one piece or window, N > 0.
     """
-    values = values_of(rows)
+    values = values_of(tokens)
     _, onset, sizes = np.unique(
         (values[:, BAR] << 16) + values[:, POSITION], return_inverse=True, return_counts=True
     )
@@ -43,20 +43,20 @@ def chords(rows: NDArray[np.integer]) -> Chords:
     return Chords(onset, sizes[onset], rank)
 
 
-def under_another(rows: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
+def under_another(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
     """(N,) true where a higher note sounds when a note begins, be it struck then or before.
 
     Args:
-        rows: (N, 8) ids of one piece or window. Drums count as lower than all pitches.
+        tokens: (N, 8) ids of one piece or window. Drums count as lower than all pitches.
         vocabulary: What the ids mean.
     """
     voc = vocabulary or Vocabulary()
-    values = values_of(rows)
+    values = values_of(tokens)
     starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
     onset = starts + values[:, POSITION]
     end = onset + voc.durations[values[:, DURATION]]
     pitch = np.where(values[:, PITCH] < DRUM_PITCH, values[:, PITCH], -1)
-    under = np.zeros(len(rows), dtype=bool)
+    under = np.zeros(len(tokens), dtype=bool)
     for level in np.unique(pitch):
         higher, here = pitch > level, pitch == level
         begun = np.searchsorted(np.sort(onset[higher]), onset[here], side="right")

@@ -17,23 +17,23 @@ FEWEST = 48
 """Notes in a part at least; a piece is not cut any finer than that."""
 
 
-def stretches(rows: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+def stretches(tokens: NDArray[np.integer]) -> list[NDArray[np.integer]]:
     """The parts of a piece, the whole first.
 
     Args:
-        rows: (N, 8) ids of one piece, in canonical order, N > 0.
+        tokens: (N, 8) ids of one piece, in canonical order, N > 0.
 
     Returns:
-        One, three or seven arrays of rows, the bars of each counted from its beginning.
+        One, three or seven arrays of tokens, the bars of each counted from its beginning.
     """
-    found = [rows]
+    found = [tokens]
     for parts in PARTS[1:]:
-        if len(rows) >= parts * FEWEST:
-            edges = np.linspace(0, len(rows), parts + 1).round().astype(np.int64)
-            found += [rebase_bars(rows[a:b]) for a, b in pairwise(edges)]
+        if len(tokens) >= parts * FEWEST:
+            edges = np.linspace(0, len(tokens), parts + 1).round().astype(np.int64)
+            found += [rebase_bars(tokens[a:b]) for a, b in pairwise(edges)]
     return found
 
 
-def stretch_matrix(rows: NDArray[np.integer]) -> Floats:
+def stretch_matrix(tokens: NDArray[np.integer]) -> Floats:
     """(S, F) features of a piece's stretches, the whole first."""
-    return feature_matrix(stretches(rows))
+    return feature_matrix(stretches(tokens))

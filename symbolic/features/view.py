@@ -30,9 +30,9 @@ USUAL_TEMPO = 120.0
 """Quarters a minute where tempo is hidden."""
 
 
-def values_of(rows: NDArray[np.integer]) -> Ints:
+def values_of(tokens: NDArray[np.integer]) -> Ints:
     """Ids to values; a hidden field becomes a constant."""
-    return np.maximum(rows.astype(np.int64) - RESERVED, 0)
+    return np.maximum(tokens.astype(np.int64) - RESERVED, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +58,13 @@ class View:
     durations: Floats
 
     @classmethod
-    def of(cls, rows: NDArray[np.integer], voc: Vocabulary) -> View:
+    def of(cls, tokens: NDArray[np.integer], voc: Vocabulary) -> View:
         """The view of (N, 8) ids in canonical order."""
-        values = values_of(rows)
+        values = values_of(tokens)
         starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
         quarters = (starts + values[:, POSITION]) / voc.positions_per_quarter
         lengths = voc.durations[values[:, DURATION]] / voc.positions_per_quarter
-        pace = 60 / np.where(rows[:, TEMPO] < RESERVED, USUAL_TEMPO, voc.tempos[values[:, TEMPO]])
+        pace = 60 / np.where(tokens[:, TEMPO] < RESERVED, USUAL_TEMPO, voc.tempos[values[:, TEMPO]])
         # The time up to a note passes at the tempo of the note before.
         steps = np.diff(quarters, prepend=quarters[:1]) * np.concatenate([pace[:1], pace[:-1]])
         velocity = np.asarray((values[:, VELOCITY] + 0.5) * (128 / voc.velocity_bins), dtype=np.float64)

@@ -19,15 +19,15 @@ _FIRST_DRUM = RESERVED + DRUM_PITCH
 
 
 class Corrupted(NamedTuple):
-    """Rows as the backbone sees them.
+    """Tokens as the backbone sees them.
 
     Attributes:
-        rows: (B, L, 8) int64 ids.
+        tokens: (B, L, 8) int64 ids.
         changed: (B, L, 8) bool, cells that hold another value than they should, and look as if they did not.
         withheld: (B, L, 8) bool, chosen cells whose own value is not to be seen; what a selector is judged by.
     """
 
-    rows: Tensor
+    tokens: Tensor
     changed: Tensor
     withheld: Tensor
 
@@ -48,14 +48,14 @@ class Corruption(nn.Module, ABC):
         self.register_buffer("sizes", torch.tensor(sizes), persistent=False)
 
     @abstractmethod
-    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
-        """A copy of rows in which the chosen cells are corrupted; ids of withheld fields are left alone.
+    def forward(self, tokens: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+        """A copy of tokens in which the chosen cells are corrupted; ids of withheld fields are left alone.
 
         Args:
-            rows: (B, L, 8) int64 ids.
+            tokens: (B, L, 8) int64 ids.
             cells: (B, L, 8) bool, chosen.
             fate: (B, L, 8 or 1) uniform noise; cells that share a number share their fate.
-            generator: On the device of `rows`.
+            generator: On the device of `tokens`.
         """
 
 
@@ -74,25 +74,25 @@ class MaskCorruption(Corruption):
         super().__init__(sizes)
         self.masked, self.random = masked, random
 
-    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+    def forward(self, tokens: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
         """See `Corruption`."""
-        cells = cells & (rows >= RESERVED)
+        cells = cells & (tokens >= RESERVED)
         hidden = cells & (fate < self.masked)
-        seen = rows.masked_fill(hidden, MASK)
+        seen = tokens.masked_fill(hidden, MASK)
         if not self.random:
             return Corrupted(seen, torch.zeros_like(hidden), hidden)
-        noise = torch.rand(rows.shape, device=rows.device, generator=generator)
+        noise = torch.rand(tokens.shape, device=tokens.device, generator=generator)
         # A product just below the count can round up to it, hence the bound.
         anything = torch.minimum((noise * (self.sizes - RESERVED)).long() + RESERVED, self.sizes - 1)
         replaced = cells & (fate >= self.masked) & (fate < self.masked + self.random)
         seen = torch.where(replaced, anything, seen)
-        return Corrupted(seen, replaced & (anything != rows), hidden | replaced)
+        return Corrupted(seen, replaced & (anything != tokens), hidden | replaced)
 
 
 class NoiseCorruption(Corruption):
     """Moves values by a bounded step, never by none (M2BERT, ISMIR 2025); fields without order are masked.
 
-    What is left resembles music, so the backbone must judge every row and not only those with a mask.
+    What is left resembles music, so the backbone must judge every token and not only those with a mask.
     """
 
     name = "noise"
@@ -105,25 +105,25 @@ class NoiseCorruption(Corruption):
         bounds = torch.tensor([min(_BOUNDS.get(name, 0), h) for name, h in zip(FIELDS, half, strict=True)])
         self.register_buffer("bounds", bounds, persistent=False)
 
-    def forward(self, rows: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
+    def forward(self, tokens: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
         """See `Corruption`; `fate` is not asked, every chosen cell is corrupted."""
-        noise = torch.rand((2, *rows.shape), device=rows.device, generator=generator)
+        noise = torch.rand((2, *tokens.shape), device=tokens.device, generator=generator)
         step = torch.minimum((noise[0] * self.bounds).long() + 1, self.bounds)
-        up = rows + step
-        down = rows - step
-        low, high = self._ends(rows)
+        up = tokens + step
+        down = tokens - step
+        low, high = self._ends(tokens)
         # Turned back at the ends, where one direction leaves the field.
         upward = ((noise[1] < 0.5) | (down < low)) & (up < high)
         moved = torch.where(upward, up, down)
-        known = rows >= RESERVED
+        known = tokens >= RESERVED
         shifted = cells & known & (self.bounds > 0)
-        seen = torch.where(shifted, moved, rows.masked_fill(cells & known & (self.bounds == 0), MASK))
+        seen = torch.where(shifted, moved, tokens.masked_fill(cells & known & (self.bounds == 0), MASK))
         return Corrupted(seen, shifted, cells & known)
 
-    def _ends(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+    def _ends(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """(B, L, 8) first id and id past the last that each cell may move to: no pitch becomes a drum, or back."""
-        low, high = torch.full_like(rows, RESERVED), self.sizes.expand_as(rows).clone()
-        drums = rows[..., PITCH] >= _FIRST_DRUM
+        low, high = torch.full_like(tokens, RESERVED), self.sizes.expand_as(tokens).clone()
+        drums = tokens[..., PITCH] >= _FIRST_DRUM
         low[..., PITCH] = torch.where(drums, _FIRST_DRUM, RESERVED)
         high[..., PITCH] = torch.where(drums, high[..., PITCH], high[..., PITCH].clamp(max=_FIRST_DRUM))
         return low, high

@@ -1,4 +1,4 @@
-"""Recovery losses of masked rows, field by field."""
+"""Recovery losses of masked tokens, field by field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from symbolic.tokens.vocabulary import FIELDS, RESERVED
 
 
 class Recovery(NamedTuple):
-    """How well masked rows were recovered.
+    """How well masked tokens were recovered.
 
     Attributes:
         loss: (..., 8) cross-entropy in nats; 0 where a field has nothing to recover.
@@ -27,7 +27,7 @@ class Recovery(NamedTuple):
 
 
 def recover(logits: Sequence[Tensor], targets: Tensor) -> Recovery:
-    """Compare predictions with the clean rows.
+    """Compare predictions with the clean tokens.
 
     Args:
         logits: One (..., size) tensor for each field.
@@ -75,7 +75,7 @@ class FieldWeights(nn.Module):
         """Count a batch.
 
         Args:
-            recovery: Of (B, K) rows.
+            recovery: Of (B, K) tokens.
             cells: (B, K, 8) bool, fields that were to be recovered.
         """
         counted = recovery.counted & cells

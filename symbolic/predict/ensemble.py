@@ -37,21 +37,21 @@ class Voters(nn.Module):
 
     def weigh(
         self,
-        rows: Sequence[Rows],
+        tokens: Sequence[Rows],
         logits: Sequence[NDArray[np.floating]],
         truths: Sequence[NDArray[np.integer]],
     ) -> None:
         """Choose the share by accuracy, and among equals by cross-entropy.
 
         Args:
-            rows: (N, 8) ids of each of some pieces that neither voter has learnt from.
+            tokens: (N, 8) ids of each of some pieces that neither voter has learnt from.
             logits: (N, C) of each, from the network.
             truths: (N,) classes of its notes, -1 where there is none.
         """
         known = [truth >= 0 for truth in truths]
         ours = np.concatenate([_surely(one)[k] for one, k in zip(logits, known, strict=True)])
         theirs = np.concatenate(
-            [_surely(self.trees.logits(one))[k] for one, k in zip(rows, known, strict=True)]
+            [_surely(self.trees.logits(one))[k] for one, k in zip(tokens, known, strict=True)]
         )
         truth = np.concatenate([one[k] for one, k in zip(truths, known, strict=True)])
 
@@ -63,16 +63,16 @@ class Voters(nn.Module):
         self.share.fill_(max(SHARES.tolist(), key=merit))
 
     def joined(
-        self, rows: Rows, logits: NDArray[np.floating], features: NDArray[np.float32] | None = None
+        self, tokens: Rows, logits: NDArray[np.floating], features: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """(N, C) log probabilities, but for a constant.
 
         Args:
-            rows: (N, 8) ids of a piece.
+            tokens: (N, 8) ids of a piece.
             logits: (N, C) from the network.
             features: As of `NoteClassifier.logits`.
         """
-        pooled = _pooled(_surely(logits), _surely(self.trees.logits(rows, features)), float(self.share))
+        pooled = _pooled(_surely(logits), _surely(self.trees.logits(tokens, features)), float(self.share))
         return pooled.astype(np.float32)
 
 

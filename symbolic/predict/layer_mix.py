@@ -67,19 +67,21 @@ class LayerMix(nn.Module):
 
 
 def normed(states: list[Tensor]) -> Tensor:
-    """Layers (B, L, D) -> (B, S, L, D), each row normed, so that layers compare."""
+    """Layers (B, L, D) -> (B, S, L, D), each token normed, so that layers compare."""
     return torch.stack([F.layer_norm(state, state.shape[-1:]) for state in states], dim=1)
 
 
-def pooled(states: list[Tensor], real: Tensor | None) -> Tensor:
-    """Layers (B, L, D), (B, L) bool or None -> (B, S, 2 D), mean and deviation over real rows of each normed layer.
+def pooled(states: list[Tensor], attention_mask: Tensor | None) -> Tensor:
+    """Layers (B, L, D), (B, L) bool or None -> (B, S, 2 D), mean and deviation over tokens that are not padding of each normed layer.
 
     The deviation tells how music moves where the mean tells where it stands (statistics pooling: Snyder et al.,
     X-vectors, ICASSP 2018).
     """
     found = normed(states)
-    real = found.new_ones(found.shape[0], found.shape[2]) if real is None else real
-    weights = real / real.sum(-1, keepdim=True)
+    attention_mask = (
+        found.new_ones(found.shape[0], found.shape[2]) if attention_mask is None else attention_mask
+    )
+    weights = attention_mask / attention_mask.sum(-1, keepdim=True)
     mean = torch.einsum("bl,bsld->bsd", weights, found)
     variance = torch.einsum("bl,bsld->bsd", weights, (found - mean[:, :, None]).square())
     return torch.cat([mean, variance.sqrt()], dim=-1)

@@ -21,7 +21,7 @@ from symbolic.predict.layer_mix import LayerMix, normed, pooled
 from symbolic.predict.note_classifier import NoteClassifier
 from symbolic.predict.note_features import HINTS, NoteHints, hinted
 from symbolic.predict.piece_classifier import FeatureClassifier
-from symbolic.predict.windows import predict_pooled, predict_rows
+from symbolic.predict.windows import predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
@@ -39,7 +39,7 @@ VOTERS = "voters"
 
 
 class TaskModel(nn.Module):
-    """Rows in, logits of a task's classes out.
+    """Tokens in, logits of a task's classes out.
 
     Args:
         backbone: With its adapter attached, if it has one.
@@ -63,18 +63,20 @@ class TaskModel(nn.Module):
             backbone.requires_grad_(False)
             self.train(self.training)
 
-    def forward(self, rows: Tensor, real: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None if no row is padding -> (B, L, C), or (B, C).
+    def forward(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool or None if no token is padding -> (B, L, C), or (B, C).
 
-        With hints the codes of each row follow its ids: (B, L, 8 + F).
+        With hints the codes of each token follow its ids: (B, L, 8 + F).
         """
         if self.pools:
-            return self.of_pooled(self.pooled(rows, real))
+            return self.of_pooled(self.pooled(tokens, attention_mask))
         if self.mix is not None:
-            return self.of_heard(self.heard_states(rows, real))
-        beside = None if self.hints is None else self.hints(rows[..., len(FIELDS) :])
-        hidden = self.backbone(rows[..., : len(FIELDS)], real, beside)
-        logits: Tensor = self.head(hidden, real) if isinstance(self.head, SequenceHead) else self.head(hidden)
+            return self.of_heard(self.heard_states(tokens, attention_mask))
+        beside = None if self.hints is None else self.hints(tokens[..., len(FIELDS) :])
+        hidden = self.backbone(tokens[..., : len(FIELDS)], attention_mask, beside)
+        logits: Tensor = (
+            self.head(hidden, attention_mask) if isinstance(self.head, SequenceHead) else self.head(hidden)
+        )
         return logits
 
     @property
@@ -89,24 +91,24 @@ class TaskModel(nn.Module):
         return self.mix.heard
 
     @torch.no_grad()
-    def pooled(self, rows: Tensor, real: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics over real rows of every layer."""
-        return pooled(self.backbone.states(rows, real), real)
+    def pooled(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics over tokens that are not padding of every layer."""
+        return pooled(self.backbone.states(tokens, attention_mask), attention_mask)
 
     def of_pooled(self, features: Tensor) -> Tensor:
-        """(B, S, 2 D) from `pooled` -> (B, C), as `forward` gives from the rows; of a probe of pieces."""
+        """(B, S, 2 D) from `pooled` -> (B, C), as `forward` gives from the tokens; of a probe of pieces."""
         assert self.mix is not None
         logits: Tensor = self.head(self.mix(features[:, self.heard])[:, None])
         return logits
 
     @torch.no_grad()
-    def heard_states(self, rows: Tensor, real: Tensor | None) -> Tensor:
+    def heard_states(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(B, L, 8) int64, (B, L) bool or None -> (B, S, L, D), the normed states of the layers that are heard."""
-        states = self.backbone.states(rows, real)
+        states = self.backbone.states(tokens, attention_mask)
         return normed([states[layer] for layer in self.heard])
 
     def of_heard(self, states: Tensor) -> Tensor:
-        """(B, S, L, D) from `heard_states` -> (B, L, C), as `forward` gives from the rows; of a probe of notes."""
+        """(B, S, L, D) from `heard_states` -> (B, L, C), as `forward` gives from the tokens; of a probe of notes."""
         assert self.mix is not None
         logits: Tensor = self.head(self.mix(states.float()))
         return logits
@@ -122,11 +124,11 @@ class TaskModel(nn.Module):
         """The parameters that learn."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def logits(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    def logits(self, tokens: NDArray[np.integer]) -> NDArray[np.float32]:
         """Logits of a piece of any length, by windows that overlap by half; in eval mode.
 
         Args:
-            rows: (N, 8) ids as the tokenizer gives them.
+            tokens: (N, 8) ids as the tokenizer gives them.
 
         Returns:
             (N, C), each note's from the window in which it is most central; or (C,), the mean over windows.
@@ -135,19 +137,19 @@ class TaskModel(nn.Module):
         max_bars = self.backbone.sizes[BAR] - RESERVED
         device = next(self.parameters()).device
         run: Callable[..., NDArray[np.float32]] = (
-            predict_pooled if isinstance(self.head, SequenceHead) else predict_rows
+            predict_pooled if isinstance(self.head, SequenceHead) else predict_tokens
         )
         self.eval()
-        heard, features = rows, None
+        heard, features = tokens, None
         if self.hints is not None:
-            features = note_matrix(rows)
-            heard = np.concatenate([rows, self.hints.codes(hinted(features))], axis=1)
+            features = note_matrix(tokens)
+            heard = np.concatenate([tokens, self.hints.codes(hinted(features))], axis=1)
         said = run(self, heard, length=length, overlap=length // 2, max_bars=max_bars, device=device)
-        return said if self.voters is None else self.voters.joined(rows, said, features)
+        return said if self.voters is None else self.voters.joined(tokens, said, features)
 
-    def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+    def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of each note, (N,), or of the piece, ()."""
-        return np.asarray(self.logits(rows).argmax(axis=-1))
+        return np.asarray(self.logits(tokens).argmax(axis=-1))
 
 
 def load_model(

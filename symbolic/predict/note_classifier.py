@@ -50,16 +50,16 @@ class NoteClassifier(nn.Module):
         """How many were fitted."""
         return self.first.numbers + self.second.numbers
 
-    def logits(self, rows: Rows, features: NDArray[np.float32] | None = None) -> Floats:
+    def logits(self, tokens: Rows, features: NDArray[np.float32] | None = None) -> Floats:
         """(N, C) logits of a piece's notes.
 
         Args:
-            rows: Its (N, 8) ids.
+            tokens: Its (N, 8) ids.
             features: (N, F) that `note_matrix` makes of them, where that is done already.
         """
-        said = softmax(self.first.logits(note_matrix(rows) if features is None else features))
-        return self.second.logits(note_matrix(rows, said))
+        said = softmax(self.first.logits(note_matrix(tokens) if features is None else features))
+        return self.second.logits(note_matrix(tokens, said))
 
-    def classes(self, rows: Rows) -> NDArray[np.int64]:
+    def classes(self, tokens: Rows) -> NDArray[np.int64]:
         """(N,) the likeliest class of each note."""
-        return np.asarray(self.logits(rows).argmax(axis=1))
+        return np.asarray(self.logits(tokens).argmax(axis=1))

@@ -65,23 +65,23 @@ class FeatureClassifier(nn.Module):
         ]
         return np.where(known, np.mean(voices, axis=0), -np.inf)
 
-    def logits(self, rows: NDArray[np.integer]) -> Floats:
+    def logits(self, tokens: NDArray[np.integer]) -> Floats:
         """(C,) logits of a piece from its (N, 8) ids."""
-        return np.asarray(self.of_stretches([stretch_matrix(rows)])[0])
+        return np.asarray(self.of_stretches([stretch_matrix(tokens)])[0])
 
-    def classes(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+    def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of a piece, ()."""
-        return np.asarray(self.logits(rows).argmax())
+        return np.asarray(self.logits(tokens).argmax())
 
-    def explained(self, rows: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
+    def explained(self, tokens: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
         """(C,) logits of a piece, and what speaks most, for or against, of the likeliest class.
 
         The trees give no reasons: these are the discriminants', of the piece as a whole.
 
         Args:
-            rows: (N, 8) ids of the piece.
+            tokens: (N, 8) ids of the piece.
             most: How many reasons at most.
         """
-        features = stretch_matrix(rows)
+        features = stretch_matrix(tokens)
         logits = self.of_stretches([features])[0]
         return logits, self.discriminants.reasons(features[:1], int(logits.argmax()), most)

@@ -103,8 +103,8 @@ class Forecaster:
         Beside the answer, memory is bounded by a batch of windows, however long the piece is; a model that hears
         hand-made features takes two kilobytes a note.
         """
-        rows, source = self._encode(music)
-        logits = self._ready().logits(rows)
+        tokens, source = self._encode(music)
+        logits = self._ready().logits(tokens)
         classes = np.empty(len(music), dtype=np.int64)
         confidence = np.empty(len(music), dtype=np.float32)
         classes[source] = logits.argmax(axis=1)
@@ -124,12 +124,12 @@ class Forecaster:
 
     def explained(self, music: Music) -> tuple[NDArray[np.float64], list[Reason]]:
         """The same, and what speaks most, for or against, of the likeliest class, where the model can say."""
-        rows, _ = self._encode(music)
+        tokens, _ = self._encode(music)
         model, reasons = self._ready(), list[Reason]()
         if isinstance(model, FeatureClassifier):
-            logits, reasons = model.explained(rows)
+            logits, reasons = model.explained(tokens)
         else:
-            logits = model.logits(rows).astype(np.float64)
+            logits = model.logits(tokens).astype(np.float64)
         return softmax(logits), reasons
 
     def _ready(self) -> TaskModel | HandMade:
@@ -139,7 +139,7 @@ class Forecaster:
         return self.model
 
     def _encode(self, music: Music) -> Any:
-        """Rows as in training."""
+        """Tokens as in training."""
         heard = as_one_piano(music) if self.task["one_piano"] else music
         return self.tokenizer.encode(heard, hide=self.task["hide"])
 

@@ -1,8 +1,8 @@
 """A checkpoint at work: load it, and run it over pieces of any length by overlapping windows.
 
 model = load("runs/emotion")
-rows, source = model.tokenizer.encode(read_music("song.mid"))
-logits = model.sequence_logits(rows)
+tokens, source = model.tokenizer.encode(read_music("song.mid"))
+logits = model.sequence_logits(tokens)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from symbolic.tokens.vocabulary import BAR, PAD
 
 Window = tuple[int, int]
 WindowFunction = Callable[[Tensor, Tensor | None], Tensor]
-"""From rows (B, L, 8) int64 and real (B, L) bool, or None if no row is padding, to (B, ...)."""
+"""From tokens (B, L, 8) int64 and attention_mask (B, L) bool, or None if no token is padding, to (B, ...)."""
 
 
 class Model(nn.Module):
@@ -33,7 +33,7 @@ class Model(nn.Module):
 
     Args:
         backbone: With its adapter attached, if it has one.
-        tokenizer: What turns music into the rows that the backbone reads.
+        tokenizer: What turns music into the tokens that the backbone reads.
         heads: Heads by name.
         task: What it was trained for.
     """
@@ -69,35 +69,35 @@ class Model(nn.Module):
 
     def hidden(
         self,
-        rows: NDArray[np.integer],
+        tokens: NDArray[np.integer],
         *,
         length: int | None = None,
         overlap: int | None = None,
         batch: int = 8,
     ) -> NDArray[np.float32]:
-        """Hidden state of every row of a piece.
+        """Hidden state of every token of a piece.
 
         Args:
-            rows: (N, 8) ids as the tokenizer gives them.
-            length: Most rows in a window; None means those of a training window.
-            overlap: Rows that neighbouring windows share; None means half the length.
+            tokens: (N, 8) ids as the tokenizer gives them.
+            length: Most tokens in a window; None means those of a training window.
+            overlap: Tokens that neighbouring windows share; None means half the length.
             batch: Windows at a time.
 
         Returns:
             (N, D) float32.
         """
-        return predict_rows(self.backbone, rows, **self._windows(length, overlap, batch))
+        return predict_tokens(self.backbone, tokens, **self._windows(length, overlap, batch))
 
     def note_logits(
         self,
-        rows: NDArray[np.integer],
+        tokens: NDArray[np.integer],
         head: str | None = None,
         *,
         length: int | None = None,
         overlap: int | None = None,
         batch: int = 8,
     ) -> NDArray[np.float32]:
-        """Logits of every row of a piece from a note head; arguments as for `hidden`.
+        """Logits of every token of a piece from a note head; arguments as for `hidden`.
 
         Returns:
             (N, C) float32.
@@ -106,15 +106,15 @@ class Model(nn.Module):
             ConfigError: If the head is not a note head, or the piece is empty.
         """
         note_head = self._head_of(NoteHead, head)
-        return predict_rows(
-            lambda ids, real: note_head(self.backbone(ids, real)),
-            rows,
+        return predict_tokens(
+            lambda ids, attention_mask: note_head(self.backbone(ids, attention_mask)),
+            tokens,
             **self._windows(length, overlap, batch),
         )
 
     def sequence_logits(
         self,
-        rows: NDArray[np.integer],
+        tokens: NDArray[np.integer],
         head: str | None = None,
         *,
         length: int | None = None,
@@ -131,8 +131,8 @@ class Model(nn.Module):
         """
         sequence_head = self._head_of(SequenceHead, head)
         return predict_pooled(
-            lambda ids, real: sequence_head(self.backbone(ids, real), real),
-            rows,
+            lambda ids, attention_mask: sequence_head(self.backbone(ids, attention_mask), attention_mask),
+            tokens,
             **self._windows(length, overlap, batch),
         )
 
@@ -170,14 +170,14 @@ def load(path: Path | str, device: torch.device | str = "cpu") -> Model:
 
 
 def overlapping_windows(
-    rows: NDArray[np.integer], length: int, overlap: int, max_bars: int = 256
+    tokens: NDArray[np.integer], length: int, overlap: int, max_bars: int = 256
 ) -> list[Window]:
     """Windows that together cover a piece.
 
     Args:
-        rows: (N, 8) ids in canonical order, bars counted from the piece's start.
-        length: Most rows in a window.
-        overlap: Rows that neighbours share; fewer where the bars make windows short, more at the end.
+        tokens: (N, 8) ids in canonical order, bars counted from the piece's start.
+        length: Most tokens in a window.
+        overlap: Tokens that neighbours share; fewer where the bars make windows short, more at the end.
         max_bars: Most bars in a window.
 
     Returns:
@@ -196,8 +196,8 @@ def overlapping_windows(
         problems.append(f"overlap is {overlap}; it must be at least 0 and below the length, {length}.")
     if problems:
         raise ConfigError(problems)
-    total = len(rows)
-    bars = rows[:, BAR].astype(np.int64)
+    total = len(tokens)
+    bars = tokens[:, BAR].astype(np.int64)
     windows: list[Window] = []
     start = 0
     while start < total:
@@ -215,9 +215,9 @@ def overlapping_windows(
 
 
 @torch.inference_mode()
-def predict_rows(
+def predict_tokens(
     function: WindowFunction,
-    rows: NDArray[np.integer],
+    tokens: NDArray[np.integer],
     *,
     length: int,
     overlap: int,
@@ -225,15 +225,15 @@ def predict_rows(
     max_bars: int = 256,
     device: torch.device | str = "cpu",
 ) -> NDArray[np.float32]:
-    """One output for every row of a piece, each from the window in which the row is most central.
+    """One output for every token of a piece, each from the window in which the token is most central.
 
     Memory is bounded by one batch of windows beside the result.
 
     Args:
         function: Gives (B, L, ...) for a batch of windows, such as a backbone in eval mode.
-        rows: (N, 8) ids as the tokenizer gives them.
-        length: Most rows in a window.
-        overlap: Rows that neighbouring windows share.
+        tokens: (N, 8) ids as the tokenizer gives them.
+        length: Most tokens in a window.
+        overlap: Tokens that neighbouring windows share.
         batch: Windows at a time.
         max_bars: Most bars in a window.
         device: Where the function runs.
@@ -244,13 +244,13 @@ def predict_rows(
     Raises:
         ConfigError: If the piece is empty or a number is out of range.
     """
-    windows = _windows_of(rows, length, overlap, max_bars)
-    owner = _most_central(windows, len(rows))
+    windows = _windows_of(tokens, length, overlap, max_bars)
+    owner = _most_central(windows, len(tokens))
     result: NDArray[np.float32] | None = None
-    for first, ids, real in _batches(rows, windows, batch, device):
-        outputs = function(ids, real).float().cpu().numpy()
+    for first, ids, attention_mask in _batches(tokens, windows, batch, device):
+        outputs = function(ids, attention_mask).float().cpu().numpy()
         if result is None:
-            result = np.empty((len(rows), *outputs.shape[2:]), dtype=np.float32)
+            result = np.empty((len(tokens), *outputs.shape[2:]), dtype=np.float32)
         for index, output in enumerate(outputs, start=first):
             start, stop = windows[index]
             own = owner[start:stop] == index
@@ -262,7 +262,7 @@ def predict_rows(
 @torch.inference_mode()
 def predict_pooled(
     function: WindowFunction,
-    rows: NDArray[np.integer],
+    tokens: NDArray[np.integer],
     *,
     length: int,
     overlap: int,
@@ -274,9 +274,9 @@ def predict_pooled(
 
     Args:
         function: Gives (B, ...) for a batch of windows, such as the logits of a sequence head.
-        rows: (N, 8) ids as the tokenizer gives them.
-        length: Most rows in a window.
-        overlap: Rows that neighbouring windows share.
+        tokens: (N, 8) ids as the tokenizer gives them.
+        length: Most tokens in a window.
+        overlap: Tokens that neighbouring windows share.
         batch: Windows at a time.
         max_bars: Most bars in a window.
         device: Where the function runs.
@@ -287,23 +287,23 @@ def predict_pooled(
     Raises:
         ConfigError: If the piece is empty or a number is out of range.
     """
-    windows = _windows_of(rows, length, overlap, max_bars)
+    windows = _windows_of(tokens, length, overlap, max_bars)
     sums = [
-        function(ids, real).float().sum(0).cpu().numpy()
-        for _, ids, real in _batches(rows, windows, batch, device)
+        function(ids, attention_mask).float().sum(0).cpu().numpy()
+        for _, ids, attention_mask in _batches(tokens, windows, batch, device)
     ]
     return np.asarray(np.sum(sums, axis=0) / len(windows), dtype=np.float32)
 
 
-def _windows_of(rows: NDArray[np.integer], length: int, overlap: int, max_bars: int) -> list[Window]:
-    windows = overlapping_windows(rows, length, overlap, max_bars)
+def _windows_of(tokens: NDArray[np.integer], length: int, overlap: int, max_bars: int) -> list[Window]:
+    windows = overlapping_windows(tokens, length, overlap, max_bars)
     if not windows:
         raise ConfigError("The piece has no notes, so there is nothing to predict. Leave it out.")
     return windows
 
 
 def _most_central(windows: list[Window], total: int) -> NDArray[np.int64]:
-    """(N,) for each row, the window whose nearer edge is farthest from it."""
+    """(N,) for each token, the window whose nearer edge is farthest from it."""
     owner = np.zeros(total, dtype=np.int64)
     best = np.full(total, -1)
     for index, (start, stop) in enumerate(windows):
@@ -316,16 +316,16 @@ def _most_central(windows: list[Window], total: int) -> NDArray[np.int64]:
 
 
 def _batches(
-    rows: NDArray[np.integer], windows: list[Window], batch: int, device: torch.device | str
+    tokens: NDArray[np.integer], windows: list[Window], batch: int, device: torch.device | str
 ) -> Iterator[tuple[int, Tensor, Tensor | None]]:
-    """Index of the first window, ids (B, L, 8) int64, and real (B, L) bool or None, for each batch."""
+    """Index of the first window, ids (B, L, 8) int64, and attention_mask (B, L) bool or None, for each batch."""
     for first in range(0, len(windows), batch):
         chosen = windows[first : first + batch]
         lengths = np.array([stop - start for start, stop in chosen])
-        ids = np.full((len(chosen), lengths.max(), rows.shape[1]), PAD, dtype=np.int64)
-        for row, (start, stop) in zip(ids, chosen, strict=True):
-            row[: stop - start] = rebase_bars(rows[start:stop])
-        real = None
+        ids = np.full((len(chosen), lengths.max(), tokens.shape[1]), PAD, dtype=np.int64)
+        for token, (start, stop) in zip(ids, chosen, strict=True):
+            token[: stop - start] = rebase_bars(tokens[start:stop])
+        attention_mask = None
         if lengths.min() < lengths.max():
-            real = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None]).to(device)
-        yield first, torch.from_numpy(ids).to(device), real
+            attention_mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None]).to(device)
+        yield first, torch.from_numpy(ids).to(device), attention_mask

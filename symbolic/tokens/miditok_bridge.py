@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("REMI", "TSD", "MIDILike", "Structured", "CPWord", "Octuple")
 _EXTRAS = {"chords", "rests", "key_signatures", "sustain_pedals", "pitch_bends", "control_changes"}
-"""What a row has no field for; each is a setting `use_...` of MidiTok."""
+"""What a token has no field for; each is a setting `use_...` of MidiTok."""
 _DEFAULTS: dict[str, Any] = {"use_programs": True, "use_tempos": True, "use_time_signatures": True}
 """One stream for all tracks, as ours; MidiTok's own defaults make one for each track and say no tempo."""
 
@@ -118,18 +118,18 @@ class Streams(NamedTuple):
     """A piece as MidiTok tokens.
 
     Attributes:
-        rows: (N, C) int32 ids; one column, or one for each kind of token where the scheme pools several.
-        stream: (N,) int32, which of MidiTok's sequences a row belongs to; all 0 where the scheme makes one.
+        tokens: (N, C) int32 ids; one column, or one for each kind of token where the scheme pools several.
+        stream: (N,) int32, which of MidiTok's sequences a token belongs to; all 0 where the scheme makes one.
     """
 
-    rows: NDArray[np.int32]
+    tokens: NDArray[np.int32]
     stream: NDArray[np.int32]
 
 
 class MidiTokTokenizer:
     """One of MidiTok's schemes under the face of `Tokenizer`: encode, decode, sizes, save, load, fingerprint.
 
-    Limits, which are MidiTok's: no row knows its source note; notes outside the config's ranges are dropped;
+    Limits, which are MidiTok's: no token knows its source note; notes outside the config's ranges are dropped;
     Octuple keeps no bar beyond its `max_bar_embedding`, and times snap to the config's grid before anything
     else. Trained vocabularies (BPE and the like) are not supported.
 
@@ -174,16 +174,16 @@ class MidiTokTokenizer:
         found = self._inner.encode(to_score(music, "music"))
         parts = [np.array(part.ids, np.int32) for part in (found if isinstance(found, list) else [found])]
         columns = len(self.sizes)
-        rows = [part.reshape(-1, columns) for part in parts]
+        tokens = [part.reshape(-1, columns) for part in parts]
         return Streams(
-            np.concatenate([np.empty((0, columns), np.int32), *rows]),
-            np.repeat(np.arange(len(rows), dtype=np.int32), [len(part) for part in rows]),
+            np.concatenate([np.empty((0, columns), np.int32), *tokens]),
+            np.repeat(np.arange(len(tokens), dtype=np.int32), [len(part) for part in tokens]),
         )
 
     def decode(self, streams: Streams) -> Music:
         """Music of such ids, as MidiTok understands them."""
         single = len(self.sizes) == 1
-        parts = [streams.rows[streams.stream == i] for i in range(int(streams.stream.max(initial=-1)) + 1)]
+        parts = [streams.tokens[streams.stream == i] for i in range(int(streams.stream.max(initial=-1)) + 1)]
         ids = [(part[:, 0] if single else part).tolist() for part in parts]
         if not ids:
             ids = [[]]

@@ -1,8 +1,8 @@
-"""Note arrays to rows of fields and back, vectorised over notes.
+"""Note arrays to tokens of fields and back, vectorised over notes.
 
-    rows, source = Tokenizer().encode(read_music("song.mid"))
+    tokens, source = Tokenizer().encode(read_music("song.mid"))
 
-One row is one note. Row i was made from `music.notes[source[i]]`, so labels and predictions of single notes
+One token is one note. Token i was made from `music.notes[source[i]]`, so labels and predictions of single notes
 travel both ways.
 """
 
@@ -53,27 +53,27 @@ _LONGEST_TABLE = 2**20
 
 
 class Tokens(NamedTuple):
-    """A piece as rows.
+    """A piece as tokens.
 
     Attributes:
-        rows: (N, 8) uint16 ids in canonical order; bars count from the start of the piece.
-        source: (N,) int32, the note that each row was made from.
+        tokens: (N, 8) uint16 ids in canonical order; bars count from the start of the piece.
+        source: (N,) int32, the note that each token was made from.
     """
 
-    rows: Rows
+    tokens: Rows
     source: NDArray[np.int32]
 
 
-def rebase_bars(rows: NDArray[np.integer]) -> NDArray[np.integer]:
-    """A copy of a window's rows whose bars count from the window's first row.
+def rebase_bars(tokens: NDArray[np.integer]) -> NDArray[np.integer]:
+    """A copy of a window's tokens whose bars count from the window's first token.
 
     Args:
-        rows: (N, 8) ids as `Tokenizer.encode` gives them, or a run of them.
+        tokens: (N, 8) ids as `Tokenizer.encode` gives them, or a run of them.
     """
-    moved = rows.copy()
+    moved = tokens.copy()
     # Where bars are hidden there is nothing to move.
     if len(moved) and moved[0, BAR] >= RESERVED:
-        moved[:, BAR] -= moved[0, BAR] - np.asarray(RESERVED).astype(rows.dtype)
+        moved[:, BAR] -= moved[0, BAR] - np.asarray(RESERVED).astype(tokens.dtype)
     return moved
 
 
@@ -126,7 +126,7 @@ def _shuffle(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
 
 
 class Tokenizer:
-    """Octuple rows of music.
+    """Octuple tokens of music.
 
     Args:
         vocabulary: Fields and their division; by default ranges close to MusicBERT's.
@@ -144,14 +144,14 @@ class Tokenizer:
         return self.vocabulary.fingerprint
 
     def encode(self, music: Music, hide: Collection[str] = ()) -> Tokens:
-        """Rows of a piece in canonical order: bar, position, program, pitch, duration.
+        """Tokens of a piece in canonical order: bar, position, program, pitch, duration.
 
-        Rows equal so far are ordered by velocity, and beyond that by a fixed shuffle that knows nothing of
+        Tokens equal so far are ordered by velocity, and beyond that by a fixed shuffle that knows nothing of
         tracks, so neither track order nor note order can tell a label.
 
         Args:
             music: Any piece; metre changes, drums and many tracks are ordinary.
-            hide: Names of fields to withhold: their ids become `HIDDEN` *before* rows are ordered, so that
+            hide: Names of fields to withhold: their ids become `HIDDEN` *before* tokens are ordered, so that
                 nothing of them is left to read.
 
         Raises:
@@ -177,19 +177,19 @@ class Tokenizer:
             keys[FIELDS[i]] = 0
         order = _sort(keys, place)
 
-        rows = np.empty((len(notes), len(FIELDS)), dtype=np.uint16)
+        tokens = np.empty((len(notes), len(FIELDS)), dtype=np.uint16)
         for i in _SOUND:
-            rows[:, i] = keys[FIELDS[i]]
+            tokens[:, i] = keys[FIELDS[i]]
         onset = keys["onset"].astype(np.int64)
-        bar, rows[:, POSITION], rows[:, TIME_SIGNATURE] = locate_bars(onset, segments)
+        bar, tokens[:, POSITION], tokens[:, TIME_SIGNATURE] = locate_bars(onset, segments)
         if len(bar) and (last := int(np.maximum.reduce(bar))) + RESERVED > _HIGHEST_ID:
             raise ConfigError(f"The piece has {last + 1:,} bars, more than 16 bits count; split the file.")
-        rows[:, BAR] = bar
-        rows[:, TEMPO] = tempo_values(onset, music, voc)
-        rows += RESERVED
+        tokens[:, BAR] = bar
+        tokens[:, TEMPO] = tempo_values(onset, music, voc)
+        tokens += RESERVED
         for i in hidden:
-            rows[:, i] = HIDDEN
-        return Tokens(rows, order)
+            tokens[:, i] = HIDDEN
+        return Tokens(tokens, order)
 
     def _key_type(self, onset: NDArray[np.int64], hidden: Collection[int]) -> np.dtype[np.void]:
         """Short keys, unless place is in part hidden, or notes, positions or values are more than they hold."""
@@ -205,17 +205,17 @@ class Tokenizer:
             return _nearest_durations(to_grid(ticks, music, voc), voc)
         return table.take(ticks, mode="clip")
 
-    def decode(self, rows: NDArray[np.integer]) -> Music:
-        """Music that encodes to these rows; velocity and tempo come back as the centres of their bins.
+    def decode(self, tokens: NDArray[np.integer]) -> Music:
+        """Music that encodes to these tokens; velocity and tempo come back as the centres of their bins.
 
         Args:
-            rows: (N, 8) ids. Hidden velocities become 64, hidden tempi 120, hidden programs piano.
+            tokens: (N, 8) ids. Hidden velocities become 64, hidden tempi 120, hidden programs piano.
 
         Raises:
             TokenizerMismatch: If an id is outside its field, or a field that has no default is reserved.
         """
         voc = self.vocabulary
-        values = rows.astype(np.int64) - RESERVED
+        values = tokens.astype(np.int64) - RESERVED
         self._check_values(values)
         order = np.lexsort((values[:, POSITION], values[:, BAR]))
         values = values[order]
@@ -256,8 +256,8 @@ class Tokenizer:
         if bad.any():
             names = ", ".join(FIELDS[i] for i in np.flatnonzero(bad.any(axis=0)))
             raise TokenizerMismatch(
-                f"{int(bad.any(axis=1).sum())} rows hold ids that stand for no note (fields {names}). "
-                "Decode only rows of this tokenizer, without padding or masked fields."
+                f"{int(bad.any(axis=1).sum())} tokens hold ids that stand for no note (fields {names}). "
+                "Decode only tokens of this tokenizer, without padding or masked fields."
             )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Transposition in row space: a shift of the pitch ids. Drums stay, and no pitch leaves 0..127."""
+"""Transposition in token space: a shift of the pitch ids. Drums stay, and no pitch leaves 0..127."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ _OUTSIDE = np.iinfo(np.uint16).max
 """In the place of a pitch id that a shift would leave without a pitch."""
 
 
-def _pitch_values(rows: NDArray[np.integer]) -> NDArray[np.uint16]:
+def _pitch_values(tokens: NDArray[np.integer]) -> NDArray[np.uint16]:
     """(..., ) values of the pitch field; from DRUM_PITCH on they are drum keys or, wrapped, reserved ids."""
-    values = rows[..., PITCH].astype(np.uint16)
+    values = tokens[..., PITCH].astype(np.uint16)
     values -= RESERVED
     return values
 
 
-def transposition_range(rows: NDArray[np.integer], limit: int = 11) -> tuple[int, int]:
+def transposition_range(tokens: NDArray[np.integer], limit: int = 11) -> tuple[int, int]:
     """The widest shift, down and up, that keeps every pitch of a window in range.
 
     Args:
-        rows: (N, 8) ids.
+        tokens: (N, 8) ids.
         limit: Never further than this many semitones either way (METHODS: ±11).
 
     Returns:
         Lowest and highest shift in semitones, `low <= 0 <= high`; (0, 0) where nothing is pitched.
     """
-    values = _pitch_values(rows)
+    values = _pitch_values(tokens)
     low, high = _limits(values[values < DRUM_PITCH])
     return max(-limit, low), min(limit, high)
 
 
-def transpose(rows: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
-    """A copy of rows, every pitched note moved.
+def transpose(tokens: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
+    """A copy of tokens, every pitched note moved.
 
     Args:
-        rows: (N, 8) ids; padded, masked and drum rows are left as they are.
+        tokens: (N, 8) ids; padded, masked and drum tokens are left as they are.
         semitones: Shift, positive upwards.
 
     Raises:
         ValueError: If a pitch would leave 0..127; see `transposition_range`.
     """
-    pitch = _moved_ids(int(semitones)).take(rows[..., PITCH])
+    pitch = _moved_ids(int(semitones)).take(tokens[..., PITCH])
     if np.maximum.reduce(pitch, axis=None, initial=0) == _OUTSIDE:
-        low, high = transposition_range(rows, limit=127)
-        raise ValueError(f"a shift of {semitones} semitones leaves 0..127; these rows allow {low}..{high}")
-    moved = rows.copy()
+        low, high = transposition_range(tokens, limit=127)
+        raise ValueError(f"a shift of {semitones} semitones leaves 0..127; these tokens allow {low}..{high}")
+    moved = tokens.copy()
     moved[..., PITCH] = pitch
     return moved
 

@@ -1,6 +1,6 @@
-"""Fields of a row, their sizes, their reserved ids, and the tables behind them.
+"""Fields of a token, their sizes, their reserved ids, and the tables behind them.
 
-A row is one note: eight ids in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv 2106.05630),
+A token is one note: eight ids in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv 2106.05630),
 with ranges close to its own.
 """
 
@@ -30,7 +30,7 @@ RESERVED = 4
 
 DRUM_ID = DRUM_PROGRAM + RESERVED
 DRUM_PITCH = 128
-"""Drum keys follow the 128 pitches: a drum row's pitch value is DRUM_PITCH + key."""
+"""Drum keys follow the 128 pitches: a drum token's pitch value is DRUM_PITCH + key."""
 VERSION = 1
 _KEY_BITS = 63 - 16
 """What bars of 16 bits leave for the other fields of the canonical order in a signed 64-bit key."""
@@ -87,7 +87,7 @@ class Vocabulary:
             if max(self.sizes) > np.iinfo(np.uint16).max:
                 problems.append("a field has more ids than 16 bits hold")
             elif math.prod(self.sizes[POSITION:TIME_SIGNATURE]) > 2**_KEY_BITS:
-                problems.append("positions or durations are too many to order rows by one 64-bit key")
+                problems.append("positions or durations are too many to order tokens by one 64-bit key")
         if problems:
             raise ConfigError(problems)
 
@@ -144,7 +144,7 @@ class Vocabulary:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change whenever a row would mean something else."""
+        """16 hexadecimal digits that change whenever a token would mean something else."""
         text = json.dumps({**self.to_dict(), "fields": FIELDS, "reserved": RESERVED}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

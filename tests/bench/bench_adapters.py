@@ -34,7 +34,7 @@ def say(text: str) -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def train(method: str, size: str, rows: int, batch: int, steps: int) -> None:
+def train(method: str, size: str, tokens: int, batch: int, steps: int) -> None:
     """Take steps and print peak memory in MiB, seconds a step, and numbers trained."""
     config = preset(size)
     backbone = build_backbone(config, SIZES)
@@ -43,8 +43,8 @@ def train(method: str, size: str, rows: int, batch: int, steps: int) -> None:
     trained = [p for p in backbone.parameters() if p.requires_grad]
     head = torch.nn.Linear(config.dim, 3)
     optimiser = torch.optim.AdamW([*trained, *head.parameters()], lr=1e-4)
-    ids = torch.stack([torch.randint(RESERVED, n, (batch, rows)) for n in SIZES], -1)
-    labels = torch.randint(3, (batch, rows))
+    ids = torch.stack([torch.randint(RESERVED, n, (batch, tokens)) for n in SIZES], -1)
+    labels = torch.randint(3, (batch, tokens))
     seconds = []
     for _ in range(steps):
         begin = time.perf_counter()
@@ -61,13 +61,15 @@ def bench_training(options: argparse.Namespace) -> dict[str, float]:
     """Each method in turns, several rounds."""
     methods = ["full", *sorted(METHODS)]
     found: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
-    shape = ["--size", options.size, "--rows", str(options.rows), "--batch", str(options.batch)]
+    shape = ["--size", options.size, "--rows", str(options.tokens), "--batch", str(options.batch)]
     for _ in range(options.rounds):
         for method in methods:
             command = [sys.executable, __file__, "--train", method, *shape]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             found[method].append(json.loads(done.stdout))
-    say(f"{options.size}, {options.batch} windows of {options.rows} rows, {torch.get_num_threads()} threads")
+    say(
+        f"{options.size}, {options.batch} windows of {options.tokens} tokens, {torch.get_num_threads()} threads"
+    )
     say(f"{'method':<14}{'trained':>12}{'peak MiB':>10}{'of full':>9}{'s a step':>10}{'of full':>9}")
     ratios: dict[str, float] = {}
     full = found["full"]
@@ -103,7 +105,7 @@ def bench_serving(size: str) -> dict[str, float]:
     memory = (weights + own) / (COPIES * weights)
     say(
         f"{COPIES} LoRA adapters on one {size}: {memory:.1%} of the memory of {COPIES} copies; switching takes "
-        f"{1000 * switching:.1f} ms, a forward pass of 1,024 rows {1000 * passing:.0f} ms"
+        f"{1000 * switching:.1f} ms, a forward pass of 1,024 tokens {1000 * passing:.0f} ms"
     )
     return {"serving_memory": memory, "switch_vs_forward": switching / passing}
 
@@ -131,7 +133,7 @@ def main() -> None:
     parser.add_argument("--train", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.train:
-        train(options.train, options.size, options.rows, options.batch, steps=3)
+        train(options.train, options.size, options.tokens, options.batch, steps=3)
         return
     result = bench_training(options) | bench_serving(options.size)
     say(json.dumps({key: round(value, 4) for key, value in result.items()}))

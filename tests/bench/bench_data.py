@@ -108,23 +108,23 @@ def bench_encoding(sets: Mapping[str, list[Path]], rounds: int) -> dict[str, flo
 
 
 def bench_transposition(sets: Mapping[str, list[Path]], folder: Path, rounds: int) -> float:
-    """A shift in row space against MidiTok's augmentation of files, which loads, shifts and writes."""
+    """A shift in token space against MidiTok's augmentation of files, which loads, shifts and writes."""
     from miditok.data_augmentation import augment_score
     from symusic import Score
 
     files = [file for some in sets.values() for file in some]
-    rows = {file: TOKENIZER.encode(read_music(file)).rows for file in files}
-    shift = {file: max(transposition_range(rows[file]), key=abs) for file in files}
+    tokens = {file: TOKENIZER.encode(read_music(file)).tokens for file in files}
+    shift = {file: max(transposition_range(tokens[file]), key=abs) for file in files}
 
     def theirs(path: Path) -> object:
         return augment_score(Score(path), pitch_offset=shift[path]).dump_midi(folder / "shifted.mid")
 
     def ours(path: Path) -> object:
-        return transpose(rows[path], shift[path])
+        return transpose(tokens[path], shift[path])
 
-    found = rates({"row space": (ours, 50), "MidiTok augmentation": (theirs, 1)}, files, rounds)
-    result = ratio(found, "row space", "MidiTok augmentation")
-    say(f"Transposition in row space is {result:,.0f} times as fast as MidiTok's on files")
+    found = rates({"token space": (ours, 50), "MidiTok augmentation": (theirs, 1)}, files, rounds)
+    result = ratio(found, "token space", "MidiTok augmentation")
+    say(f"Transposition in token space is {result:,.0f} times as fast as MidiTok's on files")
     return result
 
 
@@ -147,13 +147,13 @@ def bench_preparation(corpus: Path, folder: Path, rounds: int) -> tuple[float, S
 
 
 def bench_reading(shards: Shards, rounds: int) -> float:
-    """Rows per second read, shuffled and transposed, over those that training steps of `tiny` consume."""
+    """Tokens per second read, shuffled and transposed, over those that training steps of `tiny` consume."""
     import torch
     from torch.nn.functional import cross_entropy
 
     from data.batches import Batch, StepBatches
     from data.windows import make_windows
-    from pretrain.settings import ROWS_PER_BATCH
+    from pretrain.settings import TOKENS_PER_BATCH
     from symbolic.backbone import build_backbone
     from symbolic.backbone.config import PRESETS
     from symbolic.heads import FieldHeads
@@ -162,35 +162,35 @@ def bench_reading(shards: Shards, rounds: int) -> float:
     torch.set_num_threads(2)
     tiny, sizes = PRESETS["tiny"], TOKENIZER.vocabulary.sizes
     windows = make_windows(shards, shards.select(), tiny.window)
-    batches = StepBatches(shards, windows, ROWS_PER_BATCH["tiny"], transposition=11)
+    batches = StepBatches(shards, windows, TOKENS_PER_BATCH["tiny"], transposition=11)
     backbone, heads = build_backbone(tiny, sizes), FieldHeads(tiny.dim, sizes)
     optimiser = torch.optim.AdamW([*backbone.parameters(), *heads.parameters()], lr=1e-4)
 
     def train(batch: Batch) -> None:
-        masked = (torch.rand(batch.real.shape) < 0.15) & batch.real
-        seen = torch.where(masked[..., None], MASK, batch.rows)
+        masked = (torch.rand(batch.attention_mask.shape) < 0.15) & batch.attention_mask
+        seen = torch.where(masked[..., None], MASK, batch.tokens)
         logits = heads(backbone(seen, batch.attend)[masked])
-        loss = sum(cross_entropy(part, batch.rows[masked][:, i]) for i, part in enumerate(logits))
+        loss = sum(cross_entropy(part, batch.tokens[masked][:, i]) for i, part in enumerate(logits))
         optimiser.zero_grad()
         torch.as_tensor(loss).backward()
         optimiser.step()
 
     random, reading, training = np.random.default_rng(0), [], []
     for _ in range(rounds):
-        begin, rows = time.perf_counter(), 0
+        begin, tokens = time.perf_counter(), 0
         for step in random.integers(0, 10 * batches.per_epoch, 100):
             batch = batches[int(step)]
-            rows += int(batch.real.sum())
-        reading.append(rows / (time.perf_counter() - begin))
-        begin, rows = time.perf_counter(), 0
+            tokens += int(batch.attention_mask.sum())
+        reading.append(tokens / (time.perf_counter() - begin))
+        begin, tokens = time.perf_counter(), 0
         for step in range(3):
             batch = batches[step]
             train(batch)
-            rows += int(batch.real.sum())
-        training.append(rows / (time.perf_counter() - begin))
+            tokens += int(batch.attention_mask.sum())
+        training.append(tokens / (time.perf_counter() - begin))
     result = median(a / b for a, b in zip(reading, training, strict=True))
     say(
-        f"Reading shuffled batches: {median(reading):,.0f} rows a second; a tiny model in training consumes "
+        f"Reading shuffled batches: {median(reading):,.0f} tokens a second; a tiny model in training consumes "
         f"{median(training):,.0f}: {result:.0f} times as many"
     )
     return result
@@ -212,9 +212,9 @@ def bench_memory(files: list[Path], folder: Path, counts: Sequence[int]) -> None
             capture_output=True,
             text=True,
         )
-        rows, parent, worker = map(float, done.stdout.split())
+        tokens, parent, worker = map(float, done.stdout.split())
         say(
-            f"Preparing {count:,} files ({rows:,.0f} rows): peak {parent:,.0f} MiB in the parent, "
+            f"Preparing {count:,} files ({tokens:,.0f} tokens): peak {parent:,.0f} MiB in the parent, "
             f"{worker:,.0f} MiB in its one worker; {time.perf_counter() - begin:.0f} s"
         )
 

@@ -40,7 +40,7 @@ def recipe_step(config: BackboneConfig, device: str = "cpu") -> Callable[[Batch]
 
     def step(batch: Batch) -> None:
         optimizer.zero_grad()
-        model.step(batch.rows).backward()
+        model.step(batch.tokens).backward()
         optimizer.step()
 
     return step
@@ -67,7 +67,7 @@ def bench_step(rounds: int) -> dict[str, float]:
     found = {name: _ratio(times, name) for name in shares}
     for name, value in found.items():
         say(
-            f"A step of {WINDOWS} windows of {BASE.window} rows, {BASE.dim} wide, 2 layers, {name}: {value:.1f} times "
+            f"A step of {WINDOWS} windows of {BASE.window} tokens, {BASE.dim} wide, 2 layers, {name}: {value:.1f} times "
             f"as fast as the recipe's in fp32; {median(shares[name]):.0%} of the rate of a square product"
         )
     return {f"recipe_ratio_{name}": value for name, value in found.items()}
@@ -105,21 +105,21 @@ def selector_share(bf16: bool, rounds: int) -> float:
 
 
 class _Pieces:
-    """Rows in memory in place of prepared shards."""
+    """Tokens in memory in place of prepared shards."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, tokens: int) -> None:
         random = np.random.default_rng(0)
-        fields = [random.integers(RESERVED, size, rows) for size in SIZES]
+        fields = [random.integers(RESERVED, size, tokens) for size in SIZES]
         self._rows = np.stack(fields, axis=1).astype(np.uint16)
         self._rows[:, 0] = RESERVED
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
+    def tokens(self, start: int, stop: int) -> np.ndarray:
         """(stop - start, 8)."""
         return self._rows[start:stop]
 
 
 def bench_fill(rounds: int) -> float:
-    """Rows a second of `small` when windows fill a fifth of their length, over those when they fill four fifths."""
+    """Tokens a second of `small` when windows fill a fifth of their length, over those when they fill four fifths."""
     config = PRESETS["small"]
     ours, random = Ours(config), np.random.default_rng(0)
     batches = {}
@@ -127,18 +127,20 @@ def bench_fill(rounds: int) -> float:
         low, high = int((fill - 0.05) * config.window), int((fill + 0.05) * config.window)
         stops = np.cumsum(random.integers(low, high, 200))
         windows = np.stack([np.r_[0, stops[:-1]], stops, np.arange(200)], axis=1)
-        batches[fill] = StepBatches(_Pieces(int(stops[-1])), windows, rows_per_batch=4096)
+        batches[fill] = StepBatches(_Pieces(int(stops[-1])), windows, tokens_per_batch=4096)
     rates: dict[float, list[float]] = {fill: [] for fill in batches}
     for number in range(rounds + 1):
         for fill, source in batches.items():
-            begin, rows = now(), 0
+            begin, tokens = now(), 0
             for step in range(2 * number, 2 * number + 2):
                 batch = source[step]
                 ours.step(batch)
-                rows += int(batch.real.sum())
-            rates[fill].append(rows / (now() - begin))
+                tokens += int(batch.attention_mask.sum())
+            rates[fill].append(tokens / (now() - begin))
     for fill, values in rates.items():
-        say(f"small, windows {fill:.0%} full: {median(values[1:]):,.0f} real rows a second in training")
+        say(
+            f"small, windows {fill:.0%} full: {median(values[1:]):,.0f} tokens that are not padding a second in training"
+        )
     return median(low / high for low, high in zip(rates[0.2][1:], rates[0.8][1:], strict=True))
 
 
@@ -161,11 +163,11 @@ def bench_compile(rounds: int) -> None:
 
 
 def _gpu_rate(step: Callable[[Batch], None], batch: Batch, device: str) -> float:
-    """Rows a second; 0 where the batch does not fit into the card's memory."""
+    """Tokens a second; 0 where the batch does not fit into the card's memory."""
     try:
         for _ in range(3):
             step(batch)
-        return batch.real.numel() / median(seconds(lambda: step(batch), device) for _ in range(10))
+        return batch.attention_mask.numel() / median(seconds(lambda: step(batch), device) for _ in range(10))
     except torch.OutOfMemoryError:
         torch.cuda.empty_cache()
         return 0.0
@@ -185,16 +187,16 @@ def bench_gpu(
         for windows in batches:
             batch = random_batch(windows, config.window, device)
             rates[compiled, windows] = rate = _gpu_rate(ours.step, batch, device)
-            reached = rate * ours.flops(batch) / batch.real.numel() / highest
+            reached = rate * ours.flops(batch) / batch.attention_mask.numel() / highest
             share = max(share, reached)
             kind = "compiled" if compiled else "plain"
             say(
-                f"base, bf16, {kind}, {windows} windows: {rate:,.0f} rows a second, {reached:.0%} of that rate"
+                f"base, bf16, {kind}, {windows} windows: {rate:,.0f} tokens a second, {reached:.0%} of that rate"
             )
         del ours
     # Its authors left PyTorch's setting for fp32 products as it is, and so do we.
     theirs = _gpu_rate(recipe_step(config, device), random_batch(batches[0], config.window, device), device)
-    say(f"The recipe, fp32, {batches[0]} windows: {theirs:,.0f} rows a second (0: does not fit)")
+    say(f"The recipe, fp32, {batches[0]} windows: {theirs:,.0f} tokens a second (0: does not fit)")
     first = [rates[compiled, batches[0]] for compiled in (False, True)]
     return {
         "gpu_recipe_ratio": max(first) / theirs if theirs else 0.0,

@@ -52,13 +52,13 @@ def report(corpus: Corpus, out: Path, jobs: int, name: str) -> list[str]:
     wall, parent = time.perf_counter() - begun, cpu_seconds(resource.RUSAGE_SELF) - cpu_begun
     cpu = parent + cpu_seconds(resource.RUSAGE_CHILDREN)
     totals = shards.manifest["totals"]
-    files, notes = totals["pieces"], totals["rows"]
+    files, notes = totals["pieces"], totals["tokens"]
     lines = [
         f"{name}: {files:,} files of {notes / files:,.0f} notes, {jobs} processes, {wall:.1f} s",
         f"  CPU {1e3 * cpu / files:.2f} ms a file, {1e6 * cpu / notes:.2f} s a million notes; "
         f"of it the parent {1e3 * parent / files:.2f} ms a file",
     ]
-    for kind in ("*.rows.npy", "*.source.npy", "*.sketch.npy", "*.json", "*.jsonl"):
+    for kind in ("*.tokens.npy", "*.source.npy", "*.sketch.npy", "*.json", "*.jsonl"):
         size = sum(file.stat().st_size for file in shards.path.glob(kind))
         lines.append(f"  {kind:12} {size / notes:5.2f} bytes a note, {size / files:7,.0f} a file")
     return [

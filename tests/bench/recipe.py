@@ -3,7 +3,7 @@
 Written by us for the sake of its cost alone: the operations, shapes and loops of the published training step, none of
 its code, and nothing of what it learns. It differs from ours in design, not in tuning: one encoder both chooses and
 recovers, so every step has two passes of it with gradients; positions are learnt distances, multiplied with queries
-and keys; every row is classified, masked or not; rows are chosen, masked, judged and counted in Python loops.
+and keys; every token is classified, masked or not; tokens are chosen, masked, judged and counted in Python loops.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PostNormLayer(nn.Module):
 
 
 class Recipe(nn.Module):
-    """The encoder, its eight classifiers, and the score by which it chooses rows.
+    """The encoder, its eight classifiers, and the score by which it chooses tokens.
 
     Args:
         sizes: Ids of each field.
@@ -70,7 +70,7 @@ class Recipe(nn.Module):
         layers: Layers.
         heads: Heads of each.
         ffn: Inner width of each.
-        window: Rows of a window.
+        window: Tokens of a window.
     """
 
     def __init__(
@@ -85,26 +85,26 @@ class Recipe(nn.Module):
         self.classifiers = nn.ModuleList(nn.Linear(dim, size) for size in sizes)
         self.score = nn.Linear(dim, 1)
 
-    def encode(self, rows: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor) -> Tensor:
         """(B, L, 8) -> (B, L, dim)."""
-        fields = torch.cat([table(rows[..., i]) for i, table in enumerate(self.tables)], dim=-1)
+        fields = torch.cat([table(tokens[..., i]) for i, table in enumerate(self.tables)], dim=-1)
         hidden: Tensor = self.layers(self.dropout(self.norm(self.enter(fields))))
         return hidden
 
-    def step(self, rows: Tensor) -> Tensor:
+    def step(self, tokens: Tensor) -> Tensor:
         """(B, L, 8) full windows -> the loss of a step, with gradient through both passes."""
-        scores = self.score(self.encode(rows)).squeeze(-1).sigmoid()
-        masked, chosen = self._mask(rows, scores.detach())
+        scores = self.score(self.encode(tokens)).squeeze(-1).sigmoid()
+        masked, chosen = self._mask(tokens, scores.detach())
         hidden = self.encode(masked)
         logits = [classifier(hidden) for classifier in self.classifiers]
-        return self._loss(logits, rows, scores, chosen)
+        return self._loss(logits, tokens, scores, chosen)
 
-    def _mask(self, rows: Tensor, scores: Tensor) -> tuple[Tensor, list[list[int]]]:
-        """Hide the rows with the highest scores, one by one."""
-        masked, chosen = rows.clone(), []
-        for window, row_scores in enumerate(scores):
-            count = int(min(random.uniform(0.1, 0.3), 0.15) * rows.shape[1])
-            order = row_scores.argsort(descending=True)
+    def _mask(self, tokens: Tensor, scores: Tensor) -> tuple[Tensor, list[list[int]]]:
+        """Hide the tokens with the highest scores, one by one."""
+        masked, chosen = tokens.clone(), []
+        for window, token_scores in enumerate(scores):
+            count = int(min(random.uniform(0.1, 0.3), 0.15) * tokens.shape[1])
+            order = token_scores.argsort(descending=True)
             chosen.append([order[i].item() for i in range(count)])
             for place in chosen[-1]:
                 fate = random.random()
@@ -112,16 +112,16 @@ class Recipe(nn.Module):
                     masked[window, place] = MASK
                 elif fate < 0.9:
                     anything = [random.randrange(RESERVED, size) for size in self.sizes]
-                    masked[window, place] = torch.tensor(anything, device=rows.device)
+                    masked[window, place] = torch.tensor(anything, device=tokens.device)
         return masked, chosen
 
-    def _loss(self, logits: list[Tensor], rows: Tensor, scores: Tensor, chosen: list[list[int]]) -> Tensor:
-        """Recovery of masked and of all rows, and the selector's error, window by window and field by field."""
-        total = torch.zeros((), device=rows.device)
+    def _loss(self, logits: list[Tensor], tokens: Tensor, scores: Tensor, chosen: list[list[int]]) -> Tensor:
+        """Recovery of masked and of all tokens, and the selector's error, window by window and field by field."""
+        total = torch.zeros((), device=tokens.device)
         for window, places in enumerate(chosen):
-            hardness = torch.zeros(len(places), device=rows.device)
+            hardness = torch.zeros(len(places), device=tokens.device)
             for field, predicted in enumerate(logits):
-                target = rows[window, :, field]
+                target = tokens[window, :, field]
                 loss = F.cross_entropy(predicted[window].float(), target, reduction="none")
                 right = (predicted[window].argmax(-1) == target).float()
                 accuracy = max(0.1, right[places].mean().item())
@@ -131,4 +131,4 @@ class Recipe(nn.Module):
             for rank in (*range(labelled), *range(len(places) - labelled, len(places))):
                 error = scores[window, places[order[rank]]] - float(rank >= labelled)
                 total = total + error**2 / (2 * labelled)
-        return total / len(rows)
+        return total / len(tokens)

@@ -39,11 +39,14 @@ def seconds(job: Callable[[], object], device: str = "cpu") -> float:
 
 
 def random_batch(windows: int, length: int, device: str = "cpu") -> Batch:
-    """Full windows of random rows; what they hold makes no difference to the time of a step."""
+    """Full windows of random tokens; what they hold makes no difference to the time of a step."""
     columns = [torch.randint(RESERVED, size, (windows, length)) for size in SIZES]
-    rows = torch.stack(columns, dim=-1).to(device)
-    real, index = torch.ones(rows.shape[:2], dtype=torch.bool, device=device), torch.arange(windows)
-    return Batch(rows, real, index, index, 0, padded=False)
+    tokens = torch.stack(columns, dim=-1).to(device)
+    attention_mask, index = (
+        torch.ones(tokens.shape[:2], dtype=torch.bool, device=device),
+        torch.arange(windows),
+    )
+    return Batch(tokens, attention_mask, index, index, 0, padded=False)
 
 
 class Ours:
@@ -72,7 +75,7 @@ class Ours:
     def forward(self, batch: Batch) -> Tensor:
         """The loss of a step, with its gradient's graph."""
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
-            return self.module.training_step((batch, torch.zeros_like(batch.real)), 0)
+            return self.module.training_step((batch, torch.zeros_like(batch.attention_mask)), 0)
 
     def update(self) -> None:
         """Clip, and move the weights."""
@@ -91,7 +94,7 @@ class Ours:
 
         Norms, activations, dropout, losses, noise and the optimiser count as nothing.
         """
-        windows, length = batch.real.shape
+        windows, length = batch.attention_mask.shape
         masked = windows * round(0.15 * length)
         network = self.objective.selector.network
         return 6.0 * (

@@ -1,4 +1,4 @@
-"""Windows and batches: every row once an epoch, and batch k the same whoever asks."""
+"""Windows and batches: every token once an epoch, and batch k the same whoever asks."""
 
 import itertools
 
@@ -43,10 +43,10 @@ def test_windows_cover_every_row_once_within_pieces_and_bars(shards, windows):
     assert (stops - starts).max() <= 64
     for start, stop, piece in windows:
         assert shards.offsets[piece] <= start < stop <= shards.offsets[piece + 1]
-        bars = shards.rows(int(start), int(stop))[:, BAR]
+        bars = shards.tokens(int(start), int(stop))[:, BAR]
         assert bars.max() - bars.min() < 256
     sparse = next(i for i, piece in enumerate(shards.pieces) if piece.key == "sparse.mid")
-    assert (pieces == sparse).sum() > 2  # 700 bars need three windows, though 100 rows need two
+    assert (pieces == sparse).sum() > 2  # 700 bars need three windows, though 100 tokens need two
 
 
 def test_windows_of_a_piece_are_of_nearly_equal_length(shards, windows):
@@ -64,7 +64,7 @@ def test_windows_span_no_more_bars_than_the_tokenizer_of_the_rows_has(tmp_path):
     windows = make_windows(shards, np.array([0]), 64)
     assert windows[:, :2].tolist() == [[0, 20], [20, 40], [40, 50], [50, 70], [70, 90], [90, 100]]
     roaming = StepBatches(shards, windows, 64, seed=1, roam=32)
-    seen = torch.cat([roaming[step].rows[..., BAR].flatten() for step in range(20)])
+    seen = torch.cat([roaming[step].tokens[..., BAR].flatten() for step in range(20)])
     assert seen.max() == 20 + RESERVED - 1
 
 
@@ -78,7 +78,7 @@ def test_an_epoch_shows_every_window_once_and_the_next_in_another_order(shards, 
 
 def test_batch_k_is_a_function_of_seed_and_step(shards, windows):
     def same(a, b):
-        return torch.equal(a.rows, b.rows) and torch.equal(a.start, b.start)
+        return torch.equal(a.tokens, b.tokens) and torch.equal(a.start, b.start)
 
     first, second = (StepBatches(shards, windows, 256, seed=3, transposition=11) for _ in range(2))
     other = StepBatches(shards, windows, 256, seed=4, transposition=11)
@@ -101,12 +101,12 @@ def test_a_loader_goes_on_where_another_stopped_and_ranks_share(shards, windows)
 
 def test_padding_is_at_the_end_marked_and_bounded(shards, windows):
     for batch in one_pass_loader(StepBatches(shards, windows, 256, shuffle=False)):
-        assert (batch.rows[~batch.real] == 0).all()
-        assert (batch.rows[batch.real] >= RESERVED).all()
-        assert bool((~batch.real).any()) == batch.padded
+        assert (batch.tokens[~batch.attention_mask] == 0).all()
+        assert (batch.tokens[batch.attention_mask] >= RESERVED).all()
+        assert bool((~batch.attention_mask).any()) == batch.padded
         assert (batch.attend is None) == (not batch.padded)
-        assert batch.rows.shape[0] * batch.rows.shape[1] <= 256 or batch.rows.shape[0] == 1
-        assert (batch.rows[:, 0, BAR] == RESERVED).all()  # bars count from the window
+        assert batch.tokens.shape[0] * batch.tokens.shape[1] <= 256 or batch.tokens.shape[0] == 1
+        assert (batch.tokens[:, 0, BAR] == RESERVED).all()  # bars count from the window
 
 
 def test_transposition_moves_pitches_together_and_leaves_drums(shards, windows):
@@ -115,13 +115,13 @@ def test_transposition_moves_pitches_together_and_leaves_drums(shards, windows):
     shifts = []
     for step in range(len(still)):
         a, b = still[step], moving[step]
-        drums = a.rows[..., PROGRAM] == DRUM_PROGRAM + RESERVED
-        assert torch.equal(a.rows[drums], b.rows[drums])
+        drums = a.tokens[..., PROGRAM] == DRUM_PROGRAM + RESERVED
+        assert torch.equal(a.tokens[drums], b.tokens[drums])
         keep = [f for f in range(8) if f != PITCH]
-        assert torch.equal(a.rows[..., keep], b.rows[..., keep])
-        for i in range(len(a.rows)):
-            pitched = a.real[i] & ~drums[i]
-            moved = (b.rows[i] - a.rows[i])[pitched][:, PITCH].unique()
+        assert torch.equal(a.tokens[..., keep], b.tokens[..., keep])
+        for i in range(len(a.tokens)):
+            pitched = a.attention_mask[i] & ~drums[i]
+            moved = (b.tokens[i] - a.tokens[i])[pitched][:, PITCH].unique()
             assert moved.numel() <= 1
             shifts += moved.tolist()
     assert min(shifts) < -5
@@ -135,16 +135,18 @@ def test_roaming_windows_keep_length_piece_and_rows_and_are_cut_anew_in_every_ep
     offsets, seen = np.asarray(shards.offsets), []
     for step in range(3 * len(still)):
         before, batch = still[step], roaming[step]
-        assert torch.equal(before.real, batch.real)
+        assert torch.equal(before.attention_mask, batch.attention_mask)
         assert torch.equal(before.piece, batch.piece)
         assert (before.start - batch.start).abs().max() <= 32
-        for rows, real, start, piece in zip(batch.rows, batch.real, batch.start, batch.piece, strict=True):
-            stop = int(start + real.sum())
+        for tokens, attention_mask, start, piece in zip(
+            batch.tokens, batch.attention_mask, batch.start, batch.piece, strict=True
+        ):
+            stop = int(start + attention_mask.sum())
             assert offsets[piece] <= start < stop <= offsets[piece + 1]
-            expected = shards.rows(int(start), stop).astype(np.int64)
+            expected = shards.tokens(int(start), stop).astype(np.int64)
             assert expected[-1, BAR] - expected[0, BAR] < 256
             expected[:, BAR] -= expected[0, BAR] - RESERVED
-            assert np.array_equal(rows[real], expected)
+            assert np.array_equal(tokens[attention_mask], expected)
         seen.append((before.start - batch.start).tolist())
     one, two = (np.concatenate(seen[e * len(still) : (e + 1) * len(still)]) for e in (1, 2))
     assert (one != 0).mean() > 0.5
@@ -160,7 +162,7 @@ def test_roaming_windows_hear_the_ends_of_a_piece_as_often_as_its_middle(shards)
     epochs = 200
     for step in range(epochs * len(batches)):
         batch = batches[step]
-        for first, real in zip(batch.start.tolist(), batch.real, strict=True):
-            heard[first - start : first - start + int(real.sum())] += 1
+        for first, attention_mask in zip(batch.start.tolist(), batch.attention_mask, strict=True):
+            heard[first - start : first - start + int(attention_mask.sum())] += 1
     assert heard.min() / epochs > 0.4
     assert heard.max() / epochs < 1.7

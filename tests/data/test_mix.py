@@ -67,8 +67,8 @@ def test_what_any_corpus_holds_out_is_trained_on_in_none(pair, tmp_path):
 
 def test_rows_are_those_of_the_corpora(pair, tmp_path):
     mixed = mix([Part(shards) for shards in pair], tmp_path / "mix", THRESHOLD)
-    assert np.array_equal(mixed.rows(0, 240), pair[0].rows(0, 240))
-    assert np.array_equal(mixed.rows(len(mixed) - 240, len(mixed)), pair[1].rows(720, 960))
+    assert np.array_equal(mixed.tokens(0, 240), pair[0].tokens(0, 240))
+    assert np.array_equal(mixed.tokens(len(mixed) - 240, len(mixed)), pair[1].tokens(720, 960))
 
 
 def test_a_mix_counts_what_each_corpus_gives_to_it(pair, tmp_path):
@@ -76,7 +76,7 @@ def test_a_mix_counts_what_each_corpus_gives_to_it(pair, tmp_path):
     tunes = mixed.manifest["totals"]["splits"]["train"] + mixed.manifest["totals"]["splits"]["valid"]
     hours = 240 * 0.125 * tunes / 3600  # sixteenths at 120 quarter notes a minute
     source = mixed.manifest["totals"]["sources"]["folder"]
-    assert source == {"pieces": tunes, "rows": 240 * tunes, "hours": pytest.approx(hours, rel=0.03)}
+    assert source == {"pieces": tunes, "tokens": 240 * tunes, "hours": pytest.approx(hours, rel=0.03)}
     assert f"together  {tunes:>7,}  {240 * tunes:>10,}" in summary(mixed)
 
 
@@ -87,8 +87,8 @@ def test_lengths_are_those_of_the_music_but_for_tempo_bins(tmp_path, tempo):
     (tmp_path / "music").mkdir()
     write_midi(music, tmp_path / "music" / "t.mid")
     shards = run(FolderCorpus(tmp_path / "music"), tmp_path / "shards")
-    real = music.seconds(np.array([64 * 120]))
-    assert piece_seconds(shards, [0]) == pytest.approx(real, rel=0.03)
+    attention_mask = music.seconds(np.array([64 * 120]))
+    assert piece_seconds(shards, [0]) == pytest.approx(attention_mask, rel=0.03)
 
 
 def test_of_a_guard_nothing_is_used_and_all_is_held_out(pair, tmp_path):
@@ -126,8 +126,8 @@ def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_
             bass = note_array(np.arange(60) * 480, 400, low, 60, 0, 1)
             write_midi(music.with_notes(np.concatenate([music.notes, bass])), folder / f"{low}.mid")
         write_midi(tune(basses[0], notes=240), folder / "other.mid")
-        rows = "".join(f"{low}.mid,{side}\n" for low in basses)
-        (folder / "labels.csv").write_text(f"file,split\n{rows}other.mid,train\n")
+        tokens = "".join(f"{low}.mid,{side}\n" for low in basses)
+        (folder / "labels.csv").write_text(f"file,split\n{tokens}other.mid,train\n")
         return Part(run(FolderCorpus(folder), tmp_path / f"{name}-shards", near_duplicates=THRESHOLD))
 
     parts = [
@@ -162,7 +162,7 @@ def test_a_pack_comes_out_as_it_went_in(pair, tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     path = pack(pair[0], tmp_path / "one.pack", progress=False)
     found = unpack(path, Tokenizer().fingerprint)
-    assert np.array_equal(found.rows(0, len(found)), pair[0].rows(0, len(pair[0])))
+    assert np.array_equal(found.tokens(0, len(found)), pair[0].tokens(0, len(pair[0])))
     assert found.pieces == pair[0].pieces
     assert found.fingerprint == unpack(path).fingerprint  # the second time from the cache
     assert path.stat().st_size < 0.5 * 16 * len(found)
@@ -197,7 +197,7 @@ def test_a_pack_that_was_damaged_on_the_way_is_refused_by_name(pair, tmp_path, m
             except CorpusError as error:
                 told.add((type(error.__cause__).__name__, "Copy it again" in str(error)))
             else:  # in what does not matter
-                assert np.array_equal(found.rows(0, len(found)), pair[0].rows(0, len(found)))
+                assert np.array_equal(found.tokens(0, len(found)), pair[0].tokens(0, len(found)))
     assert {("LZMAError", True), ("BadZipFile", True), ("KeyError", True)} <= told
     assert all(remedy for _, remedy in told)
 

@@ -24,8 +24,8 @@ TUNES = 9
 def music(tmp_path_factory):
     folder = write_tunes(tmp_path_factory.mktemp("music"), TUNES)
     sides = ["train", "valid", "test", "excluded", *["train"] * (TUNES - 4)]
-    rows = [f"t{i:03d}.mid,{'odd' if i % 2 else 'even'},{side}" for i, side in enumerate(sides)]
-    (folder / "labels.csv").write_text("\n".join(["file,label,split", *rows]))
+    tokens = [f"t{i:03d}.mid,{'odd' if i % 2 else 'even'},{side}" for i, side in enumerate(sides)]
+    (folder / "labels.csv").write_text("\n".join(["file,label,split", *tokens]))
     return folder
 
 
@@ -40,25 +40,25 @@ def path(music, tmp_path, monkeypatch):
 
 def test_rows_are_those_of_the_pieces_wherever_the_shards_end(path, music):
     shards = Shards(path)
-    assert len(list(path.glob("shard-*.rows.npy"))) == 3
+    assert len(list(path.glob("shard-*.tokens.npy"))) == 3
     pieces = [Tokenizer().encode(read_music(music / piece.file)) for piece in shards.pieces]
-    rows, source = (np.concatenate(part) for part in zip(*pieces, strict=True))
-    assert len(shards) == len(rows)
-    assert shards.offsets.tolist() == [0, *np.cumsum([len(piece.rows) for piece in pieces])]
-    for start in range(0, len(rows) + 1, 7):
-        for stop in range(start, len(rows) + 1, 11):
-            assert (shards.rows(start, stop) == rows[start:stop]).all()
-            assert len(shards.rows(start, stop)) == stop - start
+    tokens, source = (np.concatenate(part) for part in zip(*pieces, strict=True))
+    assert len(shards) == len(tokens)
+    assert shards.offsets.tolist() == [0, *np.cumsum([len(piece.tokens) for piece in pieces])]
+    for start in range(0, len(tokens) + 1, 7):
+        for stop in range(start, len(tokens) + 1, 11):
+            assert (shards.tokens(start, stop) == tokens[start:stop]).all()
+            assert len(shards.tokens(start, stop)) == stop - start
     assert (shards.source() == source).all()
     assert shards.source().dtype == np.int32
-    assert shards.rows(0, 5).dtype == np.uint16
-    assert not shards.rows(0, 5).flags.writeable
+    assert shards.tokens(0, 5).dtype == np.uint16
+    assert not shards.tokens(0, 5).flags.writeable
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (5, 4), (0, 10_000)])
 def test_rows_that_are_not_there_are_refused(path, start, stop):
     with pytest.raises(IndexError):
-        Shards(path).rows(start, stop)
+        Shards(path).tokens(start, stop)
 
 
 def test_pieces_carry_what_the_corpus_said(path):
@@ -86,7 +86,7 @@ def test_shards_travel_to_workers_by_their_path(path):
     shards = Shards(path, Tokenizer().fingerprint)
     pickled = pickle.dumps(shards)
     assert len(pickled) < 1000
-    assert (pickle.loads(pickled).rows(0, 50) == shards.rows(0, 50)).all()
+    assert (pickle.loads(pickled).tokens(0, 50) == shards.tokens(0, 50)).all()
 
 
 def test_another_tokenizer_is_refused(path):
@@ -107,7 +107,7 @@ def test_the_manifest_states_terms_and_totals(path):
         "splits": {"excluded": 1, "test": 1, "train": 6, "valid": 1},
         "near_duplicates": 0,
         "largest_group": 1,
-        "rows": 24 * TUNES,
+        "tokens": 24 * TUNES,
     }
 
 
@@ -124,15 +124,15 @@ def test_the_fingerprint_tells_any_other_content(path, music, tmp_path):
 def test_absent_unfinished_and_damaged_shards_are_refused_with_the_remedy(path):
     with pytest.raises(CorpusError, match="holds no prepared corpus"):
         Shards(path / "none")
-    rows = path / "shard-00001.rows.npy"
-    whole = rows.read_bytes()
-    rows.write_bytes(whole[:-200])
+    tokens = path / "shard-00001.tokens.npy"
+    whole = tokens.read_bytes()
+    tokens.write_bytes(whole[:-200])
     with pytest.raises(CorpusError, match=r"is damaged .* prepare the corpus again"):
         Shards(path)
-    rows.write_bytes((path / "shard-00002.rows.npy").read_bytes())
+    tokens.write_bytes((path / "shard-00002.tokens.npy").read_bytes())
     with pytest.raises(CorpusError, match=r"is damaged .*in the list of pieces"):
         Shards(path)
-    rows.write_bytes(whole)
+    tokens.write_bytes(whole)
     manifest = json.loads((path / "manifest.json").read_text())
     (path / "manifest.json").write_text(json.dumps({**manifest, "format": FORMAT + 1}))
     with pytest.raises(CorpusError, match=f"format {FORMAT + 1}; this release reads format {FORMAT}"):
@@ -144,7 +144,7 @@ def test_absent_unfinished_and_damaged_shards_are_refused_with_the_remedy(path):
 
 def test_reading_needs_numpy_alone(path):
     code = (
-        "import sys; from data.shards import Shards; s = Shards(sys.argv[1]); s.rows(0, 9); s.source();"
+        "import sys; from data.shards import Shards; s = Shards(sys.argv[1]); s.tokens(0, 9); s.source();"
         "print(*sorted({'torch', 'music21', 'symusic', 'miditok', 'mido', 'tqdm'} & set(sys.modules)))"
     )
     ran = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)

@@ -25,7 +25,7 @@ def note_order():
 
 @pytest.fixture(scope="module")
 def told(note_order, notes, folder, tmp_path_factory):
-    """The tunes with their rows in the order of tracks, and the share of notes that it tells something of."""
+    """The tunes with their tokens in the order of tracks, and the share of notes that it tells something of."""
     corpus = open_corpus(notes.task.corpus, str(folder), **notes.task.options)
     return note_order.by_track(notes, corpus, tmp_path_factory.mktemp("told") / "shards")
 
@@ -40,11 +40,11 @@ def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, 
     assert 0 < tied <= 1
     moved = 0
     for piece in range(len(data.shards.pieces)):
-        before, after = notes.rows(piece), data.rows(piece)
+        before, after = notes.tokens(piece), data.tokens(piece)
         labels = data.truth(piece).tolist()
         pairs = [
-            Counter((tuple(row), label) for row, label in zip(rows.tolist(), truth, strict=True))
-            for rows, truth in ((before, notes.truth(piece).tolist()), (after, labels))
+            Counter((tuple(token), label) for token, label in zip(tokens.tolist(), truth, strict=True))
+            for tokens, truth in ((before, notes.truth(piece).tolist()), (after, labels))
         ]
         assert pairs[0] == pairs[1]
         strokes = list(zip(after[:, 0].tolist(), after[:, 1].tolist(), labels, strict=True))
@@ -60,7 +60,7 @@ def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, 
         out=str(tmp_path / "run"),
         epochs=2,
         lr=0.003,
-        rows_per_batch=256,
+        tokens_per_batch=256,
         jobs=0,
         accelerator="cpu",
     )

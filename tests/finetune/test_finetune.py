@@ -37,7 +37,7 @@ def _settings(folder: Path, checkpoint: Path, **changes: Any) -> TrainSettings:
     values: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "epochs": 0.5,
-        "rows_per_batch": 1024,
+        "tokens_per_batch": 1024,
         "jobs": 0,
         "accelerator": "cpu",
         "out": str(folder),

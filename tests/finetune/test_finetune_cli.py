@@ -74,10 +74,10 @@ def test_tasks_are_listed_with_protocols_and_whether_their_corpora_are_there(
     tunes.mkdir(parents=True)
     (tunes / "jigs1.mid").touch()
     assert main(["tasks", "--root", str(tmp_path)]) == 0
-    rows = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
-    assert set(rows) == {"task", *TASKS}
-    assert rows["genre"] == ["genre", "sequence", "nottingham", "5", "tunes", "files"]
-    assert rows["composer"] == ["composer", "sequence", "pianist8", "8", "published", "folds", "absent"]
+    tokens = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines()}
+    assert set(tokens) == {"task", *TASKS}
+    assert tokens["genre"] == ["genre", "sequence", "nottingham", "5", "tunes", "files"]
+    assert tokens["composer"] == ["composer", "sequence", "pianist8", "8", "published", "folds", "absent"]
 
 
 def test_an_unknown_protocol_is_answered_with_those_there_are(capsys: Any) -> None:
@@ -151,7 +151,7 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "tunes")
     nano_checkpoint(tmp_path / "nano")
-    common = ["sequence", "tunes", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
+    common = ["sequence", "tunes", "--tokens_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
     for arguments in (["--from", "nano", "--epochs", "4"], ["--from", "scratch", "--epochs", "0.3"]):
         assert main([*common, *arguments, "--seeds", "2", "--results", "kept"]) == 0
     printed = capsys.readouterr().out

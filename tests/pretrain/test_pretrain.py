@@ -42,7 +42,7 @@ FLAGS = [
     "24",
     "--evaluations",
     "6",
-    "--rows_per_batch",
+    "--tokens_per_batch",
     "256",
     "--freeze_every",
     "0.5",
@@ -202,7 +202,7 @@ def test_resuming_on_another_corpus_is_refused(tmp_path, capsys):
 
 
 BRIEF = [
-    "--selector", "uniform", "--steps", "12", "--evaluations", "4", "--rows_per_batch", "256", "--jobs", "1",
+    "--selector", "uniform", "--steps", "12", "--evaluations", "4", "--tokens_per_batch", "256", "--jobs", "1",
 ]  # fmt: skip
 
 
@@ -212,7 +212,18 @@ def state_of(out):
 
 
 def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, capsys):
-    flags = ["--steps", "12", "--evaluations", "2", "--lr", "1e30", "--rows_per_batch", "256", "--jobs", "1"]
+    flags = [
+        "--steps",
+        "12",
+        "--evaluations",
+        "2",
+        "--lr",
+        "1e30",
+        "--tokens_per_batch",
+        "256",
+        "--jobs",
+        "1",
+    ]
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *flags]) == 2
     assert "--lr" in capsys.readouterr().err
     assert not (tmp_path / "run" / "checkpoint").exists()
@@ -273,7 +284,7 @@ def test_too_little_memory_is_told_with_a_remedy(error, folder, tmp_path, capsys
     monkeypatch.setattr(Objective, "forward", hungry)
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
     said = capsys.readouterr().err
-    assert "--rows_per_batch" in said
+    assert "--tokens_per_batch" in said
     assert "Nothing of the run was kept" in said
 
 
@@ -308,6 +319,6 @@ def test_controls_run_too(folder, tmp_path, selector):
 @pytest.mark.parametrize(("selector", "masks_frozen"), [("adversarial", False), ("scheduled", True)])
 def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
     module, tokenizer = make_module(tmp_path, selector), Tokenizer()
-    rows = tokenizer.encode(tune(0)).rows[:40]
-    look = look_at(module, tokenizer, rows, np.ones(len(rows), dtype=bool))
+    tokens = tokenizer.encode(tune(0)).tokens[:40]
+    look = look_at(module, tokenizer, tokens, np.ones(len(tokens), dtype=bool))
     assert look.chosen.any() == masks_frozen

@@ -52,7 +52,10 @@ def test_help_fits_a_screen_and_loads_no_torch():
         (["--selector", "best", "--mask_cap", "2"], ["best", "--mask_cap"]),
         (["--lr", "-1", "--epochs", "0"], ["--lr", "--epochs"]),
         (["--precision", "17", "--accelerator", "toaster"], ["--precision", "bf16-mixed", "--accelerator"]),
-        (["--unit", "beat", "--network", "huge"], ["--unit", "row, field, bar", "--network", "shared_exit"]),
+        (
+            ["--unit", "beat", "--network", "huge"],
+            ["--unit", "token, field, bar", "--network", "shared_exit"],
+        ),
         (["--corruption", "rain", "--auxiliary", "chroma,smell"], ["--corruption", "--auxiliary smell"]),
         (["--accumulate", "0", "--devices", "0", "--ramp", "2"], ["--accumulate", "--devices", "--ramp"]),
         (["nowhere/"], ["nowhere", "not a folder"]),
@@ -71,7 +74,7 @@ def test_mistakes_are_named_and_end_with_two(argv, said, capsys):
 def test_a_selector_that_cannot_work_by_a_unit_says_by_which_it_can(tmp_path, capsys):
     folder = write_tunes(tmp_path / "music", 12)
     assert cli.main([str(folder), "--selector", "span", "--unit", "bar", "--jobs", "1"]) == 2
-    assert "'span' cannot work by unit 'bar'; it can by row" in capsys.readouterr().err
+    assert "'span' cannot work by unit 'bar'; it can by token" in capsys.readouterr().err
 
 
 def test_every_committed_experiment_can_be_built(tmp_path):
@@ -125,7 +128,7 @@ def test_a_run_by_muon_says_so_and_has_its_rate(tmp_path):
         "4",
         "--evaluations",
         "2",
-        "--rows_per_batch",
+        "--tokens_per_batch",
         "256",
         "--jobs",
         "0",

@@ -22,10 +22,10 @@ def test_sequence_head_pools_real_rows_only(pooling: str) -> None:
     if head.score is not None:
         torch.nn.init.normal_(head.score.weight)
     hidden = torch.randn(2, 6, 16)
-    real = torch.arange(6) < torch.tensor([[4], [6]])
+    attention_mask = torch.arange(6) < torch.tensor([[4], [6]])
     alone = head(hidden[:1, :4])
     hidden[0, 4:] = 1e3
-    torch.testing.assert_close(head(hidden, real)[:1], alone)
+    torch.testing.assert_close(head(hidden, attention_mask)[:1], alone)
 
 
 def test_attention_pooling_starts_as_the_mean_and_learns() -> None:

@@ -77,13 +77,13 @@ def test_rows_labels_and_notes_stay_together_when_drums_are_dropped(tmp_path):
         source = shards.source()
         assert len(source) == (90 if filters.keep_drums else (program == 0).sum())
         assert (shards.note_labels("place") == source).all()
-        rows = shards.rows(0, len(shards)).astype(int)
-        assert ((rows[:, PROGRAM] - 4) == read.notes["program"][source]).all()
+        tokens = shards.tokens(0, len(shards)).astype(int)
+        assert ((tokens[:, PROGRAM] - 4) == read.notes["program"][source]).all()
 
 
 def test_hidden_fields_are_hidden_and_unknown_ones_refused(music, tmp_path):
     shards = run(FolderCorpus(music), tmp_path / "out", hide=["velocity"])
-    assert set(shards.rows(0, len(shards))[:, VELOCITY]) == {HIDDEN}
+    assert set(shards.tokens(0, len(shards))[:, VELOCITY]) == {HIDDEN}
     with pytest.raises(ConfigError, match="No field is called loudness"):
         run(FolderCorpus(music), tmp_path / "other", hide=["loudness"])
     with pytest.raises(ConfigError, match="jobs is -1"):

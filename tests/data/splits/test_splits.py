@@ -158,7 +158,7 @@ def test_a_fold_is_tested_the_next_validates_the_rest_train():
 
 
 def piece(number, label="a", group="", **changes):
-    values = {"group": group or f"p{number}", "labels": {"kind": label}, "fingerprint": number, "rows": 9}
+    values = {"group": group or f"p{number}", "labels": {"kind": label}, "fingerprint": number, "tokens": 9}
     return PieceRecord(
         **{"key": f"p{number}", "file": f"{number}.mid", "split": "train", **values, **changes}
     )

@@ -48,9 +48,9 @@ def dances(folder: Path) -> TaskData:
 
 
 def _rows(*notes: tuple[int, int, int]) -> np.ndarray:
-    """Rows of (onset in sixteenths, duration, pitch)."""
+    """Tokens of (onset in sixteenths, duration, pitch)."""
     onset, duration, pitch = zip(*notes, strict=True)
-    return Tokenizer().encode(Music(note_array(onset, duration, pitch), 4)).rows
+    return Tokenizer().encode(Music(note_array(onset, duration, pitch), 4)).tokens
 
 
 def test_majority_is_right_as_often_as_its_class(notes: TaskData, dances: TaskData) -> None:
@@ -79,7 +79,7 @@ def test_floors_look_at_training_labels_only(notes: TaskData, name: str) -> None
         for piece in notes.splits[split]:
             changed[notes.shards.offsets[piece] : notes.shards.offsets[piece + 1]] = 0
     before, after = FLOORS[name].fit(notes), FLOORS[name].fit(replace(notes, labels=changed))
-    pieces = [rows for rows, _ in notes.pieces("test")]
+    pieces = [tokens for tokens, _ in notes.pieces("test")]
     assert all((one == other).all() for one, other in zip(before(pieces), after(pieces), strict=True))
 
 
@@ -97,7 +97,7 @@ def test_an_unknown_floor_is_named(notes: TaskData) -> None:
 def test_a_look_up_finds_a_copy_in_another_key_and_falls_back_on_the_commonest(dances: TaskData) -> None:
     train = dances.splits["train"]
     look_up = FLOORS["look_up"].fit(dances)
-    copies = [transpose(np.asarray(dances.rows(piece)), 3) for piece in train]
+    copies = [transpose(np.asarray(dances.tokens(piece)), 3) for piece in train]
     assert np.array(look_up(copies)).tolist() == dances.labels[train].tolist()
     alone = _rows((0, 1, 60))
     assert look_up([alone])[0] == np.bincount(dances.labels[train]).argmax()
@@ -176,16 +176,16 @@ def test_floors_are_kept_as_a_record_of_their_own(dances: TaskData, tmp_path: Pa
 
 
 def test_skyline_hears_notes_that_still_sound() -> None:
-    rows = _rows((0, 8, 72), (0, 4, 60), (4, 2, 64), (8, 2, 64))
-    assert under_another(rows).tolist() == [True, False, True, False]
+    tokens = _rows((0, 8, 72), (0, 4, 60), (4, 2, 64), (8, 2, 64))
+    assert under_another(tokens).tolist() == [True, False, True, False]
 
 
 def test_chords_and_covered_notes_agree_with_counting_by_hand() -> None:
     random = np.random.default_rng(3)
     raw = [(int(o), int(d), int(p)) for o, d, p in random.integers((0, 1, 55), (40, 9, 80), (80, 3))]
-    rows = _rows(*raw)
+    tokens = _rows(*raw)
     raw.sort(key=lambda note: (note[0], note[2], note[1]))
-    chord, under = chords(rows), under_another(rows)
+    chord, under = chords(tokens), under_another(tokens)
     for i, (onset, _, pitch) in enumerate(raw):
         together = [other for other in raw if other[0] == onset]
         assert chord.size[i] == len(together)
@@ -194,7 +194,7 @@ def test_chords_and_covered_notes_agree_with_counting_by_hand() -> None:
 
 
 def test_features_say_what_they_mean() -> None:
-    found = piece_features(Tokenizer().encode(tune(0, "waltz")).rows)
+    found = piece_features(Tokenizer().encode(tune(0, "waltz")).tokens)
     assert found["metre_quarters"] == 3.0
     assert found["duration_eighth"] == pytest.approx(0.5)
     assert found["duration_quarter"] == pytest.approx(0.5)

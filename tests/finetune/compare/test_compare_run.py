@@ -25,7 +25,7 @@ COMMON = [
     "1,2",
     "--epochs",
     "0.4",
-    "--rows_per_batch",
+    "--tokens_per_batch",
     "1024",
     "--accelerator",
     "cpu",

@@ -20,7 +20,7 @@ from symbolic.predict.predictor import Forecaster, load_forecasters
 from symbolic.storage import read_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
-RUN = ["--epochs", "0.5", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
+RUN = ["--epochs", "0.5", "--tokens_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
 
 
 @pytest.fixture(scope="module")

@@ -87,9 +87,9 @@ def test_permuted_tracks_change_no_melody(source: Source) -> None:
 
 
 def _answers(model: Any, task: Task, music: Music) -> np.ndarray:
-    """Logits of a piece's notes as the task's corpus would make its rows."""
+    """Logits of a piece's notes as the task's corpus would make its tokens."""
     heard = as_one_piano(music) if task.one_piano else music
-    return np.asarray(model.logits(Tokenizer().encode(heard, hide=task.hide).rows))
+    return np.asarray(model.logits(Tokenizer().encode(heard, hide=task.hide).tokens))
 
 
 @pytest.mark.parametrize("semitones", [-5, 0, 7])
@@ -114,14 +114,14 @@ def test_where_windows_begin_hardly_matters(trained: tuple[SeedResult, Path]) ->
     bar = 3 * 480
     middle = long.notes["onset"] >= 20 * bar
     rest = tokenizer.encode(long).source
-    plain = _shares(model.logits(tokenizer.encode(long).rows))[np.argsort(rest)][middle]
+    plain = _shares(model.logits(tokenizer.encode(long).tokens))[np.argsort(rest)][middle]
     agreement, moves = [], []
     for bars in (1, 2, 5):
         before = tune(5, bars=bars).notes
         moved = long.notes.copy()
         moved["onset"] += bars * bar
         tokens = tokenizer.encode(long.with_notes(np.concatenate([before, moved])))
-        later = _shares(model.logits(tokens.rows))[np.argsort(tokens.source)][len(before) :][middle]
+        later = _shares(model.logits(tokens.tokens))[np.argsort(tokens.source)][len(before) :][middle]
         agreement.append(float((later.argmax(-1) == plain.argmax(-1)).mean()))
         moves.append(float(abs(later - plain).max()))
     assert min(agreement) >= ALIKE, agreement
@@ -167,11 +167,11 @@ def test_selecting_does_listen_to_validation(
 def test_what_is_scored_is_what_the_shards_hold(
     notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """In a whole run validation and test rows reach the model as they are; training rows are transposed."""
+    """In a whole run validation and test tokens reach the model as they are; training tokens are transposed."""
     seen: list[tuple[bool, np.ndarray]] = []
 
-    def note(module: Any, rows: Any) -> None:
-        seen.append((module.training, rows[0].cpu().numpy()))
+    def note(module: Any, tokens: Any) -> None:
+        seen.append((module.training, tokens[0].cpu().numpy()))
 
     build = source.backbone
 
@@ -182,8 +182,8 @@ def test_what_is_scored_is_what_the_shards_hold(
 
     train_seed(notes, replace(source, backbone=watched), replace(PLAN, epochs=1), 0, tmp_path / "seed", {})
     pitches = {split: _windows(notes, split) for split in ("train", "valid")}
-    asked = {window for training, rows in seen if not training for window in _as_bytes(rows)}
-    taught = {window for training, rows in seen if training for window in _as_bytes(rows)}
+    asked = {window for training, tokens in seen if not training for window in _as_bytes(tokens)}
+    taught = {window for training, tokens in seen if training for window in _as_bytes(tokens)}
     assert asked == pitches["valid"]
     assert taught - pitches["train"]  # moved
     assert not taught & pitches["valid"]
@@ -191,9 +191,9 @@ def test_what_is_scored_is_what_the_shards_hold(
 
 def _windows(data: TaskData, split: str) -> set[bytes]:
     windows = make_windows(data.shards, data.splits[split], NANO.window)
-    return {data.shards.rows(int(a), int(b))[:, 2:4].astype(np.int64).tobytes() for a, b, _ in windows}
+    return {data.shards.tokens(int(a), int(b))[:, 2:4].astype(np.int64).tobytes() for a, b, _ in windows}
 
 
-def _as_bytes(rows: np.ndarray) -> list[bytes]:
+def _as_bytes(tokens: np.ndarray) -> list[bytes]:
     """Each window without its padding, program and pitch alone: bars are counted anew in a window."""
-    return [window[window.any(axis=1)][:, 2:4].tobytes() for window in rows]
+    return [window[window.any(axis=1)][:, 2:4].tobytes() for window in tokens]

@@ -47,9 +47,9 @@ class Made(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         random = torch.Generator().manual_seed(step)
-        rows = torch.stack([torch.randint(4, size, (2, ROWS), generator=random) for size in SIZES], dim=-1)
-        real = torch.arange(ROWS) < torch.tensor([[ROWS - 2], [ROWS]])
-        return Batch(rows, real, torch.tensor([0, ROWS]), torch.tensor([0, 1]), step, True)
+        tokens = torch.stack([torch.randint(4, size, (2, ROWS), generator=random) for size in SIZES], dim=-1)
+        attention_mask = torch.arange(ROWS) < torch.tensor([[ROWS - 2], [ROWS]])
+        return Batch(tokens, attention_mask, torch.tensor([0, ROWS]), torch.tensor([0, 1]), step, True)
 
 
 def module_of(method: str, kind: str, seed: int) -> TaskModule:

@@ -167,23 +167,27 @@ def test_what_stands_in_padding_changes_no_score(level: str, source: Source, req
     data: TaskData = request.getfixturevalue(level)
     module = _module(data, source).eval()
     batch = _batch(data)
-    rows = torch.cat([batch.rows, torch.zeros_like(batch.rows[:, :5])], dim=1)
-    noise = torch.randint(4, 20, rows[:, -5:].shape)
-    real = torch.cat([batch.real, torch.zeros_like(batch.real[:, :5])], dim=1)
-    changed = torch.cat([rows[:, :-5], noise], dim=1)
-    plain, noisy = (batch._replace(rows=r, real=real, padded=True) for r in (rows, changed))
+    tokens = torch.cat([batch.tokens, torch.zeros_like(batch.tokens[:, :5])], dim=1)
+    noise = torch.randint(4, 20, tokens[:, -5:].shape)
+    attention_mask = torch.cat([batch.attention_mask, torch.zeros_like(batch.attention_mask[:, :5])], dim=1)
+    changed = torch.cat([tokens[:, :-5], noise], dim=1)
+    plain, noisy = (
+        batch._replace(tokens=r, attention_mask=attention_mask, padded=True) for r in (tokens, changed)
+    )
     assert (module.targets(plain) == module.targets(noisy)).all()
     with torch.no_grad():
         assert torch.equal(module.training_step(plain, 0), module.training_step(noisy, 0))
-        ours, theirs = (module.model(b.rows, b.attend) for b in (plain, batch))
+        ours, theirs = (module.model(b.tokens, b.attend) for b in (plain, batch))
     assert torch.allclose(ours[:, : theirs.shape[1]] if level == "notes" else ours, theirs, atol=1e-5)
 
 
 def test_targets_are_the_labels_of_the_rows(notes: TaskData, source: Source) -> None:
     module, batch = _module(notes, source), _batch(notes)
     targets = module.targets(batch)
-    for window, (start, real) in enumerate(zip(batch.start.tolist(), batch.real, strict=True)):
-        length = int(real.sum())
+    for window, (start, attention_mask) in enumerate(
+        zip(batch.start.tolist(), batch.attention_mask, strict=True)
+    ):
+        length = int(attention_mask.sum())
         assert targets[window, :length].tolist() == notes.labels[start : start + length].tolist()
         assert (targets[window, length:] == -1).all()
 
@@ -216,7 +220,7 @@ def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
 
     train_seed(notes, source, replace(PLAN, method="probe", epochs=1), 0, tmp_path / "seed", {})
     with pytest.raises(ConfigError, match="none"):
-        load(tmp_path / "seed" / "checkpoint").note_logits(notes.rows(0))
+        load(tmp_path / "seed" / "checkpoint").note_logits(notes.tokens(0))
 
 
 def test_a_checkpoint_without_a_task_predicts_nothing(source: Source, folder: Path) -> None:

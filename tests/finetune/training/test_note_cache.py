@@ -46,8 +46,8 @@ def test_a_probe_learns_the_same_with_and_without_kept_states(
         assert ours["train_loss"] == pytest.approx(theirs["train_loss"], rel=1e-3)
         assert ours["valid_loss"] == pytest.approx(theirs["valid_loss"], rel=1e-3)
     before, after = (load_model(tmp_path / name / "checkpoint")[0] for name in ("kept", "anew"))
-    rows = notes.rows(int(notes.splits["test"][0]))
-    assert np.allclose(before.logits(rows), after.logits(rows), atol=0.01)
+    tokens = notes.tokens(int(notes.splits["test"][0]))
+    assert np.allclose(before.logits(tokens), after.logits(tokens), atol=0.01)
     assert kept.summary["test"]["accuracy"] == pytest.approx(anew.summary["test"]["accuracy"], abs=0.005)
 
 
@@ -66,19 +66,19 @@ def test_kept_states_answer_as_the_rows_of_the_same_draw_would(
             ours, theirs = kept[step], anew[step]
             assert isinstance(ours, NoteBatch)
             assert (ours.start == theirs.start).all()
-            assert (ours.real == theirs.real).all()
+            assert (ours.attention_mask == theirs.attention_mask).all()
             with torch.no_grad():
-                said = model.of_heard(ours.states)[ours.real]
-                wanted = model(theirs.rows, theirs.attend)[theirs.real]
+                said = model.of_heard(ours.states)[ours.attention_mask]
+                wanted = model(theirs.tokens, theirs.attend)[theirs.attention_mask]
             assert torch.allclose(said, wanted, atol=5e-3)
-            moved += int((theirs.rows != plain[step].rows).any())
+            moved += int((theirs.tokens != plain[step].tokens).any())
     assert moved > 0
 
 
 def test_only_training_windows_are_transposed(notes: TaskData, source: Source) -> None:
     model = build_model(source.backbone(), notes.task, "probe")
     valid = note_batches(model, notes, "valid", 512, 3, None)
-    assert all(torch.equal(valid[k].rows, valid.plain[k].rows) for k in range(len(valid)))
+    assert all(torch.equal(valid[k].tokens, valid.plain[k].tokens) for k in range(len(valid)))
 
 
 def test_another_seed_and_another_probe_compute_only_what_is_not_known(
@@ -105,8 +105,10 @@ def test_the_disk_that_is_asked_for_is_what_is_written(
     notes: TaskData, source: Source, tmp_path: Path
 ) -> None:
     last, mix = (build_model(source.backbone(), notes.task, "probe", o) for o in ({"only": -1}, {}))
-    rows = {split: sum(len(notes.rows(int(p))) for p in notes.splits[split]) for split in ("train", "valid")}
-    assert disk_needed(last, notes) == (DRAWS * rows["train"] + rows["valid"]) * NANO.dim * 2
+    tokens = {
+        split: sum(len(notes.tokens(int(p))) for p in notes.splits[split]) for split in ("train", "valid")
+    }
+    assert disk_needed(last, notes) == (DRAWS * tokens["train"] + tokens["valid"]) * NANO.dim * 2
     assert disk_needed(mix, notes) == (NANO.layers + 1) * disk_needed(last, notes)
     states = note_states(last, notes, CPU)
     assert states is not None

@@ -43,7 +43,7 @@ def test_kept_states_answer_as_the_rows_would(dances: TaskData, source: Source, 
     for piece in dances.splits["test"]:
         windows = kept.overlapping.of(np.array([piece]))
         ours = cache._logits(model, kept.overlapping, windows).mean(0)
-        assert np.allclose(ours, model.logits(dances.rows(int(piece))), atol=2e-3)  # half precision
+        assert np.allclose(ours, model.logits(dances.tokens(int(piece))), atol=2e-3)  # half precision
     for split in ("valid", "test"):
         assert (dances.evaluate(model.classes, split) == result.counts[split]).all()
         assert result.summary[split]["window_accuracy"] == window_accuracy(model, dances, split)

@@ -43,7 +43,12 @@ def run(
     """Two seeds of a run on the folder's tunes."""
     out = tmp_path_factory.mktemp("runs") / "tunes"
     settings = TrainSettings(
-        checkpoint=str(folder.parent / "nano"), epochs=0.5, rows_per_batch=1024, jobs=0, seeds=2, out=str(out)
+        checkpoint=str(folder.parent / "nano"),
+        epochs=0.5,
+        tokens_per_batch=1024,
+        jobs=0,
+        seeds=2,
+        out=str(out),
     )
     finetune(task, str(folder), settings)
     return out
@@ -73,9 +78,9 @@ def test_every_seed_is_scored_on_the_other_tasks_test_pieces(
     assert section.runs == []
     assert len(section.transfers) == 1
     assert glance([section]) == []
-    row = next(line for line in results_page(results).splitlines() if "trained on 'note'" in line)
-    assert f"| {100 * np.mean(right):.1f} ± " in row
-    assert str(tmp_path) not in row
+    token = next(line for line in results_page(results).splitlines() if "trained on 'note'" in line)
+    assert f"| {100 * np.mean(right):.1f} ± " in token
+    assert str(tmp_path) not in token
 
 
 def test_classes_that_count_as_one_are_added_up() -> None:

@@ -15,8 +15,10 @@ DIM = 16
 
 def made(name, windows):
     torch.manual_seed(0)
-    hidden = torch.randn(*windows.real.shape, DIM, generator=generator(1))
-    changed = (torch.rand(windows.rows.shape, generator=generator(2)) < 0.2) & windows.real[..., None]
+    hidden = torch.randn(*windows.attention_mask.shape, DIM, generator=generator(1))
+    changed = (torch.rand(windows.tokens.shape, generator=generator(2)) < 0.2) & windows.attention_mask[
+        ..., None
+    ]
     return AUXILIARIES[name](DIM, SIZES).requires_grad_(False), hidden, changed
 
 
@@ -28,40 +30,40 @@ def test_changed_fields_are_told_by_a_yes_or_no_for_every_cell_of_real_rows():
     windows = random_windows(count=3, length=12, withheld=(VELOCITY,))
     head, hidden, changed = made(ChangedFields.name, windows)
     total, cells = 0.0, 0
-    for window, row in windows.real.nonzero().tolist():
-        for logit, was in zip(head.output(hidden[window, row]), changed[window, row], strict=True):
+    for window, token in windows.attention_mask.nonzero().tolist():
+        for logit, was in zip(head.output(hidden[window, token]), changed[window, token], strict=True):
             share = 1 / (1 + math.exp(-float(logit)))
             total -= math.log(share if was else 1 - share)
             cells += 1
-    found = head.loss(hidden, windows.rows, windows.real, changed)
+    found = head.loss(hidden, windows.tokens, windows.attention_mask, changed)
     assert float(found) == pytest.approx(total / cells, rel=1e-5)
 
 
 @pytest.mark.parametrize("withheld", [(), (BAR,), (PITCH,)])
 def test_chroma_is_the_cross_entropy_of_each_bars_pitch_classes(withheld):
     windows = random_windows(count=3, length=14, withheld=withheld)
-    rows = windows.rows
+    tokens = windows.tokens
     # A bar of drums alone, and a note of withheld pitch.
-    rows[0, :, PITCH] = torch.where(
-        rows[0, :, BAR] == rows[0, 0, BAR], RESERVED + DRUM_PITCH + 5, rows[0, :, PITCH]
+    tokens[0, :, PITCH] = torch.where(
+        tokens[0, :, BAR] == tokens[0, 0, BAR], RESERVED + DRUM_PITCH + 5, tokens[0, :, PITCH]
     )
-    rows[1, 0, PITCH] = HIDDEN
+    tokens[1, 0, PITCH] = HIDDEN
     head, hidden, changed = made(BarChroma.name, windows)
     losses = []
     for window in range(3):
         bars = {}
-        for row in windows.real[window].nonzero().flatten().tolist():
-            bars.setdefault(int(rows[window, row, BAR]), []).append(row)
+        for token in windows.attention_mask[window].nonzero().flatten().tolist():
+            bars.setdefault(int(tokens[window, token, BAR]), []).append(token)
         for members in bars.values():
             classes = [0] * 12
-            for row in members:
-                pitch = int(rows[window, row, PITCH]) - RESERVED
+            for token in members:
+                pitch = int(tokens[window, token, PITCH]) - RESERVED
                 if 0 <= pitch < DRUM_PITCH:
                     classes[pitch % 12] += 1
             if sum(classes):
                 log = head.output(hidden[window, members].mean(0)).log_softmax(-1).tolist()
                 losses.append(-sum(n / sum(classes) * it for n, it in zip(classes, log, strict=True)))
-    found = float(head.loss(hidden, rows, windows.real, changed))
+    found = float(head.loss(hidden, tokens, windows.attention_mask, changed))
     assert found == pytest.approx(sum(losses) / max(len(losses), 1), rel=1e-5)
     assert bool(losses) == (withheld != (PITCH,))
 
@@ -70,13 +72,13 @@ def test_chroma_is_the_cross_entropy_of_each_bars_pitch_classes(withheld):
 def test_padding_is_no_part_of_it(name):
     windows = random_windows()
     head, hidden, changed = made(name, windows)
-    padded = ~windows.real[..., None]
-    first = head.loss(hidden, windows.rows, windows.real, changed)
+    padded = ~windows.attention_mask[..., None]
+    first = head.loss(hidden, windows.tokens, windows.attention_mask, changed)
     noise = torch.randn(hidden.shape, generator=generator(3))
     second = head.loss(
         torch.where(padded, noise, hidden),
-        windows.rows.masked_fill(padded, RESERVED + 1),
-        windows.real,
+        windows.tokens.masked_fill(padded, RESERVED + 1),
+        windows.attention_mask,
         changed | padded,
     )
     assert torch.allclose(first, second)
@@ -86,9 +88,11 @@ def test_padding_is_no_part_of_it(name):
 def test_it_is_told_what_the_corruption_changed(style):
     game, windows = make_objective("uniform", style=style, auxiliary=AUXILIARIES), random_windows()
     told, seen = [], []
-    game.auxiliary["changed"].loss = lambda hidden, rows, real, changed: told.append(changed) or 0.0
+    game.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, changed: (
+        told.append(changed) or 0.0
+    )
     game.corruption.register_forward_hook(lambda _, args, out: seen.append(out))
-    step = game(windows, torch.zeros_like(windows.real), generator())
+    step = game(windows, torch.zeros_like(windows.attention_mask), generator())
     assert torch.equal(told[0], seen[0].changed)
     assert told[0].any()
     assert set(step.auxiliary) == set(AUXILIARIES)

@@ -1,4 +1,4 @@
-"""Frozen rows: one bit a row, on disk, in versions."""
+"""Frozen tokens: one bit a token, on disk, in versions."""
 
 from types import SimpleNamespace
 
@@ -29,7 +29,7 @@ def test_state_follows_the_row_through_any_window(tmp_path):
         expected[: min(30, 103 - start)] = state[start : start + 30]
         assert np.array_equal(shown, expected)
     assert book.share() == pytest.approx(state.mean())
-    assert (tmp_path / "frozen-00000005.bits").stat().st_size == 13  # one bit a row
+    assert (tmp_path / "frozen-00000005.bits").stat().st_size == 13  # one bit a token
 
 
 def test_rows_outside_the_revised_windows_keep_their_state(tmp_path):
@@ -56,12 +56,12 @@ def test_versions_are_kept_for_resuming(tmp_path):
 
 def test_the_top_by_score_is_retired_and_some_come_back():
     torch.manual_seed(0)
-    real = torch.ones(500, 100, dtype=torch.bool)
-    real[:, 90:] = False
-    frozen = torch.zeros_like(real)
+    attention_mask = torch.ones(500, 100, dtype=torch.bool)
+    attention_mask[:, 90:] = False
+    frozen = torch.zeros_like(attention_mask)
     frozen[:, :30] = True
     scores = torch.rand(500, 100)
-    state = retire(scores, real, frozen, torch.Generator().manual_seed(0))
+    state = retire(scores, attention_mask, frozen, torch.Generator().manual_seed(0))
     assert not state[:, 90:].any()  # never padding
     new, thawed = state & ~frozen, frozen & ~state
     share = new.sum(1) / 60
@@ -71,30 +71,30 @@ def test_the_top_by_score_is_retired_and_some_come_back():
     assert thawed.sum(1).max() <= 3
     assert abs(thawed.float().sum(1).mean() / 30 - 0.05) < 0.01  # U(0, 0.1) of the frozen
     for window in range(500):
-        kept = scores[window][real[window] & ~frozen[window] & ~new[window]]
+        kept = scores[window][attention_mask[window] & ~frozen[window] & ~new[window]]
         assert scores[window][new[window]].min() >= kept.max()
 
 
 def test_a_limit_holds_and_leaves_room_for_those_that_come_back():
-    real = torch.ones(50, 100, dtype=torch.bool)
-    real[::2, 60:] = False
-    state = torch.zeros_like(real)
+    attention_mask = torch.ones(50, 100, dtype=torch.bool)
+    attention_mask[::2, 60:] = False
+    state = torch.zeros_like(attention_mask)
     scores = torch.rand(50, 100, generator=torch.Generator().manual_seed(0))
     for round_ in range(20):
         before = state
-        state = retire(scores, real, state, torch.Generator().manual_seed(round_), limit=0.5)
-        assert not (state & ~real).any()
-        assert (state.sum(1) <= (0.5 * real.sum(1)).floor()).all()
-    assert (state.sum(1) >= (0.4 * real.sum(1)).floor()).all()
+        state = retire(scores, attention_mask, state, torch.Generator().manual_seed(round_), limit=0.5)
+        assert not (state & ~attention_mask).any()
+        assert (state.sum(1) <= (0.5 * attention_mask.sum(1)).floor()).all()
+    assert (state.sum(1) >= (0.4 * attention_mask.sum(1)).floor()).all()
     assert (state != before).any()  # full as it is, the state still turns over
 
 
 def test_retiring_goes_on_until_little_is_left():
-    real = torch.ones(50, 100, dtype=torch.bool)
-    state = torch.zeros_like(real)
+    attention_mask = torch.ones(50, 100, dtype=torch.bool)
+    state = torch.zeros_like(attention_mask)
     shares = []
     for round_ in range(12):
-        state = retire(torch.rand(50, 100), real, state, torch.Generator().manual_seed(round_))
+        state = retire(torch.rand(50, 100), attention_mask, state, torch.Generator().manual_seed(round_))
         shares.append(float(state.float().mean()))
     assert shares == sorted(shares)
     assert shares[-1] > 0.6
@@ -108,7 +108,7 @@ def shards(tmp_path_factory):
 
 @pytest.mark.parametrize("length", [7, 16])
 def test_state_follows_the_row_through_shuffling_transposition_and_processes(length, shards, tmp_path):
-    """A row is told by its content, which transposition leaves alone but for the pitch."""
+    """A token is told by its content, which transposition leaves alone but for the pitch."""
     book, random = FreezeBook(tmp_path, len(shards)), np.random.default_rng(0)
     state = random.random(len(shards)) < 0.4
     book.revise(1, np.array([0]), [state])
@@ -122,16 +122,18 @@ def test_state_follows_the_row_through_shuffling_transposition_and_processes(len
                 if not first <= step < first + batches.per_epoch:
                     continue
                 batch = batches[step]
-                frozen = book.frozen(batch.start.numpy(), batch.rows.shape[1])
-                for rows, real, start, of in zip(batch.rows, batch.real, batch.start, frozen, strict=True):
-                    count = int(real.sum())
+                frozen = book.frozen(batch.start.numpy(), batch.tokens.shape[1])
+                for tokens, attention_mask, start, of in zip(
+                    batch.tokens, batch.attention_mask, batch.start, frozen, strict=True
+                ):
+                    count = int(attention_mask.sum())
                     index = int(start) + np.arange(count)
-                    stored = shards.rows(int(start), int(start) + count)
+                    stored = shards.tokens(int(start), int(start) + count)
                     for field in (POSITION, VELOCITY):
-                        assert np.array_equal(rows[:count, field].numpy(), stored[:, field])
+                        assert np.array_equal(tokens[:count, field].numpy(), stored[:, field])
                     assert np.array_equal(of[:count], state[index])
                     met[index] += 1
-        assert (met == 1).all()  # of two processes, each row is met by one, once an epoch
+        assert (met == 1).all()  # of two processes, each token is met by one, once an epoch
 
 
 def retirement(shards, folder, rank=0, world=1):

@@ -1,4 +1,4 @@
-"""Selectors learn what they are for: of rows that follow a rule and rows of pure noise, they tell which is which."""
+"""Selectors learn what they are for: of tokens that follow a rule and tokens of pure noise, they tell which is which."""
 
 from typing import NamedTuple
 
@@ -25,10 +25,10 @@ SHAPE = BackboneConfig(dim=48, layers=1, heads=2, ffn=96, window=LENGTH, dropout
 
 
 class MadeCorpus:
-    """Windows of eighths, in place of shards; half of the rows of each, in random places, are noise.
+    """Windows of eighths, in place of shards; half of the tokens of each, in random places, are noise.
 
     The others follow a rule of bar and position, the same in all windows. Noise is of a program of its own, so that
-    one who sees the clean row can tell; from its neighbours it cannot be told.
+    one who sees the clean token can tell; from its neighbours it cannot be told.
 
     Attributes:
         noise: (WINDOWS * LENGTH,) bool.
@@ -40,23 +40,23 @@ class MadeCorpus:
         noise = random.random(shape).argsort(1) < LENGTH // 2
         bar, slot = np.divmod(np.arange(LENGTH), PER_BAR)
         melody = PATTERN[(slot + 3 * bar) % PER_BAR]
-        rows = np.zeros((*shape, len(SIZES)), dtype=np.int64)  # one metre and one tempo, whichever
-        rows[..., BAR], rows[..., POSITION] = bar, 8 * slot
-        rows[..., PROGRAM] = np.where(noise, 40, 0)
+        tokens = np.zeros((*shape, len(SIZES)), dtype=np.int64)  # one metre and one tempo, whichever
+        tokens[..., BAR], tokens[..., POSITION] = bar, 8 * slot
+        tokens[..., PROGRAM] = np.where(noise, 40, 0)
         for field, rule in (
             (PITCH, 48 + melody),
             (DURATION, 2 + 3 * (melody % 5)),
             (VELOCITY, 6 + 3 * (slot % 4)),
         ):
             anything = random.integers(0, SIZES[field] - RESERVED, shape)
-            rows[..., field] = np.where(noise, anything, rule)
-        self._rows = (rows + RESERVED).reshape(-1, len(SIZES)).astype(np.uint16)
+            tokens[..., field] = np.where(noise, anything, rule)
+        self._rows = (tokens + RESERVED).reshape(-1, len(SIZES)).astype(np.uint16)
         self.noise = noise.ravel()
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def rows(self, start: int, stop: int) -> np.ndarray:
+    def tokens(self, start: int, stop: int) -> np.ndarray:
         return self._rows[start:stop]
 
     def batches(self, shuffle: bool) -> StepBatches:
@@ -81,7 +81,7 @@ class Watched(Pretraining):
 
 
 class Outcome(NamedTuple):
-    """Share of noise in the rows chosen, step by step, and in those retired; and how many of all rows these are."""
+    """Share of noise in the tokens chosen, step by step, and in those retired; and how many of all tokens these are."""
 
     chosen: np.ndarray
     retired: float

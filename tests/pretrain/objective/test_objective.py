@@ -33,7 +33,7 @@ BOTH = tuple(AUXILIARIES)
 
 
 def nothing_frozen(windows):
-    return torch.zeros_like(windows.real)
+    return torch.zeros_like(windows.attention_mask)
 
 
 def play(game, windows=None, frozen=None, seed=0):
@@ -94,13 +94,13 @@ def test_cells_left_visible_are_no_evidence(name, unit):
         loss = loss / game.field_weights.typical
     unit_of = game.selector.unit
     for window in range(6):
-        # Each unit is hard by its withheld cells alone, summed over a row, averaged over finer units.
+        # Each unit is hard by its withheld cells alone, summed over a token, averaged over finer units.
         marks = torch.zeros_like(valid[window])
         for place in step.choice.taken[window].nonzero().flatten().tolist():
             number = step.choice.units[window, place]
             values = torch.zeros(1, unit_of.count(chosen.shape[1]))
             values[0, number] = 1
-            cells = unit_of.cells_of(values, windows.rows[window : window + 1])[0] > 0
+            cells = unit_of.cells_of(values, windows.tokens[window : window + 1])[0] > 0
             of_unit = cells.expand(chosen.shape[1:]) & evidence[window]
             if of_unit.any():
                 marks[place] = True
@@ -116,32 +116,32 @@ def test_cells_left_visible_are_no_evidence(name, unit):
     + [("uniform", unit, "small", "noise") for unit in UNITS],
 )
 def test_nothing_in_a_step_waits_for_a_number(name, unit, network, style):
-    """Fake tensors have no content: to ask for a value, or for as many rows as a mask has, is an error."""
+    """Fake tensors have no content: to ask for a value, or for as many tokens as a mask has, is an error."""
     game = make_objective(name, unit, network, style, BOTH, identity_weight=0.1)
     with FakeTensorMode() as mode:
         game = game._apply(mode.from_tensor)
         windows = as_fake_batch()
-        step = game(windows, torch.zeros_like(windows.real), torch.Generator(), progress=0.3)
+        step = game(windows, torch.zeros_like(windows.attention_mask), torch.Generator(), progress=0.3)
         (step.loss + step.selector_loss).backward()
         game.field_weights.update()
         game.selector.after_step()
-        assert step.chosen.shape == windows.rows.shape
+        assert step.chosen.shape == windows.tokens.shape
 
 
 def as_fake_batch():
     """To be made among fake tensors, which cannot say whether they are padded."""
-    rows, start = torch.zeros(4, 24, 8, dtype=torch.int64), torch.arange(4)
-    return Batch(rows, torch.ones(4, 24, dtype=torch.bool), start, start, 3, True)
+    tokens, start = torch.zeros(4, 24, 8, dtype=torch.int64), torch.arange(4)
+    return Batch(tokens, torch.ones(4, 24, dtype=torch.bool), start, start, 3, True)
 
 
 @pytest.mark.parametrize(
     "asks",
     [
-        lambda windows: windows.real.sum().item(),
-        lambda windows: bool(windows.real.any()),
-        lambda windows: windows.rows[windows.real],
-        lambda windows: windows.real.nonzero(),
-        lambda windows: windows.real.sum(1).tolist(),
+        lambda windows: windows.attention_mask.sum().item(),
+        lambda windows: bool(windows.attention_mask.any()),
+        lambda windows: windows.tokens[windows.attention_mask],
+        lambda windows: windows.attention_mask.nonzero(),
+        lambda windows: windows.attention_mask.sum(1).tolist(),
     ],
 )
 def test_a_step_that_did_wait_would_be_found_out(asks):
@@ -150,7 +150,7 @@ def test_a_step_that_did_wait_would_be_found_out(asks):
         game, windows = game._apply(mode.from_tensor), as_fake_batch()
         game.backbone.register_forward_pre_hook(lambda *_: asks(windows) and None)
         with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
-            game(windows, torch.zeros_like(windows.real), torch.Generator())
+            game(windows, torch.zeros_like(windows.attention_mask), torch.Generator())
 
 
 class Operations(TorchDispatchMode):
@@ -191,7 +191,7 @@ def test_a_step_takes_as_many_operations_however_many_windows_rows_and_notes(nam
 
 def test_a_loop_over_windows_would_be_found_out():
     def one_by_one(module, args):
-        return torch.stack([rows.clone() for rows in args[0]]), *args[1:]
+        return torch.stack([tokens.clone() for tokens in args[0]]), *args[1:]
 
     counts = []
     for sizes in (FEW, MANY):
@@ -207,8 +207,8 @@ def test_what_stands_in_padding_never_matters(name, unit, style):
     losses = []
     for filling in (0, RESERVED + 3):
         game, windows = make_objective(name, unit, style=style, auxiliary=BOTH, identity_weight=0.1), tunes()
-        rows = windows.rows.masked_fill(~windows.real[..., None], filling)
-        step = play(game, windows._replace(rows=rows))
+        tokens = windows.tokens.masked_fill(~windows.attention_mask[..., None], filling)
+        step = play(game, windows._replace(tokens=tokens))
         losses.append(torch.stack([step.loss, step.selector_loss]))
     assert torch.allclose(*losses, atol=1e-6)
 
@@ -222,10 +222,10 @@ def test_the_backbone_sees_all_but_the_chosen_cells_as_they_are(name, unit, styl
     game.backbone.register_forward_hook(lambda _, args, out: seen.append(args[0]))
     for seed in range(5):
         step = play(game, windows, frozen, seed)
-        touched = seen[-1] != windows.rows
+        touched = seen[-1] != windows.tokens
         assert touched.any()
         assert not (touched & ~step.chosen).any()
-        assert not (touched & ~windows.real[..., None]).any()
+        assert not (touched & ~windows.attention_mask[..., None]).any()
         if name != "scheduled":
             assert not (touched & frozen[..., None]).any()
 
@@ -244,8 +244,8 @@ def test_the_loss_is_the_weighted_mean_over_what_was_to_be_recovered():
 def test_rows_with_a_withheld_field_weigh_as_much_as_others():
     game = make_objective("uniform")
     windows = random_windows()
-    hidden = windows._replace(rows=windows.rows.clone())
-    hidden.rows[..., 5][windows.real] = 2
+    hidden = windows._replace(tokens=windows.tokens.clone())
+    hidden.tokens[..., 5][windows.attention_mask] = 2
     for of in (windows, hidden):
         step = play(game, of)
         cells = step.choice.cells & step.recovery.counted

@@ -29,7 +29,7 @@ def run(music, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "short"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
-        flags = ["--steps", "4", "--evaluations", "2", "--rows_per_batch", "256", "--jobs", "1"]
+        flags = ["--steps", "4", "--evaluations", "2", "--tokens_per_batch", "256", "--jobs", "1"]
         assert cli.main([str(music), "--out", str(out), *flags]) == 0
         yield out
 
@@ -170,7 +170,7 @@ def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp
 def test_the_card_of_a_mix_names_every_source_and_what_was_left_out(run):
     record = json.loads((run / "record.json").read_text())
     totals = {
-        "sources": {"pop909": {"pieces": 778, "rows": 1_318_461, "hours": 53.9}},
+        "sources": {"pop909": {"pieces": 778, "tokens": 1_318_461, "hours": 53.9}},
         "skipped": {"guarded": 1_489, "held out": 86, "copy of a training piece": 0},
     }
     corpus = {"name": "mix-0", "licence": "pop909: MIT", "citation": "Wang et al."}

@@ -12,10 +12,10 @@ from symbolic.tokens.vocabulary import FIELDS, PITCH, RESERVED
 NOTES = 40
 
 
-def look(folder, name="adversarial", rows=None, frozen=None, **parts):
-    rows = Tokenizer().encode(tune(0, NOTES)).rows if rows is None else rows
-    frozen = np.zeros(len(rows), dtype=bool) if frozen is None else frozen
-    return look_at(make_module(folder, name, **parts), Tokenizer(), rows, frozen)
+def look(folder, name="adversarial", tokens=None, frozen=None, **parts):
+    tokens = Tokenizer().encode(tune(0, NOTES)).tokens if tokens is None else tokens
+    frozen = np.zeros(len(tokens), dtype=bool) if frozen is None else frozen
+    return look_at(make_module(folder, name, **parts), Tokenizer(), tokens, frozen)
 
 
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
@@ -47,15 +47,15 @@ def test_frozen_rows_are_spared_and_shown(tmp_path):
 
 
 def test_what_a_note_is_does_not_show_in_the_guess_of_it(tmp_path):
-    rows = Tokenizer().encode(tune(0, NOTES)).rows
-    other = rows.copy()
+    tokens = Tokenizer().encode(tune(0, NOTES)).tokens
+    other = tokens.copy()
     other[7, PITCH] = RESERVED + (other[7, PITCH] - RESERVED + 12) % 128
-    first, second = look(tmp_path, rows=rows), look(tmp_path, rows=other)
+    first, second = look(tmp_path, tokens=tokens), look(tmp_path, tokens=other)
     assert (first.predicted[7] == second.predicted[7]).all()
     assert first.loss[7, PITCH] != second.loss[7, PITCH]
     np.testing.assert_allclose(np.delete(first.loss[7], PITCH), np.delete(second.loss[7], PITCH), atol=1e-5)
 
 
 def test_a_window_of_one_note_can_be_looked_at(tmp_path):
-    seen = look(tmp_path, rows=Tokenizer().encode(tune(0, 1)).rows)
+    seen = look(tmp_path, tokens=Tokenizer().encode(tune(0, 1)).tokens)
     assert seen.loss.shape == (1, len(FIELDS))

@@ -38,11 +38,11 @@ def lines(charts):
 def test_lines_hold_the_numbers_of_the_record():
     found = lines(run_charts(record(entry(10), entry(20))))
     correlation = "Rank correlation of score and held-out loss"
-    assert found[correlation, "even batch rows"]["x"] == [10, 20]
-    assert found[correlation, "even batch rows"]["y"] == [1.1, 1.2]
-    assert found["Loss of the backbone", "held out: rows masked at random"]["y"] == [0.1, 0.2]
+    assert found[correlation, "even batch tokens"]["x"] == [10, 20]
+    assert found[correlation, "even batch tokens"]["y"] == [1.1, 1.2]
+    assert found["Loss of the backbone", "held out: tokens masked at random"]["y"] == [0.1, 0.2]
     assert found["Loss of the selector", "training"]["y"] == [0.5, 0.5]
-    assert found["Masked and frozen", "frozen rows"]["y"] == [0.0, 0.0]
+    assert found["Masked and frozen", "frozen tokens"]["y"] == [0.0, 0.0]
 
 
 def test_what_was_not_measured_is_a_gap_and_not_a_number():
@@ -67,9 +67,9 @@ def test_auxiliary_losses_and_the_learning_rate_are_shown_where_recorded():
 
 def test_equal_lines_are_drawn_once():
     line = entry(10)
-    assert ("Masked and frozen", "rows with a masked field") not in lines(run_charts(record(line)))
+    assert ("Masked and frozen", "tokens with a masked field") not in lines(run_charts(record(line)))
     line["training"]["rows_touched"] = 0.9
-    assert ("Masked and frozen", "rows with a masked field") in lines(run_charts(record(line)))
+    assert ("Masked and frozen", "tokens with a masked field") in lines(run_charts(record(line)))
 
 
 def test_every_field_stands_beside_its_floor():
@@ -81,9 +81,9 @@ def test_every_field_stands_beside_its_floor():
 def test_calibration_follows_the_loss():
     score = np.random.default_rng(0).normal(size=5000)
     chart = calibration_chart(score, 3 + score)
-    mean, quartiles, rows = chart["series"]
+    mean, quartiles, tokens = chart["series"]
     np.testing.assert_allclose(mean["y"], 3 + np.array(mean["x"]), rtol=1e-2)
-    assert len(rows["x"]) < 5000
+    assert len(tokens["x"]) < 5000
     assert all(np.diff(mean["x"]) > 0)
     assert all(
         np.less_equal(quartiles["low"], quartiles["y"]) & np.less_equal(quartiles["y"], quartiles["high"])
@@ -124,7 +124,7 @@ def test_every_value_of_every_field_has_a_name():
     vocabulary = Vocabulary()
     names = words(vocabulary)
     assert tuple(map(len, names)) == vocabulary.values
-    values = Tokenizer(vocabulary).encode(tune(0)).rows[0].astype(int) - RESERVED
+    values = Tokenizer(vocabulary).encode(tune(0)).tokens[0].astype(int) - RESERVED
     assert names[TIME_SIGNATURE][values[TIME_SIGNATURE]] == "4/4"
     assert names[PITCH][60] == "C4 (60)"
     assert names[PITCH][128 + 36] == "drum 36"

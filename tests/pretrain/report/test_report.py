@@ -68,8 +68,8 @@ def adversarial(shards, tmp_path_factory):
 
 def test_the_page_holds_the_numbers_of_the_record(adversarial):
     _, page, record, _ = adversarial
-    for row in field_table(record):
-        assert set(row) <= set(page.text)
+    for token in field_table(record):
+        assert set(token) <= set(page.text)
     measured = record["history"][-1]["held_out"]["selector"]
     for parity in ("", "_even", "_odd"):
         assert f"{measured[f'correlation{parity}']:+.3f}" in page.text

@@ -39,7 +39,7 @@ def write(folder, preset="tiny", shards="a", heard=0, **settings):
 
 
 def test_notes_heard_count_batches_of_all_processes(tmp_path):
-    run = write(tmp_path / "a", rows_per_batch=512, devices=2, accumulate=3, selector="uniform")
+    run = write(tmp_path / "a", tokens_per_batch=512, devices=2, accumulate=3, selector="uniform")
     curve = read_curve(run)
     assert list(curve.notes) == [10 * 512 * 6, 20 * 512 * 6]
     assert curve.work == [6 * 1000 * notes for notes in curve.notes]

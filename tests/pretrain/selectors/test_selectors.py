@@ -27,8 +27,8 @@ from pretrain.settings import (
     NETWORK_NAMES,
     OPTIMIZERS,
     PRESET_NAMES,
-    ROWS_PER_BATCH,
     SELECTOR_NAMES,
+    TOKENS_PER_BATCH,
 )
 from symbolic.backbone import PRESETS, build_backbone
 from symbolic.errors import ConfigError
@@ -40,9 +40,9 @@ GAMES = {(name, unit): make_objective(name, unit) for name, unit in BY_UNIT}
 
 def view_of(windows, frozen=None, seed=0, hardness=None, progress=1.0):
     """A view whose recovery losses are known, where they are given as (B, L, 8)."""
-    frozen = torch.zeros_like(windows.real) if frozen is None else frozen
+    frozen = torch.zeros_like(windows.attention_mask) if frozen is None else frozen
     return View(
-        windows.rows, windows.real, windows.attend, frozen, generator(seed), build_backbone(SHAPE, SIZES),
+        windows.tokens, windows.attention_mask, windows.attend, frozen, generator(seed), build_backbone(SHAPE, SIZES),
         lambda cells: hardness * cells, progress,
     )  # fmt: skip
 
@@ -54,7 +54,7 @@ def full_windows(count=8, length=64):
 def test_settings_list_every_selector_network_and_preset():
     assert sorted(SELECTOR_NAMES) == sorted(SELECTORS)
     assert sorted(NETWORK_NAMES) == sorted(NETWORKS)
-    assert list(PRESET_NAMES) == list(ROWS_PER_BATCH) == list(PRESETS)
+    assert list(PRESET_NAMES) == list(TOKENS_PER_BATCH) == list(PRESETS)
     assert sorted(LEARNING_RATES) == sorted(OPTIMIZERS)
     assert all(list(rates) == list(PRESETS) for rates in LEARNING_RATES.values())
 
@@ -62,7 +62,7 @@ def test_settings_list_every_selector_network_and_preset():
 def test_what_there_is_not_is_refused_with_the_choices():
     with pytest.raises(ConfigError, match=r"adversarial, bar, infilling, .*uniform"):
         build_selector("best", Schedule(), SIZES, SHAPE)
-    with pytest.raises(ConfigError, match="'span' cannot work by unit 'bar'; it can by row"):
+    with pytest.raises(ConfigError, match="'span' cannot work by unit 'bar'; it can by token"):
         build_selector("span", Schedule(), SIZES, SHAPE, SelectorOptions("bar"))
     with pytest.raises(ConfigError, match="small, exit, shared_exit, full"):
         build_selector("adversarial", Schedule(), SIZES, SHAPE, SelectorOptions(network="large"))
@@ -75,15 +75,15 @@ def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(
     (windows, frozen), game = state, GAMES[name, unit]
     selector = game.selector
     view = game.view(windows, frozen, generator(seed), progress=0.5)
-    chosen = selector.choose(selector.scores(view).detach(), view).spread(windows.rows.shape[1])
-    assert not chosen[~windows.real].any()
-    assert not (chosen & (windows.rows < RESERVED)).any() or unit == "row"
+    chosen = selector.choose(selector.scores(view).detach(), view).spread(windows.tokens.shape[1])
+    assert not chosen[~windows.attention_mask].any()
+    assert not (chosen & (windows.tokens < RESERVED)).any() or unit == "row"
     assert selector.spares_frozen == (name != "scheduled")
     if selector.spares_frozen:
         assert not chosen[frozen].any()
     elif unit != "row":
-        frozen = frozen & (windows.rows >= RESERVED).any(-1)
-    free = windows.real & ~frozen & (windows.rows >= RESERVED).any(-1)
+        frozen = frozen & (windows.tokens >= RESERVED).any(-1)
+    free = windows.attention_mask & ~frozen & (windows.tokens >= RESERVED).any(-1)
     assert chosen.any((1, 2))[free.any(1)].all(), "a window with something to recover teaches nothing"
 
 
@@ -98,12 +98,12 @@ def test_as_many_are_chosen_as_the_count_says(name, unit, state, seed):
     with pytest.MonkeyPatch.context() as patch:
         counts = selector.counts
         patch.setattr(selector, "counts", lambda of: wanted.append(counts(of)) or wanted[0])
-        chosen = selector.choose(scores, view).spread(windows.rows.shape[1])
-    candidates = windows.real & ~frozen if selector.spares_frozen else windows.real
-    eligible = candidates[..., None] & (windows.rows >= RESERVED)
-    cells, rows = chosen.sum((1, 2)), chosen.any(-1).sum(1)
+        chosen = selector.choose(scores, view).spread(windows.tokens.shape[1])
+    candidates = windows.attention_mask & ~frozen if selector.spares_frozen else windows.attention_mask
+    eligible = candidates[..., None] & (windows.tokens >= RESERVED)
+    cells, tokens = chosen.sum((1, 2)), chosen.any(-1).sum(1)
     if unit == "row":
-        assert torch.equal(rows, torch.minimum(wanted[0], candidates.sum(1)))
+        assert torch.equal(tokens, torch.minimum(wanted[0], candidates.sum(1)))
     elif unit == "field":
         assert torch.equal(cells, torch.minimum(8 * wanted[0], eligible.sum((1, 2))))
     else:
@@ -114,7 +114,7 @@ def test_as_many_are_chosen_as_the_count_says(name, unit, state, seed):
             where = chosen[window].nonzero()
             assert bars[window]
             assert len(where[:, 1].unique()) == 1
-            assert len(windows.rows[window, where[:, 0], 0].unique()) == 1
+            assert len(windows.tokens[window, where[:, 0], 0].unique()) == 1
 
 
 @pytest.mark.parametrize("cap", [0.15, 0.3, 0.35, 0.7])
@@ -123,22 +123,22 @@ def test_places_never_fall_short_of_the_count(cap):
         selector = make_selector(name, schedule=Schedule(cap, cap, cap))
         for length in range(1, 800):
             windows = torch.zeros(1, length, 8)
-            real = torch.ones(1, length, dtype=torch.bool)
-            view = View(windows, real, None, ~real, generator(), None, None)
+            attention_mask = torch.ones(1, length, dtype=torch.bool)
+            view = View(windows, attention_mask, None, ~attention_mask, generator(), None, None)
             assert int(selector.counts(view)) <= selector.most(length) <= length
 
 
 def test_exploration_prefers_high_scores_without_always_taking_them():
     scores = torch.tensor([[2.0, 0.0, 0.0, 0.0]]).repeat(4000, 1)
-    rows = torch.full((4000, 4, 8), RESERVED)
+    tokens = torch.full((4000, 4, 8), RESERVED)
     everything = torch.ones(4000, 4, dtype=torch.bool)
     one = torch.ones(4000, dtype=torch.int64)
 
     def share(progress=1.0, **options):
         selector = make_selector("adversarial", **options)
-        view = view_of(as_batch(rows, everything), progress=progress)
+        view = view_of(as_batch(tokens, everything), progress=progress)
         ranking = selector.ranking(scores, view)
-        return float((selector.unit.choose(ranking, rows, everything, one, 1).places == 0).float().mean())
+        return float((selector.unit.choose(ranking, tokens, everything, one, 1).places == 0).float().mean())
 
     expected = np.exp(2) / (np.exp(2) + 3)  # drawn in proportion to exp(score)
     assert abs(share(exploration=1.0) - expected) < 0.03
@@ -151,16 +151,16 @@ def test_exploration_prefers_high_scores_without_always_taking_them():
 
 
 def test_schedule_is_the_smaller_of_a_random_share_and_the_cap():
-    real = torch.ones(4000, 200, dtype=torch.bool)
-    free = Schedule().counts(real, torch.zeros_like(real), generator())
-    # U(0.1, 0.3) of 200 rows, capped at 30: a quarter of the draws fall below the cap.
+    attention_mask = torch.ones(4000, 200, dtype=torch.bool)
+    free = Schedule().counts(attention_mask, torch.zeros_like(attention_mask), generator())
+    # U(0.1, 0.3) of 200 tokens, capped at 30: a quarter of the draws fall below the cap.
     assert free.max() == 30
     assert free.min() >= 20
     assert 0.2 < (free < 30).float().mean() < 0.28
     assert float(free.float().mean() / 200) == pytest.approx(0.144, abs=0.002)
-    mostly = torch.zeros_like(real)
+    mostly = torch.zeros_like(attention_mask)
     mostly[:, 40:] = True
-    few = Schedule().counts(real, mostly, generator())
+    few = Schedule().counts(attention_mask, mostly, generator())
     assert few.min() >= 4
     assert few.max() <= 12
 
@@ -170,7 +170,7 @@ def test_uniform_ignores_the_schedule_and_is_even(unit):
     windows, frozen = random_windows(count=40), torch.zeros(40, 48, dtype=torch.bool)
     selector = make_selector("uniform", unit, schedule=Schedule(cap=0.25))
     counts = selector.counts(view_of(windows, frozen))
-    assert torch.equal(counts, (0.25 * windows.real.sum(1)).round().long().clamp(min=1))
+    assert torch.equal(counts, (0.25 * windows.attention_mask.sum(1)).round().long().clamp(min=1))
     alike = full_windows(800, 64)
     view = view_of(alike)
     hits = selector.choose(selector.scores(view), view).spread(64).sum(0)
@@ -182,7 +182,7 @@ def test_uniform_ignores_the_schedule_and_is_even(unit):
 def test_scheduled_masks_as_few_as_the_adversary_but_anywhere():
     scheduled, adversary = make_selector("scheduled"), make_selector("adversarial")
     windows = random_windows()
-    frozen = windows.real & (torch.arange(48) % 2 == 0)
+    frozen = windows.attention_mask & (torch.arange(48) % 2 == 0)
     for seed in range(5):
         same = adversary.counts(view_of(windows, frozen, seed))
         assert torch.equal(scheduled.counts(view_of(windows, frozen, seed)), same)
@@ -196,24 +196,28 @@ def test_spans_are_runs_and_only_the_last_one_is_cut():
     scores = selector.scores(view)
     chosen = selector.choose(scores, view).spread(100).any(-1)
     begins = torch.cat([torch.ones(200, 1, dtype=torch.bool), scores[:, 1:] != scores[:, :-1]], 1)
-    assert float(100 * 200 / begins.sum()) == pytest.approx(5.0, rel=0.1)  # rows in a run
-    for row, run in zip(chosen.tolist(), begins.long().cumsum(1).tolist(), strict=True):
+    assert float(100 * 200 / begins.sum()) == pytest.approx(5.0, rel=0.1)  # tokens in a run
+    for token, run in zip(chosen.tolist(), begins.long().cumsum(1).tolist(), strict=True):
         taken = {}
-        for is_chosen, number in zip(row, run, strict=True):
+        for is_chosen, number in zip(token, run, strict=True):
             taken.setdefault(number, []).append(is_chosen)
-        cut = [rows for rows in taken.values() if any(rows) and not all(rows)]
+        cut = [tokens for tokens in taken.values() if any(tokens) and not all(tokens)]
         assert len(cut) <= 1
-        assert all(rows == sorted(rows, reverse=True) for rows in cut)  # its first rows
+        assert all(tokens == sorted(tokens, reverse=True) for tokens in cut)  # its first tokens
     stretches = chosen.long().diff(dim=1, prepend=torch.zeros(200, 1, dtype=torch.long)).clamp(min=0).sum()
-    assert float(chosen.sum() / stretches) > 2 / (1 - 0.15)  # rows at random: 1 / (1 - 0.15)
+    assert float(chosen.sum() / stretches) > 2 / (1 - 0.15)  # tokens at random: 1 / (1 - 0.15)
 
 
 def test_infilling_hides_every_share_alike():
     selector, windows = make_selector("infilling"), random_windows(count=2000, length=40)
     view = view_of(windows)
     chosen = selector.choose(selector.scores(view), view).spread(40)
-    share = (chosen.sum((1, 2)) / (8 * windows.real.sum(1)))[windows.real.sum(1) >= 20].sort().values
-    # Counts are whole rows, rounded up, which moves a share by half a row on average.
+    share = (
+        (chosen.sum((1, 2)) / (8 * windows.attention_mask.sum(1)))[windows.attention_mask.sum(1) >= 20]
+        .sort()
+        .values
+    )
+    # Counts are whole tokens, rounded up, which moves a share by half a token on average.
     expected = (torch.arange(len(share)) + 0.5) / len(share) + 0.5 / 30
     assert (share - expected).abs().max() < 0.045
     assert share.max() == 1
@@ -246,7 +250,7 @@ def test_targets_point_the_same_way_in_every_window():
         ordered = masked.sort().values
         assert torch.equal(easy.sort().values, ordered[:number])
         assert torch.equal(hard.sort().values, ordered[-number:])
-    assert not labelled[7].any()  # one row alone is neither hard nor easy
+    assert not labelled[7].any()  # one token alone is neither hard nor easy
     assert not labelled[~valid].any()
 
 
@@ -255,14 +259,14 @@ def test_the_adversary_learns_hardness_in_even_and_odd_windows_alike(unit):
     selector, windows = make_selector("adversarial", unit), full_windows(8, 32)
     hardness = selector.unit.pool(
         # The louder, the harder; by other units, the higher the id.
-        windows.rows[..., VELOCITY:TIME_SIGNATURE].float()
+        windows.tokens[..., VELOCITY:TIME_SIGNATURE].float()
         if unit == "row"
-        else windows.rows / torch.tensor(SIZES),
-        windows.rows,
-        windows.real,
+        else windows.tokens / torch.tensor(SIZES),
+        windows.tokens,
+        windows.attention_mask,
     )
     view = view_of(windows)
-    exist = selector.unit.exist(windows.rows, windows.real)
+    exist = selector.unit.exist(windows.tokens, windows.attention_mask)
     optimizer = torch.optim.Adam(selector.parameters(), lr=3e-3)
     for _ in range(40):
         optimizer.zero_grad()
@@ -277,13 +281,13 @@ def test_the_adversary_learns_hardness_in_even_and_odd_windows_alike(unit):
 def learning(rounds=60):
     """A learnability selector that saw soft notes become easy, while loud ones stayed hard."""
     selector, windows = make_selector("learnability"), full_windows(8, 32)
-    hopeless = windows.rows[..., VELOCITY] > SIZES[VELOCITY] // 2
+    hopeless = windows.tokens[..., VELOCITY] > SIZES[VELOCITY] // 2
     view = view_of(windows)
     optimizer = torch.optim.Adam(selector.parameters(), lr=1e-2)
     for step in range(rounds):
         hardness = torch.where(hopeless, 12.0, 10.0 * 0.5 ** (step / 12))
         optimizer.zero_grad()
-        selector.loss(selector.scores(view), hardness, windows.real).backward()
+        selector.loss(selector.scores(view), hardness, windows.attention_mask).backward()
         optimizer.step()
         selector.after_step()
     return selector, view, hopeless
@@ -306,9 +310,9 @@ def test_learnability_measures_progress_in_deviations_of_what_there_is(unit):
             weight += 0.1 * torch.randn(weight.shape, generator=generator())
     found = []
     for more in (0, 70):
-        rows = torch.nn.functional.pad(windows.rows, (0, 0, 0, more))
-        view = view_of(as_batch(rows, torch.nn.functional.pad(windows.real, (0, more))))
-        exist = selector.unit.exist(rows, view.real)
+        tokens = torch.nn.functional.pad(windows.tokens, (0, 0, 0, more))
+        view = view_of(as_batch(tokens, torch.nn.functional.pad(windows.attention_mask, (0, more))))
+        exist = selector.unit.exist(tokens, view.attention_mask)
         preference = selector.preference(selector.scores(view).detach(), view)
         found.append(preference[exist])
         assert float(preference[exist].std(correction=0)) == pytest.approx(1.0, rel=1e-4)
@@ -340,18 +344,18 @@ def test_rows_can_be_ranked_for_retirement_by_all(name, unit):
     windows, game = random_windows(), GAMES[name, unit]
     view = game.view(windows, random_frozen(windows, 0.3), generator())
     ranking = game.selector.retirement(view)
-    assert ranking.shape == windows.real.shape
-    assert ranking[windows.real].isfinite().all()
+    assert ranking.shape == windows.attention_mask.shape
+    assert ranking[windows.attention_mask].isfinite().all()
 
 
 def test_an_exit_sees_the_first_layers_alone():
     windows, backbone = random_windows(), build_backbone(SHAPE, SIZES)
     networks = {kind: build_network(kind, SIZES, SHAPE, 1, 1) for kind in NETWORKS}
-    before = {kind: net(windows.rows, windows.attend, backbone) for kind, net in networks.items()}
+    before = {kind: net(windows.tokens, windows.attend, backbone) for kind, net in networks.items()}
     with torch.no_grad():
         backbone.blocks[1].feedforward.up.weight.mul_(2)
     same = {
-        kind: torch.equal(net(windows.rows, windows.attend, backbone), before[kind])
+        kind: torch.equal(net(windows.tokens, windows.attend, backbone), before[kind])
         for kind, net in networks.items()
     }
     assert same == {"small": True, "exit": True, "shared_exit": True, "full": False}

@@ -23,7 +23,7 @@ FLAGS = [
     "2",
     "--evaluations",
     "1",
-    "--rows_per_batch",
+    "--tokens_per_batch",
     "256",
     "--jobs",
     "1",
@@ -54,10 +54,10 @@ def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
     module = build_module(settings, sizes, FreezeBook(tmp_path, 8), 1, start)
     fresh = build_module(PretrainSettings(), sizes, FreezeBook(tmp_path, 8), 1)
     found = load_checkpoint("tiny")
-    rows = torch.from_numpy(Tokenizer().encode(tune(0, 40)).rows.astype(np.int64))[None]
-    theirs = found.build_heads()["fields"].eval()(found.build_backbone().eval()(rows))
+    tokens = torch.from_numpy(Tokenizer().encode(tune(0, 40)).tokens.astype(np.int64))[None]
+    theirs = found.build_heads()["fields"].eval()(found.build_backbone().eval()(tokens))
     for objective, same in ((module.objective.eval(), True), (fresh.objective.eval(), False)):
-        ours = objective.heads(objective.backbone(rows))
+        ours = objective.heads(objective.backbone(tokens))
         assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True)) is same
 
 

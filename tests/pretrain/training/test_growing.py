@@ -54,7 +54,7 @@ def module_of(settings, start, folder):
     return build_module(settings, Vocabulary().sizes, FreezeBook(folder, 8), 1, start)
 
 
-def rows(*shape):
+def tokens(*shape):
     return torch.stack([torch.randint(4, size, shape) for size in SIZES], dim=-1)
 
 
@@ -62,9 +62,12 @@ def rows(*shape):
 @pytest.mark.parametrize("larger", LARGER.values(), ids=LARGER)
 def test_it_says_what_the_smaller_one_said(kind, larger):
     small, heads, large, others = pair(replace(SMALL, kind=kind), larger)
-    music = rows(3, 12)
-    real = torch.arange(12) < torch.tensor([[12], [7], [12]])
-    before, after = (torch.cat(h(b(music, real)), dim=-1)[real] for b, h in ((small, heads), (large, others)))
+    music = tokens(3, 12)
+    attention_mask = torch.arange(12) < torch.tensor([[12], [7], [12]])
+    before, after = (
+        torch.cat(h(b(music, attention_mask)), dim=-1)[attention_mask]
+        for b, h in ((small, heads), (large, others))
+    )
     assert before.std() > 0.3
     torch.testing.assert_close(after, before, atol=5e-4, rtol=1e-4)
 
@@ -72,7 +75,7 @@ def test_it_says_what_the_smaller_one_said(kind, larger):
 @pytest.mark.parametrize("kind", ["transformer", "conformer"])
 def test_copies_learn_apart_and_added_layers_learn(kind):
     _, _, large, others = pair(replace(SMALL, kind=kind), {"dim": 32, "heads": 4, "ffn": 64, "layers": 4})
-    torch.stack([logits.square().mean() for logits in others(large(rows(4, 12)))]).sum().backward()
+    torch.stack([logits.square().mean() for logits in others(large(tokens(4, 12)))]).sum().backward()
 
     def alike(gradient, dim=0):
         """Cosine of what two copies of some units are to learn: AdamW moves alike what differs by a factor."""
@@ -99,7 +102,7 @@ def test_keys_of_new_angles_learn():
         head * width + half * width // 2 + pair for head in (0, 1) for half in (0, 1) for pair in (1, 3, 5, 7)
     ]
     assert key.weight[new].abs().max() == 0
-    others(large(rows(4, 12)))[3].square().mean().backward()
+    others(large(tokens(4, 12)))[3].square().mean().backward()
     assert key.weight.grad[new].abs().amax(dim=1).min() > 0
 
 
@@ -163,7 +166,7 @@ def test_a_size_of_nobody_is_not_asked_for(tmp_path):
 def test_a_grown_run_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
     music, out, model = write_tunes(tmp_path / "music", 24), tmp_path / "run", tmp_path / "model"
-    flags = ["--steps", "1", "--evaluations", "1", "--rows_per_batch", "256", "--jobs", "1"]
+    flags = ["--steps", "1", "--evaluations", "1", "--tokens_per_batch", "256", "--jobs", "1"]
     assert cli.main([str(music), "--from", "tiny", "--preset", "mini", "--out", str(out), *flags]) == 0
     assert "grown from tiny, 4 layers of 128 dimensions" in capsys.readouterr().out
     assert read_json(out / "record.json")["from"]["grown_from"]["dim"] == 128

@@ -23,7 +23,7 @@ def test_spearman_agrees_with_scipy_ties_included():
 
 
 def held_out(relation, batch=8, length=40):
-    """Windows of which ten rows were masked, with scores made from the losses."""
+    """Windows of which ten tokens were masked, with scores made from the losses."""
     generator = torch.Generator().manual_seed(0)
     places = torch.stack([torch.randperm(length, generator=generator)[:10] for _ in range(batch)])
     loss = torch.rand(batch, 10, 8, generator=generator)
@@ -31,8 +31,8 @@ def held_out(relation, batch=8, length=40):
     valid = torch.ones(batch, 10, dtype=torch.bool)
     recovery = Recovery(loss, loss > 0.5, torch.ones_like(loss, dtype=torch.bool))
     measured = HeldOut()
-    real = torch.ones(batch, length, dtype=torch.bool)
-    measured.add(scores, real, scores > scores.median(), places, valid, recovery)
+    attention_mask = torch.ones(batch, length, dtype=torch.bool)
+    measured.add(scores, attention_mask, scores > scores.median(), places, valid, recovery)
     return measured.summary()
 
 
@@ -45,8 +45,8 @@ def test_a_perfect_selector_is_seen_to_be_perfect():
 
 def test_overlap_is_told_beside_what_chance_gives_in_windows_so_short():
     random = np.random.default_rng(0)
-    for rows in (1, 3, 5, 8):
-        window = np.repeat(np.arange(2000), rows)
+    for tokens in (1, 3, 5, 8):
+        window = np.repeat(np.arange(2000), tokens)
         overlap, chance = _overlap(window, random.random(len(window)), random.random(len(window)))
         assert overlap == pytest.approx(chance, abs=0.03)
 
@@ -63,16 +63,18 @@ def test_accuracy_counts_only_valid_rows():
     correct = torch.zeros(1, 2, 8, dtype=torch.bool)
     correct[0, 0] = True
     recovery = Recovery(torch.ones(1, 2, 8), correct, torch.ones_like(correct))
-    real = torch.ones(1, 4, dtype=torch.bool)
-    measured.add(None, real, real, torch.tensor([[0, 1]]), torch.tensor([[True, False]]), recovery)
+    attention_mask = torch.ones(1, 4, dtype=torch.bool)
+    measured.add(
+        None, attention_mask, attention_mask, torch.tensor([[0, 1]]), torch.tensor([[True, False]]), recovery
+    )
     summary = measured.summary()
-    assert summary["rows"] == 1
+    assert summary["tokens"] == 1
     assert summary["accuracy"]["pitch"] == 1.0
     assert "selector" not in summary
 
 
 def step_of(chosen, loss=2.0, auxiliary=()):
-    """A step in which these (1, L, 8) cells were chosen, each with the same loss and none right but those of row 0."""
+    """A step in which these (1, L, 8) cells were chosen, each with the same loss and none right but those of token 0."""
     length = chosen.shape[1]
     places = torch.arange(length)[None]
     counted = torch.ones(chosen.shape, dtype=torch.bool)
@@ -85,11 +87,11 @@ def step_of(chosen, loss=2.0, auxiliary=()):
 
 def test_the_meter_counts_cells_and_sees_padding_and_forgets_after_a_flush():
     meter = TrainingMeter(["interval"])
-    real = torch.tensor([[True, True, True, False]])
+    attention_mask = torch.tensor([[True, True, True, False]])
     frozen = torch.tensor([[False, False, True, True]])
     chosen = torch.zeros(1, 4, 8, dtype=torch.bool)
     chosen[0, 0] = chosen[0, 1, PITCH] = chosen[0, 3, PITCH] = True
-    meter.update(real, frozen, step_of(chosen, auxiliary=["interval"]))
+    meter.update(attention_mask, frozen, step_of(chosen, auxiliary=["interval"]))
     seen = meter.flush()
     assert seen["mask_rate"] == pytest.approx(9 / 24)
     assert seen["padding_share"] == pytest.approx(1 / 10)
@@ -103,10 +105,10 @@ def test_the_meter_counts_cells_and_sees_padding_and_forgets_after_a_flush():
 
 def test_rows_touched_are_counted_apart_from_their_cells():
     meter = TrainingMeter()
-    real = torch.ones(1, 4, dtype=torch.bool)
+    attention_mask = torch.ones(1, 4, dtype=torch.bool)
     chosen = torch.zeros(1, 4, 8, dtype=torch.bool)
     chosen[0, :3, PITCH] = True
-    meter.update(real, ~real, step_of(chosen))
+    meter.update(attention_mask, ~attention_mask, step_of(chosen))
     seen = meter.flush()
     assert seen["rows_touched"] == pytest.approx(3 / 4)
     assert seen["mask_rate"] == pytest.approx(3 / 32)
@@ -119,12 +121,16 @@ def test_the_meter_says_what_a_loop_over_all_steps_says():
         windows = random_windows(seed, withheld=(2,) if seed else ())
         frozen = random_frozen(windows, 0.3, seed)
         told.append((windows, frozen, game(windows, frozen, generator(seed))))
-        meter.update(windows.real, frozen, told[-1][2])
+        meter.update(windows.attention_mask, frozen, told[-1][2])
     seen = meter.flush()
-    real, chosen = (torch.cat(parts) for parts in zip(*((w.real, s.chosen) for w, _, s in told), strict=True))
-    assert seen["mask_rate"] == pytest.approx(int(chosen.sum()) / (8 * int(real.sum())))
-    assert seen["rows_touched"] == pytest.approx(int(chosen.any(-1).sum()) / int(real.sum()))
-    assert seen["frozen_share"] == pytest.approx(sum(int(f.sum()) for _, f, _ in told) / int(real.sum()))
+    attention_mask, chosen = (
+        torch.cat(parts) for parts in zip(*((w.attention_mask, s.chosen) for w, _, s in told), strict=True)
+    )
+    assert seen["mask_rate"] == pytest.approx(int(chosen.sum()) / (8 * int(attention_mask.sum())))
+    assert seen["rows_touched"] == pytest.approx(int(chosen.any(-1).sum()) / int(attention_mask.sum()))
+    assert seen["frozen_share"] == pytest.approx(
+        sum(int(f.sum()) for _, f, _ in told) / int(attention_mask.sum())
+    )
     assert seen["loss"] == pytest.approx(np.mean([step.loss.item() for *_, step in told]))
     for name in ("changed", "chroma"):
         expected = np.mean([step.auxiliary[name].item() for *_, step in told])

@@ -198,7 +198,7 @@ def _a_share(rank: int, folder: str, gradients: list[dict[str, torch.Tensor]]) -
 
 
 def test_two_processes_that_share_the_weights_take_the_steps_of_one(tmp_path: Path) -> None:
-    """Rows that two do not divide are among them."""
+    """Tokens that two do not divide are among them."""
     plain, gradients = network(), []
     optimizer = Muon(plain["blocks"], plain.parameters(), lr=0.01, weight_decay=0.1)
     for step in range(3):

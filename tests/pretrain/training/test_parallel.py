@@ -20,7 +20,7 @@ FLAGS = [
     "12",
     "--evaluations",
     "4",
-    "--rows_per_batch",
+    "--tokens_per_batch",
     "256",
     "--freeze_every",
     "0.5",

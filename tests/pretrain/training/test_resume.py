@@ -46,10 +46,10 @@ def test_the_bytes_do_not_depend_on_processes_or_interruptions(spoilt, tmp_path,
         "pieces.jsonl",
         "shard-00001.json",
         "shard-00003.json",
-        "shard-00003.rows.npy",
+        "shard-00003.tokens.npy",
     ):
         (out / name).unlink()
-    (out / ".shard-00003.rows.npy.partial").write_bytes(b"half")
+    (out / ".shard-00003.tokens.npy.partial").write_bytes(b"half")
     made = []
     monkeypatch.setattr(
         preparing, "tokenise", lambda r, p, do=preparing.tokenise: made.append(p.key) or do(r, p)

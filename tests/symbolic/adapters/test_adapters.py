@@ -317,18 +317,18 @@ def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone)
     with torch.no_grad():
         module.directions.copy_(
             torch.randn(3, 16)
-        )  # training makes no promise of orthonormal rows; `rows` does
-        rows, x = module.rows(), torch.randn(2, 5, 16)
+        )  # training makes no promise of orthonormal tokens; `tokens` does
+        tokens, x = module.tokens(), torch.randn(2, 5, 16)
         changed = module(x)
-        torch.testing.assert_close(rows @ rows.T, torch.eye(3))
-        # Along the rows the stream is what was wanted; across them it is as it was.
-        torch.testing.assert_close(changed @ rows.T, module.wanted(x))
-        torch.testing.assert_close(changed - changed @ rows.T @ rows, x - x @ rows.T @ rows)
+        torch.testing.assert_close(tokens @ tokens.T, torch.eye(3))
+        # Along the tokens the stream is what was wanted; across them it is as it was.
+        torch.testing.assert_close(changed @ tokens.T, module.wanted(x))
+        torch.testing.assert_close(changed - changed @ tokens.T @ tokens, x - x @ tokens.T @ tokens)
         # A small step makes a small change, wherever it leads.
         module.directions[0, 0] = -1e-6
-        before = module.rows()
+        before = module.tokens()
         module.directions[0, 0] = 1e-6
-        torch.testing.assert_close(module.rows(), before, atol=1e-4, rtol=0)
+        torch.testing.assert_close(module.tokens(), before, atol=1e-4, rtol=0)
     backbone.adapter.detach()
     with pytest.raises(ConfigError, match="no more than 16 directions"):
         attach(backbone, "reft", rank=17)

@@ -179,7 +179,7 @@ def test_layers_that_are_not_there_are_refused(layers: str) -> None:
 
 
 def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) -> None:
-    """What a change of the first row moves, through the adapter alone."""
+    """What a change of the first token moves, through the adapter alone."""
     stream = torch.randn(1, 80, 16, generator=torch.manual_seed(0))
     moved = stream.clone()
     moved[:, 0] += 1.0

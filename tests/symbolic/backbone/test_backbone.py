@@ -19,7 +19,7 @@ SIZES = (12, 10, 9, 11, 8, 7, 6, 8)
 CONFIG = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=16)
 
 
-def random_rows(*shape: int) -> Tensor:
+def random_tokens(*shape: int) -> Tensor:
     return torch.stack([torch.randint(4, size, shape) for size in SIZES], dim=-1)
 
 
@@ -45,49 +45,49 @@ def test_small_is_about_ten_million_and_base_about_85() -> None:
 
 
 def test_states_are_one_per_layer_and_the_embedding_and_end_in_the_output(backbone: Backbone) -> None:
-    rows = random_rows(3, 5)
-    states = backbone.states(rows)
+    tokens = random_tokens(3, 5)
+    states = backbone.states(tokens)
     assert len(states) == CONFIG.layers + 1
     assert all(state.shape == (3, 5, CONFIG.dim) for state in states)
-    torch.testing.assert_close(states[0], backbone.embedding(rows))
-    torch.testing.assert_close(states[-1], backbone(rows))
+    torch.testing.assert_close(states[0], backbone.embedding(tokens))
+    torch.testing.assert_close(states[-1], backbone(tokens))
 
 
 def test_padding_never_reaches_real_rows(backbone: Backbone) -> None:
-    rows = random_rows(2, 8)
-    real = torch.arange(8) < torch.tensor([[5], [8]])
-    alone = backbone(rows[:1, :5])
-    padded = rows.masked_fill(~real[..., None], PAD)
-    garbage = torch.where(real[..., None], rows, random_rows(2, 8))
+    tokens = random_tokens(2, 8)
+    attention_mask = torch.arange(8) < torch.tensor([[5], [8]])
+    alone = backbone(tokens[:1, :5])
+    padded = tokens.masked_fill(~attention_mask[..., None], PAD)
+    garbage = torch.where(attention_mask[..., None], tokens, random_tokens(2, 8))
     for batch in (padded, garbage):
-        torch.testing.assert_close(backbone(batch, real)[:1, :5], alone, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(backbone(batch, attention_mask)[:1, :5], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_no_gradient_flows_to_padding(backbone: Backbone) -> None:
-    real = torch.tensor([[True, True, False]])
-    rows = torch.full((1, 3, 8), 5)
-    rows[0, 2] = PAD
-    backbone(rows, real)[real].sum().backward()
+    attention_mask = torch.tensor([[True, True, False]])
+    tokens = torch.full((1, 3, 8), 5)
+    tokens[0, 2] = PAD
+    backbone(tokens, attention_mask)[attention_mask].sum().backward()
     for table in backbone.embedding.tables:
         assert table.weight.grad[PAD].abs().max() == 0
 
 
 def test_a_window_without_a_real_row_stays_finite(backbone: Backbone) -> None:
-    real = torch.tensor([[False, False], [True, True]])
-    out = backbone(random_rows(2, 2), real)
+    attention_mask = torch.tensor([[False, False], [True, True]])
+    out = backbone(random_tokens(2, 2), attention_mask)
     out.sum().backward()
     assert out.isfinite().all()
     assert all(p.grad is None or p.grad.isfinite().all() for p in backbone.parameters())
 
 
 def test_real_all_true_equals_none(backbone: Backbone) -> None:
-    rows = random_rows(2, 6)
-    torch.testing.assert_close(backbone(rows, torch.ones(2, 6, dtype=torch.bool)), backbone(rows))
+    tokens = random_tokens(2, 6)
+    torch.testing.assert_close(backbone(tokens, torch.ones(2, 6, dtype=torch.bool)), backbone(tokens))
 
 
 def test_order_of_rows_matters_and_rotary_sees_only_distances(backbone: Backbone) -> None:
-    rows = random_rows(1, 6)
-    assert not torch.allclose(backbone(rows.flip(1)).flip(1), backbone(rows), atol=1e-4)
+    tokens = random_tokens(1, 6)
+    assert not torch.allclose(backbone(tokens.flip(1)).flip(1), backbone(tokens), atol=1e-4)
     cos, sin = rotary_angles(9, 8, torch.device("cpu"))
     query, key = torch.randn(2, 1, 1, 1, 8)
 
@@ -98,19 +98,19 @@ def test_order_of_rows_matters_and_rotary_sees_only_distances(backbone: Backbone
 
 
 def test_every_field_of_a_row_is_heard(backbone: Backbone) -> None:
-    rows = torch.full((1, 3, 8), 4)
-    before = backbone(rows)
+    tokens = torch.full((1, 3, 8), 4)
+    before = backbone(tokens)
     for column in range(8):
-        changed = rows.clone()
+        changed = tokens.clone()
         changed[0, 1, column] = 5
         assert not torch.allclose(backbone(changed), before)
 
 
 def test_an_id_beyond_its_field_is_an_error(backbone: Backbone) -> None:
-    rows = random_rows(1, 2)
-    rows[0, 0, 0] = SIZES[0]
+    tokens = random_tokens(1, 2)
+    tokens[0, 0, 0] = SIZES[0]
     with pytest.raises(IndexError):
-        backbone(rows)
+        backbone(tokens)
 
 
 def test_initial_deviations() -> None:
@@ -125,18 +125,20 @@ def test_initial_deviations() -> None:
 
 
 def test_dropout_acts_in_training_only(backbone: Backbone) -> None:
-    rows = random_rows(1, 4)
-    torch.testing.assert_close(backbone(rows), backbone(rows))
+    tokens = random_tokens(1, 4)
+    torch.testing.assert_close(backbone(tokens), backbone(tokens))
     backbone.train()
-    assert not torch.allclose(backbone(rows), backbone(rows))
+    assert not torch.allclose(backbone(tokens), backbone(tokens))
 
 
 def test_half_precision_runs(backbone: Backbone) -> None:
-    rows, real = random_rows(1, 4), torch.tensor([[True, True, True, False]])
-    exact = backbone(rows, real)[real]
+    tokens, attention_mask = random_tokens(1, 4), torch.tensor([[True, True, True, False]])
+    exact = backbone(tokens, attention_mask)[attention_mask]
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        torch.testing.assert_close(backbone(rows, real)[real].float(), exact, atol=0.1, rtol=0.1)
-    assert backbone.bfloat16()(rows, real).dtype == torch.bfloat16
+        torch.testing.assert_close(
+            backbone(tokens, attention_mask)[attention_mask].float(), exact, atol=0.1, rtol=0.1
+        )
+    assert backbone.bfloat16()(tokens, attention_mask).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("keys", [1030, 1040])
@@ -144,13 +146,13 @@ def test_half_precision_runs(backbone: Backbone) -> None:
 def test_half_precision_attention_has_the_gradients_of_full_precision(keys: int, padded: bool) -> None:
     """More scores than are worked on at once, so that pieces must come together right; keys of a prefix too."""
     torch.manual_seed(0)
-    real = torch.arange(keys) < torch.tensor([[keys], [7]]) if padded else None
+    attention_mask = torch.arange(keys) < torch.tensor([[keys], [7]]) if padded else None
     lengths = (1030, keys, keys)
     exact = [torch.randn(2, 3, length, 8).bfloat16().float().requires_grad_() for length in lengths]
     half = [x.detach().bfloat16().requires_grad_() for x in exact]
     weights = torch.randn(2, 3, 1030, 8)
     for inputs in (exact, half):
-        (attend(*inputs, real).float() * weights).sum().backward()
+        (attend(*inputs, attention_mask).float() * weights).sum().backward()
     for found, wanted in zip(half, exact, strict=True):
         assert (found.grad.float() - wanted.grad).norm() < 0.01 * wanted.grad.norm()
 
@@ -158,12 +160,14 @@ def test_half_precision_attention_has_the_gradients_of_full_precision(keys: int,
 def test_half_precision_training_ignores_padding_and_survives_windows_of_nothing_else(
     backbone: Backbone,
 ) -> None:
-    rows, real = random_rows(2, 4), torch.tensor([[True, True, False, False], [False] * 4])
+    tokens, attention_mask = random_tokens(2, 4), torch.tensor([[True, True, False, False], [False] * 4])
     grads = []
     for padding in (PAD, 5):
         backbone.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            backbone(rows.masked_fill(~real[..., None], padding), real)[real].sum().backward()
+            backbone(tokens.masked_fill(~attention_mask[..., None], padding), attention_mask)[
+                attention_mask
+            ].sum().backward()
         grads.append(torch.cat([p.grad.flatten() for p in backbone.blocks.parameters()]))
     assert grads[0].isfinite().all()
     assert torch.equal(*grads)

@@ -27,12 +27,12 @@ HELD_OUT = ("asap", "emopia", "giantmidi_sample", "groove", "nottingham", "opene
 
 
 def scale() -> np.ndarray:
-    """Rows of C major, two octaves in quarters."""
+    """Tokens of C major, two octaves in quarters."""
     pitches = [60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 79, 81, 83, 84]
     count = len(pitches)
     music = Music(note_array(np.arange(count) * 480, 480, np.array(pitches), np.full(count, 64)), 480)
-    rows: np.ndarray = symbolic.Tokenizer().encode(music).rows
-    return rows
+    tokens: np.ndarray = symbolic.Tokenizer().encode(music).tokens
+    return tokens
 
 
 def song() -> Music:
@@ -127,10 +127,10 @@ def test_it_has_seen_nothing_of_the_sides_that_committed_tables_hold_out(name: s
 
 def likeliest(model: Model, place: int, field: str) -> int:
     """What it says a field of a note was that is hidden whole, as the value and not as the id."""
-    rows = torch.from_numpy(scale().astype(np.int64))[None]
-    rows[0, place] = MASK
+    tokens = torch.from_numpy(scale().astype(np.int64))[None]
+    tokens[0, place] = MASK
     with torch.inference_mode():
-        logits = model.head("fields")(model.backbone(rows)[0, place])
+        logits = model.head("fields")(model.backbone(tokens)[0, place])
     return int(logits[FIELDS.index(field)].argmax()) - RESERVED
 
 

@@ -19,11 +19,11 @@ MOVED_BY_TRANSPOSITION = {"pitch_mean", "pitch_low", "pitch_high"}
 
 
 def _encode(music: Music, **options: object) -> np.ndarray:
-    return Tokenizer().encode(music, **options).rows
+    return Tokenizer().encode(music, **options).tokens
 
 
 def _notes(*notes: tuple[int, int, int, int], bpm: float = 120.0) -> np.ndarray:
-    """Rows of (onset, duration) in sixteenths, pitch and velocity."""
+    """Tokens of (onset, duration) in sixteenths, pitch and velocity."""
     onset, duration, pitch, velocity = np.array(notes).T
     music = Music(note_array(onset, duration, pitch, velocity), 4, tempi=np.array([[0, bpm]]))
     return _encode(music)
@@ -46,21 +46,21 @@ def _with_drums() -> Music:
 
 
 def test_names_are_unique_and_are_the_columns() -> None:
-    rows = _encode(_performance())
+    tokens = _encode(_performance())
     names = feature_names()
-    assert sum(len(group) for group in feature_groups(rows).values()) == len(names)
-    assert names == list(piece_features(rows)) == list(dict.fromkeys(names))
-    table = feature_matrix([rows, rows[:50]])
+    assert sum(len(group) for group in feature_groups(tokens).values()) == len(names)
+    assert names == list(piece_features(tokens)) == list(dict.fromkeys(names))
+    table = feature_matrix([tokens, tokens[:50]])
     assert table.shape == (2, len(names))
-    assert table[1].tolist() == np.round(list(piece_features(rows[:50]).values()), 9).tolist()
+    assert table[1].tolist() == np.round(list(piece_features(tokens[:50]).values()), 9).tolist()
     assert feature_matrix([]).shape == (0, len(names))
 
 
 @pytest.mark.parametrize("shift", [-7, -1, 5])
 @pytest.mark.parametrize("music", [_performance(), tune(0), _with_drums()])
 def test_transposition_moves_register_and_nothing_else(music: Music, shift: int) -> None:
-    rows = _encode(music)
-    before, after = piece_features(rows), piece_features(transpose(rows, shift))
+    tokens = _encode(music)
+    before, after = piece_features(tokens), piece_features(transpose(tokens, shift))
     assert {n for n in before if before[n] != pytest.approx(after[n], abs=1e-9)} == MOVED_BY_TRANSPOSITION
     for name in MOVED_BY_TRANSPOSITION:
         assert after[name] - before[name] == pytest.approx(shift)
@@ -129,16 +129,16 @@ def test_time_is_in_seconds_where_it_is_heard_and_in_quarters_where_it_is_writte
 
 
 def test_a_change_of_tempo_takes_hold_at_its_note() -> None:
-    rows = _notes(*[(4 * i, 4, 60, 64) for i in range(3)], bpm=64)
-    rows[1:, TEMPO] += 12  # an octave: the first quarter lasts 60 / 64 s, the second half as long
-    assert piece_features(rows)["gap_log_mean"] == pytest.approx(np.log2(60 / 64) - 0.5)
+    tokens = _notes(*[(4 * i, 4, 60, 64) for i in range(3)], bpm=64)
+    tokens[1:, TEMPO] += 12  # an octave: the first quarter lasts 60 / 64 s, the second half as long
+    assert piece_features(tokens)["gap_log_mean"] == pytest.approx(np.log2(60 / 64) - 0.5)
 
 
 def test_hands_that_are_nearly_together_make_one_stroke() -> None:
-    rows = _notes(*[(8 * i, 4, pitch, 64) for i in range(8) for pitch in (48, 60, 64)])
-    late = rows.copy()
+    tokens = _notes(*[(8 * i, 4, pitch, 64) for i in range(8) for pitch in (48, 60, 64)])
+    late = tokens.copy()
     late[2::3, POSITION] += 1
-    for found in (piece_features(rows), piece_features(late)):
+    for found in (piece_features(tokens), piece_features(late)):
         assert found["stroke_size_mean"] == found["stroke_of_3"] * 3 == 3
         assert found["stroke_span_mean"] == 16
     late[2::3, POSITION] += 2
@@ -146,8 +146,8 @@ def test_hands_that_are_nearly_together_make_one_stroke() -> None:
 
 
 def test_chords_are_heard_over_their_bass() -> None:
-    rows = _notes(*[(8 * i, 8, pitch, 64) for i in range(8) for pitch in (48, 60, 64, 67)])
-    found = piece_features(rows)
+    tokens = _notes(*[(8 * i, 8, pitch, 64) for i in range(8) for pitch in (48, 60, 64, 67)])
+    found = piece_features(tokens)
     assert [found[f"over_bass_{k}"] for k in (0, 4, 7)] == pytest.approx([1 / 3] * 3)
 
 
@@ -169,8 +169,8 @@ def test_a_key_fits_its_own_profile_and_no_key_fits_none() -> None:
 
 
 def test_loud_tops_and_rising_loudness() -> None:
-    rows = _notes(*[(8 * i, 8, pitch, 100 if pitch == 72 else 60) for i in range(8) for pitch in (48, 72)])
-    found = piece_features(rows)
+    tokens = _notes(*[(8 * i, 8, pitch, 100 if pitch == 72 else 60) for i in range(8) for pitch in (48, 72)])
+    found = piece_features(tokens)
     assert found["velocity_top"] == -found["velocity_bottom"] == pytest.approx(20, abs=4)
     assert found["velocity_with_pitch"] == pytest.approx(1)
 

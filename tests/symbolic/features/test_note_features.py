@@ -30,27 +30,27 @@ from symbolic.tokens.transposition import transpose
 QUARTER = 480
 
 
-def rows_of(onset: Any, duration: Any, pitch: Any, velocity: Any = 64, program: Any = 0) -> Any:
-    """Rows of notes in quarters of half a second, in canonical order, and the note that each is."""
+def tokens_of(onset: Any, duration: Any, pitch: Any, velocity: Any = 64, program: Any = 0) -> Any:
+    """Tokens of notes in quarters of half a second, in canonical order, and the note that each is."""
     scaled = (np.asarray(times) * QUARTER for times in (onset, duration))
     return Tokenizer().encode(Music(note_array(*scaled, np.asarray(pitch), velocity, program), QUARTER))
 
 
 def test_every_note_has_finite_features_and_none_moves_with_the_key_but_pitch() -> None:
-    rows = Tokenizer().encode(tune(3)).rows
-    table = note_matrix(rows)
-    assert table.shape == (len(rows), len(note_names()))
+    tokens = Tokenizer().encode(tune(3)).tokens
+    table = note_matrix(tokens)
+    assert table.shape == (len(tokens), len(note_names()))
     assert np.isfinite(table).all()
-    moved = note_matrix(transpose(rows, 4))
+    moved = note_matrix(transpose(tokens, 4))
     changed = [name for name, column in zip(note_names(), (moved != table).T, strict=True) if column.any()]
     assert changed == ["pitch"]
-    assert np.isfinite(note_matrix(rows[:1])).all()
+    assert np.isfinite(note_matrix(tokens[:1])).all()
 
 
 def test_a_chord_is_seen_from_each_of_its_notes() -> None:
     """A sixth-four chord above a bass that is held, the lowest note of the chord doubled."""
-    rows, source = rows_of([0, 1, 1, 1, 1], [4, 1, 1, 1, 2], [36, 60, 65, 69, 60], [48, 60, 60, 92, 60])
-    found = {name: column[np.argsort(source)] for name, column in note_features(rows).items()}
+    tokens, source = tokens_of([0, 1, 1, 1, 1], [4, 1, 1, 1, 2], [36, 60, 65, 69, 60], [48, 60, 60, 92, 60])
+    found = {name: column[np.argsort(source)] for name, column in note_features(tokens).items()}
     assert found["chord_others"].tolist() == [0, 3, 3, 3, 3]
     assert found["chord_above"].tolist() == [0, 2, 1, 0, 2]
     assert found["chord_below"].tolist() == [0, 0, 2, 3, 0]
@@ -67,8 +67,8 @@ def test_a_chord_is_seen_from_each_of_its_notes() -> None:
 
 def test_a_line_is_followed_where_it_leads() -> None:
     """Down a step at once, over a bass that leaps; nothing leads to the first notes."""
-    rows, source = rows_of([0, 0, 1, 1], [1, 1, 1, 1], [72, 48, 71, 36])
-    found = {name: column[np.argsort(source)] for name, column in note_features(rows).items()}
+    tokens, source = tokens_of([0, 0, 1, 1], [1, 1, 1, 1], [72, 48, 71, 36])
+    found = {name: column[np.argsort(source)] for name, column in note_features(tokens).items()}
     assert found["follower_interval"][:2].tolist() == [-1, -12]
     assert found["leader_interval"].tolist() == [FAR, FAR, 1, 12]
     assert found["follower_gap"].tolist() == [0, 0, NEVER, NEVER]
@@ -79,9 +79,11 @@ def test_a_line_is_followed_where_it_leads() -> None:
 
 
 def test_what_neighbours_are_held_for_is_heard() -> None:
-    rows, source = rows_of([0, 0, 1], [1, 1, 1], [72, 48, 71])
+    tokens, source = tokens_of([0, 0, 1], [1, 1, 1], [72, 48, 71])
     shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    found = {name: column[np.argsort(source)] for name, column in note_features(rows, shares[source]).items()}
+    found = {
+        name: column[np.argsort(source)] for name, column in note_features(tokens, shares[source]).items()
+    }
     np.testing.assert_allclose(found["class0"], [0.9, 0.2, 0.6], rtol=1e-6)
     np.testing.assert_allclose(found["class0_chord_most"], [0.2, 0.9, 0], rtol=1e-6)
     np.testing.assert_allclose(found["class1_follower"], [0.4, 0.4, 0], rtol=1e-6)
@@ -91,17 +93,17 @@ def test_what_neighbours_are_held_for_is_heard() -> None:
     mean = (0.9 * 72 + 0.2 * 48 + 0.6 * 71) / 1.7  # the pitch of what is held for the first class
     np.testing.assert_allclose(found["class0_pitch"], [72 - mean, 48 - mean, 71 - mean])
     np.testing.assert_allclose(found["class1_share"], 1.3 / 3)
-    assert note_matrix(rows, shares[source]).shape == (3, len(note_names(2)))
+    assert note_matrix(tokens, shares[source]).shape == (3, len(note_names(2)))
 
 
 def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece that is worked on bit by bit; one in which a drum beats between the notes."""
     music = tune(1, bars=40)
-    rows = Tokenizer().encode(music).rows
-    assert len(rows) > 2 * REACH
-    whole = note_matrix(rows)
+    tokens = Tokenizer().encode(music).tokens
+    assert len(tokens) > 2 * REACH
+    whole = note_matrix(tokens)
     monkeypatch.setattr(notes, "BLOCK", 100)
-    np.testing.assert_array_equal(note_matrix(rows), whole)
+    np.testing.assert_array_equal(note_matrix(tokens), whole)
     beats = np.arange(40)
     drums = note_array(beats * QUARTER, 60, np.full(40, 38), 90, DRUM_PROGRAM)
     both = Music(np.concatenate([music.notes, drums]), QUARTER, music.metres)
@@ -115,7 +117,7 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("known", [[0, 1], [1, 3], [0, 1, 2], [0, 2, 3, 4]])
 def test_kept_trees_say_what_the_librarys_say(known: list[int]) -> None:
-    """On the rows that they grew from and on others; of classes that no row has, never."""
+    """On the tokens that they grew from and on others; of classes that no token has, never."""
     random = np.random.default_rng(0)
     features = random.normal(size=(600, 6)).astype(np.float32)
     score = features[:, 0] + features[:, 1] * features[:, 2]
@@ -140,9 +142,9 @@ def test_kept_trees_say_what_the_librarys_say(known: list[int]) -> None:
 
 
 def test_of_one_class_there_is_nothing_to_learn() -> None:
-    rows = Tokenizer().encode(tune(0)).rows
-    model = fit_note_classifier([(rows, np.full(len(rows), 1))], 3)
-    assert model.classes(rows).tolist() == [1] * len(rows)
+    tokens = Tokenizer().encode(tune(0)).tokens
+    model = fit_note_classifier([(tokens, np.full(len(tokens), 1))], 3)
+    assert model.classes(tokens).tolist() == [1] * len(tokens)
 
 
 def test_many_notes_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +171,8 @@ def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> N
         return fit_boosting(np.zeros((2, 1), dtype=np.float32), np.array([0, 0]), classes)
 
     monkeypatch.setattr(fitting, "grown", grown)
-    rows = Tokenizer().encode(tune(0, bars=1)).rows
-    pieces = [(rows, np.full(len(rows), number)) for number in range(6)]
+    tokens = Tokenizer().encode(tune(0, bars=1)).tokens
+    pieces = [(tokens, np.full(len(tokens), number)) for number in range(6)]
     fit_note_classifier(pieces, 6, groups=np.array([7, 3, 7, 3, 9, 9]))
     first, *judges, second = taught
     assert first == second == set(range(6))
@@ -185,11 +187,11 @@ def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_memory_grows_by_the_table_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "BLOCK", 256)
-    rows, peaks = Tokenizer().encode(tune(2, bars=400)).rows, []
+    tokens, peaks = Tokenizer().encode(tune(2, bars=400)).tokens, []
     for count in (1500, 3000):
         tracemalloc.start()
         try:
-            note_matrix(rows[:count])
+            note_matrix(tokens[:count])
             peaks.append(tracemalloc.get_traced_memory()[1])
         finally:
             tracemalloc.stop()

@@ -25,15 +25,15 @@ from symbolic.tokens.vocabulary import (
 BOUNDS = {"position": 4, "pitch": 12, "duration": 12, "velocity": 4, "tempo": 4}
 
 
-def chosen_cells(windows, share=0.3, whole_rows=False):
-    noise = torch.rand(windows.rows.shape, generator=generator(5))
-    noise = noise[..., :1].expand_as(noise) if whole_rows else noise
-    return (noise < share) & windows.real[..., None]
+def chosen_cells(windows, share=0.3, whole_tokens=False):
+    noise = torch.rand(windows.tokens.shape, generator=generator(5))
+    noise = noise[..., :1].expand_as(noise) if whole_tokens else noise
+    return (noise < share) & windows.attention_mask[..., None]
 
 
 def corrupt(style, windows, cells, fate=None, seed=1):
-    fate = torch.rand(windows.rows.shape, generator=generator(7)) if fate is None else fate
-    return style(windows.rows, cells, fate, generator(seed))
+    fate = torch.rand(windows.tokens.shape, generator=generator(7)) if fate is None else fate
+    return style(windows.tokens, cells, fate, generator(seed))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def test_settings_list_every_style():
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_cells_that_are_not_chosen_stay_and_the_input_is_not_changed(name, many):
-    before, cells = many.rows.clone(), chosen_cells(many)
+    before, cells = many.tokens.clone(), chosen_cells(many)
     corrupted = corrupt(build_corruption(name, SIZES), many, cells)
-    assert torch.equal(many.rows, before)
-    assert torch.equal(corrupted.rows[~cells], before[~cells])
+    assert torch.equal(many.tokens, before)
+    assert torch.equal(corrupted.tokens[~cells], before[~cells])
     assert not (corrupted.withheld & ~cells).any()
 
 
@@ -58,7 +58,7 @@ def test_cells_that_are_not_chosen_stay_and_the_input_is_not_changed(name, many)
 def test_withheld_fields_stay_withheld_and_are_no_evidence(name, many):
     cells = chosen_cells(many)
     corrupted = corrupt(build_corruption(name, SIZES), many, cells)
-    assert (corrupted.rows[..., VELOCITY][many.real] == HIDDEN).all()
+    assert (corrupted.tokens[..., VELOCITY][many.attention_mask] == HIDDEN).all()
     assert not corrupted.withheld[..., VELOCITY].any()
     assert not corrupted.changed[..., VELOCITY].any()
 
@@ -67,20 +67,20 @@ def test_withheld_fields_stay_withheld_and_are_no_evidence(name, many):
 def test_what_is_said_to_be_changed_or_withheld_is(name, many):
     cells = chosen_cells(many)
     seen, changed, withheld = corrupt(build_corruption(name, SIZES), many, cells)
-    assert torch.equal(changed, (seen != many.rows) & (seen != MASK))
-    assert not ((seen != many.rows) & ~withheld).any()
+    assert torch.equal(changed, (seen != many.tokens) & (seen != MASK))
+    assert not ((seen != many.tokens) & ~withheld).any()
     # A random id may be the right one by chance, and tells nothing all the same.
-    by_chance = withheld & (seen == many.rows)
+    by_chance = withheld & (seen == many.tokens)
     assert by_chance.sum() < 0.02 * withheld.sum()
 
 
 def test_eighty_ten_ten(many):
-    cells = chosen_cells(many) & (many.rows >= RESERVED)
+    cells = chosen_cells(many) & (many.tokens >= RESERVED)
     seen, _, withheld = corrupt(MaskCorruption(SIZES), many, cells)
     masked, kept = seen[cells] == MASK, ~withheld[cells]
     assert abs(masked.float().mean() - 0.8) < 0.01
     assert abs(kept.float().mean() - 0.1) < 0.01
-    assert torch.equal(seen[cells & ~withheld], many.rows[cells & ~withheld])
+    assert torch.equal(seen[cells & ~withheld], many.tokens[cells & ~withheld])
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -88,22 +88,22 @@ def test_the_cells_of_a_unit_share_their_fate(unit):
     game, windows = make_objective("uniform", unit), random_windows(count=40)
     seen = []
     game.corruption.register_forward_hook(lambda _, args, out: seen.append((*args[:2], out)))
-    game(windows, torch.zeros_like(windows.real), generator())
-    rows, cells, (after, _, withheld) = seen[0]
+    game(windows, torch.zeros_like(windows.attention_mask), generator())
+    tokens, cells, (after, _, withheld) = seen[0]
     fates = torch.where(after == MASK, 1, torch.where(withheld, 2, 3))
     of_units = {}
-    for window, row, field in cells.nonzero().tolist():
-        bar = int(rows[window, row, BAR])
-        key = {"row": (row,), "field": (row, field), "bar": (bar, field)}[unit]
-        of_units.setdefault((window, *key), set()).add(int(fates[window, row, field]))
+    for window, token, field in cells.nonzero().tolist():
+        bar = int(tokens[window, token, BAR])
+        key = {"row": (token,), "field": (token, field), "bar": (bar, field)}[unit]
+        of_units.setdefault((window, *key), set()).add(int(fates[window, token, field]))
     assert all(len(fate) == 1 for fate in of_units.values())
     assert set().union(*of_units.values()) == {1, 2, 3}
 
 
 def test_random_ids_reach_every_value_and_no_reserved_one():
     windows = random_windows(count=64, length=128, bars=250, ragged=False)
-    cells = torch.ones_like(windows.rows, dtype=torch.bool)
-    seen = corrupt(MaskCorruption(SIZES, masked=0.0, random=1.0), windows, cells).rows
+    cells = torch.ones_like(windows.tokens, dtype=torch.bool)
+    seen = corrupt(MaskCorruption(SIZES, masked=0.0, random=1.0), windows, cells).tokens
     assert (seen >= RESERVED).all()
     assert (seen < torch.tensor(SIZES)).all()
     for field, size in enumerate(SIZES):
@@ -113,13 +113,13 @@ def test_random_ids_reach_every_value_and_no_reserved_one():
 @given(seed=st.integers(0, 999), sizes=st.lists(st.integers(1, 40), min_size=8, max_size=8))
 def test_noise_moves_by_a_bounded_step_never_none_and_stays_in_its_field(seed, sizes):
     sizes = [RESERVED + values for values in sizes]
-    rows = torch.stack([torch.randint(RESERVED, n, (4, 30), generator=generator(seed)) for n in sizes], -1)
+    tokens = torch.stack([torch.randint(RESERVED, n, (4, 30), generator=generator(seed)) for n in sizes], -1)
     seen, changed, withheld = NoiseCorruption(sizes)(
-        rows, torch.ones_like(rows, dtype=torch.bool), torch.rand(4, 30, 1), generator(seed)
+        tokens, torch.ones_like(tokens, dtype=torch.bool), torch.rand(4, 30, 1), generator(seed)
     )
     assert withheld.all()
     for field, (name, size) in enumerate(zip(FIELDS, sizes, strict=True)):
-        moved, bound = (seen - rows)[..., field], BOUNDS.get(name, 0)
+        moved, bound = (seen - tokens)[..., field], BOUNDS.get(name, 0)
         if not bound or size == RESERVED + 1:
             assert (seen[..., field] == MASK).all()
             assert not changed[..., field].any()
@@ -130,20 +130,20 @@ def test_noise_moves_by_a_bounded_step_never_none_and_stays_in_its_field(seed, s
 
 
 def test_noise_takes_every_step_either_way_and_masks_fields_without_order(many):
-    cells = torch.ones_like(many.rows, dtype=torch.bool)
-    seen = corrupt(NoiseCorruption(SIZES), many, cells).rows
+    cells = torch.ones_like(many.tokens, dtype=torch.bool)
+    seen = corrupt(NoiseCorruption(SIZES), many, cells).tokens
     for field, name in enumerate(FIELDS):
-        moved = (seen - many.rows)[..., field][many.rows[..., field] >= RESERVED]
+        moved = (seen - many.tokens)[..., field][many.tokens[..., field] >= RESERVED]
         bound = BOUNDS.get(name, 0)
         if bound and len(moved):
             assert set(moved.tolist()) == set(range(-bound, bound + 1)) - {0}
     for field in (BAR, PROGRAM, TIME_SIGNATURE):
-        assert (seen[..., field][many.real] == MASK).all()
+        assert (seen[..., field][many.attention_mask] == MASK).all()
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_selector_that_withholds_all_has_every_cell_masked(name, many):
-    cells = chosen_cells(many) & (many.rows >= RESERVED)
+    cells = chosen_cells(many) & (many.tokens >= RESERVED)
     seen, changed, withheld = corrupt(build_corruption(name, SIZES, withhold_all=True), many, cells)
     assert (seen[cells] == MASK).all()
     assert torch.equal(withheld, cells)
@@ -155,17 +155,19 @@ def test_a_selector_that_withholds_all_has_every_cell_masked(name, many):
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_the_same_generator_gives_the_same_corruption(name, many):
     style, cells = build_corruption(name, SIZES), chosen_cells(many)
-    first, second, other = (corrupt(style, many, cells, seed=seed).rows for seed in (1, 1, 2))
+    first, second, other = (corrupt(style, many, cells, seed=seed).tokens for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
 
 
 def test_noise_makes_no_drum_of_a_pitch_and_no_pitch_of_a_drum():
     first_drum = RESERVED + DRUM_PITCH
-    rows = torch.full((2, 400, 8), RESERVED + 5)
-    rows[0, :, PITCH], rows[1, :, PITCH] = first_drum - 1, first_drum
-    everything = torch.ones_like(rows, dtype=torch.bool)
-    fate = torch.zeros_like(rows, dtype=torch.float)
-    seen = NoiseCorruption(SIZES)(rows, everything, fate, torch.Generator().manual_seed(0)).rows[..., PITCH]
+    tokens = torch.full((2, 400, 8), RESERVED + 5)
+    tokens[0, :, PITCH], tokens[1, :, PITCH] = first_drum - 1, first_drum
+    everything = torch.ones_like(tokens, dtype=torch.bool)
+    fate = torch.zeros_like(tokens, dtype=torch.float)
+    seen = NoiseCorruption(SIZES)(tokens, everything, fate, torch.Generator().manual_seed(0)).tokens[
+        ..., PITCH
+    ]
     assert (seen[0] < first_drum).all()
     assert (seen[1] > first_drum).all()

@@ -12,12 +12,12 @@ def perfect(targets):
     return [100.0 * torch.nn.functional.one_hot(targets[..., f], n).float() for f, n in enumerate(SIZES)]
 
 
-def made_recovery(seed=0, rows=30):
+def made_recovery(seed=0, tokens=30):
     """Of windows of which some cells are withheld, and which cells were to be recovered."""
-    counted = torch.rand(4, rows, 8, generator=generator(seed)) < 0.8
-    correct = (torch.rand(4, rows, 8, generator=generator(seed + 1)) < 0.4) & counted
-    loss = torch.rand(4, rows, 8, generator=generator(seed + 2)) * counted
-    cells = torch.rand(4, rows, 8, generator=generator(seed + 3)) < 0.5
+    counted = torch.rand(4, tokens, 8, generator=generator(seed)) < 0.8
+    correct = (torch.rand(4, tokens, 8, generator=generator(seed + 1)) < 0.4) & counted
+    loss = torch.rand(4, tokens, 8, generator=generator(seed + 2)) * counted
+    cells = torch.rand(4, tokens, 8, generator=generator(seed + 3)) < 0.5
     return Recovery(loss, correct, counted), cells
 
 
@@ -78,7 +78,7 @@ def test_accuracy_and_loss_are_means_over_counted_cells():
 
 def test_several_batches_in_a_step_count_as_one():
     """Of unequal size, so that a mean of means would be another."""
-    batches = [made_recovery(seed, rows) for seed, rows in ((0, 30), (10, 7), (20, 50))]
+    batches = [made_recovery(seed, tokens) for seed, tokens in ((0, 30), (10, 7), (20, 50))]
     one_by_one, at_once = FieldWeights(momentum=0.7), FieldWeights(momentum=0.7)
     for recovery, cells in batches:
         one_by_one.gather(recovery, cells)

@@ -15,22 +15,22 @@ CELL_UNITS = [FieldUnit.name, BarUnit.name]
 
 def choose(name, windows, candidates, counts, seed=0):
     """By a random ranking; also the ranking."""
-    unit, rows = UNITS[name](SIZES), windows.rows
-    ranking = torch.rand(len(rows), unit.count(rows.shape[1]), generator=generator(seed))
-    return unit.choose(ranking, rows, candidates, counts, max(1, int(counts.max()))), ranking
+    unit, tokens = UNITS[name](SIZES), windows.tokens
+    ranking = torch.rand(len(tokens), unit.count(tokens.shape[1]), generator=generator(seed))
+    return unit.choose(ranking, tokens, candidates, counts, max(1, int(counts.max()))), ranking
 
 
-def cells_by_loop(name, rows, real):
-    """For each window, every unit's real cells (row, field) by its number, said without tensors."""
+def cells_by_loop(name, tokens, attention_mask):
+    """For each window, every unit's real cells (token, field) by its number, said without tensors."""
     found = []
-    for window, there in zip(rows.tolist(), real.tolist(), strict=True):
+    for window, there in zip(tokens.tolist(), attention_mask.tolist(), strict=True):
         cells = {}
-        for row, ids in enumerate(window):
+        for token, ids in enumerate(window):
             for field in range(len(FIELDS)):
                 bar = max(0, ids[BAR] - RESERVED)
-                number = {"row": row, "field": 8 * row + field, "bar": 8 * bar + field}[name]
-                if there[row]:
-                    cells.setdefault(number, []).append((row, field))
+                number = {"row": token, "field": 8 * token + field, "bar": 8 * bar + field}[name]
+                if there[token]:
+                    cells.setdefault(number, []).append((token, field))
         found.append(cells)
     return found
 
@@ -43,22 +43,22 @@ def test_settings_list_every_unit():
 @given(state=states(), most=st.integers(1, 60))
 def test_no_cell_is_chosen_of_padding_of_rows_that_may_not_be_or_of_withheld_fields(name, state, most):
     windows, frozen = state
-    candidates = windows.real & ~frozen
+    candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
     choice, _ = choose(name, windows, candidates, counts)
-    chosen = choice.spread(windows.rows.shape[1])
+    chosen = choice.spread(windows.tokens.shape[1])
     assert not (chosen & ~candidates[..., None]).any()
     if name in CELL_UNITS:
-        assert not (chosen & (windows.rows < RESERVED)).any()
+        assert not (chosen & (windows.tokens < RESERVED)).any()
     assert not chosen[counts == 0].any()
 
 
 @given(state=states(), most=st.integers(1, 60))
 def test_rows_are_exactly_as_many_as_asked_for_and_whole(state, most):
     windows, frozen = state
-    candidates = windows.real & ~frozen
+    candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
-    chosen = choose("row", windows, candidates, counts)[0].spread(windows.rows.shape[1])
+    chosen = choose("row", windows, candidates, counts)[0].spread(windows.tokens.shape[1])
     assert torch.equal(chosen.any(-1), chosen.all(-1))
     assert torch.equal(chosen.any(-1).sum(1), torch.minimum(counts, candidates.sum(1)))
 
@@ -66,22 +66,22 @@ def test_rows_are_exactly_as_many_as_asked_for_and_whole(state, most):
 @given(state=states(), most=st.integers(1, 60))
 def test_fields_are_exactly_as_many_as_asked_for(state, most):
     windows, frozen = state
-    candidates = windows.real & ~frozen
-    eligible = candidates[..., None] & (windows.rows >= RESERVED)
+    candidates = windows.attention_mask & ~frozen
+    eligible = candidates[..., None] & (windows.tokens >= RESERVED)
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
-    chosen = choose("field", windows, candidates, counts)[0].spread(windows.rows.shape[1])
+    chosen = choose("field", windows, candidates, counts)[0].spread(windows.tokens.shape[1])
     assert torch.equal(chosen.sum((1, 2)), torch.minimum(8 * counts, eligible.sum((1, 2))))
 
 
 @given(state=states(), most=st.integers(1, 60))
 def test_bars_are_whole_and_fill_the_budget_in_the_order_of_their_rank(state, most):
     windows, frozen = state
-    candidates = windows.real & ~frozen
+    candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
     choice, ranking = choose("bar", windows, candidates, counts)
-    chosen = choice.spread(windows.rows.shape[1]).tolist()
-    eligible = (candidates[..., None] & (windows.rows >= RESERVED)).tolist()
-    for window, bars in enumerate(cells_by_loop("bar", windows.rows, windows.real)):
+    chosen = choice.spread(windows.tokens.shape[1]).tolist()
+    eligible = (candidates[..., None] & (windows.tokens >= RESERVED)).tolist()
+    for window, bars in enumerate(cells_by_loop("bar", windows.tokens, windows.attention_mask)):
         budget, taken = 8 * int(counts[window]), set()
         for number in sorted(bars, key=lambda unit: -float(ranking[window, unit])):
             cells = {(r, f) for r, f in bars[number] if eligible[window][r][f]}
@@ -97,8 +97,8 @@ def test_bars_are_whole_and_fill_the_budget_in_the_order_of_their_rank(state, mo
 @pytest.mark.parametrize("name", UNITS)
 def test_the_highest_ranked_are_chosen(name):
     windows = random_windows()
-    counts = torch.full((6,), 4).minimum(windows.real.sum(1))
-    choice, ranking = choose(name, windows, windows.real, counts)
+    counts = torch.full((6,), 4).minimum(windows.attention_mask.sum(1))
+    choice, ranking = choose(name, windows, windows.attention_mask, counts)
     looked_at = ranking.gather(1, choice.units)
     exists = choice.taken | (UNITS[name](SIZES).pool(*ones(name, windows)) > 0).gather(1, choice.units)
     for window in range(6):
@@ -109,25 +109,25 @@ def test_the_highest_ranked_are_chosen(name):
 
 
 def ones(name, windows):
-    """Scores of 1 on real rows, so that pooling them tells which units there are."""
-    scores = windows.real[..., None].expand(-1, -1, UNITS[name](SIZES).outputs).float()
-    return scores, windows.rows, windows.real
+    """Scores of 1 on tokens that are not padding, so that pooling them tells which units there are."""
+    scores = windows.attention_mask[..., None].expand(-1, -1, UNITS[name](SIZES).outputs).float()
+    return scores, windows.tokens, windows.attention_mask
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_pooling_and_hardness_are_those_of_a_loop(name):
     windows, unit = random_windows(count=3, length=20, withheld=(VELOCITY,)), UNITS[name](SIZES)
-    rows, real = windows.rows, windows.real
+    tokens, attention_mask = windows.tokens, windows.attention_mask
     scores = torch.rand(3, 20, unit.outputs, generator=generator(1))
-    loss = torch.rand(3, 20, 8, generator=generator(2)) * (rows >= RESERVED)
-    pooled = unit.pool(scores, rows, real)
-    choice, _ = choose(name, windows, real, torch.full((3,), 9))
+    loss = torch.rand(3, 20, 8, generator=generator(2)) * (tokens >= RESERVED)
+    pooled = unit.pool(scores, tokens, attention_mask)
+    choice, _ = choose(name, windows, attention_mask, torch.full((3,), 9))
     at_places = loss.gather(1, choice.places[..., None].expand(-1, -1, 8))
     visible = torch.rand(choice.cells.shape, generator=generator(3)) < 0.2
     visible = visible.any(-1, keepdim=True).expand_as(visible) if name == "row" else visible
-    hardness, valid = unit.hardness(at_places, choice.cells & ~visible, choice, rows)
+    hardness, valid = unit.hardness(at_places, choice.cells & ~visible, choice, tokens)
     whole = Choice(choice.places, choice.cells & ~visible, choice.units, choice.taken).spread(20)
-    for window, units in enumerate(cells_by_loop(name, rows, real)):
+    for window, units in enumerate(cells_by_loop(name, tokens, attention_mask)):
         found = {
             number: [float(loss[window, r, f]) for r, f in cells if whole[window, r, f]]
             for number, cells in units.items()
@@ -149,17 +149,17 @@ def test_pooling_and_hardness_are_those_of_a_loop(name):
 def test_values_of_units_reach_their_cells_and_rows(name):
     windows, unit = random_windows(count=2, length=16), UNITS[name](SIZES)
     values = torch.rand(2, unit.count(16), generator=generator())
-    cells = unit.cells_of(values, windows.rows).expand(2, 16, 8)
-    for window, units in enumerate(cells_by_loop(name, windows.rows, windows.real)):
+    cells = unit.cells_of(values, windows.tokens).expand(2, 16, 8)
+    for window, units in enumerate(cells_by_loop(name, windows.tokens, windows.attention_mask)):
         for number, belonging in units.items():
             assert all(cells[window, r, f] == values[window, number] for r, f in belonging)
-    assert torch.allclose(unit.rows_of(values, windows.rows), cells.mean(-1))
+    assert torch.allclose(unit.tokens_of(values, windows.tokens), cells.mean(-1))
 
 
 def test_nothing_to_choose_from_means_nothing_is_chosen():
     windows = random_windows(count=2)
     for name in UNITS:
-        choice, _ = choose(name, windows, torch.zeros_like(windows.real), torch.tensor([3, 1]))
+        choice, _ = choose(name, windows, torch.zeros_like(windows.attention_mask), torch.tensor([3, 1]))
         assert not choice.cells.any()
         assert not choice.taken.any()
 
@@ -174,9 +174,9 @@ def test_places_that_are_not_valid_are_not_spread():
 
 def test_rows_of_the_same_rank_are_chosen_from_the_left():
     tied = torch.zeros(3, 400)
-    rows = torch.full((3, 400, 8), RESERVED)
+    tokens = torch.full((3, 400, 8), RESERVED)
     everything = torch.ones(3, 400, dtype=torch.bool)
-    choice = RowUnit(SIZES).choose(tied, rows, everything, torch.tensor([5, 60, 0]), 60)
+    choice = RowUnit(SIZES).choose(tied, tokens, everything, torch.tensor([5, 60, 0]), 60)
     chosen = choice.spread(400).any(-1)
     assert chosen[0].nonzero().flatten().tolist() == list(range(5))
     assert chosen[1].nonzero().flatten().tolist() == list(range(60))

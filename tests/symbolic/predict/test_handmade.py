@@ -30,14 +30,14 @@ RUN = ["--method", FEATURES, "--jobs", "0"]
 
 
 def encoded(count: int) -> tuple[list[Any], Any]:
-    """Rows of waltzes and reels in turn, and which they are."""
-    music = [Tokenizer().encode(tune(n, dance)).rows for n in range(count) for dance in ("waltz", "reel")]
+    """Tokens of waltzes and reels in turn, and which they are."""
+    music = [Tokenizer().encode(tune(n, dance)).tokens for n in range(count) for dance in ("waltz", "reel")]
     return music, np.tile([0, 1], count)
 
 
 @pytest.mark.parametrize("classes", [2, 5])
 def test_kept_trees_say_what_the_librarys_say(classes: int) -> None:
-    """To the rounding of half precision, on the rows that they grew from and beside their thresholds."""
+    """To the rounding of half precision, on the tokens that they grew from and beside their thresholds."""
     random = np.random.default_rng(0)
     features = random.normal(size=(300, 6)).astype(np.float32).astype(np.float64)
     labels = 2 * (features[:, 0] > 0) + (features[:, 1] > random.normal(size=300)) * (classes > 2)
@@ -67,16 +67,16 @@ def test_trees_take_the_room_that_their_size_says() -> None:
 
 @pytest.mark.parametrize(("notes", "parts"), [(1, 1), (95, 1), (96, 3), (191, 3), (192, 7), (1000, 7)])
 def test_a_piece_is_cut_into_halves_and_quarters_where_it_is_long_enough(notes: int, parts: int) -> None:
-    rows = np.full((notes, 8), RESERVED, dtype=np.uint16)
-    rows[:, BAR] += np.arange(notes, dtype=np.uint16) // 8
-    found = stretches(rows)
-    assert len(found) == len(stretch_matrix(rows)) == parts
-    assert np.array_equal(found[0], rows)
+    tokens = np.full((notes, 8), RESERVED, dtype=np.uint16)
+    tokens[:, BAR] += np.arange(notes, dtype=np.uint16) // 8
+    found = stretches(tokens)
+    assert len(found) == len(stretch_matrix(tokens)) == parts
+    assert np.array_equal(found[0], tokens)
     assert all(part[0, BAR] == RESERVED for part in found)
     for first, count in ((1, 2), (3, 4)):
         if parts > first:
             joined = np.concatenate(found[first : first + count])
-            assert np.array_equal(joined[:, 1:], rows[:, 1:])
+            assert np.array_equal(joined[:, 1:], tokens[:, 1:])
             lengths = [len(part) for part in found[first : first + count]]
             assert max(lengths) - min(lengths) <= 1
 
@@ -84,15 +84,15 @@ def test_a_piece_is_cut_into_halves_and_quarters_where_it_is_long_enough(notes: 
 def test_what_is_remembered_is_what_is_computed() -> None:
     music, _ = encoded(2)
     for _ in range(2):
-        for one, rows in zip(remembered_stretches(music), music, strict=True):
-            np.testing.assert_array_equal(one, stretch_matrix(rows))
+        for one, tokens in zip(remembered_stretches(music), music, strict=True):
+            np.testing.assert_array_equal(one, stretch_matrix(tokens))
         np.testing.assert_array_equal(remembered(music), feature_matrix(music))
 
 
 def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
     music, labels = encoded(8)
-    model = fit_piece_classifier([stretch_matrix(rows) for rows in music], labels, 2)
-    long = Tokenizer().encode(tune(50, bars=120)).rows
+    model = fit_piece_classifier([stretch_matrix(tokens) for tokens in music], labels, 2)
+    long = Tokenizer().encode(tune(50, bars=120)).tokens
     features = stretch_matrix(long)
     assert len(features) == 7
     shares = [voice.shares(features).mean(axis=0) for voice in (model.discriminants, model.forest)]
@@ -105,9 +105,9 @@ def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
 
 def test_a_class_without_pieces_is_never_answered() -> None:
     music, labels = encoded(4)
-    model = fit_piece_classifier([stretch_matrix(rows) for rows in music], 2 * labels, 4)
+    model = fit_piece_classifier([stretch_matrix(tokens) for tokens in music], 2 * labels, 4)
     assert np.isneginf(model.logits(music[0])[[1, 3]]).all()
-    assert [int(model.classes(rows)) for rows in music] == (2 * labels).tolist()
+    assert [int(model.classes(tokens)) for tokens in music] == (2 * labels).tolist()
 
 
 def test_what_is_kept_has_learnt_from_validation_pieces_too(run: Path) -> None:
@@ -136,7 +136,7 @@ def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path)
     assert record["test"]["accuracy"]["mean"] == floors["features_together"] == 1.0
     assert record["test"]["accuracy"]["sd"] == 0
     assert record["backbone"] == {"source": FEATURES}
-    assert {record["settings"][name] for name in ("lr", "epochs", "preset", "rows_per_batch")} == {None}
+    assert {record["settings"][name] for name in ("lr", "epochs", "preset", "tokens_per_batch")} == {None}
     assert record["leaks"]["leaky"] is False
     about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["task"]["forest"]
     assert about[0] == TREES

@@ -52,13 +52,13 @@ def test_a_code_is_a_rank_among_training_notes() -> None:
 
 
 def test_no_key_is_hinted_at() -> None:
-    rows = Tokenizer().encode(tune(5)).rows
+    tokens = Tokenizer().encode(tune(5)).tokens
     assert set(note_names()) - set(HINTS) == {"pitch"}
-    np.testing.assert_array_equal(hinted(note_matrix(rows)), hinted(note_matrix(transpose(rows, -7))))
+    np.testing.assert_array_equal(hinted(note_matrix(tokens)), hinted(note_matrix(transpose(tokens, -7))))
 
 
 def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: Source) -> None:
-    """The codes of the rows of a window stand beside them, wherever it begins; those of test pieces are not kept."""
+    """The codes of the tokens of a window stand beside them, wherever it begins; those of test pieces are not kept."""
     hints, codes = learnt_hints(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", hints=hints).eval()
     module = TaskModule(model, notes.labels, classes=2, steps=1, lr=0.1, codes=codes).eval()
@@ -69,17 +69,17 @@ def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: S
         batch = batches[number]
         logits = module.logits(batch)
         for at in range(len(batch.start)):
-            start, length = int(batch.start[at]), int(batch.real[at].sum())
-            rows = batch.rows[at, :length]
+            start, length = int(batch.start[at]), int(batch.attention_mask[at].sum())
+            tokens = batch.tokens[at, :length]
             expected = model(
-                torch.cat([rows, torch.from_numpy(codes[start : start + length])], dim=1)[None], None
+                torch.cat([tokens, torch.from_numpy(codes[start : start + length])], dim=1)[None], None
             )
             torch.testing.assert_close(logits[at, :length], expected[0], atol=1e-5, rtol=1e-4)
             compared += length
-    assert compared == sum(len(rows) for rows, _ in notes.pieces("valid"))
+    assert compared == sum(len(tokens) for tokens, _ in notes.pieces("valid"))
     piece = int(notes.splits["valid"][0])
     own = slice(int(notes.shards.offsets[piece]), int(notes.shards.offsets[piece + 1]))
-    np.testing.assert_array_equal(codes[own], hints.codes(hinted(note_matrix(notes.rows(piece)))))
+    np.testing.assert_array_equal(codes[own], hints.codes(hinted(note_matrix(notes.tokens(piece)))))
     tested = int(notes.splits["test"][0])
     assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
 
@@ -87,11 +87,11 @@ def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: S
 def test_they_are_heard(notes: TaskData, source: Source) -> None:
     hints, _ = learnt_hints(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", hints=hints)
-    rows = notes.rows(int(notes.splits["valid"][0]))
-    heard = model.logits(rows)
+    tokens = notes.tokens(int(notes.splits["valid"][0]))
+    heard = model.logits(tokens)
     with torch.no_grad():
         hints.read[0].weight.zero_()
-    assert not np.allclose(heard, model.logits(rows))
+    assert not np.allclose(heard, model.logits(tokens))
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -116,7 +116,7 @@ def test_a_seed_learns_is_kept_and_goes_on(
 def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
     tunes, start = write_folder(tmp_path / "tunes"), nano_checkpoint(tmp_path / "nano")
     command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", str(start), "--hints", "--jobs", "0"]
-    usual = ["--epochs", "1", "--lr", "0.01", "--rows_per_batch", "256", "--accelerator", "cpu"]
+    usual = ["--epochs", "1", "--lr", "0.01", "--tokens_per_batch", "256", "--accelerator", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert main([*command, *usual]) == 0

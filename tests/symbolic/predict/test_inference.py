@@ -1,4 +1,4 @@
-"""Inference: windows that cover, rows from their most central window, and a loaded model end to end."""
+"""Inference: windows that cover, tokens from their most central window, and a loaded model end to end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import Head, NoteHead, SequenceHead
-from symbolic.predict.windows import Model, load, overlapping_windows, predict_pooled, predict_rows
+from symbolic.predict.windows import Model, load, overlapping_windows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Rows, Tokenizer
 from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
 
@@ -25,11 +25,11 @@ TOKENIZER = Tokenizer()
 
 
 def piece(steps: list[int] | np.ndarray) -> Rows:
-    """Rows whose bars advance by `steps`, with ids that every field has."""
+    """Tokens whose bars advance by `steps`, with ids that every field has."""
     bars = np.cumsum(steps)
-    rows = np.random.default_rng(0).integers(RESERVED, 30, (len(bars), 8)).astype(np.uint16)
-    rows[:, BAR] = bars + RESERVED
-    return rows
+    tokens = np.random.default_rng(0).integers(RESERVED, 30, (len(bars), 8)).astype(np.uint16)
+    tokens[:, BAR] = bars + RESERVED
+    return tokens
 
 
 def make_model(heads: dict[str, Head]) -> Model:
@@ -47,18 +47,18 @@ def make_model(heads: dict[str, Head]) -> Model:
 def test_windows_cover_the_piece_and_keep_their_bounds(
     steps: list[int], length: int, data: st.DataObject, max_bars: int
 ) -> None:
-    rows = piece(steps)
+    tokens = piece(steps)
     overlap = data.draw(st.integers(0, length - 1))
-    windows = overlapping_windows(rows, length, overlap, max_bars)
-    covered = np.zeros(len(rows), dtype=bool)
+    windows = overlapping_windows(tokens, length, overlap, max_bars)
+    covered = np.zeros(len(tokens), dtype=bool)
     for start, stop in windows:
         covered[start:stop] = True
         assert 0 < stop - start <= length
-        assert int(rows[stop - 1, BAR]) - int(rows[start, BAR]) < max_bars
+        assert int(tokens[stop - 1, BAR]) - int(tokens[start, BAR]) < max_bars
     assert covered.all()
     assert windows == sorted(set(windows))
     if windows:
-        assert windows[-1][1] == len(rows)
+        assert windows[-1][1] == len(tokens)
 
 
 def test_windows_of_one_bar_overlap_as_asked_and_end_flush() -> None:
@@ -78,43 +78,43 @@ def test_bad_numbers_are_named_together() -> None:
 
 
 def test_each_row_comes_from_the_window_in_which_it_is_most_central() -> None:
-    def margins(ids: Tensor, real: Tensor | None) -> Tensor:
-        assert real is None
+    def margins(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        assert attention_mask is None
         place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
         return torch.minimum(place, place.flip(1))
 
-    found = predict_rows(margins, piece([0] * 14), length=8, overlap=5, batch=2)
+    found = predict_tokens(margins, piece([0] * 14), length=8, overlap=5, batch=2)
     # Windows start at 0, 3 and 6.
     assert found.tolist() == [0, 1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 1, 0]
 
 
 @given(steps=st.lists(st.sampled_from([0, 0, 1, 100]), min_size=1, max_size=60), batch=st.integers(1, 5))
 def test_rows_return_to_their_places_with_bars_counted_from_the_window(steps: list[int], batch: int) -> None:
-    rows = piece(steps)
+    tokens = piece(steps)
 
-    def echo(ids: Tensor, real: Tensor | None) -> Tensor:
-        kept = ids if real is None else ids[real]
+    def echo(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+        kept = ids if attention_mask is None else ids[attention_mask]
         assert int(kept[..., BAR].max()) < TOKENIZER.vocabulary.sizes[BAR]
         assert (ids[:, 0, BAR] == RESERVED).all()
-        if real is not None:
-            assert (ids[~real] == 0).all()
-            assert not real.all()
+        if attention_mask is not None:
+            assert (ids[~attention_mask] == 0).all()
+            assert not attention_mask.all()
         return ids[..., PITCH:]
 
-    found = predict_rows(echo, rows, length=8, overlap=3, batch=batch)
-    np.testing.assert_array_equal(found, rows[:, PITCH:])
+    found = predict_tokens(echo, tokens, length=8, overlap=3, batch=batch)
+    np.testing.assert_array_equal(found, tokens[:, PITCH:])
     assert found.dtype == np.float32
 
 
 def test_pooling_weighs_windows_alike() -> None:
-    rows = piece([0] * 10)
-    rows[:, PITCH] = np.arange(10) + RESERVED
+    tokens = piece([0] * 10)
+    tokens[:, PITCH] = np.arange(10) + RESERVED
 
-    def first_pitch(ids: Tensor, real: Tensor | None) -> Tensor:
+    def first_pitch(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         return ids[:, 0, [PITCH]] - RESERVED
 
     # Windows start at 0, 4 and 6; three in batches of two.
-    found = predict_pooled(first_pitch, rows, length=4, overlap=0, batch=2)
+    found = predict_pooled(first_pitch, tokens, length=4, overlap=0, batch=2)
     np.testing.assert_allclose(found, [(0 + 4 + 6) / 3])
 
 
@@ -125,22 +125,22 @@ def test_an_empty_piece_is_refused() -> None:
 
 def test_a_short_piece_gives_what_one_pass_gives() -> None:
     model = make_model({"key": SequenceHead(16, 5), "voice": NoteHead(16, 3)})
-    rows = piece([0, 1] * 6)
-    ids = torch.from_numpy(rows.astype(np.int64))[None]
+    tokens = piece([0, 1] * 6)
+    ids = torch.from_numpy(tokens.astype(np.int64))[None]
     with torch.no_grad():
         hidden = model.backbone(ids)
         voices, key = model.heads["voice"](hidden)[0], model.heads["key"](hidden)[0]
-    np.testing.assert_allclose(model.hidden(rows), hidden[0], atol=1e-5)
-    np.testing.assert_allclose(model.note_logits(rows, "voice"), voices, atol=1e-5)
-    np.testing.assert_allclose(model.sequence_logits(rows, "key"), key, atol=1e-5)
+    np.testing.assert_allclose(model.hidden(tokens), hidden[0], atol=1e-5)
+    np.testing.assert_allclose(model.note_logits(tokens, "voice"), voices, atol=1e-5)
+    np.testing.assert_allclose(model.sequence_logits(tokens, "key"), key, atol=1e-5)
 
 
 def test_batching_changes_nothing_on_a_long_piece() -> None:
     model = make_model({"voice": NoteHead(16, 3)})
-    rows = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
-    one = model.note_logits(rows, batch=1)
+    tokens = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
+    one = model.note_logits(tokens, batch=1)
     assert one.shape == (100, 3)
-    np.testing.assert_allclose(model.note_logits(rows, batch=7), one, atol=1e-5)
+    np.testing.assert_allclose(model.note_logits(tokens, batch=7), one, atol=1e-5)
 
 
 def test_heads_are_found_by_name_and_by_kind() -> None:
@@ -161,8 +161,8 @@ def test_a_saved_model_loads_and_answers_alike(tmp_path: Path) -> None:
     head = model.head()
     save_checkpoint(tmp_path / "m", model.backbone, TOKENIZER, heads={"key": head}, task={"name": "key"})
     loaded = load(tmp_path / "m")
-    rows = piece([0, 1] * 20)
-    np.testing.assert_array_equal(loaded.sequence_logits(rows), model.sequence_logits(rows))
+    tokens = piece([0, 1] * 20)
+    np.testing.assert_array_equal(loaded.sequence_logits(tokens), model.sequence_logits(tokens))
     assert loaded.task == {"name": "key"}
     assert loaded.tokenizer.fingerprint == TOKENIZER.fingerprint
     assert not loaded.training

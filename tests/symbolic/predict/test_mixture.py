@@ -60,8 +60,8 @@ def test_notes_and_pieces_are_weighed_alike() -> None:
 def test_padding_has_no_part_in_the_statistics() -> None:
     random = torch.Generator().manual_seed(0)
     states = [torch.randn(2, 5, WIDTH, generator=random) for _ in range(STATES)]
-    real = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
-    found = pooled(states, real)
+    attention_mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    found = pooled(states, attention_mask)
     short = normed([state[1:, :3] for state in states])[0]
     assert torch.allclose(found[1, :, :WIDTH], short.mean(1), atol=1e-6)
     assert torch.allclose(found[1, :, WIDTH:], short.std(1, correction=0), atol=1e-6)

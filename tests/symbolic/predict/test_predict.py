@@ -23,7 +23,7 @@ from symbolic.music.notes import Music, note_array
 from symbolic.predict.files import find_sources, predict_files, tracks_by_class, with_velocities
 from symbolic.predict.predictor import Forecaster, load_forecasters
 
-RUN = ["--epochs", "5", "--lr", "0.01", "--rows_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
+RUN = ["--epochs", "5", "--lr", "0.01", "--tokens_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -237,8 +237,8 @@ def test_every_note_stands_in_the_json_with_its_time_and_class(
 
 def test_confidence_is_the_probability_of_the_class(melody: Forecaster) -> None:
     music = tune(109)
-    rows, source = melody.tokenizer.encode(music, hide=melody.task["hide"])
-    logits = melody.model.logits(rows).astype(np.float64)
+    tokens, source = melody.tokenizer.encode(music, hide=melody.task["hide"])
+    logits = melody.model.logits(tokens).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     assert melody.notes(music).confidence[source] == pytest.approx(shares.max(1), rel=1e-5)
 
@@ -337,7 +337,7 @@ def test_several_runs_answer_in_one_pass(runs: Path, tmp_path: Path, capsys: Any
     assert main(["predict", *given, *files]) == 0
     assert (tmp_path / "out" / "note" / "waltz.mid").is_file()
     with (tmp_path / "x.csv").open() as file:
-        assert [row["prediction"] for row in csv.DictReader(file)] == list(METRES)
+        assert [token["prediction"] for token in csv.DictReader(file)] == list(METRES)
     entries = json.loads((tmp_path / "x.json").read_text())
     assert [entry["task"] for entry in entries] == ["note", "sequence"] * 2
     assert "  note:" in capsys.readouterr().out
@@ -348,10 +348,10 @@ def test_two_tables_of_pieces_stand_side_by_side(runs: Path, tmp_path: Path) -> 
     given = [str(runs / "dances"), str(runs / "dances-adapter"), str(tmp_path / "new.mid")]
     assert main(["predict", *given, "--csv", str(tmp_path / "x.csv")]) == 0
     with (tmp_path / "x.csv").open() as file:
-        [row] = csv.DictReader(file)
-    assert row["dances prediction"] == "reel"
+        [token] = csv.DictReader(file)
+    assert token["dances prediction"] == "reel"
     for name in ("dances", "dances-adapter"):
-        assert float(row[f"{name} waltz"]) + float(row[f"{name} reel"]) == pytest.approx(1, abs=1e-5)
+        assert float(token[f"{name} waltz"]) + float(token[f"{name} reel"]) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are bytes on Linux alone")
@@ -387,9 +387,9 @@ def test_pieces_get_probabilities_on_screen_and_in_files(runs: Path, tmp_path: P
     assert main(["predict", str(runs / "dances"), *files, *tables]) == 0
     assert "waltz" in capsys.readouterr().out
     with (tmp_path / "table.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert [row["prediction"] for row in rows] == list(METRES)
-    assert all(float(row["waltz"]) + float(row["reel"]) == pytest.approx(1, abs=1e-5) for row in rows)
+        tokens = list(csv.DictReader(file))
+    assert [token["prediction"] for token in tokens] == list(METRES)
+    assert all(float(token["waltz"]) + float(token["reel"]) == pytest.approx(1, abs=1e-5) for token in tokens)
     listed = json.loads((tmp_path / "table.json").read_text())
     assert [bool(entry["skipped"]) for entry in listed] == [False, False, True]
 

@@ -110,9 +110,9 @@ def test_a_key_stands_on_screen_in_both_tables_and_in_the_midi(
     assert entry["probabilities"][key] == max(entry["probabilities"].values())
     assert f"({key}; confidence 0." in capsys.readouterr().out
     with open(files["x.csv"]) as file:
-        [row] = csv.DictReader(file)
-    assert row["prediction"] == key
-    assert float(row[key]) == pytest.approx(entry["probabilities"][key], abs=1e-6)
+        [token] = csv.DictReader(file)
+    assert token["prediction"] == key
+    assert float(token[key]) == pytest.approx(entry["probabilities"][key], abs=1e-6)
     assert {note["class"] for note in entry["notes"]} <= set(TONAL_CLASSES)
     score = symusic.Score(str(tmp_path / "new.mid"))
     assert [(mark.time, mark.text) for mark in score.markers] == [(0, key)]

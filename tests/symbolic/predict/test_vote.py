@@ -40,7 +40,7 @@ class Said(nn.Module):
         super().__init__()
         self.first = first
 
-    def logits(self, rows: Any, features: Any = None) -> Any:
+    def logits(self, tokens: Any, features: Any = None) -> Any:
         return np.stack([np.array(self.first), np.zeros(len(self.first))], axis=1)
 
 
@@ -107,10 +107,10 @@ def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
     alone = train_seed(notes, source, replace(VOTED, trees=False), 0, tmp_path / "alone", {})
     assert alone.summary["history"] == result.summary["history"]
     assert result.summary["valid"]["accuracy"] >= alone.summary["valid"]["accuracy"]
-    rows = notes.rows(0)
-    said = np.zeros((len(rows), len(notes.task.classes)), dtype=np.float32)
-    known = model.voters.joined(rows, said, note_matrix(rows))
-    np.testing.assert_array_equal(known, model.voters.joined(rows, said))
+    tokens = notes.tokens(0)
+    said = np.zeros((len(tokens), len(notes.task.classes)), dtype=np.float32)
+    known = model.voters.joined(tokens, said, note_matrix(tokens))
+    np.testing.assert_array_equal(known, model.voters.joined(tokens, said))
     model.voters = None
     assert (notes.evaluate(model.classes, "test") == alone.counts["test"]).all()
 

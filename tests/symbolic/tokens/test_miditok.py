@@ -1,4 +1,4 @@
-"""MidiTok both ways: our rows against its Octuple, field by field; its config, its schemes.
+"""MidiTok both ways: our tokens against its Octuple, field by field; its config, its schemes.
 
 Octuple's limits: one track a program, a metre in quarters that never changes, bars within range, no note cut by
 another of its pitch. Where conventions differ by design, both are compared after mapping one to the other; the
@@ -85,13 +85,13 @@ def theirs(octuple, score):
 
     place = octuple.vocab_types_idx
     names = ("Bar", "Position", "Program", "Pitch", "Duration", "Velocity", "TimeSig", "Tempo")
-    return np.array([[value(row[place[name]]) for name in names] for row in octuple.encode(score).tokens])
+    return np.array([[value(token[place[name]]) for name in names] for token in octuple.encode(score).tokens])
 
 
 def assert_same(octuple, music, score):
     """Ours and theirs hold the same notes, field by field."""
-    rows, source = TOKENIZER.encode(music)
-    ours, others = rows.astype(int) - RESERVED, theirs(octuple, score)
+    tokens, source = TOKENIZER.encode(music)
+    ours, others = tokens.astype(int) - RESERVED, theirs(octuple, score)
     order, also = (np.lexsort(found[:, [VELOCITY, 3, 2, 1, 0]].T) for found in (ours, others))
     ours, others, notes = ours[order], others[also], music.notes[source[order]]
     # A length halfway between two of the table goes down in ours and up in theirs: both are nearest.
@@ -120,7 +120,7 @@ def test_octuple_says_the_same(tmp_path, octuple, seed):
 @pytest.mark.parametrize("velocity", [3, 7, 63, 127])
 def test_velocities_on_their_own_values_agree_exactly(octuple, velocity):
     music = Music(note_array([0, 480], 480, 60, velocity), 480)
-    ours = TOKENIZER.encode(music).rows[:, VELOCITY]
+    ours = TOKENIZER.encode(music).tokens[:, VELOCITY]
     assert (ours - RESERVED).tolist() == theirs(octuple, to_score(music, "a"))[:, VELOCITY].tolist()
 
 
@@ -134,7 +134,7 @@ def within_limits(music):
     steady = len(music.metres) == 1 and music.metres[0, 0] == 0 and music.metres[0, 2] == 4
     if cut.any() or not (one_track_each and steady):
         return False
-    return int(TOKENIZER.encode(music).rows[:, BAR].max(initial=0)) - RESERVED < VOC.max_bars
+    return int(TOKENIZER.encode(music).tokens[:, BAR].max(initial=0)) - RESERVED < VOC.max_bars
 
 
 def real_files(name, count):
@@ -202,10 +202,10 @@ class TestSchemes:
     def test_ids_are_within_their_sizes_and_come_back_as_music(self, scheme):
         music = line([60, 64, 67, 72], 0.5, program=[0, 0, 40, DRUM_PROGRAM], track=[0, 0, 1, 2])
         tokenizer = MidiTokTokenizer(scheme)
-        rows, stream = streams = tokenizer.encode(music)
-        assert rows.shape == (len(stream), len(tokenizer.sizes))
-        assert (rows >= 0).all()
-        assert (rows < tokenizer.sizes).all()
+        tokens, stream = streams = tokenizer.encode(music)
+        assert tokens.shape == (len(stream), len(tokenizer.sizes))
+        assert (tokens >= 0).all()
+        assert (tokens < tokenizer.sizes).all()
         assert (stream == 0).all()
         back = tokenizer.decode(streams)
         assert sorted(back.notes["pitch"].tolist()) == [60, 64, 67, 72]
@@ -219,7 +219,7 @@ class TestSchemes:
         again = MidiTokTokenizer.load(tmp_path / "a.json")
         assert again.fingerprint == tokenizer.fingerprint
         music = modest(0)
-        np.testing.assert_array_equal(again.encode(music).rows, tokenizer.encode(music).rows)
+        np.testing.assert_array_equal(again.encode(music).tokens, tokenizer.encode(music).tokens)
 
     def test_an_edited_file_is_refused(self, scheme, tmp_path):
         MidiTokTokenizer(scheme).save(tmp_path / "a.json")

@@ -40,8 +40,8 @@ POP909 = DATA / "pop909" / "pop909.tar.xz"
 
 
 def values(music, **options):
-    """Rows without the reserved offset, signed, so that they can be reckoned with."""
-    return TOKENIZER.encode(music, **options).rows.astype(int) - RESERVED
+    """Tokens without the reserved offset, signed, so that they can be reckoned with."""
+    return TOKENIZER.encode(music, **options).tokens.astype(int) - RESERVED
 
 
 def shuffled(music, seed, column=None):
@@ -58,31 +58,31 @@ def shuffled(music, seed, column=None):
 class TestRoundTrip:
     @given(musics())
     def test_encode_decode_encode_is_stable(self, music):
-        rows = TOKENIZER.encode(music).rows
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(rows)).rows, rows)
+        tokens = TOKENIZER.encode(music).tokens
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens)).tokens, tokens)
 
     @given(musics(), st.sets(st.sampled_from(["velocity", "tempo", "program"])))
     def test_also_with_hidden_fields(self, music, hide):
-        rows = TOKENIZER.encode(music, hide=hide).rows
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(rows), hide=hide).rows, rows)
+        tokens = TOKENIZER.encode(music, hide=hide).tokens
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens), hide=hide).tokens, tokens)
 
     @given(musics(min_notes=8))
     def test_also_for_windows(self, music):
-        window = rebase_bars(TOKENIZER.encode(music).rows[len(music) // 2 :])
+        window = rebase_bars(TOKENIZER.encode(music).tokens[len(music) // 2 :])
         assert window[0, BAR] == RESERVED
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(window)).rows, window)
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(window)).tokens, window)
 
     def test_also_for_other_vocabularies(self):
         coarse = Tokenizer(
             Vocabulary(positions_per_quarter=4, max_denominator=16, velocity_bins=128, duration_octaves=3)
         )
         for seed in range(5):
-            rows = coarse.encode(unruly(seed)).rows
-            np.testing.assert_array_equal(coarse.encode(coarse.decode(rows)).rows, rows)
+            tokens = coarse.encode(unruly(seed)).tokens
+            np.testing.assert_array_equal(coarse.encode(coarse.decode(tokens)).tokens, tokens)
 
     def test_on_the_grid_nothing_is_lost(self):
         music = line([60, 62, 64], 0.25, velocity=[2, 66, 126], program=[0, 5, 127])
-        back = TOKENIZER.decode(TOKENIZER.encode(music).rows)
+        back = TOKENIZER.decode(TOKENIZER.encode(music).tokens)
         for name in ("pitch", "velocity", "program"):
             assert back.notes[name].tolist() == music.notes[name].tolist()
         for name in ("onset", "duration"):
@@ -90,36 +90,36 @@ class TestRoundTrip:
         assert back.tempi[0, 1] == pytest.approx(120, rel=0.03)
 
     def test_order_of_rows_does_not_matter(self):
-        rows = TOKENIZER.encode(unruly(4)).rows
-        back = TOKENIZER.decode(np.random.default_rng(0).permutation(rows))
-        np.testing.assert_array_equal(TOKENIZER.encode(back).rows, rows)
+        tokens = TOKENIZER.encode(unruly(4)).tokens
+        back = TOKENIZER.decode(np.random.default_rng(0).permutation(tokens))
+        np.testing.assert_array_equal(TOKENIZER.encode(back).tokens, tokens)
 
     def test_empty_music(self):
         tokens = TOKENIZER.encode(Music(note_array([], [], []), 480))
-        assert tokens.rows.shape == (0, 8)
-        assert len(TOKENIZER.decode(tokens.rows)) == 0
+        assert tokens.tokens.shape == (0, 8)
+        assert len(TOKENIZER.decode(tokens.tokens)) == 0
 
     def test_tracks_come_back_by_program(self):
-        back = TOKENIZER.decode(TOKENIZER.encode(line([40, 41], program=[DRUM_PROGRAM, 7])).rows)
+        back = TOKENIZER.decode(TOKENIZER.encode(line([40, 41], program=[DRUM_PROGRAM, 7])).tokens)
         assert back.tracks == ("program 7", "drums")
 
 
 class TestRows:
     @given(musics())
     def test_one_row_per_note_within_its_fields(self, music):
-        rows, source = TOKENIZER.encode(music)
-        assert rows.dtype == np.uint16
+        tokens, source = TOKENIZER.encode(music)
+        assert tokens.dtype == np.uint16
         assert source.dtype == np.int32
         assert sorted(source.tolist()) == list(range(len(music)))
-        assert (rows >= RESERVED).all()
-        assert (rows < VOC.sizes)[:, BAR + 1 :].all()
-        found = rows.astype(int) - RESERVED
+        assert (tokens >= RESERVED).all()
+        assert (tokens < VOC.sizes)[:, BAR + 1 :].all()
+        found = tokens.astype(int) - RESERVED
         assert (found[:, POSITION] < VOC.bar_positions[found[:, TIME_SIGNATURE]]).all()
 
     @given(musics())
     def test_each_row_tells_its_source_note(self, music):
-        rows, source = TOKENIZER.encode(music)
-        found, notes = rows.astype(int) - RESERVED, music.notes[source]
+        tokens, source = TOKENIZER.encode(music)
+        found, notes = tokens.astype(int) - RESERVED, music.notes[source]
         drums = notes["program"] == DRUM_PROGRAM
         place = np.array(walk(music), dtype=int).reshape(-1, 3)[source]
         np.testing.assert_array_equal(found[:, [BAR, POSITION, TIME_SIGNATURE]], place)
@@ -128,9 +128,9 @@ class TestRows:
         np.testing.assert_array_equal(found[:, VELOCITY], notes["velocity"] // 4)
 
     def test_drums_have_ids_of_their_own(self):
-        rows = TOKENIZER.encode(line([36], program=DRUM_PROGRAM)).rows
-        assert rows[0, PROGRAM] == DRUM_ID
-        assert rows[0, PITCH] == DRUM_PITCH + 36 + RESERVED
+        tokens = TOKENIZER.encode(line([36], program=DRUM_PROGRAM)).tokens
+        assert tokens[0, PROGRAM] == DRUM_ID
+        assert tokens[0, PITCH] == DRUM_PITCH + 36 + RESERVED
 
     def test_bars_are_never_clipped(self):
         found = values(line([60] * 3000, 4))
@@ -173,8 +173,8 @@ class TestRows:
     def test_durations_too_long_for_a_table_take_the_nearest_too(self):
         vast = Vocabulary(duration_octaves=20)
         lengths = np.random.default_rng(0).integers(0, 2**20, 300)
-        rows = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).rows
-        found = vast.durations[np.sort(rows[:, DURATION].astype(int) - RESERVED)]
+        tokens = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).tokens
+        found = vast.durations[np.sort(tokens[:, DURATION].astype(int) - RESERVED)]
         nearest = [np.abs(vast.durations - length).min() for length in np.sort(lengths)]
         assert np.abs(found - np.sort(lengths)).tolist() == nearest
 
@@ -199,16 +199,16 @@ class TestOrder:
 
     @given(musics(), st.integers(0, 99))
     def test_hidden_velocities_leave_no_trace(self, music, seed):
-        rows, source = TOKENIZER.encode(music, hide=["velocity"])
-        assert (rows[:, VELOCITY] == HIDDEN).all()
+        tokens, source = TOKENIZER.encode(music, hide=["velocity"])
+        assert (tokens[:, VELOCITY] == HIDDEN).all()
         again = TOKENIZER.encode(shuffled(music, seed, "velocity"), hide=["velocity"])
-        np.testing.assert_array_equal(again.rows, rows)
+        np.testing.assert_array_equal(again.tokens, tokens)
         np.testing.assert_array_equal(again.source, source)
 
     @pytest.mark.parametrize("name", FIELDS)
     def test_any_field_can_be_hidden(self, name):
-        rows = TOKENIZER.encode(unruly(1), hide={name}).rows
-        assert (rows == HIDDEN).all(axis=0).tolist() == [name == field for field in FIELDS]
+        tokens = TOKENIZER.encode(unruly(1), hide={name}).tokens
+        assert (tokens == HIDDEN).all(axis=0).tolist() == [name == field for field in FIELDS]
 
     def test_hiding_an_unknown_field_is_refused(self):
         with pytest.raises(ConfigError, match="loudness"):
@@ -261,7 +261,7 @@ class TestOrder:
         sparse = Tokenizer(Vocabulary(max_bar_quarters=1024, max_denominator=4))
         music = Music(note_array(onset, 1, 60), 480, np.array([[0, 256, 1]]))
         found = sparse.encode(music)
-        assert found.rows[-1, BAR] - RESERVED == last // (1024 * 16)
+        assert found.tokens[-1, BAR] - RESERVED == last // (1024 * 16)
         assert found.source[-1] == 4999
         assert (np.diff(onset[found.source]) >= 0).all()
 
@@ -272,18 +272,18 @@ class TestOrder:
 
 class TestRebase:
     def test_bars_count_from_the_first_row(self):
-        rows = TOKENIZER.encode(line([60] * 8, 4)).rows[3:]
-        moved = rebase_bars(rows)
+        tokens = TOKENIZER.encode(line([60] * 8, 4)).tokens[3:]
+        moved = rebase_bars(tokens)
         assert (moved[:, BAR] - RESERVED).tolist() == [0, 1, 2, 3, 4]
-        np.testing.assert_array_equal(moved[:, 1:], rows[:, 1:])
-        assert rows[0, BAR] == 3 + RESERVED  # a copy
+        np.testing.assert_array_equal(moved[:, 1:], tokens[:, 1:])
+        assert tokens[0, BAR] == 3 + RESERVED  # a copy
 
     @pytest.mark.parametrize("dtype", [np.uint16, np.int64])
     def test_dtype_is_kept(self, dtype):
-        assert rebase_bars(TOKENIZER.encode(line([60])).rows.astype(dtype)).dtype == dtype
+        assert rebase_bars(TOKENIZER.encode(line([60])).tokens.astype(dtype)).dtype == dtype
 
     def test_hidden_bars_and_empty_windows_stay(self):
-        hidden = TOKENIZER.encode(unruly(3), hide=["bar"]).rows
+        hidden = TOKENIZER.encode(unruly(3), hide=["bar"]).tokens
         np.testing.assert_array_equal(rebase_bars(hidden), hidden)
         assert rebase_bars(hidden[:0]).shape == (0, 8)
 
@@ -300,10 +300,10 @@ class TestDecodeRefuses:
         ],
     )
     def test_ids_that_stand_for_no_note(self, column, id_):
-        rows = TOKENIZER.encode(line([60, 61])).rows
-        rows[1, column] = id_
-        with pytest.raises(TokenizerMismatch, match="1 rows hold"):
-            TOKENIZER.decode(rows)
+        tokens = TOKENIZER.encode(line([60, 61])).tokens
+        tokens[1, column] = id_
+        with pytest.raises(TokenizerMismatch, match="1 tokens hold"):
+            TOKENIZER.decode(tokens)
 
 
 class TestFile:
@@ -354,8 +354,10 @@ def test_real_songs_are_stable_and_blind_to_their_tracks():
         songs = (m for m in archive if m.name.endswith(".mid") and "versions" not in m.name)
         for number, song in enumerate(islice(songs, 60)):
             music = parse_midi(archive.extractfile(song).read(), song.name)
-            rows = TOKENIZER.encode(music).rows
-            assert len(rows) == len(music) > 100, song.name
-            np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(rows)).rows, rows, song.name)
-            np.testing.assert_array_equal(TOKENIZER.encode(shuffled(music, number)).rows, rows, song.name)
+            tokens = TOKENIZER.encode(music).tokens
+            assert len(tokens) == len(music) > 100, song.name
+            np.testing.assert_array_equal(
+                TOKENIZER.encode(TOKENIZER.decode(tokens)).tokens, tokens, song.name
+            )
+            np.testing.assert_array_equal(TOKENIZER.encode(shuffled(music, number)).tokens, tokens, song.name)
     assert number == 59

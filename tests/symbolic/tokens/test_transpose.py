@@ -13,28 +13,28 @@ ENCODE = Tokenizer().encode
 
 
 def melody(pitches, **columns):
-    return ENCODE(line(pitches, **columns)).rows
+    return ENCODE(line(pitches, **columns)).tokens
 
 
 @given(musics(), st.integers(-127, 127))
 def test_transposing_rows_is_transposing_music(music, wish):
-    rows = ENCODE(music).rows
-    shift = int(np.clip(wish, *transposition_range(rows, limit=127)))
+    tokens = ENCODE(music).tokens
+    shift = int(np.clip(wish, *transposition_range(tokens, limit=127)))
     notes = music.notes.copy()
     notes["pitch"][~music.drums] += np.asarray(shift).astype(np.uint8)
-    np.testing.assert_array_equal(transpose(rows, shift), ENCODE(music.with_notes(notes)).rows)
+    np.testing.assert_array_equal(transpose(tokens, shift), ENCODE(music.with_notes(notes)).tokens)
 
 
 @given(musics(), st.integers(0, 11))
 def test_the_range_is_the_widest(music, limit):
-    rows = ENCODE(music).rows
-    low, high = transposition_range(rows, limit)
+    tokens = ENCODE(music).tokens
+    low, high = transposition_range(tokens, limit)
     assert -limit <= low <= 0 <= high <= limit
     pitches = music.notes["pitch"][~music.drums].astype(int)
     if len(pitches):
         assert low == -limit or pitches.min() + low == 0
         assert high == limit or pitches.max() + high == 127
-        assert transpose(rows, low) is not rows
+        assert transpose(tokens, low) is not tokens
     else:
         assert (low, high) == (0, 0)
 
@@ -42,12 +42,12 @@ def test_the_range_is_the_widest(music, limit):
 @pytest.mark.parametrize("semitones", [-11, 3, 11])
 @pytest.mark.parametrize("id_", [PAD, MASK, HIDDEN])
 def test_drums_padding_and_masks_never_move(id_, semitones):
-    rows = melody([40, 60, 50], program=[DRUM_PROGRAM, 0, 0])
-    rows[2, PITCH] = id_
-    moved = transpose(np.stack([rows, rows]), semitones)
+    tokens = melody([40, 60, 50], program=[DRUM_PROGRAM, 0, 0])
+    tokens[2, PITCH] = id_
+    moved = transpose(np.stack([tokens, tokens]), semitones)
     assert (moved[:, 1, PITCH] == 60 + semitones + RESERVED).all()
     moved[:, 1, PITCH] -= np.asarray(semitones).astype(moved.dtype)
-    np.testing.assert_array_equal(moved, np.stack([rows, rows]))
+    np.testing.assert_array_equal(moved, np.stack([tokens, tokens]))
 
 
 @pytest.mark.parametrize("semitones", [-1, 1, 128, 2**16, -(2**16)])
@@ -56,16 +56,16 @@ def test_out_of_range_is_refused(semitones):
         transpose(melody([0, 127]), semitones)
 
 
-@pytest.mark.parametrize("rows", [melody([36, 38], program=DRUM_PROGRAM), melody([60])[:0]])
-def test_nothing_pitched_is_any_shift_away(rows):
-    np.testing.assert_array_equal(transpose(rows, 5), rows)
-    assert transposition_range(rows) == (0, 0)
+@pytest.mark.parametrize("tokens", [melody([36, 38], program=DRUM_PROGRAM), melody([60])[:0]])
+def test_nothing_pitched_is_any_shift_away(tokens):
+    np.testing.assert_array_equal(transpose(tokens, 5), tokens)
+    assert transposition_range(tokens) == (0, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.int64])
 def test_a_copy_of_the_same_kind(dtype):
-    rows = melody([60, 62]).astype(dtype)
-    moved = transpose(rows, -2)
+    tokens = melody([60, 62]).astype(dtype)
+    moved = transpose(tokens, -2)
     assert moved.dtype == dtype
-    assert rows[:, PITCH].tolist() == [64, 66]
+    assert tokens[:, PITCH].tolist() == [64, 66]
     assert moved[:, PITCH].tolist() == [62, 64]
