@@ -1,1 +1,1 @@
-"""Make a task model of a backbone: tasks, floors, training, honest scores, predictions, reports."""
+"""Make a task model of a backbone: tasks, baselines, training, honest scores, predictions, reports."""

@@ -30,7 +30,7 @@ and then:
   predict          use a trained run on new files
   transfer         score a run on another task's test pieces: the same question, other music
   export           hand a run on: its weights, with a card
-  floors           measure what needs no training: finetune floors composer --protocol folds
+  baselines           measure what needs no training: finetune baselines composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
   report           make a table of many runs
 
@@ -185,23 +185,23 @@ examples:
     from tqdm import tqdm
 
     from symbolic.predict.files import find_sources, predict_files
-    from symbolic.predict.predictor import is_run, load_forecasters
+    from symbolic.predict.predictor import is_run, load_predictors
     from symbolic.predict.writers import described, written_answers
 
     runs = [settings.run, *takewhile(is_run, settings.files)]
     sources = find_sources(settings.files[len(runs) - 1 :], settings.out)
     if not sources:
         raise ConfigError("Name a music file, or a folder of them, after the run.")
-    forecasters = load_forecasters(runs, settings.accelerator)
+    predictors = load_predictors(runs, settings.accelerator)
     skipped = 0
     with (
-        written_answers(forecasters, settings.csv, settings.json) as answers,
+        written_answers(predictors, settings.csv, settings.json) as answers,
         tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
     ):
-        for outcomes in predict_files(forecasters, sources, settings.out):
+        for outcomes in predict_files(predictors, sources, settings.out):
             for outcome in outcomes:
                 to = sys.stderr if outcome.skipped else sys.stdout
-                bar.write(described(outcome, len(forecasters) > 1), file=to)
+                bar.write(described(outcome, len(predictors) > 1), file=to)
             for answer in answers:
                 answer.add(outcomes)
             skipped += all(outcome.skipped for outcome in outcomes)
@@ -265,33 +265,35 @@ def _known(name: str, tasks: Mapping[str, Task]) -> Task:
     return tasks[name]
 
 
-def _floors(argv: Sequence[str]) -> None:
+def _baselines(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
-    from finetune.settings import FloorsSettings
+    from finetune.settings import BaselinesSettings
 
-    description = "Measure a task's floors: what a model must clear. They are kept in the cache."
-    epilog = "examples:\n  finetune floors melody --root DATA\n  finetune floors composer --protocol folds"
-    settings = parse("finetune floors", description, FloorsSettings, argv, epilog)
+    description = "Measure a task's baselines: what a model must clear. They are kept in the cache."
+    epilog = (
+        "examples:\n  finetune baselines melody --root DATA\n  finetune baselines composer --protocol folds"
+    )
+    settings = parse("finetune baselines", description, BaselinesSettings, argv, epilog)
     from finetune.tasks import TASKS
 
     task = _known(settings.task, TASKS)
     protocol = task.protocol(settings.protocol)
-    from finetune.baselines.floors import kept_floors
-    from finetune.report.tables import floor_table
+    from finetune.baselines.baselines import kept_baselines
+    from finetune.report.tables import baseline_table
     from finetune.tasks.folds import prepared_folds
-    from finetune.training.record import keep_floors
+    from finetune.training.record import keep_baselines
     from symbolic.tokens.tokenizer import Tokenizer
 
     folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
-    floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    baselines = kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
     if settings.results:
-        print(keep_floors(settings.results, folds, floors, settings.budget, settings.seed), end="\n\n")
+        print(keep_baselines(settings.results, folds, baselines, settings.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
-    _print_table(*floor_table(floors, task.metric_titles()))
+    _print_table(*baseline_table(baselines, task.metric_titles()))
     if len(folds) > 1:
         print("\ndeviation of accuracy over folds, in points:")
-        for floor in floors:
-            print(f"  {100 * floor['test']['scores']['accuracy']['fold_sd']:4.1f}  {floor['title']}")
+        for baseline in baselines:
+            print(f"  {100 * baseline['test']['scores']['accuracy']['fold_sd']:4.1f}  {baseline['title']}")
 
 
 def _tasks(argv: Sequence[str]) -> None:
@@ -353,7 +355,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "predict": _predict,
     "transfer": _transfer,
     "export": _export,
-    "floors": _floors,
+    "baselines": _baselines,
     "tasks": _tasks,
     "report": _report,
 }

@@ -44,7 +44,7 @@ LEARNING_RATES = {
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("tokens_per_batch", "patience", "precision", "keep_states", "hints", "trees"),
+    *("tokens_per_batch", "patience", "precision", "keep_states", "note_features", "ensemble"),
 )
 """Settings that say nothing to what has no backbone and is fitted at once."""
 
@@ -106,8 +106,10 @@ class TrainSettings(PrepareSettings):
         None, "further options of an adapter, as in scale=2,targets=[query,value]", group="model", rare=True
     )
 
-    hints: bool = setting(False, "let the network hear hand-made features of notes too", group="model")
-    trees: bool = setting(False, "the same, and let boosted trees of them vote with it", group="model")
+    note_features: bool = setting(
+        False, "let the network hear hand-made features of notes too", group="model"
+    )
+    ensemble: bool = setting(False, "the same, and let boosted trees of them vote with it", group="model")
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
@@ -139,7 +141,7 @@ class TrainSettings(PrepareSettings):
     def __post_init__(self) -> None:
         if self.checkpoint == SCRATCH or (self.method, self.checkpoint) == (FEATURES, USUAL_CHECKPOINT):
             self.checkpoint = None
-        self.hints = self.hints or self.trees
+        self.note_features = self.note_features or self.ensemble
         if problems := self.problems():
             raise ConfigError(problems)
 
@@ -181,9 +183,9 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
-        if self.hints and self.method == "probe":
+        if self.note_features and self.method == "probe":
             problems.append(
-                f"{self.hinting}: a probe hears layers as they are. Choose another --method, or leave it out."
+                f"{self.note_feature_flag}: a probe hears layers as they are. Choose another --method, or leave it out."
             )
         if self.method == FEATURES:
             usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
@@ -207,9 +209,9 @@ class TrainSettings(PrepareSettings):
         return problems
 
     @property
-    def hinting(self) -> str:
-        """The flag by which hints were asked for."""
-        return "--trees" if self.trees else "--hints"
+    def note_feature_flag(self) -> str:
+        """The flag by which note features were asked for."""
+        return "--ensemble" if self.ensemble else "--note_features"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -217,7 +219,7 @@ class TrainSettings(PrepareSettings):
         free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
         values = {name: value for name, value in asdict(self).items() if name not in free}
         # As if unsaid: a run begun before there was this choice can go on.
-        values |= {"hints": self.hints or None, "trees": self.trees or None}
+        values |= {"note_features": self.note_features or None, "ensemble": self.ensemble or None}
         if self.method == FEATURES:
             return {name: None if name in _OF_BACKBONES else value for name, value in values.items()}
         # As runs noted it that were begun when the size had no other value.
@@ -333,8 +335,8 @@ class ExportSettings:
 
 
 @dataclass(kw_only=True)
-class FloorsSettings(PrepareSettings):
-    """The floors of a task, without any training of networks.
+class BaselinesSettings(PrepareSettings):
+    """The baselines of a task, without any training of networks.
 
     Raises:
         ConfigError: Names every setting that is wrong.
@@ -345,7 +347,7 @@ class FloorsSettings(PrepareSettings):
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
     budget: float = setting(1.0, "share of the training labels, of each class alike", group="data")
     seed: int = setting(0, "which labels, where the budget is below 1", group="data")
-    results: str | None = setting(None, "folder of records that tables are made of: keep the floors there")
+    results: str | None = setting(None, "folder of records that tables are made of: keep the baselines there")
 
     def __post_init__(self) -> None:
         problems = self.prepare_problems()

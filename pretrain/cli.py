@@ -126,7 +126,7 @@ def summary(record: dict[str, Any]) -> str:
         *grown,
         "",
         f"{'masked field':<16}{'accuracy':>10}{'majority':>10}   (held-out pieces)",
-        *(f"{name:<16}{accuracy:>10}{floor:>10}" for name, accuracy, floor in field_table(record)),
+        *(f"{name:<16}{accuracy:>10}{baseline:>10}" for name, accuracy, baseline in field_table(record)),
         "",
         *(
             [

@@ -14,7 +14,7 @@ SELECTOR_NAMES = (
     "adversarial", "bar", "infilling", "learnability", "loss", "scheduled", "span", "uniform",
 )  # fmt: skip
 BACKBONE_NAMES = ("transformer", "conformer")
-UNIT_NAMES = ("row", "field", "bar")
+UNIT_NAMES = ("token", "field", "bar")
 NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
 CORRUPTION_NAMES = ("mask", "noise")
 AUXILIARY_NAMES = ("changed", "chroma")

@@ -37,7 +37,7 @@ def _scores(counts: Any) -> dict[str, Any]:
     return found
 
 
-def _floor(name: str, right: float) -> dict[str, Any]:
+def _baseline(name: str, right: float) -> dict[str, Any]:
     counts = counts_of(right, 1)
     side = {"scores": _scores(counts), "confusion": counts.sum(axis=(0, 1)).tolist()}
     return {"name": name, "title": name, "valid": side, "test": side, "test_counts": pack_counts(counts[0])}
@@ -91,7 +91,7 @@ def record(
         "method": method,
         "backbone": backbone,
         "leaks": {"leaky": False, "pieces": []},
-        "floors": [_floor("majority class", 0.2), _floor("look-up", 0.4)],
+        "baselines": [_baseline("majority class", 0.2), _baseline("look-up", 0.4)],
         "valid": _scores(counts),
         "test": _scores(counts),
         "checkpoint": "seed-0/checkpoint",

@@ -21,7 +21,7 @@ def check_study(path: Path) -> None:
         for row in task["rows"]:
             slug = next(arm.slug for arm in study.arms if arm.name == row["arm"])
             record = _read(path.parent / "records" / f"{task['name']}-{slug}.json")
-            record["floors"] = _read(path.parent / "floors" / f"{task['name']}.json")
+            record["baselines"] = _read(path.parent / "baselines" / f"{task['name']}.json")
             outcomes[task["name"], row["arm"]] = {
                 "record": record,
                 "lr": row["lr"],

@@ -88,6 +88,6 @@ def write_spoilt(tmp_path):
     write_midi(tune(1, notes=7), folder / "short.mid")
     write_midi(tune(1, notes=500), folder / "long.mid")
     write_midi(tune(1, drums=True), folder / "drums.mid")
-    bars = Music(note_array(np.arange(9) * 2**24, 1, 60), 480, metres=np.array([[0, 1, 4]]))
+    bars = Music(note_array(np.arange(9) * 2**24, 1, 60), 480, time_signatures=np.array([[0, 1, 4]]))
     write_midi(bars, folder / "bars.mid")
     return folder

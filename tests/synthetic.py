@@ -26,13 +26,15 @@ def unruly(seed: int, notes: int = 64, tracks: int = 3, resolution: int = 480, c
     doubled, copied = random.integers(0, max(notes, 1), (2, notes // 4))
     for name in ("onset", "duration", "pitch"):
         made[name][doubled] = made[name][copied]
-    metres = [(tick, *METRES[random.integers(len(METRES))]) for tick in random.integers(0, span, changes)]
-    tempi = [(tick, random.uniform(5, 500)) for tick in random.integers(0, span, changes)]
+    time_signatures = [
+        (tick, *METRES[random.integers(len(METRES))]) for tick in random.integers(0, span, changes)
+    ]
+    tempos = [(tick, random.uniform(5, 500)) for tick in random.integers(0, span, changes)]
     return Music(
         made,
         resolution,
-        np.array(sorted(metres), dtype=np.int64).reshape(-1, 3),
-        np.array(sorted(tempi), dtype=np.float64).reshape(-1, 2),
+        np.array(sorted(time_signatures), dtype=np.int64).reshape(-1, 3),
+        np.array(sorted(tempos), dtype=np.float64).reshape(-1, 2),
         tuple(f"track {i}" for i in range(tracks)),
     )
 

@@ -68,7 +68,7 @@ def test_padding_is_neither_masked_nor_scored(tmp_path):
         chosen = unit.choose(ranking, tokens, attention_mask, counts, 6).spread(40)
         assert not chosen[~attention_mask].any()
         assert chosen[1].any()
-        if unit.name == "row":
+        if unit.name == "token":
             assert int(chosen[1].any(-1).sum()) == int(counts[1]) >= 1
 
     model = build_model(load(nano_checkpoint(tmp_path / "nano")).backbone, MELODY, "full")

@@ -104,8 +104,8 @@ class AsapPerformancesCorpus(_Asap):
         pieces = []
         for piece in self._chosen(scores=False):
             path = self.folder / _annotation_file(piece)
-            metres = read_annotation(path).metres if path.is_file() else ()
-            kept = {"metre": metres[0]} if len(metres) == 1 else {}
+            time_signatures = read_annotation(path).time_signatures if path.is_file() else ()
+            kept = {"metre": time_signatures[0]} if len(time_signatures) == 1 else {}
             pieces.append(replace(piece, labels={**piece.labels, **kept}))
         return pieces
 

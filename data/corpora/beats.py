@@ -24,13 +24,13 @@ class Annotation:
         beats: (B,) rising times of beats in seconds.
         down: (B,) bool, which of them begin a bar.
         sure: (B,) bool, false where the notation is free and the beat is a guess.
-        metres: Time signatures in the order of their first use, such as ("3/4",).
+        time signatures: Time signatures in the order of their first use, such as ("3/4",).
     """
 
     beats: NDArray[np.float64]
     down: NDArray[np.bool_]
     sure: NDArray[np.bool_]
-    metres: tuple[str, ...]
+    time_signatures: tuple[str, ...]
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -39,7 +39,7 @@ def read_annotation(path: Path) -> Annotation:
     Raises:
         MusicFileError: If it is absent or damaged.
     """
-    times, kinds, metres = [], [], []
+    times, kinds, time_signatures = [], [], []
     try:
         for line in path.read_text(encoding="utf-8").splitlines():
             if not line.strip():
@@ -47,7 +47,7 @@ def read_annotation(path: Path) -> Annotation:
             time, _, label = line.split("\t")[:3]
             kind, *signatures = label.strip().split(",")
             if signatures and signatures[0]:
-                metres.append(signatures[0])
+                time_signatures.append(signatures[0])
             if kind:
                 times.append(float(time))
                 kinds.append(kind)
@@ -61,7 +61,7 @@ def read_annotation(path: Path) -> Annotation:
         beats=np.array(times, dtype=np.float64)[order],
         down=np.asarray(sorted_kinds == "db", dtype=np.bool_),
         sure=np.asarray(sorted_kinds != "bR", dtype=np.bool_),
-        metres=tuple(dict.fromkeys(metres)),
+        time_signatures=tuple(dict.fromkeys(time_signatures)),
     )
 
 

@@ -205,8 +205,8 @@ def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64])
         music,
         notes=notes,
         resolution=RESOLUTION,
-        metres=_metres(downbeats + shift, usual),
-        tempi=_tempi(beats, shift),
+        time_signatures=_time_signatures(downbeats + shift, usual),
+        tempos=_tempos(beats, shift),
     )
 
 
@@ -217,7 +217,7 @@ def _quarters(seconds: NDArray[np.float64], beats: NDArray[np.float64]) -> NDArr
     return np.asarray(np.interp(seconds, beats, np.arange(len(beats))) + before + after)
 
 
-def _metres(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int64]:
+def _time_signatures(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int64]:
     """Metre map of bars beginning at these quarters; pick-up and what follows the last are usual bars."""
     events = [(0, usual)]
     for start, length in zip(downbeats[:-1].tolist(), np.diff(downbeats).tolist(), strict=True):
@@ -229,7 +229,7 @@ def _metres(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int64]:
     return np.asarray(table[np.diff(table[:, 1], prepend=0) != 0])
 
 
-def _tempi(beats: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
+def _tempos(beats: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
     """Tempo map from the times between beats, a change only where it exceeds the noise."""
     qpm = 60 / np.diff(beats)
     events = [(0.0, float(qpm[0]))]

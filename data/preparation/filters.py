@@ -28,7 +28,7 @@ class Filters:
         need_programs: Keep only pieces that use every one of these programs; drums are 128.
         min_seconds, max_seconds: Shorter and longer pieces are dropped; None sets no limit.
         min_quarters, max_quarters: The same, in quarter notes.
-        metres: Keep only pieces all of whose metres are among these, such as ("3/4", "6/8"); empty allows all.
+        time signatures: Keep only pieces all of whose time signatures are among these, such as ("3/4", "6/8"); empty allows all.
         max_bytes: Larger files are not opened.
         read_seconds: A piece that takes longer to read is given up (in worker processes).
         read_memory: A piece that takes more bytes to read is given up (in worker processes, on Linux).
@@ -48,7 +48,7 @@ class Filters:
     max_seconds: float | None = None
     min_quarters: float | None = None
     max_quarters: float | None = None
-    metres: tuple[str, ...] = ()
+    time_signatures: tuple[str, ...] = ()
     max_bytes: int = 20_000_000
     read_seconds: float = 60.0
     read_memory: int = 4 * 2**30
@@ -77,8 +77,10 @@ class Filters:
             problems.append(
                 f"filters.need_programs asks for {_listed(barred)}, which programs does not allow."
             )
-        if odd := [metre for metre in self.metres if not _METRE.fullmatch(metre)]:
-            problems.append(f"filters.metres holds {', '.join(map(repr, odd))}; write metres like 3/4.")
+        if odd := [metre for metre in self.time_signatures if not _METRE.fullmatch(metre)]:
+            problems.append(
+                f"filters.time signatures holds {', '.join(map(repr, odd))}; write time signatures like 3/4."
+            )
         if problems:
             raise ConfigError(problems)
 
@@ -108,20 +110,22 @@ class Filters:
         Args:
             music: With its metre repaired, where its corpus does that.
         """
-        if not self.metres:
+        if not self.time_signatures:
             return ""
         start, end = _span(music)
-        metres = music.metres[(music.metres[:, 1:] > 0).all(axis=1)]  # 0/4 is passed over
-        ticks = metres[:, 0]
+        time_signatures = music.time_signatures[
+            (music.time_signatures[:, 1:] > 0).all(axis=1)
+        ]  # 0/4 is passed over
+        ticks = time_signatures[:, 0]
         # The metre that holds at the first note, and those that begin under the notes; of several at once, the last.
         until = np.append(ticks[1:], np.inf)
-        heard = metres[(ticks < end) & (until > np.maximum(ticks, start))]
+        heard = time_signatures[(ticks < end) & (until > np.maximum(ticks, start))]
         found = {f"{numerator}/{denominator}" for _, numerator, denominator in heard.tolist()}
         if len(ticks) == 0 or ticks[0] > start:
             found.add("4/4")  # as in MIDI
-        if found <= set(self.metres):
+        if found <= set(self.time_signatures):
             return ""
-        return f"other metre: {', '.join(sorted(found))}, the filter allows {', '.join(self.metres)}"
+        return f"other metre: {', '.join(sorted(found))}, the filter allows {', '.join(self.time_signatures)}"
 
     def _other_programs(self, music: Music) -> str:
         found = set(np.unique(music.notes["program"]).tolist())

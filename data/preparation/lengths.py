@@ -14,8 +14,8 @@ from symbolic.tokens.tokenizer import Tokenizer
 def piece_seconds(shards: Shards, pieces: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
     """Seconds from the first bar of each piece to the end of its last note.
 
-    Tokens hold tempi in bins of a twelfth of an octave, so a piece may last up to 3 % more or less, and more where its
-    tempi lie outside the vocabulary's; one whose tempo is hidden counts at 120 quarter notes a minute.
+    Tokens hold tempos in bins of a twelfth of an octave, so a piece may last up to 3 % more or less, and more where its
+    tempos lie outside the vocabulary's; one whose tempo is hidden counts at 120 quarter notes a minute.
 
     Args:
         shards: Which hold the pieces.

@@ -43,7 +43,7 @@ class PrepareSettings:
     max_seconds: float | None = _filter(None, "longer pieces are left out")
     min_quarters: float | None = _filter(None, "the same, in quarter notes")
     max_quarters: float | None = _filter(None, "the same, in quarter notes")
-    metres: str | None = _filter(None, "only pieces in these metres alone, as in 3/4,6/8")
+    time_signatures: str | None = _filter(None, "only pieces in these time signatures alone, as in 3/4,6/8")
     programs: str | None = _filter(None, "only pieces whose pitched notes all have these MIDI programs: 0,1")
     need_programs: str | None = _filter(None, "only pieces that use all of these programs; drums are 128")
     need_drums: bool = _filter(False, "only pieces with drums")
@@ -107,7 +107,7 @@ class PrepareSettings:
             max_seconds=self.max_seconds,
             min_quarters=self.min_quarters,
             max_quarters=self.max_quarters,
-            metres=tuple(_parts(self.metres)),
+            time_signatures=tuple(_parts(self.time_signatures)),
             read_seconds=self.read_seconds,
         )
 

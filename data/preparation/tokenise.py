@@ -120,10 +120,10 @@ def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
 
 def _oddities(music: Music) -> Iterator[str]:
     """What the tokenizer will pass over or bend, in words."""
-    if odd := int((music.metres[:, 1:] <= 0).any(axis=1).sum()):
-        yield f"{odd} metres of no beats or an impossible unit passed over"
-    if odd := int((~np.isfinite(music.tempi[:, 1]) | (music.tempi[:, 1] <= 0)).sum()):
-        yield f"{odd} tempi of no duration taken as the fastest"
+    if odd := int((music.time_signatures[:, 1:] <= 0).any(axis=1).sum()):
+        yield f"{odd} time signatures of no beats or an impossible unit passed over"
+    if odd := int((~np.isfinite(music.tempos[:, 1]) | (music.tempos[:, 1] <= 0)).sum()):
+        yield f"{odd} tempos of no duration taken as the fastest"
     if odd := int((music.notes["duration"] == 0).sum()):
         yield f"{odd} notes of no length given the shortest"
 

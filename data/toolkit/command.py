@@ -68,7 +68,7 @@ def _parser(prog: str, description: str, settings: type, epilog: str, full: bool
     )
     if (text := _rare(settings)) and not full:
         parser.add_argument(FULL_HELP, action="store_true", help=text)
-    hints = get_type_hints(settings)
+    note_features = get_type_hints(settings)
     groups: dict[str, Any] = {"options": parser}
     places = []
     for f in _own_first(settings):
@@ -79,28 +79,28 @@ def _parser(prog: str, description: str, settings: type, epilog: str, full: bool
         required = f.default is MISSING and f.default_factory is MISSING
         text = SUPPRESS if about["rare"] and not full else about["help"] + _shown(default)
         if about["positional"]:
-            many = "list" in str(hints[f.name])
+            many = "list" in str(note_features[f.name])
             nargs = ("+" if required else "*") if many else (None if required else "?")
             place = f"{f.name.upper()}..." if many else f.name.upper()
             places.append(place if required else f"[{place}]")
             extra: dict[str, Any] = {"nargs": nargs} if nargs else {}
-            kind = str if many else hints[f.name]
+            kind = str if many else note_features[f.name]
             parser.add_argument(f.name, type=kind, help=text, metavar=f.name.upper(), **extra)
             continue
         if about["group"] not in groups:
             groups[about["group"]] = parser.add_argument_group(about["group"])
         group = groups[about["group"]]
         flag = "--" + (about["flag"] or f.name)
-        if hints[f.name] is bool:
+        if note_features[f.name] is bool:
             group.add_argument(flag, action="store_true", help=text)
         else:
             group.add_argument(
                 flag,
-                type=hints[f.name],
+                type=note_features[f.name],
                 default=default,
                 required=required,
                 help=text,
-                metavar=_metavar(hints[f.name]),
+                metavar=_metavar(note_features[f.name]),
             )
     parser.add_argument("--config", action="config", help="YAML file with any of these settings")
     parser.usage = " ".join([prog, *places, "[options]"])

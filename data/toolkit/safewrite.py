@@ -28,7 +28,7 @@ def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
         Its sha256.
     """
     digest = hashlib.sha256()
-    # Of this process alone: two that keep the same floors at a time must not take the file from one another.
+    # Of this process alone: two that keep the same baselines at a time must not take the file from one another.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with unfinished.open("wb") as file:
         for line in lines:

@@ -1,4 +1,4 @@
-"""Features of pieces that are asked for again: by several floors, and by every fold."""
+"""Features of pieces that are asked for again: by several baselines, and by every fold."""
 
 from __future__ import annotations
 

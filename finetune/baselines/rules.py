@@ -1,4 +1,4 @@
-"""Floors of note-level tasks: rules that nothing teaches, and tables that know a note's nearest surroundings alone.
+"""Baselines of note-level tasks: rules that nothing teaches, and tables that know a note's nearest surroundings alone.
 
 Each is fitted on a task's training pieces, or on nothing, and returns what predicts the (N,) classes of a piece.
 """

@@ -139,19 +139,19 @@ def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
 
 
 def prepare_cell(cell: Cell) -> None:
-    """Make the task's shards and floors, which all its arms share; what an arm costs is then its own.
+    """Make the task's shards and baselines, which all its arms share; what an arm costs is then its own.
 
     Raises:
         CounterpointError: If data or checkpoint are unfit.
     """
-    from finetune.baselines.floors import kept_floors
+    from finetune.baselines.baselines import kept_baselines
     from finetune.tasks.folds import prepared_folds
     from finetune.training.source import open_source
 
     task, settings = cell.use.open(), TrainSettings(**cell.settings)
     source = open_source(settings.checkpoint, settings.preset, settings.backbone)
     folds = prepared_folds(task, cell.root, source.tokenizer, settings, task.protocol(cell.use.protocol))
-    kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
 
 
 def run_cell(cell: Cell) -> None:

@@ -64,7 +64,7 @@ def _chart(title: str, x: str, series: Sequence[Series], level: tuple[str, float
 
 
 def _level(task: Mapping[str, Any]) -> tuple[str, float]:
-    return "best floor", max(floor["test"]["accuracy"]["mean"] for floor in task["floors"])
+    return "best baseline", max(baseline["test"]["accuracy"]["mean"] for baseline in task["baselines"])
 
 
 def _series(name: str, points: Sequence[tuple[float, Row]]) -> Series:

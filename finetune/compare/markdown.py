@@ -12,7 +12,7 @@ from finetune.report.tables import Table
 NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
     "*Above* are points of accuracy above full fine-tuning of the same checkpoint, above full training from random "
-    "initialisation, of the same shape where the study has that, and above the best floor, by a bootstrap that draws "
+    "initialisation, of the same shape where the study has that, and above the best baseline, by a bootstrap that draws "
     "song groups and seeds, both paired; a difference is claimed only where its interval does not hold 0. Drawn "
     "from few seeds such intervals are a little narrow. {rates} Trained parameters count the head.{few}"
 )
@@ -49,25 +49,28 @@ CLAIM_NOTE = (
 
 
 def score_rows(task: Mapping[str, Any]) -> Table:
-    """Floors, then arms: scores and what they are above."""
+    """Baselines, then arms: scores and what they are above."""
     header = [
         "test",
         *METRICS.values(),
         "95 % of accuracy",
         "above full",
         "above scratch",
-        "above best floor",
+        "above best baseline",
     ]
-    floors = [[floor["title"], *_scores(floor["test"], False), "–", "–", "–"] for floor in task["floors"]]
+    baselines = [
+        [baseline["title"], *_scores(baseline["test"], False), "–", "–", "–"]
+        for baseline in task["baselines"]
+    ]
     arms = [
         [
             row["arm"] + {True: " (LEAKY)", None: " (leaks unknown)"}.get(row["leaky"], ""),
             *_scores(row["test"], row["seeds"] > 1),
-            *(_gap(row["above"][name]) for name in ("full", "scratch", "best floor")),
+            *(_gap(row["above"][name]) for name in ("full", "scratch", "best baseline")),
         ]
         for row in task["rows"]
     ]
-    return header, [*floors, *arms]
+    return header, [*baselines, *arms]
 
 
 def cost_rows(task: Mapping[str, Any]) -> Table:

@@ -130,7 +130,7 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     if values.get("method") not in METHODS:
         known = ", ".join(("scratch", *METHODS))
         stands = (
-            f" '{FEATURES}' has no rates to try, and stands among the floors of pieces."
+            f" '{FEATURES}' has no rates to try, and stands among the baselines of pieces."
             if values.get("method") == FEATURES
             else ""
         )

@@ -93,9 +93,9 @@ def _task(
     if not done:
         return found
     first = next(iter(done.values()))["record"]
-    floors = [
-        {"title": floor["title"], "test": {name: floor["test"]["scores"][name] for name in METRICS}}
-        for floor in first["floors"]
+    baselines = [
+        {"title": baseline["title"], "test": {name: baseline["test"]["scores"][name] for name in METRICS}}
+        for baseline in first["baselines"]
     ]
     rows = [_row(arm, outcome, _beside(arm, done)) for arm, outcome in done.items()]
     for row, rank in zip(rows, ranks([row["test"]["accuracy"]["mean"] for row in rows]), strict=True):
@@ -104,8 +104,8 @@ def _task(
         "title": first["task"]["title"],
         "items": "notes" if first["task"]["level"] == "note" else "pieces",
         "split": first["split"],
-        "floors": floors,
-        "best_floor": _best_floor(first)["title"],
+        "baselines": baselines,
+        "best_floor": _best_baseline(first)["title"],
         "rows": rows,
     }
 
@@ -142,7 +142,7 @@ def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | Non
 
 
 def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record | None]:
-    """What an arm is held against: full fine-tuning from its checkpoint, full training from scratch, the best floor.
+    """What an arm is held against: full fine-tuning from its checkpoint, full training from scratch, the best baseline.
 
     From scratch it is of the arm's own shape where there is that, else of its kind, else the first.
     """
@@ -155,13 +155,17 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     def other(those: Sequence[Arm]) -> Record | None:
         return done[those[0]]["record"] if those and those[0] != arm else None
 
-    return {"full": other(full), "scratch": other(fresh), "best floor": _best_floor(done[arm]["record"])}
+    return {
+        "full": other(full),
+        "scratch": other(fresh),
+        "best baseline": _best_baseline(done[arm]["record"]),
+    }
 
 
-def _best_floor(record: Record) -> Record:
+def _best_baseline(record: Record) -> Record:
     """The highest on the test pieces: the hardest to clear."""
-    floors: list[Record] = record["floors"]
-    return max(floors, key=lambda floor: floor["test"]["scores"]["accuracy"]["mean"])
+    baselines: list[Record] = record["baselines"]
+    return max(baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
 
 def _above(ours: Record, theirs: Record) -> dict[str, float]:

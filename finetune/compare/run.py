@@ -126,12 +126,12 @@ def _place(cell: Cell) -> Place:
 def _keep(
     folder: Path, cells: Sequence[Cell], outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]
 ) -> None:
-    """A copy without this machine's paths: the comparison, records of all arms, and floors, once for each task."""
+    """A copy without this machine's paths: the comparison, records of all arms, and baselines, once for each task."""
     kept = portable_comparison(comparison)
     for cell in cells:
         if (outcome := outcomes.get(_place(cell))) is not None:
             record = portable(outcome["record"])
-            write_json(folder / "floors" / f"{cell.use.name}.json", record.pop("floors"))
+            write_json(folder / "baselines" / f"{cell.use.name}.json", record.pop("baselines"))
             write_json(folder / "records" / f"{cell.use.name}-{Path(cell.folder).name}.json", record)
     write_json(folder / COMPARISON, kept)
     (folder / "comparison.md").write_text(markdown(kept), encoding="utf-8")

@@ -25,7 +25,7 @@ from symbolic.errors import CounterpointError
 
 LOG, FAILURE = "log.txt", "failure.json"
 THREADS = "OMP_NUM_THREADS"
-PRELOAD = ("finetune.training.run", "finetune.baselines.floors")
+PRELOAD = ("finetune.training.run", "finetune.baselines.baselines")
 """What every arm imports, torch and Lightning among it: ten seconds of a slow machine, once instead of every time."""
 _LOOK = 1.0
 """Seconds from one look at what is finished to the next."""

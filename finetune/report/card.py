@@ -42,9 +42,9 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "",
         "```python",
         "import symbolic",
-        "from symbolic.predict.predictor import Forecaster",
+        "from symbolic.predict.predictor import Predictor",
         "",
-        f'music, model = symbolic.read_music("song.mid"), Forecaster.load("{name}")',
+        f'music, model = symbolic.read_music("song.mid"), Predictor.load("{name}")',
         _ask(note_level),
         "```",
         "",
@@ -53,7 +53,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         *_scored(
             record,
             f"Test pieces that {'it has not' if by_hand else 'neither it nor its backbone has'} heard, in per cent; "
-            "beside the floors.",
+            "beside the baselines.",
         ),
     ]
     for other in transfers:

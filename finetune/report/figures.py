@@ -60,7 +60,7 @@ def task_charts(records: Sequence[Record], whose: Record) -> list[Chart]:
 
 
 def run_charts(record: Record) -> list[Chart]:
-    """How a run went: losses, and accuracy on the validation pieces beside the best floor, of every seed over steps.
+    """How a run went: losses, and accuracy on the validation pieces beside the best baseline, of every seed over steps.
 
     Where there are folds, each line is their mean within a band from the lowest to the highest, validation by
     validation; folds that have stopped are no part of either.
@@ -83,7 +83,7 @@ def run_charts(record: Record) -> list[Chart]:
         return series
 
     seeds = record["seeds"]
-    floors = [floor["valid"]["scores"]["accuracy"]["mean"] for floor in record["floors"]]
+    baselines = [baseline["valid"]["scores"]["accuracy"]["mean"] for baseline in record["baselines"]]
     losses = [
         line(seed, f"{side}, seed {seed['seed']}", key)
         for seed in seeds
@@ -97,8 +97,8 @@ def run_charts(record: Record) -> list[Chart]:
             "x": "step",
             "y": "accuracy, %",
             "series": accuracies,
-            "level": round(100 * max(floors), 2),
-            "level_name": "best floor",
+            "level": round(100 * max(baselines), 2),
+            "level_name": "best baseline",
         },
     ]
 
@@ -124,10 +124,10 @@ def _budgets(runs: Sequence[Record]) -> Chart:
     for run in runs:
         percent = 100 * _budget(run)
         lines[_named(run)][percent] = run["test"]["accuracy"]
-        scores = [floor["test"]["scores"]["accuracy"] for floor in run["floors"]]
-        lines["best floor"][percent] = max(scores, key=lambda score: score["mean"])
-    # The floor last, so that runs keep their colours whether it is there or not.
-    names = sorted(lines, key=lambda name: (name == "best floor", name))
+        scores = [baseline["test"]["scores"]["accuracy"] for baseline in run["baselines"]]
+        lines["best baseline"][percent] = max(scores, key=lambda score: score["mean"])
+    # The baseline last, so that runs keep their colours whether it is there or not.
+    names = sorted(lines, key=lambda name: (name == "best baseline", name))
     return {
         "title": "Accuracy over labels",
         "x": "share of the training labels, %",
@@ -153,8 +153,8 @@ def _parameters(runs: Sequence[Record]) -> Chart:
         "log": True,
     }
     if runs:
-        floors = [floor["test"]["scores"]["accuracy"]["mean"] for floor in runs[0]["floors"]]
-        chart |= {"level": round(100 * max(floors), 2), "level_name": "best floor"}
+        baselines = [baseline["test"]["scores"]["accuracy"]["mean"] for baseline in runs[0]["baselines"]]
+        chart |= {"level": round(100 * max(baselines), 2), "level_name": "best baseline"}
     return chart
 
 

@@ -1,4 +1,4 @@
-"""All tasks in one table: the best floor, and the best of each way to learn."""
+"""All tasks in one table: the best baseline, and the best of each way to learn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from finetune.report.tables import Record, pretrained
 from finetune.settings import FEATURES
 
 NOTE = """\
-Accuracy in per cent, mean ± standard deviation over seeds. ↑ above and ↓ below the best floor by a paired bootstrap
+Accuracy in per cent, mean ± standard deviation over seeds. ↑ above and ↓ below the best baseline by a paired bootstrap
 over song groups and seeds (95 %); without an arrow, no difference can be claimed. Of several runs of a kind, the one
 that is best on validation. The tables below say the rest."""
 _KINDS = (FEATURES, "from scratch", "probe", "adapter", "full")
@@ -27,11 +27,11 @@ def glance(sections: Sequence[Section]) -> list[str]:
     kinds = [kind for kind in _KINDS if any(_kind(run) == kind for _, one in shown for run in one.runs)]
     if not shown:
         return []
-    rows = [["task", "best floor", "", *kinds], ["---"] * (3 + len(kinds))]
+    rows = [["task", "best baseline", "", *kinds], ["---"] * (3 + len(kinds))]
     for heading, section in shown:
-        floor = section.best_floor
-        score = f"{100 * floor['test']['scores']['accuracy']['mean']:.1f}"
-        rows.append([_link(heading), floor["title"], score, *(_cell(section, kind) for kind in kinds)])
+        baseline = section.best_baseline
+        score = f"{100 * baseline['test']['scores']['accuracy']['mean']:.1f}"
+        rows.append([_link(heading), baseline["title"], score, *(_cell(section, kind) for kind in kinds)])
     return ["## At a glance", "", NOTE, "", *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
@@ -56,9 +56,9 @@ def _cell(section: Section, kind: str) -> str:
     cell = f"{100 * score['mean']:.1f}" + (f" ± {100 * score['sd']:.1f}" if len(best["seeds"]) > 1 else "")
     if kind == "adapter":
         cell += f" ({best['method']})"
-    return cell + (" *leaky*" if best["leaks"]["leaky"] is not False else _mark(best, section.best_floor))
+    return cell + (" *leaky*" if best["leaks"]["leaky"] is not False else _mark(best, section.best_baseline))
 
 
-def _mark(run: Record, floor: Record) -> str:
-    gap = above(run, floor)
+def _mark(run: Record, baseline: Record) -> str:
+    gap = above(run, baseline)
     return "" if gap is None else " ↑" if gap.low > 0 else " ↓" if gap.high < 0 else ""

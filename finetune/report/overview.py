@@ -22,9 +22,9 @@ from finetune.tasks.metrics import unpack_counts
 
 NOTE = """\
 Scores are of test pieces, in per cent: mean ± standard deviation over seeds, interval by bootstrap over song groups.
-*Above* are points of accuracy above the best floor, and above the best run from random initialisation of that size, by
+*Above* are points of accuracy above the best baseline, and above the best run from random initialisation of that size, by
 paired bootstrap over song groups and seeds; a difference is claimed only where its interval does not hold 0. Where a
-part of the labels is drawn, floors are of the first draw. *Leaky*: the split has copies on both sides, or pretraining
+part of the labels is drawn, baselines are of the first draw. *Leaky*: the split has copies on both sides, or pretraining
 saw test pieces. Trained parameters and seconds are a seed's."""
 STUDIES = """\
 Methods compared at the same number of learning rates, each study on a page of its own. A claim is of the mean over all
@@ -87,12 +87,18 @@ def _markdown(section: Section) -> list[str]:
     folds = ["± over folds"] if "folds" in split else []
     heads = [
         *("system", "protocol", *metrics.values(), "95 % of accuracy", *folds),
-        *("above best floor", "above scratch", "trained", "seconds", "machine", "command"),
+        *("above best baseline", "above scratch", "trained", "seconds", "machine", "command"),
     ]
-    origin = [machine_of(section.measured), _floor_command(section.measured)]
+    origin = [machine_of(section.measured), _baseline_command(section.measured)]
     rows = [
-        [floor["title"], protocol, *_cells(floor["test"]["scores"], metrics, False), *_unknown(4), *origin]
-        for floor in section.floors
+        [
+            baseline["title"],
+            protocol,
+            *_cells(baseline["test"]["scores"], metrics, False),
+            *_unknown(4),
+            *origin,
+        ]
+        for baseline in section.baselines
     ]
     rows += [
         [title_of(run), protocol, *_run_cells(section, run)] for run in (*section.runs, *section.transfers)
@@ -108,7 +114,7 @@ def _markdown(section: Section) -> list[str]:
     ]
     return [
         f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}. "
-        f"The best floor: {section.best_floor['title']}.",
+        f"The best baseline: {section.best_baseline['title']}.",
         "",
         _line(heads),
         _line(["---"] * len(heads)),
@@ -129,7 +135,7 @@ def _run_cells(section: Section, run: Record) -> list[str]:
     scratch = None if learnt else section.scratch_for(run)
     return [
         *_cells(run["test"], run["task"]["metrics"], len(run["seeds"]) > 1),
-        _above(run, section.best_floor),
+        _above(run, section.best_baseline),
         "–" if scratch is None else _above(run, scratch),
         f"{costs[0]['trained_parameters']:,}",
         f"{np.mean([cost['seconds'] for cost in costs]):,.0f}",
@@ -139,15 +145,15 @@ def _run_cells(section: Section, run: Record) -> list[str]:
 
 
 def _above(run: Record, other: Record) -> str:
-    """Points of accuracy by which a run is above a floor or another run; a dash where counts were not kept."""
+    """Points of accuracy by which a run is above a baseline or another run; a dash where counts were not kept."""
     gap = above(run, other)
     if gap is None:
         return "–"
     return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
 
 
-def _floor_command(measured: Record) -> str:
-    """What measures the floors of a section again."""
+def _baseline_command(measured: Record) -> str:
+    """What measures the baselines of a section again."""
     name = measured["task"]["name"]
     if "test" not in measured:
         return f"`{measured['command']}`"
@@ -157,7 +163,7 @@ def _floor_command(measured: Record) -> str:
     seed = (measured.get("settings") or {}).get("seed", 0)
     drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
     flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
-    return f"`finetune floors {name}{flags}{drawn}`"
+    return f"`finetune baselines {name}{flags}{drawn}`"
 
 
 def _figures(section: Section, runs: Sequence[Record]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     pictures = {
         "confusion": confusion(total, classes, f"test {items}, all seeds"),
         "recall": recall(estimates, f"recall of test {items}"),
-        **({} if at_once else {"curves": curves(record["seeds"], record["floors"])}),
+        **({} if at_once else {"curves": curves(record["seeds"], record["baselines"])}),
         **{chart["title"].lower().replace(" ", "-"): drawn(chart) for chart in charts},
     }
 
@@ -158,7 +158,7 @@ def _records_beside(out: Path, record: Record) -> list[Record]:
     """This run's record, and those of the finished runs in the same folder."""
     others = [path for path in sorted(out.parent.glob(f"*/{RECORD}")) if path.parent != out]
     read = [json.loads(path.read_text(encoding="utf-8")) for path in others]
-    return [record, *(one for one in read if "task" in one and "floors" in one)]
+    return [record, *(one for one in read if "task" in one and "baselines" in one)]
 
 
 def _roll(checkpoint: Path, data: TaskData, counts: Counts) -> tuple[Any, str]:

@@ -122,8 +122,8 @@ def _look(number: int) -> dict[str, Any]:
     return {"color": f"C{number % 10}", "marker": marker, "linestyle": line}
 
 
-def curves(seeds: Sequence[Mapping[str, Any]], floors: Sequence[Mapping[str, Any]]) -> Figure:
-    """Losses, and validation accuracy above the floors, of every seed over steps; a thin line a fold."""
+def curves(seeds: Sequence[Mapping[str, Any]], baselines: Sequence[Mapping[str, Any]]) -> Figure:
+    """Losses, and validation accuracy above the baselines, of every seed over steps; a thin line a fold."""
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for number, seed in enumerate(seeds):
@@ -136,9 +136,9 @@ def curves(seeds: Sequence[Mapping[str, Any]], floors: Sequence[Mapping[str, Any
             accuracy = [entry["valid_accuracy"] for entry in history]
             label = f"seed {seed['seed']}" if fold == 0 else None
             right.plot(steps, accuracy, "o-", markersize=3 if len(runs) == 1 else 1.5, label=label, **thin)
-    for number, floor in enumerate(floors):
-        height = floor["valid"]["scores"]["accuracy"]["mean"]
-        right.axhline(height, color="0.55", linestyle=("--", "-.", ":")[number % 3], label=floor["title"])
+    for number, baseline in enumerate(baselines):
+        height = baseline["valid"]["scores"]["accuracy"]["mean"]
+        right.axhline(height, color="0.55", linestyle=("--", "-.", ":")[number % 3], label=baseline["title"])
     left.set(title="loss (dotted: training)", xlabel="step", ylim=(0, None))
     right.set(title="accuracy on validation pieces", xlabel="step")
     right.legend(fontsize=7)

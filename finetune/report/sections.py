@@ -18,13 +18,13 @@ class Section:
     """Everything about one task, protocol, label budget and corpus.
 
     Attributes:
-        floors: Records of floors.
+        baselines: Records of baselines.
         measured: The record that they were taken from.
         runs: From random initialisation first, then from checkpoints.
         transfers: Runs that were trained on another task.
     """
 
-    floors: list[Record]
+    baselines: list[Record]
     measured: Record
     runs: list[Record]
     transfers: list[Record] = field(default_factory=list)
@@ -35,9 +35,9 @@ class Section:
         return str(self.measured["task"]["title"])
 
     @property
-    def best_floor(self) -> Record:
+    def best_baseline(self) -> Record:
         """The highest on the test pieces: the hardest to clear."""
-        return max(self.floors, key=lambda floor: floor["test"]["scores"]["accuracy"]["mean"])
+        return max(self.baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
     def scratch_for(self, run: Record) -> Record | None:
         """The best run from random initialisation whose backbone has the shape of that of a pretrained run."""
@@ -62,9 +62,9 @@ def read_sections(folder: str | Path) -> list[Section]:
     for path in sorted(Path(folder).rglob("*.json")):
         if any(path.is_relative_to(study) for study in studies):
             continue
-        if path.name == "record.json" or path.parent.name == "floors":
+        if path.name == "record.json" or path.parent.name == "baselines":
             record = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(record, dict) and {"task", "floors"} <= record.keys():
+            if isinstance(record, dict) and {"task", "baselines"} <= record.keys():
                 grouped[record["task"]["title"], record["corpus"]["shards"]].append(record)
     if not grouped and not studies:
         raise CorpusError(
@@ -89,7 +89,7 @@ def find_studies(folder: str | Path) -> list[Path]:
 
 
 def above(run: Record, other: Record) -> Difference | None:
-    """By how much accuracy a run is above a floor or another run; None where counts were not kept."""
+    """By how much accuracy a run is above a baseline or another run; None where counts were not kept."""
     if "test_counts" not in run or "test_counts" not in other:
         return None
     ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
@@ -97,16 +97,16 @@ def above(run: Record, other: Record) -> Difference | None:
 
 
 def _section(records: Sequence[Record]) -> Section:
-    # Records of the first format kept no counts of floors, and those of floors alone name the command that made them.
+    # Records of the first format kept no counts of baselines, and those of baselines alone name the command that made them.
     measured = max(
-        records, key=lambda one: ("test_counts" in one["floors"][0], "test" not in one, one["time"])
+        records, key=lambda one: ("test_counts" in one["baselines"][0], "test" not in one, one["time"])
     )
     scored = sorted(
         (one for one in records if "test" in one),
         key=lambda one: (pretrained(one), one["backbone"].get("path", ""), one["method"], one["time"]),
     )
     return Section(
-        list(measured["floors"]),
+        list(measured["baselines"]),
         measured,
         runs=[one for one in scored if not transfer_of(one)],
         transfers=[one for one in scored if transfer_of(one)],

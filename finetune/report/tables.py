@@ -25,14 +25,14 @@ def transfer_of(record: Record) -> Record | None:
 
 
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What tells arms of one method apart, by setting: a probe's kind, hints, trees, an adapter's place, size, options.
+    """What tells arms of one method apart, by setting: a probe's kind, note features, trees, an adapter's place, size, options.
 
     What is usual is left out, so that names of runs that ask for nothing special are the method's alone.
     """
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    heard = {name: "" for name in ("hints", "trees") if settings.get(name)}
+    heard = {name: "" for name in ("note_features", "ensemble") if settings.get(name)}
     return kinds | heard | {name: str(value) for name, value in given.items() if value is not None}
 
 
@@ -67,17 +67,19 @@ def _share(learnt: Record) -> str:
 
 
 def score_table(record: Record) -> Table:
-    """Heads and rows on the test pieces, in per cent: floors first, then the run."""
+    """Heads and rows on the test pieces, in per cent: baselines first, then the run."""
     metrics = record["task"]["metrics"]
-    header, rows = floor_table(record["floors"], metrics)
+    header, rows = baseline_table(record["baselines"], metrics)
     cells = score_cells(record["test"], metrics, len(record["seeds"]) > 1)
     return header, [*rows, [title_of(record), *cells]]
 
 
-def floor_table(floors: Sequence[Record], metrics: Mapping[str, str]) -> Table:
-    """Heads and rows of floors on the test pieces, in per cent."""
+def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str]) -> Table:
+    """Heads and rows of baselines on the test pieces, in per cent."""
     header = ["test pieces, %", *metrics.values(), "95 % interval of accuracy"]
-    return header, [[floor["title"], *score_cells(floor["test"]["scores"], metrics)] for floor in floors]
+    return header, [
+        [baseline["title"], *score_cells(baseline["test"]["scores"], metrics)] for baseline in baselines
+    ]
 
 
 def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = False) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task, folds_in
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task, folds_in
 
 ASAP_SPLIT = Protocol("pieces", "(n)ASAP by piece, 77/12/11; all performances of a piece on one side")
 
@@ -17,6 +17,6 @@ ASAP_COMPOSER = Task(
     classes=("Bach", "Beethoven", "Chopin", "Haydn", "Liszt", "Schubert"),
     others=True,
     protocols=(ASAP_SPLIT, folds_in("asap_composer_folds")),
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=6,
 )

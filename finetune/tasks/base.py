@@ -17,7 +17,7 @@ from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import FIELDS
 
 Level = Literal["note", "sequence"]
-SEQUENCE_FLOORS = ("majority", "look_up", "features_logistic", "features_trees", "features_together")
+SEQUENCE_BASELINES = ("majority", "look_up", "features_logistic", "features_trees", "features_together")
 """What every sequence-level task is measured against."""
 
 
@@ -100,7 +100,7 @@ class Task:
         transposition: Training windows are moved by up to this many semitones; 0 where that would make a label
             false.
         views: Coarser questions.
-        floors: Names of the floors, lowest first.
+        baselines: Names of the baselines, lowest first.
         published: Others' numbers.
         epochs: Passes over the training windows, unless told otherwise.
         answers: By name of another task, the class here that each class there counts as: a run of it can be scored
@@ -124,7 +124,7 @@ class Task:
     one_piano: bool = False
     transposition: int = 11
     views: tuple[View, ...] = ()
-    floors: tuple[str, ...] = ("majority",)
+    baselines: tuple[str, ...] = ("majority",)
     published: tuple[Published, ...] = ()
     epochs: int = 10
     answers: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))

@@ -16,6 +16,6 @@ BEAT = Task(
     classes=BEATS,
     protocols=(ASAP_SPLIT,),
     views=(View("on_beat", "on a beat", (0, 0, 1)), View("downbeat", "downbeat", (0, 1, 1))),
-    floors=("majority", "note_table", "rhythm_table"),
+    baselines=("majority", "note_table", "rhythm_table"),
     epochs=2,
 )

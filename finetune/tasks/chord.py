@@ -17,6 +17,6 @@ CHORD = Task(
     protocols=(POP909_SPLIT,),
     one_piano=True,
     views=(View("root", "root", tuple(degree % 12 for degree in range(24)), positive=None),),
-    floors=("majority", "note_table", "triads"),
+    baselines=("majority", "note_table", "triads"),
     epochs=6,
 )

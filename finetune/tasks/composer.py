@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from data.splits import FOLDS
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Published, Task
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Published, Task
 
 COMPOSER = Task(
     name="composer",
@@ -17,7 +17,7 @@ COMPOSER = Task(
         Protocol("published", "MIDI-BERT's 337/37/37, less a test song under another name"),
         Protocol("folds", "5 folds of groups that share music, as much of each composer in each", FOLDS),
     ),
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     published=(
         Published(
             "MidiBERT-Piano v1, CP",

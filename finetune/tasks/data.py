@@ -23,7 +23,7 @@ Predictor = Callable[[Rows], NDArray[np.integer]]
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """Everything a floor or a model is fitted to and scored on.
+    """Everything a baseline or a model is fitted to and scored on.
 
     Attributes:
         task: The question.

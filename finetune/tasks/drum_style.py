@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
 
 DRUM_STYLE = Task(
     name="drum_style",
@@ -23,6 +23,6 @@ DRUM_STYLE = Task(
     # All takes of a session have the tempo of its metronome, which would tell the session, and so the style.
     hide=("tempo",),
     transposition=0,
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=20,
 )

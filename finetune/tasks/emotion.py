@@ -1,13 +1,13 @@
 """In which quadrant of valence and arousal listeners put a clip.
 
-Both protocols keep all clips of a song on one side, so that there is no song to look up: the look-up among the floors
+Both protocols keep all clips of a song on one side, so that there is no song to look up: the look-up among the baselines
 finds likeness at most. On the split by clip that others use it would find the song.
 """
 
 from __future__ import annotations
 
 from data.splits import FOLDS
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Published, Task, View
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Published, Task, View
 
 EMOTION = Task(
     name="emotion",
@@ -26,7 +26,7 @@ EMOTION = Task(
         View("arousal", "arousal", (1, 1, 0, 0), positive=None),
         View("valence", "valence", (1, 0, 0, 1), positive=None),
     ),
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     published=(
         Published(
             "MidiBERT-Piano v1, CP",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
 
 GENRE = Task(
     name="genre",
@@ -15,6 +15,6 @@ GENRE = Task(
     protocols=(
         Protocol("tunes", "dealt by tune, 80/10/10; tunes of one melody or one title stand on one side"),
     ),
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=12,
 )

@@ -16,6 +16,6 @@ HAND = Task(
     classes=HANDS,
     protocols=(ASAP_SPLIT,),
     one_piano=True,
-    floors=("majority", "skyline", "note_table"),
+    baselines=("majority", "skyline", "note_table"),
     epochs=6,
 )

@@ -17,6 +17,6 @@ KEY = Task(
         Protocol("tunes", "dealt by tune, 80/10/10; tunes of one melody or one title stand on one side"),
     ),
     views=(View("tonic", "tonic", tuple(degree % 12 for degree in range(24)), positive=None),),
-    floors=("majority", "note_table", "key_profiles"),
+    baselines=("majority", "note_table", "key_profiles"),
     epochs=8,
 )

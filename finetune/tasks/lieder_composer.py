@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Task, folds_in
+from finetune.tasks.base import SEQUENCE_BASELINES, Task, folds_in
 from finetune.tasks.voice import LIEDER_SPLIT
 
 LIEDER_COMPOSER = Task(
@@ -28,6 +28,6 @@ LIEDER_COMPOSER = Task(
     others=True,
     protocols=(LIEDER_SPLIT, folds_in("lieder_composer_folds")),
     one_piano=True,
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=20,
 )

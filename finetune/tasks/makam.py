@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
 
 MAKAM = Task(
     name="makam",
@@ -42,6 +42,6 @@ MAKAM = Task(
     protocols=(Protocol("songs", "by hash, 80/10/10; pieces of one title and composer on one side"),),
     # A makam has its own final on a fixed degree of the notation, so that a transposed melody would be in another.
     transposition=0,
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=20,
 )

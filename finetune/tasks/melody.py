@@ -19,7 +19,7 @@ MELODY = Task(
     protocols=(POP909_SPLIT,),
     one_piano=True,
     views=(View("two_class", "2-class", (0, 0, 1)),),
-    floors=("majority", "skyline", "note_table"),
+    baselines=("majority", "skyline", "note_table"),
     published=(
         Published(
             "MidiBERT-Piano v1, CP",

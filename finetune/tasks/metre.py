@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import SEQUENCE_FLOORS, Task, folds_in
+from finetune.tasks.base import SEQUENCE_BASELINES, Task, folds_in
 
 METRE = Task(
     name="metre",
@@ -18,6 +18,6 @@ METRE = Task(
     classes=("2/4", "3/4", "4/4", "6/8"),
     others=True,
     protocols=(ASAP_SPLIT, folds_in("metre_folds")),
-    floors=SEQUENCE_FLOORS,
+    baselines=SEQUENCE_BASELINES,
     epochs=6,
 )

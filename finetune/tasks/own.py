@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.corpora import open_corpus
-from finetune.tasks.base import SEQUENCE_FLOORS, Protocol, Task
+from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
 from symbolic.errors import LabelError
 
 _SPLIT = Protocol(
@@ -43,7 +43,7 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
         label="label",
         classes=classes,
         protocols=(_SPLIT,),
-        floors=SEQUENCE_FLOORS,
+        baselines=SEQUENCE_BASELINES,
         epochs=30,
     )
 
@@ -69,6 +69,6 @@ def note_task(folder: str | Path, tracks: Sequence[str]) -> Task:
         classes=tuple(tracks),
         protocols=(_SPLIT,),
         one_piano=True,
-        floors=("majority", "note_table"),
+        baselines=("majority", "note_table"),
         epochs=10,
     )

@@ -19,7 +19,7 @@ VELOCITY = Task(
     protocols=(POP909_SPLIT,),
     hide=("velocity",),
     one_piano=True,
-    floors=("majority", "note_table", "rhythm_table"),
+    baselines=("majority", "note_table", "rhythm_table"),
     published=(
         Published(
             "MidiBERT-Piano v1, CP",

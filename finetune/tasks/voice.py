@@ -17,7 +17,7 @@ VOICE = Task(
     classes=PARTS,
     protocols=(LIEDER_SPLIT,),
     one_piano=True,
-    floors=("majority", "skyline", "note_table"),
+    baselines=("majority", "skyline", "note_table"),
     epochs=6,
     answers=dict.fromkeys(("melody", "melody_any", "melody_songs"), (0, 0, 1)),
 )

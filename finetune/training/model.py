@@ -15,8 +15,8 @@ from symbolic.backbone import Backbone
 from symbolic.checkpoint.format import save_checkpoint
 from symbolic.heads import NoteHead, SequenceHead
 from symbolic.predict.layer_mix import LayerMix
-from symbolic.predict.network import FEATURES, HEARD_BESIDE, PROBE, VOTERS, HandMade, TaskModel
-from symbolic.predict.note_features import HINTS, NoteHints
+from symbolic.predict.network import ENSEMBLE, FEATURES, HEARD_BESIDE, PROBE, HandMade, TaskModel
+from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding
 from symbolic.tokens.tokenizer import Tokenizer
 
 
@@ -26,7 +26,7 @@ def build_model(
     method: str,
     options: Mapping[str, Any] | None = None,
     share: float | None = None,
-    hints: NoteHints | None = None,
+    note_features: NoteFeatureEmbedding | None = None,
 ) -> TaskModel:
     """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
 
@@ -38,7 +38,7 @@ def build_model(
         method: "full", "probe", or the name of an adapter method.
         options: Of the adapter; a probe has `only`, the one layer that it hears, negative ones from the last.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
-        hints: What is heard beside the notes; not by a probe.
+        note features: What is heard beside the notes; not by a probe.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.
@@ -54,7 +54,9 @@ def build_model(
         if share is not None:
             options = options_for(backbone, method, share, **options)
         attach(backbone, method, **options)
-    return TaskModel(backbone, (NoteHead if by_note else SequenceHead)(dim, classes), hints=hints)
+    return TaskModel(
+        backbone, (NoteHead if by_note else SequenceHead)(dim, classes), note_features=note_features
+    )
 
 
 def save_model(
@@ -89,13 +91,15 @@ def save_model(
         task |= model.describe()
     else:
         backbone = model.backbone
-        if beside := [part for part in (model.mix, model.hints) if part is not None]:
-            parts[PROBE if model.hints is None else HEARD_BESIDE] = nn.ModuleList([*beside, model.head])
+        if beside := [part for part in (model.mix, model.note_features) if part is not None]:
+            parts[PROBE if model.note_features is None else HEARD_BESIDE] = nn.ModuleList(
+                [*beside, model.head]
+            )
             task["head"] = model.head.describe()
-            task |= {} if model.hints is None else {HEARD_BESIDE: HINTS}
-            if model.voters is not None:
-                parts[VOTERS] = model.voters
-                task[VOTERS] = model.voters.trees.describe()
+            task |= {} if model.note_features is None else {HEARD_BESIDE: EMBEDDED_FEATURES}
+            if model.ensemble is not None:
+                parts[ENSEMBLE] = model.ensemble
+                task[ENSEMBLE] = model.ensemble.trees.describe()
         else:
             heads[task["name"]] = model.head
     return save_checkpoint(

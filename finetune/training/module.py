@@ -35,7 +35,7 @@ class TaskModule(lightning.LightningModule):
         lr: Peak learning rate.
         decay: Weight decay of matrices; 0 for adapters and probes.
         seed: Of everything random in a step.
-        codes: Of all tokens, (R, F) uint8, for a model that takes hints.
+        codes: Of all tokens, (R, F) uint8, for a model that takes note features.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class TaskModule(lightning.LightningModule):
         if isinstance(batch, NoteBatch):
             return self.model.of_heard(batch.states)
         tokens = batch.tokens
-        if self.model.hints is not None:
+        if self.model.note_features is not None:
             codes = self.get_buffer("codes")
             tokens = torch.cat([tokens, codes[_places(batch, len(codes))].long()], dim=-1)
         logits: Tensor = self.model(tokens, batch.attend)

@@ -11,35 +11,41 @@ from tqdm import tqdm
 
 from finetune.tasks.data import TaskData
 from symbolic.features.notes import note_matrix
-from symbolic.predict.note_features import HINTS, NoteHints, hinted, level_edges, ranks
+from symbolic.predict.note_features import (
+    EMBEDDED_FEATURES,
+    NoteFeatureEmbedding,
+    embedded_features,
+    level_edges,
+    ranks,
+)
 
 
-def learnt_hints(data: TaskData, dim: int) -> tuple[NoteHints, NDArray[np.uint8]]:
-    """Hints for a task, fitted to its training notes.
+def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding, NDArray[np.uint8]]:
+    """Note features for a task, fitted to its training notes.
 
     Args:
         data: The task's pieces.
         dim: Width of the embedding.
 
     Returns:
-        The hints, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in the shards;
+        The note features, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in the shards;
         zeros elsewhere.
     """
     edges, codes = _ranked(data)
-    hints = NoteHints(dim)
-    hints.edges.copy_(torch.from_numpy(edges))
-    return hints, codes
+    note_features = NoteFeatureEmbedding(dim)
+    note_features.edges.copy_(torch.from_numpy(edges))
+    return note_features, codes
 
 
 @lru_cache(maxsize=1)
 def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Edges and codes, the last of which are remembered: they are the same for every seed. Draws nothing at random."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
-    shown = tqdm(pieces, f"{data.name}, hints", leave=False, disable=None, unit=" pieces")
-    features = [hinted(note_matrix(data.tokens(piece))) for piece in shown]
+    shown = tqdm(pieces, f"{data.name}, note features", leave=False, disable=None, unit=" pieces")
+    features = [embedded_features(note_matrix(data.tokens(piece))) for piece in shown]
     edges = level_edges(features[: len(data.splits["train"])])
     offsets = data.shards.offsets
-    codes = np.zeros((int(offsets[-1]), len(HINTS)), dtype=np.uint8)
+    codes = np.zeros((int(offsets[-1]), len(EMBEDDED_FEATURES)), dtype=np.uint8)
     for piece, found in zip(pieces, features, strict=True):
         codes[int(offsets[piece]) : int(offsets[piece + 1])] = ranks(found, edges)
     return edges, codes

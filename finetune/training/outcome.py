@@ -168,7 +168,7 @@ def cost_of(
     """
     checkpoint = folder / CHECKPOINT
     adapter = checkpoint / "adapter.safetensors"
-    beside = [] if module.model.hints is None else module.model.hints.state_dict().values()
+    beside = [] if module.model.note_features is None else module.model.note_features.state_dict().values()
     steps = module.history[-1]["step"]
     trained = count_parameters(module.model.trained())
     attached = module.model.backbone.adapter

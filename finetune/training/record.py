@@ -60,15 +60,15 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
     }
 
 
-def keep_floors(
-    folder: str | Path, folds: Sequence[TaskData], floors: list[dict[str, Any]], budget: float, seed: int
+def keep_baselines(
+    folder: str | Path, folds: Sequence[TaskData], baselines: list[dict[str, Any]], budget: float, seed: int
 ) -> Path:
-    """Write a record of floors alone, `floors/TASK.json`, with the protocol in its name where it is not the first.
+    """Write a record of baselines alone, `baselines/TASK.json`, with the protocol in its name where it is not the first.
 
     Args:
         folder: Of the records that tables are made of.
         folds: What they were measured on.
-        floors: From `kept_floors`.
+        baselines: From `kept_floors`.
         budget: Share of the labels.
         seed: Of the choice of labels.
     """
@@ -78,8 +78,8 @@ def keep_floors(
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
     about = {**origin, "command": portable_command(origin["command"]), **what(folds, budget, seed)}
-    path = Path(folder) / "floors" / f"{name}.json"
-    write_json(path, {"format": FORMAT, **about, "floors": floors})
+    path = Path(folder) / "baselines" / f"{name}.json"
+    write_json(path, {"format": FORMAT, **about, "baselines": baselines})
     return path
 
 

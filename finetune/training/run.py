@@ -13,7 +13,7 @@ import numpy as np
 
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
-from finetune.baselines.floors import kept_floors
+from finetune.baselines.baselines import kept_baselines
 from finetune.report.page import write_report
 from finetune.report.tables import variant_of
 from finetune.settings import (
@@ -108,9 +108,9 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
     """
     chosen = task.protocol(protocol)
-    if settings.hints and task.level != "note":
+    if settings.note_features and task.level != "note":
         raise ConfigError(
-            f"{settings.hinting}: hints are of notes, and '{task.name}' asks of pieces. Leave it out."
+            f"{settings.note_feature_flag}: note features are of notes, and '{task.name}' asks of pieces. Leave it out."
         )
     if settings.method == FEATURES and settings.seeds > 1 and settings.budget == 1:
         raise ConfigError(
@@ -124,9 +124,9 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         else open_source(settings.checkpoint, settings.preset, settings.backbone)
     )
     name = run_name(task, chosen, settings, source)
-    if settings.hints and source.tokenizer.fingerprint != Tokenizer().fingerprint:
+    if settings.note_features and source.tokenizer.fingerprint != Tokenizer().fingerprint:
         raise ConfigError(
-            f"{settings.hinting}: hints are made of our own tokens, and '{source.name}' reads others. Leave it out."
+            f"{settings.note_feature_flag}: note features are made of our own tokens, and '{source.name}' reads others. Leave it out."
         )
     identity = {**settings.identity, "task": task.name, "protocol": chosen.name}
     base = Path("runs") / "finetune" / name
@@ -146,8 +146,8 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         share_of(settings.share) if settings.share else None,
         settings.precision,
         DISK if settings.keep_states is None else settings.keep_states,
-        settings.hints,
-        settings.trees,
+        settings.note_features,
+        settings.ensemble,
     )
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
@@ -173,7 +173,7 @@ def finetune(
     """
     run = open_run(task, root, settings, protocol)
     folds, out = run.folds, run.out
-    floors = kept_floors(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    baselines = kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
     results = run.train()
     # The test score has no say in which checkpoint is named.
     seed, fold = max(results, key=lambda which: results[which].summary["valid"]["accuracy"])
@@ -186,7 +186,7 @@ def finetune(
         "backbone": run.source.description,
         "settings": {**run.identity, "lr": run.plan.lr or None},
         "leaks": run.leaks,
-        "floors": floors,
+        "baselines": baselines,
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
         "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
         "seeds": [result.summary for result in seeds],

@@ -29,12 +29,12 @@ from finetune.tasks.data import TaskData
 from finetune.training.cache import PooledBatches, probed
 from finetune.training.model import build_model, save_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
-from finetune.training.note_features import learnt_hints
+from finetune.training.note_features import fitted_note_features
 from finetune.training.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
 from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.training.source import Source
 from finetune.training.trees import grown_trees
-from symbolic.predict.ensemble import Voters
+from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.network import TaskModel, device_of, load_model
 
 LAST, FIT = "last.ckpt", "fit.json"
@@ -59,7 +59,7 @@ class Plan:
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
         keep_states: GiB of disk that states of a probe's notes may take.
-        hints: Whether hand-made features of notes are heard beside them.
+        note features: Whether hand-made features of notes are heard beside them.
         trees: Whether boosted trees of them vote, once the network is trained.
     """
 
@@ -73,8 +73,8 @@ class Plan:
     share: float | None = None
     precision: str | None = None
     keep_states: float = DISK
-    hints: bool = False
-    trees: bool = False
+    note_features: bool = False
+    ensemble: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +175,7 @@ def train_seed(
     fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
     # A run that is cut off while it is scored need not train again, nor longer than one that is not.
     write_json(folder / FIT, asdict(fit))
-    if plan.trees:
+    if plan.ensemble:
         fit = _join_trees(data, source, plan, fit, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.save(folder)
@@ -233,8 +233,10 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     began = time.perf_counter()
-    hints, codes = learnt_hints(data, source.config.dim) if plan.hints else (None, None)
-    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, hints)
+    note_features, codes = (
+        fitted_note_features(data, source.config.dim) if plan.note_features else (None, None)
+    )
+    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, note_features)
     train, valid = _batches(data, model, plan, seed, device)
     steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
@@ -265,15 +267,15 @@ def _join_trees(
     began = time.perf_counter()
     model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
     assert isinstance(model, TaskModel)
-    model.voters = None  # where a run was cut off between here and its scores
-    voters = Voters(grown_trees(data))
+    model.ensemble = None  # where a run was cut off between here and its scores
+    ensemble = Ensemble(grown_trees(data))
     tokens, truths = zip(*data.pieces("valid"), strict=True)
     shown = tqdm(tokens, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
-    voters.weigh(tokens, [model.logits(one) for one in shown], truths)
-    model.voters = voters
+    ensemble.weigh(tokens, [model.logits(one) for one in shown], truths)
+    model.ensemble = ensemble
     _keep(folder, model, source, data, provenance)
-    numbers = voters.trees.numbers
-    size = sum(tensor.nbytes for tensor in voters.state_dict().values())
+    numbers = ensemble.trees.numbers
+    size = sum(tensor.nbytes for tensor in ensemble.state_dict().values())
     cost = {**fit.cost, "seconds": round(fit.cost["seconds"] + time.perf_counter() - began, 1)}
     cost |= {name: fit.cost[name] + numbers for name in ("trained_parameters", "parameters")}
     return replace(fit, cost={**cost, "saved_bytes": fit.cost["saved_bytes"] + size})

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from data.leaks import check_leaks
 from data.toolkit.records import portable_command, provenance
 from data.toolkit.runs import read_record
-from finetune.baselines.floors import kept_floors
+from finetune.baselines.baselines import kept_baselines
 from finetune.settings import TransferSettings
 from finetune.tasks import TARGETS, Task
 from finetune.tasks.data import Predictor, TaskData, summarise
@@ -81,7 +81,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
         "backbone": trained["backbone"],
         "settings": trained["settings"],
         "leaks": leaks,
-        "floors": kept_floors(data),
+        "baselines": kept_baselines(data),
         "test": summarise(task, np.stack(counts)),
         "seeds": [{"seed": seed["seed"], "cost": seed["cost"]} for seed in trained["seeds"]],
         "test_counts": pack_counts(np.stack(counts)),

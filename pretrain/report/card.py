@@ -83,10 +83,10 @@ def card(
         lines += [
             "## Scores",
             "",
-            "Test pieces, accuracy in per cent, mean ± deviation over seeds; the floor is the best of those that need "
+            "Test pieces, accuracy in per cent, mean ± deviation over seeds; the baseline is the best of those that need "
             "no pretraining. Protocols and intervals stand in RESULTS.md of the project.",
             "",
-            *markdown_table(("task", "learnt by", "accuracy", "best floor"), told),
+            *markdown_table(("task", "learnt by", "accuracy", "best baseline"), told),
             "",
         ]
     lines += [
@@ -94,7 +94,7 @@ def card(
         "",
         "It has heard what the table above names: mostly piano and folk music in equal temperament, little for many "
         "instruments, no words, no sound. Rows keep pitch, not spelling; positions are a 32nd of a quarter "
-        "apart or coarser. Where a hand-made floor stands above it, use the floor.",
+        "apart or coarser. Where a hand-made baseline stands above it, use the baseline.",
         "",
         *origin_lines(licence, record),
     ]
@@ -169,13 +169,16 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         if not ours or "transfer" in record or record["leaks"]["leaky"] is not False:
             continue
         found = record["test"]["accuracy"]
-        floors = {floor["title"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
-        best = max(floors, key=lambda title: floors[title])
+        baselines = {
+            baseline["title"]: baseline["test"]["scores"]["accuracy"]["mean"]
+            for baseline in record["baselines"]
+        }
+        best = max(baselines, key=lambda title: baselines[title])
         asked = record["settings"]
         variant = [asked.get(one) for one in ("probe", "layers", "size", "share", "options")]
         variant += [one for one in ("hints", "trees") if asked.get(one)]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
         score = f"{100 * found['mean']:.1f}"
         score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"
-        rows.append((record["task"]["title"], method, score, f"{100 * floors[best]:.1f} ({best})"))
+        rows.append((record["task"]["title"], method, score, f"{100 * baselines[best]:.1f} ({best})"))
     return rows

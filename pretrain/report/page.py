@@ -24,9 +24,9 @@ _HELD_OUT, _TRAINING = (0.5, 0.25, 0.75, 0.9, 1.0), (0.5, 0.9)
 
 
 def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Field, held-out accuracy, majority floor, as text."""
-    accuracy, floors = record["history"][-1]["held_out"]["accuracy"], record["floors"]
-    return [(name.replace("_", " "), f"{accuracy[name]:.3f}", f"{floors[name]:.3f}") for name in FIELDS]
+    """Field, held-out accuracy, majority baseline, as text."""
+    accuracy, baselines = record["history"][-1]["held_out"]["accuracy"], record["baselines"]
+    return [(name.replace("_", " "), f"{accuracy[name]:.3f}", f"{baselines[name]:.3f}") for name in FIELDS]
 
 
 def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ def write_report(
     page.text(
         "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. True "
         f"loss: every note is masked whole once, in {turns_of(module)} random turns. Positions and durations are in "
-        "quarter notes, tempi in quarter notes a minute. The windows were picked by length alone; of each, the first "
+        "quarter notes, tempos in quarter notes a minute. The windows were picked by length alone; of each, the first "
         f"{_SHOWN_ROWS} notes at most.",
         note=True,
     )
@@ -143,8 +143,8 @@ def _head(page: Page, record: dict[str, Any], shards: Shards) -> None:
 def _fields(page: Page, record: dict[str, Any]) -> None:
     loss = record["history"][-1]["held_out"]["loss"]
     rows = [
-        (name, accuracy, floor, f"{float(accuracy) - float(floor):+.3f}", f"{loss[key]:.3f}")
-        for (name, accuracy, floor), key in zip(field_table(record), FIELDS, strict=True)
+        (name, accuracy, baseline, f"{float(accuracy) - float(baseline):+.3f}", f"{loss[key]:.3f}")
+        for (name, accuracy, baseline), key in zip(field_table(record), FIELDS, strict=True)
     ]
     page.table(("field", "accuracy", "majority", "gain", "loss, nats"), rows)
     page.text(
@@ -218,7 +218,7 @@ def _write_pictures(
     scores: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
 ) -> None:
     """The same as files: curves, calibration, and the typical window of either side."""
-    figures = {"curves": curves(record["history"], record["floors"])}
+    figures = {"curves": curves(record["history"], record["baselines"])}
     if scores is not None:
         figures["calibration"] = calibration(*scores)
     for look, key, side in looks:

@@ -78,14 +78,14 @@ def run_charts(record: Entry) -> list[Chart]:
 
 
 def field_charts(record: Entry) -> list[Chart]:
-    """Held-out accuracy of each field over steps, beside its floor."""
+    """Held-out accuracy of each field over steps, beside its baseline."""
     return [
         {
             "title": name.replace("_", " "),
             "x": "step",
             "y": "accuracy",
             "series": [_series("held out", record["history"], f"held_out.accuracy.{name}")],
-            "level": record["floors"][name],
+            "level": record["baselines"][name],
             "level_name": "majority",
             "low": 0.0,
             "high": 1.0,
@@ -165,7 +165,7 @@ def words(vocabulary: Vocabulary) -> list[list[str]]:
         ],
         [f"{length / quarter:g}" for length in vocabulary.durations.tolist()],
         [f"{value * bin_width + bin_width // 2}" for value in range(vocabulary.velocity_bins)],
-        [f"{numerator}/{denominator}" for numerator, denominator in vocabulary.metres.tolist()],
+        [f"{numerator}/{denominator}" for numerator, denominator in vocabulary.time_signatures.tolist()],
         [f"{tempo:.0f}" for tempo in vocabulary.tempos.tolist()],
     ]
     return names

@@ -19,15 +19,15 @@ from symbolic.tokens.vocabulary import DRUM_PITCH, FIELDS, PITCH
 _RIGHT, _WRONG, _FROZEN = "#1a9850", "#d73027", "#9e9e9e"
 
 
-def curves(history: Sequence[dict[str, Any]], floors: dict[str, float]) -> Figure:
-    """Held-out accuracy of every field over its floor, losses, and the mask rate, over steps."""
+def curves(history: Sequence[dict[str, Any]], baselines: dict[str, float]) -> Figure:
+    """Held-out accuracy of every field over its baseline, losses, and the mask rate, over steps."""
     figure = Figure(figsize=(11, 6.4), layout="constrained")
     axes = figure.subplots(2, 2)
     steps = [entry["step"] for entry in history]
     held_out = [entry["held_out"] for entry in history]
     for index, name in enumerate(FIELDS):
         line = axes[0, 0].plot(steps, [h["accuracy"][name] for h in held_out], label=name, color=f"C{index}")
-        axes[0, 0].axhline(floors[name], color=line[0].get_color(), linestyle=":", linewidth=0.8)
+        axes[0, 0].axhline(baselines[name], color=line[0].get_color(), linestyle=":", linewidth=0.8)
     axes[0, 0].set(title="accuracy on masked held-out tokens (dotted: majority class)", ylim=(0, 1.02))
     axes[0, 0].legend(fontsize=7, loc="upper right", bbox_to_anchor=(-0.07, 1.0))
     trained = [(entry["step"], entry["training"]) for entry in history if "training" in entry]

@@ -81,7 +81,7 @@ def sides(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArray[np.in
     return make_windows(shards, np.sort(train), window), held_out[:enough]
 
 
-def majority_floors(
+def majority_baselines(
     shards: Shards, train: NDArray[np.int64], valid: NDArray[np.int64], most: int = 4000
 ) -> dict[str, float]:
     """Accuracy on held-out tokens of always saying each field's most common training id.

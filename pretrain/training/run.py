@@ -27,7 +27,7 @@ from pretrain.objective.retirement import Retirement
 from pretrain.report.page import write_report
 from pretrain.settings import ADAMW, PretrainSettings
 from pretrain.training.building import build_module
-from pretrain.training.datamodule import Loaders, majority_floors, sides
+from pretrain.training.datamodule import Loaders, majority_baselines, sides
 from pretrain.training.initialisation import Beginning, beginning
 from pretrain.training.module import Pretraining
 from pretrain.training.parallel import full_state, parallel_strategy
@@ -201,7 +201,7 @@ def _finish(
             part: sum(p.numel() for p in getattr(objective, part).parameters())
             for part in ("backbone", "heads", "selector", "auxiliary")
         },
-        "floors": majority_floors(shards, train, valid),
+        "baselines": majority_baselines(shards, train, valid),
         "history": module.history,
         "files": {"checkpoint": "checkpoint", "report": "report.html", "pictures": "pictures"},
     }

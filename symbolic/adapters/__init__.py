@@ -26,13 +26,13 @@ from symbolic.adapters.base import (
     unfreeze_backbone,
     weights_fingerprint,
 )
-from symbolic.adapters.contract import METHODS, AdapterMethod, Graft, build_method, register
+from symbolic.adapters.contract import METHODS, AdapterMethod, Replacement, build_method, register
 
 __all__ = [
     "METHODS",
     "Adapter",
     "AdapterMethod",
-    "Graft",
+    "Replacement",
     "attach",
     "backbone_state",
     "build_method",

@@ -39,8 +39,11 @@ class Adapter:
         self.method = method
         self.backbone = backbone
         self.merged = False
-        self._grafts = method.grafts(backbone)
-        self._originals = {graft.site: backbone.get_submodule(graft.site) for graft in self._grafts}
+        self._replacements = method.replacements(backbone)
+        self._originals = {
+            replacement.module_path: backbone.get_submodule(replacement.module_path)
+            for replacement in self._replacements
+        }
 
     @property
     def attached(self) -> bool:
@@ -49,7 +52,11 @@ class Adapter:
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
         """The adapter's own parameters, by their path in the adapted backbone."""
-        return {f"{g.site}.{name}": parameter for g in self._grafts for name, parameter in g.own.items()}
+        return {
+            f"{g.module_path}.{name}": parameter
+            for g in self._replacements
+            for name, parameter in g.own.items()
+        }
 
     def parameters(self) -> list[nn.Parameter]:
         """The adapter's own parameters: what an optimiser should be given."""
@@ -63,9 +70,9 @@ class Adapter:
     def kept_tensors(self) -> dict[str, Tensor]:
         """What a file holds of it, by path in the adapted backbone: its own parameters, or less where that does."""
         return {
-            f"{graft.site}.{name}": tensor
-            for graft in self._grafts
-            for name, tensor in self.method.kept_tensors(graft).items()
+            f"{replacement.module_path}.{name}": tensor
+            for replacement in self._replacements
+            for name, tensor in self.method.kept_tensors(replacement).items()
         }
 
     def kept_count(self) -> int:
@@ -81,7 +88,7 @@ class Adapter:
         _refuse_second(self.backbone)
         if self.merged:
             raise ConfigError("This adapter has been merged into its backbone. Attach a new one.")
-        self._place({graft.site: graft.module for graft in self._grafts})
+        self._place({replacement.module_path: replacement.module for replacement in self._replacements})
         self.backbone.adapter = self
         freeze_backbone(self.backbone)
 
@@ -103,8 +110,8 @@ class Adapter:
                 "Keep it attached."
             )
         with torch.no_grad():
-            for graft in self._grafts:
-                self.method.fold(graft.module, self._originals[graft.site])
+            for replacement in self._replacements:
+                self.method.fold(replacement.module, self._originals[replacement.module_path])
         self.detach()
         self.merged = True
 
@@ -148,10 +155,10 @@ class Adapter:
 
     def _place(self, modules: Mapping[str, nn.Module]) -> None:
         device = next(self.backbone.parameters()).device
-        for site, module in modules.items():
+        for module_path, module in modules.items():
             # Modules out of place miss what was done to the backbone in the meantime: catch up.
-            training = self.backbone.get_submodule(site).training
-            self.backbone.set_submodule(site, module.to(device).train(training))
+            training = self.backbone.get_submodule(module_path).training
+            self.backbone.set_submodule(module_path, module.to(device).train(training))
 
 
 def attach(backbone: Backbone, method: str, **options: Any) -> Adapter:

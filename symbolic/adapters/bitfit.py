@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 
 
@@ -54,21 +54,24 @@ class BitFit(AdapterMethod):
     name = "bitfit"
     mergeable = True
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `BiasedLinear` for every linear layer, a `BiasedNorm` for every branch's norm."""
         picked = self.picked(backbone)
         modules: dict[str, BiasedLinear | BiasedNorm] = {}
-        for site in (*backbone.linears(picked), *(s.norm for s in backbone.sublayers(picked))):
-            original = backbone.get_submodule(site)
+        for module_path in (*backbone.linears(picked), *(s.norm for s in backbone.sublayers(picked))):
+            original = backbone.get_submodule(module_path)
             if isinstance(original, nn.LayerNorm):
-                modules[site] = BiasedNorm(original)
+                modules[module_path] = BiasedNorm(original)
             else:
                 assert isinstance(original, nn.Linear)
-                modules[site] = BiasedLinear(original)
-        return [Graft(site, module, {"change": module.change}) for site, module in modules.items()]
+                modules[module_path] = BiasedLinear(original)
+        return [
+            Replacement(module_path, module, {"change": module.change})
+            for module_path, module in modules.items()
+        ]
 
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
         """Add the change to the bias."""
-        assert isinstance(grafted, BiasedLinear | BiasedNorm)
+        assert isinstance(replaced, BiasedLinear | BiasedNorm)
         assert isinstance(original, nn.Linear | nn.LayerNorm)
-        original.bias.add_(grafted.change)
+        original.bias.add_(replaced.change)

@@ -9,7 +9,7 @@ from torch import nn
 
 from symbolic.adapters.bodied import Bodied
 from symbolic.adapters.bodies import Body, Sequential
-from symbolic.adapters.contract import Graft, register
+from symbolic.adapters.contract import Replacement, register
 from symbolic.backbone import Backbone
 
 
@@ -23,7 +23,7 @@ class Inserted(Bodied):
 
     train_norms: bool = False
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A body in every slot that the place names, and a copy of every layer's norms if they are trained."""
         modules: dict[str, nn.Module] = {}
         for layer in self.picked(backbone):
@@ -34,7 +34,10 @@ class Inserted(Bodied):
                 # Copies, so that detaching gives the backbone its own norms back.
                 norms = [branch.norm for branch in backbone.sublayers([layer])]
                 modules |= {norm: copy.deepcopy(backbone.get_submodule(norm)) for norm in norms}
-        return [Graft(site, module, dict(module.named_parameters())) for site, module in modules.items()]
+        return [
+            Replacement(module_path, module, dict(module.named_parameters()))
+            for module_path, module in modules.items()
+        ]
 
 
 @register

@@ -68,12 +68,12 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
 def _by_block(backbone: Backbone, method: AdapterMethod) -> Counter[str]:
     """How many numbers it would train in each block; under "" what stands in none."""
     with torch.device("meta"):  # shapes are enough: no memory, and no draws that a seed would have to count
-        grafts = method.grafts(backbone)
+        replacements = method.replacements(backbone)
     found: Counter[str] = Counter()
-    for graft in grafts:
-        place, _, path = graft.site.partition(".")
+    for replacement in replacements:
+        place, _, path = replacement.module_path.partition(".")
         block = path.partition(".")[0] if place == "blocks" else ""
-        found[block] += sum(parameter.numel() for parameter in graft.own.values())
+        found[block] += sum(parameter.numel() for parameter in replacement.own.values())
     return found
 
 

@@ -20,16 +20,16 @@ from symbolic.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Graft:
+class Replacement:
     """One module put in place of another.
 
     Attributes:
         site: Path of the backbone's module that gives way.
         module: What stands there instead; it may share parameters with the module that gives way.
-        own: The parameters that the method brings, by their name in `module`; each in one graft only.
+        own: The parameters that the method brings, by their name in `module`; each in one replacement only.
     """
 
-    site: str
+    module_path: str
     module: nn.Module
     own: Mapping[str, nn.Parameter]
 
@@ -69,19 +69,19 @@ class AdapterMethod(ABC):
         return 1 << 14
 
     @abstractmethod
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """Fresh modules for a backbone that has no adapter; the backbone itself is left as it is."""
 
     def kept(self) -> AdapterMethod:
         """The method as it is saved and loaded: itself, unless less is needed to use it than to train it."""
         return self
 
-    def kept_tensors(self, graft: Graft) -> Mapping[str, Tensor]:
-        """What is saved of a graft: values of the parameters that `kept` has there, by their names."""
-        return graft.own
+    def kept_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
+        """What is saved of a replacement: values of the parameters that `kept` has there, by their names."""
+        return replacement.own
 
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
-        """Change `original`, in place, to compute what `grafted` computes; only if `mergeable`."""
+    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
+        """Change `original`, in place, to compute what `replaced` computes; only if `mergeable`."""
         raise NotImplementedError
 
 

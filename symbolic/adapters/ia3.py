@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 
 
@@ -40,24 +40,24 @@ class Ia3(AdapterMethod):
     name = "ia3"
     mergeable = True
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `RescaledLinear` for every key, value, and projection out of a feed-forward."""
-        grafts = []
-        for site in backbone.linears(self.picked(backbone)):
-            name = site.rpartition(".")[2]
+        replacements = []
+        for module_path in backbone.linears(self.picked(backbone)):
+            name = module_path.rpartition(".")[2]
             if name in ("key", "value", "down"):
-                linear = backbone.get_submodule(site)
+                linear = backbone.get_submodule(module_path)
                 assert isinstance(linear, nn.Linear)
                 module = RescaledLinear(linear, inputs=name == "down")
-                grafts.append(Graft(site, module, {"factors": module.factors}))
-        return grafts
+                replacements.append(Replacement(module_path, module, {"factors": module.factors}))
+        return replacements
 
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
         """Multiply the weight's columns, or its tokens and the bias."""
-        assert isinstance(grafted, RescaledLinear)
+        assert isinstance(replaced, RescaledLinear)
         assert isinstance(original, nn.Linear)
-        if grafted.inputs:
-            original.weight *= grafted.factors
+        if replaced.inputs:
+            original.weight *= replaced.factors
         else:
-            original.weight *= grafted.factors[:, None]
-            original.bias.mul_(grafted.factors)
+            original.weight *= replaced.factors[:, None]
+            original.bias.mul_(replaced.factors)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
@@ -115,28 +115,32 @@ class Lora(AdapterMethod):
         if self.rank < 1:
             raise ConfigError(f"lora rank is {self.rank}; it must be at least 1.")
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `LoraLinear` for every linear layer."""
         scale = self.scale / math.sqrt(self.rank) if self.rslora else self.scale
-        sites = backbone.linears(self.picked(backbone))
+        module_paths = backbone.linears(self.picked(backbone))
         if self.targets != "all":
             wanted = {name.strip() for name in self.targets.split(",")}
-            there = {site.rpartition(".")[2] for site in sites}
+            there = {module_path.rpartition(".")[2] for module_path in module_paths}
             if unknown := sorted(wanted - there):
                 raise ConfigError(
                     f"lora targets {', '.join(unknown)}: the layers have {', '.join(sorted(there))}."
                 )
-            sites = [site for site in sites if site.rpartition(".")[2] in wanted]
-        grafts = []
-        for site in sites:
-            linear = backbone.get_submodule(site)
+            module_paths = [
+                module_path for module_path in module_paths if module_path.rpartition(".")[2] in wanted
+            ]
+        replacements = []
+        for module_path in module_paths:
+            linear = backbone.get_submodule(module_path)
             assert isinstance(linear, nn.Linear)
             module = LoraLinear(linear, self.rank, scale)
-            grafts.append(Graft(site, module, {"lora_a": module.lora_a, "lora_b": module.lora_b}))
-        return grafts
+            replacements.append(
+                Replacement(module_path, module, {"lora_a": module.lora_a, "lora_b": module.lora_b})
+            )
+        return replacements
 
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
         """Add `scale * B A` to the weight."""
-        assert isinstance(grafted, LoraLinear)
+        assert isinstance(replaced, LoraLinear)
         assert isinstance(original, nn.Linear)
-        original.weight += grafted.scale * (grafted.lora_b @ grafted.lora_a)
+        original.weight += replaced.scale * (replaced.lora_b @ replaced.lora_a)

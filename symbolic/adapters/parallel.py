@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from symbolic.adapters.bodied import Bodied
 from symbolic.adapters.bodies import Body, Parallel
-from symbolic.adapters.contract import Graft, register
+from symbolic.adapters.contract import Replacement, register
 from symbolic.backbone import Backbone
 
 
@@ -24,11 +24,11 @@ class ParallelAdapter(Bodied):
         """Linear, activation, linear."""
         return Body(dim, self.rank, self.activation)
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A body beside every branch that the place names."""
-        grafts = []
+        replacements = []
         for layer in self.picked(backbone):
             for branch in self.branches(backbone, layer):
                 module = Parallel(*self.started(backbone.config.dim), self.scale, self.learn_scale)
-                grafts.append(Graft(branch.beside, module, dict(module.named_parameters())))
-        return grafts
+                replacements.append(Replacement(branch.beside, module, dict(module.named_parameters())))
+        return replacements

@@ -38,7 +38,7 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
     directory, method = Path(directory), adapter.method
     own = adapter.named_parameters()
     if isinstance(method, Lora):
-        sites = sorted({name.rpartition(".")[0] for name in own})
+        module_paths = sorted({name.rpartition(".")[0] for name in own})
         config = {
             "peft_type": "LORA",
             "r": method.rank,
@@ -47,18 +47,23 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
             "lora_dropout": 0.0,
             "fan_in_fan_out": False,
             "bias": "none",
-            "target_modules": sites,
+            "target_modules": module_paths,
         }
         tensors: dict[str, Tensor] = {_lora_name(name): parameter for name, parameter in own.items()}
     elif isinstance(method, Ia3):
-        sites = sorted(name.rpartition(".")[0] for name in own)
+        module_paths = sorted(name.rpartition(".")[0] for name in own)
         config = {
             "peft_type": "IA3",
-            "target_modules": sites,
-            "feedforward_modules": [site for site in sites if site.endswith(".down")],
+            "target_modules": module_paths,
+            "feedforward_modules": [
+                module_path for module_path in module_paths if module_path.endswith(".down")
+            ],
             "fan_in_fan_out": False,
         }
-        tensors = {f"{_PREFIX}{site}.ia3_l": _ia3_shaped(site, own[f"{site}.factors"]) for site in sites}
+        tensors = {
+            f"{_PREFIX}{module_path}.ia3_l": _ia3_shaped(module_path, own[f"{module_path}.factors"])
+            for module_path in module_paths
+        }
     else:
         raise ConfigError(f"peft has no file for adapter method {method.name!r}; it has lora and ia3.")
     directory.mkdir(parents=True, exist_ok=True)
@@ -86,13 +91,13 @@ def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
     """
     directory = Path(directory)
     config, tensors = read_json(directory / CONFIG), read_tensors(directory / TENSORS)
-    sites = {_site(name) for name in tensors}
-    if unknown := sorted(sites - set(backbone.linears())):
+    module_paths = {_site(name) for name in tensors}
+    if unknown := sorted(module_paths - set(backbone.linears())):
         raise CheckpointError(
             f"{directory} adapts {unknown[0]}, which is no linear layer of this backbone. Use the backbone that it "
             "was trained on."
         )
-    method = _method_of(directory, config, sites)
+    method = _method_of(directory, config, module_paths)
     adapter = Adapter(method, backbone)
     values = {_our_name(name): tensor for name, tensor in tensors.items()}
     own = adapter.named_parameters()
@@ -109,9 +114,11 @@ def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
     return adapter
 
 
-def _method_of(directory: Path, config: Mapping[str, Any], sites: set[str]) -> AdapterMethod:
+def _method_of(directory: Path, config: Mapping[str, Any], module_paths: set[str]) -> AdapterMethod:
     kind = config.get("peft_type")
-    layers = ",".join(sorted({match[1] for site in sites if (match := _LAYER.match(site))}, key=int))
+    layers = ",".join(
+        sorted({match[1] for module_path in module_paths if (match := _LAYER.match(module_path))}, key=int)
+    )
     if kind == "IA3":
         return build_method("ia3", layers=layers)
     if kind == "LORA":
@@ -122,27 +129,27 @@ def _method_of(directory: Path, config: Mapping[str, Any], sites: set[str]) -> A
             rank=rank,
             rslora=rslora,
             scale=config["lora_alpha"] / (1 if rslora else rank),
-            targets=",".join(sorted({site.rpartition(".")[2] for site in sites})),
+            targets=",".join(sorted({module_path.rpartition(".")[2] for module_path in module_paths})),
         )
     raise CheckpointError(f"{directory} holds a peft adapter of kind {kind}; LORA and IA3 can be read.")
 
 
 def _lora_name(ours: str) -> str:
-    site, _, name = ours.rpartition(".")
-    return f"{_PREFIX}{site}.{'lora_A' if name == 'lora_a' else 'lora_B'}.weight"
+    module_path, _, name = ours.rpartition(".")
+    return f"{_PREFIX}{module_path}.{'lora_A' if name == 'lora_a' else 'lora_B'}.weight"
 
 
 def _our_name(theirs: str) -> str:
-    site = _site(theirs)
+    module_path = _site(theirs)
     if theirs.endswith(".ia3_l"):
-        return f"{site}.factors"
-    return f"{site}.{'lora_a' if '.lora_A.' in theirs else 'lora_b'}"
+        return f"{module_path}.factors"
+    return f"{module_path}.{'lora_a' if '.lora_A.' in theirs else 'lora_b'}"
 
 
 def _site(theirs: str) -> str:
     return re.sub(r"\.(lora_[AB]\.weight|ia3_l)$", "", theirs.removeprefix(_PREFIX))
 
 
-def _ia3_shaped(site: str, factors: Tensor) -> Tensor:
+def _ia3_shaped(module_path: str, factors: Tensor) -> Tensor:
     """In peft, factors of inputs are a token, those of outputs a column."""
-    return factors[None] if site.endswith(".down") else factors[:, None]
+    return factors[None] if module_path.endswith(".down") else factors[:, None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 from symbolic.backbone.attention import Rotation, SelfAttention
 from symbolic.errors import ConfigError
@@ -118,24 +118,24 @@ class Prefix(AdapterMethod):
         if problems:
             raise ConfigError(problems)
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `PrefixAttention` for every attention."""
-        dim, grafts = backbone.config.dim, []
+        dim, replacements = backbone.config.dim, []
         for sublayer in backbone.sublayers(self.picked(backbone)):
             original = backbone.get_submodule(sublayer.body)
             if isinstance(original, SelfAttention):
                 pairs = MadePairs(self.length, dim, self.width) if self.width else Pairs(self.length, dim)
                 module = PrefixAttention(original, pairs, self.length)
                 own = {f"prefix.{name}": parameter for name, parameter in pairs.named_parameters()}
-                grafts.append(Graft(sublayer.body, module, own))
-        return grafts
+                replacements.append(Replacement(sublayer.body, module, own))
+        return replacements
 
     def kept(self) -> Prefix:
         """Keys and values, without what makes them."""
         return replace(self, width=0)
 
-    def kept_tensors(self, graft: Graft) -> Mapping[str, Tensor]:
+    def kept_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
         """The keys and values that stand there now."""
-        assert isinstance(graft.module, PrefixAttention)
-        keys, values = graft.module.prefix()
+        assert isinstance(replacement.module, PrefixAttention)
+        keys, values = replacement.module.prefix()
         return {"prefix.keys": keys, "prefix.values": values}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone, Entrance
 from symbolic.errors import ConfigError
 
@@ -60,7 +60,7 @@ class Prompt(AdapterMethod):
         if self.layers != "all":
             raise ConfigError("prompt stands before the first layer; it takes no layers.")
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `PromptEntrance`."""
         module = PromptEntrance(self.length, backbone.config.dim)
-        return [Graft("entrance", module, {"prompt": module.prompt})]
+        return [Replacement("entrance", module, {"prompt": module.prompt})]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
@@ -80,15 +80,15 @@ class Reft(AdapterMethod):
         """The width of the stream, which has no more orthonormal directions."""
         return backbone.config.dim
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """An `Intervention` in the last slot of every layer."""
-        dim, grafts = backbone.config.dim, []
+        dim, replacements = backbone.config.dim, []
         if self.rank > dim:
             raise ConfigError(
                 f"reft rank is {self.rank}; a stream of width {dim} has no more than {dim} directions."
             )
         for layer in self.picked(backbone):
             module = Intervention(dim, self.rank, self.neutral)
-            site = backbone.sublayers([layer])[-1].slot
-            grafts.append(Graft(site, module, dict(module.named_parameters())))
-        return grafts
+            module_path = backbone.sublayers([layer])[-1].slot
+            replacements.append(Replacement(module_path, module, dict(module.named_parameters())))
+        return replacements

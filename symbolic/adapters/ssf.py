@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from symbolic.adapters.contract import AdapterMethod, Graft, register
+from symbolic.adapters.contract import AdapterMethod, Replacement, register
 from symbolic.backbone import Backbone
 
 
@@ -46,19 +46,21 @@ class Ssf(AdapterMethod):
 
     deviation: float = 0.02
 
-    def grafts(self, backbone: Backbone) -> list[Graft]:
+    def replacements(self, backbone: Backbone) -> list[Replacement]:
         """A `ScaledLinear` for every linear layer."""
-        grafts = []
-        for site in backbone.linears(self.picked(backbone)):
-            linear = backbone.get_submodule(site)
+        replacements = []
+        for module_path in backbone.linears(self.picked(backbone)):
+            linear = backbone.get_submodule(module_path)
             assert isinstance(linear, nn.Linear)
             module = ScaledLinear(linear, self.deviation)
-            grafts.append(Graft(site, module, {"gamma": module.gamma, "beta": module.beta}))
-        return grafts
+            replacements.append(
+                Replacement(module_path, module, {"gamma": module.gamma, "beta": module.beta})
+            )
+        return replacements
 
-    def fold(self, grafted: nn.Module, original: nn.Module) -> None:
+    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
         """Scale the weight's tokens and the bias, and shift the bias."""
-        assert isinstance(grafted, ScaledLinear)
+        assert isinstance(replaced, ScaledLinear)
         assert isinstance(original, nn.Linear)
-        original.weight *= grafted.gamma[:, None]
-        original.bias.mul_(grafted.gamma).add_(grafted.beta)
+        original.weight *= replaced.gamma[:, None]
+        original.bias.mul_(replaced.gamma).add_(replaced.beta)

@@ -1,6 +1,6 @@
 """Hand-made features of a piece and of its notes: what a score tells without any learning.
 
-They feed the floors. A pretrained model that does not clear them has not earned its name. docs/features.md
+They feed the baselines. A pretrained model that does not clear them has not earned its name. docs/features.md
 says what they measure and how far they reach.
 """
 

@@ -77,9 +77,9 @@ def metre(view: View, voc: Vocabulary) -> Features:
     """The commonest metre, where in the bar notes begin, and the written tempo."""
     values = view.values[:, TIME_SIGNATURE]
     tempo = view.values[:, TEMPO]
-    numerator, denominator = voc.metres[np.bincount(values).argmax()]
+    numerator, denominator = voc.time_signatures[np.bincount(values).argmax()]
     place = view.values[:, POSITION] / voc.bar_positions[values]
-    beat = view.values[:, POSITION] * voc.metres[values, 1] / (4 * voc.positions_per_quarter) % 1
+    beat = view.values[:, POSITION] * voc.time_signatures[values, 1] / (4 * voc.positions_per_quarter) % 1
     return {
         "metre_quarters": float(4 * numerator / denominator),
         "metre_compound": float(numerator % 3 == 0 and numerator > 3),

@@ -51,23 +51,23 @@ class FieldWeights(nn.Module):
 
     Args:
         momentum: Of the running means; one batch alone is noisy.
-        floor: Accuracies below this weigh no more, so that a field that cannot be learnt does not take over.
+        baseline: Accuracies below this weigh no more, so that a field that cannot be learnt does not take over.
     """
 
     accuracy: Tensor
     typical: Tensor
     gathered: Tensor
 
-    def __init__(self, momentum: float = 0.98, floor: float = 0.1) -> None:
+    def __init__(self, momentum: float = 0.98, baseline: float = 0.1) -> None:
         super().__init__()
-        self.momentum, self.floor = momentum, floor
+        self.momentum, self.baseline = momentum, baseline
         self.register_buffer("accuracy", torch.full((len(FIELDS),), 0.5))
         self.register_buffer("typical", torch.ones(len(FIELDS)))
         self.register_buffer("gathered", torch.zeros(3, len(FIELDS)), persistent=False)
 
     def forward(self) -> Tensor:
         """(8,) weights."""
-        inverse = 1.0 / self.accuracy.clamp(min=self.floor)
+        inverse = 1.0 / self.accuracy.clamp(min=self.baseline)
         return inverse / inverse.mean()
 
     @torch.no_grad()

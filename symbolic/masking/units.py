@@ -107,7 +107,7 @@ class Unit(ABC):
 class RowUnit(Unit):
     """A whole note: all fields of one token (arXiv 2407.08306)."""
 
-    name = "row"
+    name = "token"
     outputs = 1
 
     def pool(self, scores: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:

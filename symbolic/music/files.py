@@ -177,13 +177,13 @@ def from_score(score: Score, name: str, repairs: tuple[str, ...] = ()) -> Music:
         number[part] = index
     if np.minimum.reduce(onset, initial=0) < 0 or np.maximum.reduce(onset + duration, initial=0) > _LAST_TICK:
         raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
-    metres = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
-    tempi = sorted([(t.time, t.qpm) for t in score.tempos], key=_TICK)
+    time_signatures = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
+    tempos = sorted([(t.time, t.qpm) for t in score.tempos], key=_TICK)
     return Music(
         notes,
         score.ticks_per_quarter,
-        np.array(metres or [(0, 4, 4)]),
-        np.array(tempi or [(0.0, 120.0)]),
+        np.array(time_signatures or [(0, 4, 4)]),
+        np.array(tempos or [(0.0, 120.0)]),
         tuple([track.name for track in tracks]),
         repairs,
     )
@@ -220,8 +220,8 @@ def to_score(music: Music, name: str | Path) -> Score:
     if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
         raise MusicFileError(name, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
     score = Score(music.resolution)
-    score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.metres])
-    score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempi])
+    score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.time_signatures])
+    score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempos])
     kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
     for index, (number, program) in enumerate(kinds):
         notes = music.notes[member == index]

@@ -27,11 +27,11 @@ DRUM_PROGRAM = 128
 _HIGHEST = {"pitch": 127, "velocity": 127, "program": DRUM_PROGRAM}
 
 
-def _default_metres() -> NDArray[np.int64]:
+def _default_time_signatures() -> NDArray[np.int64]:
     return np.array([[0, 4, 4]], dtype=np.int64)
 
 
-def _default_tempi() -> NDArray[np.float64]:
+def _default_tempos() -> NDArray[np.float64]:
     return np.array([[0.0, 120.0]])
 
 
@@ -42,8 +42,8 @@ class Music:
     Attributes:
         notes: (N,) array of dtype `NOTE`, in any order.
         resolution: Ticks per quarter note.
-        metres: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
-        tempi: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick. Before the first metre and
+        time signatures: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
+        tempos: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick. Before the first metre and
             tempo, 4/4 and 120 hold, as in MIDI.
         tracks: Track names; `notes["track"]` points into them.
         repairs: What had to be mended to read the file, in words; empty for a sound file.
@@ -51,8 +51,8 @@ class Music:
 
     notes: NDArray[np.void]
     resolution: int
-    metres: NDArray[np.int64] = field(default_factory=_default_metres)
-    tempi: NDArray[np.float64] = field(default_factory=_default_tempi)
+    time_signatures: NDArray[np.int64] = field(default_factory=_default_time_signatures)
+    tempos: NDArray[np.float64] = field(default_factory=_default_tempos)
     tracks: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
 
@@ -66,10 +66,10 @@ class Music:
 
     @property
     def tempo_map(self) -> NDArray[np.float64]:
-        """(T, 2) `tempi` from tick 0 on: where none stands there, 120 comes first."""
-        if len(self.tempi) and self.tempi[0, 0] <= 0:
-            return self.tempi
-        return np.vstack([_default_tempi(), self.tempi])
+        """(T, 2) `tempos` from tick 0 on: where none stands there, 120 comes first."""
+        if len(self.tempos) and self.tempos[0, 0] <= 0:
+            return self.tempos
+        return np.vstack([_default_tempos(), self.tempos])
 
     def seconds(self, ticks: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
         """Times in seconds of times in ticks, through the tempo map.
@@ -77,8 +77,8 @@ class Music:
         Args:
             ticks: Any shape.
         """
-        starts, tempi = self.tempo_map.T
-        per_tick = 60.0 / (tempi * self.resolution)
+        starts, tempos = self.tempo_map.T
+        per_tick = 60.0 / (tempos * self.resolution)
         reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * per_tick[:-1])])
         at = np.searchsorted(starts, ticks, side="right") - 1
         return np.asarray(reached[at] + (ticks - starts[at]) * per_tick[at])

@@ -101,25 +101,27 @@ def _collect(score: Any, name: str) -> Music:
     parts = list(score.parts)
     if not parts:
         raise MusicFileError(name, "it has no parts")
-    metres, pickup = _bars(parts[0])
+    time_signatures, pickup = _bars(parts[0])
     found: list[tuple[int, int, int, int, int, int]] = []
     for index, part in enumerate(parts):
         found.extend(_part_notes(part, index, pickup))
     notes = np.array(found, dtype=NOTE)
-    tempi: dict[int, float] = {}
+    tempos: dict[int, float] = {}
     for part in reversed(parts):  # of several that say one at a time, the first holds
-        tempi |= {
+        tempos |= {
             _ticks(mark.getOffsetInHierarchy(part) + pickup): float(mark.getQuarterBPM())
             for mark in part.recurse().getElementsByClass("MetronomeMark")
             if mark.getQuarterBPM()
         }
-    if not tempi or min(tempi) > 0:
+    if not tempos or min(tempos) > 0:
         # A mark on the first full bar holds for its pick-up too.
-        tempi[0] = tempi[min(tempi)] if tempi else 120.0
+        tempos[0] = tempos[min(tempos)] if tempos else 120.0
     names = tuple(str(part.partName or f"part {i + 1}") for i, part in enumerate(parts))
     unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
     repairs = (f"{unpitched} unpitched percussion notes left out",) if unpitched else ()
-    return Music(notes, RESOLUTION, metres, np.array(sorted(tempi.items()), dtype=np.float64), names, repairs)
+    return Music(
+        notes, RESOLUTION, time_signatures, np.array(sorted(tempos.items()), dtype=np.float64), names, repairs
+    )
 
 
 def _ticks(quarters: float | Fraction) -> int:

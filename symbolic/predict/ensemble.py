@@ -19,7 +19,7 @@ _LEAST = 1e-6
 """Probability that a class has at least, so that no voter can forbid one."""
 
 
-class Voters(nn.Module):
+class Ensemble(nn.Module):
     """Trees, and their share in the vote.
 
     The vote is the weighted mean of log probabilities (a logarithmic opinion pool: Genest & Zidek, 1986).

@@ -15,7 +15,7 @@ from symbolic.music.files import SUFFIXES, music_files, read_music, to_score, wr
 from symbolic.music.notes import Music
 from symbolic.predict.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_shares
-from symbolic.predict.predictor import VELOCITY, Forecaster, Judgement
+from symbolic.predict.predictor import VELOCITY, NotePredictions, Predictor
 
 UNCLASSED = "drums"
 """Track of drum notes in written files: a note-level task does not ask of them."""
@@ -40,7 +40,7 @@ class Outcome:
 
     Attributes:
         file: As it was named.
-        task: Name of the forecaster; "" where the file could not be read for any.
+        task: Name of the predictor; "" where the file could not be read for any.
         written: The MIDI file that was written, at note level.
         music: What was read, at note level.
         judgement: Of its notes.
@@ -55,7 +55,7 @@ class Outcome:
     task: str = ""
     written: Path | None = None
     music: Music | None = None
-    judgement: Judgement | None = None
+    predictions: NotePredictions | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     chords: list[Chord] = field(default_factory=list)
     reasons: list[Reason] = field(default_factory=list)
@@ -70,9 +70,9 @@ class Outcome:
     @property
     def confidence(self) -> float | None:
         """Mean probability of the classes that the notes were given."""
-        if self.judgement is None:
+        if self.predictions is None:
             return None
-        return float(self.judgement.confidence[self.judgement.classes >= 0].mean())
+        return float(self.predictions.confidence[self.predictions.classes >= 0].mean())
 
 
 def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
@@ -101,12 +101,12 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
 
 
 def predict_files(
-    forecasters: Sequence[Forecaster], sources: Sequence[Source], out: str | Path
+    predictors: Sequence[Predictor], sources: Sequence[Source], out: str | Path
 ) -> Iterator[list[Outcome]]:
     """Predict file by file; a bad one among good ones is skipped with its reason.
 
     Args:
-        forecasters: Trained runs; each file is read once for all.
+        predictors: Trained runs; each file is read once for all.
         sources: From `find_sources`.
         out: Folder for MIDI files, at note level; made when first needed. Several runs have a folder each in it.
 
@@ -116,8 +116,8 @@ def predict_files(
     Raises:
         ConfigError: If nothing can be written there, or what would be written is one of the sources.
     """
-    folders = [Path(out) / one.name if len(forecasters) > 1 else Path(out) for one in forecasters]
-    _spare(sources, [folder for folder, one in zip(folders, forecasters, strict=True) if one.note_level])
+    folders = [Path(out) / one.name if len(predictors) > 1 else Path(out) for one in predictors]
+    _spare(sources, [folder for folder, one in zip(folders, predictors, strict=True) if one.note_level])
     for source in sources:
         try:
             music = read_music(source.file)
@@ -127,13 +127,13 @@ def predict_files(
             yield [Outcome(source.file, skipped=_reason(source.file, error))]
             continue
         outcomes = []
-        for forecaster, folder in zip(forecasters, folders, strict=True):
-            outcome = Outcome(source.file, forecaster.name)
+        for predictor, folder in zip(predictors, folders, strict=True):
+            outcome = Outcome(source.file, predictor.name)
             try:
-                _judge(forecaster, music, outcome)
-                _write(forecaster, outcome, folder / source.place)
+                _judge(predictor, music, outcome)
+                _write(predictor, outcome, folder / source.place)
             except MusicFileError as error:
-                outcome = Outcome(source.file, forecaster.name, skipped=_reason(source.file, error))
+                outcome = Outcome(source.file, predictor.name, skipped=_reason(source.file, error))
             outcomes.append(outcome)
         yield outcomes
 
@@ -149,33 +149,33 @@ def _spare(sources: Sequence[Source], folders: Sequence[Path]) -> None:
                 )
 
 
-def _judge(forecaster: Forecaster, music: Music, outcome: Outcome) -> None:
+def _judge(predictor: Predictor, music: Music, outcome: Outcome) -> None:
     """Fill in what a run says of a file.
 
     Raises:
         MusicFileError: If it can say nothing of it.
     """
-    if forecaster.note_level and music.drums.all():
+    if predictor.note_level and music.drums.all():
         raise MusicFileError(outcome.file, "it holds no pitched notes")
     try:
-        if not forecaster.note_level:
-            shares, outcome.reasons = forecaster.explained(music)
-            outcome.probabilities = dict(zip(forecaster.classes, shares.tolist(), strict=True))
+        if not predictor.note_level:
+            shares, outcome.reasons = predictor.explained(music)
+            outcome.probabilities = dict(zip(predictor.classes, shares.tolist(), strict=True))
             return
-        judgement = forecaster.notes(music)
+        predictions = predictor.notes(music)
     except ConfigError as error:  # of more bars than the tokenizer counts
         raise MusicFileError(outcome.file, str(error).removesuffix(".")) from error
-    if judgement.shares is not None and forecaster.tells == "key":
-        outcome.probabilities = key_shares(music, judgement.shares)
-    elif judgement.shares is not None and forecaster.tells == "chord":
-        outcome.chords = chords(music, judgement.shares)
-    asked = judgement.classes[judgement.classes >= 0]
-    counts = np.bincount(asked, minlength=len(forecaster.classes)).tolist()
-    outcome.counts = dict(zip(forecaster.classes, counts, strict=True))
-    outcome.music, outcome.judgement = music, judgement
+    if predictions.shares is not None and predictor.tells == "key":
+        outcome.probabilities = key_shares(music, predictions.shares)
+    elif predictions.shares is not None and predictor.tells == "chord":
+        outcome.chords = chords(music, predictions.shares)
+    asked = predictions.classes[predictions.classes >= 0]
+    counts = np.bincount(asked, minlength=len(predictor.classes)).tolist()
+    outcome.counts = dict(zip(predictor.classes, counts, strict=True))
+    outcome.music, outcome.predictions = music, predictions
 
 
-def _write(forecaster: Forecaster, outcome: Outcome, path: Path) -> None:
+def _write(predictor: Predictor, outcome: Outcome, path: Path) -> None:
     """Write the music with what was said of its notes, if anything.
 
     A key or chords go as markers on it as it is; else it has new tracks or velocities.
@@ -184,15 +184,15 @@ def _write(forecaster: Forecaster, outcome: Outcome, path: Path) -> None:
         MusicFileError: If MIDI cannot hold it.
         ConfigError: If it cannot be written.
     """
-    music, judgement = outcome.music, outcome.judgement
-    if music is None or judgement is None:
+    music, predictions = outcome.music, outcome.predictions
+    if music is None or predictions is None:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if judgement.shares is not None and forecaster.tells == VELOCITY:
-            write_midi(with_velocities(music, judgement.shares, forecaster.classes), path)
-        elif not forecaster.tells:
-            write_midi(tracks_by_class(music, judgement.classes, forecaster.classes), path)
+        if predictions.shares is not None and predictor.tells == VELOCITY:
+            write_midi(with_velocities(music, predictions.shares, predictor.classes), path)
+        elif not predictor.tells:
+            write_midi(tracks_by_class(music, predictions.classes, predictor.classes), path)
         else:
             told = [(0, outcome.prediction)] if outcome.prediction else None
             _write_markers(music, told or [(one.onset, one.name) for one in outcome.chords], path)

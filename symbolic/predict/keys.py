@@ -28,7 +28,7 @@ class Chord(NamedTuple):
         onset: In ticks, of the first note that is heard in it.
         seconds: The same in seconds.
         bar: Counted from 1; every change of metre begins one.
-        beat: Of the bar, counted from 1; of three units in compound metres.
+        beat: Of the bar, counted from 1; of three units in compound time signatures.
         name: One of `CHORDS`.
         confidence: Mean probability that its notes give it.
     """
@@ -101,9 +101,12 @@ def chords(music: Music, shares: Shares) -> list[Chord]:
 
 def beats(music: Music, ticks: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Bar and beat of times in ticks, both (N,) and counted from 1, as `Chord` says."""
-    metres = [(0, 4, 4), *((t, n, d) for t, n, d in music.metres.tolist() if n > 0 and d > 0)]
-    starts = np.array([tick for tick, _, _ in metres])
-    upper, lower = (np.array([metre[column] for metre in metres]) for column in (1, 2))
+    time_signatures = [
+        (0, 4, 4),
+        *((t, n, d) for t, n, d in music.time_signatures.tolist() if n > 0 and d > 0),
+    ]
+    starts = np.array([tick for tick, _, _ in time_signatures])
+    upper, lower = (np.array([metre[column] for metre in time_signatures]) for column in (1, 2))
     whole = 4 * music.resolution
     # A bar that a change of metre cuts short is a bar.
     lengths = -(-np.diff(starts) * lower[:-1] // (whole * upper[:-1]))

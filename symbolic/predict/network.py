@@ -16,10 +16,10 @@ from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
-from symbolic.predict.ensemble import Voters
+from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layer_mix import LayerMix, normed, pooled
 from symbolic.predict.note_classifier import NoteClassifier
-from symbolic.predict.note_features import HINTS, NoteHints, hinted
+from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.piece_classifier import FeatureClassifier
 from symbolic.predict.windows import predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
@@ -33,8 +33,8 @@ PROBE = "probe"
 """A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
 layer, would answer wrongly and without a word."""
 HEARD_BESIDE = "hints"
-"""Likewise of hints and the head of a model that hears them; in what it says of its task, what is hinted at."""
-VOTERS = "voters"
+"""Likewise of note features and the head of a model that hears them; in what it says of its task, what is hinted at."""
+ENSEMBLE = "voters"
 """Trees that vote with it; in what it says of its task, what they hear and how large they are."""
 
 
@@ -45,8 +45,8 @@ class TaskModel(nn.Module):
         backbone: With its adapter attached, if it has one.
         head: Of the task's level.
         mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
-        hints: What is heard beside the notes, if anything is.
-        voters: Trees that vote with the network, if any do: on pieces, and not in training.
+        note features: What is heard beside the notes, if anything is.
+        ensemble members: Trees that vote with the network, if any do: on pieces, and not in training.
     """
 
     def __init__(
@@ -54,11 +54,17 @@ class TaskModel(nn.Module):
         backbone: Backbone,
         head: NoteHead | SequenceHead,
         mix: LayerMix | None = None,
-        hints: NoteHints | None = None,
-        voters: Voters | None = None,
+        note_features: NoteFeatureEmbedding | None = None,
+        ensemble: Ensemble | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.head, self.mix, self.hints, self.voters = backbone, head, mix, hints, voters
+        self.backbone, self.head, self.mix, self.note_features, self.ensemble = (
+            backbone,
+            head,
+            mix,
+            note_features,
+            ensemble,
+        )
         if mix is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
@@ -66,13 +72,13 @@ class TaskModel(nn.Module):
     def forward(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
         """(B, L, 8) int64, (B, L) bool or None if no token is padding -> (B, L, C), or (B, C).
 
-        With hints the codes of each token follow its ids: (B, L, 8 + F).
+        With note features the codes of each token follow its ids: (B, L, 8 + F).
         """
         if self.pools:
             return self.of_pooled(self.pooled(tokens, attention_mask))
         if self.mix is not None:
             return self.of_heard(self.heard_states(tokens, attention_mask))
-        beside = None if self.hints is None else self.hints(tokens[..., len(FIELDS) :])
+        beside = None if self.note_features is None else self.note_features(tokens[..., len(FIELDS) :])
         hidden = self.backbone(tokens[..., : len(FIELDS)], attention_mask, beside)
         logits: Tensor = (
             self.head(hidden, attention_mask) if isinstance(self.head, SequenceHead) else self.head(hidden)
@@ -141,11 +147,11 @@ class TaskModel(nn.Module):
         )
         self.eval()
         heard, features = tokens, None
-        if self.hints is not None:
+        if self.note_features is not None:
             features = note_matrix(tokens)
-            heard = np.concatenate([tokens, self.hints.codes(hinted(features))], axis=1)
+            heard = np.concatenate([tokens, self.note_features.codes(embedded_features(features))], axis=1)
         said = run(self, heard, length=length, overlap=length // 2, max_bars=max_bars, device=device)
-        return said if self.voters is None else self.voters.joined(tokens, said, features)
+        return said if self.ensemble is None else self.ensemble.joined(tokens, said, features)
 
     def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """The likeliest class of each note, (N,), or of the piece, ()."""
@@ -197,26 +203,26 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
-    mix = hints = voters = None
+    mix = note_features = ensemble = None
     if PROBE in checkpoint.parts:
         head = build_head(checkpoint.task["head"])
         mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
         checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
     elif HEARD_BESIDE in checkpoint.parts:
-        if checkpoint.task[HEARD_BESIDE] != HINTS:
+        if checkpoint.task[HEARD_BESIDE] != EMBEDDED_FEATURES:
             raise _other_features(checkpoint)
-        head, hints = build_head(checkpoint.task["head"]), NoteHints(backbone.config.dim)
-        checkpoint.load_part(HEARD_BESIDE, nn.ModuleList([hints, head]))
-        if VOTERS in checkpoint.parts:
-            trees = NoteClassifier.described(len(checkpoint.task["classes"]), checkpoint.task[VOTERS])
+        head, note_features = build_head(checkpoint.task["head"]), NoteFeatureEmbedding(backbone.config.dim)
+        checkpoint.load_part(HEARD_BESIDE, nn.ModuleList([note_features, head]))
+        if ENSEMBLE in checkpoint.parts:
+            trees = NoteClassifier.described(len(checkpoint.task["classes"]), checkpoint.task[ENSEMBLE])
             if trees is None:
                 raise _other_features(checkpoint)
-            voters = Voters(trees)
-            checkpoint.load_part(VOTERS, voters)
+            ensemble = Ensemble(trees)
+            checkpoint.load_part(ENSEMBLE, ensemble)
     else:
         head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    return TaskModel(backbone, head, mix, hints, voters)
+    return TaskModel(backbone, head, mix, note_features, ensemble)
 
 
 def _other_features(checkpoint: Checkpoint) -> CheckpointError:

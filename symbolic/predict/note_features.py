@@ -1,4 +1,4 @@
-"""Hints: hand-made features of notes as something that a network hears beside the notes themselves."""
+"""Note features: hand-made features of notes as something that a network hears beside the notes themselves."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from symbolic.features.notes import note_names
 
-HINTS = [name for name in note_names() if name != "pitch"]
+EMBEDDED_FEATURES = [name for name in note_names() if name != "pitch"]
 """What is hinted at: all that transposition leaves as it is, so that it need not be computed anew for every key."""
 LEVELS = 256
 """Values of a code, so that it fits into a byte."""
 WIDTH = 256
 """Of the hidden layer."""
-_HEARD = np.array([name in HINTS for name in note_names()])
+_HEARD = np.array([name in EMBEDDED_FEATURES for name in note_names()])
 _DRAWN = 7
 """One note in so many says where the levels of a feature lie."""
 
 
-class NoteHints(nn.Module):
+class NoteFeatureEmbedding(nn.Module):
     """Features of notes, each as its rank among those of training notes, to be added to the embedding of the notes.
 
     Ranks, because features are of all sizes, and a network hears none that are far larger than others.
@@ -35,8 +35,8 @@ class NoteHints(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.register_buffer("edges", torch.zeros(len(HINTS), LEVELS - 1))
-        self.read = nn.Sequential(nn.Linear(len(HINTS), WIDTH), nn.GELU(), nn.Linear(WIDTH, dim))
+        self.register_buffer("edges", torch.zeros(len(EMBEDDED_FEATURES), LEVELS - 1))
+        self.read = nn.Sequential(nn.Linear(len(EMBEDDED_FEATURES), WIDTH), nn.GELU(), nn.Linear(WIDTH, dim))
 
     def fit(self, pieces: Iterable[NDArray[np.float32]]) -> None:
         """Learn what is much and what is little from `hinted` features of training pieces."""
@@ -67,6 +67,6 @@ def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[
     return found
 
 
-def hinted(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def embedded_features(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """(N, F) features that `NoteHints` takes, of all that `note_matrix` makes of a piece's notes."""
     return np.asarray(features[:, _HEARD])

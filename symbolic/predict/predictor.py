@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.adapters.rack import Rack
 from symbolic.backbone import build_backbone
 from symbolic.checkpoint.bundled import find_model
 from symbolic.checkpoint.format import Checkpoint
@@ -33,7 +33,7 @@ VELOCITY = "velocity"
 """The note label that can be written as what it is, instead of as a track a class."""
 
 
-class Judgement(NamedTuple):
+class NotePredictions(NamedTuple):
     """What a note-level run says of a piece's notes, in the order of `Music.notes`.
 
     Attributes:
@@ -49,7 +49,7 @@ class Judgement(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Forecaster:
+class Predictor:
     """A trained run, ready for files.
 
     Attributes:
@@ -57,23 +57,23 @@ class Forecaster:
         model: In eval mode.
         tokenizer: What it reads.
         task: What `Task.describe` said.
-        rack: Where its adapter hangs under its name; None where the backbone is its own.
+        adapter set: Where its adapter hangs under its name; None where the backbone is its own.
     """
 
     name: str
     model: TaskModel | HandMade
     tokenizer: Tokenizer
     task: dict[str, Any]
-    rack: Rack | None = None
+    adapter_set: AdapterSet | None = None
 
     @classmethod
-    def load(cls, run: str | Path, accelerator: str = "auto") -> Forecaster:
+    def load(cls, run: str | Path, accelerator: str = "auto") -> Predictor:
         """From a run folder, or a checkpoint in it.
 
         Raises:
             CounterpointError: If it is neither.
         """
-        return load_forecasters([run], accelerator)[0]
+        return load_predictors([run], accelerator)[0]
 
     @property
     def classes(self) -> list[str]:
@@ -97,7 +97,7 @@ class Forecaster:
         """Names of what each piece is given a probability of; none where notes alone are asked of."""
         return list(KEYS) if self.tells == "key" else [] if self.note_level else self.classes
 
-    def notes(self, music: Music) -> Judgement:
+    def notes(self, music: Music) -> NotePredictions:
         """The class of each note of a piece, with its probability.
 
         Beside the answer, memory is bounded by a batch of windows, however long the piece is; a model that hears
@@ -112,11 +112,11 @@ class Forecaster:
         confidence[source] = 1 / np.exp(logits, out=logits).sum(axis=1)
         classes[music.drums], confidence[music.drums] = -1, np.nan
         if not self.tells:
-            return Judgement(classes, confidence)
+            return NotePredictions(classes, confidence)
         shares = np.empty((len(music), len(self.classes)), dtype=np.float32)
         shares[source] = logits / logits.sum(axis=1, keepdims=True)
         shares[music.drums] = np.nan
-        return Judgement(classes, confidence, shares)
+        return NotePredictions(classes, confidence, shares)
 
     def probabilities(self, music: Music) -> NDArray[np.float64]:
         """(C,) probabilities of a piece's classes, from the mean logits of its windows."""
@@ -134,8 +134,8 @@ class Forecaster:
 
     def _ready(self) -> TaskModel | HandMade:
         """The model, its own adapter at work."""
-        if self.rack is not None:
-            self.rack.use(self.name)
+        if self.adapter_set is not None:
+            self.adapter_set.use(self.name)
         return self.model
 
     def _encode(self, music: Music) -> Any:
@@ -144,7 +144,7 @@ class Forecaster:
         return self.tokenizer.encode(heard, hide=self.task["hide"])
 
 
-def load_forecasters(runs: Sequence[str | Path], accelerator: str = "auto") -> list[Forecaster]:
+def load_predictors(runs: Sequence[str | Path], accelerator: str = "auto") -> list[Predictor]:
     """Runs by folder or checkpoint; adapters made for the same weights hang on one backbone, which is read once.
 
     Raises:
@@ -152,13 +152,15 @@ def load_forecasters(runs: Sequence[str | Path], accelerator: str = "auto") -> l
     """
     device = device_of(accelerator)
     checkpoints = [open_task(run) for run in runs]
-    racks: dict[tuple[str, str], Rack] = {}
+    adapter_sets: dict[tuple[str, str], AdapterSet] = {}
     found = []
     for name, checkpoint in zip(_names(runs, checkpoints), checkpoints, strict=True):
         adapted = (checkpoint.path / ADAPTER_SETTINGS).is_file()
-        rack = _hang_up(name, checkpoint, racks, device) if adapted else None
-        model = task_model(checkpoint, None if rack is None else rack.backbone).to(device).eval()
-        found.append(Forecaster(name, model, checkpoint.tokenizer, dict(checkpoint.task), rack))
+        adapter_set = _hang_up(name, checkpoint, adapter_sets, device) if adapted else None
+        model = (
+            task_model(checkpoint, None if adapter_set is None else adapter_set.backbone).to(device).eval()
+        )
+        found.append(Predictor(name, model, checkpoint.tokenizer, dict(checkpoint.task), adapter_set))
     return found
 
 
@@ -168,17 +170,17 @@ def is_run(path: str | Path) -> bool:
 
 
 def _hang_up(
-    name: str, checkpoint: Checkpoint, racks: dict[tuple[str, str], Rack], device: torch.device
-) -> Rack:
-    """The rack of the weights that a checkpoint's adapter was made for, with the adapter on it."""
+    name: str, checkpoint: Checkpoint, adapter_sets: dict[tuple[str, str], AdapterSet], device: torch.device
+) -> AdapterSet:
+    """The adapter set of the weights that a checkpoint's adapter was made for, with the adapter on it."""
     tokenizer = checkpoint.tokenizer
     made_for = (str(read_json(checkpoint.path / ADAPTER_SETTINGS).get("weights")), tokenizer.fingerprint)
-    if made_for not in racks:
+    if made_for not in adapter_sets:
         backbone = build_backbone(checkpoint.config, tokenizer.vocabulary.sizes)
         checkpoint.load_part("backbone", backbone)
-        racks[made_for] = Rack(backbone.to(device).eval(), tokenizer.fingerprint)
-    racks[made_for].load(name, checkpoint.path)
-    return racks[made_for]
+        adapter_sets[made_for] = AdapterSet(backbone.to(device).eval(), tokenizer.fingerprint)
+    adapter_sets[made_for].load(name, checkpoint.path)
+    return adapter_sets[made_for]
 
 
 def _names(runs: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from symbolic.errors import ConfigError
 from symbolic.predict.files import Outcome
-from symbolic.predict.predictor import Forecaster
+from symbolic.predict.predictor import Predictor
 
 _SHOWN = 6
 """Classes that a line names, the commonest."""
@@ -56,14 +56,14 @@ class CsvTable:
 
     Args:
         path: Written from the beginning.
-        forecasters: Those that say something of a piece have columns; of several, each with the task's name before.
+        predictors: Those that say something of a piece have columns; of several, each with the task's name before.
 
     Raises:
         ConfigError: If no run says anything of a piece, or nothing can be written there.
     """
 
-    def __init__(self, path: str | Path, forecasters: Sequence[Forecaster]) -> None:
-        asked = [one for one in forecasters if one.of_pieces]
+    def __init__(self, path: str | Path, predictors: Sequence[Predictor]) -> None:
+        asked = [one for one in predictors if one.of_pieces]
         if not asked:
             raise ConfigError("--csv is a table of pieces, and this run asks of notes. Use --json.")
         self._columns = [(one.name, name) for one in asked for name in (None, *one.of_pieces)]
@@ -97,8 +97,8 @@ class JsonList:
         ConfigError: If nothing can be written there.
     """
 
-    def __init__(self, path: str | Path, forecasters: Sequence[Forecaster]) -> None:
-        self._classes = {one.name: one.classes for one in forecasters}
+    def __init__(self, path: str | Path, predictors: Sequence[Predictor]) -> None:
+        self._classes = {one.name: one.classes for one in predictors}
         self._file = _opened(Path(path), "--json")
         self._between = "[\n"
 
@@ -108,7 +108,7 @@ class JsonList:
             self._file.write(self._between)
             self._between = ",\n"
             head = json.dumps(_head(outcome), ensure_ascii=False)
-            if outcome.judgement is None:
+            if outcome.predictions is None:
                 self._file.write(head)
                 continue
             self._file.write(f'{head[:-1]}, "notes": [')
@@ -124,7 +124,7 @@ class JsonList:
 
 @contextmanager
 def written_answers(
-    forecasters: Sequence[Forecaster], csv_path: str | None, json_path: str | None
+    predictors: Sequence[Predictor], csv_path: str | None, json_path: str | None
 ) -> Iterator[list[CsvTable | JsonList]]:
     """The files that were asked for, open for the length of a block.
 
@@ -134,9 +134,9 @@ def written_answers(
     files: list[CsvTable | JsonList] = []
     try:
         if csv_path:
-            files.append(CsvTable(csv_path, forecasters))
+            files.append(CsvTable(csv_path, predictors))
         if json_path:
-            files.append(JsonList(json_path, forecasters))
+            files.append(JsonList(json_path, predictors))
         yield files
     finally:
         for file in files:
@@ -174,7 +174,7 @@ def _head(outcome: Outcome) -> dict[str, Any]:
 def _notes(outcome: Outcome, classes: Sequence[str]) -> Iterator[str]:
     """Notes by rising onset and pitch as JSON, a lump at a time: onset and duration in ticks, onset in seconds too."""
     assert outcome.music is not None
-    assert outcome.judgement is not None
+    assert outcome.predictions is not None
     names = [*classes, None]
     order = np.lexsort((outcome.music.notes["pitch"], outcome.music.notes["onset"]))
     for first in range(0, len(order), _LUMP):
@@ -185,8 +185,8 @@ def _notes(outcome: Outcome, classes: Sequence[str]) -> Iterator[str]:
             outcome.music.seconds(notes["onset"]).round(4).tolist(),
             notes["duration"].tolist(),
             notes["pitch"].tolist(),
-            outcome.judgement.classes[chosen].tolist(),
-            outcome.judgement.confidence[chosen].astype(np.float64).round(4).tolist(),
+            outcome.predictions.classes[chosen].tolist(),
+            outcome.predictions.confidence[chosen].astype(np.float64).round(4).tolist(),
             strict=True,
         )
         yield ",".join(

@@ -48,7 +48,7 @@ def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int
     Args:
         numerator: Beats in a bar, at least 1.
         denominator: Beat unit, at least 1.
-        vocabulary: What metres there are.
+        vocabulary: What time signatures there are.
     """
     values = vocabulary.metre_values
     if denominator & (denominator - 1) or denominator > vocabulary.max_denominator:
@@ -64,14 +64,14 @@ def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int
 
 def metre_segments(music: Music, vocabulary: Vocabulary) -> Segments:
     """The metre map on the grid. Every change of metre begins a bar, wherever it falls."""
-    return _segments(music.metres.astype(np.int64).tobytes(), music.resolution, vocabulary)
+    return _segments(music.time_signatures.astype(np.int64).tobytes(), music.resolution, vocabulary)
 
 
 @lru_cache  # few maps serve most pieces
-def _segments(metres_in_bytes: bytes, resolution: int, vocabulary: Vocabulary) -> Segments:
-    events = np.frombuffer(metres_in_bytes, dtype=np.int64).reshape(-1, 3).tolist()
+def _segments(time_signatures_in_bytes: bytes, resolution: int, vocabulary: Vocabulary) -> Segments:
+    events = np.frombuffer(time_signatures_in_bytes, dtype=np.int64).reshape(-1, 3).tolist()
     steps, half = _grid_ratio(resolution, vocabulary)
-    starts, metres = [0], [vocabulary.metre_values[4, 4]]
+    starts, time_signatures = [0], [vocabulary.metre_values[4, 4]]
     for tick, numerator, denominator in events:
         if numerator <= 0 or denominator <= 0:
             continue
@@ -79,15 +79,15 @@ def _segments(metres_in_bytes: bytes, resolution: int, vocabulary: Vocabulary) -
         # Of changes at one position the last holds; a change to the metre in force only marks a new bar
         # where it is out of phase, so it must stay.
         if start == starts[-1]:
-            metres[-1] = metre
+            time_signatures[-1] = metre
         else:
             starts.append(start)
-            metres.append(metre)
-    lengths = vocabulary.bar_positions[metres]
+            time_signatures.append(metre)
+    lengths = vocabulary.bar_positions[time_signatures]
     first_bar = [0]
     for (start, following), length in zip(pairwise(starts), lengths.tolist(), strict=False):
         first_bar.append(first_bar[-1] - (start - following) // length)
-    return Segments(np.array(starts), np.array(first_bar), np.array(metres), lengths)
+    return Segments(np.array(starts), np.array(first_bar), np.array(time_signatures), lengths)
 
 
 def locate_bars(onset: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
@@ -112,11 +112,11 @@ def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
 
     A change takes hold at its nearest grid position, so that notes on one position never disagree.
     """
-    tempi = music.tempo_map
-    value = _tempo_edges(vocabulary).searchsorted(tempi[:, 1], side="right")
+    tempos = music.tempo_map
+    value = _tempo_edges(vocabulary).searchsorted(tempos[:, 1], side="right")
     if len(value) == 1:
         return value.repeat(len(onset))
-    changes = to_grid(tempi[:, 0].astype(np.int64), music, vocabulary)
+    changes = to_grid(tempos[:, 0].astype(np.int64), music, vocabulary)
     return value.take(_in_force(changes, onset))
 
 
@@ -149,10 +149,12 @@ def bar_starts(bar: Ints, metre: Ints, vocabulary: Vocabulary) -> tuple[Ints, In
         return bar, np.array([[0, 4, 4]], dtype=np.int64)
     length = vocabulary.bar_positions
     known, first = np.unique(bar, return_index=True)
-    metres = metre[first]
+    time_signatures = metre[first]
     # Bars before the first row share its metre; after that, each stretch lasts in the metre that began it.
-    begins = np.concatenate([[known[0] * length[metres[0]]], np.diff(known) * length[metres[:-1]]]).cumsum()
-    changes = np.flatnonzero(np.diff(metres, prepend=-1))
-    changed = np.column_stack([begins[changes], vocabulary.metres[metres[changes]]])
+    begins = np.concatenate(
+        [[known[0] * length[time_signatures[0]]], np.diff(known) * length[time_signatures[:-1]]]
+    ).cumsum()
+    changes = np.flatnonzero(np.diff(time_signatures, prepend=-1))
+    changed = np.column_stack([begins[changes], vocabulary.time_signatures[time_signatures[changes]]])
     changed[0, 0] = 0
     return begins[np.searchsorted(known, bar)], changed

@@ -49,28 +49,28 @@ def vocabulary_from_miditok(config: TokenizerConfig, strict: bool = True) -> Voc
     resolution = max(config.beat_res.values())
     beats = max(end for _, end in config.beat_res)
     low, high = config.tempo_range
-    metres = [
+    time_signatures = [
         (n, d) for d, numerators in config.time_signature_range.items() for n in numerators
     ]  # MidiTok has listed ranges already
     problems = [f"use_{name} has no field here" for name in sorted(_EXTRAS) if getattr(config, f"use_{name}")]
     if not config.log_tempos:
-        problems.append("linear tempi (log_tempos=False): ours are divided in the logarithm")
+        problems.append("linear tempos (log_tempos=False): ours are divided in the logarithm")
     if tuple(config.pitch_range) != (0, 127) and config.pitch_range != (0, 128):
         problems.append(f"pitch_range {tuple(config.pitch_range)}: ours hold all of 0..127")
     if config.num_velocities & (config.num_velocities - 1) or config.num_velocities > 128:
         problems.append(f"num_velocities {config.num_velocities}: ours divide 128")
-    if any(d & (d - 1) for _, d in metres):
+    if any(d & (d - 1) for _, d in time_signatures):
         problems.append("a metre whose beat unit is no power of two")
     if strict and problems:
         raise ConfigError(
             [f"MidiTok's {problem}; pass strict=False for the nearest." for problem in problems]
         )
     octaves = log2(high / low)
-    finest = max((2 ** ceil(log2(d)) for _, d in metres), default=4)
+    finest = max((2 ** ceil(log2(d)) for _, d in time_signatures), default=4)
     return Vocabulary(
         positions_per_quarter=max(resolution, finest // 4),
         max_bars=config.additional_params.get("max_bar_embedding", Vocabulary.max_bars),
-        max_bar_quarters=max([4, *(ceil(4 * n / d) for n, d in metres)]),
+        max_bar_quarters=max([4, *(ceil(4 * n / d) for n, d in time_signatures)]),
         max_denominator=max(4, finest),
         duration_octaves=max(1, ceil(log2(beats + 1))),
         velocity_bins=min(128, 2 ** round(log2(config.num_velocities))),
@@ -94,9 +94,9 @@ def vocabulary_to_miditok(vocabulary: Vocabulary) -> TokenizerConfig:
         end = 2 ** (octave + 1) - 1
         beat_res[begin, end] = max(1, steps // 2**octave)
         begin = end
-    metres: dict[int, list[int]] = {}
-    for numerator, denominator in vocabulary.metres.tolist():
-        metres.setdefault(denominator, []).append(numerator)
+    time_signatures: dict[int, list[int]] = {}
+    for numerator, denominator in vocabulary.time_signatures.tolist():
+        time_signatures.setdefault(denominator, []).append(numerator)
     made: TokenizerConfig = _miditok().TokenizerConfig(
         pitch_range=(0, 127),
         drums_pitch_range=(0, 127),
@@ -106,7 +106,7 @@ def vocabulary_to_miditok(vocabulary: Vocabulary) -> TokenizerConfig:
         num_tempos=len(vocabulary.tempos),
         tempo_range=(vocabulary.min_tempo, vocabulary.max_tempo),
         log_tempos=True,
-        time_signature_range=metres,
+        time_signature_range=time_signatures,
         remove_duplicated_notes=False,
         max_bar_embedding=vocabulary.max_bars,
         **_DEFAULTS,
@@ -135,7 +135,7 @@ class MidiTokTokenizer:
 
     Args:
         scheme: One of `SCHEMES`.
-        config: A `miditok.TokenizerConfig`; None takes MidiTok's defaults with programs, tempi and metres.
+        config: A `miditok.TokenizerConfig`; None takes MidiTok's defaults with programs, tempos and time signatures.
 
     Raises:
         ConfigError: If the scheme is unknown, or MidiTok is not installed or refuses the config.
@@ -230,8 +230,8 @@ def _with_number_keys(settings: dict[str, Any]) -> dict[str, Any]:
         name: {tuple(map(int, span.split("_"))): value for span, value in settings[name].items()}
         for name in ("beat_res", "beat_res_rest")
     }
-    metres = {int(unit): beats for unit, beats in settings["time_signature_range"].items()}
-    return {**settings, **ranges, "time_signature_range": metres}
+    time_signatures = {int(unit): beats for unit, beats in settings["time_signature_range"].items()}
+    return {**settings, **ranges, "time_signature_range": time_signatures}
 
 
 def _miditok() -> Any:

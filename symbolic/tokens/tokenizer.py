@@ -209,7 +209,7 @@ class Tokenizer:
         """Music that encodes to these tokens; velocity and tempo come back as the centres of their bins.
 
         Args:
-            tokens: (N, 8) ids. Hidden velocities become 64, hidden tempi 120, hidden programs piano.
+            tokens: (N, 8) ids. Hidden velocities become 64, hidden tempos 120, hidden programs piano.
 
         Raises:
             TokenizerMismatch: If an id is outside its field, or a field that has no default is reserved.
@@ -219,7 +219,7 @@ class Tokenizer:
         self._check_values(values)
         order = np.lexsort((values[:, POSITION], values[:, BAR]))
         values = values[order]
-        starts, metres = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
+        starts, time_signatures = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
         onset = starts + values[:, POSITION]
         drums = values[:, PITCH] >= DRUM_PITCH  # not by program, which may be hidden
         bin_width = 128 // voc.velocity_bins
@@ -233,14 +233,14 @@ class Tokenizer:
         programs, notes["track"] = np.unique(notes["program"], return_inverse=True)
         tempo = np.where(values[:, TEMPO] < 0, 120.0, voc.tempos[np.maximum(values[:, TEMPO], 0)])
         changes = np.flatnonzero(np.diff(tempo, prepend=np.nan) != 0)
-        tempi = np.stack([onset[changes].astype(np.float64), tempo[changes]], axis=1)
-        if len(tempi):
-            tempi[0, 0] = 0.0
+        tempos = np.stack([onset[changes].astype(np.float64), tempo[changes]], axis=1)
+        if len(tempos):
+            tempos[0, 0] = 0.0
         return Music(
             notes,
             voc.positions_per_quarter,
-            metres,
-            tempi,
+            time_signatures,
+            tempos,
             tuple("drums" if p == DRUM_PROGRAM else f"program {p}" for p in programs),
         )
 

@@ -43,12 +43,12 @@ class Vocabulary:
     Args:
         positions_per_quarter: Grid steps in a quarter note.
         max_bars: Bars that one window may span.
-        max_bar_quarters: Longest bar in quarter notes; longer metres are split into equal bars.
+        max_bar_quarters: Longest bar in quarter notes; longer time signatures are split into equal bars.
         max_denominator: Shortest beat unit of a metre, a power of two.
         duration_octaves: Durations come in this many runs of `positions_per_quarter` values, each run with
             twice the step of the one before.
         velocity_bins: Equal bins over 0..127.
-        min_tempo, max_tempo: Quarter notes per minute; tempi outside are clipped.
+        min_tempo, max_tempo: Quarter notes per minute; tempos outside are clipped.
         tempos_per_octave: Logarithmic bins in a doubling of tempo.
 
     Raises:
@@ -105,7 +105,7 @@ class Vocabulary:
         return np.asarray(self.min_tempo * 2 ** (np.arange(count) / self.tempos_per_octave))
 
     @cached_property
-    def metres(self) -> NDArray[np.int64]:
+    def time_signatures(self) -> NDArray[np.int64]:
         """(S, 2) numerator and denominator that time-signature values stand for, by denominator first."""
         wholes = self.max_bar_quarters / 4
         powers = [2**p for p in range(self.max_denominator.bit_length())]
@@ -115,12 +115,12 @@ class Vocabulary:
     @cached_property
     def metre_values(self) -> dict[tuple[int, int], int]:
         """Time-signature value of each (numerator, denominator)."""
-        return {(int(n), int(d)): i for i, (n, d) in enumerate(self.metres)}
+        return {(int(n), int(d)): i for i, (n, d) in enumerate(self.time_signatures)}
 
     @cached_property
     def bar_positions(self) -> NDArray[np.int64]:
         """(S,) length of a bar of each metre, in positions."""
-        return 4 * self.positions_per_quarter * self.metres[:, 0] // self.metres[:, 1]
+        return 4 * self.positions_per_quarter * self.time_signatures[:, 0] // self.time_signatures[:, 1]
 
     @property
     def values(self) -> tuple[int, ...]:
@@ -133,7 +133,7 @@ class Vocabulary:
             2 * DRUM_PITCH,
             self.duration_octaves * self.positions_per_quarter,
             self.velocity_bins,
-            len(self.metres),
+            len(self.time_signatures),
             len(self.tempos),
         )
 
@@ -150,8 +150,8 @@ class Vocabulary:
 
     def to_dict(self) -> dict[str, Any]:
         """Settings as JSON values."""
-        tempi = {"min_tempo": float(self.min_tempo), "max_tempo": float(self.max_tempo)}  # 16 is 16.0
-        return {"version": VERSION, **asdict(self), **tempi}
+        tempos = {"min_tempo": float(self.min_tempo), "max_tempo": float(self.max_tempo)}  # 16 is 16.0
+        return {"version": VERSION, **asdict(self), **tempos}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Vocabulary:

@@ -21,7 +21,7 @@ from statistics import median
 import torch
 
 from symbolic.adapters import METHODS, attach
-from symbolic.adapters.rack import Rack
+from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.backbone import Backbone, build_backbone, preset
 from symbolic.tokens.vocabulary import RESERVED, Vocabulary
 
@@ -90,16 +90,16 @@ def bench_serving(size: str) -> dict[str, float]:
     weights = sum(p.numel() for p in backbone.parameters())
     own = 0
     with tempfile.TemporaryDirectory() as folder:
-        rack = Rack(backbone, "bench")
+        adapter_set = AdapterSet(backbone, "bench")
         for number in range(COPIES):
             adapter = attach(backbone, "lora")
             own += adapter.count()
             adapter.save(Path(folder) / str(number), "bench")
             adapter.detach()
-            rack.load(str(number), Path(folder) / str(number))
+            adapter_set.load(str(number), Path(folder) / str(number))
     begin = time.perf_counter()
     for turn in range(10 * COPIES):
-        rack.use(str(turn % COPIES))
+        adapter_set.use(str(turn % COPIES))
     switching = (time.perf_counter() - begin) / (10 * COPIES)
     passing = _forward(backbone)
     memory = (weights + own) / (COPIES * weights)

@@ -48,8 +48,8 @@ def test_all_that_is_not_pitch_or_order_is_ignored():
         "program": changed(music, program=40),
         "track": changed(music, track=0),
         "order of notes": backwards,
-        "tempo": replace(music, tempi=np.array([[0.0, 60.0], [100.0, 200.0]])),
-        "metre": replace(music, metres=np.array([[0, 3, 4]])),
+        "tempo": replace(music, tempos=np.array([[0.0, 60.0], [100.0, 200.0]])),
+        "metre": replace(music, time_signatures=np.array([[0, 3, 4]])),
         "resolution": replace(changed(music, onset=music.notes["onset"] * 2), resolution=960),
         "drums": music.with_notes(np.concatenate([drums, music.notes])),
     }

@@ -83,7 +83,7 @@ def test_a_mix_counts_what_each_corpus_gives_to_it(pair, tmp_path):
 @pytest.mark.parametrize("tempo", [59.0, 120.0, 179.0])
 def test_lengths_are_those_of_the_music_but_for_tempo_bins(tmp_path, tempo):
     music = tune(3, notes=64)
-    music = replace(music, tempi=np.array([[0.0, tempo], [16 * 120.0, 1.4 * tempo]]))
+    music = replace(music, tempos=np.array([[0.0, tempo], [16 * 120.0, 1.4 * tempo]]))
     (tmp_path / "music").mkdir()
     write_midi(music, tmp_path / "music" / "t.mid")
     shards = run(FolderCorpus(tmp_path / "music"), tmp_path / "shards")

@@ -92,7 +92,7 @@ def test_a_record_tells_everything_and_resuming_adds_seeds(
     assert [seed["seed"] for seed in record["seeds"]] == [0, 1]
     assert record["leaks"]["leaky"] is False
     assert record["split"]["test"] == 2
-    assert {floor["name"] for floor in record["floors"]} == {"majority", "note_table"}
+    assert {baseline["name"] for baseline in record["baselines"]} == {"majority", "note_table"}
     assert set(record["test"]) == set(task.metrics)
     assert {"command", "versions", "machine", "time"} <= set(record)
     page = (tmp_path / "run" / "report.html").read_text()
@@ -156,7 +156,7 @@ FOLDED = Task(
     label="label",
     classes=("reel", "waltz"),
     protocols=(Protocol("once", "made"), Protocol("folds", "made in fifths", 5)),
-    floors=("majority", "look_up"),
+    baselines=("majority", "look_up"),
 )
 
 
@@ -195,7 +195,7 @@ def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the
     assert (counts.sum(axis=(2, 3)) == 1).all()
     chosen_by = accuracy(unpack_counts(record["valid_counts"]).sum(axis=1)).mean()
     assert chosen_by == pytest.approx(record["valid"]["accuracy"]["mean"])
-    assert (unpack_counts(record["floors"][0]["test_counts"]).sum(axis=(1, 2)) == 1).all()
+    assert (unpack_counts(record["baselines"][0]["test_counts"]).sum(axis=(1, 2)) == 1).all()
     assert record["protocol"] == "folds"
     assert record["task"]["title"] == "Dances, folds"
     assert record["split"] | {"folds": None} == {

@@ -81,7 +81,7 @@ def test_tasks_are_listed_with_protocols_and_whether_their_corpora_are_there(
 
 
 def test_an_unknown_protocol_is_answered_with_those_there_are(capsys: Any) -> None:
-    for command in (["composer"], ["floors", "composer"]):
+    for command in (["composer"], ["baselines", "composer"]):
         assert main([*command, "--protocol", "clips"]) == 2
         assert "published, folds" in capsys.readouterr().err
 
@@ -109,14 +109,14 @@ def test_without_a_folder_of_data_sets_the_remedy_is_named(task: str, capsys: An
     said = capsys.readouterr().err
     assert "--root" in said
     assert "$COUNTERPOINT_DATA" in said
-    assert main(["floors", task, "--root", "/nowhere"]) == 2
+    assert main(["baselines", task, "--root", "/nowhere"]) == 2
     assert "/nowhere" in capsys.readouterr().err
 
 
 def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
-    assert main(["floors", "harmony"]) == 2
+    assert main(["baselines", "harmony"]) == 2
     assert "melody_songs, velocity, velocity_any" in capsys.readouterr().err
-    assert main(["floors", "melody", "--budget", "0"]) == 2
+    assert main(["baselines", "melody", "--budget", "0"]) == 2
     assert "--budget" in capsys.readouterr().err
     assert main(["sequence", str(tmp_path / "absent")]) == 2
     assert "is not a folder" in capsys.readouterr().err

@@ -300,7 +300,7 @@ def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
 
 def test_curves_of_a_single_evaluation_can_be_seen(run):
     record = record_of(run)
-    figure = curves(record["history"][:1], record["floors"])
+    figure = curves(record["history"][:1], record["baselines"])
     single = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
     assert single
     assert all(line.get_marker() == "o" for line in single)

@@ -118,7 +118,7 @@ def test_notes_near_a_marked_beat_begin_on_it(tmp_path):
     path = tmp_path / "annotations.txt"
     path.write_text(ANNOTATION)
     annotation = read_annotation(path)
-    assert annotation.metres == ("3/4",)
+    assert annotation.time_signatures == ("3/4",)
     found = beat_labels(played([0.5, 0.95, 1.06, 1.5, 2.0, 2.08, 3.0, 5.0, 5.5, 6.05, 6.2]), annotation)
     assert [BEATS[c] if c >= 0 else "" for c in found] == [
         *("", "beat", "beat", "between", "downbeat", "between", "beat", "downbeat", "between", "beat", ""),
@@ -136,7 +136,7 @@ def test_notes_beside_a_beat_that_nobody_is_sure_of_are_unlabelled(tmp_path):
         0,
     ]
     path.write_text("1.0\t1.0\tdb,4/4,0\n2.0\t2.0\tdb,3/4\n")
-    assert read_annotation(path).metres == ("4/4", "3/4")
+    assert read_annotation(path).time_signatures == ("4/4", "3/4")
     path.write_text("")
     assert beat_labels(played([1.0]), read_annotation(path)).tolist() == [-1]
 

@@ -39,8 +39,8 @@ def test_warp_puts_notes_on_beats_whatever_the_tempo():
     warped = warp(played([0, 0.25, 2.0, 2.5, 5.0]), beats, np.array([0, 4, 8]))
     assert onsets(warped) == [0, 0.5, 4, 4.5, 7]
     assert (warped.notes["duration"] / RESOLUTION).tolist() == [0.5, 0.5, 0.25, 0.25, 0.25]
-    assert warped.metres.tolist() == [[0, 4, 4]]
-    assert warped.tempi.tolist() == [[0, 120], [4 * RESOLUTION, 60]]
+    assert warped.time_signatures.tolist() == [[0, 4, 4]]
+    assert warped.tempos.tolist() == [[0, 120], [4 * RESOLUTION, 60]]
     assert np.allclose(np.diff(warped.seconds(warped.notes["onset"])), [0.25, 1.75, 0.5, 2.5])
 
 
@@ -64,7 +64,7 @@ def test_a_pick_up_moves_to_the_end_of_a_full_bar():
 def test_bars_follow_the_downbeats_and_long_ones_are_split():
     downbeats = np.array([0, 4, 8, 10, 14, 25, 29])
     warped = warp(played(steady(33)), steady(33), downbeats)
-    changes = [(tick // RESOLUTION, beats) for tick, beats, _ in warped.metres.tolist()]
+    changes = [(tick // RESOLUTION, beats) for tick, beats, _ in warped.time_signatures.tolist()]
     assert changes == [(0, 4), (8, 2), (10, 4), (22, 3), (25, 4)]
     rows = Tokenizer().encode(warped).rows.astype(int)
     starts = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
@@ -73,7 +73,7 @@ def test_bars_follow_the_downbeats_and_long_ones_are_split():
 
 def test_beat_noise_makes_no_tempo_changes():
     beats = steady(40) + np.random.default_rng(0).normal(0, 0.0004, 40)
-    assert len(warp(played([0]), beats, np.arange(0, 40, 4)).tempi) == 1
+    assert len(warp(played([0]), beats, np.arange(0, 40, 4)).tempos) == 1
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_pop909_bars_are_bars_though_the_file_says_otherwise(unpacked):
     corpus = Pop909Corpus(unpacked)
     pieces = {piece.key: piece for piece in corpus.pieces()}
     assert len(pieces) == 909
-    piece = next(p for p in pieces.values() if corpus.read(p).metres[0].tolist() == [0, 1, 4])
+    piece = next(p for p in pieces.values() if corpus.read(p).time_signatures[0].tolist() == [0, 1, 4])
     music = corpus.read(piece)
     reading = corpus.interpret(piece, music)
     before, after = (Tokenizer().encode(m).rows[-1, 0] for m in (music, reading.music))

@@ -45,7 +45,7 @@ def test_every_piece_is_read_and_placed_as_by_its_own_corpus():
                 corpus.interpret(piece, corpus.read(piece)),
             )
             assert (said.music.notes == expected.music.notes).all()
-            assert (said.music.metres == expected.music.metres).all()
+            assert (said.music.time_signatures == expected.music.time_signatures).all()
             if name == "pop909":
                 assert (said.note_labels["melody"] == expected.note_labels["melody"]).all()
             else:

@@ -12,8 +12,8 @@ from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 BAND = Music(
     note_array(np.arange(20) * 240, 240, 60, 80, np.tile([0, 0, 33, 40, DRUM_PROGRAM], 4)),
     480,
-    metres=np.array([[0, 3, 4], [1440, 6, 8], [99_999, 5, 4]]),
-    tempi=np.array([[0.0, 60.0]]),
+    time_signatures=np.array([[0, 3, 4], [1440, 6, 8], [99_999, 5, 4]]),
+    tempos=np.array([[0.0, 60.0]]),
 )
 """Ten quarters, ten seconds; a piano, a bass, a violin and drums, in 3/4 and 6/8."""
 
@@ -44,7 +44,7 @@ def test_impossible_filters_are_all_named():
             max_seconds=8,
             programs=(0, 128),
             need_programs=(129, 5),
-            metres=("4", "0/4", "3/4"),
+            time_signatures=("4", "0/4", "3/4"),
         )
     assert [problem.partition(" ")[0] for problem in caught.value.problems] == [
         "filters.min_seconds",
@@ -80,21 +80,26 @@ def test_drums_may_be_asked_for():
 
 def test_metres_are_those_that_sound():
     assert Filters().metre_refusal(BAND) == ""
-    assert Filters(metres=("3/4", "6/8")).metre_refusal(BAND) == ""
-    refusal = Filters(metres=("3/4",)).metre_refusal(BAND)
+    assert Filters(time_signatures=("3/4", "6/8")).metre_refusal(BAND) == ""
+    refusal = Filters(time_signatures=("3/4",)).metre_refusal(BAND)
     assert refusal == "other metre: 3/4, 6/8, the filter allows 3/4"
     twice = np.array([[0, 3, 4], [1440, 6, 8], [1440, 3, 4]])  # of two at once the last holds
-    assert Filters(metres=("3/4",)).metre_refusal(Music(BAND.notes, 480, metres=twice)) == ""
-    late = Music(BAND.notes, 480, metres=np.array([[480, 3, 4]]))
-    assert Filters(metres=("3/4",)).metre_refusal(late) == "other metre: 3/4, 4/4, the filter allows 3/4"
-    odd = Music(BAND.notes, 480, metres=np.array([[0, 0, 4]]))
-    assert Filters(metres=("4/4",)).metre_refusal(odd) == ""
+    assert (
+        Filters(time_signatures=("3/4",)).metre_refusal(Music(BAND.notes, 480, time_signatures=twice)) == ""
+    )
+    late = Music(BAND.notes, 480, time_signatures=np.array([[480, 3, 4]]))
+    assert (
+        Filters(time_signatures=("3/4",)).metre_refusal(late)
+        == "other metre: 3/4, 4/4, the filter allows 3/4"
+    )
+    odd = Music(BAND.notes, 480, time_signatures=np.array([[0, 0, 4]]))
+    assert Filters(time_signatures=("4/4",)).metre_refusal(odd) == ""
 
 
 def test_every_drop_is_counted_by_its_reason_and_the_settings_are_read_back(tmp_path):
     music = write_tunes(tmp_path / "music", 3)
     write_midi(BAND, music / "band.mid")
-    filters = Filters(metres=("4/4", "2/4"), programs=(0,))
+    filters = Filters(time_signatures=("4/4", "2/4"), programs=(0,))
     for _ in range(2):  # the second finds its own settings, tuples and all
         shards = run(FolderCorpus(music), tmp_path / "out", filters=filters)
     assert shards.manifest["totals"]["skipped"] == {"other instruments": 1}

@@ -45,7 +45,7 @@ def test_all_that_makes_no_other_piece_leaves_the_sketch_as_it_is():
     variants = {
         "velocity": changed(music, velocity=1),
         "duration": changed(music, duration=7),
-        "tempo": replace(music, tempi=np.array([[0.0, 60.0]])),
+        "tempo": replace(music, tempos=np.array([[0.0, 60.0]])),
         "twice as slow": changed(music, onset=onset * 2),
         "resolution": replace(changed(music, onset=onset * 2), resolution=960),
         "transposed": changed(music, pitch=pitch + 7),

@@ -11,7 +11,7 @@ from data.preparation.filters import Filters
 from data.preparation.prepare import Engine, prepare
 from data.preparation.settings import ENGINES, PrepareSettings
 from data.toolkit.command import parse
-from finetune.settings import CorpusSettings, FloorsSettings, NoteSettings, SequenceSettings
+from finetune.settings import BaselinesSettings, CorpusSettings, NoteSettings, SequenceSettings
 from pretrain.settings import PretrainSettings
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
@@ -22,7 +22,7 @@ COMMANDS = {
     CorpusSettings: (),
     SequenceSettings: ("folder",),
     NoteSettings: ("folder", "--tracks", "a,b"),
-    FloorsSettings: ("melody",),
+    BaselinesSettings: ("melody",),
 }
 
 
@@ -38,9 +38,9 @@ def prepared(folder, out, **settings):
 
 @pytest.mark.parametrize("settings", COMMANDS, ids=lambda one: one.__name__)
 def test_every_command_takes_the_same_flags(settings):
-    flags = "--min_notes 20 --metres 3/4,6/8 --programs 0,1 --drop_drums --near_duplicates 0 --engine ray"
+    flags = "--min_notes 20 --time signatures 3/4,6/8 --programs 0,1 --drop_drums --near_duplicates 0 --engine ray"
     found = parse("try", "", settings, [*COMMANDS[settings], *flags.split()])
-    wanted = Filters(min_notes=20, metres=("3/4", "6/8"), programs=(0, 1), keep_drums=False)
+    wanted = Filters(min_notes=20, time_signatures=("3/4", "6/8"), programs=(0, 1), keep_drums=False)
     assert found.filters() == wanted
     assert (found.near_duplicates, found.engine) == (0, "ray")
 
@@ -81,13 +81,13 @@ def test_all_wrong_settings_are_named_at_once_by_their_flags():
             jobs=-1,
             min_notes=0,
             programs="piano",
-            metres="3",
+            time_signatures="3",
             near_duplicates=2,
             engine="slow",
         )
     said = str(caught.value)
     for flag in (
-        "--preset", "--jobs", "--min_notes", "--programs", "--metres", "--near_duplicates", "--engine",
+        "--preset", "--jobs", "--min_notes", "--programs", "--time_signatures", "--near_duplicates", "--engine",
     ):  # fmt: skip
         assert flag in said
     assert "filters." not in said
@@ -118,8 +118,10 @@ def test_a_folder_of_music_is_prepared_into_the_cache(music, tmp_path, monkeypat
 
 def test_filters_on_shards_that_stand_already_are_refused(music, tmp_path):
     made = prepared(music, tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"prepared before.*--min_notes, --metres"):
-        PrepareSettings(jobs=4, min_notes=9, metres="3/4").shards("folder", str(made.path), Tokenizer())
+    with pytest.raises(ConfigError, match=r"prepared before.*--min_notes, --time signatures"):
+        PrepareSettings(jobs=4, min_notes=9, time_signatures="3/4").shards(
+            "folder", str(made.path), Tokenizer()
+        )
 
 
 def test_shards_of_another_tokenizer_are_refused(music, tmp_path):

@@ -88,8 +88,8 @@ def test_differences_are_paired_and_to_the_right_arms() -> None:
     gap = paired_bootstrap([counts_of(0.9)], [counts_of(0.5)], accuracy)
     assert rows["adapter"]["above"]["scratch"]["mean"] == pytest.approx(gap.mean)
     assert rows["adapter"]["above"]["scratch"]["low"] == pytest.approx(gap.low)
-    floor = paired_bootstrap([counts_of(0.9)], [counts_of(0.4, 1)], accuracy)
-    assert rows["adapter"]["above"]["best floor"]["mean"] == pytest.approx(floor.mean)
+    baseline = paired_bootstrap([counts_of(0.9)], [counts_of(0.4, 1)], accuracy)
+    assert rows["adapter"]["above"]["best baseline"]["mean"] == pytest.approx(baseline.mean)
     assert rows["full"]["above"]["full"] is None
     assert rows["scratch"]["above"]["scratch"] is rows["scratch"]["above"]["full"] is None
     assert rows["full"]["rank"] == rows["lora"]["rank"] == 2.5

@@ -71,7 +71,7 @@ def test_a_file_called_as_one_of_our_packages_is_not_imported(tmp_path: Path) ->
     (tmp_path / "data.py").write_text("raise SystemExit('the wrong one')\n")
     code = (
         "import sys\n"
-        f"sys.path[:] = [{str(Path(__file__).parent)!r}, {str(Path(__file__).parents[2])!r}, {str(Path(__file__).parents[3])!r}, *sys.path]\n"
+        f"sys.path[:] = [*{[str(Path(__file__).parents[up]) for up in (0, 2, 3)]!r}, *sys.path]\n"
         "from pathlib import Path\n"
         "from finetune.compare.workers import work\n"
         "from test_compare_workers import cell_of, look\n"

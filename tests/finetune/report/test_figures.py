@@ -42,13 +42,13 @@ def test_all_right_is_not_certain() -> None:
 def test_budgets_of_one_method_make_a_line_above_the_floors() -> None:
     runs = [record(right, budget=budget, path="x") for right, budget in ((0.7, 1.0), (0.5, 0.1), (0.3, 0.01))]
     [chart] = task_charts(runs, runs[0])
-    line, floor = chart["series"]
-    assert (line["name"], floor["name"]) == ("full, x", "best floor")
+    line, baseline = chart["series"]
+    assert (line["name"], baseline["name"]) == ("full, x", "best baseline")
     assert line["x"] == pytest.approx([1, 10, 100])
     assert line["y"] == sorted(line["y"])
     assert all(low <= y <= high for low, y, high in zip(line["low"], line["y"], line["high"], strict=True))
-    assert floor["y"] == pytest.approx(
-        [100 * runs[0]["floors"][1]["test"]["scores"]["accuracy"]["mean"]] * 3, abs=0.01
+    assert baseline["y"] == pytest.approx(
+        [100 * runs[0]["baselines"][1]["test"]["scores"]["accuracy"]["mean"]] * 3, abs=0.01
     )
 
 
@@ -65,7 +65,8 @@ def test_methods_stand_over_what_they_train() -> None:
     ]
     assert chart["log"]
     assert chart["level"] == pytest.approx(
-        max(floor["test"]["scores"]["accuracy"]["mean"] * 100 for floor in runs[0]["floors"]), abs=0.01
+        max(baseline["test"]["scores"]["accuracy"]["mean"] * 100 for baseline in runs[0]["baselines"]),
+        abs=0.01,
     )
 
 
@@ -78,7 +79,7 @@ def test_arms_of_one_method_are_lines_of_their_own() -> None:
     ]
     names = ["lora (size 4), scratch", "lora (size 4, scale=2), scratch"]
     budgets, parameters = task_charts(runs, runs[1])
-    assert sorted(series["name"] for series in budgets["series"]) == sorted([*names, "best floor"])
+    assert sorted(series["name"] for series in budgets["series"]) == sorted([*names, "best baseline"])
     assert [series["name"] for series in parameters["series"]] == names
 
 
@@ -98,7 +99,7 @@ def test_curves_hold_every_seed_beside_the_best_floor() -> None:
         f"{side}, seed {seed}" for seed in range(2) for side in ("training", "validation")
     ]
     assert [series["y"] for series in accuracy["series"]] == [[75.0]] * 2
-    assert accuracy["level"] == round(100 * one["floors"][1]["valid"]["scores"]["accuracy"]["mean"], 2)
+    assert accuracy["level"] == round(100 * one["baselines"][1]["valid"]["scores"]["accuracy"]["mean"], 2)
 
 
 def test_curves_of_folds_are_their_mean_in_a_band_while_they_last() -> None:

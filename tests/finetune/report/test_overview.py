@@ -38,7 +38,7 @@ def test_rows_are_floors_then_scratch_then_checkpoints_then_what_others_report(f
     assert rows[4]["accuracy"] == "99.9"
     assert "leaky" not in rows[5]["protocol"]
     assert rows[3]["command"] == "`finetune genre --method lora runs/pretrain/x`"
-    assert rows[0]["command"] == "`finetune floors genre`"
+    assert rows[0]["command"] == "`finetune baselines genre`"
     assert (rows[3]["trained"], rows[3]["seconds"]) == ("64", "10")
     assert rows[3]["machine"] == "2 cores, x86_64"
 
@@ -55,7 +55,7 @@ def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Pa
     )
     [row] = table(page, "At a glance")
     assert row["task"] == "[Dances](#dances)"
-    assert (row["best floor"], row[""]) == (
+    assert (row["best baseline"], row[""]) == (
         "look-up",
         f"{100 * accuracy(counts_of(0.4, 1).sum(axis=1))[0]:.1f}",
     )
@@ -73,10 +73,10 @@ def test_at_a_glance_a_difference_that_may_be_chance_has_no_arrow(tmp_path: Path
 
 def test_scores_and_differences_are_those_of_the_counts(folder: Path) -> None:
     rows = table(results_page(folder))
-    ours, scratch, floor = counts_of(0.75), counts_of(0.6), counts_of(0.4, 1)
+    ours, scratch, baseline = counts_of(0.75), counts_of(0.6), counts_of(0.4, 1)
     scores = 100 * accuracy(ours.sum(axis=1))
     assert rows[3]["accuracy"].startswith(f"{scores.mean():.1f} ± ")
-    for column, other in (("above scratch", scratch), ("above best floor", floor)):
+    for column, other in (("above scratch", scratch), ("above best baseline", baseline)):
         gap = paired_bootstrap([ours], [other], accuracy)
         assert rows[3][column].startswith(
             f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})"
@@ -94,16 +94,16 @@ def test_budgets_and_protocols_have_tables_of_their_own(tmp_path: Path) -> None:
     folder = write_records(tmp_path / "runs", a=record(), b=record(0.5, budget=0.1))
     page = results_page(folder)
     assert page.count("\n## Dances") == 2
-    assert table(page, "Dances, 10% of the labels")[0]["command"] == "`finetune floors genre --budget 0.1`"
+    assert table(page, "Dances, 10% of the labels")[0]["command"] == "`finetune baselines genre --budget 0.1`"
     later = write_records(tmp_path / "later", a=record(budget=0.1, settings={"seed": 3}))
-    floor = table(results_page(later), "Dances, 10% of the labels")[0]
-    assert floor["command"] == "`finetune floors genre --budget 0.1 --seed 3`"
+    baseline = table(results_page(later), "Dances, 10% of the labels")[0]
+    assert baseline["command"] == "`finetune baselines genre --budget 0.1 --seed 3`"
 
 
 def test_folds_show_their_deviation(tmp_path: Path) -> None:
     one = record()
     one["split"]["folds"] = [{}] * 5
-    for scores in (one["test"], *(floor["test"]["scores"] for floor in one["floors"])):
+    for scores in (one["test"], *(baseline["test"]["scores"] for baseline in one["baselines"])):
         scores["accuracy"]["fold_sd"] = 0.0345
     rows = table(results_page(write_records(tmp_path / "runs", a=one)))
     assert [row["± over folds"] for row in rows] == ["± 3.5"] * 3 + ["–"] * 2
@@ -111,20 +111,20 @@ def test_folds_show_their_deviation(tmp_path: Path) -> None:
 
 def test_floors_alone_make_a_table_and_lend_their_counts(tmp_path: Path) -> None:
     old = record()
-    for floor in old["floors"]:
-        del floor["test_counts"]
+    for baseline in old["baselines"]:
+        del baseline["test_counts"]
     folder = write_records(tmp_path / "runs", a=old)
-    assert table(results_page(folder))[2]["above best floor"] == "–"
+    assert table(results_page(folder))[2]["above best baseline"] == "–"
     alone = {
         name: value for name, value in record().items() if name not in ("test", "valid", "seeds", "method")
     }
-    (folder / "floors").mkdir()
-    (folder / "floors" / "genre.json").write_text(
-        json.dumps(alone | {"command": "finetune floors genre --x"})
+    (folder / "baselines").mkdir()
+    (folder / "baselines" / "genre.json").write_text(
+        json.dumps(alone | {"command": "finetune baselines genre --x"})
     )
     rows = table(results_page(folder))
-    assert rows[0]["command"] == "`finetune floors genre --x`"
-    assert "p = " in rows[2]["above best floor"]
+    assert rows[0]["command"] == "`finetune baselines genre --x`"
+    assert "p = " in rows[2]["above best baseline"]
     (folder / "a" / "record.json").unlink()
     assert [row["system"] for row in table(results_page(folder))][:2] == ["majority class", "look-up"]
 

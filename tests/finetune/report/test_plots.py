@@ -41,7 +41,7 @@ def test_charts_are_drawn_with_their_axes() -> None:
     axes = painted(drawn(chart)).axes[0]
     assert axes.get_xscale() == "log"
     assert {text.get_text() for text in axes.get_legend().get_texts()} == {
-        *("full, scratch", "lora, scratch", "best floor")
+        *("full, scratch", "lora, scratch", "best baseline")
     }
 
 
@@ -66,9 +66,9 @@ def test_many_series_are_told_apart() -> None:
 
 def test_curves_and_rolls_are_drawn() -> None:
     one, music = record(), tune(1, bars=2)
-    assert len(painted(curves(one["seeds"], one["floors"])).axes) == 2
+    assert len(painted(curves(one["seeds"], one["baselines"])).axes) == 2
     seeds = [{**seed, "folds": [seed, seed, seed]} for seed in one["seeds"]]
-    assert len(painted(curves(seeds, one["floors"])).axes[1].get_lines()) == 6 + len(one["floors"])
+    assert len(painted(curves(seeds, one["baselines"])).axes[1].get_lines()) == 6 + len(one["baselines"])
     truth = music.notes["track"].astype(int)
     _, below = painted(piano_roll(music, truth, 1 - truth, ("MELODY", "PIANO"), "t")).axes
     assert len(below.collections[1].get_paths()) == len(music)

@@ -16,7 +16,7 @@ from finetune.training.record import portable
 from symbolic.checkpoint.bundled import MODELS
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
-from symbolic.predict.predictor import Forecaster, load_forecasters
+from symbolic.predict.predictor import Predictor, load_predictors
 from symbolic.storage import read_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -46,7 +46,7 @@ def exported(run: Path, out: Path, *flags: str) -> Path:
 @pytest.mark.parametrize("name", ["whole", "lora", "probe"])
 def test_it_answers_as_the_run_does(name: str, runs: Path, tmp_path: Path) -> None:
     out = exported(runs / name, tmp_path / "model")
-    ours, theirs = (Forecaster.load(path, "cpu") for path in (out, runs / name))
+    ours, theirs = (Predictor.load(path, "cpu") for path in (out, runs / name))
     music = tune(100)
     if name == "probe":
         np.testing.assert_array_equal(ours.probabilities(music), theirs.probabilities(music))
@@ -70,8 +70,8 @@ def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp
         assert (path / "LICENSE").read_text() == (MODELS / "tiny" / "LICENSE").read_text()
     assert sum(file.stat().st_size for file in lora.iterdir() if file.suffix == ".safetensors") < 0.3e6
     # Two of them still share one backbone.
-    racks = {id(one.rack) for one in load_forecasters([lora, runs / "lora"], "cpu")}
-    assert len(racks) == 1
+    adapter_sets = {id(one.adapter_set) for one in load_predictors([lora, runs / "lora"], "cpu")}
+    assert len(adapter_sets) == 1
 
 
 def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path) -> None:

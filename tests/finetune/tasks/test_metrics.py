@@ -148,13 +148,13 @@ def test_systems_that_differ_in_their_number_of_seeds_are_as_uncertain_as_theirs
 
 def test_several_systems_stand_for_their_mean_and_one_without_seeds_beside_those_with() -> None:
     high, low = (np.stack([drawn(right, seed=s) for s in (1, 2, 3)]) for right in (0.9, 0.6))
-    floor = drawn(0.6, seed=4)
-    gap = paired_bootstrap([high, low], [floor], accuracy)
-    alone = [paired_bootstrap([one], [floor], accuracy).mean for one in (high, low)]
+    baseline = drawn(0.6, seed=4)
+    gap = paired_bootstrap([high, low], [baseline], accuracy)
+    alone = [paired_bootstrap([one], [baseline], accuracy).mean for one in (high, low)]
     assert gap.mean == pytest.approx(np.mean(alone))
     assert gap.low < gap.mean < gap.high
     with pytest.raises(ValueError, match="numbers of seeds"):
-        paired_bootstrap([high, low[:2]], [floor], accuracy)
+        paired_bootstrap([high, low[:2]], [baseline], accuracy)
 
 
 def test_pairing_runs_of_different_tests_is_refused() -> None:

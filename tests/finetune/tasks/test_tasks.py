@@ -17,7 +17,7 @@ from data.preparation.prepare import prepare
 from data.preparation.settings import PrepareSettings
 from data.splits import save_table
 from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
-from finetune.baselines.floors import FLOORS
+from finetune.baselines.baselines import BASELINES
 from finetune.tasks import TASKS, Protocol, Task, View, note_task, sequence_task
 from finetune.tasks import data as taskdata
 from finetune.tasks.data import TaskData, task_data
@@ -47,8 +47,8 @@ def test_a_task_fits_its_corpus_and_states_its_floors(task: Task) -> None:
     )
     for table in (protocol.table for protocol in task.protocols if protocol.table):
         assert FOLD_TABLES[table] == (task.corpus, task.label, task.classes)
-    assert task.floors[0] == "majority"
-    assert set(task.floors) <= set(FLOORS)
+    assert task.baselines[0] == "majority"
+    assert set(task.baselines) <= set(BASELINES)
     assert set(task.metrics) == set(task.metric_titles())
     assert all(set(row.scores) <= set(task.metrics) and row.protocol for row in task.published)
 

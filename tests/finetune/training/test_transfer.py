@@ -152,4 +152,4 @@ def test_files_of_pop909_as_they_are_differ_in_bars_and_in_nothing_else() -> Non
     one, other = (corpus.interpret(piece, music) for corpus in (repaired, plain))
     np.testing.assert_array_equal(one.note_labels["melody"], other.note_labels["melody"])
     np.testing.assert_array_equal(one.music.notes["pitch"], other.music.notes["pitch"])
-    assert not np.array_equal(one.music.metres, other.music.metres)
+    assert not np.array_equal(one.music.time_signatures, other.music.time_signatures)

@@ -90,7 +90,7 @@ def test_cells_left_visible_are_no_evidence(name, unit):
     loss = torch.zeros(chosen.shape).scatter_(
         1, step.choice.places[..., None].expand(-1, -1, 8), step.recovery.loss.detach()
     )
-    if unit != "row":
+    if unit != "token":
         loss = loss / game.field_weights.typical
     unit_of = game.selector.unit
     for window in range(6):
@@ -104,7 +104,7 @@ def test_cells_left_visible_are_no_evidence(name, unit):
             of_unit = cells.expand(chosen.shape[1:]) & evidence[window]
             if of_unit.any():
                 marks[place] = True
-                expected = loss[window][of_unit].sum() if unit == "row" else loss[window][of_unit].mean()
+                expected = loss[window][of_unit].sum() if unit == "token" else loss[window][of_unit].mean()
                 assert float(recovery[window, place]) == pytest.approx(float(expected), rel=1e-4)
         assert torch.equal(valid[window], marks)
 
@@ -112,7 +112,7 @@ def test_cells_left_visible_are_no_evidence(name, unit):
 @pytest.mark.parametrize(
     ("name", "unit", "network", "style"),
     # A network knows nothing of units, nor a corruption of selectors.
-    [(*game, "mask") for game in GAMES if game[1] == "row" or game[2] == "small"]
+    [(*game, "mask") for game in GAMES if game[1] == "token" or game[2] == "small"]
     + [("uniform", unit, "small", "noise") for unit in UNITS],
 )
 def test_nothing_in_a_step_waits_for_a_number(name, unit, network, style):

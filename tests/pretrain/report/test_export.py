@@ -85,9 +85,9 @@ def test_no_path_of_this_machine_is_handed_on(run, music, tmp_path):
 
 def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
     ours = load_checkpoint(exported(run, tmp_path / "mine")).fingerprint
-    floors = [
-        {"title": title, "test": {"scores": {"accuracy": {"mean": floor}}}}
-        for title, floor in (("majority class", 0.25), ("trees", 0.5))
+    baselines = [
+        {"title": title, "test": {"scores": {"accuracy": {"mean": baseline}}}}
+        for title, baseline in (("majority class", 0.25), ("trees", 0.5))
     ]
 
     def record(mean, **changes):
@@ -99,7 +99,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
             "backbone": {"weights": ours},
             "leaks": {"leaky": False},
             "test": {"accuracy": {"mean": mean, "sd": 0.01}},
-            "floors": floors,
+            "baselines": baselines,
         }
         return {**about, **changes}
 
@@ -117,7 +117,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
     out = exported(run, tmp_path / "mine", "--scores", str(tmp_path / "results"))
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "| Moods | probe, best | 75.0 ± 1.0 | 50.0 (trees) |" in card
-    assert "| Moods | full, hints | 85.0 ± 1.0 | 50.0 (trees) |" in card
+    assert "| Moods | full, note features | 85.0 ± 1.0 | 50.0 (trees) |" in card
     assert not re.search(r"9\d\.0 ±", card)
 
 

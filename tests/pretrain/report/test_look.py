@@ -22,7 +22,7 @@ def look(folder, name="adversarial", tokens=None, frozen=None, **parts):
 def test_every_selector_can_be_looked_at(name, unit, tmp_path):
     seen = look(tmp_path, name, unit=unit)
     if name in LEARNED:
-        assert seen.score.shape == (NOTES, 1 if unit == "row" else len(FIELDS))
+        assert seen.score.shape == (NOTES, 1 if unit == "token" else len(FIELDS))
     else:
         assert seen.score is None
     assert seen.chosen.any()

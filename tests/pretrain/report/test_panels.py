@@ -28,7 +28,7 @@ def entry(step, selector=True, training=True, auxiliary=()):
 
 
 def record(*history):
-    return {"history": list(history), "floors": dict.fromkeys(FIELDS, 0.25)}
+    return {"history": list(history), "baselines": dict.fromkeys(FIELDS, 0.25)}
 
 
 def lines(charts):

@@ -52,7 +52,7 @@ def report(shards, out, selector):
             "training_pieces": 4, "held_out_windows": len(valid),
         },
         "parameters": {"backbone": 12345, "auxiliary": 0},
-        "floors": dict.fromkeys(FIELDS, 0.123),
+        "baselines": dict.fromkeys(FIELDS, 0.123),
         "history": json.loads(json.dumps(module.history)),
         "files": {"checkpoint": "checkpoint"},
     }  # fmt: skip

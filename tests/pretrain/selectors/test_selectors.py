@@ -77,11 +77,11 @@ def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(
     view = game.view(windows, frozen, generator(seed), progress=0.5)
     chosen = selector.choose(selector.scores(view).detach(), view).spread(windows.tokens.shape[1])
     assert not chosen[~windows.attention_mask].any()
-    assert not (chosen & (windows.tokens < RESERVED)).any() or unit == "row"
+    assert not (chosen & (windows.tokens < RESERVED)).any() or unit == "token"
     assert selector.spares_frozen == (name != "scheduled")
     if selector.spares_frozen:
         assert not chosen[frozen].any()
-    elif unit != "row":
+    elif unit != "token":
         frozen = frozen & (windows.tokens >= RESERVED).any(-1)
     free = windows.attention_mask & ~frozen & (windows.tokens >= RESERVED).any(-1)
     assert chosen.any((1, 2))[free.any(1)].all(), "a window with something to recover teaches nothing"
@@ -102,7 +102,7 @@ def test_as_many_are_chosen_as_the_count_says(name, unit, state, seed):
     candidates = windows.attention_mask & ~frozen if selector.spares_frozen else windows.attention_mask
     eligible = candidates[..., None] & (windows.tokens >= RESERVED)
     cells, tokens = chosen.sum((1, 2)), chosen.any(-1).sum(1)
-    if unit == "row":
+    if unit == "token":
         assert torch.equal(tokens, torch.minimum(wanted[0], candidates.sum(1)))
     elif unit == "field":
         assert torch.equal(cells, torch.minimum(8 * wanted[0], eligible.sum((1, 2))))
@@ -165,7 +165,7 @@ def test_schedule_is_the_smaller_of_a_random_share_and_the_cap():
     assert few.max() <= 12
 
 
-@pytest.mark.parametrize("unit", ["row", "field"])
+@pytest.mark.parametrize("unit", ["token", "field"])
 def test_uniform_ignores_the_schedule_and_is_even(unit):
     windows, frozen = random_windows(count=40), torch.zeros(40, 48, dtype=torch.bool)
     selector = make_selector("uniform", unit, schedule=Schedule(cap=0.25))
@@ -260,7 +260,7 @@ def test_the_adversary_learns_hardness_in_even_and_odd_windows_alike(unit):
     hardness = selector.unit.pool(
         # The louder, the harder; by other units, the higher the id.
         windows.tokens[..., VELOCITY:TIME_SIGNATURE].float()
-        if unit == "row"
+        if unit == "token"
         else windows.tokens / torch.tensor(SIZES),
         windows.tokens,
         windows.attention_mask,

@@ -36,9 +36,9 @@ def theirs(backbone: Backbone, method: str, **options: Any) -> Any:
     if method == "lora":
         config = peft.LoraConfig(target_modules=backbone.linears(), lora_dropout=0.0, **options)
     else:
-        sites = [s for s in backbone.linears() if s.rpartition(".")[2] in ("key", "value", "down")]
-        down = [s for s in sites if s.endswith(".down")]
-        config = peft.IA3Config(target_modules=sites, feedforward_modules=down)
+        module_paths = [s for s in backbone.linears() if s.rpartition(".")[2] in ("key", "value", "down")]
+        down = [s for s in module_paths if s.endswith(".down")]
+        config = peft.IA3Config(target_modules=module_paths, feedforward_modules=down)
     model = peft.get_peft_model(backbone, config).eval()
     torch.manual_seed(7)
     with torch.no_grad():

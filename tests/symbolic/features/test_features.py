@@ -25,7 +25,7 @@ def _encode(music: Music, **options: object) -> np.ndarray:
 def _notes(*notes: tuple[int, int, int, int], bpm: float = 120.0) -> np.ndarray:
     """Tokens of (onset, duration) in sixteenths, pitch and velocity."""
     onset, duration, pitch, velocity = np.array(notes).T
-    music = Music(note_array(onset, duration, pitch, velocity), 4, tempi=np.array([[0, bpm]]))
+    music = Music(note_array(onset, duration, pitch, velocity), 4, tempos=np.array([[0, bpm]]))
     return _encode(music)
 
 
@@ -36,7 +36,7 @@ def _performance(seed: int = 0, count: int = 1600) -> Music:
     onset[:2] = 0
     pitch = random.choice((48, 52, 55, 60, 62, 64, 65, 67, 71, 74), count)
     notes = note_array(onset, random.integers(20, 900, count), pitch, random.integers(30, 110, count))
-    return Music(notes, 120, tempi=np.array([[0, 90.0], [30 * count, 140.0]]))
+    return Music(notes, 120, tempos=np.array([[0, 90.0], [30 * count, 140.0]]))
 
 
 def _with_drums() -> Music:
@@ -72,10 +72,11 @@ def test_a_piece_played_twice_has_nearly_the_features_of_one(music: Music) -> No
     end = -(-int((music.notes["onset"] + music.notes["duration"]).max()) // bar) * bar
     again = music.notes.copy()
     again["onset"] += end
-    tempi = music.tempo_map.copy()
-    tempi[:, 0] += end
+    tempos = music.tempo_map.copy()
+    tempos[:, 0] += end
     twice = replace(
-        music.with_notes(np.concatenate([music.notes, again])), tempi=np.concatenate([music.tempo_map, tempi])
+        music.with_notes(np.concatenate([music.notes, again])),
+        tempos=np.concatenate([music.tempo_map, tempos]),
     )
     pieces = [_encode(piece) for piece in (music, twice, _performance(2))]
     once, doubled, other = feature_matrix(pieces)
@@ -113,7 +114,7 @@ def test_hidden_fields_are_constants(hidden: tuple[str, ...]) -> None:
 
 
 def test_a_hidden_tempo_is_the_nominal_one() -> None:
-    music = replace(_performance(), tempi=np.array([[0, 120.0]]))
+    music = replace(_performance(), tempos=np.array([[0, 120.0]]))
     known, hidden = (piece_features(_encode(music, hide=hide)) for hide in ((), ("tempo",)))
     assert known["notes_per_second"] == pytest.approx(hidden["notes_per_second"], rel=0.01)
 

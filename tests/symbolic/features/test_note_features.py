@@ -23,7 +23,7 @@ from symbolic.features.neighbours import REACH
 from symbolic.features.notes import FAR, NEVER, note_features, note_matrix, note_names
 from symbolic.features.stats import softmax
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.predict.predictor import Forecaster
+from symbolic.predict.predictor import Predictor
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
 
@@ -106,7 +106,7 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
     np.testing.assert_array_equal(note_matrix(tokens), whole)
     beats = np.arange(40)
     drums = note_array(beats * QUARTER, 60, np.full(40, 38), 90, DRUM_PROGRAM)
-    both = Music(np.concatenate([music.notes, drums]), QUARTER, music.metres)
+    both = Music(np.concatenate([music.notes, drums]), QUARTER, music.time_signatures)
     beaten, source = Tokenizer().encode(both)
     is_drum = source >= len(music)
     table = note_matrix(beaten)
@@ -245,7 +245,7 @@ def test_it_predicts_and_is_handed_on(run: Path, tmp_path: Path) -> None:
     found = json.loads(answers.read_text())
     assert len(found) == 24
     assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
-    ours, theirs = Forecaster.load(tmp_path / "lines", "cpu"), Forecaster.load(run, "cpu")
+    ours, theirs = Predictor.load(tmp_path / "lines", "cpu"), Predictor.load(run, "cpu")
     music = tune(77)
     np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
     assert (ours.notes(music).classes == (music.notes["track"] != 0)).mean() > 0.99
@@ -262,4 +262,4 @@ def test_what_was_fitted_otherwise_is_refused(run: Path, tmp_path: Path) -> None
     about["task"]["features"][0] = "of_another_release"
     config.write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Forecaster.load(tmp_path / "old", "cpu")
+        Predictor.load(tmp_path / "old", "cpu")

@@ -94,7 +94,7 @@ def test_the_cells_of_a_unit_share_their_fate(unit):
     of_units = {}
     for window, token, field in cells.nonzero().tolist():
         bar = int(tokens[window, token, BAR])
-        key = {"row": (token,), "field": (token, field), "bar": (bar, field)}[unit]
+        key = {"token": (token,), "field": (token, field), "bar": (bar, field)}[unit]
         of_units.setdefault((window, *key), set()).add(int(fates[window, token, field]))
     assert all(len(fate) == 1 for fate in of_units.values())
     assert set().union(*of_units.values()) == {1, 2, 3}

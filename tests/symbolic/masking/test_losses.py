@@ -41,7 +41,7 @@ def test_a_hidden_field_counts_for_nothing():
 
 
 def test_weights_are_the_inverse_of_accuracy_with_mean_one():
-    weights = FieldWeights(momentum=0.0, floor=0.1)
+    weights = FieldWeights(momentum=0.0, baseline=0.1)
     accuracy = torch.tensor([1.0, 0.5, 0.25, 0.2, 0.1, 0.0, 1.0, 1.0])
     correct = torch.rand(1, 10_000, 8, generator=generator()) < accuracy
     seen = torch.ones_like(correct)

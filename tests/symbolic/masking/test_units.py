@@ -28,7 +28,7 @@ def cells_by_loop(name, tokens, attention_mask):
         for token, ids in enumerate(window):
             for field in range(len(FIELDS)):
                 bar = max(0, ids[BAR] - RESERVED)
-                number = {"row": token, "field": 8 * token + field, "bar": 8 * bar + field}[name]
+                number = {"token": token, "field": 8 * token + field, "bar": 8 * bar + field}[name]
                 if there[token]:
                     cells.setdefault(number, []).append((token, field))
         found.append(cells)
@@ -58,7 +58,7 @@ def test_rows_are_exactly_as_many_as_asked_for_and_whole(state, most):
     windows, frozen = state
     candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
-    chosen = choose("row", windows, candidates, counts)[0].spread(windows.tokens.shape[1])
+    chosen = choose("token", windows, candidates, counts)[0].spread(windows.tokens.shape[1])
     assert torch.equal(chosen.any(-1), chosen.all(-1))
     assert torch.equal(chosen.any(-1).sum(1), torch.minimum(counts, candidates.sum(1)))
 
@@ -124,7 +124,7 @@ def test_pooling_and_hardness_are_those_of_a_loop(name):
     choice, _ = choose(name, windows, attention_mask, torch.full((3,), 9))
     at_places = loss.gather(1, choice.places[..., None].expand(-1, -1, 8))
     visible = torch.rand(choice.cells.shape, generator=generator(3)) < 0.2
-    visible = visible.any(-1, keepdim=True).expand_as(visible) if name == "row" else visible
+    visible = visible.any(-1, keepdim=True).expand_as(visible) if name == "token" else visible
     hardness, valid = unit.hardness(at_places, choice.cells & ~visible, choice, tokens)
     whole = Choice(choice.places, choice.cells & ~visible, choice.units, choice.taken).spread(20)
     for window, units in enumerate(cells_by_loop(name, tokens, attention_mask)):
@@ -141,7 +141,7 @@ def test_pooling_and_hardness_are_those_of_a_loop(name):
             evidence = found.get(int(number), [])
             assert bool(is_valid) == bool(evidence)
             if evidence:
-                share = 1 if name == "row" else len(evidence)
+                share = 1 if name == "token" else len(evidence)
                 assert float(value) == pytest.approx(sum(evidence) / share)
 
 

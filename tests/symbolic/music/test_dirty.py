@@ -36,8 +36,8 @@ REPAIRED = {
     "program-200": (midi(track((0, b"\xc0\xc8"), *scale())), "values above 127 clipped"),
     "long-header": (SOUND[:7] + b"\x08" + SOUND[8:14] + b"\0\0" + SOUND[14:], "read leniently"),
     "type-2": (midi(track(*scale()), track(*scale()), kind=2), "type 2, whose tracks are pieces"),
-    "tempo-0": (midi(track((0, meta(0x51, b"\0\0\0")), *scale())), "1 tempi of no duration"),
-    "metre-0-4": (midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())), "1 metres of no beats"),
+    "tempo-0": (midi(track((0, meta(0x51, b"\0\0\0")), *scale())), "1 tempos of no duration"),
+    "metre-0-4": (midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())), "1 time signatures of no beats"),
     "metre-4-huge": (midi(track((0, meta(0x58, b"\4\xff\x18\x08")), *scale())), "an impossible unit"),
     "zero-length": (midi(track(*scale(length=0))), "12 notes of no length"),
 }

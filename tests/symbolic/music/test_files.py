@@ -40,8 +40,8 @@ def tidy(seed):
     notes["duration"] = np.clip(notes["duration"], 1, 50)
     notes["velocity"] = np.maximum(notes["velocity"], 1)
     notes["onset"] = np.random.default_rng(seed).permutation(len(notes)) * 60
-    metres = [(tick, n, d) for tick, n, d in music.metres.tolist() if d != 6]
-    return Music(notes, music.resolution, np.array([(0, 3, 4), *metres]), music.tempi, music.tracks)
+    time_signatures = [(tick, n, d) for tick, n, d in music.time_signatures.tolist() if d != 6]
+    return Music(notes, music.resolution, np.array([(0, 3, 4), *time_signatures]), music.tempos, music.tracks)
 
 
 def ordered(notes, *names):
@@ -57,8 +57,8 @@ class TestRoundTrip:
         names = ("onset", "duration", "pitch", "velocity", "program")
         assert ordered(back.notes, *names) == ordered(music.notes, *names)
         assert back.resolution == music.resolution
-        assert back.metres.tolist() == music.metres.tolist()
-        assert back.tempi[-1] == pytest.approx(music.tempi[-1], rel=1e-4)
+        assert back.time_signatures.tolist() == music.time_signatures.tolist()
+        assert back.tempos[-1] == pytest.approx(music.tempos[-1], rel=1e-4)
         np.testing.assert_array_equal(Tokenizer().encode(back).rows, Tokenizer().encode(music).rows)
         assert back.repairs == ()
 
@@ -118,18 +118,18 @@ class TestReading:
     def test_before_the_first_tempo_and_metre_midi_means_120_and_four_four(self):
         late = b"\x8f\x00" + TEMPO_60 + b"\x00\xff\x58\x04\x03\x02\x18\x08"  # at tick 1920
         music = parse_midi(midi(late + NOTE_ON_OFF, b"\x83\x60" + NOTE_ON_OFF[1:]), "late")
-        assert music.metres.tolist() == [[1920, 3, 4]]
-        assert music.tempi.tolist() == [[1920, 60]]
+        assert music.time_signatures.tolist() == [[1920, 3, 4]]
+        assert music.tempos.tolist() == [[1920, 60]]
         assert music.seconds(np.array([480, 1920, 2400])).tolist() == [0.5, 2, 3]
         rows = Tokenizer().encode(music).rows
-        assert VOC.metres[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
+        assert VOC.time_signatures[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
         assert VOC.tempos[rows[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
 
     def test_defaults_of_a_bare_file(self):
         music = parse_midi(midi(NOTE_ON_OFF), "bare")
         assert music.notes.tolist() == [(0, 96, 60, 64, 0, 0)]
-        assert music.metres.tolist() == [[0, 4, 4]]
-        assert music.tempi.tolist() == [[0, 120]]
+        assert music.time_signatures.tolist() == [[0, 4, 4]]
+        assert music.tempos.tolist() == [[0, 120]]
 
     @pytest.mark.parametrize("tracks", [(), (b"",), (b"", b"")])
     def test_no_notes(self, tracks):
@@ -291,7 +291,7 @@ def test_broken_bytes_end_in_music_or_in_our_error(tmp_path, count):
         assert (notes["onset"] >= 0).all()
         assert (notes["program"] <= DRUM_PROGRAM).all()
         assert (notes["track"] < max(len(music.tracks), 1)).all()
-        assert (np.diff(music.metres[:, 0]) >= 0).all()
+        assert (np.diff(music.time_signatures[:, 0]) >= 0).all()
         assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).rows) <= len(notes)
     assert (
         0 < sound < count

@@ -35,14 +35,14 @@ def test_columns_of_unequal_length_are_refused():
 
 
 def test_seconds_add_up_over_tempo_changes():
-    tempi = np.array([[0, 120.0], [480, 60.0], [960, 240.0]])
-    music = Music(note_array([], [], []), 480, tempi=tempi)
+    tempos = np.array([[0, 120.0], [480, 60.0], [960, 240.0]])
+    music = Music(note_array([], [], []), 480, tempos=tempos)
     ticks = np.array([0, 240, 480, 720, 960, 1440])
     assert music.seconds(ticks) == pytest.approx([0, 0.25, 0.5, 1.0, 1.5, 1.75])
 
 
 def test_seconds_without_tempo_are_those_of_120():
-    music = Music(note_array([], [], []), 480, tempi=np.empty((0, 2)))
+    music = Music(note_array([], [], []), 480, tempos=np.empty((0, 2)))
     assert music.seconds(np.array([960])) == pytest.approx([1.0])
 
 
@@ -55,5 +55,5 @@ def test_with_notes_keeps_the_rest():
     music = unruly(0)
     other = music.with_notes(music.notes[:3])
     assert len(other) == 3
-    assert other.metres is music.metres
+    assert other.time_signatures is music.time_signatures
     assert other.tracks == music.tracks

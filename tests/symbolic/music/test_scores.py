@@ -97,7 +97,7 @@ class TestBars:
     def test_change_of_metre(self, read):
         change = "<attributes><time><beats>3</beats><beat-type>8</beat-type></time></attributes>"
         music = read(musicxml(FULL, change + note(quarters=1.5), note(quarters=1.5)))
-        assert (music.metres / [RESOLUTION, 1, 1]).tolist() == [[0, 4, 4], [4, 3, 8]]
+        assert (music.time_signatures / [RESOLUTION, 1, 1]).tolist() == [[0, 4, 4], [4, 3, 8]]
         assert places(music) == [*bars(1), (1, 0.0), (2, 0.0)]
 
     @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ class TestBars:
         ],
     )
     def test_unusual_signatures(self, read, time, metre):
-        assert read(musicxml(note(quarters=2.5), time=time)).metres.tolist() == [[0, *metre]]
+        assert read(musicxml(note(quarters=2.5), time=time)).time_signatures.tolist() == [[0, *metre]]
 
     def test_abc_pick_up(self):
         assert places(parse_abc("X:1\nM:4/4\nL:1/4\nK:C\nC|CDEF|GABc|]\n", "abc")) == [(0, 3.0), *bars(2, 1)]
@@ -212,14 +212,14 @@ class TestTempo:
 
     def test_marks(self, read):
         music = read(musicxml(self.MARK.format(90) + FULL, self.MARK.format(60) + FULL))
-        assert music.tempi.tolist() == [[0, 90], [4 * RESOLUTION, 60]]
+        assert music.tempos.tolist() == [[0, 90], [4 * RESOLUTION, 60]]
 
     def test_first_mark_holds_for_the_pick_up(self, read):
-        assert read(musicxml(note(), self.MARK.format(90) + FULL)).tempi[0].tolist() == [0, 90]
+        assert read(musicxml(note(), self.MARK.format(90) + FULL)).tempos[0].tolist() == [0, 90]
 
     def test_marks_of_any_part_and_of_several_the_first(self, read):
-        def measures(*tempi):
-            marks = (self.MARK.format(tempo) if tempo else "" for tempo in tempi)
+        def measures(*tempos):
+            marks = (self.MARK.format(tempo) if tempo else "" for tempo in tempos)
             return "".join(f'<measure number="{n}">{mark}{FULL}</measure>' for n, mark in enumerate(marks, 2))
 
         other = '<part id="P2">' + measures(80, 70, 50).replace(
@@ -231,13 +231,13 @@ class TestTempo:
         text = text.replace("</part-list>", listed).replace(
             "</score-partwise>", f"{other}</part></score-partwise>"
         )
-        assert read(text).tempi[:, 1].tolist() == [80, 90, 50]
+        assert read(text).tempos[:, 1].tolist() == [80, 90, 50]
 
     def test_none(self, read):
-        assert read(musicxml(FULL)).tempi.tolist() == [[0, 120]]
+        assert read(musicxml(FULL)).tempos.tolist() == [[0, 120]]
 
     def test_abc(self):
-        assert parse_abc("X:1\nM:3/4\nQ:1/4=90\nK:C\nC3|\n", "abc").tempi[0].tolist() == [0, 90]
+        assert parse_abc("X:1\nM:3/4\nQ:1/4=90\nK:C\nC3|\n", "abc").tempos[0].tolist() == [0, 90]
 
 
 class TestOtherFormats:
@@ -247,7 +247,7 @@ class TestOtherFormats:
         music = read(self.KERN, "score.krn")
         assert len(music.tracks) == 2
         assert sorted(music.notes["pitch"].tolist()) == [48, 50, 52, 60, 64, 65, 67]
-        assert music.metres.tolist() == [[0, 3, 4]]
+        assert music.time_signatures.tolist() == [[0, 3, 4]]
 
     def test_tune_book(self, tmp_path, read):
         book = "%abc-2.1\r\nX:1\r\nT:One\r\nK:C\r\nCDE|\r\n\r\nX:2\r\nT:Zwölf\r\nK:G\r\nGAB|\r\n"
@@ -263,7 +263,7 @@ class TestOtherFormats:
         for ends in ("\n", "\r\n", "\r"):
             (tmp_path / "book.abc").write_bytes(book.replace("\n", ends).encode())
             one, two = (parse_abc(tune, "abc") for tune in abc_tunes(tmp_path / "book.abc"))
-            assert (one.metres.tolist(), two.metres.tolist()) == ([[0, 6, 8]], [[0, 3, 4]])
+            assert (one.time_signatures.tolist(), two.time_signatures.tolist()) == ([[0, 6, 8]], [[0, 3, 4]])
             assert [length for _, length, _ in heard(one)] == [1] * 6
 
     def test_latin_1_abc(self, read):
@@ -311,4 +311,4 @@ def test_compressed_scores_are_read_whatever_their_container_says(tmp_path, cont
 def test_no_notes(read):
     music = read(musicxml("<note><rest/><duration>48</duration></note>"))
     assert len(music) == 0
-    assert np.array_equal(music.metres, [[0, 4, 4]])
+    assert np.array_equal(music.time_signatures, [[0, 4, 4]])

@@ -22,7 +22,7 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
 from symbolic.features.stretches import stretch_matrix, stretches
 from symbolic.predict.forest import Forest
-from symbolic.predict.predictor import Forecaster
+from symbolic.predict.predictor import Predictor
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
@@ -132,8 +132,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path) -> None:
     record = json.loads((run / "record.json").read_text())
-    floors = {floor["name"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in record["floors"]}
-    assert record["test"]["accuracy"]["mean"] == floors["features_together"] == 1.0
+    baselines = {
+        baseline["name"]: baseline["test"]["scores"]["accuracy"]["mean"] for baseline in record["baselines"]
+    }
+    assert record["test"]["accuracy"]["mean"] == baselines["features_together"] == 1.0
     assert record["test"]["accuracy"]["sd"] == 0
     assert record["backbone"] == {"source": FEATURES}
     assert {record["settings"][name] for name in ("lr", "epochs", "preset", "tokens_per_batch")} == {None}
@@ -197,7 +199,7 @@ def test_it_predicts_and_says_why(run: Path, tmp_path: Path, capsys: Any) -> Non
 def test_it_is_handed_on_in_little_room(run: Path, tmp_path: Path) -> None:
     assert main(["export", str(run), str(tmp_path / "dances"), "--licence", "mine"]) == 0
     assert (tmp_path / "dances" / "model.safetensors").stat().st_size < 100_000
-    ours, theirs = Forecaster.load(tmp_path / "dances", "cpu"), Forecaster.load(run, "cpu")
+    ours, theirs = Predictor.load(tmp_path / "dances", "cpu"), Predictor.load(run, "cpu")
     np.testing.assert_array_equal(ours.probabilities(tune(100)), theirs.probabilities(tune(100)))
     card = (tmp_path / "dances" / "README.md").read_text()
     assert "hand-made features by discriminants and trees, without a backbone" in card
@@ -227,7 +229,7 @@ def test_what_was_fitted_otherwise_is_refused(run: Path, tmp_path: Path, change:
         del about["task"]["forest"]
     config.write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Forecaster.load(tmp_path / "old", "cpu")
+        Predictor.load(tmp_path / "old", "cpu")
 
 
 def test_a_seed_that_an_earlier_release_finished_is_fitted_again(run: Path, tmp_path: Path) -> None:

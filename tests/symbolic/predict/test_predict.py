@@ -21,7 +21,7 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.music.files import read_music, write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.files import find_sources, predict_files, tracks_by_class, with_velocities
-from symbolic.predict.predictor import Forecaster, load_forecasters
+from symbolic.predict.predictor import Predictor, load_predictors
 
 RUN = ["--epochs", "5", "--lr", "0.01", "--tokens_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
 
@@ -46,8 +46,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def melody(runs: Path) -> Forecaster:
-    return Forecaster.load(runs / "notes", "cpu")
+def melody(runs: Path) -> Predictor:
+    return Predictor.load(runs / "notes", "cpu")
 
 
 def _notes(music: Music) -> list[tuple[int, ...]]:
@@ -62,14 +62,14 @@ def test_the_melody_becomes_a_track_and_no_note_changes(runs: Path, tmp_path: Pa
     )
     before, after = read_music(tmp_path / "new.mid"), read_music(tmp_path / "out" / "new.mid")
     assert _notes(before) == _notes(after)
-    assert (before.metres == after.metres).all()
-    assert (before.tempi == after.tempi).all()
+    assert (before.time_signatures == after.time_signatures).all()
+    assert (before.tempos == after.tempos).all()
     assert after.tracks == ("MELODY", "PIANO")
     upper = after.notes["pitch"][after.notes["track"] == 0]
     assert (upper >= 67).mean() > 0.9
 
 
-def test_predictions_follow_notes_and_not_tracks(melody: Forecaster) -> None:
+def test_predictions_follow_notes_and_not_tracks(melody: Predictor) -> None:
     plain, swapped = tune(101), tune(101, swapped=True)
     shuffled = swapped.with_notes(np.random.default_rng(0).permutation(swapped.notes))
     key = ["onset", "pitch", "duration"]
@@ -81,24 +81,26 @@ def test_predictions_follow_notes_and_not_tracks(melody: Forecaster) -> None:
     assert (found[0] == found[2]).all()
 
 
-def test_a_programme_does_not_tell(melody: Forecaster) -> None:
+def test_a_programme_does_not_tell(melody: Predictor) -> None:
     plain = tune(102)
     notes = plain.notes.copy()
     notes["program"][notes["track"] == 0] = 73
     assert (melody.notes(plain).classes == melody.notes(plain.with_notes(notes)).classes).all()
 
 
-def test_long_pieces_are_predicted_whole(melody: Forecaster) -> None:
+def test_long_pieces_are_predicted_whole(melody: Predictor) -> None:
     music = tune(103, bars=80)
     assert len(music) > 10 * 64
     truth = music.notes["track"]
     assert (melody.notes(music).classes == truth).mean() > 0.9
 
 
-def test_drums_are_asked_nothing_and_kept(melody: Forecaster) -> None:
+def test_drums_are_asked_nothing_and_kept(melody: Predictor) -> None:
     music = tune(104)
     drums = note_array(np.arange(8) * 480, 60, 38, 100, 128, 2)
-    both = Music(np.concatenate([music.notes, drums]), 480, music.metres, tracks=("MELODY", "PIANO", "KIT"))
+    both = Music(
+        np.concatenate([music.notes, drums]), 480, music.time_signatures, tracks=("MELODY", "PIANO", "KIT")
+    )
     classes, confidence, _ = melody.notes(both)
     assert (classes[-8:] == -1).all()
     assert np.isnan(confidence[-8:]).all()
@@ -109,7 +111,7 @@ def test_drums_are_asked_nothing_and_kept(melody: Forecaster) -> None:
 
 def test_a_probe_predicts_too(runs: Path) -> None:
     music = tune(105)
-    assert (Forecaster.load(runs / "probe", "cpu").notes(music).classes == music.notes["track"]).mean() > 0.6
+    assert (Predictor.load(runs / "probe", "cpu").notes(music).classes == music.notes["track"]).mean() > 0.6
 
 
 def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: Path, capsys: Any) -> None:
@@ -129,7 +131,7 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
 
 
 def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_well(
-    melody: Forecaster, tmp_path: Path, monkeypatch: Any
+    melody: Predictor, tmp_path: Path, monkeypatch: Any
 ) -> None:
     for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4), ("d.mid", 4)):
         write_midi(Music(note_array([0, 4 * last], 1, 60, 80), 1), tmp_path / name)
@@ -142,7 +144,7 @@ def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_
     assert [outcome.written is not None for outcome in outcomes] == [True, False, False, True]
     assert "bars" in outcomes[1].skipped
     assert "2^28" in outcomes[2].skipped
-    assert outcomes[2].judgement is None
+    assert outcomes[2].predictions is None
 
 
 @pytest.mark.parametrize(
@@ -171,7 +173,7 @@ def test_nothing_is_written_over_what_is_read(
     )
 
 
-def test_files_of_one_name_do_not_overwrite_one_another(melody: Forecaster, tmp_path: Path) -> None:
+def test_files_of_one_name_do_not_overwrite_one_another(melody: Predictor, tmp_path: Path) -> None:
     files = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
@@ -211,11 +213,11 @@ def test_a_run_without_files_is_answered_with_the_remedy(runs: Path, capsys: Any
 
 
 def test_every_note_stands_in_the_json_with_its_time_and_class(
-    runs: Path, melody: Forecaster, tmp_path: Path
+    runs: Path, melody: Predictor, tmp_path: Path
 ) -> None:
     music = tune(108)
     drums = note_array([0, 480], 60, 38, 100, 128, 2)
-    both = replace(music, notes=np.concatenate([music.notes, drums]), tempi=np.array([[0.0, 60.0]]))
+    both = replace(music, notes=np.concatenate([music.notes, drums]), tempos=np.array([[0.0, 60.0]]))
     write_midi(both, tmp_path / "new.mid")
     (tmp_path / "bad.mid").touch()
     arguments = [str(tmp_path / "new.mid"), str(tmp_path / "bad.mid"), "--out", str(tmp_path / "out")]
@@ -235,7 +237,7 @@ def test_every_note_stands_in_the_json_with_its_time_and_class(
     assert {name: sum(note["class"] == name for note in asked) for name in melody.classes} == entry["counts"]
 
 
-def test_confidence_is_the_probability_of_the_class(melody: Forecaster) -> None:
+def test_confidence_is_the_probability_of_the_class(melody: Predictor) -> None:
     music = tune(109)
     tokens, source = melody.tokenizer.encode(music, hide=melody.task["hide"])
     logits = melody.model.logits(tokens).astype(np.float64)
@@ -243,7 +245,7 @@ def test_confidence_is_the_probability_of_the_class(melody: Forecaster) -> None:
     assert melody.notes(music).confidence[source] == pytest.approx(shares.max(1), rel=1e-5)
 
 
-def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Forecaster, tmp_path: Path) -> None:
+def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Predictor, tmp_path: Path) -> None:
     music = tune(110)
     shares = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
     written = with_velocities(music, shares, ["1-31", "96-127"])
@@ -256,25 +258,25 @@ def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Forecaster
 
 def test_a_velocity_run_writes_what_is_to_be_expected_and_leaves_drums(runs: Path, tmp_path: Path) -> None:
     """By a run that is not sure of itself, having learnt for one epoch."""
-    unsure, music = Forecaster.load(runs / "lora", "cpu"), tune(110)
+    unsure, music = Predictor.load(runs / "lora", "cpu"), tune(110)
     drums = note_array(np.arange(4) * 480, 240, 38, 99, 128, 2)
     music = replace(music, notes=np.concatenate([music.notes, drums]), tracks=(*music.tracks, "KIT"))
     write_midi(music, tmp_path / "new.mid")
     loud = replace(unsure, task={**unsure.task, "label": "velocity", "classes": ["1-1", "127-127"]})
     [[outcome]] = predict_files([loud], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
     assert outcome.written is not None
-    assert outcome.judgement is not None
+    assert outcome.predictions is not None
     after = read_music(outcome.written)
     assert after.tracks == ("MELODY", "PIANO", "KIT")
     assert set(after.notes["velocity"][after.drums].tolist()) == {99}
-    asked, right = ~outcome.music.drums, outcome.judgement.classes == 0
-    surer = np.where(right, outcome.judgement.confidence, 1 - outcome.judgement.confidence)[asked]
+    asked, right = ~outcome.music.drums, outcome.predictions.classes == 0
+    surer = np.where(right, outcome.predictions.confidence, 1 - outcome.predictions.confidence)[asked]
     expected = (surer + (1 - surer) * 127).round()
     assert len(set(expected.tolist())) > 3
     assert np.sort(after.notes["velocity"][~after.drums]).tolist() == np.sort(expected).tolist()
 
 
-def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: Forecaster) -> None:
+def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: Predictor) -> None:
     held = []
     watch = melody.model.register_forward_pre_hook(lambda _, given: held.append(given[0].numel()))
     short = tune(111, bars=160)
@@ -307,15 +309,15 @@ def test_drums_alone_can_have_a_class_as_a_piece(runs: Path, tmp_path: Path, cap
 def test_adapters_of_one_backbone_share_it_and_answer_as_alone(runs: Path) -> None:
     names = ["lora", "dances-adapter", "probe", "dances"]
     with pytest.raises(ConfigError, match="Several runs of one task"):
-        load_forecasters([runs / "lora", runs / "lora"], "cpu")
-    together = load_forecasters([runs / name for name in names], "cpu")
+        load_predictors([runs / "lora", runs / "lora"], "cpu")
+    together = load_predictors([runs / name for name in names], "cpu")
     assert together[0].model.backbone is together[1].model.backbone
     assert len({id(one.model.backbone) for one in together}) == 3
     assert [one.name for one in together] == ["lora", "dances-adapter", "probe", "dances"]
     music = tune(112)
     for _ in range(2):
         for name, one in zip(names, together, strict=True):
-            alone = Forecaster.load(runs / name, "cpu")
+            alone = Predictor.load(runs / name, "cpu")
             if one.note_level:
                 assert (one.notes(music).confidence == alone.notes(music).confidence).all()
             else:
@@ -402,6 +404,6 @@ def test_a_run_is_found_by_its_folder_its_seed_or_its_checkpoint(runs: Path) -> 
 
 def test_what_is_no_run_is_refused_with_the_remedy(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a complete checkpoint"):
-        Forecaster.load(tmp_path)
+        Predictor.load(tmp_path)
     with pytest.raises(CheckpointError, match="not fine-tuned"):
-        Forecaster.load(runs / "nano")
+        Predictor.load(runs / "nano")

@@ -60,7 +60,7 @@ def test_drums_have_no_say_in_a_key_or_a_chord() -> None:
 
 def test_chords_change_on_beats_and_go_on_where_nothing_is_new() -> None:
     onset = np.array([0, 240, 480, 960, 2400, 2640])  # beats 1, 1, 2, 3 of bar 1; 2, 2 of bar 2
-    music = Music(note_array(onset, 200, [60, 64, 67, 62, 65, 69]), 480, tempi=np.array([[0.0, 60.0]]))
+    music = Music(note_array(onset, 200, [60, 64, 67, 62, 65, 69]), 480, tempos=np.array([[0.0, 60.0]]))
     shares = _sure(music, np.array([0, 0, 0, 2, 21, 21]))
     shares[1] = _sure(music, 5, 0.5)[1]  # outvoted
     found = chords(music, shares)
@@ -75,9 +75,9 @@ def test_chords_change_on_beats_and_go_on_where_nothing_is_new() -> None:
 
 
 def test_bars_and_beats_follow_the_metre() -> None:
-    metres = np.array([[0, 3, 4], [3 * 480 + 480, 6, 8]])  # a bar, and one cut short after a beat
+    time_signatures = np.array([[0, 3, 4], [3 * 480 + 480, 6, 8]])  # a bar, and one cut short after a beat
     ticks = np.array([0, 959, 960, 1440, 1919, 1920, 1920 + 719, 1920 + 720, 1920 + 1440])
-    bar, beat = beats(Music(note_array(ticks, 1, 60), 480, metres), ticks)
+    bar, beat = beats(Music(note_array(ticks, 1, 60), 480, time_signatures), ticks)
     assert bar.tolist() == [1, 1, 1, 2, 2, 3, 3, 3, 4]
     assert beat.tolist() == [1, 2, 3, 1, 1, 1, 1, 2, 1]
 

@@ -1,7 +1,7 @@
 """Bars against a slow second opinion that walks them one by one, in fractions."""
 
 from fractions import Fraction
-from math import floor
+from math import baseline
 
 import numpy as np
 import pytest
@@ -16,39 +16,39 @@ VOC = Vocabulary()
 QUARTER = 480
 
 
-def music(metres=((0, 4, 4),), tempi=((0, 120.0),), resolution=QUARTER):
+def music(time_signatures=((0, 4, 4),), tempos=((0, 120.0),), resolution=QUARTER):
     return Music(
         note_array([], [], []),
         resolution,
-        np.array(metres, dtype=np.int64).reshape(-1, 3),
-        np.array(tempi, dtype=np.float64).reshape(-1, 2),
+        np.array(time_signatures, dtype=np.int64).reshape(-1, 3),
+        np.array(tempos, dtype=np.float64).reshape(-1, 2),
     )
 
 
-def bars_at(quarters, metres):
-    """Bar and position of times in quarters, under metres that change at times in quarters."""
-    ticks = [(round(q * QUARTER), n, d) for q, n, d in metres]
+def bars_at(quarters, time_signatures):
+    """Bar and position of times in quarters, under time signatures that change at times in quarters."""
+    ticks = [(round(q * QUARTER), n, d) for q, n, d in time_signatures]
     segments = metre_segments(music(ticks), VOC)
     bar, position, _ = locate_bars(np.array([round(16 * q) for q in quarters]), segments)
     return list(zip(bar.tolist(), position.tolist(), strict=True))
 
 
 def nearest(ticks, resolution):
-    return floor(Fraction(int(ticks) * 16, resolution) + Fraction(1, 2))
+    return baseline(Fraction(int(ticks) * 16, resolution) + Fraction(1, 2))
 
 
 def walk(piece):
     """(bar, position, metre value) of every note, by walking bar after bar."""
-    metres = {0: metre_value(4, 4, VOC)}
-    for tick, numerator, denominator in piece.metres.tolist():
-        metres[nearest(tick, piece.resolution)] = metre_value(numerator, denominator, VOC)
+    time_signatures = {0: metre_value(4, 4, VOC)}
+    for tick, numerator, denominator in piece.time_signatures.tolist():
+        time_signatures[nearest(tick, piece.resolution)] = metre_value(numerator, denominator, VOC)
     found = {}
     onsets = [nearest(tick, piece.resolution) for tick in piece.notes["onset"]]
     bar, position, value = -1, 0, 0
     for step in range(max(onsets, default=-1) + 1):
         position += 1
-        if step in metres or position == VOC.bar_positions[value]:
-            bar, position, value = bar + 1, 0, metres.get(step, value)
+        if step in time_signatures or position == VOC.bar_positions[value]:
+            bar, position, value = bar + 1, 0, time_signatures.get(step, value)
         found[step] = (bar, position, value)
     return [found[onset] for onset in onsets]
 
@@ -79,8 +79,8 @@ def test_bars_agree_with_a_walk(piece):
         ),
     ],
 )
-def test_bars(quarters, metres, expected):
-    assert bars_at(quarters, metres) == expected
+def test_bars(quarters, time_signatures, expected):
+    assert bars_at(quarters, time_signatures) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_bars(quarters, metres, expected):
     ],
 )
 def test_closest_metre(metre, kept):
-    assert tuple(VOC.metres[metre_value(*metre, VOC)]) == kept
+    assert tuple(VOC.time_signatures[metre_value(*metre, VOC)]) == kept
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_closest_metre(metre, kept):
 )
 def test_every_metre_has_a_value(vocabulary):
     values = {metre_value(n, d, vocabulary) for n in range(1, 256) for d in (1, 2, 3, 4, 8, 100, 128, 2**20)}
-    assert values <= set(range(len(vocabulary.metres)))
+    assert values <= set(range(len(vocabulary.time_signatures)))
 
 
 @pytest.mark.parametrize("resolution", [1, 7, 24, 480, 1568, 10_080])
@@ -117,8 +117,8 @@ def test_grid_is_exact_and_halves_go_up(resolution):
     assert to_grid(ticks, music(resolution=resolution), VOC).tolist() == expected
 
 
-def tempo_ids(tempi, positions):
-    return tempo_values(np.array(positions), music(tempi=tempi), VOC).tolist()
+def tempo_ids(tempos, positions):
+    return tempo_values(np.array(positions), music(tempos=tempos), VOC).tolist()
 
 
 @pytest.mark.parametrize(
@@ -130,14 +130,14 @@ def test_tempo_bins_are_logarithmic_and_clipped(tempo, value):
 
 
 def test_tempo_takes_the_nearest_bin_in_the_logarithm():
-    tempi = np.random.default_rng(0).uniform(16, 256, 500)
-    expected = np.abs(np.log2(tempi)[:, None] - np.log2(VOC.tempos)).argmin(axis=1)
-    assert [tempo_ids([(0, t)], [0])[0] for t in tempi] == expected.tolist()
+    tempos = np.random.default_rng(0).uniform(16, 256, 500)
+    expected = np.abs(np.log2(tempos)[:, None] - np.log2(VOC.tempos)).argmin(axis=1)
+    assert [tempo_ids([(0, t)], [0])[0] for t in tempos] == expected.tolist()
 
 
 def test_tempo_changes_at_its_nearest_position():
-    tempi = [(0, 64.0), (QUARTER + 14, 128.0), (2 * QUARTER - 14, 32.0)]
-    assert tempo_ids(tempi, [0, 15, 16, 31, 32, 99]) == [24, 24, 36, 36, 12, 12]
+    tempos = [(0, 64.0), (QUARTER + 14, 128.0), (2 * QUARTER - 14, 32.0)]
+    assert tempo_ids(tempos, [0, 15, 16, 31, 32, 99]) == [24, 24, 36, 36, 12, 12]
 
 
 def test_tempo_unstated_is_120():
@@ -147,10 +147,10 @@ def test_tempo_unstated_is_120():
 def test_clipped_tempo_never_leaves_the_table():
     # Half a bin lies above the last: rounding must not open another one.
     vocabulary = Vocabulary(tempos_per_octave=1, max_tempo=16 * 2**2.5)
-    assert tempo_values(np.array([0]), music(tempi=[(0, 256.0)]), vocabulary).max() < vocabulary.values[-1]
+    assert tempo_values(np.array([0]), music(tempos=[(0, 256.0)]), vocabulary).max() < vocabulary.values[-1]
 
 
 def test_all_metres_of_the_synthetic_music_are_used():
-    # Guards the property above: it must meet split, rounded and odd metres.
-    kept = {tuple(VOC.metres[metre_value(*metre, VOC)]) for metre in METRES}
+    # Guards the property above: it must meet split, rounded and odd time signatures.
+    kept = {tuple(VOC.time_signatures[metre_value(*metre, VOC)]) for metre in METRES}
     assert len(kept) == len(METRES)

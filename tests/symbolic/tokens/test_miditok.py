@@ -45,7 +45,7 @@ def modest(seed):
     programs = np.array([0, 40, 127, DRUM_PROGRAM])
     onset = random.permutation(count) * 240 + random.integers(0, 120, count)
     pitch = np.arange(count) % 100 + 20
-    tempi = [(0, VOC.tempos[30]), *((t * 1920, VOC.tempos[random.integers(49)]) for t in (5, 9, 14))]
+    tempos = [(0, VOC.tempos[30]), *((t * 1920, VOC.tempos[random.integers(49)]) for t in (5, 9, 14))]
     return Music(
         note_array(
             onset,
@@ -57,7 +57,7 @@ def modest(seed):
         ),
         480,
         np.array([[0, 3 + seed % 3, 4]]),
-        np.array(tempi),
+        np.array(tempos),
     )
 
 
@@ -131,7 +131,11 @@ def within_limits(music):
     cut = (before["program"] == after["program"]) & (before["pitch"] == after["pitch"])
     cut &= after["onset"] < before["onset"] + before["duration"]
     one_track_each = len(np.unique(notes[["track", "program"]])) == len(np.unique(notes["program"]))
-    steady = len(music.metres) == 1 and music.metres[0, 0] == 0 and music.metres[0, 2] == 4
+    steady = (
+        len(music.time_signatures) == 1
+        and music.time_signatures[0, 0] == 0
+        and music.time_signatures[0, 2] == 4
+    )
     if cut.any() or not (one_track_each and steady):
         return False
     return int(TOKENIZER.encode(music).tokens[:, BAR].max(initial=0)) - RESERVED < VOC.max_bars
@@ -180,7 +184,7 @@ class TestConfig:
         config = miditok.TokenizerConfig(use_chords=True, use_rests=True, num_velocities=24)
         with pytest.raises(ConfigError) as caught:
             Tokenizer.from_miditok(config)
-        for told in ("use_chords", "use_rests", "linear tempi", "pitch_range", "num_velocities 24"):
+        for told in ("use_chords", "use_rests", "linear tempos", "pitch_range", "num_velocities 24"):
             assert told in str(caught.value)
         assert "use_programs" not in str(caught.value)
 

@@ -87,7 +87,7 @@ class TestRoundTrip:
             assert back.notes[name].tolist() == music.notes[name].tolist()
         for name in ("onset", "duration"):
             assert (back.notes[name] / back.resolution).tolist() == (music.notes[name] / 480).tolist()
-        assert back.tempi[0, 1] == pytest.approx(120, rel=0.03)
+        assert back.tempos[0, 1] == pytest.approx(120, rel=0.03)
 
     def test_order_of_rows_does_not_matter(self):
         tokens = TOKENIZER.encode(unruly(4)).tokens
@@ -183,7 +183,7 @@ class TestRows:
         assert values(line([60], velocity=velocity))[0, VELOCITY] == bin_
 
     def test_notes_of_one_position_share_their_tempo(self):
-        music = Music(note_array([470, 480, 490], 1, 60), 480, tempi=np.array([[0, 60.0], [481, 200.0]]))
+        music = Music(note_array([470, 480, 490], 1, 60), 480, tempos=np.array([[0, 60.0], [481, 200.0]]))
         assert len(set(values(music)[:, TEMPO])) == 1
 
 

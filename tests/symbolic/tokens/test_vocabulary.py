@@ -28,7 +28,7 @@ def test_default_sizes_are_close_to_musicbert():
         "pitch": 256,
         "duration": 128,
         "velocity": 32,
-        "time_signature": len(vocabulary.metres),
+        "time_signature": len(vocabulary.time_signatures),
         "tempo": 49,
     }
     assert vocabulary.sizes == tuple(v + RESERVED for v in vocabulary.values)
@@ -55,7 +55,7 @@ def test_tempos_are_even_in_the_logarithm():
 def test_metres_of_practice_have_values(metre):
     vocabulary = Vocabulary()
     value = vocabulary.metre_values[metre]
-    assert tuple(vocabulary.metres[value]) == metre
+    assert tuple(vocabulary.time_signatures[value]) == metre
     assert vocabulary.bar_positions[value] == 64 * metre[0] / metre[1]
 
 

@@ -10,11 +10,11 @@ from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 
 
-class Rack:
+class AdapterSet:
     """Adapters by name; switching moves a few modules and reads nothing.
 
     Args:
-        backbone: Without an adapter; the rack changes it in place.
+        backbone: Without an adapter; the adapter set changes it in place.
         tokenizer_fingerprint: Of the tokenizer that the backbone reads.
     """
 
@@ -34,7 +34,9 @@ class Rack:
             CounterpointError: As `load_adapter` does.
         """
         if name in self._adapters:
-            raise ConfigError(f"The rack already holds an adapter {name!r}. Give this one another name.")
+            raise ConfigError(
+                f"The adapter set already holds an adapter {name!r}. Give this one another name."
+            )
         with detached(self.backbone):
             self._adapters[name] = read_adapter(directory, self.backbone, self.tokenizer_fingerprint)
         return self._adapters[name]
@@ -46,7 +48,9 @@ class Rack:
             ConfigError: If no adapter bears the name.
         """
         if name is not None and name not in self._adapters:
-            raise ConfigError(f"The rack holds no adapter {name!r}; it holds {', '.join(self) or 'none'}.")
+            raise ConfigError(
+                f"The adapter set holds no adapter {name!r}; it holds {', '.join(self) or 'none'}."
+            )
         if self.backbone.adapter is not None:
             self.backbone.adapter.detach()
         if name is not None:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from symbolic.adapters import METHODS, attach
+from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.adapters.budget import options_for, trained
-from symbolic.adapters.rack import Rack
 from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone, preset
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import Vocabulary
@@ -44,27 +44,27 @@ def test_adapters_take_turns_on_one_backbone(backbone: Backbone, tmp_path: Path)
                 parameter.add_(0.1 * torch.randn_like(parameter))
         adapter.save(tmp_path / method, "tok")
         wanted[method] = output(twin)
-    rack = Rack(backbone, "tok")
+    adapter_set = AdapterSet(backbone, "tok")
     for method in METHODS:
-        rack.load(method, tmp_path / method)
-        rack.use(method)  # the next is hung up while this one is at work
-    assert list(rack) == list(METHODS)
+        adapter_set.load(method, tmp_path / method)
+        adapter_set.use(method)  # the next is hung up while this one is at work
+    assert list(adapter_set) == list(METHODS)
     for method in [*METHODS, *reversed(METHODS)]:
-        assert torch.equal(output(rack.use(method)), wanted[method])
-    assert torch.equal(output(rack.use(None)), plain)
+        assert torch.equal(output(adapter_set.use(method)), wanted[method])
+    assert torch.equal(output(adapter_set.use(None)), plain)
 
 
 def test_names_are_kept_apart(backbone: Backbone, tmp_path: Path) -> None:
     attach(backbone, "lora").save(tmp_path, "tok")
     backbone.adapter.detach()
-    rack = Rack(backbone, "tok")
+    adapter_set = AdapterSet(backbone, "tok")
     with pytest.raises(ConfigError, match="holds none"):
-        rack.use("a")
-    rack.load("a", tmp_path)
+        adapter_set.use("a")
+    adapter_set.load("a", tmp_path)
     with pytest.raises(ConfigError, match="already holds an adapter 'a'"):
-        rack.load("a", tmp_path)
+        adapter_set.load("a", tmp_path)
     with pytest.raises(ConfigError, match="no adapter 'b'; it holds a"):
-        rack.use("b")
+        adapter_set.use("b")
 
 
 @pytest.mark.parametrize("method", SIZED)

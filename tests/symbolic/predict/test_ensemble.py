@@ -21,13 +21,13 @@ from finetune.training.seed import train_seed
 from finetune.training.source import Source
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
-from symbolic.predict.ensemble import Voters
+from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.network import TaskModel, load_model
-from symbolic.predict.predictor import Forecaster
+from symbolic.predict.predictor import Predictor
 from symbolic.storage import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-VOTED = replace(PLAN, hints=True, trees=True)
+VOTED = replace(PLAN, note_features=True, ensemble=True)
 ROWS = np.arange(6)
 TRUTH = np.array([0, 0, 1, 1, -1, 1])
 SURE, DOUBT = 4.0, 0.5
@@ -44,8 +44,8 @@ class Said(nn.Module):
         return np.stack([np.array(self.first), np.zeros(len(self.first))], axis=1)
 
 
-def voters(first: list[float]) -> Voters:
-    return Voters(Said(first))  # type: ignore[arg-type]
+def ensemble(first: list[float]) -> Ensemble:
+    return Ensemble(Said(first))  # type: ignore[arg-type]
 
 
 def network(first: list[float]) -> Any:
@@ -58,7 +58,7 @@ def right(logits: Any) -> int:
 
 def test_where_one_is_sure_and_the_other_doubts_the_sure_one_is_heard() -> None:
     ours = network([SURE, -DOUBT, -SURE, DOUBT, 0, -SURE])
-    jury = voters([-DOUBT, SURE, DOUBT, -SURE, 0, -SURE])
+    jury = ensemble([-DOUBT, SURE, DOUBT, -SURE, 0, -SURE])
     jury.weigh([ROWS], [ours], [TRUTH])
     assert right(ours) == right(jury.trees.logits(ROWS)) == 3
     assert 0 < float(jury.share) < 1
@@ -68,13 +68,13 @@ def test_where_one_is_sure_and_the_other_doubts_the_sure_one_is_heard() -> None:
 def test_who_is_always_wrong_has_no_vote() -> None:
     good, bad = [SURE, SURE, -SURE, -SURE, 0, -SURE], [-SURE, -SURE, SURE, SURE, 0, SURE]
     for ours, theirs, share in ((good, bad, 0.0), (bad, good, 1.0)):
-        jury = voters(theirs)
+        jury = ensemble(theirs)
         jury.weigh([ROWS], [network(ours)], [TRUTH])
         assert float(jury.share) == share
 
 
 def test_nobody_can_forbid_a_class() -> None:
-    jury = voters([-np.inf] * 6)
+    jury = ensemble([-np.inf] * 6)
     jury.share.fill_(0.5)
     joined = jury.joined(ROWS, network([40.0] * 6))
     assert np.isfinite(joined).all()
@@ -94,24 +94,24 @@ def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
     result, folder = voted
     model, _, about = load_model(folder / "checkpoint")
     assert isinstance(model, TaskModel)
-    assert model.voters is not None
-    assert about["voters"] == model.voters.trees.describe()
+    assert model.ensemble is not None
+    assert about["voters"] == model.ensemble.trees.describe()
     for split in ("valid", "test"):
         assert (notes.evaluate(model.classes, split) == result.counts[split]).all()
     music = tune(41)
-    forecast = Forecaster.load(folder / "checkpoint", "cpu").notes(music)
+    forecast = Predictor.load(folder / "checkpoint", "cpu").notes(music)
     assert (forecast.classes == (music.notes["track"] != 0)).mean() > 0.9
-    numbers = model.voters.trees.numbers
+    numbers = model.ensemble.trees.numbers
     assert result.summary["cost"]["trained_parameters"] > numbers > 0
 
-    alone = train_seed(notes, source, replace(VOTED, trees=False), 0, tmp_path / "alone", {})
+    alone = train_seed(notes, source, replace(VOTED, ensemble=False), 0, tmp_path / "alone", {})
     assert alone.summary["history"] == result.summary["history"]
     assert result.summary["valid"]["accuracy"] >= alone.summary["valid"]["accuracy"]
     tokens = notes.tokens(0)
     said = np.zeros((len(tokens), len(notes.task.classes)), dtype=np.float32)
-    known = model.voters.joined(tokens, said, note_matrix(tokens))
-    np.testing.assert_array_equal(known, model.voters.joined(tokens, said))
-    model.voters = None
+    known = model.ensemble.joined(tokens, said, note_matrix(tokens))
+    np.testing.assert_array_equal(known, model.ensemble.joined(tokens, said))
+    model.ensemble = None
     assert (notes.evaluate(model.classes, "test") == alone.counts["test"]).all()
 
 
@@ -140,7 +140,7 @@ def test_trees_vote_with_an_adapter_too(notes: TaskData, source: Source, tmp_pat
     model, _, _ = load_model(tmp_path / "checkpoint")
     assert isinstance(model, TaskModel)
     assert model.backbone.adapter is not None
-    assert model.voters is not None
+    assert model.ensemble is not None
     assert (notes.evaluate(model.classes, "test") == result.counts["test"]).all()
 
 
@@ -155,11 +155,15 @@ def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tm
 
 
 def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
-    settings = TrainSettings(trees=True)
-    assert (settings.hints, settings.identity["hints"], settings.identity["trees"]) == (True, True, True)
-    assert TrainSettings(hints=True).identity["trees"] is None
+    settings = TrainSettings(ensemble=True)
+    assert (settings.note_features, settings.identity["hints"], settings.identity["trees"]) == (
+        True,
+        True,
+        True,
+    )
+    assert TrainSettings(note_features=True).identity["trees"] is None
     assert variant_of(settings.identity) == {"hints": "", "trees": ""}
-    with pytest.raises(ConfigError, match="--trees: a probe"):
-        TrainSettings(method="probe", trees=True)
-    with pytest.raises(ConfigError, match="--trees: --method features"):
-        TrainSettings(method="features", trees=True)
+    with pytest.raises(ConfigError, match="--ensemble: a probe"):
+        TrainSettings(method="probe", ensemble=True)
+    with pytest.raises(ConfigError, match="--ensemble: --method features"):
+        TrainSettings(method="features", ensemble=True)

@@ -1,4 +1,4 @@
-"""Floors: what they say, that they learn from training pieces alone, and when they are measured again."""
+"""Baselines: what they say, that they learn from training pieces alone, and when they are measured again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from finetune_helpers import tune, write_folder
 
 from data.corpora import open_corpus
 from data.preparation.prepare import prepare
-from finetune.baselines.floors import FLOORS, SidePredictor, kept_floors, measure_floors, runs_of_notes
+from finetune.baselines.baselines import (
+    BASELINES,
+    SidePredictor,
+    kept_baselines,
+    measure_baselines,
+    runs_of_notes,
+)
 from finetune.tasks import Protocol, Task, View, note_task, sequence_task
 from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.metrics import unpack_counts
-from finetune.training.record import keep_floors
+from finetune.training.record import keep_baselines
 from symbolic.errors import ConfigError
 from symbolic.features import chords, piece_features, under_another
 from symbolic.music.notes import Music, note_array
@@ -33,12 +39,12 @@ def _data(task: Task, folder: Path, out: Path) -> TaskData:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    return write_folder(tmp_path_factory.mktemp("floors") / "tunes")
+    return write_folder(tmp_path_factory.mktemp("baselines") / "tunes")
 
 
 @pytest.fixture(scope="module")
 def notes(folder: Path) -> TaskData:
-    task = replace(note_task(folder, ["MELODY", "PIANO"]), floors=("majority", "skyline", "note_table"))
+    task = replace(note_task(folder, ["MELODY", "PIANO"]), baselines=("majority", "skyline", "note_table"))
     return _data(task, folder, folder.parent / "notes")
 
 
@@ -55,20 +61,26 @@ def _rows(*notes: tuple[int, int, int]) -> np.ndarray:
 
 def test_majority_is_right_as_often_as_its_class(notes: TaskData, dances: TaskData) -> None:
     piano = np.mean(np.concatenate([truth for _, truth in notes.pieces("test")]) == 1)
-    majority, *_ = measure_floors(notes)
+    majority, *_ = measure_baselines(notes)
     assert majority["test"]["scores"]["accuracy"]["mean"] == pytest.approx(max(piano, 1 - piano))
-    majority, *_ = measure_floors(dances)
+    majority, *_ = measure_baselines(dances)
     assert majority["test"]["scores"]["accuracy"]["mean"] == 0.5
 
 
 def test_where_the_melody_lies_on_top_skyline_and_note_table_find_it(notes: TaskData) -> None:
-    scores = {floor["name"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in measure_floors(notes)}
+    scores = {
+        baseline["name"]: baseline["test"]["scores"]["accuracy"]["mean"]
+        for baseline in measure_baselines(notes)
+    }
     assert scores["skyline"] == 1.0
     assert scores["note_table"] == 1.0
 
 
 def test_where_dances_differ_by_metre_features_tell_them(dances: TaskData) -> None:
-    scores = {floor["name"]: floor["test"]["scores"]["accuracy"]["mean"] for floor in measure_floors(dances)}
+    scores = {
+        baseline["name"]: baseline["test"]["scores"]["accuracy"]["mean"]
+        for baseline in measure_baselines(dances)
+    }
     assert scores["features_logistic"] == scores["features_trees"] == 1.0
 
 
@@ -78,25 +90,25 @@ def test_floors_look_at_training_labels_only(notes: TaskData, name: str) -> None
     for split in ("valid", "test"):
         for piece in notes.splits[split]:
             changed[notes.shards.offsets[piece] : notes.shards.offsets[piece + 1]] = 0
-    before, after = FLOORS[name].fit(notes), FLOORS[name].fit(replace(notes, labels=changed))
+    before, after = BASELINES[name].fit(notes), BASELINES[name].fit(replace(notes, labels=changed))
     pieces = [tokens for tokens, _ in notes.pieces("test")]
     assert all((one == other).all() for one, other in zip(before(pieces), after(pieces), strict=True))
 
 
 def test_with_shuffled_labels_a_floor_is_worth_no_more_than_chance(notes: TaskData) -> None:
     shuffled = replace(notes, labels=np.random.default_rng(0).permutation(notes.labels))
-    *_, table = measure_floors(shuffled)
+    *_, table = measure_baselines(shuffled)
     assert abs(table["test"]["scores"]["accuracy"]["mean"] - 0.5) < 0.1
 
 
 def test_an_unknown_floor_is_named(notes: TaskData) -> None:
     with pytest.raises(ConfigError, match="oracle"):
-        measure_floors(replace(notes, task=replace(notes.task, floors=("majority", "oracle"))))
+        measure_baselines(replace(notes, task=replace(notes.task, baselines=("majority", "oracle"))))
 
 
 def test_a_look_up_finds_a_copy_in_another_key_and_falls_back_on_the_commonest(dances: TaskData) -> None:
     train = dances.splits["train"]
-    look_up = FLOORS["look_up"].fit(dances)
+    look_up = BASELINES["look_up"].fit(dances)
     copies = [transpose(np.asarray(dances.tokens(piece)), 3) for piece in train]
     assert np.array(look_up(copies)).tolist() == dances.labels[train].tolist()
     alone = _rows((0, 1, 60))
@@ -113,8 +125,10 @@ def test_runs_of_notes_are_those_of_the_top_line() -> None:
 
 def test_where_times_tell_the_class_the_rhythm_table_finds_it(notes: TaskData) -> None:
     # The accompaniment is in quarters, the melody in eighths.
-    floors = measure_floors(replace(notes, task=replace(notes.task, floors=("majority", "rhythm_table"))))
-    assert floors[1]["test"]["scores"]["accuracy"]["mean"] == 1.0
+    baselines = measure_baselines(
+        replace(notes, task=replace(notes.task, baselines=("majority", "rhythm_table")))
+    )
+    assert baselines[1]["test"]["scores"]["accuracy"]["mean"] == 1.0
 
 
 def _tonal(predictor: SidePredictor, *notes: tuple[int, int, int]) -> list[str]:
@@ -122,7 +136,7 @@ def _tonal(predictor: SidePredictor, *notes: tuple[int, int, int]) -> list[str]:
 
 
 def test_key_profiles_find_the_key_of_a_scale_and_its_relative(notes: TaskData) -> None:
-    predictor = FLOORS["key_profiles"].fit(notes)
+    predictor = BASELINES["key_profiles"].fit(notes)
     major = [(4 * i, 4, 62 + step) for i, step in enumerate((0, 2, 4, 5, 7, 9, 11, 12, 7, 4, 0))]
     assert _tonal(predictor, *major)[:3] == ["major 1", "major 2", "major 3"]
     minor = [(4 * i, 4, 57 + step) for i, step in enumerate((0, 2, 3, 5, 7, 8, 11, 12, 7, 3, 0))]
@@ -130,7 +144,7 @@ def test_key_profiles_find_the_key_of_a_scale_and_its_relative(notes: TaskData) 
 
 
 def test_triads_follow_the_chord_that_sounds_though_it_began_before(notes: TaskData) -> None:
-    predictor = FLOORS["triads"].fit(notes)
+    predictor = BASELINES["triads"].fit(notes)
     g_major = [(0, 16, 43), (0, 16, 59), (0, 16, 62)]
     a_minor = [(16, 4, 57), (16, 4, 60), (16, 4, 64)]
     found = _tonal(predictor, *g_major, (8, 4, 67), *a_minor)
@@ -141,7 +155,7 @@ def test_folds_are_counted_together_and_their_deviation_told(dances: TaskData) -
     protocol = Protocol("folds", "made", 2)
     one = replace(dances, protocol=protocol)
     other = replace(one, fold=1, splits={**one.splits, "test": one.splits["valid"]})
-    alone, both = measure_floors(one)[0], measure_floors(one, other)[0]
+    alone, both = measure_baselines(one)[0], measure_baselines(one, other)[0]
     assert np.sum(both["test"]["confusion"]) == len(one.splits["test"]) + len(one.splits["valid"])
     assert "fold_sd" not in alone["test"]["scores"]["accuracy"]
     assert both["test"]["scores"]["accuracy"]["fold_sd"] == 0.0
@@ -152,26 +166,26 @@ def test_kept_floors_are_measured_again_when_task_or_labels_change(
     dances: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path))
-    task = replace(dances.task, floors=("majority",))
+    task = replace(dances.task, baselines=("majority",))
     plain = replace(dances, task=task)
     viewed = replace(dances, task=replace(task, views=(View("same", "same", (0, 1)),)))
-    assert kept_floors(plain) == kept_floors(plain)
-    assert len(list((tmp_path / "floors").iterdir())) == 1
-    assert "same_accuracy" in kept_floors(viewed)[0]["test"]["scores"]
-    kept_floors(plain.thinned(0.5, 0))
-    kept_floors(plain.thinned(0.5, 1))
-    kept_floors(replace(plain, protocol=Protocol("other", "made")))
-    assert len(list((tmp_path / "floors").iterdir())) == 5
+    assert kept_baselines(plain) == kept_baselines(plain)
+    assert len(list((tmp_path / "baselines").iterdir())) == 1
+    assert "same_accuracy" in kept_baselines(viewed)[0]["test"]["scores"]
+    kept_baselines(plain.thinned(0.5, 0))
+    kept_baselines(plain.thinned(0.5, 1))
+    kept_baselines(replace(plain, protocol=Protocol("other", "made")))
+    assert len(list((tmp_path / "baselines").iterdir())) == 5
 
 
 def test_floors_are_kept_as_a_record_of_their_own(dances: TaskData, tmp_path: Path) -> None:
     folds = replace(dances, protocol=Protocol("halves", "made"))
-    path = keep_floors(tmp_path, [folds.thinned(0.5, 1)], measure_floors(dances), 0.5, 1)
-    assert path == tmp_path / "floors" / "sequence-halves-budget0.5.json"
+    path = keep_baselines(tmp_path, [folds.thinned(0.5, 1)], measure_baselines(dances), 0.5, 1)
+    assert path == tmp_path / "baselines" / "sequence-halves-budget0.5.json"
     record = json.loads(path.read_text())
     assert record["protocol"] == "halves"
     assert record["split"]["source"] == "made"
-    assert [floor["name"] for floor in record["floors"]] == list(dances.task.floors)
+    assert [baseline["name"] for baseline in record["baselines"]] == list(dances.task.baselines)
     assert {"command", "versions", "machine", "corpus"} <= set(record)
 
 

@@ -19,48 +19,52 @@ from finetune.settings import TrainSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.module import TaskModule
-from finetune.training.note_features import learnt_hints
+from finetune.training.note_features import fitted_note_features
 from finetune.training.seed import train_seed
 from finetune.training.source import Source
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.predict.network import TaskModel, load_model
-from symbolic.predict.note_features import HINTS, LEVELS, NoteHints, hinted
-from symbolic.predict.predictor import Forecaster
+from symbolic.predict.note_features import EMBEDDED_FEATURES, LEVELS, NoteFeatureEmbedding, embedded_features
+from symbolic.predict.predictor import Predictor
 from symbolic.storage import read_json, write_json
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-HINTED = replace(PLAN, hints=True)
+EMBEDDED = replace(PLAN, note_features=True)
 
 
 def test_a_code_is_a_rank_among_training_notes() -> None:
     random = np.random.default_rng(0)
-    features = random.normal(size=(40_000, len(HINTS))).astype(np.float32) * np.arange(1, len(HINTS) + 1)
-    hints = NoteHints(8)
-    hints.fit([features.astype(np.float32)])
-    codes = hints.codes(features.astype(np.float32))
+    features = random.normal(size=(40_000, len(EMBEDDED_FEATURES))).astype(np.float32) * np.arange(
+        1, len(EMBEDDED_FEATURES) + 1
+    )
+    note_features = NoteFeatureEmbedding(8)
+    note_features.fit([features.astype(np.float32)])
+    codes = note_features.codes(features.astype(np.float32))
     assert codes.dtype == np.uint8
     assert (codes.min(), codes.max()) == (0, LEVELS - 1)
     np.testing.assert_allclose(codes.mean(axis=0), (LEVELS - 1) / 2, rtol=0.03)
     order = np.argsort(features[:, 3])
     assert (np.diff(codes[order, 3].astype(int)) >= 0).all()
-    beyond = np.full((1, len(HINTS)), 1e6, dtype=np.float32)
-    assert (hints.codes(beyond) == LEVELS - 1).all()
-    assert hints(torch.from_numpy(codes[None, :5])).shape == (1, 5, 8)
+    beyond = np.full((1, len(EMBEDDED_FEATURES)), 1e6, dtype=np.float32)
+    assert (note_features.codes(beyond) == LEVELS - 1).all()
+    assert note_features(torch.from_numpy(codes[None, :5])).shape == (1, 5, 8)
 
 
 def test_no_key_is_hinted_at() -> None:
     tokens = Tokenizer().encode(tune(5)).tokens
-    assert set(note_names()) - set(HINTS) == {"pitch"}
-    np.testing.assert_array_equal(hinted(note_matrix(tokens)), hinted(note_matrix(transpose(tokens, -7))))
+    assert set(note_names()) - set(EMBEDDED_FEATURES) == {"pitch"}
+    np.testing.assert_array_equal(
+        embedded_features(note_matrix(tokens)), embedded_features(note_matrix(transpose(tokens, -7)))
+    )
 
 
 def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: Source) -> None:
     """The codes of the tokens of a window stand beside them, wherever it begins; those of test pieces are not kept."""
-    hints, codes = learnt_hints(notes, NANO.dim)
-    model = build_model(source.backbone(), notes.task, "full", hints=hints).eval()
+    note_features, codes = fitted_note_features(notes, NANO.dim)
+    model = build_model(source.backbone(), notes.task, "full", note_features=note_features).eval()
     module = TaskModule(model, notes.labels, classes=2, steps=1, lr=0.1, codes=codes).eval()
     windows = make_windows(notes.shards, notes.splits["valid"], NANO.window)
     batches = StepBatches(notes.shards, windows, 4 * NANO.window, seed=0, shuffle=False)
@@ -79,18 +83,20 @@ def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: S
     assert compared == sum(len(tokens) for tokens, _ in notes.pieces("valid"))
     piece = int(notes.splits["valid"][0])
     own = slice(int(notes.shards.offsets[piece]), int(notes.shards.offsets[piece + 1]))
-    np.testing.assert_array_equal(codes[own], hints.codes(hinted(note_matrix(notes.tokens(piece)))))
+    np.testing.assert_array_equal(
+        codes[own], note_features.codes(embedded_features(note_matrix(notes.tokens(piece))))
+    )
     tested = int(notes.splits["test"][0])
     assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
 
 
 def test_they_are_heard(notes: TaskData, source: Source) -> None:
-    hints, _ = learnt_hints(notes, NANO.dim)
-    model = build_model(source.backbone(), notes.task, "full", hints=hints)
+    note_features, _ = fitted_note_features(notes, NANO.dim)
+    model = build_model(source.backbone(), notes.task, "full", note_features=note_features)
     tokens = notes.tokens(int(notes.splits["valid"][0]))
     heard = model.logits(tokens)
     with torch.no_grad():
-        hints.read[0].weight.zero_()
+        note_features.read[0].weight.zero_()
     assert not np.allclose(heard, model.logits(tokens))
 
 
@@ -98,54 +104,64 @@ def test_they_are_heard(notes: TaskData, source: Source) -> None:
 def test_a_seed_learns_is_kept_and_goes_on(
     notes: TaskData, source: Source, tmp_path: Path, method: str
 ) -> None:
-    plan = replace(HINTED, method=method)
+    plan = replace(EMBEDDED, method=method)
     whole = train_seed(notes, source, plan, 0, tmp_path / "whole", {})
     assert whole.summary["test"]["accuracy"] > 0.9
     resumed = trained_in_two_goes(notes, source, plan, tmp_path / "seed", validations=1)
     assert resumed.summary["history"] == whole.summary["history"]
     model, _, about = load_model(tmp_path / "whole" / "checkpoint")
     assert isinstance(model, TaskModel)
-    assert about["hints"] == HINTS
+    assert about["hints"] == EMBEDDED_FEATURES
     assert (notes.evaluate(model.classes, "test") == whole.counts["test"]).all()
-    forecaster = Forecaster.load(tmp_path / "whole" / "checkpoint", "cpu")
+    predictor = Predictor.load(tmp_path / "whole" / "checkpoint", "cpu")
     music = tune(41)
-    right = forecaster.notes(music).classes == (music.notes["track"] != 0)
+    right = predictor.notes(music).classes == (music.notes["track"] != 0)
     assert right.mean() > 0.9
 
 
 def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
     tunes, start = write_folder(tmp_path / "tunes"), nano_checkpoint(tmp_path / "nano")
-    command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", str(start), "--hints", "--jobs", "0"]
+    command = [
+        "note",
+        str(tunes),
+        "--tracks",
+        "MELODY,PIANO",
+        "--from",
+        str(start),
+        "--note_features",
+        "--jobs",
+        "0",
+    ]
     usual = ["--epochs", "1", "--lr", "0.01", "--tokens_per_batch", "256", "--accelerator", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert main([*command, *usual]) == 0
     run = tmp_path / "runs" / "finetune" / "note-full-nano-hints"
-    assert "full (hints), from" in (run / "report.html").read_text()
+    assert "full (note features), from" in (run / "report.html").read_text()
     assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
     music = tune(8)
-    ours, theirs = Forecaster.load(tmp_path / "lines", "cpu"), Forecaster.load(run, "cpu")
+    ours, theirs = Predictor.load(tmp_path / "lines", "cpu"), Predictor.load(run, "cpu")
     np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
 
-    # What does not know of hints finds no head, rather than one that would answer wrongly.
+    # What does not know of note features finds no head, rather than one that would answer wrongly.
     assert not symbolic.load(tmp_path / "lines").heads
     about = read_json(tmp_path / "lines" / "config.json")
     about["task"]["hints"][0] = "of_another_release"
     write_json(tmp_path / "lines" / "config.json", about)
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Forecaster.load(tmp_path / "lines", "cpu")
+        Predictor.load(tmp_path / "lines", "cpu")
 
 
 def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:
-    with pytest.raises(ConfigError, match="--hints: a probe"):
-        TrainSettings(method="probe", hints=True)
-    with pytest.raises(ConfigError, match="--hints: --method features"):
-        TrainSettings(method="features", hints=True)
+    with pytest.raises(ConfigError, match="--note features: a probe"):
+        TrainSettings(method="probe", note_features=True)
+    with pytest.raises(ConfigError, match="--note features: --method features"):
+        TrainSettings(method="features", note_features=True)
     tunes = write_folder(tmp_path / "tunes")
-    assert main(["sequence", str(tunes), "--hints", "--jobs", "0"]) == 2
-    assert "hints are of notes" in capsys.readouterr().err
+    assert main(["sequence", str(tunes), "--note_features", "--jobs", "0"]) == 2
+    assert "note features are of notes" in capsys.readouterr().err
 
 
 def test_a_run_begun_without_the_choice_can_go_on() -> None:
     assert TrainSettings().identity["hints"] is None
-    assert TrainSettings(hints=True).identity["hints"] is True
+    assert TrainSettings(note_features=True).identity["hints"] is True

@@ -1,6 +1,6 @@
-"""Floors: what a model must clear to have earned its name (EVALUATION.md, rule 8).
+"""Baselines: what a model must clear to have earned its name (EVALUATION.md, rule 8).
 
-A floor is fitted on the training pieces alone and then predicts like any model.
+A baseline is fitted on the training pieces alone and then predicts like any model.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RUN = 5
 
 
 @dataclass(frozen=True)
-class Floor:
+class Baseline:
     """A named way to predict without a neural network.
 
     Attributes:
@@ -51,7 +51,7 @@ class Floor:
 
 
 def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], SidePredictor]:
-    """A floor that takes pieces one by one."""
+    """A baseline that takes pieces one by one."""
 
     def fitted(data: TaskData) -> SidePredictor:
         predictor = fit(data)
@@ -120,52 +120,52 @@ def features_together(data: TaskData) -> SidePredictor:
     return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
 
 
-FLOORS: Mapping[str, Floor] = {
-    floor.name: floor
-    for floor in (
-        Floor("majority", "majority class", _piecewise(majority)),
-        Floor("skyline", "skyline", _piecewise(rules.skyline)),
-        Floor("note_table", "context-free note table", _piecewise(rules.note_table)),
-        Floor("rhythm_table", "table of position and times", _piecewise(rules.rhythm_table)),
-        Floor("key_profiles", "key profiles", _piecewise(rules.key_profiles)),
-        Floor("triads", "triad templates", _piecewise(rules.triads)),
-        Floor("look_up", "look-up of the likest training piece", look_up),
-        Floor("features_logistic", "hand-made features + logistic regression", features_logistic),
-        Floor("features_trees", "hand-made features + extra trees", features_trees),
-        Floor("features_together", "hand-made features + discriminants and trees", features_together),
+BASELINES: Mapping[str, Baseline] = {
+    baseline.name: baseline
+    for baseline in (
+        Baseline("majority", "majority class", _piecewise(majority)),
+        Baseline("skyline", "skyline", _piecewise(rules.skyline)),
+        Baseline("note_table", "context-free note table", _piecewise(rules.note_table)),
+        Baseline("rhythm_table", "table of position and times", _piecewise(rules.rhythm_table)),
+        Baseline("key_profiles", "key profiles", _piecewise(rules.key_profiles)),
+        Baseline("triads", "triad templates", _piecewise(rules.triads)),
+        Baseline("look_up", "look-up of the likest training piece", look_up),
+        Baseline("features_logistic", "hand-made features + logistic regression", features_logistic),
+        Baseline("features_trees", "hand-made features + extra trees", features_trees),
+        Baseline("features_together", "hand-made features + discriminants and trees", features_together),
     )
 }
 
 
-def measure_floors(*folds: TaskData) -> list[dict[str, Any]]:
-    """Records of all floors of a task on its valid and test pieces, as JSON values.
+def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
+    """Records of all baselines of a task on its valid and test pieces, as JSON values.
 
     Args:
         folds: The task's data, or that of every fold, whose pieces are counted together.
 
     Raises:
-        ConfigError: If the task names a floor that does not exist.
+        ConfigError: If the task names a baseline that does not exist.
     """
     task = folds[0].task
-    if unknown := sorted(set(task.floors) - set(FLOORS)):
-        raise ConfigError(f"No floor is called {', '.join(unknown)}; there are {', '.join(FLOORS)}.")
+    if unknown := sorted(set(task.baselines) - set(BASELINES)):
+        raise ConfigError(f"No baseline is called {', '.join(unknown)}; there are {', '.join(BASELINES)}.")
     records = []
-    with tqdm(total=len(task.floors) * len(folds), desc=f"{task.name}, floors", leave=False) as bar:
-        for floor in (FLOORS[name] for name in task.floors):
+    with tqdm(total=len(task.baselines) * len(folds), desc=f"{task.name}, baselines", leave=False) as bar:
+        for baseline in (BASELINES[name] for name in task.baselines):
             counts: dict[str, list[NDArray[np.int64]]] = {"valid": [], "test": []}
             for data in folds:
-                predictor = floor.fit(data)
+                predictor = baseline.fit(data)
                 for split, found in counts.items():
                     found.append(data.counts(split, predictor([tokens for tokens, _ in data.pieces(split)])))
                 bar.update()
             sides = {split: _scores(folds, found) for split, found in counts.items()}
             packed = pack_counts(np.concatenate(counts["test"]))
-            records.append({"name": floor.name, "title": floor.title, **sides, "test_counts": packed})
+            records.append({"name": baseline.name, "title": baseline.title, **sides, "test_counts": packed})
     return records
 
 
-def kept_floors(*folds: TaskData) -> list[dict[str, Any]]:
-    """The floors of a task, measured once and then kept in the cache.
+def kept_baselines(*folds: TaskData) -> list[dict[str, Any]]:
+    """The baselines of a task, measured once and then kept in the cache.
 
     They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the
     code that measures them, or the library that does.
@@ -184,11 +184,11 @@ def kept_floors(*folds: TaskData) -> list[dict[str, Any]]:
     }
     text = json.dumps(identity, sort_keys=True, default=_as_dict)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
-    path = cache_folder() / "floors" / f"{folds[0].task.name}-{key}.json"
+    path = cache_folder() / "baselines" / f"{folds[0].task.name}-{key}.json"
     if not path.is_file():
-        write_json(path, measure_floors(*folds))
-    floors: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return floors
+        write_json(path, measure_baselines(*folds))
+    baselines: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return baselines
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def _as_dict(value: Any) -> dict[str, Any]:
 
 
 def _code() -> str:
-    """A hash of the files that decide what a floor says."""
+    """A hash of the files that decide what a baseline says."""
     home, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
     for pattern in ("finetune/baselines/*.py", "finetune/tasks/*.py", "symbolic/features/*.py"):
         for path in sorted(home.glob(pattern)):
