@@ -31,7 +31,7 @@ _PREPARE_EPILOG = """\
 examples:
   corpora prepare my_midi/ --out shards/        then: pretrain shards/
   corpora prepare pop909 --root DATA            into the cache; then: pretrain --corpus pop909 --root DATA
-  corpora prepare my_midi/ --min_notes 50 --time signatures 3/4,6/8"""
+  corpora prepare my_midi/ --min_notes 50 --time_signatures 3/4,6/8"""
 _MIX = (
     "Make one corpus of several, to pretrain on: their training and validation pieces, less every copy or\n"
     "near-duplicate of a piece that any corpus holds out. A corpus dealt into folds is held out whole."

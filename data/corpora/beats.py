@@ -24,7 +24,7 @@ class Annotation:
         beats: (B,) rising times of beats in seconds.
         down: (B,) bool, which of them begin a bar.
         sure: (B,) bool, false where the notation is free and the beat is a guess.
-        time signatures: Time signatures in the order of their first use, such as ("3/4",).
+        time_signatures: Time signatures in the order of their first use, such as ("3/4",).
     """
 
     beats: NDArray[np.float64]

@@ -28,7 +28,7 @@ class Filters:
         need_programs: Keep only pieces that use every one of these programs; drums are 128.
         min_seconds, max_seconds: Shorter and longer pieces are dropped; None sets no limit.
         min_quarters, max_quarters: The same, in quarter notes.
-        time signatures: Keep only pieces all of whose time signatures are among these, such as ("3/4", "6/8"); empty allows all.
+        time_signatures: Keep only pieces with no other time signatures than these, such as ("3/4", "6/8"); empty allows all.
         max_bytes: Larger files are not opened.
         read_seconds: A piece that takes longer to read is given up (in worker processes).
         read_memory: A piece that takes more bytes to read is given up (in worker processes, on Linux).
@@ -79,7 +79,7 @@ class Filters:
             )
         if odd := [metre for metre in self.time_signatures if not _METRE.fullmatch(metre)]:
             problems.append(
-                f"filters.time signatures holds {', '.join(map(repr, odd))}; write time signatures like 3/4."
+                f"filters.time_signatures holds {', '.join(map(repr, odd))}; write time signatures like 3/4."
             )
         if problems:
             raise ConfigError(problems)

@@ -21,7 +21,7 @@ class StepProgress(lightning.Callback):
     def __init__(self, label: str, steps: int) -> None:
         self.label, self.steps = label, steps
         self._bar: Any = None
-        self._rows, self._since = 0, 0.0
+        self._tokens, self._since = 0, 0.0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Open the bar where the run stands."""
@@ -31,19 +31,19 @@ class StepProgress(lightning.Callback):
             total=self.steps, initial=trainer.global_step, desc=self.label, unit=" steps",
             mininterval=interval, dynamic_ncols=True, disable=not trainer.is_global_zero,
         )  # fmt: skip
-        self._rows, self._since = 0, time.perf_counter()
+        self._tokens, self._since = 0, time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Move on; losses are read rarely, for reading them waits for the device."""
-        windows = batch[0] if isinstance(batch, tuple) and not hasattr(batch, "rows") else batch
-        self._rows += windows.rows.shape[0] * windows.rows.shape[1]
+        windows = batch[0] if isinstance(batch, tuple) and not hasattr(batch, "tokens") else batch
+        self._tokens += windows.tokens.shape[0] * windows.tokens.shape[1]
         self._bar.update(trainer.global_step - self._bar.n)
         if trainer.global_step % 20 == 0:
             shown = {name: f"{float(value):.3f}" for name, value in pl_module.last_losses.items()}
             elapsed = time.perf_counter() - self._since
-            self._bar.set_postfix(shown | {"rows/s": f"{self._rows / elapsed:,.0f}"}, refresh=False)
+            self._bar.set_postfix(shown | {"tokens/s": f"{self._tokens / elapsed:,.0f}"}, refresh=False)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave the finished bar on the screen."""

@@ -87,10 +87,11 @@ class CompareSettings:
         Raises:
             ConfigError: Names everything that does not fit.
         """
-        if self.what[0].endswith(_FILES):
-            study = read_study(self.what[0])
-        else:
-            study = named_study(self.what, _parts(self.methods or USUAL))
+        study = (
+            read_study(self.what[0])
+            if self.what[0].endswith(_FILES)
+            else named_study(self.what, _parts(self.methods or USUAL))
+        )
         names = ("seeds", "epochs", "tokens_per_batch", "patience")
         study = replace(
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -40,7 +40,7 @@ def method_of(record: Record) -> str:
     """What was trained, in a few words: method, and what is unusual about it."""
     variant = variant_of(record.get("settings", {}))
     about = ", ".join(
-        value if name in ("probe", "options") else f"{name} {value}".rstrip()
+        value if name in ("probe", "options") else f"{name.replace('_', ' ')} {value}".rstrip()
         for name, value in variant.items()
     )
     if any(

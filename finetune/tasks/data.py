@@ -141,10 +141,11 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
             )
     protocol = protocol or task.protocol()
     _, groups = np.unique([record.group or record.key for record in shards.pieces], return_inverse=True)
-    if protocol.table:
-        names = sides_of(shards.pieces, protocol.table, fold)
-    else:
-        names = np.array([record.split for record in shards.pieces])
+    names = (
+        sides_of(shards.pieces, protocol.table, fold)
+        if protocol.table
+        else np.array([record.split for record in shards.pieces])
+    )
     splits = {split: np.flatnonzero(labelled & (names == split)) for split in SPLITS}
     if empty := [split for split, pieces in splits.items() if len(pieces) == 0]:
         sizes = ", ".join(f"{len(pieces)} {split}" for split, pieces in splits.items())

@@ -38,7 +38,7 @@ def build_model(
         method: "full", "probe", or the name of an adapter method.
         options: Of the adapter; a probe has `only`, the one layer that it hears, negative ones from the last.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
-        note features: What is heard beside the notes; not by a probe.
+        note_features: What is heard beside the notes; not by a probe.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.

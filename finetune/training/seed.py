@@ -59,7 +59,7 @@ class Plan:
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
         keep_states: GiB of disk that states of a probe's notes may take.
-        note features: Whether hand-made features of notes are heard beside them.
+        note_features: Whether hand-made features of notes are heard beside them.
         trees: Whether boosted trees of them vote, once the network is trained.
     """
 

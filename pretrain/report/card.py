@@ -176,7 +176,7 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         best = max(baselines, key=lambda title: baselines[title])
         asked = record["settings"]
         variant = [asked.get(one) for one in ("probe", "layers", "size", "share", "options")]
-        variant += [one for one in ("hints", "trees") if asked.get(one)]
+        variant += [one for one in ("note_features", "ensemble") if asked.get(one)]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
         score = f"{100 * found['mean']:.1f}"
         score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"

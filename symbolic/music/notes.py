@@ -42,7 +42,7 @@ class Music:
     Attributes:
         notes: (N,) array of dtype `NOTE`, in any order.
         resolution: Ticks per quarter note.
-        time signatures: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
+        time_signatures: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
         tempos: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick. Before the first metre and
             tempo, 4/4 and 120 hold, as in MIDI.
         tracks: Track names; `notes["track"]` points into them.

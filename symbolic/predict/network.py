@@ -45,8 +45,8 @@ class TaskModel(nn.Module):
         backbone: With its adapter attached, if it has one.
         head: Of the task's level.
         mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
-        note features: What is heard beside the notes, if anything is.
-        ensemble members: Trees that vote with the network, if any do: on pieces, and not in training.
+        note_features: What is heard beside the notes, if anything is.
+        ensemble: Trees that vote with the network, if any do: on pieces, and not in training.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class Predictor:
         model: In eval mode.
         tokenizer: What it reads.
         task: What `Task.describe` said.
-        adapter set: Where its adapter hangs under its name; None where the backbone is its own.
+        adapter_set: Where its adapter hangs under its name; None where the backbone is its own.
     """
 
     name: str

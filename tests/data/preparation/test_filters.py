@@ -51,7 +51,7 @@ def test_impossible_filters_are_all_named():
         "filters.programs",
         "filters.need_programs",
         "filters.need_programs",
-        "filters.metres",
+        "filters.time_signatures",
     ]
 
 

@@ -166,7 +166,7 @@ def piece(number, label="a", group="", **changes):
 
 def test_a_table_of_folds_holds_whole_groups_of_the_pieces_that_are_asked_of(tmp_path):
     pieces = [piece(n, "ab"[n % 2], f"song{n // 2}") for n in range(40)]
-    others = [piece(90, "c"), piece(91, labels={}), piece(92, rows=0)]
+    others = [piece(90, "c"), piece(91, labels={}), piece(92, tokens=0)]
     entries = dealt_folds([*pieces, *others], "kind", ("a", "b"))
     assert [entry.piece for entry in entries] == [piece.key for piece in pieces]
     save_table("mine", entries, tmp_path)

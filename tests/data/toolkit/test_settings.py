@@ -38,7 +38,7 @@ def prepared(folder, out, **settings):
 
 @pytest.mark.parametrize("settings", COMMANDS, ids=lambda one: one.__name__)
 def test_every_command_takes_the_same_flags(settings):
-    flags = "--min_notes 20 --time signatures 3/4,6/8 --programs 0,1 --drop_drums --near_duplicates 0 --engine ray"
+    flags = "--min_notes 20 --time_signatures 3/4,6/8 --programs 0,1 --drop_drums --near_duplicates 0 --engine ray"
     found = parse("try", "", settings, [*COMMANDS[settings], *flags.split()])
     wanted = Filters(min_notes=20, time_signatures=("3/4", "6/8"), programs=(0, 1), keep_drums=False)
     assert found.filters() == wanted
@@ -118,7 +118,7 @@ def test_a_folder_of_music_is_prepared_into_the_cache(music, tmp_path, monkeypat
 
 def test_filters_on_shards_that_stand_already_are_refused(music, tmp_path):
     made = prepared(music, tmp_path / "out")
-    with pytest.raises(ConfigError, match=r"prepared before.*--min_notes, --time signatures"):
+    with pytest.raises(ConfigError, match=r"prepared before.*--min_notes, --time_signatures"):
         PrepareSettings(jobs=4, min_notes=9, time_signatures="3/4").shards(
             "folder", str(made.path), Tokenizer()
         )

@@ -44,7 +44,7 @@ def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
     tensors = read_tensors(out / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
     assert {name.partition(".")[0] for name in tensors} == {"backbone", "heads"}  # no selector
-    rows = Tokenizer().encode(tune(0, 40)).rows
+    rows = Tokenizer().encode(tune(0, 40)).tokens
     ours, theirs = (symbolic.load(path).hidden(rows) for path in (out, run / "checkpoint"))
     assert ours.dtype == np.float32
     assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
@@ -109,7 +109,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
         record(0.92, leaks={"leaky": True}),
         record(0.93, leaks={"leaky": None}),
         record(0.94, transfer={"from": "other"}),
-        record(0.85, method="full", settings={"probe": None, "hints": True, "trees": None}),
+        record(0.85, method="full", settings={"probe": None, "note_features": True, "ensemble": None}),
     ]
     for number, one in enumerate(found):
         (tmp_path / "results" / str(number)).mkdir(parents=True)

@@ -151,7 +151,7 @@ def test_many_notes_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     """About as many as asked for, of every piece, labelled ones alone."""
     seen = []
     monkeypatch.setattr(fitting, "MOST", 500)
-    monkeypatch.setattr(Boosting, "fit", classmethod(lambda cls, x, y, c: seen.append((x, y))))
+    monkeypatch.setattr(fitting, "fit_boosting", lambda x, y, c: seen.append((x, y)))
     truth = np.tile([0, 1, -1, -1], 500)
     pieces = [np.full((2000, 1), number, dtype=np.float32) for number in range(4)]
     fitting.grown(pieces, [truth] * 4, 2)

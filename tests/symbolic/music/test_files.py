@@ -59,7 +59,7 @@ class TestRoundTrip:
         assert back.resolution == music.resolution
         assert back.time_signatures.tolist() == music.time_signatures.tolist()
         assert back.tempos[-1] == pytest.approx(music.tempos[-1], rel=1e-4)
-        np.testing.assert_array_equal(Tokenizer().encode(back).rows, Tokenizer().encode(music).rows)
+        np.testing.assert_array_equal(Tokenizer().encode(back).tokens, Tokenizer().encode(music).tokens)
         assert back.repairs == ()
 
     @given(musics())
@@ -121,7 +121,7 @@ class TestReading:
         assert music.time_signatures.tolist() == [[1920, 3, 4]]
         assert music.tempos.tolist() == [[1920, 60]]
         assert music.seconds(np.array([480, 1920, 2400])).tolist() == [0.5, 2, 3]
-        rows = Tokenizer().encode(music).rows
+        rows = Tokenizer().encode(music).tokens
         assert VOC.time_signatures[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
         assert VOC.tempos[rows[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
 
@@ -180,7 +180,7 @@ class TestReading:
     )
     def test_odd_events_do_no_harm(self, events):
         music = parse_midi(midi(events), "odd")
-        rows = Tokenizer().encode(music).rows
+        rows = Tokenizer().encode(music).tokens
         assert rows.shape == (1, 8)
         assert np.isfinite(music.seconds(music.notes["onset"])).all()
 
@@ -292,7 +292,7 @@ def test_broken_bytes_end_in_music_or_in_our_error(tmp_path, count):
         assert (notes["program"] <= DRUM_PROGRAM).all()
         assert (notes["track"] < max(len(music.tracks), 1)).all()
         assert (np.diff(music.time_signatures[:, 0]) >= 0).all()
-        assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).rows) <= len(notes)
+        assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).tokens) <= len(notes)
     assert (
         0 < sound < count
     )  # some mended or harmless, some refused: the mutations are neither too mild nor wild

@@ -156,13 +156,13 @@ def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tm
 
 def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
     settings = TrainSettings(ensemble=True)
-    assert (settings.note_features, settings.identity["hints"], settings.identity["trees"]) == (
+    assert (settings.note_features, settings.identity["note_features"], settings.identity["ensemble"]) == (
         True,
         True,
         True,
     )
-    assert TrainSettings(note_features=True).identity["trees"] is None
-    assert variant_of(settings.identity) == {"hints": "", "trees": ""}
+    assert TrainSettings(note_features=True).identity["ensemble"] is None
+    assert variant_of(settings.identity) == {"note_features": "", "ensemble": ""}
     with pytest.raises(ConfigError, match="--ensemble: a probe"):
         TrainSettings(method="probe", ensemble=True)
     with pytest.raises(ConfigError, match="--ensemble: --method features"):

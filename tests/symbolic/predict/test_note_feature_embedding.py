@@ -136,7 +136,7 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         assert main([*command, *usual]) == 0
-    run = tmp_path / "runs" / "finetune" / "note-full-nano-hints"
+    run = tmp_path / "runs" / "finetune" / "note-full-nano-note_features"
     assert "full (note features), from" in (run / "report.html").read_text()
     assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
     music = tune(8)
@@ -153,9 +153,9 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
 
 
 def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:
-    with pytest.raises(ConfigError, match="--note features: a probe"):
+    with pytest.raises(ConfigError, match="--note_features: a probe"):
         TrainSettings(method="probe", note_features=True)
-    with pytest.raises(ConfigError, match="--note features: --method features"):
+    with pytest.raises(ConfigError, match="--note_features: --method features"):
         TrainSettings(method="features", note_features=True)
     tunes = write_folder(tmp_path / "tunes")
     assert main(["sequence", str(tunes), "--note_features", "--jobs", "0"]) == 2
@@ -163,5 +163,5 @@ def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any
 
 
 def test_a_run_begun_without_the_choice_can_go_on() -> None:
-    assert TrainSettings().identity["hints"] is None
-    assert TrainSettings(note_features=True).identity["hints"] is True
+    assert TrainSettings().identity["note_features"] is None
+    assert TrainSettings(note_features=True).identity["note_features"] is True
