@@ -1,7 +1,7 @@
 """Symbolic music for models: notes, tokens, backbones, adapters, checkpoints.
 
-    from symbolic import Tokenizer, read_music
-    rows, source = Tokenizer().encode(read_music("song.mid"))
+    from symbolic import Tokenizer
+    tokens = Tokenizer()("song.mid")
 
 Names are imported when first used, so tokens never cost an import of torch.
 """
@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symbolic.music.files import read_music, write_midi
+    from symbolic.music.files import read_music
+    from symbolic.music.midi import write_midi
     from symbolic.music.notes import Music
     from symbolic.predict.windows import load
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
@@ -28,7 +29,7 @@ _HOMES = {
     "load": "predict.windows",
     "read_music": "music.files",
     "transpose": "tokens.transposition",
-    "write_midi": "music.files",
+    "write_midi": "music.midi",
 }
 
 __all__ = [  # noqa: RUF022 - by use

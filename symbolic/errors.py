@@ -6,8 +6,8 @@ exit with status 2; anything else that escapes is a bug of ours and keeps its tr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class CounterpointError(Exception):
@@ -23,7 +23,7 @@ class MusicFileError(CounterpointError):
         remedy: What the user can do, as a full sentence; may be empty.
     """
 
-    def __init__(self, path: str | Path, reason: str, remedy: str = "") -> None:
+    def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str = "") -> None:
         super().__init__(f"{path}: {reason}." + (f" {remedy}" if remedy else ""))
         self.path = str(path)
         self.reason = reason

@@ -100,9 +100,7 @@ def states() -> st.SearchStrategy[tuple[Batch, torch.Tensor]]:
 
 def tunes(count: int = 6, length: int = 48, pad: int = 9) -> Batch:
     """Windows of encoded tunes, every second one shorter."""
-    tokens = torch.from_numpy(
-        np.stack([Tokenizer().encode(tune(seed, length)).tokens for seed in range(count)])
-    )
+    tokens = torch.from_numpy(np.stack([Tokenizer().encode(tune(seed, length)).ids for seed in range(count)]))
     attention_mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
     attention_mask[::2, length - pad :] = False
     return as_batch(tokens.long().masked_fill(~attention_mask[..., None], PAD), attention_mask)

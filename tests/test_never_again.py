@@ -84,7 +84,7 @@ def test_what_is_tested_is_neither_masked_nor_transposed(tmp_path):
     model: TaskModel = build_model(backbone, MELODY, "full").eval()
     seen = []
     backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    tokens = Tokenizer().encode(tune(0)).tokens[:60]
+    tokens = Tokenizer().encode(tune(0)).ids[:60]
     first, second = model.classes(tokens), model.classes(tokens)
     assert np.array_equal(first, second)
     assert np.array_equal(seen[0][0].numpy(), rebase_bars(tokens))
@@ -106,13 +106,13 @@ def test_no_label_can_be_read_from_the_order_of_notes():
     as_written = music.notes["track"]  # the fault: tokens in the order of tracks
     assert (np.diff(as_written) != 0).sum() == 1
     tokens, again = Tokenizer().encode(music), Tokenizer().encode(shuffled)
-    assert np.array_equal(tokens.tokens, again.tokens)
-    assert (np.diff(music.notes["track"][tokens.source].astype(int)) != 0).sum() > 50
+    assert np.array_equal(tokens.ids, again.ids)
+    assert (np.diff(music.notes["track"][tokens.note_index].astype(int)) != 0).sum() > 50
 
     # Notes alike in all that is seen: which comes first tells nothing of the track.
     twins = np.repeat(music.notes, 2)
     twins["track"] = np.tile([0, 1], len(music.notes))
-    source = Tokenizer().encode(music.with_notes(twins)).source
+    source = Tokenizer().encode(music.with_notes(twins)).note_index
     first_of_pair = twins["track"][source][::2]
     assert 0.35 < first_of_pair.mean() < 0.65
 
@@ -123,7 +123,7 @@ def test_no_label_can_be_read_from_program_or_track():
     music = tune(5)
     music.notes["program"] = np.where(music.notes["track"] == 0, 40, 0)  # the fault: a violin for the melody
     one = as_one_piano(music)
-    assert set(Tokenizer().encode(one).tokens[:, PROGRAM]) == {RESERVED}
+    assert set(Tokenizer().encode(one).ids[:, PROGRAM]) == {RESERVED}
     assert set(one.notes["track"]) == {0}
 
 
@@ -132,9 +132,9 @@ def test_a_hidden_velocity_leaves_no_trace():
     louder = music.notes.copy()
     louder["velocity"] = np.random.default_rng(0).integers(1, 127, len(louder))
     plain, changed = (Tokenizer().encode(m, hide=("velocity",)) for m in (music, music.with_notes(louder)))
-    assert np.array_equal(plain.tokens, changed.tokens)
-    assert np.array_equal(plain.source, changed.source)
-    assert set(plain.tokens[:, VELOCITY]) == {HIDDEN}
+    assert np.array_equal(plain.ids, changed.ids)
+    assert np.array_equal(plain.note_index, changed.note_index)
+    assert set(plain.ids[:, VELOCITY]) == {HIDDEN}
     assert HIDDEN not in (PAD, RESERVED)
 
 

@@ -17,7 +17,7 @@ from data.preparation.guards import TimeUp, guarded
 from data.preparation.near import SIZE, Sketches, sketch
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.notes import Music
-from symbolic.tokens.tokenizer import Rows, Tokenizer
+from symbolic.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Outcome:
     skipped: str = ""
     fingerprint: int = 0
     repairs: tuple[str, ...] = ()
-    tokens: Rows = field(default_factory=lambda: np.empty((0, 8), dtype=np.uint16))
+    tokens: NDArray[np.uint16] = field(default_factory=lambda: np.empty((0, 8), dtype=np.uint16))
     source: NDArray[np.int32] = field(default_factory=lambda: np.empty(0, dtype=np.int32))
     note_labels: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
     sketches: Sketches = field(default_factory=lambda: np.empty((0, SIZE), dtype=np.uint32))
@@ -111,11 +111,11 @@ def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
         )
     except ConfigError as error:  # hide was checked before, so it is the number of bars
         raise _Skip(f"absurdly long: {error}") from error
-    source = kept[tokens.source]
+    source = kept[tokens.note_index]
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else Outcome(piece).sketches
     repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
-    return Outcome(piece, "", fingerprint, repairs, tokens.tokens, source.astype(np.int32), labels, sketches)
+    return Outcome(piece, "", fingerprint, repairs, tokens.ids, source.astype(np.int32), labels, sketches)
 
 
 def _oddities(music: Music) -> Iterator[str]:

@@ -1,11 +1,17 @@
-"""Music as arrays: the form between files and tokens."""
+"""Music as arrays of notes, between files and tokens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pretty_midi import PrettyMIDI
+    from symusic import Score
 
 NOTE = np.dtype(
     [
@@ -18,9 +24,9 @@ NOTE = np.dtype(
     ],
     align=True,
 )
-"""One note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index.
+"""A note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index.
 
-Aligned, for numpy reads and writes fields faster so; the bytes between them mean nothing.
+Fields are aligned, since numpy is faster on them. The bytes between them have no meaning.
 """
 
 DRUM_PROGRAM = 128
@@ -35,18 +41,18 @@ def _default_tempos() -> NDArray[np.float64]:
     return np.array([[0.0, 120.0]])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Music:
-    """The notes of one piece with its metre and tempo, times in ticks.
+    """The notes of a piece with its time signatures and tempos. Times are in ticks.
 
     Attributes:
         notes: (N,) array of dtype `NOTE`, in any order.
         resolution: Ticks per quarter note.
-        time_signatures: (M, 3) int64 rows of tick, numerator, denominator, by rising tick; each begins a bar.
-        tempos: (T, 2) float64 rows of tick, quarter notes per minute, by rising tick. Before the first metre and
-            tempo, 4/4 and 120 hold, as in MIDI.
-        tracks: Track names; `notes["track"]` points into them.
-        repairs: What had to be mended to read the file, in words; empty for a sound file.
+        time_signatures: (M, 3) int64 of tick, numerator and denominator, by rising tick. Each one begins a bar.
+        tempos: (T, 2) float64 of tick and quarter notes per minute, by rising tick. As in MIDI, 4/4 and 120 hold
+            before the first ones.
+        tracks: Track names. `notes["track"]` is an index into them.
+        repairs: Repairs made when the file was read, as sentences. Empty for a sound file.
     """
 
     notes: NDArray[np.void]
@@ -59,23 +65,37 @@ class Music:
     def __len__(self) -> int:
         return len(self.notes)
 
+    def __repr__(self) -> str:
+        signatures = list(dict.fromkeys(f"{n}/{d}" for _, n, d in self.time_signatures.tolist())) or ["4/4"]
+        tempos = self.tempo_map[:, 1]
+        low, high = round(tempos.min()), round(tempos.max())
+        seconds = int(self.seconds(self.notes["onset"] + self.notes["duration"]).max(initial=0))
+        return (
+            f"Music({len(self):,} notes, {len(np.unique(self.notes['track']))} tracks, "
+            f"{', '.join(signatures[:3])}{'…' * (len(signatures) > 3)}, "
+            f"{low}{f'–{high}' * (high > low)} bpm, {seconds // 60}:{seconds % 60:02})"
+        )
+
     @property
     def drums(self) -> NDArray[np.bool_]:
-        """(N,) true where a note is played by the drum kit."""
+        """(N,) bool, true for notes of the drum kit."""
         return np.asarray(self.notes["program"] == DRUM_PROGRAM)
 
     @property
     def tempo_map(self) -> NDArray[np.float64]:
-        """(T, 2) `tempos` from tick 0 on: where none stands there, 120 comes first."""
+        """(T, 2) `tempos` from tick 0 on. If no tempo begins there, 120 is put first."""
         if len(self.tempos) and self.tempos[0, 0] <= 0:
             return self.tempos
         return np.vstack([_default_tempos(), self.tempos])
 
     def seconds(self, ticks: NDArray[np.integer] | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Times in seconds of times in ticks, through the tempo map.
+        """Convert times from ticks to seconds, through the tempo map.
 
         Args:
-            ticks: Any shape.
+            ticks: Times in ticks, of any shape.
+
+        Returns:
+            Times in seconds, of the same shape.
         """
         starts, tempos = self.tempo_map.T
         per_tick = 60.0 / (tempos * self.resolution)
@@ -84,8 +104,34 @@ class Music:
         return np.asarray(reached[at] + (ticks - starts[at]) * per_tick[at])
 
     def with_notes(self, notes: NDArray[np.void]) -> Music:
-        """The same metre, tempo and tracks under other notes."""
+        """Return a copy with other notes and the same time signatures, tempos and tracks."""
         return replace(self, notes=notes)
+
+    def write(self, path: str | Path) -> None:
+        """Write a MIDI file; see `symbolic.write_midi`."""
+        from symbolic.music.midi import write_midi
+
+        write_midi(self, path)
+
+    def to_symusic(self) -> Score:
+        """Convert to a `symusic.Score`, with one track for each track and program.
+
+        Raises:
+            MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
+        """
+        from symbolic.music.midi import to_symusic
+
+        return to_symusic(self)
+
+    def to_pretty_midi(self) -> PrettyMIDI:
+        """Convert to a `pretty_midi.PrettyMIDI`, with one instrument for each track and program.
+
+        Raises:
+            MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
+        """
+        from symbolic.music.conversion import to_pretty_midi
+
+        return to_pretty_midi(self)
 
 
 def note_array(
@@ -96,10 +142,10 @@ def note_array(
     program: object = 0,
     track: object = 0,
 ) -> NDArray[np.void]:
-    """A (N,) `NOTE` array from columns; scalars are repeated.
+    """Build a (N,) array of dtype `NOTE` from columns. Scalars are repeated.
 
     Raises:
-        ValueError: If the columns differ in length, or a value is negative or above what MIDI allows.
+        ValueError: If columns differ in length, or a value is negative or above MIDI's range.
     """
     columns = [np.asarray(c) for c in (onset, duration, pitch, velocity, program, track)]
     shaped = np.broadcast_arrays(*[np.atleast_1d(c) for c in columns])

@@ -1,4 +1,4 @@
-"""Note labels from track names, and the merging that keeps them from being read off the input."""
+"""Note labels from track names, and the merging of tracks that hides these labels from a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from symbolic.music.notes import Music
 
 
 def track_labels(music: Music, names: Sequence[str]) -> NDArray[np.int8]:
-    """(N,) int8: which of the names the note's track has, regardless of case; -1 for none of them."""
+    """Label each note by the name of its track.
+
+    Args:
+        music: The music, with named tracks.
+        names: Track names, one for each class. Case is ignored.
+
+    Returns:
+        (N,) int8 classes, -1 for notes of other tracks.
+    """
     wanted = [name.strip().casefold() for name in names]
     of_track = [
         wanted.index(name) if (name := track.strip().casefold()) in wanted else -1 for track in music.tracks
@@ -22,9 +30,9 @@ def track_labels(music: Music, names: Sequence[str]) -> NDArray[np.int8]:
 
 
 def as_one_piano(music: Music) -> Music:
-    """The same notes on one track, all pitched ones played by a piano.
+    """Put all notes on one track and all pitched notes on a piano.
 
-    Labels made from tracks would otherwise stand in the program field for a model to copy.
+    Without this, a model could copy labels of tracks from the program field.
     """
     notes = music.notes.copy()
     notes["program"][~music.drums] = 0

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symbolic.errors import MusicFileError
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
+
+if TYPE_CHECKING:
+    from music21.stream import Score
 
 RESOLUTION = 10_080
 """Ticks per quarter note: divisible by every common tuplet."""
@@ -84,8 +88,19 @@ def parse_abc(text: str, name: str) -> Music:
     return _convert(lambda: converter.parseData(text, format="abc"), name)
 
 
-def _convert(parse: Any, name: str) -> Music:
-    """Run a music21 parser and collect its notes; whatever it raises becomes our error."""
+def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
+    """Convert a music21 score to music, with one track for each part.
+
+    Raises:
+        MusicFileError: If its notes cannot be read.
+    """
+    if any(not part.getElementsByClass("Measure") for part in score.parts):
+        score = score.makeNotation()
+    return _convert(lambda: score, name)
+
+
+def _convert(parse: Callable[[], Any], name: str) -> Music:
+    """Run a music21 parser and collect its notes. Turn whatever it raises into a `MusicFileError`."""
     try:
         score = parse()
         if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
@@ -93,7 +108,7 @@ def _convert(parse: Any, name: str) -> Music:
         return _collect(score, name)
     except MusicFileError:
         raise
-    except Exception as error:  # music21 raises whatever it stumbles over
+    except Exception as error:  # music21 raises all kinds
         raise MusicFileError(name, f"music21 cannot parse it ({type(error).__name__}: {error})") from error
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
-from symbolic.music.files import SUFFIXES, music_files, read_music, to_score, write_midi
+from symbolic.music.files import SUFFIXES, music_files, read_music
+from symbolic.music.midi import to_symusic, write_midi
 from symbolic.music.notes import Music
 from symbolic.predict.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_shares
@@ -206,7 +207,7 @@ def _write(predictor: Predictor, outcome: Outcome, path: Path) -> None:
 def _write_markers(music: Music, markers: Sequence[tuple[int, str]], path: Path) -> None:
     from symusic import TextMeta
 
-    score = to_score(music, path)
+    score = to_symusic(music, path)
     score.markers.extend([TextMeta(tick, text) for tick, text in markers])
     path.write_bytes(score.dumps_midi())
 

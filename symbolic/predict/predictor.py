@@ -27,7 +27,7 @@ from symbolic.predict.network import HandMade, TaskModel, device_of, open_task, 
 from symbolic.predict.piece_classifier import FeatureClassifier
 from symbolic.predict.tonality import TONAL_CLASSES
 from symbolic.storage import read_json
-from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.tokenizer import Tokenizer, Tokens
 
 VELOCITY = "velocity"
 """The note label that can be written as what it is, instead of as a track a class."""
@@ -103,8 +103,8 @@ class Predictor:
         Beside the answer, memory is bounded by a batch of windows, however long the piece is; a model that hears
         hand-made features takes two kilobytes a note.
         """
-        tokens, source = self._encode(music)
-        logits = self._ready().logits(tokens)
+        tokens = self._encode(music)
+        source, logits = tokens.note_index, self._ready().logits(tokens.ids)
         classes = np.empty(len(music), dtype=np.int64)
         confidence = np.empty(len(music), dtype=np.float32)
         classes[source] = logits.argmax(axis=1)
@@ -124,7 +124,7 @@ class Predictor:
 
     def explained(self, music: Music) -> tuple[NDArray[np.float64], list[Reason]]:
         """The same, and what speaks most, for or against, of the likeliest class, where the model can say."""
-        tokens, _ = self._encode(music)
+        tokens = self._encode(music).ids
         model, reasons = self._ready(), list[Reason]()
         if isinstance(model, FeatureClassifier):
             logits, reasons = model.explained(tokens)
@@ -138,7 +138,7 @@ class Predictor:
             self.adapter_set.use(self.name)
         return self.model
 
-    def _encode(self, music: Music) -> Any:
+    def _encode(self, music: Music) -> Tokens:
         """Tokens as in training."""
         heard = as_one_piano(music) if self.task["one_piano"] else music
         return self.tokenizer.encode(heard, hide=self.task["hide"])

@@ -1,8 +1,8 @@
 """A checkpoint at work: load it, and run it over pieces of any length by overlapping windows.
 
 model = load("runs/emotion")
-tokens, source = model.tokenizer.encode(read_music("song.mid"))
-logits = model.sequence_logits(tokens)
+tokens = model.tokenizer("song.mid")
+logits = model.sequence_logits(tokens.ids)
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""MidiTok and this tokenizer, both ways: settings, and MidiTok's schemes through the same face.
+"""Exchange settings with MidiTok, and use MidiTok's own schemes.
 
-    tokenizer = Tokenizer.from_miditok(config)          # ours, divided as a TokenizerConfig says
+    tokenizer = Tokenizer.from_miditok(config)          # our tokens, divided as a TokenizerConfig
     config = tokenizer.to_miditok()                     # for miditok.Octuple(config)
-    remi = MidiTokTokenizer("REMI")                     # MidiTok's own tokens of our Music
+    streams = MidiTokTokenizer("REMI")("song.mid")      # MidiTok's tokens
 
-Where ours differs from MidiTok's Octuple, and why, is told in docs/tokens.md. MidiTok (extra `[miditok]`) is
-imported only inside functions: it takes seconds, and torch.
+docs/tokens.md lists the differences from MidiTok's Octuple. MidiTok (extra `[miditok]`) is imported inside
+functions only, since it takes seconds and imports torch.
 """
 
 from __future__ import annotations
@@ -13,45 +13,47 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Sequence
 from importlib.metadata import version
 from math import ceil, log2
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.files import from_score, to_score
+from symbolic.music.conversion import as_music
+from symbolic.music.midi import from_symusic, to_symusic
 from symbolic.music.notes import Music
 from symbolic.tokens.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from miditok import TokenizerConfig
 
+    from symbolic.music.conversion import MusicLike
+
 SCHEMES = ("REMI", "TSD", "MIDILike", "Structured", "CPWord", "Octuple")
 _EXTRAS = {"chords", "rests", "key_signatures", "sustain_pedals", "pitch_bends", "control_changes"}
-"""What a token has no field for; each is a setting `use_...` of MidiTok."""
+"""MidiTok's settings `use_...` for which our tokens have no field."""
 _DEFAULTS: dict[str, Any] = {"use_programs": True, "use_tempos": True, "use_time_signatures": True}
-"""One stream for all tracks, as ours; MidiTok's own defaults make one for each track and say no tempo."""
+"""One sequence for all tracks, as ours. MidiTok's defaults make one per track and leave out tempos."""
 
 
 def vocabulary_from_miditok(config: TokenizerConfig, strict: bool = True) -> Vocabulary:
-    """The vocabulary that divides time, velocity and tempo as a MidiTok config does.
+    """Make the vocabulary that divides time, velocity and tempo as a MidiTok config does.
 
     Args:
         config: A `miditok.TokenizerConfig`.
-        strict: Refuse what has no equal here; False takes the nearest instead.
+        strict: Refuse settings that have no equivalent here. If false, take the nearest.
 
     Raises:
-        ConfigError: If something has no equal (all such settings are named), or nothing near it.
+        ConfigError: If settings have no equivalent (all are named), or nothing near it.
     """
     resolution = max(config.beat_res.values())
     beats = max(end for _, end in config.beat_res)
     low, high = config.tempo_range
-    time_signatures = [
-        (n, d) for d, numerators in config.time_signature_range.items() for n in numerators
-    ]  # MidiTok has listed ranges already
+    time_signatures = [(n, d) for d, numerators in config.time_signature_range.items() for n in numerators]
     problems = [f"use_{name} has no field here" for name in sorted(_EXTRAS) if getattr(config, f"use_{name}")]
     if not config.log_tempos:
         problems.append("linear tempos (log_tempos=False): ours are divided in the logarithm")
@@ -81,10 +83,9 @@ def vocabulary_from_miditok(config: TokenizerConfig, strict: bool = True) -> Voc
 
 
 def vocabulary_to_miditok(vocabulary: Vocabulary) -> TokenizerConfig:
-    """A config that makes `miditok.Octuple` divide music as this vocabulary does.
+    """Make a config with which `miditok.Octuple` divides music as this vocabulary does.
 
-    Durations agree value for value up to where ours go by more than a quarter note; MidiTok has no steps
-    longer than that, and goes on by quarter notes.
+    Durations agree as long as our steps are at most a quarter note. MidiTok has no longer steps.
 
     Raises:
         ConfigError: If MidiTok is not installed.
@@ -118,24 +119,24 @@ class Streams(NamedTuple):
     """A piece as MidiTok tokens.
 
     Attributes:
-        tokens: (N, C) int32 ids; one column, or one for each kind of token where the scheme pools several.
-        stream: (N,) int32, which of MidiTok's sequences a token belongs to; all 0 where the scheme makes one.
+        ids: (N, C) int32. C is 1, or the number of token kinds in schemes that pool several (CPWord, Octuple).
+        sequence: (N,) int32, the index of MidiTok's sequence that a token belongs to. All 0 if there is one.
     """
 
-    tokens: NDArray[np.int32]
-    stream: NDArray[np.int32]
+    ids: NDArray[np.int32]
+    sequence: NDArray[np.int32]
 
 
 class MidiTokTokenizer:
-    """One of MidiTok's schemes under the face of `Tokenizer`: encode, decode, sizes, save, load, fingerprint.
+    """Use one of MidiTok's schemes as a `Tokenizer` is used.
 
-    Limits, which are MidiTok's: no token knows its source note; notes outside the config's ranges are dropped;
-    Octuple keeps no bar beyond its `max_bar_embedding`, and times snap to the config's grid before anything
-    else. Trained vocabularies (BPE and the like) are not supported.
+    MidiTok sets the limits. No token knows its note. Notes outside the config's ranges are dropped. Octuple keeps
+    no bar beyond its `max_bar_embedding`. Times are rounded to the config's grid. Trained vocabularies (BPE and
+    others) are not supported.
 
     Args:
         scheme: One of `SCHEMES`.
-        config: A `miditok.TokenizerConfig`; None takes MidiTok's defaults with programs, tempos and time signatures.
+        config: A `miditok.TokenizerConfig`. None means MidiTok's defaults with programs, tempos and time signatures.
 
     Raises:
         ConfigError: If the scheme is unknown, or MidiTok is not installed or refuses the config.
@@ -154,40 +155,63 @@ class MidiTokTokenizer:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """(C,) how many ids each column has."""
+        """The number of ids of each of the C columns."""
         pooled = self._inner.is_multi_voc
         return tuple(map(len, self._inner.vocab)) if pooled else (len(self._inner.vocab),)
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change whenever an id would mean something else."""
+        """16 hexadecimal digits that change whenever the meaning of an id changes."""
         document = {"scheme": self.scheme, "config": self._settings(), "vocabulary": self._inner.vocab}
         text = json.dumps(document, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def encode(self, music: Music) -> Streams:
-        """MidiTok's ids of a piece.
+    def __repr__(self) -> str:
+        return f"MidiTokTokenizer({self.scheme!r}, sizes={self.sizes})"
+
+    @overload
+    def __call__(self, music: MusicLike) -> Streams: ...
+    @overload
+    def __call__(self, music: Sequence[MusicLike]) -> list[Streams]: ...
+
+    def __call__(self, music: MusicLike | Sequence[MusicLike]) -> Streams | list[Streams]:
+        """Tokenize a piece, or a list of pieces.
+
+        Args:
+            music: As in `Tokenizer.__call__`.
 
         Raises:
-            MusicFileError: If the music is longer or finer than MIDI can say.
+            MusicFileError: If a file or an object holds no readable music, or is longer or finer than MIDI allows.
+            TypeError: If an object is of another kind.
         """
-        found = self._inner.encode(to_score(music, "music"))
+        if isinstance(music, list | tuple):
+            return [self(one) for one in music]
+        return self.encode(as_music(music))
+
+    def encode(self, music: Music) -> Streams:
+        """Return MidiTok's ids of a piece.
+
+        Raises:
+            MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
+        """
+        found = self._inner.encode(to_symusic(music))
         parts = [np.array(part.ids, np.int32) for part in (found if isinstance(found, list) else [found])]
         columns = len(self.sizes)
-        tokens = [part.reshape(-1, columns) for part in parts]
+        ids = [part.reshape(-1, columns) for part in parts]
         return Streams(
-            np.concatenate([np.empty((0, columns), np.int32), *tokens]),
-            np.repeat(np.arange(len(tokens), dtype=np.int32), [len(part) for part in tokens]),
+            np.concatenate([np.empty((0, columns), np.int32), *ids]),
+            np.repeat(np.arange(len(ids), dtype=np.int32), [len(part) for part in ids]),
         )
 
     def decode(self, streams: Streams) -> Music:
-        """Music of such ids, as MidiTok understands them."""
+        """Turn ids into music, as MidiTok reads them."""
         single = len(self.sizes) == 1
-        parts = [streams.tokens[streams.stream == i] for i in range(int(streams.stream.max(initial=-1)) + 1)]
+        count = int(streams.sequence.max(initial=-1)) + 1
+        parts = [streams.ids[streams.sequence == i] for i in range(count)]
         ids = [(part[:, 0] if single else part).tolist() for part in parts]
         if not ids:
             ids = [[]]
-        return from_score(self._inner.decode(ids[0] if self._inner.one_token_stream else ids), "MidiTok")
+        return from_symusic(self._inner.decode(ids[0] if self._inner.one_token_stream else ids), "MidiTok")
 
     def save(self, path: str | Path) -> None:
         """Write scheme, settings and fingerprint as JSON."""
@@ -196,10 +220,10 @@ class MidiTokTokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> MidiTokTokenizer:
-        """Read what `save` wrote.
+        """Load a tokenizer that `save` wrote.
 
         Raises:
-            TokenizerMismatch: If the file is not such a tokenizer's, or this MidiTok makes other ids of it.
+            TokenizerMismatch: If the file holds no such tokenizer, or the installed MidiTok makes other ids.
         """
         miditok = _miditok()
         try:
@@ -225,7 +249,7 @@ class MidiTokTokenizer:
 
 
 def _with_number_keys(settings: dict[str, Any]) -> dict[str, Any]:
-    """A config's settings with those keys numbers again that JSON made text."""
+    """Turn the keys that JSON made text into numbers again."""
     ranges = {
         name: {tuple(map(int, span.split("_"))): value for span, value in settings[name].items()}
         for name in ("beat_res", "beat_res_rest")

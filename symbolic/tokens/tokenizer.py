@@ -1,23 +1,28 @@
-"""Note arrays to tokens of fields and back, vectorised over notes.
+"""Turn music into tokens and tokens into music.
 
-    tokens, source = Tokenizer().encode(read_music("song.mid"))
+    tokenizer = Tokenizer()
+    tokens = tokenizer("song.mid")
+    tokens.ids, tokens.note_index
+    music = tokenizer.decode(tokens)
 
-One token is one note. Token i was made from `music.notes[source[i]]`, so labels and predictions of single notes
-travel both ways.
+A token is a note. Token i was made from `music.notes[tokens.note_index[i]]`, so that labels and predictions of
+single notes can be carried over both ways.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, TokenizerMismatch
+from symbolic.music.conversion import as_music
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.grid import bar_starts, locate_bars, metre_segments, tempo_values, to_grid
 from symbolic.tokens.vocabulary import (
@@ -39,52 +44,64 @@ from symbolic.tokens.vocabulary import (
 if TYPE_CHECKING:
     from miditok import TokenizerConfig
 
-Rows = NDArray[np.uint16]
+    from symbolic.music.conversion import MusicLike
+
 _SOUND = (VELOCITY, DURATION, PITCH, PROGRAM)
-"""The fields that follow bar and position in the canonical order, the last first."""
+"""The fields that follow bar and position in the canonical order, from last to first."""
 _SHORT, _LONG = (
     np.dtype([*((FIELDS[i], value) for i in _SOUND), ("onset", onset)])
     for value, onset in (("<u1", "<i4"), ("<u2", "<i8"))
 )
-"""What notes are ordered by, the last field first: read as one integer, short keys order as their fields do."""
+"""Sort keys of notes, the last field first. A short key, read as one integer, sorts as its fields do."""
 _HIGHEST_ID = np.iinfo(np.uint16).max
 _LONGEST_TABLE = 2**20
-"""Durations up to this many ticks are looked up; where there are longer ones, all are searched."""
+"""Durations up to this many ticks are looked up in a table. Vocabularies with longer ones search instead."""
 
 
-class Tokens(NamedTuple):
-    """A piece as tokens.
+@dataclass(frozen=True, eq=False, repr=False, slots=True)
+class Tokens:
+    """The tokens of a piece.
 
     Attributes:
-        tokens: (N, 8) uint16 ids in canonical order; bars count from the start of the piece.
-        source: (N,) int32, the note that each token was made from.
+        ids: (N, 8) uint16 ids in canonical order, one column per name in `FIELDS`. Bars count from the start of
+            the piece.
+        note_index: (N,) int32, the index in `music.notes` of the note that each token was made from.
     """
 
-    tokens: Rows
-    source: NDArray[np.int32]
+    ids: NDArray[np.uint16]
+    note_index: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        bars = int(self.ids[:, BAR].max(initial=0)) - RESERVED + 1
+        return f"Tokens({len(self):,} notes{f', {bars:,} bars' * (bars > 0)})"
 
 
-def rebase_bars(tokens: NDArray[np.integer]) -> NDArray[np.integer]:
-    """A copy of a window's tokens whose bars count from the window's first token.
+def rebase_bars(ids: NDArray[np.integer]) -> NDArray[np.integer]:
+    """Return a copy of a window whose bars count from its first token.
 
     Args:
-        tokens: (N, 8) ids as `Tokenizer.encode` gives them, or a run of them.
+        ids: (N, 8) ids of consecutive tokens of a piece.
     """
-    moved = tokens.copy()
-    # Where bars are hidden there is nothing to move.
-    if len(moved) and moved[0, BAR] >= RESERVED:
-        moved[:, BAR] -= moved[0, BAR] - np.asarray(RESERVED).astype(tokens.dtype)
+    moved = ids.copy()
+    if len(moved) and moved[0, BAR] >= RESERVED:  # else bars are hidden
+        moved[:, BAR] -= moved[0, BAR] - np.asarray(RESERVED).astype(ids.dtype)
     return moved
 
 
 def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
-    """Put notes in order of place, then of sound, equal ones in that of a fixed shuffle; say where each was.
+    """Sort notes in place by position, then by sound, and return the index that each note had.
 
-    The shuffle is random, for any rule that one could write down would put some track before others.
+    Equal notes are put in the order of a fixed shuffle, since any written rule would favour some track.
 
     Args:
-        keys: (N,) of dtype `_SHORT` or `_LONG`, sorted in place.
-        place: (N,) each; what long keys are ordered by before their sound.
+        keys: (N,) of dtype `_SHORT` or `_LONG`.
+        place: Arrays (N,). Long keys are sorted by these before their sound.
+
+    Returns:
+        (N,) int32 indices.
     """
     count, number = len(keys), len(keys).bit_length()
     shuffled, inverse = _shuffle(number)
@@ -92,7 +109,7 @@ def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray
         indirect = np.lexsort((shuffled[:count], *(keys[FIELDS[i]] for i in _SOUND), *reversed(place)))
         keys[:] = keys.take(indirect)
         return indirect.astype(np.int32)
-    # One integer a note, its shuffled number in the lowest bits, is sorted several times faster.
+    # One integer per note, with its shuffled number in the lowest bits, sorts several times faster.
     packed = keys.view("<i8")
     packed <<= number
     packed |= shuffled[:count]
@@ -103,14 +120,14 @@ def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray
 
 
 def _nearest_durations(length: NDArray[np.int64], vocabulary: Vocabulary) -> NDArray[np.int64]:
-    """Duration values nearest to lengths in positions, halfway the shorter."""
+    """Return the duration values nearest to lengths in positions. Ties go to the shorter one."""
     durations = vocabulary.durations
     return np.searchsorted((durations[1:] + durations[:-1]) / 2, length)
 
 
 @lru_cache(maxsize=32)  # a corpus has few resolutions
 def _duration_table(resolution: int, vocabulary: Vocabulary) -> NDArray[np.uint16] | None:
-    """The duration value of each length in ticks up to the longest, or None where that would fill memory."""
+    """Return the duration value of each length in ticks, or None if the table would be too large."""
     longest = -(-int(vocabulary.durations[-1]) * resolution // vocabulary.positions_per_quarter)
     if longest > _LONGEST_TABLE:
         return None
@@ -120,16 +137,16 @@ def _duration_table(resolution: int, vocabulary: Vocabulary) -> NDArray[np.uint1
 
 @lru_cache
 def _shuffle(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """A fixed shuffle of all numbers of so many bits, and the place of each number in it."""
+    """Return a fixed shuffle of all numbers of so many bits, and its inverse."""
     shuffled = np.random.default_rng(0).permutation(2**bits)
     return shuffled, np.argsort(shuffled).astype(np.int32)
 
 
 class Tokenizer:
-    """Octuple tokens of music.
+    """Turn music into tokens of eight fields, and back.
 
     Args:
-        vocabulary: Fields and their division; by default ranges close to MusicBERT's.
+        vocabulary: The fields and their division. The default is close to MusicBERT's.
     """
 
     def __init__(self, vocabulary: Vocabulary | None = None) -> None:
@@ -138,31 +155,62 @@ class Tokenizer:
         self._velocity_shift = 7 - (voc.velocity_bins.bit_length() - 1)
         self._narrow = max(voc.values[field] for field in _SOUND) <= 2**8
 
+    def __repr__(self) -> str:
+        default = self.vocabulary == Vocabulary()
+        return "Tokenizer()" if default else f"Tokenizer({self.vocabulary!r})"
+
     @property
     def fingerprint(self) -> str:
-        """Digits that shards and checkpoints carry and compare."""
+        """16 hexadecimal digits that shards and checkpoints store and compare."""
         return self.vocabulary.fingerprint
 
-    def encode(self, music: Music, hide: Collection[str] = ()) -> Tokens:
-        """Tokens of a piece in canonical order: bar, position, program, pitch, duration.
+    @overload
+    def __call__(self, music: MusicLike, hide: Collection[str] = ()) -> Tokens: ...
+    @overload
+    def __call__(self, music: Sequence[MusicLike], hide: Collection[str] = ()) -> list[Tokens]: ...
 
-        Tokens equal so far are ordered by velocity, and beyond that by a fixed shuffle that knows nothing of
-        tracks, so neither track order nor note order can tell a label.
+    def __call__(
+        self, music: MusicLike | Sequence[MusicLike], hide: Collection[str] = ()
+    ) -> Tokens | list[Tokens]:
+        """Tokenize a piece, or a list of pieces.
 
         Args:
-            music: Any piece; metre changes, drums and many tracks are ordinary.
-            hide: Names of fields to withhold: their ids become `HIDDEN` *before* tokens are ordered, so that
-                nothing of them is left to read.
+            music: The path of a file, a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
+                `music21.stream.Score`; or a list or tuple of these.
+            hide: Names of fields to withhold; see `encode`.
+
+        Returns:
+            The tokens of the piece, or a list with those of each piece.
 
         Raises:
-            ConfigError: If `hide` names no field, or the piece has more bars than 16 bits count.
+            MusicFileError: If a file or an object holds no readable music.
+            TypeError: If an object is of another kind.
+            ConfigError: As `encode` does.
+        """
+        if isinstance(music, list | tuple):
+            return [self(one, hide) for one in music]
+        return self.encode(as_music(music), hide)
+
+    def encode(self, music: Music, hide: Collection[str] = ()) -> Tokens:
+        """Tokenize music, in canonical order: bar, position, program, pitch, duration.
+
+        Tokens that are equal so far are ordered by velocity, then by a fixed shuffle that does not depend on
+        tracks. So neither track order nor note order can reveal a label.
+
+        Args:
+            music: The music, with any time signatures, drums and number of tracks.
+            hide: Names of fields to withhold. Their ids become `HIDDEN` *before* tokens are ordered, so that
+                the order reveals nothing about them.
+
+        Raises:
+            ConfigError: If `hide` holds an unknown name, or the piece has more bars than 16 bits can count.
         """
         if unknown := sorted(set(hide) - set(FIELDS)) if hide else []:
             raise ConfigError(f"No field is called {', '.join(unknown)}; the fields are {', '.join(FIELDS)}.")
         hidden = {FIELDS.index(name) for name in hide}
         voc, notes = self.vocabulary, music.notes
         onset, segments = to_grid(notes["onset"], music, voc), metre_segments(music, voc)
-        place = [onset]  # orders as bar and position do together
+        place = [onset]  # sorts as bar and position together do
         if not hidden.isdisjoint((BAR, POSITION)):
             bar, position, _ = locate_bars(onset, segments)
             place = [column for i, column in ((BAR, bar), (POSITION, position)) if i not in hidden]
@@ -177,51 +225,58 @@ class Tokenizer:
             keys[FIELDS[i]] = 0
         order = _sort(keys, place)
 
-        tokens = np.empty((len(notes), len(FIELDS)), dtype=np.uint16)
+        ids = np.empty((len(notes), len(FIELDS)), dtype=np.uint16)
         for i in _SOUND:
-            tokens[:, i] = keys[FIELDS[i]]
+            ids[:, i] = keys[FIELDS[i]]
         onset = keys["onset"].astype(np.int64)
-        bar, tokens[:, POSITION], tokens[:, TIME_SIGNATURE] = locate_bars(onset, segments)
+        bar, ids[:, POSITION], ids[:, TIME_SIGNATURE] = locate_bars(onset, segments)
         if len(bar) and (last := int(np.maximum.reduce(bar))) + RESERVED > _HIGHEST_ID:
             raise ConfigError(f"The piece has {last + 1:,} bars, more than 16 bits count; split the file.")
-        tokens[:, BAR] = bar
-        tokens[:, TEMPO] = tempo_values(onset, music, voc)
-        tokens += RESERVED
+        ids[:, BAR] = bar
+        ids[:, TEMPO] = tempo_values(onset, music, voc)
+        ids += RESERVED
         for i in hidden:
-            tokens[:, i] = HIDDEN
-        return Tokens(tokens, order)
+            ids[:, i] = HIDDEN
+        return Tokens(ids, order)
 
     def _key_type(self, onset: NDArray[np.int64], hidden: Collection[int]) -> np.dtype[np.void]:
-        """Short keys, unless place is in part hidden, or notes, positions or values are more than they hold."""
+        """Choose short keys, unless bar or position is hidden or the values do not fit."""
         last = int(np.maximum.reduce(onset, initial=0))
         short = self._narrow and last.bit_length() + len(onset).bit_length() < 32
         return _SHORT if short and BAR not in hidden and POSITION not in hidden else _LONG
 
     def _durations(self, music: Music) -> NDArray[np.integer]:
-        """(N,) duration values nearest to the notes' lengths on the grid."""
+        """Return (N,) duration values nearest to the notes' lengths on the grid."""
         voc, ticks = self.vocabulary, music.notes["duration"]
         table = _duration_table(music.resolution, voc)
         if table is None:
             return _nearest_durations(to_grid(ticks, music, voc), voc)
         return table.take(ticks, mode="clip")
 
-    def decode(self, tokens: NDArray[np.integer]) -> Music:
-        """Music that encodes to these tokens; velocity and tempo come back as the centres of their bins.
+    def decode(self, tokens: Tokens | NDArray[np.integer]) -> Music:
+        """Turn tokens into music that encodes to the same tokens.
+
+        Velocity and tempo become the centres of their bins. If hidden, they become 64 and 120, and programs
+        become piano.
 
         Args:
-            tokens: (N, 8) ids. Hidden velocities become 64, hidden tempos 120, hidden programs piano.
+            tokens: `Tokens`, or (N, 8) ids in any order.
+
+        Returns:
+            The music, in canonical order, with one track for each program.
 
         Raises:
-            TokenizerMismatch: If an id is outside its field, or a field that has no default is reserved.
+            TokenizerMismatch: If an id is outside its field, or a field without a default is hidden or masked.
         """
+        ids = tokens.ids if isinstance(tokens, Tokens) else tokens
         voc = self.vocabulary
-        values = tokens.astype(np.int64) - RESERVED
+        values = ids.astype(np.int64) - RESERVED
         self._check_values(values)
         order = np.lexsort((values[:, POSITION], values[:, BAR]))
         values = values[order]
         starts, time_signatures = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
         onset = starts + values[:, POSITION]
-        drums = values[:, PITCH] >= DRUM_PITCH  # not by program, which may be hidden
+        drums = values[:, PITCH] >= DRUM_PITCH  # the program may be hidden
         bin_width = 128 // voc.velocity_bins
         notes = note_array(
             onset,
@@ -245,10 +300,10 @@ class Tokenizer:
         )
 
     def _check_values(self, values: NDArray[np.int64]) -> None:
-        """Refuse ids that stand for nothing, naming the fields."""
+        """Raise an error that names the fields whose ids have no value."""
         sizes = np.array(self.vocabulary.values)
         bad = values >= sizes
-        bad[:, BAR] = False  # counted from the piece's start, so only memory bounds it
+        bad[:, BAR] = False  # counts from the start of the piece, without limit
         required = [BAR, POSITION, PITCH, DURATION, TIME_SIGNATURE]
         bad[:, required] |= values[:, required] < 0
         drums = values[:, [PROGRAM, PITCH]] >= [DRUM_PROGRAM, DRUM_PITCH]
@@ -262,21 +317,23 @@ class Tokenizer:
 
     @classmethod
     def from_miditok(cls, config: TokenizerConfig, strict: bool = True) -> Tokenizer:
-        """A tokenizer divided as a MidiTok config says; see `symbolic.tokens.miditok_bridge`.
+        """Make a tokenizer that divides time, velocity and tempo as a MidiTok config does.
+
+        For MidiTok's own schemes, such as REMI, see `symbolic.tokens.miditok_bridge.MidiTokTokenizer`.
 
         Args:
             config: A `miditok.TokenizerConfig`.
-            strict: Refuse what has no equal here; False takes the nearest.
+            strict: Refuse settings that have no equivalent here. If false, take the nearest.
 
         Raises:
-            ConfigError: If something has no equal; names all of it.
+            ConfigError: If settings have no equivalent. All are named.
         """
         from symbolic.tokens.miditok_bridge import vocabulary_from_miditok
 
         return cls(vocabulary_from_miditok(config, strict))
 
     def to_miditok(self) -> TokenizerConfig:
-        """The config that makes `miditok.Octuple` divide music as this tokenizer does.
+        """Return a config with which `miditok.Octuple` divides music as this tokenizer does.
 
         Raises:
             ConfigError: If MidiTok is not installed.
@@ -292,10 +349,10 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:
-        """Read what `save` wrote.
+        """Load a tokenizer that `save` wrote.
 
         Raises:
-            TokenizerMismatch: If the file is not a tokenizer's, or its fingerprint is not its settings'.
+            TokenizerMismatch: If the file holds no tokenizer, or its fingerprint does not match its settings.
         """
         try:
             document = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,50 +1,65 @@
-"""Transposition in token space: a shift of the pitch ids. Drums stay, and no pitch leaves 0..127."""
+"""Transpose tokens by shifting pitch ids. Drums stay, and every pitch stays in 0..127."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
+from typing import TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.tokens.tokenizer import Tokens
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED
 
+Id = TypeVar("Id", bound=np.integer)
 _OUTSIDE = np.iinfo(np.uint16).max
-"""In the place of a pitch id that a shift would leave without a pitch."""
+"""Marks the pitch ids that a shift would move out of range."""
 
 
-def _pitch_values(tokens: NDArray[np.integer]) -> NDArray[np.uint16]:
-    """(..., ) values of the pitch field; from DRUM_PITCH on they are drum keys or, wrapped, reserved ids."""
-    values = tokens[..., PITCH].astype(np.uint16)
+def _pitch_values(ids: NDArray[np.integer]) -> NDArray[np.uint16]:
+    """Return the values (...,) of the pitch field. From DRUM_PITCH on they are drum keys or reserved ids."""
+    values = ids[..., PITCH].astype(np.uint16)
     values -= RESERVED
     return values
 
 
-def transposition_range(tokens: NDArray[np.integer], limit: int = 11) -> tuple[int, int]:
-    """The widest shift, down and up, that keeps every pitch of a window in range.
+def transposition_range(tokens: Tokens | NDArray[np.integer], limit: int = 11) -> tuple[int, int]:
+    """Return the widest shifts, down and up, that keep every pitch in range.
 
     Args:
-        tokens: (N, 8) ids.
-        limit: Never further than this many semitones either way (METHODS: ±11).
+        tokens: `Tokens`, or (N, 8) ids.
+        limit: Largest shift in semitones either way.
 
     Returns:
-        Lowest and highest shift in semitones, `low <= 0 <= high`; (0, 0) where nothing is pitched.
+        Lowest and highest shift in semitones, `low <= 0 <= high`. Both are 0 if there are no pitched notes.
     """
-    values = _pitch_values(tokens)
+    values = _pitch_values(tokens.ids if isinstance(tokens, Tokens) else tokens)
     low, high = _limits(values[values < DRUM_PITCH])
     return max(-limit, low), min(limit, high)
 
 
-def transpose(tokens: NDArray[np.integer], semitones: int) -> NDArray[np.integer]:
-    """A copy of tokens, every pitched note moved.
+@overload
+def transpose(tokens: Tokens, semitones: int) -> Tokens: ...
+@overload
+def transpose(tokens: NDArray[Id], semitones: int) -> NDArray[Id]: ...
+
+
+def transpose(tokens: Tokens | NDArray[Id], semitones: int) -> Tokens | NDArray[Id]:
+    """Return a copy of tokens with every pitched note moved. Drums stay.
 
     Args:
-        tokens: (N, 8) ids; padded, masked and drum tokens are left as they are.
-        semitones: Shift, positive upwards.
+        tokens: `Tokens`, or (..., 8) ids. Padded and masked ids are left unchanged.
+        semitones: The shift, positive upwards.
+
+    Returns:
+        The same kind as was given.
 
     Raises:
         ValueError: If a pitch would leave 0..127; see `transposition_range`.
     """
+    if isinstance(tokens, Tokens):
+        return replace(tokens, ids=transpose(tokens.ids, semitones))
     pitch = _moved_ids(int(semitones)).take(tokens[..., PITCH])
     if np.maximum.reduce(pitch, axis=None, initial=0) == _OUTSIDE:
         low, high = transposition_range(tokens, limit=127)
@@ -56,7 +71,7 @@ def transpose(tokens: NDArray[np.integer], semitones: int) -> NDArray[np.integer
 
 @lru_cache
 def _moved_ids(semitones: int) -> NDArray[np.uint16]:
-    """(260,) what becomes of each pitch id: looking it up costs half of telling drums and padding apart."""
+    """Return (260,) the new id of each pitch id. A table halves the time that masks for drums and padding take."""
     ids = np.arange(RESERVED + 2 * DRUM_PITCH)
     pitches = np.arange(DRUM_PITCH) + semitones
     inside = (pitches >= 0) & (pitches < DRUM_PITCH)
@@ -65,7 +80,7 @@ def _moved_ids(semitones: int) -> NDArray[np.uint16]:
 
 
 def _limits(pitches: NDArray[np.uint16]) -> tuple[int, int]:
-    """Lowest and highest shift that keeps these pitches in 0..127; (0, 0) where there are none."""
+    """Return the lowest and highest shift that keep these pitches in 0..127, or (0, 0) if there are none."""
     if len(pitches) == 0:
         return 0, 0
     return -int(np.minimum.reduce(pitches)), DRUM_PITCH - 1 - int(np.maximum.reduce(pitches))

@@ -36,7 +36,7 @@ _KEY_BITS = 63 - 16
 """What bars of 16 bits leave for the other fields of the canonical order in a signed 64-bit key."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Vocabulary:
     """The eight fields and how finely each is divided.
 
@@ -90,6 +90,10 @@ class Vocabulary:
                 problems.append("positions or durations are too many to order tokens by one 64-bit key")
         if problems:
             raise ConfigError(problems)
+
+    def __repr__(self) -> str:
+        counts = (f"{name} {count}" for name, count in zip(FIELDS, self.values, strict=True))
+        return f"Vocabulary({', '.join(counts)})"
 
     @cached_property
     def durations(self) -> NDArray[np.int64]:

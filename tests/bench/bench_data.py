@@ -113,7 +113,7 @@ def bench_transposition(sets: Mapping[str, list[Path]], folder: Path, rounds: in
     from symusic import Score
 
     files = [file for some in sets.values() for file in some]
-    tokens = {file: TOKENIZER.encode(read_music(file)).tokens for file in files}
+    tokens = {file: TOKENIZER.encode(read_music(file)).ids for file in files}
     shift = {file: max(transposition_range(tokens[file]), key=abs) for file in files}
 
     def theirs(path: Path) -> object:

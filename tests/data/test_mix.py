@@ -18,7 +18,7 @@ from data.preparation.lengths import piece_seconds
 from data.preparation.summary import summary
 from data.shards import LEDGER
 from symbolic.errors import ConfigError, CorpusError
-from symbolic.music.files import write_midi
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
 

@@ -319,6 +319,6 @@ def test_controls_run_too(folder, tmp_path, selector):
 @pytest.mark.parametrize(("selector", "masks_frozen"), [("adversarial", False), ("scheduled", True)])
 def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
     module, tokenizer = make_module(tmp_path, selector), Tokenizer()
-    tokens = tokenizer.encode(tune(0)).tokens[:40]
+    tokens = tokenizer.encode(tune(0)).ids[:40]
     look = look_at(module, tokenizer, tokens, np.ones(len(tokens), dtype=bool))
     assert look.chosen.any() == masks_frozen

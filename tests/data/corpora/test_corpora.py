@@ -79,7 +79,7 @@ def test_every_reader_gives_music_and_note_labels(name, music, unpacked):
     for piece in (pieces[0], pieces[-1]):
         assert all(Path(corpus.path(file)).is_file() for file in corpus.sources(piece))
         reading = corpus.interpret(piece, corpus.read(piece))
-        assert len(Tokenizer().encode(reading.music).tokens) > 8
+        assert len(Tokenizer().encode(reading.music).ids) > 8
         assert reading.music.drums.all() == corpus.drums_alone
         assert set(reading.note_labels) == set(corpus.note_classes)
         for label, classes in corpus.note_classes.items():

@@ -57,7 +57,7 @@ def test_a_hair_before_the_first_beat_opens_no_bar():
 def test_a_pick_up_moves_to_the_end_of_a_full_bar():
     warped = warp(played([0.0, 0.5, 1.0]), steady(12), np.array([2, 6, 10]))
     assert onsets(warped) == [2, 3, 4]
-    bars = Tokenizer().encode(warped).tokens[:, 0]
+    bars = Tokenizer().encode(warped).ids[:, 0]
     assert (bars - bars[0]).tolist() == [0, 0, 1]
 
 
@@ -66,7 +66,7 @@ def test_bars_follow_the_downbeats_and_long_ones_are_split():
     warped = warp(played(steady(33)), steady(33), downbeats)
     changes = [(tick // RESOLUTION, beats) for tick, beats, _ in warped.time_signatures.tolist()]
     assert changes == [(0, 4), (8, 2), (10, 4), (22, 3), (25, 4)]
-    rows = Tokenizer().encode(warped).tokens.astype(int)
+    rows = Tokenizer().encode(warped).ids.astype(int)
     starts = np.flatnonzero(np.diff(rows[:, 0], prepend=-1))
     assert starts.tolist() == [0, 4, 8, 10, 14, 18, 22, 25, 29]
 
@@ -130,7 +130,7 @@ def test_pop909_bars_are_bars_though_the_file_says_otherwise(unpacked):
     piece = next(p for p in pieces.values() if corpus.read(p).time_signatures[0].tolist() == [0, 1, 4])
     music = corpus.read(piece)
     reading = corpus.interpret(piece, music)
-    before, after = (Tokenizer().encode(m).tokens[-1, 0] for m in (music, reading.music))
+    before, after = (Tokenizer().encode(m).ids[-1, 0] for m in (music, reading.music))
     assert before > 3.5 * after
     # The warp moves bars, not time: seconds differ from the file's by one constant.
     shift = reading.music.seconds(reading.music.notes["onset"]) - music.seconds(music.notes["onset"])
@@ -155,7 +155,7 @@ def test_pop909_tracks_leave_no_trace_but_the_labels(unpacked):
     plain = corpus.interpret(piece, music)
     turned = corpus.interpret(piece, replace(music, notes=notes, tracks=names))
     tokens, others = (Tokenizer().encode(reading.music) for reading in (plain, turned))
-    assert (tokens.tokens == others.tokens).all()
+    assert (tokens.ids == others.ids).all()
     assert set(plain.music.notes["program"]) == set(plain.music.notes["track"]) == {0}
     counts = [np.bincount(reading.note_labels["melody"]).tolist() for reading in (plain, turned)]
     assert counts[0] == counts[1]

@@ -6,7 +6,7 @@ from prepared import ledger, reasons, run, write_spoilt
 from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters
 from symbolic.errors import ConfigError
-from symbolic.music.files import write_midi
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 BAND = Music(

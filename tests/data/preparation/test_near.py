@@ -12,7 +12,8 @@ from data.corpora.folder import FolderCorpus
 from data.preparation.near import SIZE, THRESHOLD, near_pairs, sketch
 from data.splits import Member, resolve
 from symbolic.errors import ConfigError
-from symbolic.music.files import read_music, write_midi
+from symbolic.music.files import read_music
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 

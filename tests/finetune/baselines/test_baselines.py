@@ -56,7 +56,7 @@ def dances(folder: Path) -> TaskData:
 def _rows(*notes: tuple[int, int, int]) -> np.ndarray:
     """Tokens of (onset in sixteenths, duration, pitch)."""
     onset, duration, pitch = zip(*notes, strict=True)
-    return Tokenizer().encode(Music(note_array(onset, duration, pitch), 4)).tokens
+    return Tokenizer().encode(Music(note_array(onset, duration, pitch), 4)).ids
 
 
 def test_majority_is_right_as_often_as_its_class(notes: TaskData, dances: TaskData) -> None:
@@ -208,7 +208,7 @@ def test_chords_and_covered_notes_agree_with_counting_by_hand() -> None:
 
 
 def test_features_say_what_they_mean() -> None:
-    found = piece_features(Tokenizer().encode(tune(0, "waltz")).tokens)
+    found = piece_features(Tokenizer().encode(tune(0, "waltz")).ids)
     assert found["metre_quarters"] == 3.0
     assert found["duration_eighth"] == pytest.approx(0.5)
     assert found["duration_quarter"] == pytest.approx(0.5)

@@ -89,7 +89,7 @@ def test_permuted_tracks_change_no_melody(source: Source) -> None:
 def _answers(model: Any, task: Task, music: Music) -> np.ndarray:
     """Logits of a piece's notes as the task's corpus would make its tokens."""
     heard = as_one_piano(music) if task.one_piano else music
-    return np.asarray(model.logits(Tokenizer().encode(heard, hide=task.hide).tokens))
+    return np.asarray(model.logits(Tokenizer().encode(heard, hide=task.hide).ids))
 
 
 @pytest.mark.parametrize("semitones", [-5, 0, 7])
@@ -113,15 +113,15 @@ def test_where_windows_begin_hardly_matters(trained: tuple[SeedResult, Path]) ->
     long = tune(77, bars=60)
     bar = 3 * 480
     middle = long.notes["onset"] >= 20 * bar
-    rest = tokenizer.encode(long).source
-    plain = _shares(model.logits(tokenizer.encode(long).tokens))[np.argsort(rest)][middle]
+    rest = tokenizer.encode(long).note_index
+    plain = _shares(model.logits(tokenizer.encode(long).ids))[np.argsort(rest)][middle]
     agreement, moves = [], []
     for bars in (1, 2, 5):
         before = tune(5, bars=bars).notes
         moved = long.notes.copy()
         moved["onset"] += bars * bar
         tokens = tokenizer.encode(long.with_notes(np.concatenate([before, moved])))
-        later = _shares(model.logits(tokens.tokens))[np.argsort(tokens.source)][len(before) :][middle]
+        later = _shares(model.logits(tokens.ids))[np.argsort(tokens.note_index)][len(before) :][middle]
         agreement.append(float((later.argmax(-1) == plain.argmax(-1)).mean()))
         moves.append(float(abs(later - plain).max()))
     assert min(agreement) >= ALIKE, agreement

@@ -24,7 +24,7 @@ from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import confusion_matrix
 from symbolic.errors import ConfigError, CorpusError, LabelError
-from symbolic.music.files import write_midi
+from symbolic.music.midi import write_midi
 from symbolic.predict.tonality import TONAL_CLASSES, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer
 

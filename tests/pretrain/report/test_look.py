@@ -13,7 +13,7 @@ NOTES = 40
 
 
 def look(folder, name="adversarial", tokens=None, frozen=None, **parts):
-    tokens = Tokenizer().encode(tune(0, NOTES)).tokens if tokens is None else tokens
+    tokens = Tokenizer().encode(tune(0, NOTES)).ids if tokens is None else tokens
     frozen = np.zeros(len(tokens), dtype=bool) if frozen is None else frozen
     return look_at(make_module(folder, name, **parts), Tokenizer(), tokens, frozen)
 
@@ -47,7 +47,7 @@ def test_frozen_rows_are_spared_and_shown(tmp_path):
 
 
 def test_what_a_note_is_does_not_show_in_the_guess_of_it(tmp_path):
-    tokens = Tokenizer().encode(tune(0, NOTES)).tokens
+    tokens = Tokenizer().encode(tune(0, NOTES)).ids
     other = tokens.copy()
     other[7, PITCH] = RESERVED + (other[7, PITCH] - RESERVED + 12) % 128
     first, second = look(tmp_path, tokens=tokens), look(tmp_path, tokens=other)
@@ -57,5 +57,5 @@ def test_what_a_note_is_does_not_show_in_the_guess_of_it(tmp_path):
 
 
 def test_a_window_of_one_note_can_be_looked_at(tmp_path):
-    seen = look(tmp_path, tokens=Tokenizer().encode(tune(0, 1)).tokens)
+    seen = look(tmp_path, tokens=Tokenizer().encode(tune(0, 1)).ids)
     assert seen.loss.shape == (1, len(FIELDS))

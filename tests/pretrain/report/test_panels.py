@@ -124,7 +124,7 @@ def test_every_value_of_every_field_has_a_name():
     vocabulary = Vocabulary()
     names = words(vocabulary)
     assert tuple(map(len, names)) == vocabulary.values
-    values = Tokenizer(vocabulary).encode(tune(0)).tokens[0].astype(int) - RESERVED
+    values = Tokenizer(vocabulary).encode(tune(0)).ids[0].astype(int) - RESERVED
     assert names[TIME_SIGNATURE][values[TIME_SIGNATURE]] == "4/4"
     assert names[PITCH][60] == "C4 (60)"
     assert names[PITCH][128 + 36] == "drum 36"

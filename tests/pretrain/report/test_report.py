@@ -13,7 +13,7 @@ from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import prepare
 from data.windows import make_windows
 from pretrain.report.page import field_table, write_report
-from symbolic.music.files import write_midi
+from symbolic.music.midi import write_midi
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 

@@ -54,7 +54,7 @@ def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
     module = build_module(settings, sizes, FreezeBook(tmp_path, 8), 1, start)
     fresh = build_module(PretrainSettings(), sizes, FreezeBook(tmp_path, 8), 1)
     found = load_checkpoint("tiny")
-    tokens = torch.from_numpy(Tokenizer().encode(tune(0, 40)).tokens.astype(np.int64))[None]
+    tokens = torch.from_numpy(Tokenizer().encode(tune(0, 40)).ids.astype(np.int64))[None]
     theirs = found.build_heads()["fields"].eval()(found.build_backbone().eval()(tokens))
     for objective, same in ((module.objective.eval(), True), (fresh.objective.eval(), False)):
         ours = objective.heads(objective.backbone(tokens))

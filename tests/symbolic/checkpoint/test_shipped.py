@@ -16,7 +16,8 @@ from finetune.settings import USUAL_CHECKPOINT
 from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError
-from symbolic.music.files import read_music, write_midi
+from symbolic.music.files import read_music
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.windows import Model
 from symbolic.storage import read_tensors
@@ -31,7 +32,7 @@ def scale() -> np.ndarray:
     pitches = [60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 79, 81, 83, 84]
     count = len(pitches)
     music = Music(note_array(np.arange(count) * 480, 480, np.array(pitches), np.full(count, 64)), 480)
-    tokens: np.ndarray = symbolic.Tokenizer().encode(music).tokens
+    tokens: np.ndarray = symbolic.Tokenizer().encode(music).ids
     return tokens
 
 

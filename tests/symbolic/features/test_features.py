@@ -19,7 +19,7 @@ MOVED_BY_TRANSPOSITION = {"pitch_mean", "pitch_low", "pitch_high"}
 
 
 def _encode(music: Music, **options: object) -> np.ndarray:
-    return Tokenizer().encode(music, **options).tokens
+    return Tokenizer().encode(music, **options).ids
 
 
 def _notes(*notes: tuple[int, int, int, int], bpm: float = 120.0) -> np.ndarray:

@@ -37,7 +37,7 @@ def tokens_of(onset: Any, duration: Any, pitch: Any, velocity: Any = 64, program
 
 
 def test_every_note_has_finite_features_and_none_moves_with_the_key_but_pitch() -> None:
-    tokens = Tokenizer().encode(tune(3)).tokens
+    tokens = Tokenizer().encode(tune(3)).ids
     table = note_matrix(tokens)
     assert table.shape == (len(tokens), len(note_names()))
     assert np.isfinite(table).all()
@@ -99,7 +99,7 @@ def test_what_neighbours_are_held_for_is_heard() -> None:
 def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece that is worked on bit by bit; one in which a drum beats between the notes."""
     music = tune(1, bars=40)
-    tokens = Tokenizer().encode(music).tokens
+    tokens = Tokenizer().encode(music).ids
     assert len(tokens) > 2 * REACH
     whole = note_matrix(tokens)
     monkeypatch.setattr(notes, "BLOCK", 100)
@@ -107,8 +107,8 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
     beats = np.arange(40)
     drums = note_array(beats * QUARTER, 60, np.full(40, 38), 90, DRUM_PROGRAM)
     both = Music(np.concatenate([music.notes, drums]), QUARTER, music.time_signatures)
-    beaten, source = Tokenizer().encode(both)
-    is_drum = source >= len(music)
+    tokens = Tokenizer().encode(both)
+    beaten, is_drum = tokens.ids, tokens.note_index >= len(music)
     table = note_matrix(beaten)
     assert not table[is_drum].any()
     np.testing.assert_array_equal(table[~is_drum], whole)
@@ -142,7 +142,7 @@ def test_kept_trees_say_what_the_librarys_say(known: list[int]) -> None:
 
 
 def test_of_one_class_there_is_nothing_to_learn() -> None:
-    tokens = Tokenizer().encode(tune(0)).tokens
+    tokens = Tokenizer().encode(tune(0)).ids
     model = fit_note_classifier([(tokens, np.full(len(tokens), 1))], 3)
     assert model.classes(tokens).tolist() == [1] * len(tokens)
 
@@ -171,7 +171,7 @@ def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> N
         return fit_boosting(np.zeros((2, 1), dtype=np.float32), np.array([0, 0]), classes)
 
     monkeypatch.setattr(fitting, "grown", grown)
-    tokens = Tokenizer().encode(tune(0, bars=1)).tokens
+    tokens = Tokenizer().encode(tune(0, bars=1)).ids
     pieces = [(tokens, np.full(len(tokens), number)) for number in range(6)]
     fit_note_classifier(pieces, 6, groups=np.array([7, 3, 7, 3, 9, 9]))
     first, *judges, second = taught
@@ -187,7 +187,7 @@ def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_memory_grows_by_the_table_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notes, "BLOCK", 256)
-    tokens, peaks = Tokenizer().encode(tune(2, bars=400)).tokens, []
+    tokens, peaks = Tokenizer().encode(tune(2, bars=400)).ids, []
     for count in (1500, 3000):
         tracemalloc.start()
         try:

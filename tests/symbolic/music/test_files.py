@@ -11,8 +11,9 @@ from hypothesis import given
 from synthetic import line, musics, unruly
 
 from symbolic.errors import MusicFileError
-from symbolic.music import files
-from symbolic.music.files import parse_midi, read_music, write_midi
+from symbolic.music import midi as midi_files
+from symbolic.music.files import read_music
+from symbolic.music.midi import parse_midi, write_midi
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import RESERVED, TEMPO, TIME_SIGNATURE, Vocabulary
@@ -59,7 +60,7 @@ class TestRoundTrip:
         assert back.resolution == music.resolution
         assert back.time_signatures.tolist() == music.time_signatures.tolist()
         assert back.tempos[-1] == pytest.approx(music.tempos[-1], rel=1e-4)
-        np.testing.assert_array_equal(Tokenizer().encode(back).tokens, Tokenizer().encode(music).tokens)
+        np.testing.assert_array_equal(Tokenizer().encode(back).ids, Tokenizer().encode(music).ids)
         assert back.repairs == ()
 
     @given(musics())
@@ -121,7 +122,7 @@ class TestReading:
         assert music.time_signatures.tolist() == [[1920, 3, 4]]
         assert music.tempos.tolist() == [[1920, 60]]
         assert music.seconds(np.array([480, 1920, 2400])).tolist() == [0.5, 2, 3]
-        rows = Tokenizer().encode(music).tokens
+        rows = Tokenizer().encode(music).ids
         assert VOC.time_signatures[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
         assert VOC.tempos[rows[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
 
@@ -144,15 +145,17 @@ class TestReading:
     @pytest.mark.parametrize("tracks", [0, 1, 3])
     def test_notes_are_the_same_by_either_way_out_of_symusic(self, monkeypatch, tracks):
         # Where this fails, a new symusic pickles otherwise: still right, but slower.
-        assert files._pickles_memory()
+        assert midi_files._pickles_memory()
         scattered = unruly(1)
         scattered.notes["track"] = np.arange(len(scattered)) % max(tracks, 1)
         music = scattered.with_notes(scattered.notes[: 0 if tracks == 0 else None])
-        score = files.to_score(music, "made")
-        quick = files.from_score(score, "made")
-        monkeypatch.setattr(files, "_pickles_memory", lambda: False)
+        score = midi_files.to_symusic(music, "made")
+        quick = midi_files.from_symusic(score, "made")
+        monkeypatch.setattr(midi_files, "_pickles_memory", lambda: False)
         for name in NOTE.names:
-            np.testing.assert_array_equal(quick.notes[name], files.from_score(score, "made").notes[name])
+            np.testing.assert_array_equal(
+                quick.notes[name], midi_files.from_symusic(score, "made").notes[name]
+            )
         assert len(quick) == len(music)
 
     @pytest.mark.parametrize("onset", [-1, 2**31 - 10])
@@ -161,7 +164,7 @@ class TestReading:
         score.tracks.append(symusic.Track())
         score.tracks[0].notes.append(symusic.Note(onset, 100, 60, 64))
         with pytest.raises(MusicFileError, match=r"2\^31 ticks"):
-            files.from_score(score, "made")
+            midi_files.from_symusic(score, "made")
 
     def test_channels_of_one_track_are_told_apart(self):
         drum = NOTE_ON_OFF.replace(b"\x90", b"\x99").replace(b"\x80", b"\x89")
@@ -180,7 +183,7 @@ class TestReading:
     )
     def test_odd_events_do_no_harm(self, events):
         music = parse_midi(midi(events), "odd")
-        rows = Tokenizer().encode(music).tokens
+        rows = Tokenizer().encode(music).ids
         assert rows.shape == (1, 8)
         assert np.isfinite(music.seconds(music.notes["onset"])).all()
 
@@ -292,7 +295,7 @@ def test_broken_bytes_end_in_music_or_in_our_error(tmp_path, count):
         assert (notes["program"] <= DRUM_PROGRAM).all()
         assert (notes["track"] < max(len(music.tracks), 1)).all()
         assert (np.diff(music.time_signatures[:, 0]) >= 0).all()
-        assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).tokens) <= len(notes)
+        assert len(Tokenizer().encode(music.with_notes(notes[notes["onset"] < 10**6])).ids) <= len(notes)
     assert (
         0 < sound < count
     )  # some mended or harmless, some refused: the mutations are neither too mild nor wild

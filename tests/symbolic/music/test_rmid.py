@@ -4,7 +4,8 @@ import pytest
 from made import tune
 
 from symbolic.errors import MusicFileError
-from symbolic.music.files import parse_midi, read_music, write_midi
+from symbolic.music.files import read_music
+from symbolic.music.midi import parse_midi, write_midi
 
 
 def chunk(name, content):

@@ -58,7 +58,7 @@ def read(tmp_path):
 
 def places(music):
     """Bar and quarters in the bar of every row."""
-    rows = Tokenizer().encode(music).tokens.astype(int) - RESERVED
+    rows = Tokenizer().encode(music).ids.astype(int) - RESERVED
     return [(bar, position / 16) for bar, position in rows[:, [BAR, POSITION]].tolist()]
 
 
@@ -167,7 +167,7 @@ class TestNotes:
     def test_grace_notes_have_no_length(self, read):
         music = read(musicxml(note("D", grace=True) + FULL))
         assert heard(music)[:2] == [(0, 0, 62), (0, 1, 60)]
-        assert len(Tokenizer().encode(music).tokens) == 5
+        assert len(Tokenizer().encode(music).ids) == 5
 
     def test_tuplets_are_exact(self):
         music = parse_abc("X:1\nM:4/4\nL:1/4\nK:C\n(3CDE (3FGA|\n", "abc")

@@ -77,7 +77,7 @@ def test_no_feature_answers_alone() -> None:
 
 def test_rounding_is_no_trait() -> None:
     """Steady tunes have one gap and one tempo, to the last bits that their deviations come out at."""
-    music = [Tokenizer().encode(tune(n, dance)).tokens for n in range(8) for dance in ("waltz", "reel")]
+    music = [Tokenizer().encode(tune(n, dance)).ids for n in range(8) for dance in ("waltz", "reel")]
     model = fit_discriminants(feature_matrix(music), np.tile([0, 1], 8), 2)
     steady = [feature_names().index(name) for name in ("tempo_log_sd", "gap_log_sd", "gap_change")]
     assert not feature_matrix(music)[:, steady].any()
@@ -96,7 +96,7 @@ def test_a_class_without_pieces_is_never_answered() -> None:
 
 def test_reasons_account_for_the_answer() -> None:
     """Together with the classes' own bias, what all features add is how far the answer lies above the mean."""
-    music = [Tokenizer().encode(tune(n, dance)).tokens for n in range(12) for dance in ("waltz", "reel")]
+    music = [Tokenizer().encode(tune(n, dance)).ids for n in range(12) for dance in ("waltz", "reel")]
     model = fit_discriminants(feature_matrix(music), np.tile([0, 1], 12), 2)
     features, bias = feature_matrix(music[3:4]), model.linear.bias.numpy()
     logits = model.of_features(features)[0]

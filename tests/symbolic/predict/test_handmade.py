@@ -31,7 +31,7 @@ RUN = ["--method", FEATURES, "--jobs", "0"]
 
 def encoded(count: int) -> tuple[list[Any], Any]:
     """Tokens of waltzes and reels in turn, and which they are."""
-    music = [Tokenizer().encode(tune(n, dance)).tokens for n in range(count) for dance in ("waltz", "reel")]
+    music = [Tokenizer().encode(tune(n, dance)).ids for n in range(count) for dance in ("waltz", "reel")]
     return music, np.tile([0, 1], count)
 
 
@@ -92,7 +92,7 @@ def test_what_is_remembered_is_what_is_computed() -> None:
 def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
     music, labels = encoded(8)
     model = fit_piece_classifier([stretch_matrix(tokens) for tokens in music], labels, 2)
-    long = Tokenizer().encode(tune(50, bars=120)).tokens
+    long = Tokenizer().encode(tune(50, bars=120)).ids
     features = stretch_matrix(long)
     assert len(features) == 7
     shares = [voice.shares(features).mean(axis=0) for voice in (model.discriminants, model.forest)]

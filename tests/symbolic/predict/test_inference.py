@@ -18,13 +18,13 @@ from symbolic.checkpoint.format import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import Head, NoteHead, SequenceHead
 from symbolic.predict.windows import Model, load, overlapping_windows, predict_pooled, predict_tokens
-from symbolic.tokens.tokenizer import Rows, Tokenizer
+from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
 
 TOKENIZER = Tokenizer()
 
 
-def piece(steps: list[int] | np.ndarray) -> Rows:
+def piece(steps: list[int] | np.ndarray) -> np.ndarray:
     """Tokens whose bars advance by `steps`, with ids that every field has."""
     bars = np.cumsum(steps)
     tokens = np.random.default_rng(0).integers(RESERVED, 30, (len(bars), 8)).astype(np.uint16)

@@ -54,7 +54,7 @@ def test_a_code_is_a_rank_among_training_notes() -> None:
 
 
 def test_no_key_is_hinted_at() -> None:
-    tokens = Tokenizer().encode(tune(5)).tokens
+    tokens = Tokenizer().encode(tune(5)).ids
     assert set(note_names()) - set(EMBEDDED_FEATURES) == {"pitch"}
     np.testing.assert_array_equal(
         embedded_features(note_matrix(tokens)), embedded_features(note_matrix(transpose(tokens, -7)))

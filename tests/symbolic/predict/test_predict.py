@@ -18,7 +18,8 @@ from finetune_helpers import METRES, nano_checkpoint, tune, write_folder
 from finetune.cli import main
 from symbolic.checkpoint.bundled import find_model
 from symbolic.errors import CheckpointError, ConfigError
-from symbolic.music.files import read_music, write_midi
+from symbolic.music.files import read_music
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.files import find_sources, predict_files, tracks_by_class, with_velocities
 from symbolic.predict.predictor import Predictor, load_predictors
@@ -239,10 +240,10 @@ def test_every_note_stands_in_the_json_with_its_time_and_class(
 
 def test_confidence_is_the_probability_of_the_class(melody: Predictor) -> None:
     music = tune(109)
-    tokens, source = melody.tokenizer.encode(music, hide=melody.task["hide"])
-    logits = melody.model.logits(tokens).astype(np.float64)
+    tokens = melody.tokenizer.encode(music, hide=melody.task["hide"])
+    logits = melody.model.logits(tokens.ids).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert melody.notes(music).confidence[source] == pytest.approx(shares.max(1), rel=1e-5)
+    assert melody.notes(music).confidence[tokens.note_index] == pytest.approx(shares.max(1), rel=1e-5)
 
 
 def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Predictor, tmp_path: Path) -> None:

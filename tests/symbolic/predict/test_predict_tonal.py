@@ -18,7 +18,7 @@ from finetune.cli import main
 from finetune.tasks import CHORD, KEY, Task
 from finetune.training.model import build_model, save_model
 from symbolic.backbone import build_backbone
-from symbolic.music.files import write_midi
+from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_shares
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode, tonal_labels

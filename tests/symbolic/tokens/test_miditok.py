@@ -18,7 +18,8 @@ from symusic import Score
 from synthetic import line
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.files import parse_midi, read_music, to_score, write_midi
+from symbolic.music.files import read_music
+from symbolic.music.midi import parse_midi, to_symusic, write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.grid import to_grid
 from symbolic.tokens.miditok_bridge import SCHEMES, MidiTokTokenizer
@@ -90,10 +91,10 @@ def theirs(octuple, score):
 
 def assert_same(octuple, music, score):
     """Ours and theirs hold the same notes, field by field."""
-    tokens, source = TOKENIZER.encode(music)
-    ours, others = tokens.astype(int) - RESERVED, theirs(octuple, score)
+    tokens = TOKENIZER.encode(music)
+    ours, others = tokens.ids.astype(int) - RESERVED, theirs(octuple, score)
     order, also = (np.lexsort(found[:, [VELOCITY, 3, 2, 1, 0]].T) for found in (ours, others))
-    ours, others, notes = ours[order], others[also], music.notes[source[order]]
+    ours, others, notes = ours[order], others[also], music.notes[tokens.note_index[order]]
     # A length halfway between two of the table goes down in ours and up in theirs: both are nearest.
     length = to_grid(notes["duration"], music, VOC)
     distances = [np.abs(VOC.durations[found[:, DURATION]] - length) for found in (ours, others)]
@@ -120,8 +121,8 @@ def test_octuple_says_the_same(tmp_path, octuple, seed):
 @pytest.mark.parametrize("velocity", [3, 7, 63, 127])
 def test_velocities_on_their_own_values_agree_exactly(octuple, velocity):
     music = Music(note_array([0, 480], 480, 60, velocity), 480)
-    ours = TOKENIZER.encode(music).tokens[:, VELOCITY]
-    assert (ours - RESERVED).tolist() == theirs(octuple, to_score(music, "a"))[:, VELOCITY].tolist()
+    ours = TOKENIZER.encode(music).ids[:, VELOCITY]
+    assert (ours - RESERVED).tolist() == theirs(octuple, to_symusic(music, "a"))[:, VELOCITY].tolist()
 
 
 def within_limits(music):
@@ -138,7 +139,7 @@ def within_limits(music):
     )
     if cut.any() or not (one_track_each and steady):
         return False
-    return int(TOKENIZER.encode(music).tokens[:, BAR].max(initial=0)) - RESERVED < VOC.max_bars
+    return int(TOKENIZER.encode(music).ids[:, BAR].max(initial=0)) - RESERVED < VOC.max_bars
 
 
 def real_files(name, count):
@@ -206,11 +207,11 @@ class TestSchemes:
     def test_ids_are_within_their_sizes_and_come_back_as_music(self, scheme):
         music = line([60, 64, 67, 72], 0.5, program=[0, 0, 40, DRUM_PROGRAM], track=[0, 0, 1, 2])
         tokenizer = MidiTokTokenizer(scheme)
-        tokens, stream = streams = tokenizer.encode(music)
-        assert tokens.shape == (len(stream), len(tokenizer.sizes))
-        assert (tokens >= 0).all()
-        assert (tokens < tokenizer.sizes).all()
-        assert (stream == 0).all()
+        ids, sequence = streams = tokenizer.encode(music)
+        assert ids.shape == (len(sequence), len(tokenizer.sizes))
+        assert (ids >= 0).all()
+        assert (ids < tokenizer.sizes).all()
+        assert (sequence == 0).all()
         back = tokenizer.decode(streams)
         assert sorted(back.notes["pitch"].tolist()) == [60, 64, 67, 72]
         assert (back.notes["onset"] * music.resolution).tolist() == sorted(
@@ -223,7 +224,7 @@ class TestSchemes:
         again = MidiTokTokenizer.load(tmp_path / "a.json")
         assert again.fingerprint == tokenizer.fingerprint
         music = modest(0)
-        np.testing.assert_array_equal(again.encode(music).tokens, tokenizer.encode(music).tokens)
+        np.testing.assert_array_equal(again.encode(music).ids, tokenizer.encode(music).ids)
 
     def test_an_edited_file_is_refused(self, scheme, tmp_path):
         MidiTokTokenizer(scheme).save(tmp_path / "a.json")
@@ -241,8 +242,15 @@ class TestFace:
             tokenizer = MidiTokTokenizer("REMI", miditok.TokenizerConfig(use_programs=False))
         music = line([60, 64, 67], track=[0, 1, 1])
         streams = tokenizer.encode(music)
-        assert set(streams.stream.tolist()) == {0, 1}
+        assert set(streams.sequence.tolist()) == {0, 1}
         assert sorted(tokenizer.decode(streams).notes["pitch"].tolist()) == [60, 64, 67]
+
+    def test_called_on_a_file_it_encodes_its_music(self, tmp_path):
+        tokenizer, music = MidiTokTokenizer("CPWord"), line([60, 64, 67])
+        write_midi(music, tmp_path / "a.mid")
+        from_file, from_music = tokenizer([tmp_path / "a.mid", music])
+        np.testing.assert_array_equal(from_file.ids, from_music.ids)
+        np.testing.assert_array_equal(from_music.ids, tokenizer.encode(music).ids)
 
     def test_no_notes(self):
         streams = MidiTokTokenizer("CPWord").encode(Music(note_array([], [], []), 480))

@@ -12,7 +12,7 @@ from synthetic import line, musics, unruly
 from test_metre import walk
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.files import parse_midi
+from symbolic.music.midi import parse_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.tokenizer import _LONG, _SHORT, Tokenizer, _sort, rebase_bars
 from symbolic.tokens.vocabulary import (
@@ -41,7 +41,7 @@ POP909 = DATA / "pop909" / "pop909.tar.xz"
 
 def values(music, **options):
     """Tokens without the reserved offset, signed, so that they can be reckoned with."""
-    return TOKENIZER.encode(music, **options).tokens.astype(int) - RESERVED
+    return TOKENIZER.encode(music, **options).ids.astype(int) - RESERVED
 
 
 def shuffled(music, seed, column=None):
@@ -58,31 +58,31 @@ def shuffled(music, seed, column=None):
 class TestRoundTrip:
     @given(musics())
     def test_encode_decode_encode_is_stable(self, music):
-        tokens = TOKENIZER.encode(music).tokens
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens)).tokens, tokens)
+        tokens = TOKENIZER.encode(music).ids
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens)).ids, tokens)
 
     @given(musics(), st.sets(st.sampled_from(["velocity", "tempo", "program"])))
     def test_also_with_hidden_fields(self, music, hide):
-        tokens = TOKENIZER.encode(music, hide=hide).tokens
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens), hide=hide).tokens, tokens)
+        tokens = TOKENIZER.encode(music, hide=hide).ids
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens), hide=hide).ids, tokens)
 
     @given(musics(min_notes=8))
     def test_also_for_windows(self, music):
-        window = rebase_bars(TOKENIZER.encode(music).tokens[len(music) // 2 :])
+        window = rebase_bars(TOKENIZER.encode(music).ids[len(music) // 2 :])
         assert window[0, BAR] == RESERVED
-        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(window)).tokens, window)
+        np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(window)).ids, window)
 
     def test_also_for_other_vocabularies(self):
         coarse = Tokenizer(
             Vocabulary(positions_per_quarter=4, max_denominator=16, velocity_bins=128, duration_octaves=3)
         )
         for seed in range(5):
-            tokens = coarse.encode(unruly(seed)).tokens
-            np.testing.assert_array_equal(coarse.encode(coarse.decode(tokens)).tokens, tokens)
+            tokens = coarse.encode(unruly(seed)).ids
+            np.testing.assert_array_equal(coarse.encode(coarse.decode(tokens)).ids, tokens)
 
     def test_on_the_grid_nothing_is_lost(self):
         music = line([60, 62, 64], 0.25, velocity=[2, 66, 126], program=[0, 5, 127])
-        back = TOKENIZER.decode(TOKENIZER.encode(music).tokens)
+        back = TOKENIZER.decode(TOKENIZER.encode(music).ids)
         for name in ("pitch", "velocity", "program"):
             assert back.notes[name].tolist() == music.notes[name].tolist()
         for name in ("onset", "duration"):
@@ -90,36 +90,38 @@ class TestRoundTrip:
         assert back.tempos[0, 1] == pytest.approx(120, rel=0.03)
 
     def test_order_of_rows_does_not_matter(self):
-        tokens = TOKENIZER.encode(unruly(4)).tokens
+        tokens = TOKENIZER.encode(unruly(4)).ids
         back = TOKENIZER.decode(np.random.default_rng(0).permutation(tokens))
-        np.testing.assert_array_equal(TOKENIZER.encode(back).tokens, tokens)
+        np.testing.assert_array_equal(TOKENIZER.encode(back).ids, tokens)
 
     def test_empty_music(self):
         tokens = TOKENIZER.encode(Music(note_array([], [], []), 480))
-        assert tokens.tokens.shape == (0, 8)
-        assert len(TOKENIZER.decode(tokens.tokens)) == 0
+        assert tokens.ids.shape == (0, 8)
+        assert len(TOKENIZER.decode(tokens.ids)) == 0
 
     def test_tracks_come_back_by_program(self):
-        back = TOKENIZER.decode(TOKENIZER.encode(line([40, 41], program=[DRUM_PROGRAM, 7])).tokens)
+        back = TOKENIZER.decode(TOKENIZER.encode(line([40, 41], program=[DRUM_PROGRAM, 7])).ids)
         assert back.tracks == ("program 7", "drums")
 
 
 class TestRows:
     @given(musics())
     def test_one_row_per_note_within_its_fields(self, music):
-        tokens, source = TOKENIZER.encode(music)
-        assert tokens.dtype == np.uint16
+        tokens = TOKENIZER.encode(music)
+        ids, source = tokens.ids, tokens.note_index
+        assert ids.dtype == np.uint16
         assert source.dtype == np.int32
         assert sorted(source.tolist()) == list(range(len(music)))
-        assert (tokens >= RESERVED).all()
-        assert (tokens < VOC.sizes)[:, BAR + 1 :].all()
-        found = tokens.astype(int) - RESERVED
+        assert (ids >= RESERVED).all()
+        assert (ids < VOC.sizes)[:, BAR + 1 :].all()
+        found = ids.astype(int) - RESERVED
         assert (found[:, POSITION] < VOC.bar_positions[found[:, TIME_SIGNATURE]]).all()
 
     @given(musics())
     def test_each_row_tells_its_source_note(self, music):
-        tokens, source = TOKENIZER.encode(music)
-        found, notes = tokens.astype(int) - RESERVED, music.notes[source]
+        tokens = TOKENIZER.encode(music)
+        source = tokens.note_index
+        found, notes = tokens.ids.astype(int) - RESERVED, music.notes[source]
         drums = notes["program"] == DRUM_PROGRAM
         place = np.array(walk(music), dtype=int).reshape(-1, 3)[source]
         np.testing.assert_array_equal(found[:, [BAR, POSITION, TIME_SIGNATURE]], place)
@@ -128,7 +130,7 @@ class TestRows:
         np.testing.assert_array_equal(found[:, VELOCITY], notes["velocity"] // 4)
 
     def test_drums_have_ids_of_their_own(self):
-        tokens = TOKENIZER.encode(line([36], program=DRUM_PROGRAM)).tokens
+        tokens = TOKENIZER.encode(line([36], program=DRUM_PROGRAM)).ids
         assert tokens[0, PROGRAM] == DRUM_ID
         assert tokens[0, PITCH] == DRUM_PITCH + 36 + RESERVED
 
@@ -173,7 +175,7 @@ class TestRows:
     def test_durations_too_long_for_a_table_take_the_nearest_too(self):
         vast = Vocabulary(duration_octaves=20)
         lengths = np.random.default_rng(0).integers(0, 2**20, 300)
-        tokens = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).tokens
+        tokens = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).ids
         found = vast.durations[np.sort(tokens[:, DURATION].astype(int) - RESERVED)]
         nearest = [np.abs(vast.durations - length).min() for length in np.sort(lengths)]
         assert np.abs(found - np.sort(lengths)).tolist() == nearest
@@ -199,15 +201,15 @@ class TestOrder:
 
     @given(musics(), st.integers(0, 99))
     def test_hidden_velocities_leave_no_trace(self, music, seed):
-        tokens, source = TOKENIZER.encode(music, hide=["velocity"])
-        assert (tokens[:, VELOCITY] == HIDDEN).all()
+        tokens = TOKENIZER.encode(music, hide=["velocity"])
+        assert (tokens.ids[:, VELOCITY] == HIDDEN).all()
         again = TOKENIZER.encode(shuffled(music, seed, "velocity"), hide=["velocity"])
-        np.testing.assert_array_equal(again.tokens, tokens)
-        np.testing.assert_array_equal(again.source, source)
+        np.testing.assert_array_equal(again.ids, tokens.ids)
+        np.testing.assert_array_equal(again.note_index, tokens.note_index)
 
     @pytest.mark.parametrize("name", FIELDS)
     def test_any_field_can_be_hidden(self, name):
-        tokens = TOKENIZER.encode(unruly(1), hide={name}).tokens
+        tokens = TOKENIZER.encode(unruly(1), hide={name}).ids
         assert (tokens == HIDDEN).all(axis=0).tolist() == [name == field for field in FIELDS]
 
     def test_hiding_an_unknown_field_is_refused(self):
@@ -222,7 +224,7 @@ class TestOrder:
         pair = np.tile(np.arange(count), 2)
         label = np.repeat([0, 1], count)
         music = Music(note_array(pair * 120, 120, 60, 100 - 50 * label, 0, label), 480)
-        source = TOKENIZER.encode(music, hide=["velocity"]).source
+        source = TOKENIZER.encode(music, hide=["velocity"]).note_index
         first = music.notes[source][column][::2]
         assert abs((first == music.notes[column][0]).mean() - 0.5) < 2 / np.sqrt(count)
 
@@ -249,7 +251,7 @@ class TestOrder:
         onset = np.tile(np.arange(count), 3) * 120
         source = TOKENIZER.encode(
             Music(note_array(onset, 120, 60, track=np.repeat(range(3), count)), 480)
-        ).source
+        ).note_index
         places = (source // count).reshape(count, 3)
         shares = [[(places[:, place] == track).mean() for track in range(3)] for place in range(3)]
         np.testing.assert_allclose(shares, 1 / 3, atol=4 * np.sqrt(2 / 9 / count))
@@ -261,18 +263,43 @@ class TestOrder:
         sparse = Tokenizer(Vocabulary(max_bar_quarters=1024, max_denominator=4))
         music = Music(note_array(onset, 1, 60), 480, np.array([[0, 256, 1]]))
         found = sparse.encode(music)
-        assert found.tokens[-1, BAR] - RESERVED == last // (1024 * 16)
-        assert found.source[-1] == 4999
-        assert (np.diff(onset[found.source]) >= 0).all()
+        assert found.ids[-1, BAR] - RESERVED == last // (1024 * 16)
+        assert found.note_index[-1] == 4999
+        assert (np.diff(onset[found.note_index]) >= 0).all()
 
     def test_encoding_is_repeatable(self):
         first, second = (TOKENIZER.encode(unruly(2)) for _ in range(2))
-        np.testing.assert_array_equal(first.source, second.source)
+        np.testing.assert_array_equal(first.note_index, second.note_index)
+
+
+class TestCall:
+    def test_paths_and_objects_give_the_same_tokens(self, tmp_path):
+        music = line([60, 64, 67], program=[0, 40, DRUM_PROGRAM], track=[0, 1, 2])
+        music.write(tmp_path / "a.mid")
+        objects = [tmp_path / "a.mid", str(tmp_path / "a.mid"), music.to_symusic(), music.to_pretty_midi()]
+        for tokens in TOKENIZER(objects):
+            np.testing.assert_array_equal(tokens.ids, TOKENIZER(music).ids)
+            assert len(tokens.note_index) == len(tokens) == 3
+
+    def test_fields_can_be_hidden(self):
+        assert (TOKENIZER(line([60]), hide=["velocity"]).ids[:, VELOCITY] == HIDDEN).all()
+
+    def test_tokens_decode_as_their_ids_do(self):
+        tokens = TOKENIZER(unruly(1))
+        np.testing.assert_array_equal(TOKENIZER.decode(tokens).notes, TOKENIZER.decode(tokens.ids).notes)
+
+    def test_reprs_say_what_things_are(self):
+        assert repr(TOKENIZER(line([60] * 8))) == "Tokens(8 notes, 2 bars)"
+        assert repr(TOKENIZER(line([60]), hide=["bar"])) == "Tokens(1 notes)"
+        assert repr(TOKENIZER) == "Tokenizer()"
+        assert repr(Tokenizer(Vocabulary(velocity_bins=16))).startswith(
+            "Tokenizer(Vocabulary(bar 256, position 128, "
+        )
 
 
 class TestRebase:
     def test_bars_count_from_the_first_row(self):
-        tokens = TOKENIZER.encode(line([60] * 8, 4)).tokens[3:]
+        tokens = TOKENIZER.encode(line([60] * 8, 4)).ids[3:]
         moved = rebase_bars(tokens)
         assert (moved[:, BAR] - RESERVED).tolist() == [0, 1, 2, 3, 4]
         np.testing.assert_array_equal(moved[:, 1:], tokens[:, 1:])
@@ -280,10 +307,10 @@ class TestRebase:
 
     @pytest.mark.parametrize("dtype", [np.uint16, np.int64])
     def test_dtype_is_kept(self, dtype):
-        assert rebase_bars(TOKENIZER.encode(line([60])).tokens.astype(dtype)).dtype == dtype
+        assert rebase_bars(TOKENIZER.encode(line([60])).ids.astype(dtype)).dtype == dtype
 
     def test_hidden_bars_and_empty_windows_stay(self):
-        hidden = TOKENIZER.encode(unruly(3), hide=["bar"]).tokens
+        hidden = TOKENIZER.encode(unruly(3), hide=["bar"]).ids
         np.testing.assert_array_equal(rebase_bars(hidden), hidden)
         assert rebase_bars(hidden[:0]).shape == (0, 8)
 
@@ -300,7 +327,7 @@ class TestDecodeRefuses:
         ],
     )
     def test_ids_that_stand_for_no_note(self, column, id_):
-        tokens = TOKENIZER.encode(line([60, 61])).tokens
+        tokens = TOKENIZER.encode(line([60, 61])).ids
         tokens[1, column] = id_
         with pytest.raises(TokenizerMismatch, match="1 tokens hold"):
             TOKENIZER.decode(tokens)
@@ -354,10 +381,8 @@ def test_real_songs_are_stable_and_blind_to_their_tracks():
         songs = (m for m in archive if m.name.endswith(".mid") and "versions" not in m.name)
         for number, song in enumerate(islice(songs, 60)):
             music = parse_midi(archive.extractfile(song).read(), song.name)
-            tokens = TOKENIZER.encode(music).tokens
+            tokens = TOKENIZER.encode(music).ids
             assert len(tokens) == len(music) > 100, song.name
-            np.testing.assert_array_equal(
-                TOKENIZER.encode(TOKENIZER.decode(tokens)).tokens, tokens, song.name
-            )
-            np.testing.assert_array_equal(TOKENIZER.encode(shuffled(music, number)).tokens, tokens, song.name)
+            np.testing.assert_array_equal(TOKENIZER.encode(TOKENIZER.decode(tokens)).ids, tokens, song.name)
+            np.testing.assert_array_equal(TOKENIZER.encode(shuffled(music, number)).ids, tokens, song.name)
     assert number == 59

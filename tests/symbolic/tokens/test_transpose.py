@@ -13,21 +13,21 @@ ENCODE = Tokenizer().encode
 
 
 def melody(pitches, **columns):
-    return ENCODE(line(pitches, **columns)).tokens
+    return ENCODE(line(pitches, **columns)).ids
 
 
 @given(musics(), st.integers(-127, 127))
 def test_transposing_rows_is_transposing_music(music, wish):
-    tokens = ENCODE(music).tokens
+    tokens = ENCODE(music).ids
     shift = int(np.clip(wish, *transposition_range(tokens, limit=127)))
     notes = music.notes.copy()
     notes["pitch"][~music.drums] += np.asarray(shift).astype(np.uint8)
-    np.testing.assert_array_equal(transpose(tokens, shift), ENCODE(music.with_notes(notes)).tokens)
+    np.testing.assert_array_equal(transpose(tokens, shift), ENCODE(music.with_notes(notes)).ids)
 
 
 @given(musics(), st.integers(0, 11))
 def test_the_range_is_the_widest(music, limit):
-    tokens = ENCODE(music).tokens
+    tokens = ENCODE(music).ids
     low, high = transposition_range(tokens, limit)
     assert -limit <= low <= 0 <= high <= limit
     pitches = music.notes["pitch"][~music.drums].astype(int)
@@ -69,3 +69,11 @@ def test_a_copy_of_the_same_kind(dtype):
     assert moved.dtype == dtype
     assert tokens[:, PITCH].tolist() == [64, 66]
     assert moved[:, PITCH].tolist() == [62, 64]
+
+
+def test_tokens_give_tokens():
+    tokens = Tokenizer()(line([60, 36], program=[0, DRUM_PROGRAM]))
+    moved = transpose(tokens, 3)
+    np.testing.assert_array_equal(moved.ids, transpose(tokens.ids, 3))
+    assert moved.note_index is tokens.note_index
+    assert transposition_range(tokens, 100) == transposition_range(tokens.ids, 100) == (-60, 67)

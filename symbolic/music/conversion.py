@@ -1,0 +1,131 @@
+"""Turn the objects of other libraries into `Music`, and `Music` into them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from symbolic.errors import MusicFileError
+from symbolic.music.files import read_music
+from symbolic.music.midi import from_symusic, to_symusic
+from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
+
+if TYPE_CHECKING:
+    from music21.stream import Score as Music21Score
+    from pretty_midi import PrettyMIDI
+    from symusic import Score
+
+    MusicLike: TypeAlias = str | PathLike[str] | Music | Score | PrettyMIDI | Music21Score
+    """Everything that `as_music` accepts."""
+
+
+def as_music(source: MusicLike) -> Music:
+    """Return music from a path or from an object of a known library.
+
+    Args:
+        source: The path of a music file, or a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
+            `music21.stream.Score`.
+
+    Raises:
+        MusicFileError: If the file or the object holds no readable music.
+        TypeError: If the object is of another kind.
+    """
+    if isinstance(source, Music):
+        return source
+    if isinstance(source, str | PathLike):
+        return read_music(source)
+    for base in type(source).__mro__:  # found by name, so that no library is imported for the question
+        match base.__module__.partition(".")[0], base.__name__:
+            case "symusic", "ScoreTick":
+                return from_symusic(source)
+            case "symusic", "ScoreQuarter" | "ScoreSecond":
+                return from_symusic(source.to("tick"))
+            case "pretty_midi", "PrettyMIDI":
+                return from_pretty_midi(source)
+            case "music21", "Score":
+                from symbolic.music.scores import from_music21
+
+                return from_music21(source)
+    raise TypeError(
+        f"Music cannot be read from a {type(source).__module__}.{type(source).__qualname__}. Pass the path of a "
+        "file, a Music, a symusic.Score, a pretty_midi.PrettyMIDI or a music21.stream.Score."
+    )
+
+
+def from_pretty_midi(midi: PrettyMIDI) -> Music:
+    """Convert a `pretty_midi.PrettyMIDI` to music, with one track for each instrument.
+
+    The notes keep their order: instrument by instrument, as in `midi.instruments`.
+
+    Raises:
+        MusicFileError: If a pitch, a velocity or a program is outside MIDI's range.
+    """
+    tick = midi.time_to_tick
+    found = [
+        (
+            tick(note.start),
+            tick(note.end) - tick(note.start),
+            note.pitch,
+            note.velocity,
+            DRUM_PROGRAM if instrument.is_drum else instrument.program,
+            track,
+        )
+        for track, instrument in enumerate(midi.instruments)
+        for note in instrument.notes
+    ]
+    columns = np.array(found, dtype=np.int64).reshape(-1, 6).T
+    try:
+        notes = note_array(*columns)
+    except ValueError as error:
+        raise MusicFileError("pretty_midi.PrettyMIDI", str(error)) from error
+    signatures = [(tick(s.time), s.numerator, s.denominator) for s in midi.time_signature_changes]
+    tempos = [(tick(time), tempo) for time, tempo in zip(*midi.get_tempo_changes(), strict=True)]
+    return Music(
+        notes,
+        midi.resolution,
+        np.array(sorted(signatures) or [(0, 4, 4)], dtype=np.int64),
+        np.array(tempos, dtype=np.float64),
+        tuple(instrument.name for instrument in midi.instruments),
+    )
+
+
+def to_pretty_midi(music: Music) -> PrettyMIDI:
+    """Convert music to a `pretty_midi.PrettyMIDI`, with one instrument for each track and program.
+
+    Tempos are rounded to whole microseconds per quarter note, as in MIDI.
+
+    Raises:
+        MusicFileError: If the music is longer, or its resolution finer, than MIDI or pretty_midi allow.
+    """
+    from mido import MetaMessage, MidiFile, MidiTrack
+    from pretty_midi import Instrument, Note, PrettyMIDI, TimeSignature
+
+    score = to_symusic(music)
+    ticks, qpm = music.tempo_map.T
+    microseconds = np.clip(np.rint(60e6 / qpm), 1, 2**24 - 1).astype(np.int64)
+    seconds = replace(music, tempos=np.column_stack([ticks, 60e6 / microseconds])).seconds
+    # pretty_midi takes several tempos only from a file. Notes would not survive a file: some overlap.
+    waits = np.diff(ticks.astype(np.int64), prepend=0).tolist()
+    changes = zip(waits, microseconds.tolist(), strict=True)
+    track = MidiTrack(MetaMessage("set_tempo", tempo=tempo, time=wait) for wait, tempo in changes)
+    try:
+        midi = PrettyMIDI(mido_object=MidiFile(ticks_per_beat=music.resolution, tracks=[track]))
+    except ValueError as error:
+        raise MusicFileError(
+            "music", f"pretty_midi cannot hold it ({error})", "Lower the resolution."
+        ) from error
+    for (_, numerator, denominator), start in zip(
+        music.time_signatures.tolist(), seconds(music.time_signatures[:, 0]).tolist(), strict=True
+    ):
+        midi.time_signature_changes.append(TimeSignature(numerator, denominator, start))
+    for part in score.tracks:
+        instrument = Instrument(part.program, part.is_drum, part.name)
+        notes = part.notes.numpy()
+        starts, ends = seconds(notes["time"]), seconds(notes["time"] + notes["duration"])
+        columns = (column.tolist() for column in (notes["velocity"], notes["pitch"], starts, ends))
+        instrument.notes.extend(Note(*note) for note in zip(*columns, strict=True))
+        midi.instruments.append(instrument)
+    return midi

@@ -1,0 +1,218 @@
+"""MIDI files and symusic scores: read them into `Music` and write them back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import MusicFileError
+from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
+
+if TYPE_CHECKING:
+    from symusic import Score, Track
+
+_TICK = itemgetter(0)
+_LAST_TICK = 2**31 - 1
+_LONGEST_WAIT = 2**28
+"""First number of ticks between two events that MIDI's four 7-bit digits cannot hold."""
+_PICKLED = np.dtype([("time", "i4"), ("duration", "i4"), ("pitch", "i1"), ("velocity", "i1")], align=True)
+"""A note as symusic pickles it."""
+_MAX_TRACKS = np.iinfo(NOTE["track"]).max + 1
+
+
+def parse_midi(content: bytes, name: str) -> Music:
+    """Read music from the bytes of a MIDI file.
+
+    A file that the parser refuses is read again leniently. Values above 127 are then clipped: the standard
+    forbids them, but they are frequent on the web. `Music.repairs` records this.
+
+    Args:
+        content: The whole file.
+        name: Name of the file in errors.
+
+    Raises:
+        MusicFileError: If it is not MIDI, even after repair.
+    """
+    from symusic import Score
+
+    content = _without_riff(content)
+    repairs: tuple[str, ...] = ()
+    if content[8:10] == b"\0\2":
+        repairs = (
+            "type 2, whose tracks are pieces of their own: read as tracks of one, as in most such files",
+        )
+    try:
+        score = Score.from_midi(content)
+    except Exception as error:  # symusic raises bare RuntimeErrors and the like
+        mended = _clip_bytes(content)
+        if mended is None:
+            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
+        try:
+            score = Score.from_midi(mended)
+            repairs += (f"read leniently, values above 127 clipped ({_first_line(error)})",)
+        except Exception as again:
+            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
+    return from_symusic(score, name, repairs)
+
+
+def from_symusic(score: Score, name: str = "symusic.Score", repairs: tuple[str, ...] = ()) -> Music:
+    """Convert a symusic score to music.
+
+    Args:
+        score: A score in ticks. Its tracks keep their order and names.
+        name: Name of the score in errors.
+        repairs: Repairs made before.
+
+    Raises:
+        MusicFileError: If its times lie outside MIDI's range, or it has too many tracks.
+    """
+    if score.ticks_per_quarter <= 0:
+        raise MusicFileError(
+            name, "its header states no ticks per quarter note (SMPTE time is not supported)"
+        )
+
+    if len(score.tracks) > _MAX_TRACKS:
+        raise MusicFileError(name, f"it holds {len(score.tracks):,} tracks, more than {_MAX_TRACKS:,}")
+    tracks = list(score.tracks)
+    found = _notes_of(tracks)
+    notes = np.empty(len(found), dtype=NOTE)
+    onset, duration, program, number = (notes[name] for name in ("onset", "duration", "program", "track"))
+    onset[:], duration[:] = found["time"], found["duration"]
+    notes["pitch"], notes["velocity"] = found["pitch"], found["velocity"]
+    start = 0
+    for index, track in enumerate(tracks):
+        part = slice(start, start := start + len(track.notes))
+        program[part] = DRUM_PROGRAM if track.is_drum else track.program
+        number[part] = index
+    if np.minimum.reduce(onset, initial=0) < 0 or np.maximum.reduce(onset + duration, initial=0) > _LAST_TICK:
+        raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
+    time_signatures = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
+    tempos = sorted([(t.time, t.qpm) for t in score.tempos], key=_TICK)
+    return Music(
+        notes,
+        score.ticks_per_quarter,
+        np.array(time_signatures or [(0, 4, 4)]),
+        np.array(tempos or [(0.0, 120.0)]),
+        tuple([track.name for track in tracks]),
+        repairs,
+    )
+
+
+def write_midi(music: Music, path: str | Path) -> None:
+    """Write music as a MIDI file, with one track for each track and program.
+
+    Args:
+        music: The music. MIDI has no note without length or sound: these get one tick and a velocity of 1.
+        path: The file to write. Its folder must exist.
+
+    Raises:
+        MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
+    """
+    Path(path).write_bytes(to_symusic(music, path).dumps_midi())
+
+
+def to_symusic(music: Music, name: str | Path = "music") -> Score:
+    """Convert music to a symusic score, with one track for each track and program.
+
+    Args:
+        music: The music. Notes without length or sound get one tick and a velocity of 1.
+        name: Name of the music in errors.
+
+    Raises:
+        MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
+    """
+    from symusic import Note, Score, Tempo, TimeSignature, Track
+
+    if not 0 < music.resolution < 2**15:
+        raise MusicFileError(name, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
+    if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
+        raise MusicFileError(name, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
+    score = Score(music.resolution)
+    score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.time_signatures])
+    score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempos])
+    kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
+    for index, (number, program) in enumerate(kinds):
+        notes = music.notes[member == index]
+        drum = program == DRUM_PROGRAM
+        track = Track(
+            name=music.tracks[number] if number < len(music.tracks) else f"track {number}",
+            program=0 if drum else int(program),
+            is_drum=bool(drum),
+        )
+        track.notes = Note.from_numpy(
+            notes["onset"].astype(np.int32),
+            np.maximum(notes["duration"], 1).astype(np.int32),
+            notes["pitch"].astype(np.int8),
+            np.maximum(notes["velocity"], 1).astype(np.int8),
+        )
+        score.tracks.append(track)
+    return score
+
+
+def _notes_of(tracks: Sequence[Track]) -> NDArray[np.void]:
+    """Return the notes of all tracks, one track after another, as (N,) of dtype `_PICKLED`.
+
+    symusic pickles its notes as they lie in memory. Its `numpy()` makes one array per column and takes several
+    times as long.
+    """
+    if _pickles_memory():
+        states = [memoryview(track.notes.__getstate__())[4:] for track in tracks]
+        return np.frombuffer(b"".join(states), dtype=_PICKLED)
+    columns = [track.notes.numpy() for track in tracks]
+    found = np.empty(sum(len(track.notes) for track in tracks), dtype=_PICKLED)
+    for name in _PICKLED.names or ():
+        found[name] = np.concatenate([np.empty(0, np.int8), *(column[name] for column in columns)])
+    return found
+
+
+@cache
+def _pickles_memory() -> bool:
+    """Test whether the installed symusic pickles notes as a count and then `_PICKLED`."""
+    from symusic import Note
+
+    sample = {name: np.array([1, 2], dtype=_PICKLED[name]) for name in _PICKLED.names or ()}
+    sample["time"] += 2**16
+    state = Note.from_numpy(**sample).__getstate__()
+    if len(state) != 4 + 2 * _PICKLED.itemsize:
+        return False
+    found = np.frombuffer(state, dtype=_PICKLED, offset=4)
+    return all((found[name] == column).all() for name, column in sample.items())
+
+
+def _clip_bytes(content: bytes) -> bytes | None:
+    """Clip the file's data bytes above 127, or return None if the file cannot be parsed."""
+    import mido
+
+    try:
+        mended = io.BytesIO()
+        mido.MidiFile(file=io.BytesIO(content), clip=True).save(file=mended)
+    except Exception:  # mido raises EOFError, KeyError, IndexError and others
+        return None
+    return mended.getvalue()
+
+
+def _without_riff(content: bytes) -> bytes:
+    """Return the MIDI file inside a RIFF container (RMID, written by Windows programs), or the bytes unchanged.
+
+    Source: MIDI Manufacturers Association, Recommended Practice RP-029.
+    """
+    if content[:4] != b"RIFF" or content[8:12] != b"RMID":
+        return content
+    start = 12
+    while start + 8 <= len(content):
+        size = int.from_bytes(content[start + 4 : start + 8], "little")
+        if content[start : start + 4] == b"data":
+            return content[start + 8 : start + 8 + size]
+        start += 8 + size + size % 2  # chunks are padded to even lengths
+    return content
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,109 @@
+"""Music from the objects of other libraries, and back."""
+
+import numpy as np
+import pretty_midi
+import pytest
+import symusic
+from synthetic import line, unruly
+
+from symbolic.errors import MusicFileError
+from symbolic.music.conversion import as_music, from_pretty_midi
+from symbolic.music.midi import write_midi
+from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
+
+
+def columns(music):
+    """The notes as a sorted list of tuples."""
+    return sorted(music.notes[list(NOTE.names)].tolist())
+
+
+@pytest.fixture
+def music():
+    notes = note_array(
+        [0, 480, 480, 960], [960, 240, 480, 480], [60, 60, 64, 36], [90, 80, 70, 60], [0, 0, 40, DRUM_PROGRAM]
+    )
+    notes["track"] = [0, 0, 1, 2]
+    signatures = np.array([[0, 4, 4], [1920, 3, 4]])
+    tempos = np.array([[0, 120.0], [480, 60.0]])
+    return Music(notes, 480, signatures, tempos, ("piano", "violin", "drums"))
+
+
+class TestAsMusic:
+    def test_music_is_returned_unchanged(self, music):
+        assert as_music(music) is music
+
+    @pytest.mark.parametrize("kind", [str, lambda path: path])
+    def test_paths_are_read(self, music, tmp_path, kind):
+        write_midi(music, tmp_path / "a.mid")
+        assert len(as_music(kind(tmp_path / "a.mid"))) == len(music)
+
+    @pytest.mark.parametrize("unit", ["tick", "quarter", "second"])
+    def test_symusic_scores_of_every_time_unit(self, music, unit):
+        assert columns(as_music(music.to_symusic().to(unit))) == columns(music)
+
+    def test_pretty_midi_keeps_notes_tempos_and_time_signatures(self, music):
+        # Two notes of one pitch overlap: through a MIDI file they would lose their lengths.
+        back = as_music(music.to_pretty_midi())
+        assert columns(back) == columns(music)
+        assert back.resolution == music.resolution
+        assert back.tracks == music.tracks
+        np.testing.assert_array_equal(back.time_signatures, music.time_signatures)
+        np.testing.assert_allclose(back.tempos, music.tempos)
+
+    def test_pretty_midi_notes_keep_their_order(self):
+        midi = pretty_midi.PrettyMIDI(resolution=480)
+        piano = pretty_midi.Instrument(0)
+        piano.notes = [
+            pretty_midi.Note(64, pitch, start, start + 0.5) for pitch, start in [(60, 1.0), (72, 0.0)]
+        ]
+        midi.instruments.append(piano)
+        found = from_pretty_midi(midi)
+        assert found.notes["pitch"].tolist() == [60, 72]
+        assert found.notes["onset"].tolist() == [960, 0]
+        assert found.notes["duration"].tolist() == [480, 480]
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_pretty_midi_and_back_on_unruly_music(self, seed):
+        music = unruly(seed)
+        direct = as_music(music.to_symusic())
+        np.testing.assert_array_equal(as_music(music.to_pretty_midi()).notes, direct.notes)
+
+    def test_pretty_midi_without_notes(self):
+        assert len(as_music(pretty_midi.PrettyMIDI())) == 0
+
+    def test_pretty_midi_values_beyond_midi_are_refused(self):
+        midi = pretty_midi.PrettyMIDI()
+        midi.instruments.append(pretty_midi.Instrument(0))
+        midi.instruments[0].notes.append(pretty_midi.Note(64, 200, 0, 1))
+        with pytest.raises(MusicFileError, match=r"PrettyMIDI: pitch holds 200"):
+            as_music(midi)
+
+    @pytest.mark.parametrize("measures", [True, False])
+    def test_music21_scores_with_and_without_measures(self, measures):
+        from music21 import meter, note, stream
+
+        part = stream.Part()
+        part.append(meter.TimeSignature("3/4"))
+        for pitch in (60, 62, 64, 65):
+            part.append(note.Note(pitch, quarterLength=1))
+        score = stream.Score([part.makeMeasures() if measures else part])
+        found = as_music(score)
+        assert found.notes["pitch"].tolist() == [60, 62, 64, 65]
+        assert (found.notes["onset"] / found.resolution).tolist() == [0, 1, 2, 3]
+        assert found.time_signatures.tolist() == [[0, 3, 4]]
+
+    @pytest.mark.parametrize("source", [7, b"MThd", [], symusic.Track()])
+    def test_other_kinds_are_refused_by_name(self, source):
+        with pytest.raises(TypeError, match=rf"{type(source).__name__}\. Pass the path of a file"):
+            as_music(source)
+
+
+class TestMusic:
+    def test_repr_counts_what_it_holds(self, music):
+        assert repr(music) == "Music(4 notes, 3 tracks, 4/4, 3/4, 60–120 bpm, 0:02)"
+        assert repr(Music(note_array([], [], []), 480)) == "Music(0 notes, 0 tracks, 4/4, 120 bpm, 0:00)"
+
+    def test_write_is_write_midi(self, tmp_path):
+        music = line([60, 64])
+        music.write(tmp_path / "a.mid")
+        assert columns(as_music(tmp_path / "a.mid")) == columns(as_music(music.to_symusic()))
