@@ -22,7 +22,7 @@ from typing import Any
 from data.toolkit.markdown import markdown_table
 from data.toolkit.records import portable_provenance, provenance, write_json
 from data.toolkit.runs import SETTINGS
-from experiments.judges import gather, judged, verdict_picture, verdict_rows
+from experiments.downstream import gather, judged, verdict_picture, verdict_rows
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import ConfigError
 

@@ -115,8 +115,8 @@ def summary(record: dict[str, Any]) -> str:
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
     begun = record["from"] or {}
-    heard, grown = begun.get("held_out_heard"), []
-    if smaller := begun.get("grown_from"):
+    heard, grown = begun.get("held_out_trained_on"), []
+    if smaller := begun.get("expanded_from"):
         size = f"{smaller['layers']} layers of {smaller['dim']} dimensions"
         grown.append(f"grown from {record['settings']['checkpoint']}, {size}")
     lines = [

@@ -13,7 +13,7 @@ from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
 from pretrain.selectors import SELECTORS, Schedule, SelectorOptions, build_selector
 from pretrain.selectors.network import NETWORKS
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import build_corruption
@@ -29,7 +29,7 @@ SHAPE = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=0.0
 BY_UNIT = [(name, unit) for name, selector in SELECTORS.items() for unit in selector.units]
 """Every selector by every unit that it can work by."""
 LEARNED = [name for name, selector in SELECTORS.items() if selector.learns]
-GAMES = [
+OBJECTIVES = [
     (name, unit, network)
     for name, unit in BY_UNIT
     for network in (NETWORKS if name in LEARNED else ("small",))
@@ -124,7 +124,7 @@ def make_objective(
     identity_weight=0.0,
     **options,
 ):
-    """A game of all parts, the same one at every call."""
+    """A objective of all parts, the same one at every call."""
     torch.manual_seed(0)
     backbone, heads = build_backbone(shape, SIZES), FieldHeads(shape.dim, SIZES)
     extra = [AUXILIARIES[name](shape.dim, SIZES) for name in auxiliary]
@@ -134,5 +134,5 @@ def make_objective(
 
 
 def make_module(folder, name="adversarial", **parts):
-    """What trains such a game; nothing is frozen in its book."""
-    return Pretraining(make_objective(name, **parts), FreezeBook(folder, 10_000))
+    """What trains such a objective; nothing is frozen in its book."""
+    return PretrainModule(make_objective(name, **parts), FreezeBook(folder, 10_000))

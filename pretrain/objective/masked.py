@@ -1,4 +1,4 @@
-"""The game of a pretraining step: choose, corrupt, recover, and teach the selector what was hard.
+"""The objective of a pretraining step: choose, corrupt, recover, and teach the selector what was hard.
 
 Everything stays on the device: no loop over windows, tokens or notes, and nothing in a step that waits for a number.
 """
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from data.batches import Batch
 from pretrain.objective.auxiliary import AuxiliaryHead
-from pretrain.selectors import Selector, View
+from pretrain.selectors import Selector, SelectorInput
 from symbolic.backbone import Backbone
 from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import Corruption, MaskCorruption
@@ -90,11 +90,11 @@ class Objective(nn.Module):
             progress: How much of the run is over, 0 to 1.
         """
         tokens, attention_mask = windows.tokens, windows.attention_mask
-        view = self.view(windows, frozen, generator, progress)
-        scores = self.selector.scores(view)
-        choice = self.selector.choose(scores.detach(), view)
+        inputs = self.selector_input(windows, frozen, generator, progress)
+        scores = self.selector.scores(inputs)
+        choice = self.selector.choose(scores.detach(), inputs)
         chosen = choice.spread(tokens.shape[1])
-        fate = self.selector.unit.cells_of(view.noise(*scores.shape), tokens)
+        fate = self.selector.unit.cells_of(inputs.noise(*scores.shape), tokens)
         corrupted = self.corruption(tokens, chosen, fate, generator)
 
         hidden = self.backbone(corrupted.tokens, windows.attend)
@@ -129,7 +129,9 @@ class Objective(nn.Module):
         hardness, valid = unit.hardness(loss, evidence, choice, tokens)
         return self.selector.loss(scores.gather(1, choice.units), hardness, valid)
 
-    def view(self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0) -> View:
+    def selector_input(
+        self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0
+    ) -> SelectorInput:
         """What the selector may look at."""
 
         @torch.no_grad()
@@ -138,7 +140,9 @@ class Objective(nn.Module):
             return recover(self.heads(hidden), windows.tokens).loss * cells
 
         tokens, attention_mask, attend = windows.tokens, windows.attention_mask, windows.attend
-        return View(tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress)
+        return SelectorInput(
+            tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress
+        )
 
 
 def generator_of(device: torch.device, *key: int) -> torch.Generator:

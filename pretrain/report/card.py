@@ -108,7 +108,7 @@ def _before(record: Mapping[str, Any]) -> list[str]:
     count = record["from"]["pieces"]
     known = "music that is not recorded" if count is None else f"{count:,} pieces"
     verb, size = "went on", ""
-    if smaller := record["from"].get("grown_from"):
+    if smaller := record["from"].get("expanded_from"):
         verb, size = "was grown", f"{smaller['layers']} layers of {smaller['dim']} dimensions; "
     return [
         f"It {verb} from `{record['settings']['checkpoint']}` ({size}weights {record['from']['weights']}), which had "

@@ -1,4 +1,4 @@
-"""A close look at one window: what the selector makes of every token, and what the backbone makes of it in turn."""
+"""A close inspection at one window: what the selector makes of every token, and what the backbone makes of it in turn."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from data.batches import Batch
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.masking.losses import recover
 from symbolic.tokens.tokenizer import Tokenizer, rebase_bars
 from symbolic.tokens.vocabulary import MASK, RESERVED
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Inspection:
     """One window, note by note. Values of fields are ids without the reserved ones.
 
     Attributes:
@@ -45,9 +45,9 @@ class Look:
 
 
 @torch.no_grad()
-def look_at(
-    module: Pretraining, tokenizer: Tokenizer, tokens: NDArray[np.integer], frozen: NDArray[np.bool_]
-) -> Look:
+def inspect_window(
+    module: PretrainModule, tokenizer: Tokenizer, tokens: NDArray[np.integer], frozen: NDArray[np.bool_]
+) -> Inspection:
     """Score, mask and recover one window.
 
     Args:
@@ -57,8 +57,8 @@ def look_at(
         frozen: (N,) bool, its freeze state.
     """
     module.eval()
-    game = module.objective
-    selector, unit = game.selector, game.selector.unit
+    objective = module.objective
+    selector, unit = objective.selector, objective.selector.unit
     window = rebase_bars(tokens)
     music = tokenizer.decode(window)
     ids = torch.from_numpy(window.astype(np.int64))[None].to(module.device)
@@ -66,12 +66,14 @@ def look_at(
     retired = torch.from_numpy(frozen)[None].to(ids.device)
     nowhere = torch.zeros(1, dtype=torch.int64)
     generator = torch.Generator(ids.device).manual_seed(0)
-    view = game.view(Batch(ids, attention_mask, nowhere, nowhere, 0, padded=False), retired, generator)
-    scores = selector.scores(view)
+    inputs = objective.selector_input(
+        Batch(ids, attention_mask, nowhere, nowhere, 0, padded=False), retired, generator
+    )
+    scores = selector.scores(inputs)
     # A control may mask frozen tokens too.
     free = attention_mask & ~retired if selector.spares_frozen else attention_mask
     most = selector.most(len(tokens))
-    preference = selector.preference(scores, view)
+    preference = selector.preference(scores, inputs)
     choice = unit.choose(preference, ids, free, torch.full((1,), most, device=ids.device), most)
     chosen = choice.spread(len(tokens))
     recovered = _masked(module, ids, chosen)[1]
@@ -84,7 +86,7 @@ def look_at(
         hidden = (turn == number)[None, :, None].expand(ids.shape)
         losses, guesses = _masked(module, ids, hidden)
         loss, predicted = torch.where(hidden, losses, loss), torch.where(hidden, guesses, predicted)
-    return Look(
+    return Inspection(
         music.notes,
         music.resolution,
         window.astype(np.int64) - RESERVED,
@@ -97,15 +99,17 @@ def look_at(
     )
 
 
-def turns_of(module: Pretraining) -> int:
+def turns_of(module: PretrainModule) -> int:
     """In how many turns all notes are masked once."""
     return math.ceil(1 / module.evaluation_rate)
 
 
-def _masked(module: Pretraining, ids: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _masked(
+    module: PretrainModule, ids: torch.Tensor, cells: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(1, N, 8) loss, and the likeliest value, of every field when some cells are masked."""
-    game = module.objective
-    logits = game.heads(game.backbone(ids.masked_fill(cells, MASK)))
+    objective = module.objective
+    logits = objective.heads(objective.backbone(ids.masked_fill(cells, MASK)))
     # No token lacks a field, so a reserved id is never the answer.
     guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)
     return recover(logits, ids).loss, guesses

@@ -1,4 +1,4 @@
-"""The report of a run: one HTML page to look at, and pictures as files to put elsewhere."""
+"""Report of a run: one self-contained HTML page, and the same pictures as PNG files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from data.shards import Shards
 from data.toolkit.page import Page, asset
-from pretrain.report.inspection import Look, look_at, turns_of
+from pretrain.report.inspection import Inspection, inspect_window, turns_of
 from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
 from pretrain.report.pictures import calibration, curves, piano_roll
 from pretrain.training.measure import spearman
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 
@@ -54,7 +54,7 @@ def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
 def write_report(
     out: Path,
     record: dict[str, Any],
-    module: Pretraining,
+    module: PretrainModule,
     tokenizer: Tokenizer,
     shards: Shards,
     train: NDArray[np.int64],
@@ -71,9 +71,9 @@ def write_report(
         train: (W, 3) training windows.
         valid: (V, 3) held-out windows.
     """
-    looks = _looks(module, tokenizer, shards, train, valid)
+    inspections = _inspections(module, tokenizer, shards, train, valid)
     scores = module.held_out.tokens() if module.objective.selector.learns else None
-    _write_pictures(out / "pictures", record, looks, scores)
+    _write_pictures(out / "pictures", record, inspections, scores)
 
     page = Page(f"Pretraining: {record['settings']['selector']} selector on {record['corpus']['name']}")
     _head(page, record, shards)
@@ -94,7 +94,10 @@ def write_report(
         "words": words(tokenizer.vocabulary),
         "resolution": tokenizer.vocabulary.positions_per_quarter,
         "learns": module.objective.selector.learns,
-        "windows": [{**roll(look, key, side), "correlation": _agreement(look)} for look, key, side in looks],
+        "windows": [
+            {**roll(inspection, key, side), "correlation": _agreement(inspection)}
+            for inspection, key, side in inspections
+        ],
     }
     page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))
     page.heading("How the run went")
@@ -191,45 +194,45 @@ def _origin(page: Page, record: dict[str, Any]) -> None:
     page.facts(settings, fold="All settings")
 
 
-def _looks(
-    module: Pretraining,
+def _inspections(
+    module: PretrainModule,
     tokenizer: Tokenizer,
     shards: Shards,
     train: NDArray[np.int64],
     valid: NDArray[np.int64],
-) -> list[tuple[Look, str, str]]:
+) -> list[tuple[Inspection, str, str]]:
     """Looks at windows of either side, with the key of the piece and the side."""
-    looks = []
+    inspections = []
     for side, windows, shares in (("held out", valid, _HELD_OUT), ("training", train, _TRAINING)):
         order = np.argsort(windows[:, 1] - windows[:, 0], kind="stable")
         picked = dict.fromkeys(int(order[round(share * (len(order) - 1))]) for share in shares)
         for start, stop, piece in windows[list(picked)].tolist():
             stop = min(stop, start + _SHOWN_ROWS)
             frozen = module.book.frozen(np.array([start]), stop - start)[0]
-            look = look_at(module, tokenizer, shards.tokens(start, stop), frozen)
-            looks.append((look, shards.pieces[piece].key, side))
-    return looks
+            inspection = inspect_window(module, tokenizer, shards.tokens(start, stop), frozen)
+            inspections.append((inspection, shards.pieces[piece].key, side))
+    return inspections
 
 
 def _write_pictures(
     folder: Path,
     record: dict[str, Any],
-    looks: list[tuple[Look, str, str]],
+    inspections: list[tuple[Inspection, str, str]],
     scores: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
 ) -> None:
     """The same as files: curves, calibration, and the typical window of either side."""
     figures = {"curves": curves(record["history"], record["baselines"])}
     if scores is not None:
         figures["calibration"] = calibration(*scores)
-    for look, key, side in looks:
+    for inspection, key, side in inspections:
         name = f"roll-{side.replace(' ', '-')}"
         if name not in figures:
-            figures[name] = piano_roll(look, f"{side} piece {key}")
+            figures[name] = piano_roll(inspection, f"{side} piece {key}")
     folder.mkdir(exist_ok=True)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png", dpi=110)
 
 
-def _agreement(look: Look) -> float | None:
+def _agreement(inspection: Inspection) -> float | None:
     """Rank correlation of score and loss in one window."""
-    return None if look.score is None else spearman(look.score.mean(1), look.loss.sum(1))
+    return None if inspection.score is None else spearman(inspection.score.mean(1), inspection.loss.sum(1))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.toolkit.page import Chart, Series
-from pretrain.report.inspection import Look
+from pretrain.report.inspection import Inspection
 from symbolic.tokens.vocabulary import DRUM_PITCH, FIELDS, POSITION, Vocabulary
 
 Entry = Mapping[str, Any]
@@ -46,7 +46,7 @@ def run_charts(record: Entry) -> list[Chart]:
     }
     shares = {
         "masked fields": "training.mask_rate",
-        "tokens with a masked field": "training.rows_touched",
+        "tokens with a masked field": "training.tokens_touched",
         "frozen tokens": "training.frozen_share",
     }
     correlations = {
@@ -128,27 +128,27 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
     }
 
 
-def roll(look: Look, key: str, side: str) -> dict[str, Any]:
+def roll(inspection: Inspection, key: str, side: str) -> dict[str, Any]:
     """One window for the piano roll, column by column; matrices token after token.
 
     Args:
-        look: The window.
+        inspection: The window.
         key: Name of its piece.
         side: Which side of the split it is on.
     """
-    fields, score = 1 << np.arange(len(FIELDS)), look.score
+    fields, score = 1 << np.arange(len(FIELDS)), inspection.score
     return {
         "key": key,
         "side": side,
-        "onset": _rounded(look.notes["onset"] / look.resolution),
-        "length": _rounded(look.notes["duration"] / look.resolution),
-        "values": look.values.ravel().tolist(),
+        "onset": _rounded(inspection.notes["onset"] / inspection.resolution),
+        "length": _rounded(inspection.notes["duration"] / inspection.resolution),
+        "values": inspection.values.ravel().tolist(),
         "score": None if score is None else _rounded(score.ravel()),
-        "loss": _rounded(look.loss.ravel()),
-        "chosen": (look.chosen @ fields).tolist(),
-        "frozen": look.frozen.astype(int).tolist(),
-        "predicted": look.predicted.ravel().tolist(),
-        "recovered": look.recovered[look.chosen].tolist(),
+        "loss": _rounded(inspection.loss.ravel()),
+        "chosen": (inspection.chosen @ fields).tolist(),
+        "frozen": inspection.frozen.astype(int).tolist(),
+        "predicted": inspection.predicted.ravel().tolist(),
+        "recovered": inspection.recovered[inspection.chosen].tolist(),
     }
 
 

@@ -12,7 +12,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MultipleLocator
 from numpy.typing import NDArray
 
-from pretrain.report.inspection import Look
+from pretrain.report.inspection import Inspection
 from symbolic.music.notes import DRUM_PROGRAM
 from symbolic.tokens.vocabulary import DRUM_PITCH, FIELDS, PITCH
 
@@ -80,38 +80,51 @@ def calibration(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Figure
     return figure
 
 
-def piano_roll(look: Look, title: str) -> Figure:
+def piano_roll(inspection: Inspection, title: str) -> Figure:
     """Two rolls of one window: what the selector thinks of each note, and what became of those it chose.
 
     Where the selector learns nothing, the upper roll shows how hard each note truly is.
     """
     figure = Figure(figsize=(12, 6.2), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, sharey=True)
-    pitched = look.notes["program"] != DRUM_PROGRAM
+    pitched = inspection.notes["program"] != DRUM_PROGRAM
     boxes = [
-        Rectangle((note["onset"] / look.resolution, note["pitch"] - 0.45), _length(note, look), 0.9)
-        for note in look.notes
+        Rectangle(
+            (note["onset"] / inspection.resolution, note["pitch"] - 0.45), _length(note, inspection), 0.9
+        )
+        for note in inspection.notes
     ]
-    measure = "selector score" if look.score is not None else "recovery loss (nats, 8 fields)"
+    measure = "selector score" if inspection.score is not None else "recovery loss (nats, 8 fields)"
     notes = PatchCollection([boxes[i] for i in np.flatnonzero(pitched)], cmap="viridis")
-    notes.set_array((look.loss.sum(1) if look.score is None else look.score.mean(1))[pitched])
+    notes.set_array(
+        (inspection.loss.sum(1) if inspection.score is None else inspection.score.mean(1))[pitched]
+    )
     above.add_collection(notes)
     figure.colorbar(notes, ax=above, label=measure, pad=0.01)
-    _outline(above, look, boxes, look.chosen.any(1) & pitched, edgecolor=_WRONG, linewidth=1.4)
-    _outline(above, look, boxes, look.frozen & pitched, edgecolor=_FROZEN, linewidth=1.4, hatch="////")
+    _outline(above, inspection, boxes, inspection.chosen.any(1) & pitched, edgecolor=_WRONG, linewidth=1.4)
+    _outline(
+        above, inspection, boxes, inspection.frozen & pitched, edgecolor=_FROZEN, linewidth=1.4, hatch="////"
+    )
     above.set(title=f"{title}: {measure}; red outline: chosen; grey hatching: frozen", ylabel="pitch")
 
-    asked = look.chosen[:, PITCH] & pitched
+    asked = inspection.chosen[:, PITCH] & pitched
     rest = PatchCollection([boxes[i] for i in np.flatnonzero(pitched & ~asked)], facecolor="0.82")
     below.add_collection(rest)
-    predicted = np.where(look.recovered[:, PITCH] < DRUM_PITCH, look.recovered[:, PITCH], -1)
-    right = predicted == look.notes["pitch"]
-    _outline(below, look, boxes, asked & right, facecolor=_RIGHT)
-    _outline(below, look, boxes, asked & ~right, facecolor=_WRONG)
+    predicted = np.where(inspection.recovered[:, PITCH] < DRUM_PITCH, inspection.recovered[:, PITCH], -1)
+    right = predicted == inspection.notes["pitch"]
+    _outline(below, inspection, boxes, asked & right, facecolor=_RIGHT)
+    _outline(below, inspection, boxes, asked & ~right, facecolor=_WRONG)
     for i in np.flatnonzero(asked & ~right & (predicted >= 0)):
-        corner = (look.notes["onset"][i] / look.resolution, predicted[i] - 0.45)
+        corner = (inspection.notes["onset"][i] / inspection.resolution, predicted[i] - 0.45)
         below.add_patch(
-            Rectangle(corner, _length(look.notes[i], look), 0.9, fill=False, edgecolor=_WRONG, linestyle="--")
+            Rectangle(
+                corner,
+                _length(inspection.notes[i], inspection),
+                0.9,
+                fill=False,
+                edgecolor=_WRONG,
+                linestyle="--",
+            )
         )
     below.set(
         title="recovered from context: green, right pitch; red, wrong (dashed: the pitch predicted instead)",
@@ -121,22 +134,24 @@ def piano_roll(look: Look, title: str) -> Figure:
     below.yaxis.set_minor_locator(MultipleLocator(1))
     below.yaxis.set_major_formatter(lambda pitch, _: f"C{int(pitch) // 12 - 1}")
     if pitched.any():
-        shown = look.notes[pitched]
+        shown = inspection.notes[pitched]
         heights = np.append(shown["pitch"], predicted[asked & (predicted >= 0)])
         below.set(
-            xlim=(-0.25, float((shown["onset"] + shown["duration"]).max()) / look.resolution + 0.25),
+            xlim=(-0.25, float((shown["onset"] + shown["duration"]).max()) / inspection.resolution + 0.25),
             ylim=(int(heights.min()) - 2, int(heights.max()) + 2),
         )
     return figure
 
 
-def _outline(axes: Any, look: Look, boxes: list[Rectangle], which: NDArray[np.bool_], **style: Any) -> None:
+def _outline(
+    axes: Any, inspection: Inspection, boxes: list[Rectangle], which: NDArray[np.bool_], **style: Any
+) -> None:
     style.setdefault("facecolor", "none")
     axes.add_collection(PatchCollection([boxes[i] for i in np.flatnonzero(which)], **style))
 
 
-def _length(note: Any, look: Look) -> float:
-    return max(float(note["duration"]) / look.resolution - 0.04, 0.05)
+def _length(note: Any, inspection: Inspection) -> float:
+    return max(float(note["duration"]) / inspection.resolution - 0.04, 0.05)
 
 
 def _number(value: float | None) -> float:

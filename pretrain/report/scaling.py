@@ -71,7 +71,7 @@ def read_curve(run: str | Path) -> Curve:
         record["corpus"]["shards"],
         f"{settings.preset} {settings.backbone}, {settings.selector}",
         model_name(settings.checkpoint) if settings.checkpoint else "",
-        (record.get("from") or {}).get("held_out_heard") or 0,
+        (record.get("from") or {}).get("held_out_trained_on") or 0,
         record["parameters"]["backbone"],
         [entry["step"] * rows for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pretrain.selectors.adversarial import AdversarialSelector
 from pretrain.selectors.bar import BarSelector
-from pretrain.selectors.base import Schedule, Selector, SelectorOptions, View
+from pretrain.selectors.base import Schedule, Selector, SelectorInput, SelectorOptions
 from pretrain.selectors.infilling import InfillingSelector
 from pretrain.selectors.learnability import LearnabilitySelector
 from pretrain.selectors.loss import LossSelector
@@ -34,7 +34,7 @@ SELECTORS: dict[str, type[Selector]] = {
     )
 }
 
-__all__ = ["SELECTORS", "Schedule", "Selector", "SelectorOptions", "View", "build_selector"]
+__all__ = ["SELECTORS", "Schedule", "Selector", "SelectorInput", "SelectorOptions", "build_selector"]
 
 
 def build_selector(

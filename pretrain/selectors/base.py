@@ -67,7 +67,7 @@ class SelectorOptions:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class SelectorInput:
     """What a selector may look at.
 
     Attributes:
@@ -139,40 +139,40 @@ class Selector(nn.Module, ABC):
         self.unit = UNITS[self.options.unit or ""](sizes)
 
     @abstractmethod
-    def scores(self, view: View) -> Tensor:
+    def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, U) ranking of units, higher is chosen first; with gradient where the selector learns."""
 
-    def preference(self, scores: Tensor, view: View) -> Tensor:
+    def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
         """(B, U) what units are chosen by, chance aside: the scores, unless these are not what is sought."""
         return scores
 
-    def ranking(self, scores: Tensor, view: View) -> Tensor:
+    def ranking(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
         """(B, U) what units are chosen by in training: the preference, unless a selector explores."""
-        return self.preference(scores, view)
+        return self.preference(scores, inputs)
 
-    def retirement(self, view: View) -> Tensor:
+    def retirement(self, inputs: SelectorInput) -> Tensor:
         """(B, L) what tokens are retired by: the highest are frozen. By default their scores."""
-        return self.unit.tokens_of(self.scores(view), view.tokens)
+        return self.unit.tokens_of(self.scores(inputs), inputs.tokens)
 
-    def counts(self, view: View) -> Tensor:
+    def counts(self, inputs: SelectorInput) -> Tensor:
         """(B,) tokens to mask in each window, or as many cells as these have; by default the schedule's."""
-        return self.schedule.counts(view.attention_mask, view.frozen, view.generator)
+        return self.schedule.counts(inputs.attention_mask, inputs.frozen, inputs.generator)
 
     def most(self, length: int) -> int:
         """The largest count that can occur in a window of `length` tokens."""
         # Rounded up, because counts are rounded in 32 bits, where a half may fall to the other side.
         return max(1, math.ceil(self.schedule.cap * length))
 
-    def choose(self, scores: Tensor, view: View) -> Choice:
+    def choose(self, scores: Tensor, inputs: SelectorInput) -> Choice:
         """What is hidden of each window.
 
         Args:
             scores: (B, U) from `scores`, without gradient.
-            view: The windows.
+            inputs: The windows.
         """
-        candidates = view.attention_mask & ~view.frozen if self.spares_frozen else view.attention_mask
-        ranking, counts = self.ranking(scores, view), self.counts(view)
-        return self.unit.choose(ranking, view.tokens, candidates, counts, self.most(view.tokens.shape[1]))
+        candidates = inputs.attention_mask & ~inputs.frozen if self.spares_frozen else inputs.attention_mask
+        ranking, counts = self.ranking(scores, inputs), self.counts(inputs)
+        return self.unit.choose(ranking, inputs.tokens, candidates, counts, self.most(inputs.tokens.shape[1]))
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Scalar loss of a learned selector.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pretrain.selectors.base import View
+from pretrain.selectors.base import SelectorInput
 from pretrain.selectors.uniform import UniformSelector
 from symbolic.masking.units import FieldUnit
 
@@ -19,10 +19,10 @@ class InfillingSelector(UniformSelector):
     units = (FieldUnit.name,)
     withholds_all = True
 
-    def counts(self, view: View) -> Tensor:
+    def counts(self, inputs: SelectorInput) -> Tensor:
         """(B,) a share of each window's tokens that are not padding, drawn for each."""
-        share = view.noise(len(view.tokens))
-        return (share * view.attention_mask.sum(1)).ceil().long().clamp(min=1)
+        share = inputs.noise(len(inputs.tokens))
+        return (share * inputs.attention_mask.sum(1)).ceil().long().clamp(min=1)
 
     def most(self, length: int) -> int:
         """All of them."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pretrain.selectors.base import Schedule, SelectorOptions, View
+from pretrain.selectors.base import Schedule, SelectorInput, SelectorOptions
 from pretrain.selectors.learned import LearnedSelector
 from symbolic.backbone.config import BackboneConfig
 from symbolic.masking.losses import all_reduce
@@ -67,20 +67,20 @@ class LearnabilitySelector(LearnedSelector):
         self.register_buffer("gathered", torch.zeros(2), persistent=False)
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def preference(self, scores: Tensor, view: View) -> Tensor:
+    def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
         """(B, U) by how much the predicted loss has fallen, in deviations."""
-        progress = self._before(view) - scores
+        progress = self._before(inputs) - scores
         # Padding, and bars that no window reaches, would make the deviation small and chance weak.
-        exist = self.unit.exist(view.tokens, view.attention_mask)
+        exist = self.unit.exist(inputs.tokens, inputs.attention_mask)
         count = exist.sum().clamp(min=1)
         mean = (progress * exist).sum() / count
         variance = ((progress - mean) ** 2 * exist).sum() / count
         return progress / variance.sqrt().clamp(min=_NOTABLE)
 
-    def retirement(self, view: View) -> Tensor:
+    def retirement(self, inputs: SelectorInput) -> Tensor:
         """(B, L) the loss to be expected: the prediction of now, less as much as it has fallen."""
-        now = self.scores(view)
-        return self.unit.tokens_of(2 * now - self._before(view), view.tokens)
+        now = self.scores(inputs)
+        return self.unit.tokens_of(2 * now - self._before(inputs), inputs.tokens)
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
         """Smooth absolute error of the predicted relative loss."""
@@ -104,6 +104,6 @@ class LearnabilitySelector(LearnedSelector):
             slow.lerp_(fast, weight.to(slow.dtype))
 
     @torch.no_grad()
-    def _before(self, view: View) -> Tensor:
-        scores = self.slow(view.tokens, view.attend, view.backbone).float()
-        return self.unit.pool(scores, view.tokens, view.attention_mask)
+    def _before(self, inputs: SelectorInput) -> Tensor:
+        scores = self.slow(inputs.tokens, inputs.attend, inputs.backbone).float()
+        return self.unit.pool(scores, inputs.tokens, inputs.attention_mask)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from pretrain.selectors.base import Schedule, Selector, SelectorOptions, View
+from pretrain.selectors.base import Schedule, Selector, SelectorInput, SelectorOptions
 from pretrain.selectors.network import build_network
 from symbolic.backbone.config import BackboneConfig
 from symbolic.masking.units import UNITS
@@ -30,23 +30,23 @@ class LearnedSelector(Selector):
         kind, layers = self.options.network, self.options.layers
         self.network = build_network(kind, sizes, backbone, layers, self.unit.outputs)
 
-    def scores(self, view: View) -> Tensor:
+    def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, U) what the network makes of the clean tokens."""
-        scores = self.network(view.tokens, view.attend, view.backbone).float()
-        return self.unit.pool(scores, view.tokens, view.attention_mask)
+        scores = self.network(inputs.tokens, inputs.attend, inputs.backbone).float()
+        return self.unit.pool(scores, inputs.tokens, inputs.attention_mask)
 
-    def ranking(self, scores: Tensor, view: View) -> Tensor:
+    def ranking(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
         """(B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
 
         Always taking the top, as the paper does (exploration 0), shows the selector its own favourites alone. The
         backbone then learns these and little else, and on tokens masked at random the favourites are the *easy* ones.
         """
-        preference, ramp = self.preference(scores, view), self.options.ramp
-        trust = min(1.0, view.progress / ramp) if ramp else 1.0
+        preference, ramp = self.preference(scores, inputs), self.options.ramp
+        trust = min(1.0, inputs.progress / ramp) if ramp else 1.0
         spread = max(self.options.exploration, 1.0 - trust)
         if not spread:
             return preference
         # Keep clear of 0 and 1, whose logarithms are infinite.
-        uniform = view.noise(*scores.shape).clamp(1e-7, 1 - 1e-7)
+        uniform = inputs.noise(*scores.shape).clamp(1e-7, 1 - 1e-7)
         gumbel = -torch.log(-torch.log(uniform))
         return trust * preference + spread * gumbel

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from pretrain.selectors.base import Selector, View
+from pretrain.selectors.base import Selector, SelectorInput
 
 _TRIED = 2
 """How many times the largest number of tokens chosen are tried."""
@@ -24,22 +24,22 @@ class LossSelector(Selector):
 
     name = "loss"
 
-    def scores(self, view: View) -> Tensor:
+    def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, L) recovery loss of the tokens tried; minus infinity for the others."""
-        shape = view.tokens.shape[:2]
-        counts = (_TRIED * self.schedule.cap * view.attention_mask.sum(1)).ceil().long()
+        shape = inputs.tokens.shape[:2]
+        counts = (_TRIED * self.schedule.cap * inputs.attention_mask.sum(1)).ceil().long()
         most = math.ceil(_TRIED * self.schedule.cap * shape[1])
         tried = self.unit.choose(
-            view.noise(*shape), view.tokens, view.attention_mask & ~view.frozen, counts, most
+            inputs.noise(*shape), inputs.tokens, inputs.attention_mask & ~inputs.frozen, counts, most
         )
         cells = tried.spread(shape[1])
-        return torch.where(cells.any(-1), view.recovery(cells).sum(-1), -torch.inf)
+        return torch.where(cells.any(-1), inputs.recovery(cells).sum(-1), -torch.inf)
 
-    def retirement(self, view: View) -> Tensor:
+    def retirement(self, inputs: SelectorInput) -> Tensor:
         """(B, L) recovery loss of every token."""
-        turn = view.noise(*view.tokens.shape[:2]).argsort(1).argsort(1) % _PASSES
+        turn = inputs.noise(*inputs.tokens.shape[:2]).argsort(1).argsort(1) % _PASSES
         losses = torch.zeros(turn.shape, device=turn.device)
         for number in range(_PASSES):
-            cells = ((turn == number) & view.attention_mask)[..., None].expand(view.tokens.shape)
-            losses = losses + view.recovery(cells).sum(-1)
+            cells = ((turn == number) & inputs.attention_mask)[..., None].expand(inputs.tokens.shape)
+            losses = losses + inputs.recovery(cells).sum(-1)
         return losses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pretrain.selectors.base import View
+from pretrain.selectors.base import SelectorInput
 from pretrain.selectors.uniform import UniformSelector
 from symbolic.masking.units import RowUnit
 
@@ -18,8 +18,8 @@ class SpanSelector(UniformSelector):
     name = "span"
     units = (RowUnit.name,)
 
-    def scores(self, view: View) -> Tensor:
+    def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, L) noise that all tokens of a run have in common."""
-        shape = view.tokens.shape[:2]
-        run = (view.noise(*shape) < 1 / _MEAN).cumsum(1)
-        return view.noise(shape[0], shape[1] + 1).gather(1, run)
+        shape = inputs.tokens.shape[:2]
+        run = (inputs.noise(*shape) < 1 / _MEAN).cumsum(1)
+        return inputs.noise(shape[0], shape[1] + 1).gather(1, run)

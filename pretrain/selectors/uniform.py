@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pretrain.selectors.base import Selector, View
+from pretrain.selectors.base import Selector, SelectorInput
 from symbolic.masking.units import UNITS
 
 
@@ -14,10 +14,10 @@ class UniformSelector(Selector):
     name = "uniform"
     units = tuple(UNITS)
 
-    def scores(self, view: View) -> Tensor:
+    def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, U) uniform noise."""
-        return view.noise(len(view.tokens), self.unit.count(view.tokens.shape[1]))
+        return inputs.noise(len(inputs.tokens), self.unit.count(inputs.tokens.shape[1]))
 
-    def counts(self, view: View) -> Tensor:
+    def counts(self, inputs: SelectorInput) -> Tensor:
         """(B,) the fixed rate of each window's tokens that are not padding; never more than are unfrozen."""
-        return (self.schedule.cap * view.attention_mask.sum(1)).round().long().clamp(min=1)
+        return (self.schedule.cap * inputs.attention_mask.sum(1)).round().long().clamp(min=1)

@@ -12,8 +12,8 @@ from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
 from pretrain.settings import ADAMW, PretrainSettings
-from pretrain.training.initialisation import Beginning, shape_of
-from pretrain.training.module import Pretraining
+from pretrain.training.initialisation import Initialisation, preset_config
+from pretrain.training.module import PretrainModule
 from symbolic.backbone import build_backbone
 from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import build_corruption
@@ -24,8 +24,8 @@ def build_module(
     sizes: Sequence[int],
     book: FreezeBook,
     steps: int,
-    start: Beginning | None = None,
-) -> Pretraining:
+    start: Initialisation | None = None,
+) -> PretrainModule:
     """A module initialised by the settings' seed, or with the weights that it begins from.
 
     Args:
@@ -39,7 +39,7 @@ def build_module(
         ConfigError: If a selector cannot work as asked.
     """
     torch.manual_seed(settings.seed)
-    start = start or Beginning(shape_of(settings))
+    start = start or Initialisation(preset_config(settings))
     config = start.config
     schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
     options = SelectorOptions(
@@ -66,7 +66,7 @@ def build_module(
         [AUXILIARIES[name](config.dim, sizes) for name in settings.auxiliaries],
         identity_weight=settings.identity_weight,
     )
-    return Pretraining(
+    return PretrainModule(
         objective,
         book,
         seed=settings.seed,

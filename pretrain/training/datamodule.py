@@ -22,7 +22,7 @@ _HELD_OUT_ROWS = 24_000
 """Tokens that an evaluation sees; enough for a standard error of about one per cent."""
 
 
-class Loaders(lightning.LightningDataModule):
+class PretrainDataModule(lightning.LightningDataModule):
     """Batches from the step on at which the trainer stands, each with the freeze state of its tokens."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Loaders(lightning.LightningDataModule):
     ) -> None:
         super().__init__()
         self.batches, self.held_out, self.book, self.settings = batches, held_out, book, settings
-        # Loaders are made before the trainer takes up its checkpoint, so the step is read from it here.
+        # PretrainDataModule are made before the trainer takes up its checkpoint, so the step is read from it here.
         self.start = torch.load(resumed, weights_only=True)["global_step"] if resumed else 0
 
     def train_dataloader(self) -> Any:

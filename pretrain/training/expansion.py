@@ -42,7 +42,7 @@ def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
 
 
 @torch.no_grad()
-def grow(small: Backbone, large: Backbone) -> None:
+def expand(small: Backbone, large: Backbone) -> None:
     """Give a backbone the weights of a smaller one, so that its states are those of the other, repeated.
 
     Args:
@@ -52,19 +52,19 @@ def grow(small: Backbone, large: Backbone) -> None:
     stream = _copies(small.config.dim, large.config.dim)
     for theirs, ours in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
         ours.copy_(theirs[:, stream])
-    _grow_norm(small.norm, large.norm, stream)
+    _expand_norm(small.norm, large.norm, stream)
     sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
     for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
-        _grow_block(small.blocks[source], block, stream)
+        _expand_block(small.blocks[source], block, stream)
         if i and sources[i - 1] == source:
-            _pass_on(large.blocks[i - 1], block)
+            _silence(large.blocks[i - 1], block)
 
 
 @torch.no_grad()
-def grow_heads(small: FieldHeads, large: FieldHeads) -> None:
+def expand_heads(small: FieldHeads, large: FieldHeads) -> None:
     """Give heads the weights of a smaller backbone's, so that they say of its repeated states what those said."""
     theirs, ours = small.projection, large.projection
-    _grow_linear(
+    _expand_linear(
         theirs, ours, torch.arange(theirs.out_features), _copies(theirs.in_features, ours.in_features)
     )
 
@@ -82,32 +82,32 @@ def _shared(weight: Tensor, units: Tensor) -> Tensor:
     return weight[:, units] * (1 + uneven - mean[:, units]) / count[units]
 
 
-def _grow_linear(theirs: nn.Linear, ours: nn.Linear, to: Tensor, read: Tensor) -> None:
+def _expand_linear(theirs: nn.Linear, ours: nn.Linear, to: Tensor, read: Tensor) -> None:
     """A layer to copies `to` of its outputs from copies `read` of its inputs."""
     ours.weight.copy_(_shared(theirs.weight[to], read))
     ours.bias.copy_(theirs.bias[to])
 
 
-def _grow_norm(theirs: nn.LayerNorm, ours: nn.LayerNorm, stream: Tensor) -> None:
+def _expand_norm(theirs: nn.LayerNorm, ours: nn.LayerNorm, stream: Tensor) -> None:
     ours.weight.copy_(theirs.weight[stream])
     ours.bias.copy_(theirs.bias[stream])
 
 
-def _grow_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
+def _expand_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
     for before, after in zip(theirs.children(), ours.children(), strict=True):
         if isinstance(before, nn.LayerNorm) and isinstance(after, nn.LayerNorm):
-            _grow_norm(before, after, stream)
+            _expand_norm(before, after, stream)
         elif isinstance(before, FeedForward) and isinstance(after, FeedForward):
             inner = _copies(before.up.out_features, after.up.out_features)
-            _grow_linear(before.up, after.up, inner, stream)
-            _grow_linear(before.down, after.down, stream, inner)
+            _expand_linear(before.up, after.up, inner, stream)
+            _expand_linear(before.down, after.down, stream, inner)
         elif isinstance(before, SelfAttention) and isinstance(after, SelfAttention):
-            _grow_attention(before, after, stream)
+            _expand_attention(before, after, stream)
         elif isinstance(before, Convolution) and isinstance(after, Convolution):
-            _grow_convolution(before, after, stream)
+            _expand_convolution(before, after, stream)
 
 
-def _pass_on(source: nn.Module, added: nn.Module) -> None:
+def _silence(source: nn.Module, added: nn.Module) -> None:
     """Let a block that was grown from the same one as that before it change nothing yet."""
     for writer in _writers(added):
         nn.init.zeros_(writer.weight)
@@ -129,16 +129,16 @@ def _writers(block: nn.Module) -> Iterator[nn.Linear]:
             yield part.narrow
 
 
-def _grow_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
+def _expand_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
     dim = theirs.narrow.in_features
-    _grow_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
+    _expand_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
     for old, new in zip(theirs.depthwise.parameters(), ours.depthwise.parameters(), strict=True):
         new.copy_(old[stream])
-    _grow_norm(theirs.norm, ours.norm, stream)
-    _grow_linear(theirs.narrow, ours.narrow, stream, stream)
+    _expand_norm(theirs.norm, ours.norm, stream)
+    _expand_linear(theirs.narrow, ours.narrow, stream, stream)
 
 
-def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
+def _expand_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
     """Heads are copied. In one that is k times as wide, every k-th frequency of its rotary positions is an old one.
 
     Dimensions of the other frequencies have random queries and keys of zero: they add nothing yet, and keys can learn.
@@ -155,8 +155,8 @@ def _grow_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) 
         asking.weight[new] = scale * _shared(asked.weight[old], stream)
         asking.bias[new] = scale * asked.bias[old]
     value = _of_heads(head, _copies(before, after), before)
-    _grow_linear(theirs.value, ours.value, value, stream)
-    _grow_linear(theirs.output, ours.output, stream, value)
+    _expand_linear(theirs.value, ours.value, value, stream)
+    _expand_linear(theirs.output, ours.output, stream, value)
 
 
 def _of_heads(heads: Tensor, dimensions: Tensor, width: int) -> Tensor:

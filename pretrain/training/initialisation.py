@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.settings import PretrainSettings
-from pretrain.training.expansion import grow, grow_heads, obstacles
+from pretrain.training.expansion import expand, expand_heads, obstacles
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.backbone import PRESETS, Backbone, BackboneConfig, preset
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
@@ -21,7 +21,7 @@ _HEADS = "fields"
 
 
 @dataclass(frozen=True, eq=False)
-class Beginning:
+class Initialisation:
     """What a run begins with.
 
     Attributes:
@@ -38,9 +38,9 @@ class Beginning:
             return
         theirs = self.checkpoint.build_heads().get(_HEADS)
         if self.grows:
-            grow(self.checkpoint.build_backbone(), backbone)
+            expand(self.checkpoint.build_backbone(), backbone)
             if isinstance(theirs, FieldHeads):
-                grow_heads(theirs, heads)
+                expand_heads(theirs, heads)
             return
         self.checkpoint.load_part("backbone", backbone)
         if theirs is not None:
@@ -76,17 +76,17 @@ class Beginning:
             "weights": self.weights,
             "pieces": None if before is None else len(before),
             "held_out": len(held_out),
-            "held_out_heard": None if before is None else int(np.isin(held_out, before).sum()),
-            **({"grown_from": self.checkpoint.config.to_dict()} if self.grows else {}),
+            "held_out_trained_on": None if before is None else int(np.isin(held_out, before).sum()),
+            **({"expanded_from": self.checkpoint.config.to_dict()} if self.grows else {}),
         }
 
 
-def shape_of(settings: PretrainSettings) -> BackboneConfig:
+def preset_config(settings: PretrainSettings) -> BackboneConfig:
     """The shape that the settings name."""
     return replace(preset(settings.preset), kind=settings.backbone)
 
 
-def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
+def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Initialisation:
     """Where a run with these settings begins.
 
     Args:
@@ -98,9 +98,9 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
         TokenizerMismatch: If it reads other tokens.
         ConfigError: If what it holds cannot grow into the size and kind that the settings say, or it has an adapter.
     """
-    config = shape_of(settings)
+    config = preset_config(settings)
     if settings.checkpoint is None:
-        return Beginning(config)
+        return Initialisation(config)
     found = load_checkpoint(settings.checkpoint, tokenizer)
     # Rates and batches follow from the preset, so it says the size; of that size a checkpoint may differ in the rest.
     if _size(found.config) == _size(config):
@@ -114,7 +114,7 @@ def beginning(settings: PretrainSettings, tokenizer: Tokenizer) -> Beginning:
         raise ConfigError(
             f"--from {settings.checkpoint}: it has an adapter. Begin from the checkpoint that the adapter was made on."
         )
-    return Beginning(config, found)
+    return Initialisation(config, found)
 
 
 def _size(config: BackboneConfig) -> dict[str, Any]:

@@ -62,7 +62,7 @@ class TrainingMeter(nn.Module):
             "selector_loss": selector_loss,
             "auxiliary": dict(zip(self.auxiliary, auxiliary, strict=True)),
             "mask_rate": cells / max(attention_mask * len(FIELDS), 1),
-            "rows_touched": tokens / max(attention_mask, 1),
+            "tokens_touched": tokens / max(attention_mask, 1),
             "padding_share": padded / max(cells + padded, 1),
             "frozen_share": frozen / max(attention_mask, 1),
             "chosen_loss": _by_field(losses / counted),
@@ -136,7 +136,7 @@ class HeldOut:
         window, parity, score, would, loss, correct, counted = joined
         seen = np.maximum(counted.sum(0), 1)
         result: dict[str, Any] = {
-            "rows": len(window),
+            "tokens": len(window),
             "accuracy": _by_field(correct.sum(0) / seen),
             "loss": _by_field(loss.sum(0) / seen),
         }

@@ -13,7 +13,7 @@ from torch import Tensor
 from data.batches import Batch
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import EVALUATION, FREEZING, TRAINING, Objective, at, generator_of
-from pretrain.selectors import View
+from pretrain.selectors import SelectorInput
 from pretrain.training.measure import HeldOut, TrainingMeter
 from pretrain.training.muon import Muon
 from pretrain.training.parallel import shard
@@ -26,7 +26,7 @@ _LOOKED = 50
 """Steps between looks at the loss."""
 
 
-class Pretraining(lightning.LightningModule):
+class PretrainModule(lightning.LightningModule):
     """Pretraining by an `Objective`: optimiser, schedule, held-out measurements, and what resuming needs.
 
     Args:
@@ -120,16 +120,16 @@ class Pretraining(lightning.LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Mask held-out tokens at random, the same ones at every evaluation whatever the selector, and measure."""
         tokens, attention_mask = batch.tokens, batch.attention_mask
-        view = self._view(batch, EVALUATION)
+        inputs = self._selector_input(batch, EVALUATION)
         selector = self.objective.selector
         scores = preferred = None
         if selector.learns:
-            of_units = selector.scores(view)
+            of_units = selector.scores(inputs)
             scores = selector.unit.tokens_of(of_units, tokens)
-            preferred = selector.unit.tokens_of(selector.preference(of_units, view), tokens)
+            preferred = selector.unit.tokens_of(selector.preference(of_units, inputs), tokens)
         most = max(1, math.ceil(self.evaluation_rate * tokens.shape[1]))
         counts = (self.evaluation_rate * attention_mask.sum(1)).ceil().long()
-        noise = view.noise(*attention_mask.shape)
+        noise = inputs.noise(*attention_mask.shape)
         choice = self.tokens.choose(noise, tokens, attention_mask, counts, most)
         masked = tokens.masked_fill(choice.spread(tokens.shape[1]), MASK)
         hidden = self.objective.backbone(masked, batch.attend)
@@ -167,13 +167,13 @@ class Pretraining(lightning.LightningModule):
     @torch.no_grad()
     def freeze_scores(self, batch: Batch) -> tuple[Tensor, torch.Generator]:
         """(B, L) scores by which tokens are retired, and the randomness to go with them."""
-        view = self._view(batch, self.global_step, FREEZING)
-        return self.objective.selector.retirement(view), view.generator
+        inputs = self._selector_input(batch, self.global_step, FREEZING)
+        return self.objective.selector.retirement(inputs), inputs.generator
 
-    def _view(self, batch: Batch, *key: int) -> View:
+    def _selector_input(self, batch: Batch, *key: int) -> SelectorInput:
         """A look at windows outside training, where nothing counts as frozen."""
         generator = generator_of(batch.tokens.device, self.seed, *key[:-1], batch.step, key[-1])
-        return self.objective.view(batch, torch.zeros_like(batch.attention_mask), generator)
+        return self.objective.selector_input(batch, torch.zeros_like(batch.attention_mask), generator)
 
     def configure_optimizers(self) -> Any:
         """Warm-up and cosine; the players' losses are summed, so one optimiser serves both."""
@@ -203,7 +203,7 @@ class Pretraining(lightning.LightningModule):
             if part:
                 torch.nn.utils.clip_grad_norm_(part, gradient_clip_val or 1.0)
 
-    def take_over(self, other: Pretraining, weights: dict[str, Any]) -> Pretraining:
+    def take_over(self, other: PretrainModule, weights: dict[str, Any]) -> PretrainModule:
         """Stand in for another module, whose weights lie in many places.
 
         Args:

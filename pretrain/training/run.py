@@ -27,9 +27,9 @@ from pretrain.objective.retirement import Retirement
 from pretrain.report.page import write_report
 from pretrain.settings import ADAMW, PretrainSettings
 from pretrain.training.building import build_module
-from pretrain.training.datamodule import Loaders, majority_baselines, sides
-from pretrain.training.initialisation import Beginning, beginning
-from pretrain.training.module import Pretraining
+from pretrain.training.datamodule import PretrainDataModule, majority_baselines, sides
+from pretrain.training.initialisation import Initialisation, load_initialisation
+from pretrain.training.module import PretrainModule
 from pretrain.training.parallel import full_state, parallel_strategy
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.checkpoint.format import save_checkpoint
@@ -61,7 +61,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
     out = _folder(settings, Path(root).resolve().name if settings.folder and root else name, chief)
     tokenizer = Tokenizer()
-    start = beginning(settings, tokenizer)
+    start = load_initialisation(settings, tokenizer)
     shards = settings.shards(name, root, tokenizer, progress=chief)
     train, valid = sides(shards, start.config.window)
 
@@ -76,7 +76,7 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
     resumed = str(state) if settings.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
     with explained(state):
-        loaders = Loaders(batches, held_out, module.book, settings, resumed)
+        loaders = PretrainDataModule(batches, held_out, module.book, settings, resumed)
         trainer.fit(module, loaders, ckpt_path=resumed, weights_only=True)
         if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
             trainer.validate(module, one_pass_loader(held_out), verbose=False)
@@ -104,7 +104,7 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
     return out
 
 
-def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Beginning) -> None:
+def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Initialisation) -> None:
     """Mark the folder; a run that goes on must find the corpus, and the checkpoint, that it began with.
 
     On another one it would not only train on other batches: its checkpoint would name the pieces seen since, and
@@ -128,7 +128,7 @@ def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Beginni
 
 
 def _trainer(
-    settings: PretrainSettings, out: Path, module: Pretraining, batches: StepBatches, steps: int
+    settings: PretrainSettings, out: Path, module: PretrainModule, batches: StepBatches, steps: int
 ) -> tuple[lightning.Trainer, Path]:
     """The trainer, and where it keeps the state to resume from."""
     every = max(1, -(-steps // settings.evaluations))
@@ -165,9 +165,9 @@ def _trainer(
 
 def _finish(
     settings: PretrainSettings,
-    start: Beginning,
+    start: Initialisation,
     out: Path,
-    module: Pretraining,
+    module: PretrainModule,
     tokenizer: Tokenizer,
     shards: Shards,
     train: NDArray[np.int64],

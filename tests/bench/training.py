@@ -14,7 +14,7 @@ from data.batches import Batch
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
 from pretrain.selectors import Schedule, build_selector
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.heads import FieldHeads
 from symbolic.tokens.vocabulary import RESERVED, Vocabulary
@@ -67,7 +67,7 @@ class Ours:
             build_selector("adversarial", Schedule(), SIZES, config),
         )
         # The recipe's optimiser, so that steps are compared and not what they are worth.
-        self.module = Pretraining(self.objective, FreezeBook("unused", 0), lr=1e-5, optimizer="adamw").to(
+        self.module = PretrainModule(self.objective, FreezeBook("unused", 0), lr=1e-5, optimizer="adamw").to(
             device
         )
         self.optimizer: Any = self.module.configure_optimizers()["optimizer"]

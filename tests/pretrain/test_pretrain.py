@@ -20,10 +20,10 @@ from pretrain_helpers import make_module
 from data.toolkit.failures import explained
 from pretrain import cli
 from pretrain.objective.masked import Objective
-from pretrain.report.inspection import look_at
+from pretrain.report.inspection import inspect_window
 from pretrain.report.pictures import curves
 from pretrain.settings import LEARNING_RATES
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.storage import read_tensors
@@ -232,12 +232,12 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, 
 def test_a_run_whose_loss_is_no_number_any_more_keeps_its_last_sound_state(
     folder, tmp_path, capsys, monkeypatch
 ):
-    sound = Pretraining.training_step
+    sound = PretrainModule.training_step
 
     def spoilt(self, batch, batch_idx):
         return sound(self, batch, batch_idx) * (math.nan if self.global_step >= 7 else 1.0)
 
-    monkeypatch.setattr(Pretraining, "training_step", spoilt)
+    monkeypatch.setattr(PretrainModule, "training_step", spoilt)
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
     assert "diverged" in capsys.readouterr().err
     state = state_of(tmp_path / "run")
@@ -249,7 +249,7 @@ def test_a_run_whose_loss_is_no_number_any_more_keeps_its_last_sound_state(
 def test_a_full_disk_ends_a_run_with_its_last_state_kept(folder, tmp_path, capsys, monkeypatch):
     """From the second state on, no file may grow to its size, so that writing it breaks off half-way."""
     before, saved = resource.getrlimit(resource.RLIMIT_FSIZE), []
-    keep = Pretraining.on_save_checkpoint
+    keep = PretrainModule.on_save_checkpoint
 
     def filling(self, checkpoint):
         saved.append(self.global_step)
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_a_run_with_its_last_state_kept(folder, tmp_path, capsy
             resource.setrlimit(resource.RLIMIT_FSIZE, (half, before[1]))
         keep(self, checkpoint)
 
-    monkeypatch.setattr(Pretraining, "on_save_checkpoint", filling)
+    monkeypatch.setattr(PretrainModule, "on_save_checkpoint", filling)
     try:
         assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
     finally:
@@ -320,5 +320,5 @@ def test_controls_run_too(folder, tmp_path, selector):
 def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
     module, tokenizer = make_module(tmp_path, selector), Tokenizer()
     tokens = tokenizer.encode(tune(0)).ids[:40]
-    look = look_at(module, tokenizer, tokens, np.ones(len(tokens), dtype=bool))
-    assert look.chosen.any() == masks_frozen
+    inspection = inspect_window(module, tokenizer, tokens, np.ones(len(tokens), dtype=bool))
+    assert inspection.chosen.any() == masks_frozen

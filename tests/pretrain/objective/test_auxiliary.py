@@ -86,13 +86,13 @@ def test_padding_is_no_part_of_it(name):
 
 @pytest.mark.parametrize("style", ["mask", "noise"])
 def test_it_is_told_what_the_corruption_changed(style):
-    game, windows = make_objective("uniform", style=style, auxiliary=AUXILIARIES), random_windows()
+    objective, windows = make_objective("uniform", style=style, auxiliary=AUXILIARIES), random_windows()
     told, seen = [], []
-    game.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, changed: (
+    objective.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, changed: (
         told.append(changed) or 0.0
     )
-    game.corruption.register_forward_hook(lambda _, args, out: seen.append(out))
-    step = game(windows, torch.zeros_like(windows.attention_mask), generator())
+    objective.corruption.register_forward_hook(lambda _, args, out: seen.append(out))
+    step = objective(windows, torch.zeros_like(windows.attention_mask), generator())
     assert torch.equal(told[0], seen[0].changed)
     assert told[0].any()
     assert set(step.auxiliary) == set(AUXILIARIES)

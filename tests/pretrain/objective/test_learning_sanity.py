@@ -12,7 +12,7 @@ from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
 from pretrain.objective.retirement import Retirement
 from pretrain.selectors import Schedule, build_selector
-from pretrain.training.module import Pretraining
+from pretrain.training.module import PretrainModule
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.heads import FieldHeads
 from symbolic.tokens.vocabulary import BAR, DURATION, PITCH, POSITION, PROGRAM, RESERVED, VELOCITY, Vocabulary
@@ -65,7 +65,7 @@ class MadeCorpus:
         return StepBatches(self, windows, TOGETHER * LENGTH, shuffle=shuffle)
 
 
-class Watched(Pretraining):
+class Watched(PretrainModule):
     """Joins the freeze state to the batches, and notes the share of noise in what is chosen."""
 
     noise: torch.Tensor

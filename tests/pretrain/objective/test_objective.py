@@ -6,8 +6,8 @@ import pytest
 import torch
 from pretrain_helpers import (
     BY_UNIT,
-    GAMES,
     LEARNED,
+    OBJECTIVES,
     SHAPE,
     generator,
     make_module,
@@ -36,9 +36,9 @@ def nothing_frozen(windows):
     return torch.zeros_like(windows.attention_mask)
 
 
-def play(game, windows=None, frozen=None, seed=0):
+def play(objective, windows=None, frozen=None, seed=0):
     windows = windows or tunes()
-    return game(windows, nothing_frozen(windows) if frozen is None else frozen, generator(seed))
+    return objective(windows, nothing_frozen(windows) if frozen is None else frozen, generator(seed))
 
 
 def reached(module):
@@ -46,40 +46,40 @@ def reached(module):
     return {n for n, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
 
 
-@pytest.mark.parametrize(("name", "unit", "network"), [g for g in GAMES if g[0] in LEARNED])
+@pytest.mark.parametrize(("name", "unit", "network"), [g for g in OBJECTIVES if g[0] in LEARNED])
 def test_the_selectors_loss_reaches_the_selector_and_only_layers_that_it_shares(name, unit, network):
-    game = make_objective(name, unit, network, auxiliary=BOTH, layers=1)
-    play(game).selector_loss.backward()
-    assert reached(game.selector.network)
-    assert not reached(game.heads)
-    assert not reached(game.auxiliary)
+    objective = make_objective(name, unit, network, auxiliary=BOTH, layers=1)
+    play(objective).selector_loss.backward()
+    assert reached(objective.selector.network)
+    assert not reached(objective.heads)
+    assert not reached(objective.auxiliary)
     layers = {"small": 0, "exit": 0, "shared_exit": 1, "full": SHAPE.layers}[network]
-    found = {n.split(".")[0] + n.split(".")[1] for n in reached(game.backbone)}
+    found = {n.split(".")[0] + n.split(".")[1] for n in reached(objective.backbone)}
     shared = {f"blocks{i}" for i in range(layers)} | ({"embeddingtables"} if layers else set())
     assert found == shared
     if name == "learnability":
-        assert all(p.grad is None for p in game.selector.slow.parameters())
+        assert all(p.grad is None for p in objective.selector.slow.parameters())
 
 
-@pytest.mark.parametrize(("name", "unit", "network"), GAMES)
+@pytest.mark.parametrize(("name", "unit", "network"), OBJECTIVES)
 def test_the_backbones_loss_never_reaches_the_selector(name, unit, network):
-    game = make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1)
-    play(game).loss.backward()
-    assert all(p.grad is None for p in game.selector.parameters())
-    missed = {n for n, _ in game.backbone.named_parameters()} - reached(game.backbone)
+    objective = make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1)
+    play(objective).loss.backward()
+    assert all(p.grad is None for p in objective.selector.parameters())
+    missed = {n for n, _ in objective.backbone.named_parameters()} - reached(objective.backbone)
     assert all("attention.key.bias" in n for n in missed)  # which no softmax can feel
-    assert reached(game.heads)
-    assert len(reached(game.auxiliary)) == len(list(game.auxiliary.parameters()))
+    assert reached(objective.heads)
+    assert len(reached(objective.auxiliary)) == len(list(objective.auxiliary.parameters()))
 
 
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 def test_cells_left_visible_are_no_evidence(name, unit):
     """Those of which the selector is told are chosen cells whose content was withheld, and no others."""
-    game, windows = make_objective(name, unit), random_windows()
+    objective, windows = make_objective(name, unit), random_windows()
     told, seen = [], []
-    game.selector.loss = lambda scores, recovery, valid: told.append((recovery, valid)) or scores.sum()
-    game.corruption.register_forward_hook(lambda _, args, out: seen.append((args[1], out.withheld)))
-    step = play(game, windows, random_frozen(windows, 0.2))
+    objective.selector.loss = lambda scores, recovery, valid: told.append((recovery, valid)) or scores.sum()
+    objective.corruption.register_forward_hook(lambda _, args, out: seen.append((args[1], out.withheld)))
+    step = play(objective, windows, random_frozen(windows, 0.2))
     if name not in LEARNED:
         assert not told
         return
@@ -91,8 +91,8 @@ def test_cells_left_visible_are_no_evidence(name, unit):
         1, step.choice.places[..., None].expand(-1, -1, 8), step.recovery.loss.detach()
     )
     if unit != "token":
-        loss = loss / game.field_weights.typical
-    unit_of = game.selector.unit
+        loss = loss / objective.field_weights.typical
+    unit_of = objective.selector.unit
     for window in range(6):
         # Each unit is hard by its withheld cells alone, summed over a token, averaged over finer units.
         marks = torch.zeros_like(valid[window])
@@ -112,19 +112,19 @@ def test_cells_left_visible_are_no_evidence(name, unit):
 @pytest.mark.parametrize(
     ("name", "unit", "network", "style"),
     # A network knows nothing of units, nor a corruption of selectors.
-    [(*game, "mask") for game in GAMES if game[1] == "token" or game[2] == "small"]
+    [(*objective, "mask") for objective in OBJECTIVES if objective[1] == "token" or objective[2] == "small"]
     + [("uniform", unit, "small", "noise") for unit in UNITS],
 )
 def test_nothing_in_a_step_waits_for_a_number(name, unit, network, style):
     """Fake tensors have no content: to ask for a value, or for as many tokens as a mask has, is an error."""
-    game = make_objective(name, unit, network, style, BOTH, identity_weight=0.1)
+    objective = make_objective(name, unit, network, style, BOTH, identity_weight=0.1)
     with FakeTensorMode() as mode:
-        game = game._apply(mode.from_tensor)
+        objective = objective._apply(mode.from_tensor)
         windows = as_fake_batch()
-        step = game(windows, torch.zeros_like(windows.attention_mask), torch.Generator(), progress=0.3)
+        step = objective(windows, torch.zeros_like(windows.attention_mask), torch.Generator(), progress=0.3)
         (step.loss + step.selector_loss).backward()
-        game.field_weights.update()
-        game.selector.after_step()
+        objective.field_weights.update()
+        objective.selector.after_step()
         assert step.chosen.shape == windows.tokens.shape
 
 
@@ -145,12 +145,12 @@ def as_fake_batch():
     ],
 )
 def test_a_step_that_did_wait_would_be_found_out(asks):
-    game = make_objective("uniform")
+    objective = make_objective("uniform")
     with FakeTensorMode() as mode:
-        game, windows = game._apply(mode.from_tensor), as_fake_batch()
-        game.backbone.register_forward_pre_hook(lambda *_: asks(windows) and None)
+        objective, windows = objective._apply(mode.from_tensor), as_fake_batch()
+        objective.backbone.register_forward_pre_hook(lambda *_: asks(windows) and None)
         with pytest.raises((DataDependentOutputException, DynamicOutputShapeException)):
-            game(windows, torch.zeros_like(windows.attention_mask), torch.Generator())
+            objective(windows, torch.zeros_like(windows.attention_mask), torch.Generator())
 
 
 class Operations(TorchDispatchMode):
@@ -165,21 +165,21 @@ class Operations(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def operations(game, **sizes):
+def operations(objective, **sizes):
     """How often each operation is called in a step on windows of some size."""
     windows = random_windows(**sizes)
     with Operations() as mode:
-        step = play(game, windows)
+        step = play(objective, windows)
         (step.loss + step.selector_loss).backward()
-        game.field_weights.update()
-        game.selector.after_step()
+        objective.field_weights.update()
+        objective.selector.after_step()
     return mode.counts
 
 
 FEW, MANY = {"count": 2, "length": 16, "bars": 3}, {"count": 9, "length": 40, "bars": 12}
 
 
-@pytest.mark.parametrize(("name", "unit", "network"), GAMES)
+@pytest.mark.parametrize(("name", "unit", "network"), OBJECTIVES)
 def test_a_step_takes_as_many_operations_however_many_windows_rows_and_notes(name, unit, network):
     few, many = (
         operations(make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1), **sizes)
@@ -195,9 +195,9 @@ def test_a_loop_over_windows_would_be_found_out():
 
     counts = []
     for sizes in (FEW, MANY):
-        game = make_objective("uniform")
-        game.backbone.register_forward_pre_hook(one_by_one)
-        counts.append(operations(game, **sizes))
+        objective = make_objective("uniform")
+        objective.backbone.register_forward_pre_hook(one_by_one)
+        counts.append(operations(objective, **sizes))
     assert counts[0] != counts[1]
 
 
@@ -206,9 +206,12 @@ def test_a_loop_over_windows_would_be_found_out():
 def test_what_stands_in_padding_never_matters(name, unit, style):
     losses = []
     for filling in (0, RESERVED + 3):
-        game, windows = make_objective(name, unit, style=style, auxiliary=BOTH, identity_weight=0.1), tunes()
+        objective, windows = (
+            make_objective(name, unit, style=style, auxiliary=BOTH, identity_weight=0.1),
+            tunes(),
+        )
         tokens = windows.tokens.masked_fill(~windows.attention_mask[..., None], filling)
-        step = play(game, windows._replace(tokens=tokens))
+        step = play(objective, windows._replace(tokens=tokens))
         losses.append(torch.stack([step.loss, step.selector_loss]))
     assert torch.allclose(*losses, atol=1e-6)
 
@@ -216,12 +219,12 @@ def test_what_stands_in_padding_never_matters(name, unit, style):
 @pytest.mark.parametrize("style", CORRUPTIONS)
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 def test_the_backbone_sees_all_but_the_chosen_cells_as_they_are(name, unit, style):
-    game, windows = make_objective(name, unit, style=style), random_windows()
+    objective, windows = make_objective(name, unit, style=style), random_windows()
     frozen = random_frozen(windows, 0.5)
     seen = []
-    game.backbone.register_forward_hook(lambda _, args, out: seen.append(args[0]))
+    objective.backbone.register_forward_hook(lambda _, args, out: seen.append(args[0]))
     for seed in range(5):
-        step = play(game, windows, frozen, seed)
+        step = play(objective, windows, frozen, seed)
         touched = seen[-1] != windows.tokens
         assert touched.any()
         assert not (touched & ~step.chosen).any()
@@ -231,10 +234,10 @@ def test_the_backbone_sees_all_but_the_chosen_cells_as_they_are(name, unit, styl
 
 
 def test_the_loss_is_the_weighted_mean_over_what_was_to_be_recovered():
-    game, windows = make_objective("uniform", "field", style="noise"), random_windows(withheld=(2,))
-    game.field_weights.accuracy.copy_(torch.linspace(0.1, 0.9, 8))
-    step = play(game, windows)
-    weights, losses = game.field_weights().tolist(), step.recovery.loss.tolist()
+    objective, windows = make_objective("uniform", "field", style="noise"), random_windows(withheld=(2,))
+    objective.field_weights.accuracy.copy_(torch.linspace(0.1, 0.9, 8))
+    step = play(objective, windows)
+    weights, losses = objective.field_weights().tolist(), step.recovery.loss.tolist()
     total = [
         weights[f] * losses[window][place][f] for window, place, f in step.choice.cells.nonzero().tolist()
     ]
@@ -242,23 +245,23 @@ def test_the_loss_is_the_weighted_mean_over_what_was_to_be_recovered():
 
 
 def test_rows_with_a_withheld_field_weigh_as_much_as_others():
-    game = make_objective("uniform")
+    objective = make_objective("uniform")
     windows = random_windows()
     hidden = windows._replace(tokens=windows.tokens.clone())
     hidden.tokens[..., 5][windows.attention_mask] = 2
     for of in (windows, hidden):
-        step = play(game, of)
+        step = play(objective, of)
         cells = step.choice.cells & step.recovery.counted
-        expected = (step.recovery.loss * game.field_weights())[cells].mean()
+        expected = (step.recovery.loss * objective.field_weights())[cells].mean()
         assert torch.allclose(step.loss, expected)
-        game.field_weights.gathered.zero_()
+        objective.field_weights.gathered.zero_()
 
 
 def test_auxiliary_and_identity_losses_are_added_by_their_weight():
     plain = play(make_objective("uniform"))
-    game = make_objective("uniform", auxiliary=BOTH)
-    game.auxiliary_weight = 0.5
-    step = play(game)
+    objective = make_objective("uniform", auxiliary=BOTH)
+    objective.auxiliary_weight = 0.5
+    step = play(objective)
     assert set(step.auxiliary) == set(BOTH)
     assert all(loss > 0 for loss in step.auxiliary.values())
     assert torch.allclose(step.loss, plain.loss + 0.5 * sum(step.auxiliary.values()))
@@ -273,10 +276,10 @@ def test_a_step_is_a_function_of_its_generator(unit):
 
 
 def test_what_a_selector_tries_is_masked_and_only_measured():
-    game, windows = make_objective("loss"), tunes()
+    objective, windows = make_objective("loss"), tunes()
     seen = []
-    game.backbone.register_forward_hook(lambda _, args, out: seen.append((args[0], out.requires_grad)))
-    play(game, windows)
+    objective.backbone.register_forward_hook(lambda _, args, out: seen.append((args[0], out.requires_grad)))
+    play(objective, windows)
     (tried, gradient), (_, trained) = seen
     assert (tried == MASK).all(-1).any()
     assert not gradient

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import tune
 
-from pretrain.report.inspection import Look
+from pretrain.report.inspection import Inspection
 from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
@@ -21,7 +21,7 @@ def entry(step, selector=True, training=True, auxiliary=()):
         line["held_out"]["selector"] = {name: step / 100 + i for i, name in enumerate(names)}
     if training:
         line["training"] = {
-            "loss": 2.0, "selector_loss": 0.5 if selector else 0.0, "mask_rate": 0.15, "rows_touched": 0.15,
+            "loss": 2.0, "selector_loss": 0.5 if selector else 0.0, "mask_rate": 0.15, "tokens_touched": 0.15,
             "frozen_share": 0.0, "chosen_loss": dict.fromkeys(FIELDS, 1.0), "auxiliary": dict.fromkeys(auxiliary, 3.0),
         }  # fmt: skip
     return line
@@ -68,7 +68,7 @@ def test_auxiliary_losses_and_the_learning_rate_are_shown_where_recorded():
 def test_equal_lines_are_drawn_once():
     line = entry(10)
     assert ("Masked and frozen", "tokens with a masked field") not in lines(run_charts(record(line)))
-    line["training"]["rows_touched"] = 0.9
+    line["training"]["tokens_touched"] = 0.9
     assert ("Masked and frozen", "tokens with a masked field") in lines(run_charts(record(line)))
 
 
@@ -104,11 +104,11 @@ def test_a_roll_keeps_every_column_note_by_note():
     chosen = np.zeros((2, 8), dtype=bool)
     chosen[0, PITCH] = chosen[1, 0] = True
     recovered = np.where(chosen, 9, -1)
-    look = Look(
+    inspection = Inspection(
         note_array([0, 24], [16, 8], [60, 64]), 16, values, None, chosen, np.array([True, False]),
         np.full((2, 8), 1 / 3), values + 1, recovered,
     )  # fmt: skip
-    shown = json.loads(json.dumps(roll(look, "key", "held out")))
+    shown = json.loads(json.dumps(roll(inspection, "key", "held out")))
     assert shown["onset"] == [0, 1.5]
     assert shown["length"] == [1, 0.5]
     assert shown["score"] is None

@@ -32,7 +32,7 @@ def write(folder, preset="tiny", shards="a", heard=0, **settings):
         "corpus": {"shards": shards},
         "parameters": {"backbone": 1000},
         "settings": {"preset": preset, **settings},
-        "from": {"held_out_heard": heard} if "checkpoint" in settings else None,
+        "from": {"held_out_trained_on": heard} if "checkpoint" in settings else None,
     }
     (folder / "record.json").write_text(json.dumps(record))
     return folder

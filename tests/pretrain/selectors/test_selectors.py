@@ -19,7 +19,7 @@ from pretrain_helpers import (
     states,
 )
 
-from pretrain.selectors import SELECTORS, Schedule, SelectorOptions, View, build_selector
+from pretrain.selectors import SELECTORS, Schedule, SelectorInput, SelectorOptions, build_selector
 from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.network import NETWORKS, build_network
 from pretrain.settings import (
@@ -35,13 +35,13 @@ from symbolic.errors import ConfigError
 from symbolic.masking.units import UNITS
 from symbolic.tokens.vocabulary import RESERVED, TIME_SIGNATURE, VELOCITY
 
-GAMES = {(name, unit): make_objective(name, unit) for name, unit in BY_UNIT}
+OBJECTIVES = {(name, unit): make_objective(name, unit) for name, unit in BY_UNIT}
 
 
-def view_of(windows, frozen=None, seed=0, hardness=None, progress=1.0):
-    """A view whose recovery losses are known, where they are given as (B, L, 8)."""
+def selector_input(windows, frozen=None, seed=0, hardness=None, progress=1.0):
+    """Selector input whose recovery losses are known, where they are given as (B, L, 8)."""
     frozen = torch.zeros_like(windows.attention_mask) if frozen is None else frozen
-    return View(
+    return SelectorInput(
         windows.tokens, windows.attention_mask, windows.attend, frozen, generator(seed), build_backbone(SHAPE, SIZES),
         lambda cells: hardness * cells, progress,
     )  # fmt: skip
@@ -72,10 +72,10 @@ def test_what_there_is_not_is_refused_with_the_choices():
 @settings(max_examples=25)
 @given(state=states(), seed=st.integers(0, 99))
 def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(name, unit, state, seed):
-    (windows, frozen), game = state, GAMES[name, unit]
-    selector = game.selector
-    view = game.view(windows, frozen, generator(seed), progress=0.5)
-    chosen = selector.choose(selector.scores(view).detach(), view).spread(windows.tokens.shape[1])
+    (windows, frozen), objective = state, OBJECTIVES[name, unit]
+    selector = objective.selector
+    inputs = objective.selector_input(windows, frozen, generator(seed), progress=0.5)
+    chosen = selector.choose(selector.scores(inputs).detach(), inputs).spread(windows.tokens.shape[1])
     assert not chosen[~windows.attention_mask].any()
     assert not (chosen & (windows.tokens < RESERVED)).any() or unit == "token"
     assert selector.spares_frozen == (name != "scheduled")
@@ -91,14 +91,14 @@ def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(
 @settings(max_examples=25)
 @given(state=states(), seed=st.integers(0, 99))
 def test_as_many_are_chosen_as_the_count_says(name, unit, state, seed):
-    (windows, frozen), game = state, GAMES[name, unit]
-    selector, wanted = game.selector, []
-    view = game.view(windows, frozen, generator(seed))
-    scores = selector.scores(view).detach()
+    (windows, frozen), objective = state, OBJECTIVES[name, unit]
+    selector, wanted = objective.selector, []
+    inputs = objective.selector_input(windows, frozen, generator(seed))
+    scores = selector.scores(inputs).detach()
     with pytest.MonkeyPatch.context() as patch:
         counts = selector.counts
         patch.setattr(selector, "counts", lambda of: wanted.append(counts(of)) or wanted[0])
-        chosen = selector.choose(scores, view).spread(windows.tokens.shape[1])
+        chosen = selector.choose(scores, inputs).spread(windows.tokens.shape[1])
     candidates = windows.attention_mask & ~frozen if selector.spares_frozen else windows.attention_mask
     eligible = candidates[..., None] & (windows.tokens >= RESERVED)
     cells, tokens = chosen.sum((1, 2)), chosen.any(-1).sum(1)
@@ -124,8 +124,8 @@ def test_places_never_fall_short_of_the_count(cap):
         for length in range(1, 800):
             windows = torch.zeros(1, length, 8)
             attention_mask = torch.ones(1, length, dtype=torch.bool)
-            view = View(windows, attention_mask, None, ~attention_mask, generator(), None, None)
-            assert int(selector.counts(view)) <= selector.most(length) <= length
+            inputs = SelectorInput(windows, attention_mask, None, ~attention_mask, generator(), None, None)
+            assert int(selector.counts(inputs)) <= selector.most(length) <= length
 
 
 def test_exploration_prefers_high_scores_without_always_taking_them():
@@ -136,8 +136,8 @@ def test_exploration_prefers_high_scores_without_always_taking_them():
 
     def share(progress=1.0, **options):
         selector = make_selector("adversarial", **options)
-        view = view_of(as_batch(tokens, everything), progress=progress)
-        ranking = selector.ranking(scores, view)
+        inputs = selector_input(as_batch(tokens, everything), progress=progress)
+        ranking = selector.ranking(scores, inputs)
         return float((selector.unit.choose(ranking, tokens, everything, one, 1).places == 0).float().mean())
 
     expected = np.exp(2) / (np.exp(2) + 3)  # drawn in proportion to exp(score)
@@ -169,11 +169,11 @@ def test_schedule_is_the_smaller_of_a_random_share_and_the_cap():
 def test_uniform_ignores_the_schedule_and_is_even(unit):
     windows, frozen = random_windows(count=40), torch.zeros(40, 48, dtype=torch.bool)
     selector = make_selector("uniform", unit, schedule=Schedule(cap=0.25))
-    counts = selector.counts(view_of(windows, frozen))
+    counts = selector.counts(selector_input(windows, frozen))
     assert torch.equal(counts, (0.25 * windows.attention_mask.sum(1)).round().long().clamp(min=1))
     alike = full_windows(800, 64)
-    view = view_of(alike)
-    hits = selector.choose(selector.scores(view), view).spread(64).sum(0)
+    inputs = selector_input(alike)
+    hits = selector.choose(selector.scores(inputs), inputs).spread(64).sum(0)
     share = hits if unit == "field" else hits[:, :1]
     assert share.min() > 140  # 200 expected; binomial deviation 12
     assert share.max() < 260
@@ -184,17 +184,17 @@ def test_scheduled_masks_as_few_as_the_adversary_but_anywhere():
     windows = random_windows()
     frozen = windows.attention_mask & (torch.arange(48) % 2 == 0)
     for seed in range(5):
-        same = adversary.counts(view_of(windows, frozen, seed))
-        assert torch.equal(scheduled.counts(view_of(windows, frozen, seed)), same)
+        same = adversary.counts(selector_input(windows, frozen, seed))
+        assert torch.equal(scheduled.counts(selector_input(windows, frozen, seed)), same)
     assert not scheduled.spares_frozen
     assert adversary.spares_frozen
 
 
 def test_spans_are_runs_and_only_the_last_one_is_cut():
     selector, alike = make_selector("span"), full_windows(200, 100)
-    view = view_of(alike)
-    scores = selector.scores(view)
-    chosen = selector.choose(scores, view).spread(100).any(-1)
+    inputs = selector_input(alike)
+    scores = selector.scores(inputs)
+    chosen = selector.choose(scores, inputs).spread(100).any(-1)
     begins = torch.cat([torch.ones(200, 1, dtype=torch.bool), scores[:, 1:] != scores[:, :-1]], 1)
     assert float(100 * 200 / begins.sum()) == pytest.approx(5.0, rel=0.1)  # tokens in a run
     for token, run in zip(chosen.tolist(), begins.long().cumsum(1).tolist(), strict=True):
@@ -210,8 +210,8 @@ def test_spans_are_runs_and_only_the_last_one_is_cut():
 
 def test_infilling_hides_every_share_alike():
     selector, windows = make_selector("infilling"), random_windows(count=2000, length=40)
-    view = view_of(windows)
-    chosen = selector.choose(selector.scores(view), view).spread(40)
+    inputs = selector_input(windows)
+    chosen = selector.choose(selector.scores(inputs), inputs).spread(40)
     share = (
         (chosen.sum((1, 2)) / (8 * windows.attention_mask.sum(1)))[windows.attention_mask.sum(1) >= 20]
         .sort()
@@ -226,16 +226,16 @@ def test_infilling_hides_every_share_alike():
 def test_the_upper_control_takes_the_hardest_of_those_it_tried():
     selector, windows = make_selector("loss"), full_windows(20, 60)
     hardness = torch.rand(20, 60, 8, generator=generator(1))
-    view = view_of(windows, hardness=hardness)
-    scores = selector.scores(view)
+    inputs = selector_input(windows, hardness=hardness)
+    scores = selector.scores(inputs)
     tried = scores.isfinite()
     assert torch.equal(tried.sum(1), torch.full((20,), 18))  # 2 x 15 % of 60
     assert torch.equal(scores[tried], hardness.sum(-1)[tried])
-    chosen = selector.choose(scores, view).spread(60).any(-1)
+    chosen = selector.choose(scores, inputs).spread(60).any(-1)
     assert not (chosen & ~tried).any()
     for of, it, was in zip(hardness.sum(-1), chosen, tried, strict=True):
         assert of[it].min() > of[was & ~it].max()
-    assert torch.equal(selector.retirement(view), hardness.sum(-1))
+    assert torch.equal(selector.retirement(inputs), hardness.sum(-1))
 
 
 def test_targets_point_the_same_way_in_every_window():
@@ -265,14 +265,14 @@ def test_the_adversary_learns_hardness_in_even_and_odd_windows_alike(unit):
         windows.tokens,
         windows.attention_mask,
     )
-    view = view_of(windows)
+    inputs = selector_input(windows)
     exist = selector.unit.exist(windows.tokens, windows.attention_mask)
     optimizer = torch.optim.Adam(selector.parameters(), lr=3e-3)
     for _ in range(40):
         optimizer.zero_grad()
-        selector.loss(selector.scores(view), hardness, exist).backward()
+        selector.loss(selector.scores(inputs), hardness, exist).backward()
         optimizer.step()
-    scores = selector.scores(view).detach().sigmoid()
+    scores = selector.scores(inputs).detach().sigmoid()
     for window in range(8):
         there = exist[window]
         assert np.corrcoef(scores[window][there], hardness[window][there])[0, 1] > 0.5
@@ -282,21 +282,21 @@ def learning(rounds=60):
     """A learnability selector that saw soft notes become easy, while loud ones stayed hard."""
     selector, windows = make_selector("learnability"), full_windows(8, 32)
     hopeless = windows.tokens[..., VELOCITY] > SIZES[VELOCITY] // 2
-    view = view_of(windows)
+    inputs = selector_input(windows)
     optimizer = torch.optim.Adam(selector.parameters(), lr=1e-2)
     for step in range(rounds):
         hardness = torch.where(hopeless, 12.0, 10.0 * 0.5 ** (step / 12))
         optimizer.zero_grad()
-        selector.loss(selector.scores(view), hardness, windows.attention_mask).backward()
+        selector.loss(selector.scores(inputs), hardness, windows.attention_mask).backward()
         optimizer.step()
         selector.after_step()
-    return selector, view, hopeless
+    return selector, inputs, hopeless
 
 
 def test_learnability_seeks_what_becomes_easy_and_retires_what_stays_hard():
-    selector, view, hopeless = learning()
-    scores = selector.scores(view).detach()
-    preference, retirement = selector.preference(scores, view), selector.retirement(view).detach()
+    selector, inputs, hopeless = learning()
+    scores = selector.scores(inputs).detach()
+    preference, retirement = selector.preference(scores, inputs), selector.retirement(inputs).detach()
     assert scores[hopeless].mean() > scores[~hopeless].mean()  # it knows what is hard,
     assert preference[~hopeless].mean() > preference[hopeless].mean() + 1  # and does not seek it
     assert retirement[hopeless].mean() > retirement[~hopeless].mean()
@@ -311,9 +311,9 @@ def test_learnability_measures_progress_in_deviations_of_what_there_is(unit):
     found = []
     for more in (0, 70):
         tokens = torch.nn.functional.pad(windows.tokens, (0, 0, 0, more))
-        view = view_of(as_batch(tokens, torch.nn.functional.pad(windows.attention_mask, (0, more))))
-        exist = selector.unit.exist(tokens, view.attention_mask)
-        preference = selector.preference(selector.scores(view).detach(), view)
+        inputs = selector_input(as_batch(tokens, torch.nn.functional.pad(windows.attention_mask, (0, more))))
+        exist = selector.unit.exist(tokens, inputs.attention_mask)
+        preference = selector.preference(selector.scores(inputs).detach(), inputs)
         found.append(preference[exist])
         assert float(preference[exist].std(correction=0)) == pytest.approx(1.0, rel=1e-4)
     assert torch.allclose(*found, atol=1e-4)
@@ -341,9 +341,9 @@ def test_one_that_learns_nothing_has_neither_weights_nor_loss(name):
 
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 def test_rows_can_be_ranked_for_retirement_by_all(name, unit):
-    windows, game = random_windows(), GAMES[name, unit]
-    view = game.view(windows, random_frozen(windows, 0.3), generator())
-    ranking = game.selector.retirement(view)
+    windows, objective = random_windows(), OBJECTIVES[name, unit]
+    inputs = objective.selector_input(windows, random_frozen(windows, 0.3), generator())
+    ranking = objective.selector.retirement(inputs)
     assert ranking.shape == windows.attention_mask.shape
     assert ranking[windows.attention_mask].isfinite().all()
 

@@ -110,24 +110,24 @@ def test_rows_touched_are_counted_apart_from_their_cells():
     chosen[0, :3, PITCH] = True
     meter.update(attention_mask, ~attention_mask, step_of(chosen))
     seen = meter.flush()
-    assert seen["rows_touched"] == pytest.approx(3 / 4)
+    assert seen["tokens_touched"] == pytest.approx(3 / 4)
     assert seen["mask_rate"] == pytest.approx(3 / 32)
 
 
 def test_the_meter_says_what_a_loop_over_all_steps_says():
-    game = make_objective("scheduled", "field", auxiliary=("changed", "chroma"))
+    objective = make_objective("scheduled", "field", auxiliary=("changed", "chroma"))
     meter, told = TrainingMeter(("changed", "chroma")), []
     for seed in range(3):
         windows = random_windows(seed, withheld=(2,) if seed else ())
         frozen = random_frozen(windows, 0.3, seed)
-        told.append((windows, frozen, game(windows, frozen, generator(seed))))
+        told.append((windows, frozen, objective(windows, frozen, generator(seed))))
         meter.update(windows.attention_mask, frozen, told[-1][2])
     seen = meter.flush()
     attention_mask, chosen = (
         torch.cat(parts) for parts in zip(*((w.attention_mask, s.chosen) for w, _, s in told), strict=True)
     )
     assert seen["mask_rate"] == pytest.approx(int(chosen.sum()) / (8 * int(attention_mask.sum())))
-    assert seen["rows_touched"] == pytest.approx(int(chosen.any(-1).sum()) / int(attention_mask.sum()))
+    assert seen["tokens_touched"] == pytest.approx(int(chosen.any(-1).sum()) / int(attention_mask.sum()))
     assert seen["frozen_share"] == pytest.approx(
         sum(int(f.sum()) for _, f, _ in told) / int(attention_mask.sum())
     )

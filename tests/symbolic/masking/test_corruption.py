@@ -85,10 +85,10 @@ def test_eighty_ten_ten(many):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_cells_of_a_unit_share_their_fate(unit):
-    game, windows = make_objective("uniform", unit), random_windows(count=40)
+    objective, windows = make_objective("uniform", unit), random_windows(count=40)
     seen = []
-    game.corruption.register_forward_hook(lambda _, args, out: seen.append((*args[:2], out)))
-    game(windows, torch.zeros_like(windows.attention_mask), generator())
+    objective.corruption.register_forward_hook(lambda _, args, out: seen.append((*args[:2], out)))
+    objective(windows, torch.zeros_like(windows.attention_mask), generator())
     tokens, cells, (after, _, withheld) = seen[0]
     fates = torch.where(after == MASK, 1, torch.where(withheld, 2, 3))
     of_units = {}
@@ -148,8 +148,8 @@ def test_a_selector_that_withholds_all_has_every_cell_masked(name, many):
     assert (seen[cells] == MASK).all()
     assert torch.equal(withheld, cells)
     assert not changed.any()
-    game = make_objective("infilling", style=name)
-    assert (game.corruption.masked, game.corruption.random) == (1.0, 0.0)
+    objective = make_objective("infilling", style=name)
+    assert (objective.corruption.masked, objective.corruption.random) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data.toolkit.markdown import markdown_table
-from experiments.judges import control_of, gather, judged, ranked, verdict_picture, verdict_rows
+from experiments.downstream import control_of, gather, judged, ranked, verdict_picture, verdict_rows
 from finetune.tasks.metrics import pack_counts
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import FIELDS

@@ -11,7 +11,7 @@ from pretrain import cli
 from pretrain.objective.freezing import FreezeBook
 from pretrain.settings import PretrainSettings
 from pretrain.training.building import build_module
-from pretrain.training.initialisation import beginning
+from pretrain.training.initialisation import load_initialisation
 from symbolic.adapters import attach
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
@@ -49,7 +49,7 @@ def run(music, tmp_path_factory):
 
 def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
     settings = PretrainSettings(checkpoint="tiny")
-    start = beginning(settings, Tokenizer())
+    start = load_initialisation(settings, Tokenizer())
     sizes = Vocabulary().sizes
     module = build_module(settings, sizes, FreezeBook(tmp_path, 8), 1, start)
     fresh = build_module(PretrainSettings(), sizes, FreezeBook(tmp_path, 8), 1)
@@ -69,7 +69,7 @@ def test_the_checkpoint_knows_all_that_was_heard(run, music):
     assert 0 < new <= record["corpus"]["training_pieces"]
     assert record["from"]["pieces"] == len(before)
     assert record["from"]["weights"] == load_checkpoint("tiny").fingerprint
-    assert record["from"]["held_out_heard"] == 0
+    assert record["from"]["held_out_trained_on"] == 0
 
 
 def test_held_out_pieces_that_were_heard_before_are_counted_and_told(
@@ -94,14 +94,14 @@ def test_held_out_pieces_that_were_heard_before_are_counted_and_told(
 def test_what_an_unrecorded_checkpoint_heard_stays_unknown(tmp_path):
     backbone = load_checkpoint("tiny").build_backbone()
     save_checkpoint(tmp_path / "unknown", backbone, Tokenizer())
-    start = beginning(PretrainSettings(checkpoint=str(tmp_path / "unknown")), Tokenizer())
+    start = load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "unknown")), Tokenizer())
     assert start.heard(np.arange(3)) is None
-    assert start.describe(np.arange(3))["held_out_heard"] is None
+    assert start.describe(np.arange(3))["held_out_trained_on"] is None
 
 
 def test_another_kind_is_refused():
     with pytest.raises(ConfigError, match="a transformer cannot become a conformer"):
-        beginning(PretrainSettings(checkpoint="tiny", backbone="conformer"), Tokenizer())
+        load_initialisation(PretrainSettings(checkpoint="tiny", backbone="conformer"), Tokenizer())
 
 
 def test_an_adapter_is_refused(tmp_path):
@@ -109,7 +109,7 @@ def test_an_adapter_is_refused(tmp_path):
     attach(backbone, "lora")
     save_checkpoint(tmp_path / "adapted", backbone, Tokenizer())
     with pytest.raises(ConfigError, match="has an adapter"):
-        beginning(PretrainSettings(checkpoint=str(tmp_path / "adapted")), Tokenizer())
+        load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "adapted")), Tokenizer())
 
 
 def test_a_run_is_not_resumed_from_other_weights(music, run, tmp_path, capsys, monkeypatch):

@@ -11,8 +11,8 @@ from pretrain import cli
 from pretrain.objective.freezing import FreezeBook
 from pretrain.settings import PretrainSettings
 from pretrain.training.building import build_module
-from pretrain.training.expansion import grow, grow_heads, obstacles
-from pretrain.training.initialisation import beginning
+from pretrain.training.expansion import expand, expand_heads, obstacles
+from pretrain.training.initialisation import load_initialisation
 from symbolic.backbone import BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
@@ -34,7 +34,7 @@ LARGER = {
 
 
 def pair(config, larger):
-    """A backbone whose weights are far from their beginning, another grown from it, and the heads of both."""
+    """A backbone whose weights are far from their initial ones, another grown from it, and the heads of both."""
     torch.manual_seed(0)
     small, heads = build_backbone(config, SIZES).eval(), FieldHeads(config.dim, SIZES)
     for parameter in [*small.parameters(), *heads.parameters()]:
@@ -45,8 +45,8 @@ def pair(config, larger):
     for name, parameter in large.named_parameters():
         if "query.weight" not in name:  # where some stay as they began
             torch.nn.init.constant_(parameter, torch.nan)
-    grow(small, large)
-    grow_heads(heads, others)
+    expand(small, large)
+    expand_heads(heads, others)
     return small, heads, large, others
 
 
@@ -123,7 +123,7 @@ def test_what_cannot_grow():
 def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
     name = {"transformer": "tiny", "conformer": "tiny-conformer"}[kind]
     settings = PretrainSettings(checkpoint=name, preset="small", backbone=kind)
-    start = beginning(settings, Tokenizer())
+    start = load_initialisation(settings, Tokenizer())
     # Its window too: what is grown is trained as any of its size.
     assert start.config == replace(preset("small"), kind=kind)
     objective, found = module_of(settings, start, tmp_path).objective.eval(), load_checkpoint(name)
@@ -132,9 +132,9 @@ def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
     for one, other in zip(objective.heads(objective.backbone(music)), theirs, strict=True):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
     nothing = np.empty(0, dtype=np.int64)
-    assert start.describe(nothing)["grown_from"] == found.config.to_dict()
+    assert start.describe(nothing)["expanded_from"] == found.config.to_dict()
     same = PretrainSettings(checkpoint=name, backbone=kind)
-    assert "grown_from" not in beginning(same, Tokenizer()).describe(nothing)
+    assert "expanded_from" not in load_initialisation(same, Tokenizer()).describe(nothing)
 
 
 def test_heads_that_a_checkpoint_lacks_begin_at_random(tmp_path):
@@ -142,7 +142,7 @@ def test_heads_that_a_checkpoint_lacks_begin_at_random(tmp_path):
     found = {}
     for name, checkpoint in (("bare", str(tmp_path / "bare")), ("whole", "tiny"), ("none", None)):
         settings = PretrainSettings(checkpoint=checkpoint, preset="mini")
-        module = module_of(settings, beginning(settings, Tokenizer()), tmp_path)
+        module = module_of(settings, load_initialisation(settings, Tokenizer()), tmp_path)
         found[name] = module.objective.heads.projection.weight.std()
     assert found["bare"] == found["none"] != found["whole"]
 
@@ -153,14 +153,14 @@ def test_a_larger_checkpoint_does_not_shrink(tmp_path):
         ConfigError,
         match=r"layers 4 are fewer than 6; .* own size, --preset mini --backbone transformer, or a larger",
     ):
-        beginning(PretrainSettings(checkpoint=str(tmp_path / "mini")), Tokenizer())
+        load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "mini")), Tokenizer())
 
 
 def test_a_size_of_nobody_is_not_asked_for(tmp_path):
     save_checkpoint(tmp_path / "own", build_backbone(SMALL, Vocabulary().sizes), Tokenizer())
     settings = PretrainSettings(checkpoint=str(tmp_path / "own"), backbone="conformer")
     with pytest.raises(ConfigError, match=r"size, 2 layers of 16 dimensions; .* --backbone transformer\.$"):
-        beginning(settings, Tokenizer())
+        load_initialisation(settings, Tokenizer())
 
 
 def test_a_grown_run_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
@@ -169,7 +169,7 @@ def test_a_grown_run_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
     flags = ["--steps", "1", "--evaluations", "1", "--tokens_per_batch", "256", "--jobs", "1"]
     assert cli.main([str(music), "--from", "tiny", "--preset", "mini", "--out", str(out), *flags]) == 0
     assert "grown from tiny, 4 layers of 128 dimensions" in capsys.readouterr().out
-    assert read_json(out / "record.json")["from"]["grown_from"]["dim"] == 128
+    assert read_json(out / "record.json")["from"]["expanded_from"]["dim"] == 128
     assert cli.main(["export", str(out), str(model), "--shards", str(music)]) == 0
     assert (
         "It was grown from `tiny` (4 layers of 128 dimensions; weights " in (model / "README.md").read_text()

@@ -1,26 +1,26 @@
-"""A look at one window: what it says of every note, whichever selector ran."""
+"""A inspection at one window: what it says of every note, whichever selector ran."""
 
 import numpy as np
 import pytest
 from made import tune
 from pretrain_helpers import BY_UNIT, LEARNED, make_module
 
-from pretrain.report.inspection import look_at
+from pretrain.report.inspection import inspect_window
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS, PITCH, RESERVED
 
 NOTES = 40
 
 
-def look(folder, name="adversarial", tokens=None, frozen=None, **parts):
+def inspection(folder, name="adversarial", tokens=None, frozen=None, **parts):
     tokens = Tokenizer().encode(tune(0, NOTES)).ids if tokens is None else tokens
     frozen = np.zeros(len(tokens), dtype=bool) if frozen is None else frozen
-    return look_at(make_module(folder, name, **parts), Tokenizer(), tokens, frozen)
+    return inspect_window(make_module(folder, name, **parts), Tokenizer(), tokens, frozen)
 
 
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 def test_every_selector_can_be_looked_at(name, unit, tmp_path):
-    seen = look(tmp_path, name, unit=unit)
+    seen = inspection(tmp_path, name, unit=unit)
     if name in LEARNED:
         assert seen.score.shape == (NOTES, 1 if unit == "token" else len(FIELDS))
     else:
@@ -34,14 +34,14 @@ def test_every_selector_can_be_looked_at(name, unit, tmp_path):
 
 
 def test_looking_twice_shows_the_same(tmp_path):
-    first, second = look(tmp_path, "uniform"), look(tmp_path, "uniform")
+    first, second = inspection(tmp_path, "uniform"), inspection(tmp_path, "uniform")
     assert (first.chosen == second.chosen).all()
     assert (first.loss == second.loss).all()
 
 
 def test_frozen_rows_are_spared_and_shown(tmp_path):
     frozen = np.arange(NOTES) % 2 == 0
-    seen = look(tmp_path, frozen=frozen)
+    seen = inspection(tmp_path, frozen=frozen)
     assert not seen.chosen[frozen].any()
     assert (seen.frozen == frozen).all()
 
@@ -50,12 +50,12 @@ def test_what_a_note_is_does_not_show_in_the_guess_of_it(tmp_path):
     tokens = Tokenizer().encode(tune(0, NOTES)).ids
     other = tokens.copy()
     other[7, PITCH] = RESERVED + (other[7, PITCH] - RESERVED + 12) % 128
-    first, second = look(tmp_path, tokens=tokens), look(tmp_path, tokens=other)
+    first, second = inspection(tmp_path, tokens=tokens), inspection(tmp_path, tokens=other)
     assert (first.predicted[7] == second.predicted[7]).all()
     assert first.loss[7, PITCH] != second.loss[7, PITCH]
     np.testing.assert_allclose(np.delete(first.loss[7], PITCH), np.delete(second.loss[7], PITCH), atol=1e-5)
 
 
 def test_a_window_of_one_note_can_be_looked_at(tmp_path):
-    seen = look(tmp_path, tokens=Tokenizer().encode(tune(0, 1)).ids)
+    seen = inspection(tmp_path, tokens=Tokenizer().encode(tune(0, 1)).ids)
     assert seen.loss.shape == (1, len(FIELDS))
