@@ -1,4 +1,4 @@
-"""Baselines: what a model must clear to have earned its name (EVALUATION.md, rule 8).
+"""Baselines: what a model must clear to have earned its name (docs/evaluation.md, rule 8).
 
 A baseline is fitted on the training pieces alone and then predicts like any model.
 """

@@ -26,7 +26,7 @@ GIVEN = (
     "none was chosen, and another may suit an arm better."
 )
 WANTED = 5
-"""Seeds of a table (EVALUATION.md, rule 7)."""
+"""Seeds of a table (docs/evaluation.md, rule 7)."""
 FEW = " With {seeds} seeds there are fewer than the 5 that this project asks of a table."
 COST_NOTE = (
     "Seconds are those of training and validation for one pass over the training windows; arms at work at a time "

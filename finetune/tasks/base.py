@@ -82,7 +82,7 @@ def folds_in(table: str) -> Protocol:
 
 @dataclass(frozen=True)
 class Task:
-    """A question about notes or pieces, with all that EVALUATION.md wants stated.
+    """State a question about notes or pieces, with what docs/evaluation.md asks of a result.
 
     Attributes:
         name: On the command line and in records.

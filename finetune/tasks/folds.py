@@ -59,7 +59,7 @@ def prepared(
 
 
 def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:
-    """Refuse to score pieces that pretraining has seen (EVALUATION.md, rule 2).
+    """Refuse to score pieces that pretraining has seen (docs/evaluation.md, rule 2).
 
     Returns:
         For the record: whether the score is leaky (None if that cannot be known), and the pieces.

@@ -1,7 +1,7 @@
 """A trained run on another task's test pieces: the same question, asked of music that others prepared otherwise.
 
 A model that only works on its own preparation is worth little: MidiBERT's melody model, 98 % on its own tokens, fell
-below skyline on the same songs prepared another way (EVALUATION.md).
+below skyline on the same songs prepared another way (docs/evaluation.md).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the selector and the backbone do, in numbers (EVALUATION: the selector's own measurements)."""
+"""What the selector and the backbone do, in numbers (docs/evaluation.md)."""
 
 from __future__ import annotations
 
