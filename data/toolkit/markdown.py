@@ -1,4 +1,4 @@
-"""Markdown of cards and pages that are kept beside what they tell of."""
+"""Markdown of tables and cards."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 def markdown_table(
     header: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False
 ) -> list[str]:
-    """Lines of a table; a bar in a cell stays a bar.
+    """Return the lines of a table. A bar in a cell is escaped.
 
     Args:
         header: Heads of the columns.
-        rows: As many cells each.
-        numbers: Whether all columns but the first hold numbers, and are set right.
+        rows: Cells of each row, as many as heads.
+        numbers: Whether all columns but the first hold numbers and are set right.
     """
     lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
     return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def origin_lines(licence: str, record: Mapping[str, Any]) -> list[str]:
-    """How a card ends: on what terms the weights are, and what made them.
+    """Return the end of a card: the licence of the weights and the command that made them.
 
     Args:
-        licence: In a line.
-        record: Of the run.
+        licence: In one line.
+        record: The record of the run.
     """
     return [
         "## Licence",

@@ -1,7 +1,7 @@
-"""Self-contained HTML pages: text, tables, pictures and live charts in one file that can be mailed.
+"""One document for a browser and for Markdown: text, tables, charts and pictures.
 
-Styles and scripts lie beside as files (`data/web`) and are copied into each page; a page loads nothing, and says so to
-the browser, which then refuses to load anything on its behalf.
+The HTML is one file that can be mailed. It holds its styles and scripts and loads nothing. Its policy makes the browser
+refuse to load anything.
 """
 
 from __future__ import annotations
@@ -10,214 +10,184 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data.toolkit.charts import Chart, Estimate
+from data.toolkit.markdown import markdown_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-
-
-class Series(TypedDict):
-    """One line, or one cloud of dots, of a chart.
-
-    Attributes:
-        name: As the legend calls it.
-        x, y: Its points, by rising x; y may be None where nothing was measured.
-        low, high: Edges of a band around it.
-        dots: Draw dots and no line.
-        bars: Draw `low` and `high` as bars through each point, and not as a band.
-    """
-
-    name: str
-    x: Sequence[float]
-    y: Sequence[float | None]
-    low: NotRequired[Sequence[float]]
-    high: NotRequired[Sequence[float]]
-    dots: NotRequired[bool]
-    bars: NotRequired[bool]
-
-
-class Chart(TypedDict):
-    """A chart, to be drawn by the page itself.
-
-    Attributes:
-        title: What is shown.
-        x, y: What the axes measure.
-        series: The lines.
-        level: A height to compare with, as a dashed line, and
-        level_name: what it is.
-        low, high: Where the y axis must begin and end at least.
-        small: Whether it is one of many that are compared.
-        log: Whether the x axis, whose values are then above 0, is logarithmic.
-    """
-
-    title: str
-    x: str
-    y: str
-    series: Sequence[Series]
-    level: NotRequired[float]
-    level_name: NotRequired[str]
-    low: NotRequired[float]
-    high: NotRequired[float]
-    small: NotRequired[bool]
-    log: NotRequired[bool]
-
-
-class Estimate(NamedTuple):
-    """A share with its interval, all between 0 and 1.
-
-    Attributes:
-        name: What it is of.
-        value: The share; NaN where there is none.
-        low, high: Ends of the interval.
-        note: What it was taken from, in a few words.
-    """
-
-    name: str
-    value: float
-    low: float
-    high: float
-    note: str
+_INLINE = (
+    (re.compile(r"`([^`]+)`"), r"<code>\1</code>"),
+    (re.compile(r"(?<![\w*])\*\*(\w(?:[^*]*\w)?)\*\*(?![\w*])"), r"<strong>\1</strong>"),
+    (re.compile(r"(?<![\w*])\*(\w(?:[^*]*\w)?)\*(?![\w*])"), r"<em>\1</em>"),
+)
 
 
 class Page:
-    """A page under construction.
+    """A page under construction. Each method adds one block at the end.
+
+    Texts and cells of tables may hold `code`, *emphasis* and **strong emphasis** as in Markdown.
+    `picture` arguments name PNG files for `save_pictures`. Markdown shows those files and the HTML shows the block itself.
 
     Args:
-        title: Its heading.
+        title: Heading of the page.
     """
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._parts: list[str] = []
+        self._html: list[str] = []
+        self._markdown: list[str] = []
+        self._pictures: dict[str, tuple[str, Callable[[], Figure]]] = {}
         self._charts: list[Chart] = []
         self._styles = [asset("data.toolkit", "page.css")]
         self._scripts: list[str] = []
 
-    def heading(self, text: str) -> None:
-        """A section heading."""
-        self._parts.append(f"<h2>{html.escape(text)}</h2>")
+    def heading(self, text: str, level: int = 2) -> None:
+        """Add the heading of a section."""
+        self._add(f"<h{level}>{_inline(text)}</h{level}>", f"{'#' * level} {text}")
 
     def text(self, text: str, note: bool = False) -> None:
-        """A paragraph; a note is set lighter."""
+        """Add a paragraph. A note is set lighter."""
         kind = ' class="note"' if note else ""
-        self._parts.append(f"<p{kind}>{html.escape(text)}</p>")
+        self._add(f"<p{kind}>{_inline(text)}</p>", text)
 
     def missing(self, text: str) -> None:
-        """A paragraph that cannot be overlooked: what is not here, and why."""
-        self._parts.append(f'<p class="missing">{html.escape(text)}</p>')
+        """Add a warning: what is not here, and why."""
+        self._add(f'<p class="missing">{_inline(text)}</p>', f"**{text}**")
 
-    def code(self, text: str) -> None:
-        """Preformatted text."""
-        self._parts.append(f"<pre>{html.escape(text)}</pre>")
+    def items(self, items: Sequence[str]) -> None:
+        """Add a list with bullets."""
+        self._add(
+            f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>",
+            "\n".join(f"- {item}" for item in items),
+        )
+
+    def code(self, text: str, language: str = "") -> None:
+        """Add preformatted text."""
+        self._add(f"<pre>{html.escape(text)}</pre>", f"```{language}\n{text}\n```")
 
     def facts(self, facts: Mapping[str, str], fold: str = "") -> None:
-        """Names and what they stand for; folded away under a line of text, if one is given."""
-        pairs = "".join(
-            f"<dt>{html.escape(name)}</dt><dd>{html.escape(fact)}</dd>" for name, fact in facts.items()
-        )
+        """Add names and their values. With `fold`, the HTML hides them below a line of that text."""
+        pairs = "".join(f"<dt>{_inline(name)}</dt><dd>{_inline(fact)}</dd>" for name, fact in facts.items())
         listing = f"<dl>{pairs}</dl>"
         if fold:
             listing = f"<details><summary>{html.escape(fold)}</summary>{listing}</details>"
-        self._parts.append(listing)
+        lines = [*([f"{fold}:", ""] if fold else []), *(f"- {name}: {fact}" for name, fact in facts.items())]
+        self._add(listing, "\n".join(lines))
 
-    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """A table; the first column is set left, the others right; a number and its interval keep to a line."""
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td{_kind(cell)}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        self._parts.append(
-            f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-        )
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], numbers: bool = True) -> None:
+        """Add a table. The first column is set left. `numbers` sets the others right."""
+        body = ["".join(f"<td{_kind(text)}>{_inline(text)}</td>" for text in map(str, row)) for row in rows]
+        self._table("" if numbers else "left", header, body, markdown_table(header, rows, numbers))
 
-    def matrix(self, names: Sequence[str], counts: Sequence[Sequence[int]]) -> None:
-        """A confusion matrix: shares of each row, shaded, with counts.
+    def matrix(
+        self, names: Sequence[str], counts: Sequence[Sequence[int]], title: str = "", picture: str = ""
+    ) -> None:
+        """Add a confusion matrix: proportions of each true class, shaded, with counts.
 
         Args:
             names: (C,) classes.
-            counts: (C, C), row = truth, column = prediction.
+            counts: (C, C) with the true classes in rows and the predicted ones in columns.
+            title: Heading of the picture.
+            picture: Name of the picture.
         """
-        heads = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = ""
+        body = []
         for name, row in zip(names, counts, strict=True):
-            shares = [count / max(sum(row), 1) for count in row]
+            total = max(sum(row), 1)
             cells = "".join(
-                f'<td style="--share:{share:.3f}">{share:.0%}<small>{count:,}</small></td>'
-                for share, count in zip(shares, row, strict=True)
+                f'<td style="--share:{count / total:.3f}">{count / total:.0%}<small>{count:,}</small></td>'
+                for count in row
             )
-            body += f"<tr><th>{html.escape(name)}</th>{cells}</tr>"
-        corner = "<th>true \\ predicted</th>"
-        self._parts.append(
-            f'<div class="wide"><table class="matrix"><thead><tr>{corner}{heads}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>"
-        )
+            body.append(f"<th>{html.escape(name)}</th>{cells}")
+        self._table("matrix", ["true \\ predicted", *names], body, [])
+        self._picture(picture, title, lambda: _drawing().draw_matrix(names, np.asarray(counts), title))
 
-    def estimates(self, heads: tuple[str, str, str], estimates: Sequence[Estimate]) -> None:
-        """Shares with intervals, each drawn on a line from 0 to 1.
+    def estimates(
+        self,
+        heads: tuple[str, str, str],
+        estimates: Sequence[Estimate],
+        title: str = "",
+        picture: str = "",
+    ) -> None:
+        """Add proportions with intervals, each drawn on a line from 0 to 1.
 
         Args:
-            heads: What the names are, what the shares are, what the notes are.
-            estimates: The rows; one that is NaN shows a dash.
+            heads: Heads of the columns of names, proportions and notes.
+            estimates: The rows. One that is NaN shows a dash.
+            title: Heading of the picture.
+            picture: Name of the picture.
         """
-        head = "".join(
-            f"<th>{html.escape(text)}</th>" for text in (*heads[:2], "95 %", "0 to 100 %", heads[2])
-        )
-        body = ""
+        body = []
         for name, value, low, high, note in estimates:
             shown, between, line = "–", "–", ""
             if value == value:
                 shown, between = f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
                 line = f'<i style="--low:{low:.4f};--high:{high:.4f};--value:{value:.4f}"></i>'
-            cells = (
-                f'<td>{shown}</td><td>{between}</td><td class="line">{line}</td><td>{html.escape(note)}</td>'
-            )
-            body += f"<tr><td>{html.escape(name)}</td>{cells}</tr>"
-        self._parts.append(
-            f'<div class="wide"><table class="estimates"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>"
-        )
+            cells = (html.escape(name), shown, between, line, html.escape(note))
+            body.append("<td>{}</td><td>{}</td><td>{}</td><td class='line'>{}</td><td>{}</td>".format(*cells))
+        self._table("estimates", [*heads[:2], "95 %", "0 to 100 %", heads[2]], body, [])
+        axis = f"{heads[1]} (95 % by bootstrap)"
+        self._picture(picture, title, lambda: _drawing().draw_estimates(estimates, title, axis))
 
-    def figure(self, figure: Any, caption: str) -> None:
-        """A matplotlib figure, embedded as PNG; the caption is also its alternative text."""
+    def figure(self, figure: Figure, caption: str, picture: str = "") -> None:
+        """Add a matplotlib figure as PNG. The caption is also its alternative text."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
         data = base64.b64encode(buffer.getvalue()).decode()
         text = html.escape(caption, quote=True)
-        self._parts.append(
+        self._add(
             f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
         )
+        self._picture(picture, caption, lambda: figure)
 
-    def charts(self, *charts: Chart) -> None:
-        """Charts side by side, as many as the width allows."""
-        small = " small" if any(chart.get("small") for chart in charts) else ""
-        first = len(self._charts)
-        titles = [f"<figcaption>{html.escape(chart['title'])}</figcaption>" for chart in charts]
-        figures = "".join(
-            f'<figure class="chart" data-chart="{number}">{title}</figure>'
-            for number, title in enumerate(titles, first)
-        )
-        self._charts += charts
-        self._parts.append(f'<div class="charts{small}">{figures}</div>')
-
-    def widget(self, name: str, data: Any, style: str, script: str) -> None:
-        """A place that a script fills.
+    def charts(self, *charts: Chart, picture: str | Sequence[str] = "") -> None:
+        """Add charts side by side, as many as the width allows.
 
         Args:
-            name: Id of the place; what the script is to show is found as JSON under this id and `-data`.
+            charts: Any number.
+            picture: One name for a picture of all charts, or a name for each.
+        """
+        if not charts:
+            return
+        small = " small" if any(chart.get("small") for chart in charts) else ""
+        figures = "".join(
+            f'<figure class="chart" data-chart="{number}"><figcaption>{html.escape(chart["title"])}</figcaption></figure>'
+            for number, chart in enumerate(charts, len(self._charts))
+        )
+        self._charts += charts
+        self._add(f'<div class="charts{small}">{figures}</div>')
+        if isinstance(picture, str):
+            titles = ", ".join(chart["title"] for chart in charts)
+            self._picture(picture, titles, lambda: _drawing().draw_charts(*charts))
+        else:
+            for name, chart in zip(picture, charts, strict=True):
+                self._picture(name, chart["title"], lambda chart=chart: _drawing().draw_charts(chart))
+
+    def widget(self, name: str, data: Any, style: str, script: str) -> None:
+        """Add a place that a script fills. Markdown has none.
+
+        Args:
+            name: Id of the place. Its data are JSON under this id and `-data`.
             data: JSON values.
             style: CSS.
-            script: Run when the page stands; it may use what `data/web/elements.js` offers.
+            script: Run when the page is loaded. It may use `elements` of `data/toolkit/web/elements.js`.
         """
-        self._parts.append(f'<div id="{name}"></div>{_island(f"{name}-data", data)}')
+        self._add(f'<div id="{name}"></div>{_island(f"{name}-data", data)}')
         self._styles.append(style)
         self._scripts.append(script)
 
-    def write(self, path: str | Path) -> None:
-        """Write the page."""
-        title, parts, scripts = html.escape(self._title), list(self._parts), list(self._scripts)
+    def html(self) -> str:
+        """Return the page as one HTML file."""
+        title, parts, scripts = html.escape(self._title), list(self._html), list(self._scripts)
         if self._charts:
             parts.append(_island("charts-data", self._charts))
             scripts.insert(0, asset("data.toolkit", "charts.js"))
@@ -226,17 +196,63 @@ class Page:
             needed = "Charts and piano rolls need JavaScript; the tables do not."
             parts.insert(0, f"<noscript><p>{needed}</p></noscript>")
         parts += [f"<script>{script}</script>" for script in scripts]
-        Path(path).write_text(
+        return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{title}</title>'
-            f"<style>{''.join(self._styles)}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n",
-            encoding="utf-8",
+            f"<style>{''.join(self._styles)}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
         )
+
+    def markdown(self, pictures: str = "") -> str:
+        """Return the page as Markdown.
+
+        Args:
+            pictures: Folder of the pictures as seen from the page. Without it they are left out.
+        """
+        parts = (
+            f"![{self._pictures[part[1:]][0]}]({pictures}/{part[1:]}.png)" if part.startswith("\0") else part
+            for part in self._markdown
+            if pictures or not part.startswith("\0")
+        )
+        return "\n\n".join([f"# {self._title}", *parts]) + "\n"
+
+    def save_pictures(self, folder: str | Path) -> list[Path]:
+        """Draw every named picture into a folder, which is made, and return the paths of the PNG files."""
+        paths = []
+        for name, (_, draw) in self._pictures.items():
+            path = Path(folder) / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draw().savefig(path, dpi=110, bbox_inches="tight")
+            paths.append(path)
+        return paths
+
+    def write(self, path: str | Path) -> None:
+        """Write the page as HTML."""
+        Path(path).write_text(self.html(), encoding="utf-8")
+
+    def _add(self, markup: str, markdown: str = "") -> None:
+        self._html.append(markup)
+        if markdown:
+            self._markdown.append(markdown)
+
+    def _table(self, kind: str, header: Sequence[str], rows: Sequence[str], markdown: Sequence[str]) -> None:
+        """Add a table whose rows are markup."""
+        head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        opening = f'<table class="{kind}">' if kind else "<table>"
+        self._add(
+            f'<div class="wide">{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>',
+            "\n".join(markdown),
+        )
+
+    def _picture(self, name: str, caption: str, draw: Callable[[], Figure]) -> None:
+        if name:
+            self._pictures[name] = (caption.replace("\n", " "), draw)
+            self._markdown.append(f"\0{name}")
 
 
 def asset(package: str, name: str) -> str:
-    """A style or script that came with a package.
+    """Read a style or script that is installed with a package.
 
     Args:
         package: Such as "data.toolkit".
@@ -245,13 +261,33 @@ def asset(package: str, name: str) -> str:
     return (files(package) / "web" / name).read_text(encoding="utf-8")
 
 
+def slug(text: str) -> str:
+    """Return a text as the name of a file: lower case, with a hyphen for all but letters and digits."""
+    return re.sub(r"\W+", "-", text.lower()).strip("-")
+
+
+def _drawing() -> Any:
+    """Import matplotlib only where a picture is drawn."""
+    from data.toolkit import pictures
+
+    return pictures
+
+
+def _inline(text: str) -> str:
+    """Return escaped text with the markup of `code` and *emphasis*."""
+    text = html.escape(text)
+    for pattern, markup in _INLINE:
+        text = pattern.sub(markup, text)
+    return text
+
+
 def _kind(cell: str) -> str:
-    """The class of a cell that begins as a number does."""
+    """Return the class of a cell that begins as a number does. Such a cell is not broken into lines."""
     return ' class="number"' if cell.lstrip("+-")[:1].isdigit() else ""
 
 
 def _island(name: str, data: Any) -> str:
-    """JSON inside a page. Nothing in it can end the element: no `<` is left."""
+    """Return JSON for a page. It can end no element, because no `<` is left in it."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     safe = text.replace("<", "\\u003c")
     return f'<script type="application/json" id="{name}">{safe}</script>'

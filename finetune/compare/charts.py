@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from data.toolkit.page import Chart, Series
+from data.toolkit.charts import Chart, Series
 
 SIZES = ("share", "size", "layers")
 """Axes of a grid along which a line is drawn; every combination of the others has a line of its own."""

@@ -9,7 +9,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
-from data.toolkit.page import Chart, Estimate, Series
+from data.toolkit.charts import Chart, Estimate, Series
 from finetune.report.tables import Record, method_of, pretrained
 from finetune.settings import FEATURES
 from finetune.tasks.metrics import SAMPLES, Counts

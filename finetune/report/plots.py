@@ -12,7 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
 
-from data.toolkit.page import Chart, Estimate
+from data.toolkit.charts import Chart, Estimate
 from finetune.report.figures import histories
 from finetune.tasks.metrics import Counts
 from symbolic.music.notes import Music

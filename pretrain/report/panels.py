@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data.toolkit.page import Chart, Series
+from data.toolkit.charts import Chart, Series
 from pretrain.report.inspection import Inspection
 from symbolic.tokens.vocabulary import DRUM_PITCH, FIELDS, POSITION, Vocabulary
 

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 from pages import Reader
 
-from data.toolkit.page import Estimate, Page, asset
+from data.toolkit.charts import Estimate
+from data.toolkit.page import Page, asset
 
 
 @pytest.fixture
@@ -116,3 +117,50 @@ def test_numbers_keep_to_a_line_and_words_may_break(write):
     page.table(["arm", "above full", "why"], [["lora", "-1.9 (-2.6 to -1.1)", "a long word"]])
     text, _ = write(page)
     assert '<td class="number">-1.9 (-2.6 to -1.1)</td><td>a long word</td>' in text
+
+
+def test_one_page_is_html_and_markdown(tmp_path):
+    page = Page("Results")
+    page.heading("Scores", 3)
+    page.text("*Above* holds `--lr` and **bold**, but 2 * 3 * 4 stays.")
+    page.items(["first", "second"])
+    page.table(["arm", "score"], [["a|b", 97.1]])
+    page.code("make results", "sh")
+    page.facts({"machine": "2 cores"})
+    chart = {"title": "Loss", "x": "step", "y": "nats", "series": [{"name": "a", "x": [0], "y": [1.0]}]}
+    page.charts(chart, picture="loss")
+    assert page.markdown("figures").split("\n\n") == [
+        "# Results",
+        "### Scores",
+        "*Above* holds `--lr` and **bold**, but 2 * 3 * 4 stays.",
+        "- first\n- second",
+        "| arm | score |\n| --- | ---: |\n| a\\|b | 97.1 |",
+        "```sh\nmake results\n```",
+        "- machine: 2 cores",
+        "![Loss](figures/loss.png)\n",
+    ]
+    assert "![" not in page.markdown()
+    markup = page.html()
+    assert "<em>Above</em> holds <code>--lr</code> and <strong>bold</strong>, but 2 * 3 * 4 stays." in markup
+    assert '<td>a|b</td><td class="number">97.1</td>' in markup
+
+
+def test_named_blocks_are_saved_as_pictures(tmp_path):
+    page = Page("title")
+    chart = {
+        "title": "Loss",
+        "x": "step",
+        "y": "nats",
+        "series": [{"name": "a", "x": [0, 1], "y": [None, 1.0]}],
+    }
+    page.charts(chart, chart, picture="together")
+    page.charts(chart, chart, picture=["one", "two"])
+    page.charts(chart)
+    page.matrix(["a", "b"], [[1, 2], [3, 4]], "Confusion", picture="confusion")
+    page.estimates(("class", "recall, %", "notes"), [Estimate("a", 0.5, 0.4, 0.6, "12")], "Recall", "recall")
+    page.figure(Figure(), "roll", picture="roll")
+    names = ["together", "one", "two", "confusion", "recall", "roll"]
+    assert page.save_pictures(tmp_path / "figures") == [
+        tmp_path / "figures" / f"{name}.png" for name in names
+    ]
+    assert all((tmp_path / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in names)
