@@ -85,7 +85,7 @@ def _prepare(argv: Sequence[str]) -> None:
 
     settings = parse("corpora prepare", _PREPARE, Settings, argv, _PREPARE_EPILOG, show_rare=True)
     from data.corpora import CORPORA, open_corpus
-    from data.preparation.summary import summary
+    from data.preparation.summary import skipped_lines, summary
     from data.shards import LEDGER
     from symbolic.tokens.tokenizer import Tokenizer
 
@@ -93,7 +93,7 @@ def _prepare(argv: Sequence[str]) -> None:
     corpus = open_corpus(settings.source if named else "folder", settings.root if named else settings.source)
     begun = time.perf_counter()
     shards = settings.prepare(corpus, Tokenizer(), settings.out)
-    print(f"{summary(shards)}\n")
+    print("\n".join([summary(shards), "", *skipped_lines(shards)]))
     print(f"shards  {shards.path}   ({time.perf_counter() - begun:,.1f} s)")
     print(f"ledger  {shards.path / LEDGER}   a line for each piece")
 

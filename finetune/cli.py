@@ -120,7 +120,7 @@ def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str 
     folder, cost = record["folder"], record["seeds"][0]["cost"]
     print(f"\n{record['task']['title']}: {title_of(record)}\n")
     _print_table(*score_table(record))
-    print("\n".join(side_lines(record)))
+    print("\n".join([*side_lines(record), *record["skipped"]]))
     if window_line(record):
         print(window_line(record))
     if "fold_sd" in record["test"]["accuracy"]:

@@ -142,6 +142,7 @@ def summary(record: dict[str, Any]) -> str:
         f"record      {folder}/record.json",
         f"report      {folder}/{files['report']}",
         f"pictures    {folder}/{files['pictures']}/",
+        *record["skipped"],
     ]
     return "\n".join(lines)
 

@@ -30,7 +30,7 @@ from data.preparation.filters import Filters
 from data.preparation.manifest import finish
 from data.preparation.near import SIZE, THRESHOLD
 from data.preparation.pool import Died, refuse_import_time, run_tasks, usable_cores
-from data.preparation.tokenise import Outcome, Recipe, tokenise, too_slow
+from data.preparation.tokenise import PreparedPiece, Recipe, tokenise, too_slow
 from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
 from data.toolkit.safewrite import as_json, write, write_array
 from symbolic.errors import ConfigError, CorpusError
@@ -236,22 +236,22 @@ def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> 
     _save_shard(recipe, folder, name, [tokenise(recipe, piece) for piece in chunk])
 
 
-def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[Outcome]:
+def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[PreparedPiece]:
     """The pieces of a chunk whose process died, so that the guilty one shows itself."""
-    work, outcomes = partial(tokenise, recipe), {}
+    work, results = partial(tokenise, recipe), {}
     for piece, result in run_tasks(work, chunk, jobs):
         if isinstance(result, Died):
             # Another may be guilty, or the memory was filled by those before: again, in a process of its own.
             ((_, result),) = run_tasks(work, [piece], 1)
         if isinstance(result, Died):
-            result = Outcome(piece, too_slow(recipe) if result.late else _KILLED)
-        outcomes[piece.key] = result
-    return [outcomes[piece.key] for piece in chunk]
+            result = PreparedPiece(piece, too_slow(recipe) if result.late else _KILLED)
+        results[piece.key] = result
+    return [results[piece.key] for piece in chunk]
 
 
-def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outcome]) -> None:
+def _save_shard(recipe: Recipe, folder: Path, name: str, results: Sequence[PreparedPiece]) -> None:
     """Write the arrays, and last the JSON that says they are whole."""
-    kept = [outcome for outcome in outcomes if not outcome.skipped]
+    kept = [one for one in results if not one.skipped]
     arrays: dict[str, NDArray[Any]] = {
         "tokens": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.tokens for o in kept)]),
         "source": np.concatenate([np.empty(0, np.int32), *(o.source for o in kept)]),
@@ -270,6 +270,6 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, outcomes: Sequence[Outc
             "tokens": len(o.tokens),
             "tracks": len(o.sketches),
         }
-        for o in outcomes
+        for o in results
     ]
     write(folder / f"{name}.json", as_json({"sha256": hashes, "pieces": pieces}))

@@ -1,4 +1,4 @@
-"""What became of a corpus, for people: the ledger in a few lines."""
+"""The ledger of a preparation as a few lines of text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
+from textwrap import shorten
 from typing import Any
 
 from data.shards import LEDGER, NEAR, Shards
@@ -15,10 +17,10 @@ _NUMBER, _DETAILS = re.compile(r"^[\d,]+ "), re.compile(r" ?[(:,].*$")
 
 
 def summary(shards: Shards) -> str:
-    """Kept, repaired and skipped pieces by reason, and what copies there are, in plain text.
+    """Count kept, repaired and skipped pieces by reason, and copies, as plain text.
 
     Args:
-        shards: Whose ledger is read; a line at a time, for it may be long.
+        shards: The prepared corpus. Its ledger is read line by line, because it may be long.
     """
     totals = shards.manifest["totals"]
     skipped, examples, repairs = Counter(totals["skipped"]), dict[str, str](), Counter[str]()
@@ -29,32 +31,52 @@ def summary(shards: Shards) -> str:
             repairs.update({_kind(repair) for repair in line.get("repairs", ())})
     sides = totals["splits"]
     splits = ", ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, EXCLUDED) if side in sides)
-    tokens = [("kept", totals["kept"], splits)]
-    tokens += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
-    tokens += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]
-    tokens += [("skipped", skipped.total(), "")] if skipped else []
-    tokens += [(f"  {kind}", count, f"such as {examples[kind]}") for kind, count in skipped.most_common()]
+    rows = [("kept", totals["kept"], splits)]
+    rows += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
+    rows += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]
+    rows += [("skipped", skipped.total(), "")] if skipped else []
+    rows += [(f"  {kind}", count, f"such as {examples[kind]}") for kind, count in skipped.most_common()]
     if totals["near_duplicates"]:
-        tokens.append(("near-duplicates", totals["near_duplicates"], f"pairs, in {NEAR}"))
-    tokens.append(("largest group", totals["largest_group"], "pieces that the split keeps together"))
-    width = max(len(label) for label, _, _ in tokens)
-    lines = [f"{label:<{width}}  {count:>9,}  {more}".rstrip() for label, count, more in tokens]
+        rows.append(("near-duplicates", totals["near_duplicates"], f"pairs, in {NEAR}"))
+    rows.append(("largest group", totals["largest_group"], "pieces that the split keeps together"))
+    width = max(len(label) for label, _, _ in rows)
+    lines = [f"{label:<{width}}  {count:>9,}  {more}".rstrip() for label, count, more in rows]
     heading = f"{shards.manifest['corpus']['title']}: {totals['pieces']:,} pieces, {len(shards):,} notes kept"
     return "\n".join([heading, "", *lines, *_sources(totals.get("sources", {}))])
 
 
+def skipped_lines(shards: Shards, shown: int = 10) -> list[str]:
+    """List the skipped files with their reasons, and the path of the ledger.
+
+    Args:
+        shards: The prepared corpus.
+        shown: Largest number of files to name.
+
+    Returns:
+        Lines of text. Empty where nothing was skipped, and for a mix, which reads no files.
+    """
+    totals = shards.manifest["totals"]
+    count, ledger = sum(totals["skipped"].values()), shards.path / LEDGER
+    if not count or "sources" in totals:
+        return []
+    skipped = (line for line in _ledger(shards) if line["status"] == "skipped")
+    named = [f"  {line['key']}: {shorten(line['reason'], 100)}" for line in islice(skipped, shown)]
+    end = f"  ... and {count - shown:,} more: {ledger}" if count > shown else f"  ledger: {ledger}"
+    return [f"{count:,} file{'s were' if count > 1 else ' was'} skipped:", *named, end]
+
+
 def _sources(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Of a mix, what each corpus gives to it, and all together."""
+    """Return a table of what each corpus gives to a mix, with the sum."""
     if not sources:
         return []
     names = ("pieces", "tokens", "hours")
     together = {name: sum(source[name] for source in sources.values()) for name in names}
     width = max(map(len, [*sources, "together"]))
-    tokens = [
+    rows = [
         f"{title:<{width}}  {source['pieces']:>7,}  {source['tokens']:>10,}  {source['hours']:>7,.1f}"
         for title, source in [*sources.items(), ("together", together)]
     ]
-    return ["", f"{'source':<{width}}   pieces       notes    hours", *tokens]
+    return ["", f"{'source':<{width}}   pieces       notes    hours", *rows]
 
 
 def _ledger(shards: Shards) -> Iterator[dict[str, Any]]:
@@ -64,5 +86,5 @@ def _ledger(shards: Shards) -> Iterator[dict[str, Any]]:
 
 
 def _kind(text: str) -> str:
-    """A reason or repair without its counts and details: 'too short: 3 notes' is 'too short'."""
+    """Return a reason or repair without counts and details: 'too short: 3 notes' gives 'too short'."""
     return _DETAILS.sub("", _NUMBER.sub("", text))

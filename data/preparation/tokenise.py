@@ -40,8 +40,8 @@ class Recipe:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """What became of a piece.
+class PreparedPiece:
+    """A piece as tokens, or the reason why it was skipped.
 
     Attributes:
         piece: The piece.
@@ -68,7 +68,7 @@ class _Skip(Exception):
     """A filter says no."""
 
 
-def tokenise(recipe: Recipe, piece: Piece) -> Outcome:
+def tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     """Read, filter, interpret and encode a piece; whatever goes wrong becomes the reason for skipping it."""
     try:
         with guarded(recipe.filters.read_seconds, recipe.filters.read_memory):
@@ -83,10 +83,10 @@ def tokenise(recipe: Recipe, piece: Piece) -> Outcome:
         reason = f"unreadable: {error.reason}"
     except Exception as error:  # any file can trip any parser in any way; the ledger names both
         reason = f"failed: {type(error).__name__}: {error}"
-    return Outcome(piece, _portable(reason, recipe.corpus))
+    return PreparedPiece(piece, _portable(reason, recipe.corpus))
 
 
-def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
+def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     corpus, filters = recipe.corpus, recipe.filters
     path = Path(corpus.path(piece.file))
     size = path.stat().st_size if path.is_file() else 0  # an absent file is for the reader to report
@@ -113,9 +113,11 @@ def _tokenise(recipe: Recipe, piece: Piece) -> Outcome:
         raise _Skip(f"absurdly long: {error}") from error
     source = kept[tokens.note_index]
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
-    sketches = sketch(music) if recipe.near else Outcome(piece).sketches
+    sketches = sketch(music) if recipe.near else PreparedPiece(piece).sketches
     repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
-    return Outcome(piece, "", fingerprint, repairs, tokens.ids, source.astype(np.int32), labels, sketches)
+    return PreparedPiece(
+        piece, "", fingerprint, repairs, tokens.ids, source.astype(np.int32), labels, sketches
+    )
 
 
 def _oddities(music: Music) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Records of what was run: versions, machine, command, no path of this machine; JSON that is never half-written."""
+"""Records of runs: versions, machine and command as JSON, without paths of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -19,19 +19,22 @@ from data.toolkit.safewrite import write
 _PACKAGES = ("counterpoint-smu", "torch", "lightning", "numpy", "symusic", "music21", "scikit-learn")
 
 
-def provenance() -> dict[str, Any]:
-    """Versions, kind of machine, time (UTC) and command, as JSON values. No host, user or path is named."""
+def provenance(command: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return versions, kind of machine, time (UTC) and command as JSON values.
+
+    The name of the host and the user's name are left out.
+
+    Args:
+        command: Words of the command that makes the result again. Default: those of this process.
+    """
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    program = Path(sys.argv[0])
-    # Run as `python -m pretrain.cli`, the program is a file of the package that is the command.
-    name = program.parent.name if program.name == "cli.py" else program.name
     return {
-        "command": shlex.join([name, *sys.argv[1:]]),
+        "command": shlex.join(command or _own_command()),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions,
         "machine": machine_kind(),
@@ -39,7 +42,7 @@ def provenance() -> dict[str, Any]:
 
 
 def machine_kind() -> dict[str, Any]:
-    """What sort of machine this is; the accelerator is named if torch is loaded and has one."""
+    """Return system, processor and number of cores, and the accelerator if torch is loaded and has one."""
     kind: dict[str, Any] = {
         "system": platform.system(),
         "processor": platform.machine(),
@@ -52,23 +55,23 @@ def machine_kind() -> dict[str, Any]:
 
 
 def portable_command(command: str) -> str:
-    """A command whose absolute paths, also in lists and after an equals sign, are cut to their last part."""
+    """Return a command with absolute paths cut to their last part, also in lists and after an equals sign."""
     words = shlex.split(command)
     return shlex.join(re.sub(r"(?<![^=,])/[^=,]+", lambda found: Path(found[0]).name, word) for word in words)
 
 
 def portable_text(text: str) -> str:
-    """A sentence whose absolute paths are cut to their last part."""
+    """Return a sentence with absolute paths cut to their last part."""
     return re.sub(r"(?<![\w./])/(?:[^\s,=':/]+/)*([^\s,=':/]+)", r"\1", text)
 
 
 def portable_value(value: Any) -> Any:
-    """An absolute path is cut to its last part; anything else stays."""
+    """Return an absolute path cut to its last part and anything else as it is."""
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def portable_provenance(about: Mapping[str, Any]) -> dict[str, Any]:
-    """What `provenance` said, and settings beside it, without this machine's paths."""
+    """Return a provenance, with the settings beside it, without paths of this machine."""
     kept = dict(about)
     if "command" in kept:
         kept["command"] = portable_command(kept["command"])
@@ -78,7 +81,15 @@ def portable_provenance(about: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part."""
+    """Write JSON so that a reader finds the old file or the new one, never a part."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _own_command() -> list[str]:
+    """Return the words that started this process."""
+    program = Path(sys.argv[0])
+    # Run as `python -m pretrain.cli`, the program is a file of the package that is the command.
+    name = program.parent.name if program.name == "cli.py" else program.name
+    return [name, *sys.argv[1:]]

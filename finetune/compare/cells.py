@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from math import log
 from pathlib import Path
@@ -171,11 +169,10 @@ def run_cell(cell: Cell) -> None:
     trials = []
     for rate in rates:
         settings = _with(cell, rate, 1)
-        with _command(cell, settings):
-            run = open_run(task, cell.root, settings, cell.use.protocol)
-            if (run.source.description.get("weights") or "") != cell.weights:
-                raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
-            [first] = run.pooled(run.train(["valid"]))
+        run = open_run(task, cell.root, settings, cell.use.protocol, words_of(cell, settings))
+        if (run.source.description.get("weights") or "") != cell.weights:
+            raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
+        [first] = run.pooled(run.train(["valid"]))
         trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
     chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual))))
     for trial in trials:
@@ -183,8 +180,7 @@ def run_cell(cell: Cell) -> None:
             for checkpoint in (folder / trial["run"]).rglob("checkpoint"):
                 shutil.rmtree(checkpoint)
     settings = _with(cell, chosen["lr"], cell.seeds)
-    with _command(cell, settings):
-        finetune(task, cell.root, settings, cell.use.protocol)
+    finetune(task, cell.root, settings, cell.use.protocol, words_of(cell, settings))
     found = {
         "question": cell.question,
         "usual": usual,
@@ -236,14 +232,3 @@ def words_of(cell: Cell, settings: TrainSettings) -> list[str]:
         flag = "--" + (one.metadata["flag"] or one.name)
         words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
     return words
-
-
-@contextmanager
-def _command(cell: Cell, settings: TrainSettings) -> Iterator[None]:
-    """Have records name the command that makes them again, and not the one that compares."""
-    before = sys.argv
-    sys.argv = words_of(cell, settings)
-    try:
-        yield
-    finally:
-        sys.argv = before

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from data.preparation.summary import skipped_lines
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
 from finetune.baselines.baselines import kept_baselines
@@ -95,7 +96,13 @@ class Run:
         return [pool_folds(self.task, [results[seed, data.fold] for data in self.folds]) for seed in seeds]
 
 
-def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> Run:
+def open_run(
+    task: Task,
+    root: str | None,
+    settings: TrainSettings,
+    protocol: str | None = None,
+    command: Sequence[str] | None = None,
+) -> Run:
     """Everything that can be refused before any training is.
 
     Args:
@@ -103,6 +110,7 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
         settings: How.
         protocol: Name of one of the task's; by default the first.
+        command: Words of the command that records name. Default: those of this process.
 
     Raises:
         CounterpointError: If data, settings, checkpoint or the run to be resumed are unfit; says why.
@@ -149,13 +157,17 @@ def open_run(task: Task, root: str | None, settings: TrainSettings, protocol: st
         settings.note_features,
         settings.ensemble,
     )
-    origin = provenance()
+    origin = provenance(command)
     origin["machine"]["processor_name"] = processor()
     return Run(task, name, settings, identity, source, out, folds, leaks, plan, origin)
 
 
 def finetune(
-    task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None
+    task: Task,
+    root: str | None,
+    settings: TrainSettings,
+    protocol: str | None = None,
+    command: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Run, or go on with a run.
 
@@ -164,14 +176,15 @@ def finetune(
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
         settings: How.
         protocol: Name of one of the task's; by default the first.
+        command: Words of the command that records name. Default: those of this process.
 
     Returns:
-        The record, as written to `record.json`, with "folder" added.
+        The record, as written to `record.json`, with "folder" and the lines of "skipped" files added.
 
     Raises:
         CounterpointError: As `open_run`.
     """
-    run = open_run(task, root, settings, protocol)
+    run = open_run(task, root, settings, protocol, command)
     folds, out = run.folds, run.out
     baselines = kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
     results = run.train()
@@ -200,7 +213,7 @@ def finetune(
     if settings.results:
         keep_record(settings.results, run.name, record)
     write_report(out, record, folds[0], seeds)
-    return {**record, "folder": str(out)}
+    return {**record, "folder": str(out), "skipped": skipped_lines(folds[0].shards)}
 
 
 def run_name(task: Task, protocol: Protocol, settings: TrainSettings, source: Source) -> str:

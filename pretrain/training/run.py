@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from numpy.typing import NDArray
 
 from data.batches import StepBatches, one_pass_loader
+from data.preparation.summary import skipped_lines
 from data.shards import Shards
 from data.toolkit.failures import explained
 from data.toolkit.progress import StepProgress
@@ -207,7 +208,7 @@ def _finish(
     }
     write_json(out / RECORD, record)
     write_report(out, record, module, tokenizer, shards, train, valid)
-    return {**record, "folder": str(out)}
+    return {**record, "folder": str(out), "skipped": skipped_lines(shards)}
 
 
 def _quiet() -> None:

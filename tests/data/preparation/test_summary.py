@@ -6,7 +6,7 @@ from prepared import run, write_spoilt
 
 from data.cli import main
 from data.corpora.folder import FolderCorpus
-from data.preparation.summary import summary
+from data.preparation.summary import skipped_lines, summary
 from symbolic.music.midi import write_midi
 
 
@@ -24,6 +24,19 @@ def test_every_reason_has_its_line_with_an_example(tmp_path):
     assert "such as short.mid" in next(line for line in said.splitlines() if "too short" in line)
     (whole,) = [line for line in said.splitlines() if line.startswith("skipped")]
     assert int(whole.split()[1]) == sum(skipped.values())
+
+
+def test_skipped_files_are_named_with_the_ledger(tmp_path):
+    shards = run(FolderCorpus(write_spoilt(tmp_path)), tmp_path / "out")
+    count = sum(shards.manifest["totals"]["skipped"].values())
+    first, *named, last = skipped_lines(shards, shown=2)
+    assert first == f"{count} files were skipped:"
+    assert len(named) == 2
+    assert last == f"  ... and {count - 2} more: {shards.path / 'ledger.jsonl'}"
+    *named, last = skipped_lines(shards, shown=count)[1:]
+    assert last == f"  ledger: {shards.path / 'ledger.jsonl'}"
+    assert any(line.startswith("  short.mid: too short: ") for line in named)
+    assert skipped_lines(run(FolderCorpus(write_tunes(tmp_path / "music", 4)), tmp_path / "clean")) == []
 
 
 def test_repairs_are_counted_by_kind_not_by_wording(tmp_path):
@@ -63,6 +76,7 @@ def test_the_command_prepares_and_tells_where(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "7 pieces" in said
     assert f"shards  {out}" in said
+    assert "short.mid: too short: 3 notes" in said
     assert f"{out / 'ledger.jsonl'}" in said
     before = contents(out)
     assert main(["prepare", str(folder), "--out", str(out), "--jobs", "0"]) == 0

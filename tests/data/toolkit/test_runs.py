@@ -89,6 +89,7 @@ def test_provenance_names_versions_and_machine_but_no_place(monkeypatch):
         monkeypatch.setattr("sys.argv", [program, "my folder", "--seed", "1"])
         found = provenance()
         assert found["command"] == "pretrain 'my folder' --seed 1"
+    assert provenance(["finetune", "melody", "a b"])["command"] == "finetune melody 'a b'"
     assert {"python", "torch", "numpy"} <= set(found["versions"])
     assert set(machine_kind()) <= {"system", "processor", "cores", "accelerator"}
 
