@@ -1,4 +1,4 @@
-"""The notes around each note of a piece: who they are, and how they stand to it."""
+"""The notes around each note, and how they differ from it."""
 
 from __future__ import annotations
 
@@ -9,112 +9,112 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.features.note_table import TOGETHER, NoteTable
 from symbolic.features.stats import Floats, Ints, logs
-from symbolic.features.view import TOGETHER, View
 
 REACH = 48
-"""Notes before and after that are looked at."""
+"""Number of notes before and after that are compared."""
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The `REACH` notes before and after each of some notes, W = 2 * REACH + 1 with the note itself in the middle.
+    """The `REACH` notes before and after each of K notes. W is 2 * REACH + 1, with the note itself in the middle.
 
-    What is not there, and the note itself, has no part in anything that is said of neighbours.
+    Places outside the piece, and the note itself, are left out of every result.
 
     Attributes:
-        view: All notes of the piece.
-        notes: (K,) those whose neighbours these are.
-        index: (K, W) which note each neighbour is.
-        there: (K, W) whether it is one.
+        table: All notes of the piece.
+        notes: (K,) indices of the notes.
+        index: (K, W) indices of their neighbours.
+        there: (K, W) bool, whether the neighbour exists.
     """
 
-    view: View
+    table: NoteTable
     notes: Ints
     index: Ints
     there: Bools
 
     @classmethod
-    def of(cls, view: View, notes: Ints) -> Neighbours:
-        """Those of some notes of a piece.
+    def of(cls, table: NoteTable, notes: Ints) -> Neighbours:
+        """Collect the neighbours of some notes.
 
         Args:
-            view: Of a piece's notes in canonical order, without drums.
-            notes: (K,) which of them.
+            table: The notes of a piece, without drums.
+            notes: (K,) indices of the notes.
         """
         steps = np.arange(-REACH, REACH + 1)
         index = notes[:, None] + steps
-        there = (index >= 0) & (index < len(view)) & (steps != 0)
-        return cls(view, notes, index.clip(0, len(view) - 1), there)
+        there = (index >= 0) & (index < len(table)) & (steps != 0)
+        return cls(table, notes, index.clip(0, len(table) - 1), there)
 
-    def beside(self, values: NDArray[np.floating] | Ints) -> Floats:
-        """(K, W) by how much the neighbours' values lie above the note's own, from (N,) of all notes."""
+    def differences(self, values: NDArray[np.floating] | Ints) -> Floats:
+        """Subtract each note's value from those of its neighbours: (N,) values of all notes to (K, W)."""
         return np.asarray((values[self.index] - values[self.notes, None]).astype(np.float32))
 
     @cached_property
     def time(self) -> Floats:
         """(K, W) seconds from the note's onset to the neighbour's."""
-        return self.beside(self.view.seconds)
+        return self.differences(self.table.seconds)
 
     @cached_property
     def interval(self) -> Floats:
         """(K, W) semitones from the note up to the neighbour."""
-        return self.beside(self.view.pitch)
+        return self.differences(self.table.pitch)
 
     @cached_property
     def louder(self) -> Floats:
-        """(K, W) velocities above the note's own."""
-        return self.beside(self.view.velocity)
+        """(K, W) difference in velocity, positive for a louder neighbour."""
+        return self.differences(self.table.velocity)
 
     @cached_property
     def longer(self) -> Floats:
-        """(K, W) octaves of duration above the note's own."""
-        return self.beside(self.octaves)
+        """(K, W) difference in duration in octaves, positive for a longer neighbour."""
+        return self.differences(self.octaves)
 
     @cached_property
     def octaves(self) -> Floats:
-        """(N,) durations of all notes in octaves above a quarter note."""
-        return logs(self.view.lengths)
+        """(N,) durations of all notes, in octaves above a quarter note."""
+        return logs(self.table.lengths)
 
     @cached_property
     def ends(self) -> Floats:
         """(N,) seconds at which all notes end."""
-        return self.view.seconds + self.view.durations
+        return self.table.seconds + self.table.durations
 
     @cached_property
     def together(self) -> Bools:
-        """(K, W) struck with the note."""
-        return np.asarray(self.there & (self.beside(self.view.stroke) == 0))
+        """(K, W) bool, true for neighbours in the same stroke."""
+        return np.asarray(self.there & (self.differences(self.table.stroke) == 0))
 
     @cached_property
     def sounding(self) -> Bools:
-        """(K, W) heard when the note begins, be it struck then or before."""
-        late = self.ends[self.index] - self.view.seconds[self.notes, None] > TOGETHER / 2
+        """(K, W) bool, true for neighbours that sound when the note begins."""
+        late = self.ends[self.index] - self.table.seconds[self.notes, None] > TOGETHER / 2
         return np.asarray(self.there & late & (self.together | (self.time < 0)))
 
     @cached_property
     def during(self) -> Bools:
-        """(K, W) struck later, while the note still sounds."""
-        early = self.ends[self.notes, None] - self.view.seconds[self.index] > TOGETHER / 2
+        """(K, W) bool, true for neighbours that begin later, while the note sounds."""
+        early = self.ends[self.notes, None] - self.table.seconds[self.index] > TOGETHER / 2
         return np.asarray(self.there & early & ~self.together & (self.time > 0))
 
     def within(self, first: float, last: float) -> Bools:
-        """(K, W) not struck with the note, but so many seconds after its onset."""
+        """Select neighbours of other strokes by the seconds from the note's onset, as (K, W) bool."""
         return np.asarray(self.there & ~self.together & (self.time >= first) & (self.time <= last))
 
     def successor(self, forward: bool) -> tuple[Ints, Floats, Bools]:
-        """The neighbour that goes on best where the note ends, or that best leads to it: close in time and in pitch.
+        """Find the neighbour that continues the line best: close in time and in pitch.
 
-        A step of a semitone counts as much as 0.1 seconds of overlap or rest.
+        A step of a semitone costs as much as 0.1 seconds of overlap or rest.
 
         Args:
-            forward: Towards the end, or back.
+            forward: Search towards the end of the piece, else towards its start.
 
         Returns:
-            (K,) column of it, (K,) what it costs in seconds, and (K,) whether there is any.
+            (K,) column of the neighbour in W, (K,) its cost in seconds, and (K,) bool, whether there is one.
         """
-        seconds = self.view.seconds
+        seconds = self.table.seconds
         begins, ends = seconds[self.index], self.ends[self.index]
         gap = begins - self.ends[self.notes, None] if forward else seconds[self.notes, None] - ends
         allowed = self.there & ~self.together & ((self.time > 0) == forward)
@@ -126,14 +126,21 @@ class Neighbours:
 
 
 def mean_of(chosen: Bools, values: NDArray[np.floating]) -> Floats:
-    """(K,) mean of (K, W) values over the neighbours chosen; 0 where none is."""
+    """Average (K, W) values over the chosen neighbours, as (K,). The mean of none is 0."""
     return np.asarray(np.where(chosen, values, 0).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1))
 
 
 def most_of(
     chosen: Bools, values: NDArray[np.floating], missing: float, of: Callable[..., Floats] = np.max
 ) -> Floats:
-    """(K,) largest of (K, W) values over the neighbours chosen, or what else is asked; `missing` where none is."""
+    """Reduce (K, W) values over the chosen neighbours, as (K,).
+
+    Args:
+        chosen: (K, W) bool.
+        values: (K, W).
+        missing: The result if no neighbour is chosen.
+        of: `np.max` or `np.min`.
+    """
     worst = -np.inf if of is np.max else np.inf
     found = of(np.where(chosen, values, worst), axis=1)
     return np.where(np.isfinite(found), found, missing)

@@ -1,4 +1,4 @@
-"""Hand-made features of notes: how each stands among those around it, by time, pitch, velocity and length."""
+"""Hand-made features of notes: each note compared with those around it in time, pitch, velocity and length."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.features.neighbours import Neighbours, mean_of, most_of
+from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import SHORTEST, Floats, Ints, logs
-from symbolic.features.view import View
 from symbolic.tokens.vocabulary import (
     DRUM_PITCH,
     PITCH,
@@ -21,14 +21,13 @@ from symbolic.tokens.vocabulary import (
     Vocabulary,
 )
 
-Rows = NDArray[np.integer]
 Columns = dict[str, NDArray[np.generic]]
-"""(N,) each."""
+"""(N,) values of each feature."""
 
 FAR = 60.0
-"""Semitones, where there is no neighbour to be that far off."""
+"""Semitones, used where there is no neighbour."""
 NEVER = 30.0
-"""Seconds, where nothing comes before or after."""
+"""Seconds, used where there is no note before or after."""
 STRETCHES = {
     "beside": (-0.5, 0.5),
     "past": (-2, 0),
@@ -36,64 +35,77 @@ STRETCHES = {
     "long_past": (-8, 0),
     "long_next": (0, 8),
 }
-"""Seconds around a note's onset, as far as `REACH` notes go; its own stroke is another matter."""
+"""Seconds around a note's onset. The note's own stroke is left out."""
 STEPS = (-4, -3, -2, -1, 1, 2, 3, 4)
-"""Strokes before and after a note's own whose outer notes it is held against."""
+"""Strokes before and after, whose outer notes are compared with the note."""
 NEAR = 5
 """Semitones within which a neighbour may belong to the same voice."""
 LASTING = 8.0
-"""Seconds before and after in which what notes are held for is averaged."""
+"""Seconds before and after over which class probabilities are averaged."""
 BLOCK = 4096
-"""Notes that are worked on at once: beside the result, memory does not grow with the piece."""
+"""Notes processed at once, which bounds memory on long pieces."""
 
 
-def note_features(tokens: Rows, shares: Floats | None = None) -> Columns:
-    """Features of every note of a piece, by name; transposition moves `pitch` and nothing else.
+def note_features(tokens: NDArray[np.integer], probabilities: Floats | None = None) -> Columns:
+    """Compute the features of every note of a piece, by name. Only `pitch` depends on the key.
 
     Args:
         tokens: (N, 8) ids of one piece, in canonical order, N > 0, without drums.
-        shares: (N, C) what somebody holds each note for, if that is to be heard too.
+        probabilities: (N, C) class probabilities of each note, predicted by another model. They add further
+            features.
     """
-    parts = [part for _, part in _blocks(tokens, shares)]
+    parts = [part for _, part in _blocks(tokens, probabilities)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @cache
 def note_names(classes: int = 0) -> tuple[str, ...]:
-    """Names of the columns of `note_matrix`, with what is heard of so many classes."""
-    shares = np.zeros((1, classes)) if classes else None
-    return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), shares))
+    """Return the names of the columns of `note_matrix`, for a number of classes."""
+    probabilities = np.zeros((1, classes)) if classes else None
+    return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), probabilities))
 
 
-def note_matrix(tokens: Rows, shares: Floats | None = None) -> NDArray[np.float32]:
-    """(N, F) of `note_features` for every note of a piece, drums included, of which all is 0."""
+def note_matrix(tokens: NDArray[np.integer], probabilities: Floats | None = None) -> NDArray[np.float32]:
+    """Compute `note_features` as a matrix, for every note of a piece.
+
+    Args:
+        tokens: (N, 8) ids of one piece, in canonical order. Drums are allowed.
+        probabilities: (N, C) class probabilities of each note, or None.
+
+    Returns:
+        (N, F) float32. Lines of drums are 0.
+    """
     pitched = np.flatnonzero(tokens[:, PITCH] < DRUM_PITCH + RESERVED)
     table = np.zeros(
-        (len(tokens), len(note_names(0 if shares is None else shares.shape[1]))), dtype=np.float32
+        (len(tokens), len(note_names(0 if probabilities is None else probabilities.shape[1]))),
+        dtype=np.float32,
     )
-    for notes, columns in _blocks(tokens[pitched], None if shares is None else shares[pitched]):
+    for notes, columns in _blocks(tokens[pitched], None if probabilities is None else probabilities[pitched]):
         for number, column in enumerate(columns.values()):
             table[pitched[notes], number] = column
     return table
 
 
-def _blocks(tokens: Rows, shares: Floats | None) -> Iterator[tuple[Ints, Columns]]:
-    """Which notes, and their features, `BLOCK` by `BLOCK`."""
+def _blocks(tokens: NDArray[np.integer], probabilities: Floats | None) -> Iterator[tuple[Ints, Columns]]:
+    """Yield the indices of `BLOCK` notes and their features, block by block."""
     if not len(tokens):
         return
     voc = Vocabulary()
-    view = View.of(tokens, voc)
-    whole = _in_piece(view, voc) | ({} if shares is None else _of_class(view, shares))
-    for start in range(0, len(view), BLOCK):
-        notes = np.arange(start, min(start + BLOCK, len(view)))
-        yield notes, {name: column[notes] for name, column in whole.items()} | _around(view, notes, shares)
+    piece = NoteTable.of(tokens, voc)
+    whole = _in_piece(piece, voc) | ({} if probabilities is None else _class_contrast(piece, probabilities))
+    for start in range(0, len(piece), BLOCK):
+        notes = np.arange(start, min(start + BLOCK, len(piece)))
+        yield (
+            notes,
+            {name: column[notes] for name, column in whole.items()} | _around(piece, notes, probabilities),
+        )
 
 
-def _around(view: View, notes: Ints, shares: Floats | None) -> Columns:
-    """Of some notes, what tells how they stand to others."""
-    around = Neighbours.of(view, notes)
+def _around(piece: NoteTable, notes: Ints, probabilities: Floats | None) -> Columns:
+    """Compute the features that compare notes with others."""
+    around = Neighbours.of(piece, notes)
     return {
-        **({} if shares is None else _held_for(around, shares)),
+        **({} if probabilities is None else _class_context(around, probabilities)),
         **_stroke(around),
         **_sounding(around),
         **_stretches(around),
@@ -103,29 +115,29 @@ def _around(view: View, notes: Ints, shares: Floats | None) -> Columns:
     }
 
 
-def _in_piece(view: View, voc: Vocabulary) -> Columns:
-    """What a note is, and where in bar and piece."""
-    values = view.values
+def _in_piece(table: NoteTable, voc: Vocabulary) -> Columns:
+    """Describe each note, and its position in the bar and the piece."""
+    values = table.values
     position = values[:, POSITION] / voc.positions_per_quarter
     return {
-        "pitch": view.pitch,
-        "velocity": view.velocity,
-        "length": logs(view.lengths),
+        "pitch": table.pitch,
+        "velocity": table.velocity,
+        "length": logs(table.lengths),
         "position": position,
         "phase": position % 1,
         "metre": values[:, TIME_SIGNATURE],
         "tempo": values[:, TEMPO],
-        "progress": view.seconds / max(float(view.seconds[-1]), 1.0),
-        "pitch_rank": _rank(view.pitch),
-        "velocity_rank": _rank(view.velocity),
-        "length_rank": _rank(view.lengths),
+        "progress": table.seconds / max(float(table.seconds[-1]), 1.0),
+        "pitch_rank": _rank(table.pitch),
+        "velocity_rank": _rank(table.velocity),
+        "length_rank": _rank(table.lengths),
     }
 
 
 def _stroke(around: Neighbours) -> Columns:
-    """How a note stands among those struck with it."""
+    """Compare each note with those of its stroke."""
     chord, interval = around.together, around.interval
-    twin = chord & (interval == 0)
+    unison = chord & (interval == 0)
     return {
         "chord_others": chord.sum(axis=1),
         **_heights("chord", chord, interval),
@@ -136,19 +148,19 @@ def _stroke(around: Neighbours) -> Columns:
         "chord_longer": mean_of(chord, around.longer),
         "chord_longest": most_of(chord, around.longer, -10),
         "octave": (chord & (np.abs(interval) == 12)).any(axis=1),
-        "twin": twin.sum(axis=1),
-        "twin_louder": mean_of(twin, around.louder),
-        "twin_longer": mean_of(twin, around.longer),
+        "twin": unison.sum(axis=1),
+        "twin_louder": mean_of(unison, around.louder),
+        "twin_longer": mean_of(unison, around.longer),
     }
 
 
 def _sounding(around: Neighbours) -> Columns:
-    """What is heard when a note begins, and what begins while it is heard."""
-    heard, after, interval = around.sounding, around.during, around.interval
+    """Compare each note with those that sound when it begins, and those that begin while it sounds."""
+    sounding, after, interval = around.sounding, around.during, around.interval
     return {
-        "heard": heard.sum(axis=1),
-        **_heights("heard", heard, interval),
-        "heard_top": most_of(heard, interval, 0),
+        "heard": sounding.sum(axis=1),
+        **_heights("heard", sounding, interval),
+        "heard_top": most_of(sounding, interval, 0),
         "during": after.sum(axis=1),
         **_heights("during", after, interval),
         "during_top": most_of(after, interval, -FAR),
@@ -167,7 +179,7 @@ def _heights(name: str, chosen: NDArray[np.bool_], interval: Floats) -> Columns:
 
 
 def _stretches(around: Neighbours) -> Columns:
-    """What a stretch of time around a note is like beside it."""
+    """Compare each note with the stretches of time around it."""
     found: Columns = {}
     interval, louder = around.interval, around.louder
     for name, (first, last) in STRETCHES.items():
@@ -191,9 +203,9 @@ def _stretches(around: Neighbours) -> Columns:
 
 
 def _line(around: Neighbours, forward: bool) -> Columns:
-    """The note that goes on best from a note, or that leads to it."""
+    """Describe the note that continues a note best, or that leads to it."""
     best, cost, known = around.successor(forward)
-    token, seconds = np.arange(len(best)), around.view.seconds
+    token, seconds = np.arange(len(best)), around.table.seconds
     which = around.index[token, best]
     name = "follower" if forward else "leader"
 
@@ -209,33 +221,35 @@ def _line(around: Neighbours, forward: bool) -> Columns:
         f"{name}_interval": of(around.interval, FAR),
         f"{name}_louder": of(around.louder, 0),
         f"{name}_longer": of(around.longer, 0),
-        f"{name}_rank": np.where(known, around.view.rank[which], -1),
+        f"{name}_rank": np.where(known, around.table.rank[which], -1),
     }
 
 
 def _outer(around: Neighbours) -> Columns:
-    """The outer notes of the strokes before and after."""
+    """Compare each note with the outer notes of the strokes before and after."""
     found: Columns = {}
-    view, notes, length = around.view, around.notes, around.octaves
+    table, notes, length = around.table, around.notes, around.octaves
     for step in STEPS:
-        stroke = view.stroke[notes] + step
-        known = (stroke >= 0) & (stroke < len(view.first))
-        stroke = stroke.clip(0, len(view.first) - 1)
-        top, bottom = view.top[stroke], view.bottom[stroke]
+        stroke = table.stroke[notes] + step
+        known = (stroke >= 0) & (stroke < len(table.first))
+        stroke = stroke.clip(0, len(table.first) - 1)
+        top, bottom = table.top[stroke], table.bottom[stroke]
         name = f"stroke{step:+d}"
         found |= {
-            f"{name}_time": np.where(known, view.times[stroke] - view.seconds[notes], np.sign(step) * NEVER),
-            f"{name}_size": np.where(known, view.sizes[stroke], 0),
-            f"{name}_top": np.where(known, view.pitch[top] - view.pitch[notes], FAR),
-            f"{name}_bottom": np.where(known, view.pitch[bottom] - view.pitch[notes], FAR),
-            f"{name}_louder": np.where(known, view.velocity[top] - view.velocity[notes], 0),
+            f"{name}_time": np.where(
+                known, table.times[stroke] - table.seconds[notes], np.sign(step) * NEVER
+            ),
+            f"{name}_size": np.where(known, table.sizes[stroke], 0),
+            f"{name}_top": np.where(known, table.pitch[top] - table.pitch[notes], FAR),
+            f"{name}_bottom": np.where(known, table.pitch[bottom] - table.pitch[notes], FAR),
+            f"{name}_louder": np.where(known, table.velocity[top] - table.velocity[notes], 0),
             f"{name}_longer": np.where(known, length[top] - length[notes], 0),
         }
     return found
 
 
-def _held_for(around: Neighbours, shares: Floats) -> Columns:
-    """What notes and their neighbours are held for, class by class."""
+def _class_context(around: Neighbours, probabilities: Floats) -> Columns:
+    """Summarise the class probabilities of notes and their neighbours."""
     near = np.abs(around.interval) <= NEAR
     places = {
         "chord": around.together,
@@ -244,12 +258,12 @@ def _held_for(around: Neighbours, shares: Floats) -> Columns:
     lasting = around.within(-LASTING, LASTING)
     lines = {"follower": around.successor(forward=True), "leader": around.successor(forward=False)}
     found: Columns = {}
-    for number, share in enumerate(shares.T.astype(np.float32)):
+    for number, share in enumerate(probabilities.T.astype(np.float32)):
         name, theirs = f"class{number}", share[around.index]
         found[name] = share[around.notes]
         for place, here in places.items():
-            likeliest = np.where(here, theirs, -1).argmax(axis=1)
-            step = around.interval[np.arange(len(likeliest)), likeliest]
+            best = np.where(here, theirs, -1).argmax(axis=1)
+            step = around.interval[np.arange(len(best)), best]
             found |= {
                 f"{name}_{place}_most": most_of(here, theirs, 0),
                 f"{name}_{place}_mean": mean_of(here, theirs),
@@ -265,25 +279,25 @@ def _held_for(around: Neighbours, shares: Floats) -> Columns:
     return found
 
 
-def _of_class(view: View, shares: Floats) -> Columns:
-    """How a note stands beside all notes of the piece that are held for each class."""
+def _class_contrast(piece: NoteTable, probabilities: Floats) -> Columns:
+    """Compare each note with the piece's notes of each class, weighted by probability."""
     found: Columns = {}
-    for number, share in enumerate(shares.T):
+    for number, share in enumerate(probabilities.T):
         name, weight = f"class{number}", share / max(float(share.sum()), SHORTEST)
-        found[f"{name}_share"] = np.full(len(view), share.mean())
+        found[f"{name}_share"] = np.full(len(piece), share.mean())
         for field, values in (
-            ("pitch", view.pitch),
-            ("velocity", view.velocity),
-            ("length", logs(view.lengths)),
+            ("pitch", piece.pitch),
+            ("velocity", piece.velocity),
+            ("length", logs(piece.lengths)),
         ):
-            beside = values - (weight * values).sum()
-            found[f"{name}_{field}"] = beside
-            found[f"{name}_{field}_far"] = beside / (np.sqrt((weight * beside**2).sum()) + 1)
+            difference = values - (weight * values).sum()
+            found[f"{name}_{field}"] = difference
+            found[f"{name}_{field}_far"] = difference / (np.sqrt((weight * difference**2).sum()) + 1)
     return found
 
 
 def _rank(values: NDArray[np.generic]) -> Floats:
-    """(N,) what share of a piece's notes has less, those with as much counted half."""
+    """Return (N,) the share of a piece's notes with a smaller value. Equal values count half."""
     ordered = np.sort(values)
     less, up_to = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     return (less + up_to) / (2 * len(values))

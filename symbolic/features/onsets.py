@@ -1,4 +1,4 @@
-"""How each note stands among those that begin or sound with it."""
+"""Compare each note with those that begin or sound with it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.view import values_of
+from symbolic.features.note_table import values_of
 from symbolic.tokens.grid import bar_starts
 from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, DURATION, PITCH, POSITION, TIME_SIGNATURE, Vocabulary
 
 
 class Chords(NamedTuple):
-    """How each note stands among those that begin with it, all (N,) int64.
+    """The place of each note among those with the same onset. All arrays are (N,) int64.
 
     Attributes:
-        onset: Number of its onset in the piece, by time.
-        size: How many notes begin there.
-        rank: How many of them are higher; 0 is the top. Drums rank below all pitches.
+        onset: Number of its onset in the piece, in time order.
+        size: Number of notes with this onset.
+        rank: Number of higher notes among them; 0 is the top. Drums rank below all pitches.
     """
 
     onset: NDArray[np.int64]
@@ -27,7 +27,7 @@ class Chords(NamedTuple):
 
 
 def chords(tokens: NDArray[np.integer]) -> Chords:
-    """Notes grouped by onset.
+    """Group notes by onset.
 
     Args:
         tokens: (N, 8) ids of one piece or window, N > 0.
@@ -44,11 +44,11 @@ def chords(tokens: NDArray[np.integer]) -> Chords:
 
 
 def under_another(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
-    """(N,) true where a higher note sounds when a note begins, be it struck then or before.
+    """Return (N,) bool, true where a higher note sounds when a note begins.
 
     Args:
         tokens: (N, 8) ids of one piece or window. Drums count as lower than all pitches.
-        vocabulary: What the ids mean.
+        vocabulary: The vocabulary of the ids.
     """
     voc = vocabulary or Vocabulary()
     values = values_of(tokens)

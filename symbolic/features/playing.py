@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import (
     Features,
     blocks,
@@ -16,7 +17,6 @@ from symbolic.features.stats import (
     named,
     shares,
 )
-from symbolic.features.view import View
 from symbolic.tokens.vocabulary import DRUM_PITCH, PROGRAM, VELOCITY
 
 DRUM_PARTS = {
@@ -28,22 +28,22 @@ DRUM_PARTS = {
 DRUM_PARTS |= {"cymbal": (49, 51, 52, 53, 55, 57, 59)}
 """Keys of General MIDI's percussion."""
 LARGEST = 4
-"""Strokes of more notes are counted with those of so many."""
+"""Size of a stroke above which sizes are not distinguished."""
 PHRASE = 16
-"""Strokes whose loudness is averaged."""
+"""Strokes over which loudness is averaged."""
 
 
-def texture(view: View) -> Features:
-    """Notes in a stroke and how they are spread; the halves below and above the mean pitch, roughly the hands."""
-    pitch, sizes = view.pitch, view.sizes
+def texture(table: NoteTable) -> Features:
+    """Describe the notes of strokes, and the halves below and above the mean pitch, which are roughly the hands."""
+    pitch, sizes = table.pitch, table.sizes
     chords = sizes > 1
-    spans = (pitch[view.top] - pitch[view.bottom])[chords]
-    height = pitch[view.by_height]
-    last = (view.first + sizes - 1)[chords]
-    inner = np.diff(height)[np.diff(view.stroke[view.by_height]) == 0]
+    spans = (pitch[table.top] - pitch[table.bottom])[chords]
+    height = pitch[table.by_height]
+    last = (table.first + sizes - 1)[chords]
+    inner = np.diff(height)[np.diff(table.stroke[table.by_height]) == 0]
     low = pitch < mean(pitch)
-    lows, highs = view.where(low), view.where(~low)
-    struck_low = np.bincount(view.stroke, low, minlength=len(sizes))
+    lows, highs = table.where(low), table.where(~low)
+    struck_low = np.bincount(table.stroke, low, minlength=len(sizes))
     kinds = np.bincount(np.minimum(sizes, LARGEST), minlength=LARGEST + 1)[1:]
     return {
         **moments("stroke_size", sizes),
@@ -62,38 +62,38 @@ def texture(view: View) -> Features:
     }
 
 
-def dynamics(view: View) -> Features:
-    """Loudness, its changes, and who in a stroke is louder; constant where velocity is hidden."""
-    velocity = view.velocity
+def dynamics(table: NoteTable) -> Features:
+    """Describe loudness, its changes, and the louder notes in a stroke. All are constant if velocity is hidden."""
+    velocity = table.velocity
     low, high = np.quantile(velocity, (0.05, 0.95))
-    loudness = np.add.reduceat(velocity, view.first) / view.sizes
-    chords = view.sizes > 1
-    spread = np.sqrt(np.maximum(np.add.reduceat(velocity**2, view.first) / view.sizes - loudness**2, 0))
+    loudness = np.add.reduceat(velocity, table.first) / table.sizes
+    chords = table.sizes > 1
+    spread = np.sqrt(np.maximum(np.add.reduceat(velocity**2, table.first) / table.sizes - loudness**2, 0))
     phrases = blocks(loudness, PHRASE)
     return {
         **moments("velocity", velocity),
         "velocity_low": float(low),
         "velocity_high": float(high),
-        "velocity_entropy": float(entropy(shares(np.bincount(view.values[:, VELOCITY])))),
+        "velocity_entropy": float(entropy(shares(np.bincount(table.values[:, VELOCITY])))),
         "velocity_change": mean(np.abs(np.diff(velocity))),
-        "velocity_top": mean((velocity[view.top] - loudness)[chords]),
-        "velocity_bottom": mean((velocity[view.bottom] - loudness)[chords]),
+        "velocity_top": mean((velocity[table.top] - loudness)[chords]),
+        "velocity_bottom": mean((velocity[table.bottom] - loudness)[chords]),
         "velocity_spread": mean(spread[chords]),
-        "velocity_with_pitch": correlation(velocity, view.pitch),
-        "velocity_with_size": correlation(loudness, np.minimum(view.sizes, LARGEST)),
-        "velocity_with_length": correlation(velocity, logs(view.durations)),
-        "velocity_with_rise": correlation(np.diff(velocity[view.top]), np.diff(view.pitch[view.top])),
-        "velocity_with_gap": correlation(loudness[1:], logs(view.gaps)),
+        "velocity_with_pitch": correlation(velocity, table.pitch),
+        "velocity_with_size": correlation(loudness, np.minimum(table.sizes, LARGEST)),
+        "velocity_with_length": correlation(velocity, logs(table.durations)),
+        "velocity_with_rise": correlation(np.diff(velocity[table.top]), np.diff(table.pitch[table.top])),
+        "velocity_with_gap": correlation(loudness[1:], logs(table.gaps)),
         "velocity_of_phrases_sd": deviation(phrases.mean(axis=1)),
         "velocity_in_phrases_sd": mean(phrases.std(axis=1)),
     }
 
 
-def instruments(view: View) -> Features:
-    """How much of it is drums and which, and how many programs."""
-    keys = view.pitch[view.pitch >= DRUM_PITCH] - DRUM_PITCH
+def instruments(table: NoteTable) -> Features:
+    """Describe the number of programs, and how much is drums and which."""
+    keys = table.pitch[table.pitch >= DRUM_PITCH] - DRUM_PITCH
     return {
-        "programs": float(len(np.unique(view.values[:, PROGRAM]))),
-        "drums": len(keys) / len(view),
+        "programs": float(len(np.unique(table.values[:, PROGRAM]))),
+        "drums": len(keys) / len(table),
         **named("drum", DRUM_PARTS, (mean(np.isin(keys, part)) for part in DRUM_PARTS.values())),
     }

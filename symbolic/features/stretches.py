@@ -1,4 +1,4 @@
-"""A piece and its parts, each of which has features: more to learn from, and more to be asked, than the whole alone."""
+"""Cut a piece into halves and quarters, to have more examples in training and in prediction."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from symbolic.tokens.tokenizer import rebase_bars
 PARTS = (1, 2, 4)
 """The whole, halves, quarters."""
 FEWEST = 48
-"""Notes in a part at least; a piece is not cut any finer than that."""
+"""Fewest notes in a part. Shorter pieces are not cut."""
 
 
 def stretches(tokens: NDArray[np.integer]) -> list[NDArray[np.integer]]:
-    """The parts of a piece, the whole first.
+    """Cut a piece into parts, the whole first.
 
     Args:
         tokens: (N, 8) ids of one piece, in canonical order, N > 0.
 
     Returns:
-        One, three or seven arrays of tokens, the bars of each counted from its beginning.
+        One, three or seven arrays of ids. The bars of each count from its start.
     """
     found = [tokens]
     for parts in PARTS[1:]:
@@ -35,5 +35,5 @@ def stretches(tokens: NDArray[np.integer]) -> list[NDArray[np.integer]]:
 
 
 def stretch_matrix(tokens: NDArray[np.integer]) -> Floats:
-    """(S, F) features of a piece's stretches, the whole first."""
+    """Compute the (S, F) features of a piece's parts, the whole first."""
     return feature_matrix(stretches(tokens))

@@ -1,26 +1,26 @@
-"""Features of time: note values and metre as written, gaps and lengths in seconds as heard."""
+"""Features of time: written note values and metre, and gaps and lengths in seconds."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import Features, Floats, deviation, entropy, logs, mean, moments, named, shares
-from symbolic.features.view import View
 from symbolic.tokens.vocabulary import POSITION, TEMPO, TIME_SIGNATURE, Vocabulary
 
 NOTE_VALUES = {"sixteenth": 0.25, "triplet": 1 / 3, "eighth": 0.5, "dotted_eighth": 0.75, "quarter": 1.0}
 NOTE_VALUES |= {"dotted_quarter": 1.5, "half": 2.0, "whole": 4.0}
 WINDOW = 2.0
-"""Seconds in which notes are counted for the evenness of density."""
+"""Seconds in which notes are counted, to measure how even the density is."""
 PULSE_RATE, PULSE_FASTEST, PULSE_SLOWEST = 32, 5, 64
-"""Steps a second of the autocorrelation of strokes, and the lags among which a pulse is sought: 0.16 to 2 s."""
+"""Steps a second of the strokes' autocorrelation, and its smallest and largest lag (0.16 to 2 s)."""
 
 
-def note_values(view: View) -> Features:
-    """Durations and gaps between strokes by the closest note value."""
+def note_values(table: NoteTable) -> Features:
+    """Count durations, and gaps between strokes, by the closest note value."""
     return {
-        **_note_values("duration", view.lengths),
-        **_note_values("gap", np.diff(view.quarters[view.first])),
+        **_note_values("duration", table.lengths),
+        **_note_values("gap", np.diff(table.quarters[table.first])),
     }
 
 
@@ -31,37 +31,37 @@ def _note_values(name: str, quarters: Floats) -> Features:
     return {f"{name}_entropy": float(entropy(parts)), **named(name, NOTE_VALUES, parts)}
 
 
-def timing(view: View) -> Features:
-    """Gaps, lengths and density in seconds; articulation, which is length over the gap to the next stroke."""
-    gaps, lengths = logs(view.gaps), logs(view.durations)
+def timing(table: NoteTable) -> Features:
+    """Describe gaps, lengths and density in seconds, and articulation: length over the gap to the next stroke."""
+    gaps, lengths = logs(table.gaps), logs(table.durations)
     change = np.abs(np.diff(gaps))
-    after = np.append(gaps, gaps[-1:] if len(gaps) else 0.0)[view.stroke]
+    after = np.append(gaps, gaps[-1:] if len(gaps) else 0.0)[table.stroke]
     articulation = np.clip(lengths - after, -4, 6)
-    counts = np.bincount(((view.seconds - view.seconds[0]) / WINDOW).astype(np.int64))
+    counts = np.bincount(((table.seconds - table.seconds[0]) / WINDOW).astype(np.int64))
     full = counts[:-1] if len(counts) > 1 else counts
-    heard_until = np.maximum.accumulate(view.seconds + view.durations)
+    sounds_until = np.maximum.accumulate(table.seconds + table.durations)
     return {
         **moments("gap_log", gaps),
         **moments("length_log", lengths),
         **moments("articulation", articulation),
         "gap_even": mean(change < 0.2),
         "gap_change": mean(change),
-        "rests": float(np.maximum(view.seconds[1:] - heard_until[:-1], 0).sum()) / view.span,
-        "sounding": float(view.durations.sum()) / max(float(heard_until[-1] - view.seconds[0]), 1.0),
-        "notes_per_second": len(view) / view.span,
-        "notes_per_quarter": len(view) / max(float(np.ptp(view.quarters)), 1.0),
+        "rests": float(np.maximum(table.seconds[1:] - sounds_until[:-1], 0).sum()) / table.span,
+        "sounding": float(table.durations.sum()) / max(float(sounds_until[-1] - table.seconds[0]), 1.0),
+        "notes_per_second": len(table) / table.span,
+        "notes_per_quarter": len(table) / max(float(np.ptp(table.quarters)), 1.0),
         "density_sd": deviation(full) / max(mean(full), 1e-9),
-        **_pulse(view),
+        **_pulse(table),
     }
 
 
-def _pulse(view: View) -> Features:
-    """The highest peak of the autocorrelation of strokes: how high it is, and at which lag."""
-    # Silence longer than the slowest pulse says nothing, and would take memory.
-    gaps = np.minimum(view.gaps, (PULSE_SLOWEST + 1) / PULSE_RATE)
+def _pulse(table: NoteTable) -> Features:
+    """Find the highest peak of the strokes' autocorrelation, its height and its lag."""
+    # Silence longer than the slowest pulse holds no information and would take memory.
+    gaps = np.minimum(table.gaps, (PULSE_SLOWEST + 1) / PULSE_RATE)
     at = np.round(np.cumsum(np.append(0.0, gaps)) * PULSE_RATE).astype(np.int64)
-    # Each stroke is spread over its neighbours: a step too early or late is still on the pulse.
-    strokes = np.convolve(np.bincount(at, np.minimum(view.sizes, 4)), (0.5, 1.0, 0.5))
+    # Spread each stroke over its neighbours, so that a step too early or late is still on the pulse.
+    strokes = np.convolve(np.bincount(at, np.minimum(table.sizes, 4)), (0.5, 1.0, 0.5))
     strokes -= strokes.mean()
     size = 1 << (len(strokes) + PULSE_SLOWEST).bit_length()
     found = np.fft.irfft(np.abs(np.fft.rfft(strokes, size)) ** 2)
@@ -73,13 +73,13 @@ def _pulse(view: View) -> Features:
     }
 
 
-def metre(view: View, voc: Vocabulary) -> Features:
-    """The commonest metre, where in the bar notes begin, and the written tempo."""
-    values = view.values[:, TIME_SIGNATURE]
-    tempo = view.values[:, TEMPO]
+def metre(table: NoteTable, voc: Vocabulary) -> Features:
+    """Describe the most frequent time signature, the positions of onsets in the bar, and the written tempo."""
+    values = table.values[:, TIME_SIGNATURE]
+    tempo = table.values[:, TEMPO]
     numerator, denominator = voc.time_signatures[np.bincount(values).argmax()]
-    place = view.values[:, POSITION] / voc.bar_positions[values]
-    beat = view.values[:, POSITION] * voc.time_signatures[values, 1] / (4 * voc.positions_per_quarter) % 1
+    place = table.values[:, POSITION] / voc.bar_positions[values]
+    beat = table.values[:, POSITION] * voc.time_signatures[values, 1] / (4 * voc.positions_per_quarter) % 1
     return {
         "metre_quarters": float(4 * numerator / denominator),
         "metre_compound": float(numerator % 3 == 0 and numerator > 3),

@@ -1,9 +1,10 @@
-"""Features of pitch: register, key, lines and harmony. They are asked of pitched notes only."""
+"""Features of pitch: register, key, lines and harmony. Only pitched notes count."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import (
     Features,
     Floats,
@@ -16,17 +17,16 @@ from symbolic.features.stats import (
     named,
     shares,
 )
-from symbolic.features.view import View
 
 STEPS = {"repeated": 0, "semitone": 1, "tone": 2, "third": 3, "fourth": 5, "fifth": 6, "sixth_seventh": 8}
 STEPS |= {"octave": 12, "wider": 13}
-"""Kinds of melodic intervals, by their smallest in semitones."""
+"""Kinds of melodic intervals, with the smallest of each in semitones."""
 HARMONY_BLOCK = 16
-"""Strokes, a few bars of most music, in which local key and harmony are measured."""
+"""Strokes in which local key and harmony are measured, a few bars of most music."""
 PHRASE = 64
-"""Moves of a line among which repetition is looked for."""
+"""Moves of a line within which repetition is counted."""
 LONGEST = 2.0
-"""Seconds that a note counts in the key; pedal makes notes longer than they are heard."""
+"""Longest duration in seconds that counts for the key, since pedal makes notes longer than they sound."""
 
 # Krumhansl & Kessler (1982), "Tracing the dynamic changes in perceived tonal organization".
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
@@ -34,7 +34,7 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 
 
 def _centred(weights: Floats) -> Floats:
-    """Of mean 0 and length 1 along the last axis; 0 where all are equal."""
+    """Scale weights to mean 0 and length 1 along the last axis. Equal weights become 0."""
     centred = weights - weights.mean(axis=-1, keepdims=True)
     length = np.sqrt((centred**2).sum(axis=-1, keepdims=True))
     return np.asarray(np.where(length > 1e-9, centred / np.maximum(length, 1e-9), 0.0))
@@ -44,36 +44,38 @@ _KEYS = _centred(np.array([[np.roll(mode, tonic) for tonic in range(12)] for mod
 
 
 def key_fit(weights: Floats) -> Floats:
-    """(..., 2, 12) correlation of pitch-class weights (..., 12) with the major and the minor keys on each tonic."""
+    """Correlate pitch-class weights (..., 12) with the major and minor keys on each tonic, as (..., 2, 12)."""
     return np.asarray(np.einsum("...c,mtc->...mt", _centred(weights), _KEYS))
 
 
-def register(view: View) -> Features:
-    """How high and how wide. The only features that transposition moves are mean, low and high."""
-    pitch = view.pitch
+def register(table: NoteTable) -> Features:
+    """Describe height and range. Only the mean, the low and the high pitch depend on the key."""
+    pitch = table.pitch
     low, high = np.quantile(pitch, (0.05, 0.95)) if len(pitch) else (0.0, 0.0)
     return {
         **moments("pitch", pitch),
         "pitch_low": float(low),
         "pitch_high": float(high),
-        "top_above_mean": mean(pitch[view.top]) - mean(pitch),
-        "bottom_below_mean": mean(pitch) - mean(pitch[view.bottom]),
-        "top_sd": deviation(pitch[view.top]),
-        "bottom_sd": deviation(pitch[view.bottom]),
+        "top_above_mean": mean(pitch[table.top]) - mean(pitch),
+        "bottom_below_mean": mean(pitch) - mean(pitch[table.bottom]),
+        "top_sd": deviation(pitch[table.top]),
+        "bottom_sd": deviation(pitch[table.bottom]),
     }
 
 
-def key(view: View) -> Features:
-    """How clearly in which mode, of the whole and of stretches, and shares of scale degrees above the tonic."""
-    classes = view.pitch % 12
-    heard = np.bincount(classes, np.minimum(view.durations, LONGEST), minlength=12).astype(np.float64)
-    fit = key_fit(heard)
+def key(table: NoteTable) -> Features:
+    """Measure how clear the key and mode are, and the shares of scale degrees above the tonic."""
+    classes = table.pitch % 12
+    weights = np.bincount(classes, np.minimum(table.durations, LONGEST), minlength=12).astype(np.float64)
+    fit = key_fit(weights)
     by_tonic = fit.max(axis=0)
     tonic = int(by_tonic.argmax())
-    local = blocks(view.struck, HARMONY_BLOCK).sum(axis=1)
+    local = blocks(table.struck, HARMONY_BLOCK).sum(axis=1)
     local_fit = key_fit(local)
     likely = np.round(local_fit.max(axis=1), 9)
-    best = likely == likely.max(axis=-1, keepdims=True)  # of tied keys all, or transposition would choose
+    best = likely == likely.max(
+        axis=-1, keepdims=True
+    )  # all of tied keys, else transposition would choose one
     return {
         "key_fit": float(by_tonic.max()),
         "key_lead": float(np.ptp(np.partition(by_tonic, 10)[10:])),
@@ -82,15 +84,15 @@ def key(view: View) -> Features:
         "key_changes": mean(~(best[1:] & best[:-1]).any(axis=-1)),
         "pitch_class_entropy": float(entropy(shares(np.bincount(classes, minlength=12)))),
         "pitch_class_entropy_local": mean(entropy(shares(local))),
-        **named("degree", range(12), np.roll(shares(heard), -tonic)),
+        **named("degree", range(12), np.roll(shares(weights), -tonic)),
     }
 
 
-def lines(view: View) -> Features:
-    """Moves along the lowest notes of strokes, and from each note to the next, arpeggios and all."""
+def lines(table: NoteTable) -> Features:
+    """Describe the moves along the lowest notes of strokes, and from each note to the next."""
     return {
-        **_line("bottom", view.pitch[view.bottom]),
-        **_line("next", view.pitch),
+        **_line("bottom", table.pitch[table.bottom]),
+        **_line("next", table.pitch),
     }
 
 
@@ -107,7 +109,7 @@ def _line(name: str, pitch: Ints) -> Features:
 
 
 def _repeats(moves: Ints) -> float:
-    """Share of pairs of successive moves that were heard before in the same phrase."""
+    """Return the share of pairs of successive moves that repeat an earlier pair of the same phrase."""
     pairs = moves[1:] * 256 + moves[:-1]
     if len(pairs) == 0:
         return 0.0
@@ -115,13 +117,13 @@ def _repeats(moves: Ints) -> float:
     return float((np.diff(phrases, axis=1) == 0).sum() / phrases.size)
 
 
-def harmony(view: View) -> Features:
-    """Intervals over the bass of a stroke, and how alike the notes of successive stretches are."""
-    pitch = view.pitch
-    above_bass = np.ones(len(view), dtype=bool)
-    above_bass[view.bottom] = False
-    over_bass = (pitch - pitch[view.bottom][view.stroke])[above_bass] % 12
-    chroma = blocks(view.struck, HARMONY_BLOCK // 2).sum(axis=1)
+def harmony(table: NoteTable) -> Features:
+    """Describe the intervals over the bass of a stroke, and the similarity of successive stretches."""
+    pitch = table.pitch
+    above_bass = np.ones(len(table), dtype=bool)
+    above_bass[table.bottom] = False
+    over_bass = (pitch - pitch[table.bottom][table.stroke])[above_bass] % 12
+    chroma = blocks(table.struck, HARMONY_BLOCK // 2).sum(axis=1)
     chroma = chroma / np.maximum(np.linalg.norm(chroma, axis=1, keepdims=True), 1e-9)
     return {
         **named("over_bass", range(12), shares(np.bincount(over_bass, minlength=12))),

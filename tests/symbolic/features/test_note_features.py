@@ -33,7 +33,8 @@ QUARTER = 480
 def tokens_of(onset: Any, duration: Any, pitch: Any, velocity: Any = 64, program: Any = 0) -> Any:
     """Tokens of notes in quarters of half a second, in canonical order, and the note that each is."""
     scaled = (np.asarray(times) * QUARTER for times in (onset, duration))
-    return Tokenizer().encode(Music(note_array(*scaled, np.asarray(pitch), velocity, program), QUARTER))
+    tokens = Tokenizer().encode(Music(note_array(*scaled, np.asarray(pitch), velocity, program), QUARTER))
+    return tokens.ids, tokens.note_index
 
 
 def test_every_note_has_finite_features_and_none_moves_with_the_key_but_pitch() -> None:

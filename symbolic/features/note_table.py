@@ -1,4 +1,4 @@
-"""A piece as hand-made features see it: times in seconds, and strokes, which are notes struck together."""
+"""A piece as a table of notes, with times in seconds and notes grouped into strokes."""
 
 from __future__ import annotations
 
@@ -24,22 +24,25 @@ from symbolic.tokens.vocabulary import (
 )
 
 TOGETHER = 0.045
-"""Seconds from note to note within a stroke: hands never strike quite together, and one grid position at 120
-quarters a minute, the nominal tempo of transcriptions, lasts 0.031."""
+"""Largest gap in seconds between successive notes of a stroke.
+
+Hands never strike exactly together. A grid position at 120 quarters a minute, the nominal tempo of transcriptions,
+lasts 0.031.
+"""
 USUAL_TEMPO = 120.0
-"""Quarters a minute where tempo is hidden."""
+"""Quarters a minute that are assumed if the tempo is hidden."""
 
 
 def values_of(tokens: NDArray[np.integer]) -> Ints:
-    """Ids to values; a hidden field becomes a constant."""
+    """Convert ids to values. A hidden field becomes 0."""
     return np.maximum(tokens.astype(np.int64) - RESERVED, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class View:
-    """Notes in order of onset, and what is derived from them once for all features.
+class NoteTable:
+    """The notes of a piece in order of onset, and what features derive from them, computed once.
 
-    A stroke is a run of notes each of which begins less than `TOGETHER` after the one before.
+    A stroke is a run of notes. Each begins less than `TOGETHER` seconds after the one before.
 
     Attributes:
         values: (N, 8) values of the fields.
@@ -58,21 +61,21 @@ class View:
     durations: Floats
 
     @classmethod
-    def of(cls, tokens: NDArray[np.integer], voc: Vocabulary) -> View:
-        """The view of (N, 8) ids in canonical order."""
+    def of(cls, tokens: NDArray[np.integer], voc: Vocabulary) -> NoteTable:
+        """Build the table from (N, 8) ids in canonical order."""
         values = values_of(tokens)
         starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
         quarters = (starts + values[:, POSITION]) / voc.positions_per_quarter
         lengths = voc.durations[values[:, DURATION]] / voc.positions_per_quarter
         pace = 60 / np.where(tokens[:, TEMPO] < RESERVED, USUAL_TEMPO, voc.tempos[values[:, TEMPO]])
-        # The time up to a note passes at the tempo of the note before.
+        # Up to a note, the tempo of the note before holds.
         steps = np.diff(quarters, prepend=quarters[:1]) * np.concatenate([pace[:1], pace[:-1]])
         velocity = np.asarray((values[:, VELOCITY] + 0.5) * (128 / voc.velocity_bins), dtype=np.float64)
         return cls(values, velocity, quarters, lengths, np.cumsum(steps), lengths * pace)
 
-    def where(self, kept: NDArray[np.bool_]) -> View:
-        """Some of the notes."""
-        return View(
+    def where(self, kept: NDArray[np.bool_]) -> NoteTable:
+        """Select notes by (N,) bool."""
+        return NoteTable(
             self.values[kept],
             self.velocity[kept],
             self.quarters[kept],
@@ -86,12 +89,12 @@ class View:
 
     @property
     def pitch(self) -> Ints:
-        """(N,) pitches; drum keys follow them."""
+        """(N,) pitches. Drum keys follow them."""
         return self.values[:, PITCH]
 
     @cached_property
-    def pitched(self) -> View:
-        """Without drums."""
+    def pitched(self) -> NoteTable:
+        """The table without drums."""
         drums = self.pitch >= DRUM_PITCH
         return self.where(~drums) if drums.any() else self
 
@@ -102,12 +105,12 @@ class View:
 
     @cached_property
     def first(self) -> Ints:
-        """(S,) first note of each stroke."""
+        """(S,) index of the first note of each stroke."""
         return np.flatnonzero(np.diff(self.stroke, prepend=-1))
 
     @cached_property
     def sizes(self) -> Ints:
-        """(S,) notes of each stroke."""
+        """(S,) number of notes in each stroke."""
         return np.diff(self.first, append=len(self))
 
     @cached_property
@@ -122,12 +125,12 @@ class View:
 
     @cached_property
     def by_height(self) -> Ints:
-        """(N,) notes stroke by stroke, each from the lowest up."""
+        """(N,) indices of notes, stroke by stroke, each from the lowest up."""
         return np.argsort(self.stroke * 256 + self.pitch, kind="stable")
 
     @cached_property
     def rank(self) -> Ints:
-        """(N,) how many notes of its stroke stand above each in `by_height`; 0 is the top."""
+        """(N,) number of notes above each in its stroke, in the order of `by_height`. 0 is the top."""
         found = np.empty(len(self), dtype=np.int64)
         found[self.by_height] = (
             (self.first + self.sizes)[self.stroke[self.by_height]] - 1 - np.arange(len(self))
@@ -136,12 +139,12 @@ class View:
 
     @cached_property
     def bottom(self) -> Ints:
-        """(S,) lowest note of each stroke."""
+        """(S,) index of the lowest note of each stroke."""
         return np.asarray(self.by_height[self.first])
 
     @cached_property
     def top(self) -> Ints:
-        """(S,) highest note of each stroke."""
+        """(S,) index of the highest note of each stroke."""
         return np.asarray(self.by_height[self.first + self.sizes - 1])
 
     @cached_property
