@@ -1,4 +1,67 @@
-"""Corpora to batches: readers, splits, preparation, shards, windows.
+"""From music files to batches: corpora, splits, preparation, shards and windows.
 
-Nothing is imported here: reading shards costs numpy alone, and only preparing them costs music libraries.
+    import data
+
+    shards = data.prepare(data.open_corpus("folder", "my_midi/"), "shards/", symbolic.Tokenizer())
+    dataset = data.ShardDataset(shards, window=512, transposition=6)
+
+Names are imported when they are first used. Reading shards needs numpy alone.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from data.batches import Batch, StepBatches
+    from data.corpora import CORPORA, open_corpus
+    from data.dataset import ShardDataset, Window, collate
+    from data.fingerprint import note_fingerprint
+    from data.leaks import check_leaks
+    from data.preparation.filters import Filters
+    from data.preparation.prepare import prepare
+    from data.shards import Shards
+    from data.windows import make_windows
+
+_HOMES = {
+    "CORPORA": "corpora",
+    "open_corpus": "corpora",
+    "Filters": "preparation.filters",
+    "prepare": "preparation.prepare",
+    "Shards": "shards",
+    "ShardDataset": "dataset",
+    "Window": "dataset",
+    "collate": "dataset",
+    "make_windows": "windows",
+    "StepBatches": "batches",
+    "Batch": "batches",
+    "note_fingerprint": "fingerprint",
+    "check_leaks": "leaks",
+}
+
+__all__ = [  # noqa: RUF022 - by use
+    "CORPORA",
+    "open_corpus",
+    "Filters",
+    "prepare",
+    "Shards",
+    "ShardDataset",
+    "Window",
+    "collate",
+    "make_windows",
+    "StepBatches",
+    "Batch",
+    "note_fingerprint",
+    "check_leaks",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'data' has no attribute {name!r}")
+    return getattr(import_module(f"data.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

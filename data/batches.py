@@ -1,12 +1,12 @@
-"""Batches as a function of seed and step, so that a run can stop and go on anywhere.
+"""Batches as a function of seed and step, so that a run can stop and resume anywhere.
 
-A stock shuffled loader forgets where it was. Here batch k is always the same batch, whoever asks, in whatever
-process: resuming, workers and ranks need no state but the step.
+A shuffled `DataLoader` does not know where it was. Here batch k is the same in every process. Resuming, workers and
+ranks need no state but the step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,15 +25,15 @@ _BUCKET = 16
 
 
 class Batch(NamedTuple):
-    """Windows side by side.
+    """Windows of equal length after padding.
 
     Attributes:
-        tokens: (B, L, 8) int64 ids, padded at the end with `PAD`.
+        tokens: (B, L, 8) int64 ids. `PAD` fills the end of shorter windows.
         attention_mask: (B, L) bool, false where padded.
-        start: (B,) int64, global index of each window's first token in the shards.
-        piece: (B,) int64, index of each window's piece.
-        step: Which batch this is.
-        padded: Whether any token is padded, known here so that nobody need ask the device.
+        start: (B,) int64 index of each window's first token in the shards.
+        piece: (B,) int64 index of each window's piece.
+        step: Number of the batch.
+        padded: Whether any token is padding. Asking the mask would wait for the device.
     """
 
     tokens: Tensor
@@ -45,22 +45,21 @@ class Batch(NamedTuple):
 
     @property
     def attend(self) -> Tensor | None:
-        """`real` as a backbone wants it: None where no token is padded, which costs no mask."""
+        """The attention mask for a backbone, or None where no token is padding."""
         return self.attention_mask if self.padded else None
 
 
 class StepBatches(Dataset[Batch]):
-    """Batch k of an endless sequence, each epoch a new shuffle.
+    """Batch k of an endless sequence. Each epoch is shuffled anew.
 
     Args:
-        shards: Where the tokens lie.
+        shards: The prepared corpus.
         windows: (W, 3) from `make_windows`.
-        tokens_per_batch: Budget of tokens, padding included; a batch holds what fits, at least one window.
-        seed: Of shuffling and transposition.
-        transposition: Windows are moved by a random interval of up to this many semitones; 0 for none.
-        shuffle: False gives every epoch the same order, longest windows first.
-        roam: Windows are moved along their piece by up to this many tokens, so that no two epochs cut music alike;
-            0 for none.
+        tokens_per_batch: Largest number of tokens in a batch, padding included. A batch holds at least one window.
+        seed: Seed of shuffling and augmentation.
+        transposition: Largest random transposition in semitones. 0: none.
+        shuffle: False gives every epoch the same order with the longest windows first.
+        roam: Largest random shift of a window along its piece, in tokens, so that epochs cut music differently. 0: none.
     """
 
     def __init__(
@@ -87,7 +86,7 @@ class StepBatches(Dataset[Batch]):
 
     @property
     def per_epoch(self) -> int:
-        """Batches in one pass over all windows."""
+        """Number of batches in one pass over all windows."""
         return len(self._cuts) - 1
 
     def __len__(self) -> int:
@@ -98,44 +97,35 @@ class StepBatches(Dataset[Batch]):
         windows, batches = self._epoch(epoch)
         cut = batches[place]
         chosen = self.windows[windows[self._cuts[cut] : self._cuts[cut + 1]]]
-        length = int((chosen[:, 1] - chosen[:, 0]).max())
-        tokens = np.full((len(chosen), length, len(FIELDS)), PAD, dtype=np.int64)
         random = np.random.default_rng([self.seed, step, 1])
         if self.roam:
             chosen = self._roaming(chosen, random)
-        for i, (start, stop, _) in enumerate(chosen):
-            window = rebase_bars(self.shards.tokens(int(start), int(stop)))
+        tokens = []
+        for start, stop, _ in chosen.tolist():
+            window = rebase_bars(self.shards.tokens(start, stop))
             if self.transposition:
                 low, high = transposition_range(window, self.transposition)
                 window = transpose(window, int(random.integers(low, high + 1)))
-            tokens[i, : stop - start] = window
-        attention_mask = np.arange(length) < (chosen[:, 1] - chosen[:, 0])[:, None]
-        return Batch(
-            torch.from_numpy(tokens),
-            torch.from_numpy(attention_mask),
-            torch.from_numpy(chosen[:, 0].copy()),
-            torch.from_numpy(chosen[:, 2].copy()),
-            step,
-            bool((~attention_mask).any()),
-        )
+            tokens.append(window)
+        return pad(tokens, chosen[:, 0], chosen[:, 2], step)
 
     def _roaming(self, windows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-        """Windows as long as these, each elsewhere in its piece; where those would span too many bars, these."""
+        """Shift each window along its piece. One that would span too many bars stays."""
         starts, stops, pieces = windows.T
         low = np.maximum(self.shards.offsets[pieces] - starts, -self.roam)
         high = np.minimum(self.shards.offsets[pieces + 1] - stops, self.roam)
         moved = windows.copy()
-        # Drawn and then held within the piece, so that its ends are heard as often as they would be without.
+        # Clipped to the piece after drawing, so that its ends are read as often as without shifts.
         shift = random.integers(-self.roam, self.roam + 1, size=len(windows))
         moved[:, :2] += np.clip(shift, low, high)[:, None]
-        for one, usual in zip(moved, windows, strict=True):
+        for one, unmoved in zip(moved, windows, strict=True):
             bars = self.shards.tokens(int(one[0]), int(one[1]))[:, BAR].astype(np.int64)
             if bars[-1] - bars[0] >= self.shards.max_bars:
-                one[:] = usual
+                one[:] = unmoved
         return moved
 
     def _epoch(self, epoch: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Order of windows, and of batches, in an epoch."""
+        """Return the order of windows and the order of batches in an epoch."""
         if self._order is None or self._order[0] != epoch:
             windows, batches = self._by_length, np.arange(self.per_epoch)
             if self.shuffle:
@@ -147,13 +137,42 @@ class StepBatches(Dataset[Batch]):
         return self._order[1], self._order[2]
 
 
+def pad(
+    windows: Sequence[NDArray[np.integer]],
+    start: NDArray[np.int64],
+    piece: NDArray[np.int64],
+    step: int = 0,
+) -> Batch:
+    """Put windows side by side, padded to the longest.
+
+    Args:
+        windows: B arrays of (L, 8) ids.
+        start: (B,) index of each window's first token in the shards.
+        piece: (B,) index of each window's piece.
+        step: Number of the batch.
+    """
+    lengths = np.array([len(window) for window in windows])
+    tokens = np.full((len(windows), lengths.max(), len(FIELDS)), PAD, dtype=np.int64)
+    for place, window in zip(tokens, windows, strict=True):
+        place[: len(window)] = window
+    attention_mask = np.arange(tokens.shape[1]) < lengths[:, None]
+    return Batch(
+        torch.from_numpy(tokens),
+        torch.from_numpy(attention_mask),
+        torch.from_numpy(start.copy()),
+        torch.from_numpy(piece.copy()),
+        step,
+        bool((~attention_mask).any()),
+    )
+
+
 class Steps(Sampler[int]):
-    """Step numbers from a start on, without end; of several ranks, each takes its own.
+    """Endless numbers of batches. With several ranks each takes its own.
 
     Args:
         start: First optimiser step.
-        rank: This process among `world`.
-        world: How many processes share the work.
+        rank: Number of this process.
+        world: Number of processes that share the work.
     """
 
     def __init__(self, start: int = 0, rank: int = 0, world: int = 1) -> None:
@@ -169,10 +188,10 @@ class Steps(Sampler[int]):
 def endless_loader(
     batches: Dataset[Any], start: int = 0, rank: int = 0, world: int = 1, workers: int = 0
 ) -> DataLoader:
-    """Batches from a step on, for training; item k of the data set is batch k."""
+    """Load batches from a step on, without end, for training. Item k of the data set is batch k."""
     return DataLoader(batches, batch_size=None, sampler=Steps(start, rank, world), num_workers=workers)
 
 
 def one_pass_loader(batches: Dataset[Any], workers: int = 0) -> DataLoader:
-    """Every batch of the first epoch once, for evaluation."""
+    """Load every batch of the first epoch once, for evaluation."""
     return DataLoader(batches, batch_size=None, shuffle=False, num_workers=workers)
