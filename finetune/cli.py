@@ -244,7 +244,7 @@ def _export(argv: Sequence[str]) -> None:
     )
     epilog = """\
 examples:
-  finetune export runs/finetune/melody-full-tiny my_melody/ --scores results/finetune
+  finetune export runs/finetune/melody-full-tiny my_melody/ --scores results
   finetune predict my_melody/ song.mid"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
     from dataclasses import asdict
@@ -281,13 +281,13 @@ def _baselines(argv: Sequence[str]) -> None:
     from finetune.baselines.baselines import kept_baselines
     from finetune.report.tables import baseline_table
     from finetune.tasks.folds import prepared_folds
-    from finetune.training.record import keep_baselines
+    from finetune.training.record import save_baselines
     from symbolic.tokens.tokenizer import Tokenizer
 
     folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
     baselines = kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
     if settings.results:
-        print(keep_baselines(settings.results, folds, baselines, settings.budget, settings.seed), end="\n\n")
+        print(save_baselines(settings.results, folds, baselines, settings.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
     _print_table(*baseline_table(baselines, task.metric_titles()))
     if len(folds) > 1:
@@ -327,7 +327,7 @@ def _report(argv: Sequence[str]) -> None:
     epilog = """\
 examples:
   finetune report runs/finetune
-  finetune report results/finetune --figures"""
+  finetune report results --figures"""
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 

@@ -23,7 +23,7 @@ _EXPORT = "Write a finished run as a folder to hand on: weights in half the byte
 _EXPORT_EPILOG = """\
 examples:
   pretrain export runs/pretrain/X model/            then: finetune ... --from model/
-  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores results/finetune"""
+  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores results"""
 
 _SCALING = (
     "Hold runs against one another: held-out loss over notes heard and over work done, as table and picture."
@@ -31,7 +31,7 @@ _SCALING = (
 _SCALING_EPILOG = """\
 examples:
   pretrain scaling runs/pretrain/A runs/pretrain/B --out scaling.png
-  pretrain scaling results/pretrain/*"""
+  pretrain scaling results/pretrain.jsonl"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

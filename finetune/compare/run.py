@@ -8,20 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.records import portable_command, portable_text, portable_value, provenance, write_json
+from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.markdown import markdown
 from finetune.compare.page import write_page
-from finetune.compare.results import compared, strangers
+from finetune.compare.results import compared, read_study, save_study, strangers
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
 from finetune.settings import TrainSettings
-from finetune.training.record import portable
+from finetune.training.record import portable, save_task
 from finetune.training.run import method_options
 from symbolic.errors import ConfigError
 
-COMPARISON = "comparison.json"
 LOST = "it ended without an outcome that fits, as where the program changed while it ran; --resume tries it again."
 Place = tuple[str, str]
 """A task and an arm, by name."""
@@ -64,7 +64,7 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     (out / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
     write_page(out, comparison)
     if settings.results:
-        _keep(Path(settings.results) / "studies" / study.slug, cells, outcomes, comparison)
+        _save(Path(settings.results), study, outcomes, comparison)
     return {**comparison, "folder": str(out)}
 
 
@@ -123,18 +123,14 @@ def _place(cell: Cell) -> Place:
     return cell.use.name, cell.arm
 
 
-def _keep(
-    folder: Path, cells: Sequence[Cell], outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]
-) -> None:
-    """A copy without this machine's paths: the comparison, records of all arms, and baselines, once for each task."""
-    kept = portable_comparison(comparison)
-    for cell in cells:
-        if (outcome := outcomes.get(_place(cell))) is not None:
-            record = portable(outcome["record"])
-            write_json(folder / "baselines" / f"{cell.use.name}.json", record.pop("baselines"))
-            write_json(folder / "records" / f"{cell.use.name}-{Path(cell.folder).name}.json", record)
-    write_json(folder / COMPARISON, kept)
-    (folder / "comparison.md").write_text(markdown(kept), encoding="utf-8")
+def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]) -> None:
+    """Save a copy without this machine's paths: records of all arms, their baselines once a task, and the tables."""
+    path = folder / STUDIES / f"{study.slug}.jsonl"
+    saved = {place: {**outcome, "record": portable(outcome["record"])} for place, outcome in outcomes.items()}
+    for outcome in saved.values():
+        save_task(folder, outcome["record"], study.slug)
+    save_study(path, study, saved, portable_comparison(comparison))
+    path.with_suffix(".md").write_text(markdown(read_study(path)), encoding="utf-8")
 
 
 def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.records import portable_provenance
+from data.toolkit.results import read_results
 from data.toolkit.runs import read_record
 from finetune.report.card import card
 from finetune.report.tables import transfer_of
 from finetune.training.model import save_model
 from finetune.training.record import portable
-from symbolic.checkpoint.bundled import MODELS, RECORD, shipped_models
+from symbolic.checkpoint.bundled import MODELS, shipped_models
 from symbolic.checkpoint.format import CARD, LICENCE, Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.predict.network import open_task, task_model
-from symbolic.storage import read_json
 
 
 def export(
@@ -98,7 +98,7 @@ def _home(record: dict[str, Any]) -> Checkpoint | None:
 
 def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
     """Records of the run on other tasks, in the order of their folders; runs of one name are told by their settings."""
-    found = [read_json(path) for path in sorted(Path(scores).rglob(RECORD))] if scores else []
+    found = read_results(scores) if scores else []
     ours = (run.resolve().name, record["backbone"].get("weights"))
     settings = portable(record)["settings"]
     return [

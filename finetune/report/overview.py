@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from finetune.compare.markdown import claim_line, claim_rows
+from finetune.compare.results import find_studies
 from finetune.report.figures import recalls, task_charts
 from finetune.report.glance import glance
 from finetune.report.plots import confusion, drawn, recall
-from finetune.report.sections import Section, above, find_studies, headings, read_sections
+from finetune.report.sections import Section, above, headings, read_sections
 from finetune.report.tables import Record, machine_of, score_cells, title_of, transfer_of
-from finetune.tasks import TASKS
 from finetune.tasks.metrics import unpack_counts
+from symbolic.errors import CorpusError
 
 NOTE = """\
 Scores are of test pieces, in per cent: mean ± standard deviation over seeds, interval by bootstrap over song groups.
@@ -43,7 +43,9 @@ def results_page(folder: str | Path, pictures: Path | None = None, beside: str |
     Raises:
         CorpusError: If there are no records.
     """
-    sections = read_sections(folder)
+    sections, studies = read_sections(folder), _studies(Path(folder), Path(beside or folder))
+    if not sections and not studies:
+        raise CorpusError(f"{folder} holds no record of `finetune`. Name the folder that holds its runs.")
     lines = [
         "# Results",
         "",
@@ -62,15 +64,14 @@ def results_page(folder: str | Path, pictures: Path | None = None, beside: str |
                 pictures.mkdir(parents=True, exist_ok=True)
                 figure.savefig(pictures / file, dpi=110, bbox_inches="tight")
                 lines += [f"![{heading}: {name.lower()}]({pictures.name}/{file})", ""]
-    return "\n".join(lines + _studies(Path(folder), Path(beside or folder)))
+    return "\n".join(lines + studies)
 
 
 def _studies(folder: Path, home: Path) -> list[str]:
     """Every comparison of methods: a link to its tables, and which claims held in it."""
     lines = []
-    for path in find_studies(folder):
-        study = json.loads(path.read_text(encoding="utf-8"))
-        link = Path(os.path.relpath(path.with_name("comparison.md"), home)).as_posix()
+    for page, study in find_studies(folder):
+        link = Path(os.path.relpath(page, home)).as_posix()
         tasks = ", ".join(task["name"] for task in study["tasks"])
         about = f"{len(study['study']['arms'])} arms on {tasks}, {study['study']['seeds']} seeds each"
         lines += [f"### {study['title']}", "", f"[All its tables]({link}): {about}.", ""]
@@ -89,7 +90,8 @@ def _markdown(section: Section) -> list[str]:
         *("system", "protocol", *metrics.values(), "95 % of accuracy", *folds),
         *("above best baseline", "above scratch", "trained", "seconds", "machine", "command"),
     ]
-    origin = [machine_of(section.measured), _baseline_command(section.measured)]
+    command = section.baselines_command
+    origin = [machine_of(section.measured), f"`{command}`" if command else "with each run"]
     rows = [
         [
             baseline["title"],
@@ -150,20 +152,6 @@ def _above(run: Record, other: Record) -> str:
     if gap is None:
         return "–"
     return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
-
-
-def _baseline_command(measured: Record) -> str:
-    """What measures the baselines of a section again."""
-    name = measured["task"]["name"]
-    if "test" not in measured:
-        return f"`{measured['command']}`"
-    if name not in TASKS:
-        return "with each run"
-    protocol, budget = measured.get("protocol"), measured.get("budget", 1.0)
-    seed = (measured.get("settings") or {}).get("seed", 0)
-    drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
-    flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
-    return f"`finetune baselines {name}{flags}{drawn}`"
 
 
 def _figures(section: Section, runs: Sequence[Record]) -> dict[str, Any]:

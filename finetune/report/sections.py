@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from data.toolkit.results import read_results, task_key
 from finetune.report.tables import Record, pretrained, transfer_of
+from finetune.tasks import TASKS
 from finetune.tasks.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
-from symbolic.errors import CorpusError
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class Section:
         """The highest on the test pieces: the hardest to clear."""
         return max(self.baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
+    @property
+    def baselines_command(self) -> str:
+        """Return the command that measures the baselines again; empty if they come with each run."""
+        return baselines_command(self.measured) if "test" in self.measured else str(self.measured["command"])
+
     def scratch_for(self, run: Record) -> Record | None:
         """The best run from random initialisation whose backbone has the shape of that of a pretrained run."""
         if not pretrained(run):
@@ -52,24 +57,10 @@ class Section:
 
 
 def read_sections(folder: str | Path) -> list[Section]:
-    """All records below a folder, by task, protocol, label budget and corpus, but those of studies.
-
-    Raises:
-        CorpusError: If there are none.
-    """
+    """Read all records below a folder, but those of studies, and group them by task, protocol, budget and corpus."""
     grouped: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    studies = [path.parent for path in find_studies(folder)]
-    for path in sorted(Path(folder).rglob("*.json")):
-        if any(path.is_relative_to(study) for study in studies):
-            continue
-        if path.name == "record.json" or path.parent.name == "baselines":
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(record, dict) and {"task", "baselines"} <= record.keys():
-                grouped[record["task"]["title"], record["corpus"]["shards"]].append(record)
-    if not grouped and not studies:
-        raise CorpusError(
-            f"{folder} holds no record.json of `finetune`. Name the folder that holds its runs."
-        )
+    for record in read_results(folder):
+        grouped[task_key(record)].append(record)
     return [_section(records) for _, records in sorted(grouped.items(), key=lambda item: item[0])]
 
 
@@ -83,9 +74,15 @@ def headings(sections: Sequence[Section]) -> list[str]:
     ]
 
 
-def find_studies(folder: str | Path) -> list[Path]:
-    """What `finetune compare` wrote below a folder, at any depth: every comparison.json."""
-    return sorted(Path(folder).rglob("comparison.json"))
+def baselines_command(record: Record) -> str:
+    """Return the command that measures the baselines of a run again; empty if only the run itself does."""
+    name, protocol, budget = record["task"]["name"], record.get("protocol"), record.get("budget", 1.0)
+    if name not in TASKS:
+        return ""
+    seed = (record.get("settings") or {}).get("seed", 0)
+    drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
+    flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
+    return f"finetune baselines {name}{flags}{drawn}"
 
 
 def above(run: Record, other: Record) -> Difference | None:

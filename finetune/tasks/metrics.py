@@ -6,8 +6,10 @@ weighted sum of matrices, and thousands of samples are one matrix product.
 
 from __future__ import annotations
 
+import math
+import zlib
+from base64 import b85decode, b85encode
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,24 +98,30 @@ def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, clas
 
 
 def pack_counts(counts: Counts) -> dict[str, Any]:
-    """Counts as JSON values that keep to one line, so that a record alone can be compared with another.
+    """Compress counts to a line of text, so that a record alone can be compared with another.
 
-    A run of zeros is written "0*17": where there are many classes nearly all counts are.
+    Args:
+        counts: (..., G, C, C) of G groups.
+
+    Returns:
+        The shape, and the counts as text: groups last, the bytes of all numbers plane by plane, zlib, base 85.
     """
-    words = []
-    for value, run in groupby(counts.ravel().tolist()):
-        times = len(list(run))
-        words += [f"0*{times}"] if value == 0 and times > 1 else [str(value)] * times
-    return {"shape": list(counts.shape), "values": " ".join(words)}
+    last = np.ascontiguousarray(np.moveaxis(counts, -3, -1), dtype="<u8")
+    planes = np.moveaxis(last.reshape(-1, 1).view(np.uint8), -1, 0)
+    used = planes[: max(1, (int(counts.max()).bit_length() + 7) // 8)]
+    return {"shape": list(counts.shape), "packed": b85encode(zlib.compress(used.tobytes(), 9)).decode()}
 
 
 def unpack_counts(packed: Mapping[str, Any]) -> Counts:
-    """The inverse of `pack_counts`."""
-    values: list[str] = []
-    for word in packed["values"].split():
-        value, _, times = word.partition("*")
-        values += [value] * int(times or 1)
-    return np.array(values, dtype=np.int64).reshape(packed["shape"])
+    """Undo `pack_counts`."""
+    *seeds, groups, classes, _ = packed["shape"]
+    shape = (*seeds, classes, classes, groups)
+    used = np.frombuffer(zlib.decompress(b85decode(packed["packed"])), dtype=np.uint8).reshape(
+        -1, math.prod(shape)
+    )
+    planes = np.zeros((8, used.shape[1]), dtype=np.uint8)
+    planes[: len(used)] = used
+    return np.moveaxis(np.ascontiguousarray(planes.T).view("<u8").reshape(shape), -1, -3).astype(np.int64)
 
 
 def accuracy(confusions: Counts) -> NDArray[np.float64]:

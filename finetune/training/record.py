@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.toolkit.records import portable_command, portable_provenance, portable_value, provenance, write_json
+from data.toolkit.records import portable_command, portable_value, provenance
+from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
+from finetune.report.sections import baselines_command
 from finetune.tasks import Task
 from finetune.tasks.data import TaskData, summarise
 from finetune.tasks.metrics import mean_sd
 from finetune.training.outcome import SeedResult, processor
-from symbolic.checkpoint.bundled import RECORD
 
 FORMAT = 2
 """Raised when a record's layout changes."""
@@ -60,63 +61,106 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
     }
 
 
-def keep_baselines(
+def save_baselines(
     folder: str | Path, folds: Sequence[TaskData], baselines: list[dict[str, Any]], budget: float, seed: int
 ) -> Path:
-    """Write a record of baselines alone, `baselines/TASK.json`, with the protocol in its name where it is not the first.
+    """Write the baselines of a task as a line of `baselines.jsonl`, in the place of an older one.
 
     Args:
-        folder: Of the records that tables are made of.
-        folds: What they were measured on.
-        baselines: From `kept_floors`.
+        folder: Folder of results.
+        folds: Data that they were measured on.
+        baselines: Baselines, from `kept_baselines`.
         budget: Share of the labels.
-        seed: Of the choice of labels.
+        seed: Seed of the choice of labels.
+
+    Returns:
+        The file.
     """
-    task, protocol = folds[0].task, folds[0].protocol
-    parts = [task.name, "" if protocol is task.protocols[0] else protocol.name]
-    name = "-".join(filter(None, [*parts, "" if budget == 1 else f"budget{budget:g}"]))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()
     about = {**origin, "command": portable_command(origin["command"]), **what(folds, budget, seed)}
-    path = Path(folder) / "baselines" / f"{name}.json"
-    write_json(path, {"format": FORMAT, **about, "baselines": baselines})
+    path = Path(folder) / BASELINES
+    _save_task(path, {"format": FORMAT, **about, "baselines": baselines}, replace=True)
     return path
 
 
-def keep_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
-    """Write a portable copy of a record, `NAME/record.json`.
+def save_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
+    """Write a portable copy of a record as a line of `finetune.jsonl`.
 
-    It takes the place of one that was made by the same settings on the same music from the same weights, and of no
-    other: where the name is that of another run, it gets a number.
+    It replaces the line of the same settings, music and weights. A name that another run has gets a number. The
+    task's baselines are added to `baselines.jsonl` unless they are there.
 
     Args:
-        folder: Of the records that tables are made of.
-        name: What is usual goes unsaid in it, so that runs may share it.
-        record: Of a run or of a transfer.
+        folder: Folder of results.
+        name: Name of the run. It leaves out what is usual, so runs may share it.
+        record: Record of a run or of a transfer.
+
+    Returns:
+        The file.
     """
-    kept, number = portable(record), 1
-    while True:
-        path = Path(folder) / (name if number == 1 else f"{name}-{number}") / RECORD
-        if not path.is_file() or _same_run(json.loads(path.read_text(encoding="utf-8")), kept):
-            write_json(path, kept)
-            return path
-        number += 1
+    saved = portable(record)
+    path = Path(folder) / RUNS
+    save_task(folder, saved)
+
+    def with_record(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        line = without_shared(saved)
+        marks = _marks(line)
+        for number, other in enumerate(lines):
+            if _same_run(_marks(other), marks):
+                return [*lines[:number], {"name": other["name"], **line}, *lines[number + 1 :]]
+        taken = {other["name"] for other in lines}
+        numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
+        return [*lines, {"name": next(one for one in numbered if one not in taken), **line}]
+
+    write_results(path, with_record)
+    return path
+
+
+def save_task(folder: str | Path, record: Mapping[str, Any], study: str = "") -> None:
+    """Add what a record shares with others of its task to `baselines.jsonl`, unless it is there.
+
+    Args:
+        folder: Folder of results.
+        record: Record of a run.
+        study: Name of the study that it belongs to. A task of studies alone gets no table of its own.
+    """
+    origin = {name: record[name] for name in ("format", "time", "versions", "machine")}
+    shared = {name: record[name] for name in SHARED}
+    mark = {"study": study} if study else {}
+    about = {**origin, **mark, "command": baselines_command(record), **shared}
+    _save_task(Path(folder) / BASELINES, about, replace=False)
+
+
+def _save_task(path: Path, about: dict[str, Any], replace: bool) -> None:
+    key = task_key(about)
+    sides = ("valid", "test")
+    scores = [
+        {**one, **{side: {"scores": one[side]["scores"]} for side in sides}} for one in about["baselines"]
+    ]
+    line = pack({**about, "baselines": scores})
+
+    def with_task(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        keys = [task_key(line) for line in lines]
+        if key not in keys:
+            return [*lines, line]
+        return [line if replace and one == key else other for one, other in zip(keys, lines, strict=True)]
+
+    write_results(path, with_task)
 
 
 def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether records are of one run, made again. What a release did not note yet may be anything."""
-    ours, theirs = _marks(one), _marks(other)
-    return all(mark == theirs[name] or None in (mark, theirs[name]) for name, mark in ours.items())
+    """Return whether records are of one run, made twice. A mark that one of them lacks may be anything."""
+    return all(mark == other[name] or None in (mark, other[name]) for name, mark in one.items())
 
 
-def _marks(record: dict[str, Any]) -> dict[str, Any]:
-    """What runs have in common if they are the same; None where it was not noted."""
+def _marks(line: dict[str, Any]) -> dict[str, Any]:
+    """Return what runs have in common if they are the same."""
     return {
-        "settings": {name: value for name, value in record["settings"].items() if value is not None},
-        "title": record["task"]["title"],
-        "music": record["corpus"]["shards"],
-        "weights": record["backbone"].get("weights"),
-        "learnt": record.get("transfer", {}).get("shards"),
+        "of": line["of"],
+        "settings": {name: value for name, value in line["settings"].items() if value is not None},
+        "weights": line["backbone"].get("weights"),
+        "transfer": line.get("transfer", {}).get("shards"),
+        "scored": "transfer" in line,
     }
 
 
@@ -139,15 +183,23 @@ def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult])
 
 
 def portable(record: dict[str, Any]) -> dict[str, Any]:
-    """A record without this machine's paths, to be committed: absolute ones are cut to their last part."""
-    backbone = dict(record["backbone"])
-    if "path" in backbone:
-        backbone["path"] = portable_value(backbone["path"])
-    if "provenance" in backbone:
-        backbone["provenance"] = portable_provenance(backbone["provenance"])
+    """Return a record to be committed: absolute paths are cut to their last part.
+
+    Two things that no table shows are left out: training curves, and the provenance of the backbone, which its
+    weights' fingerprint names.
+    """
+    backbone = {
+        name: portable_value(value) for name, value in record["backbone"].items() if name != "provenance"
+    }
     return {
         **record,
         "command": portable_command(record["command"]),
+        "seeds": [_without_curves(seed) for seed in record["seeds"]],
         "backbone": backbone,
         "settings": {name: portable_value(value) for name, value in record["settings"].items()},
     }
+
+
+def _without_curves(seed: Mapping[str, Any]) -> dict[str, Any]:
+    found = {name: value for name, value in seed.items() if name != "history"}
+    return found | ({"folds": [_without_curves(fold) for fold in seed["folds"]]} if "folds" in seed else {})

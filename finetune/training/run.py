@@ -33,7 +33,7 @@ from finetune.tasks.metrics import pack_counts
 from finetune.training.notecache import DISK
 from finetune.training.options import read_options
 from finetune.training.outcome import SCORED, SeedResult, pool_folds, processor
-from finetune.training.record import FORMAT, fingerprint, keep_record, scores, what
+from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
 from finetune.training.seed import Plan, train_seed
 from finetune.training.source import Source, no_backbone, open_source
 from symbolic.adapters import METHODS as ADAPTERS
@@ -211,7 +211,7 @@ def finetune(
     }
     write_json(out / RECORD, record)
     if settings.results:
-        keep_record(settings.results, run.name, record)
+        save_record(settings.results, run.name, record)
     write_report(out, record, folds[0], seeds)
     return {**record, "folder": str(out), "skipped": skipped_lines(folds[0].shards)}
 

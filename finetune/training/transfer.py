@@ -24,7 +24,7 @@ from finetune.tasks.data import Predictor, TaskData, summarise
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import pack_counts
 from finetune.training.outcome import CHECKPOINT, processor
-from finetune.training.record import FORMAT, keep_record, what
+from finetune.training.record import FORMAT, save_record, what
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.features.stats import softmax
@@ -89,7 +89,7 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     if not settings.results:
         return record
     parts = [task.name, "" if protocol is task.protocols[0] else protocol.name, "transfer", run.name]
-    file = keep_record(settings.results, "-".join(filter(None, parts)), record)
+    file = save_record(settings.results, "-".join(filter(None, parts)), record)
     return {**record, "file": str(file)}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from data.corpora import CORPORA
 from data.shards import Shards
 from data.toolkit.markdown import markdown_table, origin_lines
+from data.toolkit.results import read_results
 from pretrain.report.page import field_table
-from symbolic.checkpoint.bundled import RECORD
 
 _LEFT_OUT = {
     "held out": "on the test side of their own corpus, or excluded from it",
@@ -163,8 +162,7 @@ def _leaks(shards: Shards) -> list[str]:
 def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
     """A row for every run that began from these weights and was scored, by the rules, on the task it was trained on."""
     rows: list[Sequence[str]] = []
-    for path in sorted(folder.rglob(RECORD)):
-        record = json.loads(path.read_text(encoding="utf-8"))
+    for record in read_results(folder):
         ours = record.get("backbone", {}).get("weights") == weights
         if not ours or "transfer" in record or record["leaks"]["leaky"] is not False:
             continue

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from data.toolkit.results import read_lines, unpack
 from data.toolkit.runs import read_record
 from pretrain.settings import PretrainSettings
 from symbolic.checkpoint.bundled import model_name
 from symbolic.errors import ConfigError
+
+_NEEDED = {"history", "corpus", "parameters", "settings"}
 
 
 class Curve(NamedTuple):
@@ -56,18 +59,21 @@ class Curve(NamedTuple):
 
 
 def read_curve(run: str | Path) -> Curve:
-    """The curve of a finished run.
+    """Return the curve of a finished run.
 
     Raises:
         ConfigError: If the folder holds no record of `pretrain`.
     """
     run = Path(run)
-    record = read_record(run, {"history", "corpus", "parameters", "settings"}, "pretrain")
+    return _curve(run.resolve().name, read_record(run, _NEEDED, "pretrain"))
+
+
+def _curve(name: str, record: Mapping[str, Any]) -> Curve:
     settings = PretrainSettings(**record["settings"])
     rows = settings.budget * settings.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
     return Curve(
-        run.resolve().name,
+        name,
         record["corpus"]["shards"],
         f"{settings.preset} {settings.backbone}, {settings.selector}",
         model_name(settings.checkpoint) if settings.checkpoint else "",
@@ -79,13 +85,25 @@ def read_curve(run: str | Path) -> Curve:
     )
 
 
+def _curves(run: str | Path) -> list[Curve]:
+    """Return the curve of a run folder, or those of all runs in a file with one line of JSON a run."""
+    if Path(run).suffix != ".jsonl":
+        return [read_curve(run)]
+    records = [unpack(line) for line in read_lines(Path(run))]
+    if not records or any(not record.keys() >= _NEEDED for record in records):
+        raise ConfigError(
+            f"{run} holds no record of `pretrain`. Name a folder of a run, or a file of results."
+        )
+    return [_curve(record["name"], record) for record in records]
+
+
 def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
     """Curves that may be held against one another.
 
     Raises:
         ConfigError: If one is no run, or they were not measured on the same pieces.
     """
-    found = [read_curve(run) for run in runs]
+    found = [curve for run in runs for curve in _curves(run)]
     others = [one.name for one in found if one.corpus != found[0].corpus]
     if others:
         raise ConfigError(

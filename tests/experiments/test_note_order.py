@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from data.corpora import open_corpus
+from data.toolkit.results import read_lines
 from finetune.settings import TrainSettings
-from symbolic.storage import read_json
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "note_order.py"
 
@@ -75,7 +75,7 @@ def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, 
 
 
 def test_the_page_says_what_the_record_says():
-    record = read_json(EXPERIMENT.parents[1] / "results" / "note_order" / "note_order-melody.json")
+    [record] = read_lines(EXPERIMENT.parents[1] / "results" / "note_order.jsonl")
     page = (EXPERIMENT.parents[1] / "docs" / "order.md").read_text(encoding="utf-8")
     for name, gain in record["gain"].items():
         canonical, tracks = (

@@ -15,6 +15,7 @@ from finetune_helpers import nano_checkpoint, tune, write_folder
 from data.corpora import CORPORA, Piece
 from data.corpora.folder import FolderCorpus
 from data.preparation.settings import PrepareSettings
+from data.toolkit.results import read_results
 from finetune.settings import TrainSettings
 from finetune.tasks import Protocol, Task, note_task, sequence_task
 from finetune.tasks.data import TaskData
@@ -234,7 +235,7 @@ def test_a_budget_trains_on_fewer_labels_and_a_kept_record_names_no_folder_of_th
     assert record["budget"] == 0.2
     assert record["task"]["title"].endswith("20% of the labels")
     assert "processor_name" in record["machine"]
-    kept = json.loads((out / "sequence-full-nano-budget0.2" / "record.json").read_text())
+    [kept] = (one for one in read_results(out) if one.get("name") == "sequence-full-nano-budget0.2")
     assert str(tmp_path) not in json.dumps(kept)
     assert str(folder.parent) not in json.dumps(kept)
     assert kept["command"] == "finetune sequence tunes --from=nano"

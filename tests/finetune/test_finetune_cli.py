@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -15,12 +14,15 @@ import pytest
 from finetune_helpers import nano_checkpoint, write_folder
 
 from data.toolkit.command import parse
+from data.toolkit.results import read_lines, read_results
 from finetune.cli import _COMMANDS, main
 from finetune.settings import PRESET_NAMES, CorpusSettings, NoteSettings, TrainSettings
 from finetune.tasks import TASKS
-from finetune.training.record import keep_record
+from finetune.training.record import save_record
 from symbolic.backbone import PRESETS
 from symbolic.errors import ConfigError
+
+KEPT = Path("kept/finetune.jsonl")
 
 EXPERIMENTS = sorted((Path(__file__).parents[2] / "finetune" / "experiments").glob("*.yaml"))
 
@@ -159,27 +161,27 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert "full, from nano, 2 seeds" in printed
     assert "window-level accuracy" in printed
     assert re.search(r"\d+ pieces to learn from, \d+ to select by, \d+ to test on\n", printed)
-    assert {path.parent.name for path in Path("kept").glob("*/record.json")} == {
-        "sequence-full-nano",
-        "sequence-full-scratch-tiny",
-    }
+    assert {line["name"] for line in read_lines(KEPT)} == {"sequence-full-nano", "sequence-full-scratch-tiny"}
     # The same again takes its place; what is called the same, and is not, has a place of its own.
     again = [*common, "--from", "scratch", "--epochs", "0.3", "--seeds", "2", "--results", "kept"]
     assert main([*again, "--out", "b"]) == 0
     assert main([*again, "--lr", "0.01", "--out", "c"]) == 0
-    rates = [
-        json.loads(path.read_text())["settings"]["lr"] for path in sorted(Path("kept").glob("*scratch*/*"))
-    ]
-    assert rates == [1e-3, 1e-2]
+    fresh = [line for line in read_lines(KEPT) if "scratch" in line["name"]]
+    assert [line["settings"]["lr"] for line in fresh] == [1e-3, 1e-2]
     # So does that of an earlier release, which knew fewer settings.
-    path = Path("kept/sequence-full-scratch-tiny/record.json")
-    old = json.loads(path.read_text())
-    old["settings"] = {name: value for name, value in old["settings"].items() if value is not None}
-    path.write_text(json.dumps(old))
-    assert keep_record("kept", path.parent.name, {**old, "command": "again"}) == path
-    other = {**old, "backbone": {**old["backbone"], "weights": "other"}}
-    path.write_text(json.dumps({**old, "backbone": {**old["backbone"], "weights": "some"}}))
-    assert keep_record("kept", path.parent.name, other).parent.name == f"{path.parent.name}-3"
+    old = next(one for one in read_results("kept") if one.get("name") == "sequence-full-scratch-tiny")
+    settings = {name: value for name, value in old["settings"].items() if value is not None}
+    old = {name: value for name, value in old.items() if name != "name"} | {"settings": settings}
+    before = len(read_lines(KEPT))
+    assert save_record("kept", "sequence-full-scratch-tiny", {**old, "command": "again"}) == KEPT
+    assert len(read_lines(KEPT)) == before
+    assert any(line["command"] == "again" for line in read_lines(KEPT))
+    for weights in ("some", "other"):
+        save_record(
+            "kept", "sequence-full-nano", {**old, "backbone": {**old["backbone"], "weights": weights}}
+        )
+    assert len(read_lines(KEPT)) == before + 1
+    assert read_lines(KEPT)[-1]["name"] == "sequence-full-nano-2"
     assert main(["report", "runs"]) == 0
     page = (tmp_path / "runs" / "RESULTS.md").read_text()
     assert page.count("\n| hand-made features + logistic regression |") == 1

@@ -247,10 +247,10 @@ def test_a_study_is_linked_and_its_records_are_in_no_other_table(tmp_path: Path)
     assert "(../runs/studies/s/comparison.md)" in results_page(folder, beside=tmp_path / "elsewhere")
 
 
-STUDIES = sorted((Path(__file__).parents[3] / "results" / "finetune" / "studies").glob("*/comparison.json"))
+STUDIES = sorted((Path(__file__).parents[3] / "results" / "studies").glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_committed_study_is_what_its_records_say(path: Path) -> None:
     check_study(path)
 

@@ -14,6 +14,7 @@ import pytest
 from compare_helpers import check_study
 from finetune_helpers import nano_checkpoint, write_folder
 
+from data.toolkit.results import read_lines
 from finetune.cli import main
 from finetune.training import run
 from finetune.training import seed as training
@@ -90,14 +91,13 @@ def test_a_study_from_command_to_page(place: Path, capsys: Any, monkeypatch: Any
     printed = capsys.readouterr().out
     assert "above scratch" in printed
     assert "mean rank" in printed
-    study = Path("kept/studies/tunes-full-lora-scratch")
-    assert len(list((study / "records").iterdir())) == 3
-    check_study(study / "comparison.json")
-    assert str(place) not in "".join(path.read_text(encoding="utf-8") for path in study.rglob("*.*"))
+    study = Path("kept/studies/tunes-full-lora-scratch.jsonl")
+    assert len(read_lines(study)) == 1 + 3
+    assert len(read_lines(Path("kept/baselines.jsonl"))) == 1
+    check_study(study)
+    assert str(place) not in "".join(path.read_text(encoding="utf-8") for path in Path("kept").rglob("*.*"))
     assert main(["report", "kept"]) == 0
-    assert "studies/tunes-full-lora-scratch/comparison.md" in Path("kept/RESULTS.md").read_text(
-        encoding="utf-8"
-    )
+    assert "studies/tunes-full-lora-scratch.md" in Path("kept/RESULTS.md").read_text(encoding="utf-8")
 
     trained.clear()
     assert main(words("full,lora,scratch", "--parallel", "0", "--out", "out")) == 2

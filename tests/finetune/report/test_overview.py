@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from benchmark_records import counts_of, record, write_records
 
+from data.toolkit.results import BASELINES, write_results
 from finetune.cli import main
 from finetune.report.overview import results_page
 from finetune.tasks.metrics import accuracy, pack_counts, paired_bootstrap
@@ -118,10 +118,7 @@ def test_floors_alone_make_a_table_and_lend_their_counts(tmp_path: Path) -> None
     alone = {
         name: value for name, value in record().items() if name not in ("test", "valid", "seeds", "method")
     }
-    (folder / "baselines").mkdir()
-    (folder / "baselines" / "genre.json").write_text(
-        json.dumps(alone | {"command": "finetune baselines genre --x"})
-    )
+    write_results(folder / BASELINES, lambda _: [{**alone, "command": "finetune baselines genre --x"}])
     rows = table(results_page(folder))
     assert rows[0]["command"] == "`finetune baselines genre --x`"
     assert "p = " in rows[2]["above best baseline"]
@@ -140,8 +137,8 @@ def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> 
 
 
 def test_the_committed_table_is_what_the_records_beside_it_say() -> None:
-    results = Path(__file__).parents[3] / "results" / "finetune"
-    remedy = "run `finetune report results/finetune`"
+    results = Path(__file__).parents[3] / "results"
+    remedy = "run `finetune report results`"
     assert (results / "RESULTS.md").read_text(encoding="utf-8") == results_page(results), remedy
 
 

@@ -169,5 +169,5 @@ def test_counts_come_back_from_a_record_and_zeros_cost_little() -> None:
     counts[1, 2, 3], counts[2, 0, 0], counts[2, 0, 1] = 170, 1, 1
     packed = pack_counts(counts)
     assert (unpack_counts(packed) == counts).all()
-    assert len(packed["values"]) < 60
-    assert unpack_counts({"shape": [2, 2], "values": "0 0 3 4"}).tolist() == [[0, 0], [3, 4]]
+    assert len(packed["packed"]) < 60
+    assert unpack_counts({"shape": [1, 2, 2], "packed": "c-muNU}gaT01f~M"}).tolist() == [[[0, 0], [3, 4]]]
