@@ -41,9 +41,17 @@ class StepProgress(lightning.Callback):
         self._tokens += windows.tokens.shape[0] * windows.tokens.shape[1]
         self._bar.update(trainer.global_step - self._bar.n)
         if trainer.global_step % 20 == 0:
-            shown = {name: f"{float(value):.3f}" for name, value in pl_module.last_losses.items()}
-            elapsed = time.perf_counter() - self._since
-            self._bar.set_postfix(shown | {"tokens/s": f"{self._tokens / elapsed:,.0f}"}, refresh=False)
+            self._show(pl_module)
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """Show the held-out loss as soon as it is known."""
+        if self._bar is not None:
+            self._show(pl_module)
+
+    def _show(self, pl_module: Any) -> None:
+        shown = {name: f"{float(value):.3f}" for name, value in pl_module.last_losses.items()}
+        elapsed = time.perf_counter() - self._since
+        self._bar.set_postfix(shown | {"tokens/s": f"{self._tokens / elapsed:,.0f}"}, refresh=False)
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave the finished bar on the screen."""

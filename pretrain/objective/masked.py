@@ -22,7 +22,8 @@ from symbolic.masking.losses import FieldWeights, Recovery, recover
 from symbolic.masking.units import Choice
 from symbolic.tokens.vocabulary import MASK
 
-TRAINING, EVALUATION, FREEZING = range(3)
+TRAINING, EVALUATION, FREEZING, PROGRESS = range(4)
+"""Purposes of randomness, the last part of the key of `generator_of`."""
 
 
 class Step(NamedTuple):

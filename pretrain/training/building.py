@@ -54,7 +54,7 @@ def build_module(
             if isinstance(part, nn.Dropout):
                 part.p = settings.dropout
     heads = FieldHeads(config.dim, sizes)
-    start.fill(backbone, heads)
+    start.initialise(backbone, heads)
     selector = build_selector(settings.selector, schedule, sizes, config, options)
     if settings.compile:
         backbone.compile(dynamic=True)  # the tokens of a window differ from batch to batch

@@ -1,10 +1,10 @@
-"""A larger backbone that begins by saying what a smaller one says.
+"""Expand a small backbone into a larger one that gives the same outputs (Net2Net).
 
-Units are copied, and what goes out from a unit is shared among its copies (Net2WiderNet: Chen, Goodfellow & Shlens,
-2016, arXiv 1511.05641); layers are added that write nothing yet. So the same tokens get the same logits, and no step is
-spent on what the smaller one knew. The shares are uneven, by chance, else copies would learn alike for ever.
+Units are copied. The outgoing weights of a unit are divided among its copies (Net2WiderNet: Chen, Goodfellow and
+Shlens, 2016, arXiv 1511.05641). Added layers write nothing at first. So the same tokens get the same logits. The
+division is uneven at random, because equal copies would learn the same forever.
 
-Windows are those of the larger shape: what lies farther apart than in the smaller one's must still be learnt.
+The larger model has its own attention window. Relations beyond the smaller window must still be learnt.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from symbolic.backbone.parts import FeedForward
 from symbolic.heads import FieldHeads
 
 _UNEVEN = 0.5
-"""Standard deviation of what is drawn for a copy, an even share being 1; the mean of the copies is then taken off."""
+"""Standard deviation of the random part of each copy, where an even part is 1; its mean over copies is removed."""
 
 
 def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
-    """Why a backbone cannot grow from one shape into another; empty if it can."""
+    """Return the reasons why one shape cannot be expanded into another; empty if it can."""
     if small.kind != large.kind:
         return [f"a {small.kind} cannot become a {large.kind}"]
     found = [
@@ -43,15 +43,15 @@ def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
 
 @torch.no_grad()
 def expand(small: Backbone, large: Backbone) -> None:
-    """Give a backbone the weights of a smaller one, so that its states are those of the other, repeated.
+    """Fill a backbone with the weights of a smaller one, so that its states repeat those of the smaller one.
 
     Args:
-        small: Of a shape without `obstacles`.
+        small: Trained; its shape has no `obstacles`.
         large: Freshly initialised; changed in place.
     """
     stream = _copies(small.config.dim, large.config.dim)
-    for theirs, ours in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
-        ours.copy_(theirs[:, stream])
+    for old, new in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
+        new.copy_(old[:, stream])
     _expand_norm(small.norm, large.norm, stream)
     sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
     for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
@@ -62,39 +62,37 @@ def expand(small: Backbone, large: Backbone) -> None:
 
 @torch.no_grad()
 def expand_heads(small: FieldHeads, large: FieldHeads) -> None:
-    """Give heads the weights of a smaller backbone's, so that they say of its repeated states what those said."""
-    theirs, ours = small.projection, large.projection
-    _expand_linear(
-        theirs, ours, torch.arange(theirs.out_features), _copies(theirs.in_features, ours.in_features)
-    )
+    """Fill heads with the weights of smaller ones, so that repeated states get the same logits."""
+    old, new = small.projection, large.projection
+    _expand_linear(old, new, torch.arange(old.out_features), _copies(old.in_features, new.in_features))
 
 
 def _copies(before: int, after: int) -> Tensor:
-    """(after,) which unit each is a copy of."""
+    """Return (after,) int64: the old unit that each new unit copies."""
     return torch.arange(after) % before
 
 
-def _shared(weight: Tensor, units: Tensor) -> Tensor:
-    """(O, I) weights on units -> (O, I') on copies of them, in uneven shares that add up."""
+def _divided(weight: Tensor, units: Tensor) -> Tensor:
+    """Divide (O, I) weights among the copies of their inputs -> (O, I'), unevenly, with unchanged sums."""
     count = units.bincount(minlength=weight.shape[1]).to(weight)
     uneven = torch.randn(len(weight), len(units)) * _UNEVEN
     mean = torch.zeros_like(weight).index_add_(1, units, uneven) / count
     return weight[:, units] * (1 + uneven - mean[:, units]) / count[units]
 
 
-def _expand_linear(theirs: nn.Linear, ours: nn.Linear, to: Tensor, read: Tensor) -> None:
-    """A layer to copies `to` of its outputs from copies `read` of its inputs."""
-    ours.weight.copy_(_shared(theirs.weight[to], read))
-    ours.bias.copy_(theirs.bias[to])
+def _expand_linear(old: nn.Linear, new: nn.Linear, outputs: Tensor, inputs: Tensor) -> None:
+    """Expand a layer, given the old unit behind each new output and input."""
+    new.weight.copy_(_divided(old.weight[outputs], inputs))
+    new.bias.copy_(old.bias[outputs])
 
 
-def _expand_norm(theirs: nn.LayerNorm, ours: nn.LayerNorm, stream: Tensor) -> None:
-    ours.weight.copy_(theirs.weight[stream])
-    ours.bias.copy_(theirs.bias[stream])
+def _expand_norm(old: nn.LayerNorm, new: nn.LayerNorm, stream: Tensor) -> None:
+    new.weight.copy_(old.weight[stream])
+    new.bias.copy_(old.bias[stream])
 
 
-def _expand_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
-    for before, after in zip(theirs.children(), ours.children(), strict=True):
+def _expand_block(old: nn.Module, new: nn.Module, stream: Tensor) -> None:
+    for before, after in zip(old.children(), new.children(), strict=True):
         if isinstance(before, nn.LayerNorm) and isinstance(after, nn.LayerNorm):
             _expand_norm(before, after, stream)
         elif isinstance(before, FeedForward) and isinstance(after, FeedForward):
@@ -108,18 +106,18 @@ def _expand_block(theirs: nn.Module, ours: nn.Module, stream: Tensor) -> None:
 
 
 def _silence(source: nn.Module, added: nn.Module) -> None:
-    """Let a block that was grown from the same one as that before it change nothing yet."""
+    """Make an added block write nothing yet; `source` is the block before it, with the same origin."""
     for writer in _writers(added):
         nn.init.zeros_(writer.weight)
         nn.init.zeros_(writer.bias)
     if isinstance(source, ConformerBlock):
-        # Its block ends in a norm. The added one has it too, and what is normed already it leaves as it is.
+        # A conformer block ends in a norm. The added block has that norm too, and it keeps what is normalised already.
         nn.init.ones_(source.norm.weight)
         nn.init.zeros_(source.norm.bias)
 
 
 def _writers(block: nn.Module) -> Iterator[nn.Linear]:
-    """A block's layers that write to the stream."""
+    """Yield the layers of a block that write to the residual stream."""
     for part in block.children():
         if isinstance(part, SelfAttention):
             yield part.output
@@ -129,36 +127,36 @@ def _writers(block: nn.Module) -> Iterator[nn.Linear]:
             yield part.narrow
 
 
-def _expand_convolution(theirs: Convolution, ours: Convolution, stream: Tensor) -> None:
-    dim = theirs.narrow.in_features
-    _expand_linear(theirs.widen, ours.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
-    for old, new in zip(theirs.depthwise.parameters(), ours.depthwise.parameters(), strict=True):
-        new.copy_(old[stream])
-    _expand_norm(theirs.norm, ours.norm, stream)
-    _expand_linear(theirs.narrow, ours.narrow, stream, stream)
+def _expand_convolution(old: Convolution, new: Convolution, stream: Tensor) -> None:
+    dim = old.narrow.in_features
+    _expand_linear(old.widen, new.widen, torch.cat((stream, stream + dim)), stream)  # values, then gates
+    for before, after in zip(old.depthwise.parameters(), new.depthwise.parameters(), strict=True):
+        after.copy_(before[stream])
+    _expand_norm(old.norm, new.norm, stream)
+    _expand_linear(old.narrow, new.narrow, stream, stream)
 
 
-def _expand_attention(theirs: SelfAttention, ours: SelfAttention, stream: Tensor) -> None:
-    """Heads are copied. In one that is k times as wide, every k-th frequency of its rotary positions is an old one.
+def _expand_attention(old: SelfAttention, new: SelfAttention, stream: Tensor) -> None:
+    """Copy the heads. In a head that is k times as wide, every k-th rotary frequency is an old one.
 
-    Dimensions of the other frequencies have random queries and keys of zero: they add nothing yet, and keys can learn.
+    The other frequencies get random queries and zero keys. They add nothing yet, and their keys can learn.
     """
-    before, after = (part.query.out_features // part.heads for part in (theirs, ours))
-    wider, head = after // before, _copies(theirs.heads, ours.heads)
+    before, after = (part.query.out_features // part.heads for part in (old, new))
+    wider, head = after // before, _copies(old.heads, new.heads)
     pair = torch.arange(before // 2) * wider
-    new = _of_heads(torch.arange(ours.heads), torch.cat((pair, pair + after // 2)), after)
-    old = _of_heads(head, torch.arange(before), before)
-    nn.init.zeros_(ours.key.weight)
-    # Scores are divided by the root of the width.
-    for asked, asking, scale in ((theirs.query, ours.query, wider**0.5), (theirs.key, ours.key, 1.0)):
-        nn.init.zeros_(asking.bias)
-        asking.weight[new] = scale * _shared(asked.weight[old], stream)
-        asking.bias[new] = scale * asked.bias[old]
+    target = _of_heads(torch.arange(new.heads), torch.cat((pair, pair + after // 2)), after)
+    source = _of_heads(head, torch.arange(before), before)
+    nn.init.zeros_(new.key.weight)
+    # Attention scores are divided by the root of the width.
+    for narrow, wide, scale in ((old.query, new.query, wider**0.5), (old.key, new.key, 1.0)):
+        nn.init.zeros_(wide.bias)
+        wide.weight[target] = scale * _divided(narrow.weight[source], stream)
+        wide.bias[target] = scale * narrow.bias[source]
     value = _of_heads(head, _copies(before, after), before)
-    _expand_linear(theirs.value, ours.value, value, stream)
-    _expand_linear(theirs.output, ours.output, stream, value)
+    _expand_linear(old.value, new.value, value, stream)
+    _expand_linear(old.output, new.output, stream, value)
 
 
 def _of_heads(heads: Tensor, dimensions: Tensor, width: int) -> Tensor:
-    """Units of some dimensions of some heads, each `width` wide."""
+    """Return the indices of some dimensions of some heads, each head `width` wide."""
     return (heads[:, None] * width + dimensions).flatten()

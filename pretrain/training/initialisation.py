@@ -1,4 +1,4 @@
-"""Where a run begins: from random initialisation, or from what another has learnt, if need be in a smaller model."""
+"""Initialise a run: at random, or from a checkpoint, which may hold a smaller model."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ _HEADS = "fields"
 
 @dataclass(frozen=True, eq=False)
 class Initialisation:
-    """What a run begins with.
+    """The initial weights of a run.
 
     Attributes:
         config: Shape of the backbone.
-        checkpoint: Whose weights it has; None where they are random.
+        checkpoint: The checkpoint with the weights; None for random weights.
     """
 
     config: BackboneConfig
     checkpoint: Checkpoint | None = None
 
-    def fill(self, backbone: Backbone, heads: FieldHeads) -> None:
-        """Give backbone and heads the weights of the checkpoint, if there is one; heads that it lacks stay random."""
+    def initialise(self, backbone: Backbone, heads: FieldHeads) -> None:
+        """Load the weights of the checkpoint, if there is one; heads that it lacks stay random."""
         if self.checkpoint is None:
             return
-        theirs = self.checkpoint.build_heads().get(_HEADS)
-        if self.grows:
+        saved = self.checkpoint.build_heads().get(_HEADS)
+        if self.expands:
             expand(self.checkpoint.build_backbone(), backbone)
-            if isinstance(theirs, FieldHeads):
-                expand_heads(theirs, heads)
+            if isinstance(saved, FieldHeads):
+                expand_heads(saved, heads)
             return
         self.checkpoint.load_part("backbone", backbone)
-        if theirs is not None:
-            heads.load_state_dict(theirs.state_dict())
+        if saved is not None:
+            heads.load_state_dict(saved.state_dict())
 
     @property
-    def grows(self) -> bool:
-        """Whether the checkpoint is of a smaller model."""
+    def expands(self) -> bool:
+        """Whether the checkpoint holds a smaller model."""
         return self.checkpoint is not None and _size(self.checkpoint.config) != _size(self.config)
 
-    def heard(self, now: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Fingerprints of all pieces heard once those of a run are added; None where earlier ones are not known."""
+    def trained_on(self, now: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the fingerprints of all pieces trained on, with those of this run; None if earlier ones are unknown."""
         if self.checkpoint is None:
             return now
         before = self.checkpoint.pretrained_on
@@ -60,14 +60,14 @@ class Initialisation:
 
     @property
     def weights(self) -> str | None:
-        """What tells the checkpoint's weights from others; None where there is no checkpoint."""
+        """The fingerprint of the checkpoint's weights; None without a checkpoint."""
         return self.checkpoint.fingerprint if self.checkpoint else None
 
     def describe(self, held_out: NDArray[np.int64]) -> dict[str, Any] | None:
-        """For records, as JSON values; None where there is nothing to tell.
+        """Describe the checkpoint for a record, as JSON values; None without a checkpoint.
 
         Args:
-            held_out: Fingerprints of the pieces by which the run is measured; those that were heard before prove less.
+            held_out: Fingerprints of the held-out pieces. Those that the checkpoint was trained on prove less.
         """
         if self.checkpoint is None:
             return None
@@ -77,42 +77,42 @@ class Initialisation:
             "pieces": None if before is None else len(before),
             "held_out": len(held_out),
             "held_out_trained_on": None if before is None else int(np.isin(held_out, before).sum()),
-            **({"expanded_from": self.checkpoint.config.to_dict()} if self.grows else {}),
+            **({"expanded_from": self.checkpoint.config.to_dict()} if self.expands else {}),
         }
 
 
 def preset_config(settings: PretrainSettings) -> BackboneConfig:
-    """The shape that the settings name."""
+    """Return the backbone shape that the settings name."""
     return replace(preset(settings.preset), kind=settings.backbone)
 
 
 def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Initialisation:
-    """Where a run with these settings begins.
+    """Load the initial weights that the settings name.
 
     Args:
-        settings: Of the run.
-        tokenizer: What made its tokens.
+        settings: Settings of the run.
+        tokenizer: Tokenizer of the run.
 
     Raises:
-        CheckpointError: If the checkpoint is none.
-        TokenizerMismatch: If it reads other tokens.
-        ConfigError: If what it holds cannot grow into the size and kind that the settings say, or it has an adapter.
+        CheckpointError: If there is no such checkpoint.
+        TokenizerMismatch: If the checkpoint has another tokenizer.
+        ConfigError: If its model cannot be expanded to the size and kind of the settings, or has an adapter.
     """
     config = preset_config(settings)
     if settings.checkpoint is None:
         return Initialisation(config)
     found = load_checkpoint(settings.checkpoint, tokenizer)
-    # Rates and batches follow from the preset, so it says the size; of that size a checkpoint may differ in the rest.
+    # Learning rate and batch follow from the preset, so the preset names the size. The rest may differ from it.
     if _size(found.config) == _size(config):
         config = found.config
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
-            f"--from {settings.checkpoint}: it cannot grow into preset '{settings.preset}': {'; '.join(lacking)}. "
+            f"--from {settings.checkpoint}: it cannot be expanded to preset '{settings.preset}': {'; '.join(lacking)}. "
             f"{_remedy(found.config)}."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has an adapter. Begin from the checkpoint that the adapter was made on."
+            f"--from {settings.checkpoint}: it has an adapter. Start from the checkpoint that the adapter was made on."
         )
     return Initialisation(config, found)
 
@@ -122,7 +122,7 @@ def _size(config: BackboneConfig) -> dict[str, Any]:
 
 
 def _remedy(config: BackboneConfig) -> str:
-    """What to ask for instead."""
+    """Return the flags that would work, as a sentence."""
     for name, shape in PRESETS.items():
         if _size(replace(shape, kind=config.kind)) == _size(config):
             return f"Name its own size, --preset {name} --backbone {config.kind}, or a larger one"

@@ -184,7 +184,7 @@ def _finish(
         heads={"fields": objective.heads},
         parts={"selector": objective.selector} if objective.selector.learns else {},
         provenance={**origin, "settings": settings.identity, "corpus": shards.manifest["corpus"]},
-        pretrained_on=start.heard(shards.fingerprints[seen]),
+        pretrained_on=start.trained_on(shards.fingerprints[seen]),
     )
     record = {
         **origin,

@@ -300,8 +300,8 @@ def test_a_training_step_is_a_function_of_seed_and_step(tmp_path):
 def test_a_module_sums_both_losses_and_counts_the_step(name, unit, tmp_path):
     module, windows = make_module(tmp_path, name, unit=unit), tunes()
     total = module.training_step((windows, nothing_frozen(windows)), 0)
-    assert torch.equal(total, module.last_losses["loss"] + module.last_losses["selector_loss"])
-    assert (module.last_losses["selector_loss"] > 0) == (name in LEARNED)
+    assert torch.equal(total, module.losses["loss"] + module.losses["selector_loss"])
+    assert (module.losses["selector_loss"] > 0) == (name in LEARNED)
     measured = module.meter.flush()
-    assert measured["loss"] == pytest.approx(float(module.last_losses["loss"]))
+    assert measured["loss"] == pytest.approx(float(module.losses["loss"]))
     assert measured["padding_share"] == 0

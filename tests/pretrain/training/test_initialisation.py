@@ -95,7 +95,7 @@ def test_what_an_unrecorded_checkpoint_heard_stays_unknown(tmp_path):
     backbone = load_checkpoint("tiny").build_backbone()
     save_checkpoint(tmp_path / "unknown", backbone, Tokenizer())
     start = load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "unknown")), Tokenizer())
-    assert start.heard(np.arange(3)) is None
+    assert start.trained_on(np.arange(3)) is None
     assert start.describe(np.arange(3))["held_out_trained_on"] is None
 
 
