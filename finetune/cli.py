@@ -185,26 +185,27 @@ examples:
     from tqdm import tqdm
 
     from symbolic.predict.files import find_sources, predict_files
-    from symbolic.predict.predictor import is_run, load_predictors
-    from symbolic.predict.writers import described, written_answers
+    from symbolic.predict.loading import is_run, load_predictors
+    from symbolic.predict.network import device_of
+    from symbolic.predict.writers import described, written_predictions
 
     runs = [settings.run, *takewhile(is_run, settings.files)]
     sources = find_sources(settings.files[len(runs) - 1 :], settings.out)
     if not sources:
         raise ConfigError("Name a music file, or a folder of them, after the run.")
-    predictors = load_predictors(runs, settings.accelerator)
+    predictors = load_predictors(runs, device_of(settings.accelerator))
     skipped = 0
     with (
-        written_answers(predictors, settings.csv, settings.json) as answers,
+        written_predictions(predictors, settings.csv, settings.json) as files,
         tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
     ):
-        for outcomes in predict_files(predictors, sources, settings.out):
-            for outcome in outcomes:
-                to = sys.stderr if outcome.skipped else sys.stdout
-                bar.write(described(outcome, len(predictors) > 1), file=to)
-            for answer in answers:
-                answer.add(outcomes)
-            skipped += all(outcome.skipped for outcome in outcomes)
+        for predictions in predict_files(predictors, sources, settings.out):
+            for found in predictions:
+                to = sys.stderr if found.skipped else sys.stdout
+                bar.write(described(found, len(predictors) > 1), file=to)
+            for file in files:
+                file.add(predictions)
+            skipped += all(found.skipped for found in predictions)
             bar.update()
     if skipped == len(sources):
         raise ConfigError(f"None of the {skipped:,} files could be predicted; the reasons stand above.")

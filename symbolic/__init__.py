@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from symbolic.music.files import read_music
     from symbolic.music.midi import write_midi
     from symbolic.music.notes import Music
-    from symbolic.predict.windows import load
+    from symbolic.predict.loading import load
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
     from symbolic.tokens.transposition import transpose
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
@@ -26,7 +26,7 @@ _HOMES = {
     "Tokenizer": "tokens.tokenizer",
     "Tokens": "tokens.tokenizer",
     "Vocabulary": "tokens.vocabulary",
-    "load": "predict.windows",
+    "load": "predict.loading",
     "read_music": "music.files",
     "transpose": "tokens.transposition",
     "write_midi": "music.midi",

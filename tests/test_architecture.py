@@ -54,7 +54,7 @@ def test_the_check_would_see_a_heavy_import():
 
 
 def test_models_know_no_trainer_and_no_sibling():
-    code = "import symbolic.predict.windows, symbolic.checkpoint.format"
+    code = "import symbolic.predict.loading, symbolic.predict.files, symbolic.predict.writers"
     assert imported(code, ("lightning", "pytorch_lightning", *SIBLINGS)) == []
 
 

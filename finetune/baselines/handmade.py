@@ -16,13 +16,12 @@ from finetune.baselines.memory import remembered_stretches
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts
-from finetune.training.model import save_model
 from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.training.source import Source
 from finetune.training.trees import grown_trees
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
-from symbolic.predict.network import HandMade, load_model
+from symbolic.predict.network import HandMade, load_model, save_model
 from symbolic.predict.piece_classifier import FeatureClassifier
 
 LEARNT_FROM = "learnt_from"

@@ -42,10 +42,11 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "",
         "```python",
         "import symbolic",
-        "from symbolic.predict.predictor import Predictor",
         "",
-        f'music, model = symbolic.read_music("song.mid"), Predictor.load("{name}")',
-        _ask(note_level),
+        f'found = symbolic.load("{name}")("song.mid")',
+        "found.labels, found.probabilities  # aligned with found.music.notes"
+        if note_level
+        else "found.label, found.probabilities",
         "```",
         "",
         "## Scores",
@@ -79,12 +80,6 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
 def _files(note_level: bool) -> tuple[str, ...]:
     """What follows the model's name in commands that show it."""
     return ("song.mid", "songs/ --json answers.json") if note_level else ("songs/ --csv answers.csv",)
-
-
-def _ask(note_level: bool) -> str:
-    if note_level:
-        return "classes, confidence, _ = model.notes(music)  # of each note, in the order of music.notes"
-    return "shares = dict(zip(model.classes, model.probabilities(music)))"
 
 
 def _scored(record: Record, words: str) -> list[str]:

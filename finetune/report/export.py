@@ -14,12 +14,11 @@ from data.toolkit.results import read_results
 from data.toolkit.runs import read_record
 from finetune.report.card import card
 from finetune.report.tables import transfer_of
-from finetune.training.model import save_model
 from finetune.training.record import portable
-from symbolic.checkpoint.bundled import MODELS, shipped_models
-from symbolic.checkpoint.format import CARD, LICENCE, Checkpoint, load_checkpoint
+from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, shipped_models
+from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
-from symbolic.predict.network import open_task, task_model
+from symbolic.predict.network import open_task, save_model, task_model
 
 
 def export(

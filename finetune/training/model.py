@@ -1,23 +1,18 @@
-"""Build the network of a task, and save it."""
+"""Build the network of a task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-from torch import nn
 
 from finetune.tasks import Task
 from symbolic.adapters import attach
 from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone
-from symbolic.checkpoint.format import save_checkpoint
 from symbolic.heads import NoteHead, SequenceHead
 from symbolic.predict.layer_mix import LayerMix
-from symbolic.predict.network import ENSEMBLE, FEATURES, HEARD_BESIDE, PROBE, HandMade, TaskModel
-from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding
-from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.predict.network import TaskModel
+from symbolic.predict.note_features import NoteFeatureEmbedding
 
 
 def build_model(
@@ -56,61 +51,4 @@ def build_model(
         attach(backbone, method, **options)
     return TaskModel(
         backbone, (NoteHead if by_note else SequenceHead)(dim, classes), note_features=note_features
-    )
-
-
-def save_model(
-    path: Path,
-    model: TaskModel | HandMade,
-    tokenizer: Tokenizer,
-    task: dict[str, Any],
-    provenance: dict[str, Any],
-    seen: Any,
-    texts: Mapping[str, str] | None = None,
-    base: str = "",
-) -> Path:
-    """Write a checkpoint that predictions need and nothing else.
-
-    Args:
-        path: The directory.
-        model: To be saved.
-        tokenizer: What it reads.
-        task: From `Task.describe`.
-        provenance: How it came about.
-        seen: Note fingerprints of all pieces that its weights have seen.
-        texts: As of `save_checkpoint`.
-        base: Likewise.
-
-    Returns:
-        The directory.
-    """
-    backbone, heads, parts = None, {}, dict[str, nn.Module]()
-    task = {**task, "head": None}
-    if isinstance(model, HandMade):
-        parts[FEATURES] = model
-        task |= model.describe()
-    else:
-        backbone = model.backbone
-        if beside := [part for part in (model.mix, model.note_features) if part is not None]:
-            parts[PROBE if model.note_features is None else HEARD_BESIDE] = nn.ModuleList(
-                [*beside, model.head]
-            )
-            task["head"] = model.head.describe()
-            task |= {} if model.note_features is None else {HEARD_BESIDE: EMBEDDED_FEATURES}
-            if model.ensemble is not None:
-                parts[ENSEMBLE] = model.ensemble
-                task[ENSEMBLE] = model.ensemble.trees.describe()
-        else:
-            heads[task["name"]] = model.head
-    return save_checkpoint(
-        path,
-        backbone,
-        tokenizer,
-        heads=heads,
-        parts=parts,
-        task=task,
-        provenance=provenance,
-        pretrained_on=seen,
-        texts=texts,
-        base=base,
     )

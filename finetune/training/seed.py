@@ -27,7 +27,7 @@ from finetune.baselines.handmade import LEARNT_FROM, train_features
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.training.cache import PooledBatches, probed
-from finetune.training.model import build_model, save_model
+from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
 from finetune.training.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
@@ -35,7 +35,7 @@ from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, s
 from finetune.training.source import Source
 from finetune.training.trees import grown_trees
 from symbolic.predict.ensemble import Ensemble
-from symbolic.predict.network import TaskModel, device_of, load_model
+from symbolic.predict.network import TaskModel, device_of, load_model, save_model
 
 LAST, FIT = "last.ckpt", "fit.json"
 Batches = StepBatches | PooledBatches | DrawnBatches

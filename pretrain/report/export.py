@@ -16,7 +16,8 @@ from data.toolkit.runs import read_record
 from data.toolkit.safewrite import write
 from pretrain.report.card import card
 from pretrain.settings import PretrainSettings
-from symbolic.checkpoint.format import CARD, LICENCE, load_checkpoint, save_checkpoint
+from symbolic.checkpoint.bundled import CARD, LICENCE
+from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokens.tokenizer import Tokenizer
 

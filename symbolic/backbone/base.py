@@ -157,13 +157,15 @@ class Backbone(nn.Module):
                 x = block(x, rotation, attention_mask)
         return self._music(x)
 
-    def states(self, tokens: Tensor, attention_mask: Tensor | None = None) -> list[Tensor]:
+    def states(
+        self, tokens: Tensor, attention_mask: Tensor | None = None, beside: Tensor | None = None
+    ) -> list[Tensor]:
         """Hidden states of the embedding and of every layer, for probes.
 
         Returns:
             layers + 1 tensors (B, L, D); the last is what `forward` returns, with the final norm.
         """
-        x, rotation, attention_mask = self._enter(tokens, attention_mask)
+        x, rotation, attention_mask = self._enter(tokens, attention_mask, beside)
         states = [self._music(x)]
         for block in self.blocks:
             x = block(x, rotation, attention_mask)

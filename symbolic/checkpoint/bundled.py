@@ -1,6 +1,6 @@
-"""Models that come with the installation, known by their names: `load("tiny")` anywhere, without a network.
+"""Bundled models, known by their names: `load("tiny")` works anywhere, without a network.
 
-Each is a folder of `symbolic/models`: a checkpoint, with a card (README.md) and a LICENSE beside it.
+Each is a folder of `symbolic/models`: a checkpoint with a model card (README.md) and a LICENSE.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from pathlib import Path
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 _MARK = "config.json"
+CARD, LICENCE = "README.md", "LICENSE"
 RECORD = "record.json"
-"""What a run writes of itself, in its folder."""
+"""The record of a run, in its folder."""
 
 
 def shipped_models() -> tuple[str, ...]:
-    """Names of the models, sorted."""
+    """Return the names of the bundled models, sorted."""
     return tuple(sorted(path.parent.name for path in MODELS.glob(f"*/{_MARK}")))
 
 
@@ -23,11 +24,11 @@ def find_model(path: Path | str) -> Path:
     """Find the checkpoint that a name or a folder means.
 
     Args:
-        path: A name from `shipped_models`; a checkpoint; a pretraining run, which holds one as `checkpoint`; or a
-            fine-tuning run, whose best seed by validation is taken. An existing file or folder goes before a name.
+        path: A name from `shipped_models`, a checkpoint, a pretraining run, or a fine-tuning run. Of the last, the
+            seed that is best on validation is taken. An existing file or folder goes before a name.
 
     Returns:
-        The checkpoint's folder. Anything else is returned unchanged, for `load_checkpoint` to refuse.
+        The checkpoint's folder. Any other path is returned unchanged, for `load_checkpoint` to refuse.
     """
     path = Path(path)
     if not path.exists() and len(path.parts) == 1 and path.name in shipped_models():
@@ -43,6 +44,6 @@ def find_model(path: Path | str) -> Path:
 
 
 def model_name(path: Path | str) -> str:
-    """What a checkpoint is called in folder names and tables: as its run, where it is the `checkpoint` of one."""
+    """Return the name of a checkpoint for folders and tables; the `checkpoint` of a run has the run's name."""
     path = Path(path)
     return (path.parent if path.name == "checkpoint" else path).resolve().name

@@ -1,16 +1,15 @@
-"""Checkpoints: a directory of safetensors and JSON that alone rebuilds its model.
+"""Checkpoints: a folder of safetensors and JSON that alone rebuilds its model.
 
     model.safetensors           weights, each under the name of its part: backbone., heads., and others
     config.json                 format version, backbone, tokenizer fingerprint, heads, parts, task
     tokenizer.json              the tokenizer
-    provenance.json             how it came about
-    pretrained_on.safetensors   note fingerprints of the pieces seen in training, if recorded
-    adapter.*                   the adapter attached to the backbone, if one was
-    README.md, LICENSE          what it is, and on what terms, for those who get it
+    provenance.json             how it was made
+    pretrained_on.safetensors   note fingerprints of the training pieces, if recorded
+    adapter.*                   the adapter attached to the backbone, if there is one
+    README.md, LICENSE          the model card and the terms
 
-One that was made on a model that comes with the installation can name it as its base, and leave its backbone out; one
-that hears music in another way has no backbone at all.
-Nothing else is ever loaded: a pickled file can run code when it is opened.
+A checkpoint made on a bundled model can name it as its base and leave its backbone out. One of hand-made features
+has no backbone at all. Nothing else is ever loaded: a pickled file can run code when it is opened.
 """
 
 from __future__ import annotations
@@ -33,53 +32,61 @@ from symbolic.adapters import backbone_state, load_adapter, weights_fingerprint
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
+from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, find_model, shipped_models
+from symbolic.checkpoint.schema import FORMAT_VERSION, check_config
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
-from symbolic.storage import (
-    RECOPY,
-    read_json,
-    read_tensors,
-    require_fields,
-    write_json,
-    write_tensors,
-)
+from symbolic.storage import RECOPY, read_json, read_tensors, write_json, write_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
-FORMAT_VERSION = 1
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
-CARD, LICENCE = "README.md", "LICENSE"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
 FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE}
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What a checkpoint says of itself; weights are read when asked for.
+    """The description of a checkpoint. Weights are read when they are asked for.
 
     Attributes:
-        path: The directory.
-        shape: Of the backbone; None where there is none.
+        path: The folder.
+        shape: Shape of the backbone; None where there is none.
         tokenizer: The tokenizer it was trained with.
         heads: Description of each head, by name.
-        parts: Names of all parts that have weights.
-        task: What it was trained for; empty after pretraining.
-        provenance: How it came about.
-        pretrained_on: (P,) int64 sorted note fingerprints of the pieces seen; None if not recorded.
-        base: The model that comes with the installation and has its backbone, as "model", and the fingerprint of that
-            as "weights"; empty where it has a backbone of its own.
+        others: Description of each further part that has weights, by name.
+        task: Name, classes and reading of its task; empty after pretraining.
+        provenance: How it was made.
+        pretrained_on: (P,) int64 sorted note fingerprints of the training pieces; None if not recorded.
+        base: The bundled model that has its backbone, as "model", and the fingerprint of that backbone, as "weights".
+            Empty where the checkpoint has a backbone of its own.
     """
 
     path: Path
     shape: BackboneConfig | None
     tokenizer: Tokenizer
     heads: Mapping[str, Mapping[str, Any]]
-    parts: tuple[str, ...]
+    others: Mapping[str, Mapping[str, Any]]
     task: Mapping[str, Any]
     provenance: Mapping[str, Any]
     pretrained_on: NDArray[np.int64] | None
     base: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of all parts that have weights."""
+        own = [("backbone", self.shape is not None), ("heads", bool(self.heads))]
+        return (*(name for name, there in own if there), *self.others)
+
+    def describe(self, part: str) -> Mapping[str, Any]:
+        """Return what a part was saved with; see `save_checkpoint`.
+
+        Raises:
+            CheckpointError: If there is no such part.
+        """
+        if part not in self.others:
+            raise CheckpointError(f"{self.path} has no part {part!r}; it has {', '.join(self.parts)}.")
+        return self.others[part]
 
     @property
     def config(self) -> BackboneConfig:
@@ -90,14 +97,14 @@ class Checkpoint:
         """
         if self.shape is None:
             raise CheckpointError(
-                f"{self.path} has no backbone: it answers what it was made for (`finetune predict`), and nothing can "
-                "be built on it. For that use a checkpoint that `pretrain` wrote, or a model that comes along."
+                f"{self.path} has no backbone: it can predict (`finetune predict`), and nothing can be built on it. "
+                "Use a checkpoint that `pretrain` wrote, or a bundled model."
             )
         return self.shape
 
     @property
     def fingerprint(self) -> str:
-        """Hexadecimal digits that tell these weights from any others, an adapter's included; settings have no part."""
+        """Hexadecimal digits that identify the weights and those of an adapter, but not the settings."""
         digest = hashlib.sha256(self.base.get("weights", "").encode())
         for name in (WEIGHTS, ADAPTER_TENSORS):
             if (self.path / name).is_file():
@@ -106,7 +113,7 @@ class Checkpoint:
         return digest.hexdigest()[:16]
 
     def build_backbone(self) -> Backbone:
-        """The backbone with its weights, and with its adapter attached if it was saved with one.
+        """Build the backbone with its weights, and with its adapter attached if it was saved with one.
 
         Raises:
             CheckpointError: If weights do not fit the description, or the adapter does not fit the backbone.
@@ -118,7 +125,7 @@ class Checkpoint:
         return backbone
 
     def build_heads(self) -> dict[str, Head]:
-        """All heads with their weights, by name; empty if it has none.
+        """Build all heads with their weights, by name.
 
         Raises:
             CheckpointError: If weights do not fit the descriptions.
@@ -133,10 +140,10 @@ class Checkpoint:
 
         Args:
             name: One of `parts`.
-            module: Changed in place; must have the part's tensors and no others.
+            module: Changed in place. It must have the part's tensors and no others.
 
         Raises:
-            CheckpointError: If there is no such part, the tensors do not fit, or the base is another than it was.
+            CheckpointError: If there is no such part, the tensors do not fit, or the base has changed.
         """
         if name not in self.parts:
             raise CheckpointError(f"{self.path} has no part {name!r}; it has {', '.join(self.parts)}.")
@@ -150,8 +157,8 @@ class Checkpoint:
             ) from error
         if based and weights_fingerprint(cast(Backbone, module)) != self.base["weights"]:
             raise CheckpointError(
-                f"{self.path} was made on another model '{self.base['model']}' than the one that comes with this "
-                "installation. Use the release that it was made with, or train it again."
+                f"{self.path} was made on another model '{self.base['model']}' than the one that is bundled with "
+                "this release. Use the release that it was made with, or train it again."
             )
 
     @property
@@ -159,8 +166,8 @@ class Checkpoint:
         """The folder of the base."""
         if self.base["model"] not in shipped_models():
             raise CheckpointError(
-                f"{self.path} was made on the model '{self.base['model']}', which does not come with this "
-                f"installation; it has {', '.join(shipped_models())}. Use the release that it was made with."
+                f"{self.path} was made on the model '{self.base['model']}', which is not bundled with this release. "
+                f"Bundled are {', '.join(shipped_models())}. Use the release that it was made with."
             )
         return MODELS / self.base["model"]
 
@@ -172,33 +179,34 @@ def save_checkpoint(
     *,
     heads: Mapping[str, Head] | None = None,
     parts: Mapping[str, nn.Module] | None = None,
+    descriptions: Mapping[str, Mapping[str, Any]] | None = None,
     task: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
     pretrained_on: ArrayLike | None = None,
     texts: Mapping[str, str] | None = None,
     base: str = "",
 ) -> Path:
-    """Write a checkpoint whole or not at all; one that stands there already is replaced.
+    """Write a checkpoint, whole or not at all. An existing checkpoint is replaced.
 
     Args:
-        path: The directory.
-        backbone: If it carries an adapter, that is saved too, in files of its own. None where the parts do without.
+        path: The folder.
+        backbone: Its adapter is saved too, if it has one, in files of its own. None where the parts need no backbone.
         tokenizer: The tokenizer that the backbone reads.
         heads: Heads by name.
-        parts: Other modules worth keeping, such as a selector, by name.
-        task: What a later reader must know of the task, as JSON values.
-        provenance: How the weights came about, as JSON values.
-        pretrained_on: Integer note fingerprints of every piece seen in training.
-        texts: What else is to stand there, by file: `CARD`, `LICENCE`.
-        base: The model that comes with the installation and has these very weights as its backbone, which then are
-            left out.
+        parts: Other modules, such as a selector, by name.
+        descriptions: What is needed to build a part again, as JSON values by its name.
+        task: Name, classes and reading of the task, as JSON values.
+        provenance: How the weights were made, as JSON values.
+        pretrained_on: Integer note fingerprints of every training piece.
+        texts: Further files by name: `CARD`, `LICENCE`.
+        base: A bundled model that has these very weights as its backbone. They are left out then.
 
     Returns:
-        The directory.
+        The folder.
 
     Raises:
-        CheckpointError: If something stands at the path that is not a checkpoint.
-        ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot; if the base has
+        CheckpointError: If the path holds something that is not a checkpoint.
+        ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot. If the base has
             other weights, or none of its own.
     """
     path, heads, parts = Path(path), heads or {}, parts or {}
@@ -224,10 +232,10 @@ def save_checkpoint(
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
     config = {
         "format_version": FORMAT_VERSION,
-        "backbone": None if backbone is None else backbone.config.to_dict(),
         "tokenizer": tokenizer.fingerprint,
+        "backbone": None if backbone is None else backbone.config.to_dict(),
         "heads": {name: head.describe() for name, head in heads.items()},
-        "parts": [*([] if backbone is None else ["backbone"]), *(["heads"] if heads else []), *parts],
+        "parts": {name: dict((descriptions or {}).get(name, {})) for name in parts},
         "task": dict(task or {}),
         **({"base": {"model": base, "weights": weights}} if base else {}),
     }
@@ -247,11 +255,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Checkpoint:
-    """Read a checkpoint's description.
+    """Read the description of a checkpoint.
 
     Args:
-        path: The directory, that of a run which holds it as `checkpoint`, or the name of a model that comes with the
-            installation.
+        path: A checkpoint's folder, a run's folder, or the name of a bundled model.
         tokenizer: The tokenizer it must have been trained with; None if any will do.
 
     Raises:
@@ -261,7 +268,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
     path = find_model(path)
     _refuse_foreign(path)
     values = read_json(path / CONFIG)
-    require_fields(path / CONFIG, values, ("backbone", "tokenizer", "heads", "parts", "task"), FORMAT_VERSION)
+    check_config(path / CONFIG, values)
     own = Tokenizer.load(path / TOKENIZER)
     if own.fingerprint != values["tokenizer"]:
         raise CheckpointError(
@@ -281,7 +288,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         shape=None if values["backbone"] is None else BackboneConfig.from_dict(values["backbone"]),
         tokenizer=own,
         heads=values["heads"],
-        parts=tuple(values["parts"]),
+        others=values["parts"],
         task=values["task"],
         provenance=read_json(path / PROVENANCE),
         pretrained_on=seen,
@@ -290,7 +297,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse what is not a complete checkpoint directory, and say what it is instead."""
+    """Refuse what is not a complete checkpoint folder, and name what it is instead."""
     if path.is_file():
         raise CheckpointError(
             f"{path} is a file, and a checkpoint is a directory of safetensors and JSON. Pickled files (.pt, "
@@ -300,8 +307,7 @@ def _refuse_foreign(path: Path) -> None:
     if not path.is_dir():
         names = ", ".join(shipped_models())
         raise CheckpointError(
-            f"{path} does not exist. Check the path of the checkpoint, or name a model that comes with the "
-            f"installation: {names}."
+            f"{path} does not exist. Check the path of the checkpoint, or name a bundled model: {names}."
         )
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:
@@ -309,7 +315,7 @@ def _refuse_foreign(path: Path) -> None:
         raise CheckpointError(
             f"{path} is not a complete checkpoint: it lacks {', '.join(missing)}. "
             + (
-                "This folder hides the model of that name that comes along: rename it, or work elsewhere."
+                "This folder hides the bundled model of that name: rename it, or work elsewhere."
                 if hides
                 else "Give the directory that `save_checkpoint` or a training run wrote."
             )
@@ -319,7 +325,7 @@ def _refuse_foreign(path: Path) -> None:
 @contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
     """A new directory that takes the place of `path` once the block has filled it."""
-    # Only what is a checkpoint and nothing else may be deleted to make room, or an empty folder.
+    # Only an empty folder, or a checkpoint and nothing else, may be deleted to make room.
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else {""} if path.exists() else set()
     if there and not {CONFIG} <= there <= FILES:
         raise CheckpointError(f"{path} holds other things than a checkpoint. Save under another name.")

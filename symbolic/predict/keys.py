@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from symbolic.music.notes import Music
 from symbolic.predict.tonality import DEGREES, MODES
 
-Shares = NDArray[np.float32]
+Probabilities = NDArray[np.float32]
 _MAJOR = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 KEYS = tuple(
@@ -41,12 +41,12 @@ class Chord(NamedTuple):
     confidence: float
 
 
-def tonality_shares(pitch: NDArray[np.integer], shares: Shares) -> Shares:
+def tonality_probabilities(pitch: NDArray[np.integer], probabilities: Probabilities) -> Probabilities:
     """What each note says of every tonic, or root, and mode.
 
     Args:
         pitch: (N,) MIDI pitches.
-        shares: (N, 24) probabilities of `symbolic.predict.tonality.TONAL_CLASSES`.
+        probabilities: (N, 24) probabilities of `symbolic.predict.tonality.TONAL_CLASSES`.
 
     Returns:
         (N, 24) the same probabilities by tonic plus twelve times the mode.
@@ -54,36 +54,38 @@ def tonality_shares(pitch: NDArray[np.integer], shares: Shares) -> Shares:
     steps = len(DEGREES)
     degree = (pitch.astype(np.int64)[:, None] - np.arange(steps)) % steps
     places = np.concatenate([degree, degree + steps], axis=1)
-    return np.asarray(np.take_along_axis(shares, places, axis=1))
+    return np.asarray(np.take_along_axis(probabilities, places, axis=1))
 
 
-def key_shares(music: Music, shares: Shares) -> dict[str, float]:
+def key_probabilities(music: Music, probabilities: Probabilities) -> dict[str, float]:
     """The mean over pitched notes of the probability that each gives every key; the likeliest first.
 
     Args:
         music: The piece, N notes of it; one at least is pitched.
-        shares: (N, 24) probabilities of the classes; those of drums are not looked at.
+        probabilities: (N, 24) probabilities of the classes; those of drums are not looked at.
     """
     pitched = ~music.drums
-    mean = tonality_shares(music.notes["pitch"][pitched], shares[pitched]).mean(axis=0, dtype=np.float64)
+    mean = tonality_probabilities(music.notes["pitch"][pitched], probabilities[pitched]).mean(
+        axis=0, dtype=np.float64
+    )
     return {KEYS[key]: float(mean[key]) for key in np.argsort(-mean, kind="stable").tolist()}
 
 
-def chords(music: Music, shares: Shares) -> list[Chord]:
+def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
     """Chords in time: of each beat the one that the notes that begin in it give the highest mean probability.
 
     A beat in which no note begins, and one with the chord of the beat before, go on with that chord.
 
     Args:
         music: The piece, N notes of it.
-        shares: (N, 24) probabilities of the classes; those of drums are not looked at.
+        probabilities: (N, 24) probabilities of the classes; those of drums are not looked at.
     """
     order = np.argsort(music.notes["onset"], kind="stable")
     order = order[~music.drums[order]]
     notes = music.notes[order]
     bar, beat = beats(music, notes["onset"])
     fresh = np.flatnonzero(np.diff(bar, prepend=-1) | np.diff(beat, prepend=-1))
-    said = tonality_shares(notes["pitch"], shares[order]).astype(np.float64)
+    said = tonality_probabilities(notes["pitch"], probabilities[order]).astype(np.float64)
     sums = np.add.reduceat(said, fresh, axis=0) if len(fresh) else said
     likeliest = sums.argmax(axis=1)
     changes = np.flatnonzero(np.diff(likeliest, prepend=-1))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from symbolic.backbone import Backbone
-from symbolic.checkpoint.format import Checkpoint, load_checkpoint
+from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
@@ -21,21 +21,72 @@ from symbolic.predict.layer_mix import LayerMix, normed, pooled
 from symbolic.predict.note_classifier import NoteClassifier
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.piece_classifier import FeatureClassifier
-from symbolic.predict.windows import predict_pooled, predict_tokens
+from symbolic.predict.windows import Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-FEATURES = "features"
-"""The part that has hand-made features in the place of a backbone."""
 HandMade = FeatureClassifier | NoteClassifier
-"""What has hand-made features in the place of a backbone."""
-PROBE = "probe"
-"""A probe's mixture and head are saved as a part of this name and not as a head: the head alone, on the last
-layer, would answer wrongly and without a word."""
-HEARD_BESIDE = "hints"
-"""Likewise of note features and the head of a model that hears them; in what it says of its task, what is hinted at."""
-ENSEMBLE = "voters"
-"""Trees that vote with it; in what it says of its task, what they hear and how large they are."""
+"""A classifier of hand-made features, without a backbone."""
+FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
+"""Names of the parts of a checkpoint that `task_model` reads, beside its backbone and head."""
+
+
+class Encoder(nn.Module):
+    """A backbone and the note features that it reads, if it was trained with any.
+
+    Args:
+        backbone: With its adapter attached, if it has one.
+        note_features: Turns codes of note features into an embedding.
+    """
+
+    def __init__(self, backbone: Backbone, note_features: NoteFeatureEmbedding | None = None) -> None:
+        super().__init__()
+        self.backbone, self.note_features = backbone, note_features
+
+    def inputs(self, tokens: Rows, features: NDArray[np.float32] | None = None) -> Rows:
+        """Return what the network reads of a piece: its ids and, where needed, the codes of its note features.
+
+        Args:
+            tokens: (N, 8) ids as the tokenizer gives them.
+            features: (N, F) from `note_matrix`, if they are computed already.
+
+        Returns:
+            (N, 8) or (N, 8 + F).
+        """
+        if self.note_features is None:
+            return tokens
+        features = note_matrix(tokens) if features is None else features
+        return np.concatenate([tokens, self.note_features.codes(embedded_features(features))], axis=1)
+
+    def forward(self, inputs: Tensor, attention_mask: Tensor | None = None) -> Tensor:
+        """Return hidden states after the last layer.
+
+        Args:
+            inputs: (B, L, 8) ids, or (B, L, 8 + F) with codes of note features.
+            attention_mask: (B, L) bool, or None if no token is padding.
+
+        Returns:
+            (B, L, D).
+        """
+        hidden: Tensor = self.backbone(inputs[..., : len(FIELDS)], attention_mask, self._extra(inputs))
+        return hidden
+
+    def states(self, inputs: Tensor, attention_mask: Tensor | None = None) -> list[Tensor]:
+        """Return the hidden states (B, L, D) of the embedding and of every layer; arguments as for `forward`."""
+        return self.backbone.states(inputs[..., : len(FIELDS)], attention_mask, self._extra(inputs))
+
+    def windows(self) -> dict[str, Any]:
+        """Return settings for `predict_tokens`: windows as in training that overlap by half."""
+        length = self.backbone.config.window
+        return {
+            "length": length,
+            "overlap": length // 2,
+            "max_bars": self.backbone.sizes[BAR] - RESERVED,
+            "device": next(self.backbone.parameters()).device,
+        }
+
+    def _extra(self, inputs: Tensor) -> Tensor | None:
+        return None if self.note_features is None else self.note_features(inputs[..., len(FIELDS) :])
 
 
 class TaskModel(nn.Module):
@@ -43,10 +94,10 @@ class TaskModel(nn.Module):
 
     Args:
         backbone: With its adapter attached, if it has one.
-        head: Of the task's level.
-        mix: For a probe: how layers are weighed. The backbone is then frozen and stays in eval mode.
-        note_features: What is heard beside the notes, if anything is.
-        ensemble: Trees that vote with the network, if any do: on pieces, and not in training.
+        head: For the task's level.
+        mix: For a probe: the weights of layers. The backbone is then frozen and stays in eval mode.
+        note_features: The note features that the network reads beside the tokens, if any.
+        ensemble: Trees that share in the predictions, if any: on pieces, and not in training.
     """
 
     def __init__(
@@ -58,28 +109,29 @@ class TaskModel(nn.Module):
         ensemble: Ensemble | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.head, self.mix, self.note_features, self.ensemble = (
-            backbone,
-            head,
-            mix,
-            note_features,
-            ensemble,
-        )
+        self.backbone, self.head, self.mix = backbone, head, mix
+        self.note_features, self.ensemble = note_features, ensemble
         if mix is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
 
-    def forward(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None if no token is padding -> (B, L, C), or (B, C).
+    @property
+    def encoder(self) -> Encoder:
+        """The backbone and the note features that it reads."""
+        return Encoder(self.backbone, self.note_features)
 
-        With note features the codes of each token follow its ids: (B, L, 8 + F).
+    def forward(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Return logits, (B, L, C) or (B, C).
+
+        Args:
+            tokens: (B, L, 8) int64 ids, or (B, L, 8 + F) with codes of note features.
+            attention_mask: (B, L) bool, or None if no token is padding.
         """
         if self.pools:
             return self.of_pooled(self.pooled(tokens, attention_mask))
         if self.mix is not None:
             return self.of_heard(self.heard_states(tokens, attention_mask))
-        beside = None if self.note_features is None else self.note_features(tokens[..., len(FIELDS) :])
-        hidden = self.backbone(tokens[..., : len(FIELDS)], attention_mask, beside)
+        hidden = self.encoder(tokens, attention_mask)
         logits: Tensor = (
             self.head(hidden, attention_mask) if isinstance(self.head, SequenceHead) else self.head(hidden)
         )
@@ -98,7 +150,7 @@ class TaskModel(nn.Module):
 
     @torch.no_grad()
     def pooled(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics over tokens that are not padding of every layer."""
+        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics of every layer over tokens."""
         return pooled(self.backbone.states(tokens, attention_mask), attention_mask)
 
     def of_pooled(self, features: Tensor) -> Tensor:
@@ -120,51 +172,52 @@ class TaskModel(nn.Module):
         return logits
 
     def train(self, mode: bool = True) -> TaskModel:
-        """As of any module, but a probe's backbone never drops out."""
+        """Set training mode; the backbone of a probe stays in eval mode."""
         super().train(mode)
         if self.mix is not None:
             self.backbone.eval()
         return self
 
     def trained(self) -> list[nn.Parameter]:
-        """The parameters that learn."""
+        """Return the parameters that learn."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def logits(self, tokens: NDArray[np.integer]) -> NDArray[np.float32]:
-        """Logits of a piece of any length, by windows that overlap by half; in eval mode.
+    def logits(self, tokens: Rows) -> NDArray[np.float32]:
+        """Return the logits of one piece, as `batch_logits` does of several."""
+        return self.batch_logits([tokens])[0]
+
+    def batch_logits(self, pieces: Sequence[Rows]) -> list[NDArray[np.float32]]:
+        """Return the logits of pieces of any length, by windows that overlap by half; in eval mode.
 
         Args:
-            tokens: (N, 8) ids as the tokenizer gives them.
+            pieces: (N, 8) ids of each piece, as the tokenizer gives them.
 
         Returns:
-            (N, C), each note's from the window in which it is most central; or (C,), the mean over windows.
+            For each piece (N, C), where each note's logits are from the window in which it is most central. At piece
+            level (C,), the mean over windows.
         """
-        length = self.backbone.config.window
-        max_bars = self.backbone.sizes[BAR] - RESERVED
-        device = next(self.parameters()).device
-        run: Callable[..., NDArray[np.float32]] = (
-            predict_pooled if isinstance(self.head, SequenceHead) else predict_tokens
-        )
         self.eval()
-        heard, features = tokens, None
-        if self.note_features is not None:
-            features = note_matrix(tokens)
-            heard = np.concatenate([tokens, self.note_features.codes(embedded_features(features))], axis=1)
-        said = run(self, heard, length=length, overlap=length // 2, max_bars=max_bars, device=device)
-        return said if self.ensemble is None else self.ensemble.joined(tokens, said, features)
+        encoder, run = self.encoder, predict_pooled if isinstance(self.head, SequenceHead) else predict_tokens
+        wanted = self.note_features is not None or self.ensemble is not None
+        features = [note_matrix(tokens) if wanted else None for tokens in pieces]
+        inputs = [encoder.inputs(*piece) for piece in zip(pieces, features, strict=True)]
+        found = run(self, inputs, **encoder.windows())
+        if self.ensemble is None:
+            return found
+        return [self.ensemble.joined(*piece) for piece in zip(pieces, found, features, strict=True)]
 
-    def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
-        """The likeliest class of each note, (N,), or of the piece, ()."""
+    def classes(self, tokens: Rows) -> NDArray[np.int64]:
+        """Return the most likely class of each note, (N,), or of the piece, ()."""
         return np.asarray(self.logits(tokens).argmax(axis=-1))
 
 
 def load_model(
     path: Path | str, device: torch.device | str = "cpu"
 ) -> tuple[TaskModel | HandMade, Tokenizer, dict[str, Any]]:
-    """A task model in eval mode, its tokenizer, and what `Task.describe` said.
+    """Return a task model in eval mode, its tokenizer, and its task as `Task.describe` gave it.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or none of a task.
+        CheckpointError: If the path is no checkpoint, or not the checkpoint of a task.
     """
     checkpoint = open_task(path)
     model = task_model(checkpoint)
@@ -172,10 +225,10 @@ def load_model(
 
 
 def open_task(path: Path | str) -> Checkpoint:
-    """What a fine-tuned checkpoint says of itself.
+    """Read the description of a fine-tuned checkpoint.
 
     Raises:
-        CheckpointError: If it is no checkpoint, or none of a task.
+        CheckpointError: If the path is no checkpoint, or not the checkpoint of a task.
     """
     checkpoint = load_checkpoint(path)
     if "classes" not in checkpoint.task:
@@ -186,43 +239,103 @@ def open_task(path: Path | str) -> Checkpoint:
 
 
 def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel | HandMade:
-    """A checkpoint's head, and its mixture of layers if it has one, on its backbone; or what it has in their place.
+    """Build the model that a checkpoint describes, with its weights.
 
     Args:
         checkpoint: From `open_task`.
-        backbone: With the weights of that checkpoint, where several models share one; else it is built.
+        backbone: One with the weights of that checkpoint, where several models share it. By default it is built.
 
     Raises:
-        CheckpointError: If it hears other features than this release makes.
+        CheckpointError: If the model reads other features than this release computes.
     """
+    classes = len(checkpoint.task["classes"])
     if FEATURES in checkpoint.parts:
         kind = NoteClassifier if checkpoint.task["level"] == "note" else FeatureClassifier
-        model = kind.described(len(checkpoint.task["classes"]), checkpoint.task)
+        model = kind.described(classes, checkpoint.describe(FEATURES))
         if model is None:
             raise _other_features(checkpoint)
         checkpoint.load_part(FEATURES, model)
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
-    mix = note_features = ensemble = None
     if PROBE in checkpoint.parts:
-        head = build_head(checkpoint.task["head"])
+        head = build_head(checkpoint.describe(PROBE)["head"])
         mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
         checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
-    elif HEARD_BESIDE in checkpoint.parts:
-        if checkpoint.task[HEARD_BESIDE] != EMBEDDED_FEATURES:
-            raise _other_features(checkpoint)
-        head, note_features = build_head(checkpoint.task["head"]), NoteFeatureEmbedding(backbone.config.dim)
-        checkpoint.load_part(HEARD_BESIDE, nn.ModuleList([note_features, head]))
-        if ENSEMBLE in checkpoint.parts:
-            trees = NoteClassifier.described(len(checkpoint.task["classes"]), checkpoint.task[ENSEMBLE])
-            if trees is None:
-                raise _other_features(checkpoint)
-            ensemble = Ensemble(trees)
-            checkpoint.load_part(ENSEMBLE, ensemble)
-    else:
-        head = checkpoint.build_heads()[checkpoint.task["name"]]
+        assert isinstance(head, NoteHead | SequenceHead)
+        return TaskModel(backbone, head, mix)
+    head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
-    return TaskModel(backbone, head, mix, note_features, ensemble)
+    note_features = ensemble = None
+    if NOTE_FEATURES in checkpoint.parts:
+        if checkpoint.describe(NOTE_FEATURES)["features"] != EMBEDDED_FEATURES:
+            raise _other_features(checkpoint)
+        note_features = NoteFeatureEmbedding(backbone.config.dim)
+        checkpoint.load_part(NOTE_FEATURES, note_features)
+    if ENSEMBLE in checkpoint.parts:
+        trees = NoteClassifier.described(classes, checkpoint.describe(ENSEMBLE))
+        if trees is None:
+            raise _other_features(checkpoint)
+        ensemble = Ensemble(trees)
+        checkpoint.load_part(ENSEMBLE, ensemble)
+    return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble)
+
+
+def save_model(
+    path: Path | str,
+    model: TaskModel | HandMade,
+    tokenizer: Tokenizer,
+    task: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+    pretrained_on: ArrayLike | None = None,
+    *,
+    texts: Mapping[str, str] | None = None,
+    base: str = "",
+) -> Path:
+    """Write a checkpoint that `task_model` reads.
+
+    Args:
+        path: The folder.
+        model: The model.
+        tokenizer: The tokenizer that it reads.
+        task: From `Task.describe`.
+        provenance: How it came about, as JSON values.
+        pretrained_on: Note fingerprints of all pieces that its weights were trained on.
+        texts: Further files, as for `save_checkpoint`.
+        base: The bundled model that has its backbone, as for `save_checkpoint`.
+
+    Returns:
+        The folder.
+    """
+    parts = dict[str, nn.Module]()
+    descriptions: dict[str, Mapping[str, Any]] = {}
+    backbone = heads = None
+    if isinstance(model, HandMade):
+        parts[FEATURES], descriptions[FEATURES] = model, model.describe()
+    else:
+        backbone = model.backbone
+        if model.mix is not None:
+            parts[PROBE] = nn.ModuleList([model.mix, model.head])
+            descriptions[PROBE] = {"head": model.head.describe()}
+        else:
+            heads = {str(task["name"]): model.head}
+        if model.note_features is not None:
+            parts[NOTE_FEATURES] = model.note_features
+            descriptions[NOTE_FEATURES] = {"features": EMBEDDED_FEATURES}
+        if model.ensemble is not None:
+            parts[ENSEMBLE], descriptions[ENSEMBLE] = model.ensemble, model.ensemble.trees.describe()
+    return save_checkpoint(
+        path,
+        backbone,
+        tokenizer,
+        heads=heads,
+        parts=parts,
+        descriptions=descriptions,
+        task=task,
+        provenance=provenance,
+        pretrained_on=pretrained_on,
+        texts=texts,
+        base=base,
+    )
 
 
 def _other_features(checkpoint: Checkpoint) -> CheckpointError:
@@ -233,7 +346,7 @@ def _other_features(checkpoint: Checkpoint) -> CheckpointError:
 
 
 def device_of(accelerator: str) -> torch.device:
-    """The device that "cpu", "gpu" or "auto" means here.
+    """Return the device that "cpu", "gpu" or "auto" means on this machine.
 
     Raises:
         ConfigError: If a GPU is asked for and there is none.

@@ -1,195 +1,192 @@
-"""Trained runs at work on music; those that are adapters of one backbone share it."""
+"""Predictors: models of a task, called on music.
+
+    melody = symbolic.load("melody")
+    notes = melody("song.mid")
+    notes.labels, notes.probabilities    # aligned with notes.music.notes
+
+Each carries all that it needs: its tokenizer, its note features, its ensemble.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from symbolic.adapters.adapter_set import AdapterSet
-from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.backbone import build_backbone
-from symbolic.checkpoint.bundled import find_model
 from symbolic.checkpoint.format import Checkpoint
-from symbolic.errors import ConfigError
+from symbolic.errors import MusicFileError
 from symbolic.features.stats import softmax
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
 from symbolic.predict.discriminants import Reason
 from symbolic.predict.keys import KEYS
-from symbolic.predict.network import HandMade, TaskModel, device_of, open_task, task_model
+from symbolic.predict.network import HandMade, TaskModel, save_model
 from symbolic.predict.piece_classifier import FeatureClassifier
-from symbolic.predict.tonality import TONAL_CLASSES
-from symbolic.storage import read_json
-from symbolic.tokens.tokenizer import Tokenizer, Tokens
-
-VELOCITY = "velocity"
-"""The note label that can be written as what it is, instead of as a track a class."""
+from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
+from symbolic.predict.pretrained import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
+from symbolic.tokens.tokenizer import Tokens
 
 
-class NotePredictions(NamedTuple):
-    """What a note-level run says of a piece's notes, in the order of `Music.notes`.
+class TaskPredictor(MusicModel):
+    """Base of the predictors: a model of a task.
 
-    Attributes:
-        classes: (N,) int64; -1 for drums, of which nothing is asked.
-        confidence: (N,) float32 probability of that class, as the model sees it; NaN for drums.
-        shares: (N, C) float32 probabilities of all classes, where keys, chords or velocities are told from them; NaN
-            for drums.
+    Args:
+        name: Name of its task, or of its folder where several models predict the same task.
+        checkpoint: Where it was loaded from.
+        model: The network, or a classifier of hand-made features.
+        adapter_set: Holds its adapter under its name; None where it shares its backbone with no other model.
     """
 
-    classes: NDArray[np.int64]
-    confidence: NDArray[np.float32]
-    shares: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Predictor:
-    """A trained run, ready for files.
-
-    Attributes:
-        name: Of its task, or of its run folder where several runs have learnt the same task.
-        model: In eval mode.
-        tokenizer: What it reads.
-        task: What `Task.describe` said.
-        adapter_set: Where its adapter hangs under its name; None where the backbone is its own.
-    """
-
-    name: str
-    model: TaskModel | HandMade
-    tokenizer: Tokenizer
-    task: dict[str, Any]
-    adapter_set: AdapterSet | None = None
-
-    @classmethod
-    def load(cls, run: str | Path, accelerator: str = "auto") -> Predictor:
-        """From a run folder, or a checkpoint in it.
-
-        Raises:
-            CounterpointError: If it is neither.
-        """
-        return load_predictors([run], accelerator)[0]
+    def __init__(
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        model: TaskModel | HandMade,
+        adapter_set: AdapterSet | None = None,
+    ) -> None:
+        encoder = model.encoder if isinstance(model, TaskModel) else None
+        super().__init__(name, checkpoint, encoder, adapter_set)
+        self.model = model.eval()
 
     @property
     def classes(self) -> list[str]:
         """Names of the classes."""
-        return list(self.task["classes"])
+        return list(self.checkpoint.task["classes"])
 
     @property
-    def note_level(self) -> bool:
-        """Whether notes are asked of, and not pieces."""
-        return bool(self.task["level"] == "note")
+    def piece_classes(self) -> list[str]:
+        """Names that a piece is given probabilities of: classes or keys; none where only notes have classes."""
+        return self.classes
 
     @property
-    def tells(self) -> str:
-        """What follows from the probabilities of notes: "key", "chord" or "velocity"; "" where nothing does."""
-        label = str(self.task["label"])
-        tonal = tuple(self.classes) == TONAL_CLASSES and label in ("key", "chord")
-        return label if self.note_level and (tonal or label == VELOCITY) else ""
+    def numbers(self) -> int:
+        """How many numbers were fitted or loaded, an ensemble's included."""
+        if isinstance(self.model, HandMade):
+            return self.model.numbers
+        ensemble = self.model.ensemble
+        return count_parameters(self.model) + (0 if ensemble is None else ensemble.trees.numbers)
 
-    @property
-    def of_pieces(self) -> list[str]:
-        """Names of what each piece is given a probability of; none where notes alone are asked of."""
-        return list(KEYS) if self.tells == "key" else [] if self.note_level else self.classes
-
-    def notes(self, music: Music) -> NotePredictions:
-        """The class of each note of a piece, with its probability.
-
-        Beside the answer, memory is bounded by a batch of windows, however long the piece is; a model that hears
-        hand-made features takes two kilobytes a note.
-        """
-        tokens = self._encode(music)
-        source, logits = tokens.note_index, self._ready().logits(tokens.ids)
-        classes = np.empty(len(music), dtype=np.int64)
-        confidence = np.empty(len(music), dtype=np.float32)
-        classes[source] = logits.argmax(axis=1)
-        logits -= logits.max(axis=1, keepdims=True)
-        confidence[source] = 1 / np.exp(logits, out=logits).sum(axis=1)
-        classes[music.drums], confidence[music.drums] = -1, np.nan
-        if not self.tells:
-            return NotePredictions(classes, confidence)
-        shares = np.empty((len(music), len(self.classes)), dtype=np.float32)
-        shares[source] = logits / logits.sum(axis=1, keepdims=True)
-        shares[music.drums] = np.nan
-        return NotePredictions(classes, confidence, shares)
-
-    def probabilities(self, music: Music) -> NDArray[np.float64]:
-        """(C,) probabilities of a piece's classes, from the mean logits of its windows."""
-        return self.explained(music)[0]
-
-    def explained(self, music: Music) -> tuple[NDArray[np.float64], list[Reason]]:
-        """The same, and what speaks most, for or against, of the likeliest class, where the model can say."""
-        tokens = self._encode(music).ids
-        model, reasons = self._ready(), list[Reason]()
-        if isinstance(model, FeatureClassifier):
-            logits, reasons = model.explained(tokens)
-        else:
-            logits = model.logits(tokens).astype(np.float64)
-        return softmax(logits), reasons
-
-    def _ready(self) -> TaskModel | HandMade:
-        """The model, its own adapter at work."""
-        if self.adapter_set is not None:
-            self.adapter_set.use(self.name)
-        return self.model
+    def __repr__(self) -> str:
+        classes = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
+        level = "note" if isinstance(self, NotePredictor) else "piece"
+        trees = isinstance(self.model, TaskModel) and self.model.ensemble is not None
+        about = [f"{len(self.classes)} classes of a {level}: {classes}", *self._about()]
+        about += ["ensemble with trees"] if trees else []
+        return f"{type(self).__name__}({self.name!r}: {'; '.join(about)})"
 
     def _encode(self, music: Music) -> Tokens:
         """Tokens as in training."""
-        heard = as_one_piano(music) if self.task["one_piano"] else music
-        return self.tokenizer.encode(heard, hide=self.task["hide"])
+        task = self.checkpoint.task
+        return self.tokenizer.encode(as_one_piano(music) if task["one_piano"] else music, hide=task["hide"])
+
+    def _logits(self, pieces: Sequence[Piece]) -> list[NDArray[Any]]:
+        """Logits of each piece."""
+        self._use_adapter()
+        if isinstance(self.model, TaskModel):
+            return [*self.model.batch_logits([tokens.ids for _, tokens in pieces])]
+        return [self.model.logits(tokens.ids) for _, tokens in pieces]
+
+    def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
+        self._use_adapter()
+        return save_model(folder, self.model, self.tokenizer, self.task, **about)
 
 
-def load_predictors(runs: Sequence[str | Path], accelerator: str = "auto") -> list[Predictor]:
-    """Runs by folder or checkpoint; adapters made for the same weights hang on one backbone, which is read once.
+class NotePredictor(TaskPredictor):
+    """Predicts a class for every note of a piece. Call it on music, or on a list."""
 
-    Raises:
-        CounterpointError: If one is no run, or there is no such accelerator.
-    """
-    device = device_of(accelerator)
-    checkpoints = [open_task(run) for run in runs]
-    adapter_sets: dict[tuple[str, str], AdapterSet] = {}
-    found = []
-    for name, checkpoint in zip(_names(runs, checkpoints), checkpoints, strict=True):
-        adapted = (checkpoint.path / ADAPTER_SETTINGS).is_file()
-        adapter_set = _hang_up(name, checkpoint, adapter_sets, device) if adapted else None
-        model = (
-            task_model(checkpoint, None if adapter_set is None else adapter_set.backbone).to(device).eval()
-        )
-        found.append(Predictor(name, model, checkpoint.tokenizer, dict(checkpoint.task), adapter_set))
-    return found
+    @overload
+    def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[NotePredictions]: ...
+    @overload
+    def __call__(self, music: AnyMusic) -> NotePredictions: ...
+    def __call__(self, music: AnyMusic) -> NotePredictions | list[NotePredictions]:
+        """Predict the notes of a piece, or of each piece of a list.
+
+        Args:
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
+
+        Returns:
+            The predictions, aligned with the notes of the music as it was read; a list for a list.
+
+        Raises:
+            MusicFileError: If a piece cannot be read or has no pitched notes. The message names the file.
+        """
+        if is_one(music):
+            return self._predict([self._prepared(music)])[0]
+        return [found for group in self._groups(music) for found in self._predict(group)]
+
+    @property
+    def derived(self) -> str:
+        """What else the classes of notes give: "key", "chord" or "velocity"; "" where nothing."""
+        return derived_label(str(self.checkpoint.task["label"]), self.classes)
+
+    @property
+    def piece_classes(self) -> list[str]:
+        """Names that a piece is given probabilities of: all keys for a task about keys, else none."""
+        return list(KEYS) if self.derived == "key" else []
+
+    def _read(self, music: AnyMusic) -> Music:
+        read = super()._read(music)
+        if read.drums.all():
+            raise MusicFileError(named(music), "it holds no pitched notes")
+        return read
+
+    def _predict(self, pieces: Sequence[Piece]) -> list[NotePredictions]:
+        task, found = self.checkpoint.task, []
+        for (music, tokens), logits in zip(pieces, self._logits(pieces), strict=True):
+            classes = np.empty(len(music), dtype=np.int64)
+            classes[tokens.note_index] = logits.argmax(axis=1)
+            logits -= logits.max(axis=1, keepdims=True)
+            np.exp(logits, out=logits)
+            logits /= logits.sum(axis=1, keepdims=True)
+            probabilities = np.empty(logits.shape, dtype=np.float32)
+            probabilities[tokens.note_index] = logits
+            classes[music.drums], probabilities[music.drums] = -1, np.nan
+            names = tuple(self.classes)
+            found.append(
+                NotePredictions(music, classes, probabilities, names, task["name"], str(task["label"]))
+            )
+        return found
 
 
-def is_run(path: str | Path) -> bool:
-    """Whether a path is a checkpoint, or a folder in which `find_model` finds one."""
-    return (find_model(path) / "config.json").is_file()
+class PiecePredictor(TaskPredictor):
+    """Predicts the class of a piece. Call it on music, or on a list."""
 
+    @overload
+    def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[PiecePrediction]: ...
+    @overload
+    def __call__(self, music: AnyMusic) -> PiecePrediction: ...
+    def __call__(self, music: AnyMusic) -> PiecePrediction | list[PiecePrediction]:
+        """Predict the class of a piece, or of each piece of a list.
 
-def _hang_up(
-    name: str, checkpoint: Checkpoint, adapter_sets: dict[tuple[str, str], AdapterSet], device: torch.device
-) -> AdapterSet:
-    """The adapter set of the weights that a checkpoint's adapter was made for, with the adapter on it."""
-    tokenizer = checkpoint.tokenizer
-    made_for = (str(read_json(checkpoint.path / ADAPTER_SETTINGS).get("weights")), tokenizer.fingerprint)
-    if made_for not in adapter_sets:
-        backbone = build_backbone(checkpoint.config, tokenizer.vocabulary.sizes)
-        checkpoint.load_part("backbone", backbone)
-        adapter_sets[made_for] = AdapterSet(backbone.to(device).eval(), tokenizer.fingerprint)
-    adapter_sets[made_for].load(name, checkpoint.path)
-    return adapter_sets[made_for]
+        Args:
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
 
+        Returns:
+            The prediction; a list for a list.
 
-def _names(runs: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> list[str]:
-    """Names of the tasks; of the run folders where tasks would be confused."""
-    tasks = [str(checkpoint.task["name"]) for checkpoint in checkpoints]
-    often = Counter(tasks)
-    names = [task if often[task] == 1 else Path(run).name for run, task in zip(runs, tasks, strict=True)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError(
-            f"Several runs of one task are called {', '.join(twice)}. Give them one at a time, or rename the folders."
-        )
-    return names
+        Raises:
+            MusicFileError: If a piece cannot be read or has no notes. The message names the file.
+        """
+        if is_one(music):
+            return self._predict([self._prepared(music)])[0]
+        return [found for group in self._groups(music) for found in self._predict(group)]
+
+    def _predict(self, pieces: Sequence[Piece]) -> list[PiecePrediction]:
+        reasons: list[list[Reason]] = [[] for _ in pieces]
+        if isinstance(self.model, FeatureClassifier):
+            explained = [self.model.explained(tokens.ids) for _, tokens in pieces]
+            logits, reasons = [one for one, _ in explained], [why for _, why in explained]
+        else:
+            logits = [one.astype(np.float64) for one in self._logits(pieces)]
+        return [
+            PiecePrediction(
+                dict(zip(self.classes, softmax(one).tolist(), strict=True)),
+                why,
+                str(self.checkpoint.task["name"]),
+            )
+            for one, why in zip(logits, reasons, strict=True)
+        ]

@@ -1,72 +1,74 @@
-"""Outcomes of predictions as lines on a screen, as CSV and as JSON, written file by file and never held at once."""
+"""Predictions on many files as lines on a screen, as CSV and as JSON, written file by file."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from symbolic.errors import ConfigError
-from symbolic.predict.files import Outcome
-from symbolic.predict.predictor import Predictor
+from symbolic.predict.files import FilePrediction
+from symbolic.predict.predictions import NotePredictions, PiecePrediction
+from symbolic.predict.predictor import NotePredictor, PiecePredictor
 
 _SHOWN = 6
-"""Classes that a line names, the commonest."""
-_LUMP = 4096
-"""Notes that are turned into text at a time."""
+"""Classes that a line names, the most frequent."""
 
 
-def described(outcome: Outcome, several: bool = False) -> str:
-    """One file in one line; which task it is about is told where there are several.
+def described(found: FilePrediction, several: bool = False) -> str:
+    """Return one prediction in one line.
 
     Names that are not UTF-8 are escaped, for a terminal would refuse them.
+
+    Args:
+        found: The prediction.
+        several: Whether several models predict, so that the task is named.
     """
-    return _line(outcome, several).encode(errors="backslashreplace").decode()
+    return _line(found, several).encode(errors="backslashreplace").decode()
 
 
-def _line(outcome: Outcome, several: bool) -> str:
-    if outcome.skipped:
-        return f"skipped  {outcome.skipped}"
-    name = f"{outcome.file}  {outcome.task}:" if several else f"{outcome.file} "
-    if outcome.written is not None and outcome.prediction is not None:
-        share = outcome.probabilities[outcome.prediction]
-        return f"{name} ->  {outcome.written}  ({outcome.prediction}; confidence {share:.2f})"
-    if outcome.written is not None and outcome.chords:
-        first = " ".join(chord.name for chord in outcome.chords[:_SHOWN])
-        more = " ..." if len(outcome.chords) > _SHOWN else ""
-        return f"{name} ->  {outcome.written}  ({len(outcome.chords)} chords: {first}{more})"
-    if outcome.written is not None:
-        found = {label: count for label, count in outcome.counts.items() if count}
-        most = sorted(found, key=lambda label: -found[label])[:_SHOWN]
-        counts = ", ".join(f"{found[label]} {label}" for label in found if label in most)
-        counts += ", ..." if len(found) > _SHOWN else ""
-        return f"{name} ->  {outcome.written}  ({counts}; confidence {outcome.confidence:.2f})"
-    shares = sorted(outcome.probabilities.items(), key=lambda item: -item[1])
-    return f"{name} " + "  ".join(f"{label} {share:.3f}" for label, share in shares)
+def _line(found: FilePrediction, several: bool) -> str:
+    if found.result is None:
+        return f"skipped  {found.skipped}"
+    name = f"{found.file}  {found.task}:" if several else f"{found.file} "
+    if isinstance(found.result, PiecePrediction):
+        ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
+        return f"{name} " + "  ".join(f"{label} {probability:.3f}" for label, probability in ordered)
+    return f"{name} ->  {found.written}  ({_notes_in_words(found.result)})"
+
+
+def _notes_in_words(notes: NotePredictions) -> str:
+    if notes.key:
+        return f"{notes.key}; confidence {notes.keys[notes.key]:.2f}"
+    if notes.chords:
+        first = " ".join(chord.name for chord in notes.chords[:_SHOWN])
+        return f"{len(notes.chords)} chords: {first}{' ...' if len(notes.chords) > _SHOWN else ''}"
+    counts = {label: count for label, count in notes.counts.items() if count}
+    most = sorted(counts, key=lambda label: -counts[label])[:_SHOWN]
+    shown = ", ".join(f"{counts[label]} {label}" for label in counts if label in most)
+    shown += ", ..." if len(counts) > _SHOWN else ""
+    return f"{shown}; confidence {notes.mean_confidence:.2f}"
 
 
 class CsvTable:
-    """A row for each file: its class, or key, and the probability of every one.
+    """A line for each file: its class or key, and the probability of every one.
 
     Args:
         path: Written from the beginning.
-        predictors: Those that say something of a piece have columns; of several, each with the task's name before.
+        predictors: Those that predict something of a piece have columns. With several, each column names the task.
 
     Raises:
-        ConfigError: If no run says anything of a piece, or nothing can be written there.
+        ConfigError: If no model predicts anything of a piece, or nothing can be written there.
     """
 
-    def __init__(self, path: str | Path, predictors: Sequence[Predictor]) -> None:
-        asked = [one for one in predictors if one.of_pieces]
+    def __init__(self, path: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
+        asked = [one for one in predictors if one.piece_classes]
         if not asked:
             raise ConfigError("--csv is a table of pieces, and this run asks of notes. Use --json.")
-        self._columns = [(one.name, name) for one in asked for name in (None, *one.of_pieces)]
+        self._columns = [(one.name, name) for one in asked for name in (None, *one.piece_classes)]
         heads = [
             (f"{task} " if len(asked) > 1 else "") + (name or "prediction") for task, name in self._columns
         ]
@@ -74,13 +76,12 @@ class CsvTable:
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(["file", *heads])
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """A row of what was said of one file; none if nothing was."""
-        said = {outcome.task: outcome for outcome in outcomes if outcome.probabilities}
-        if said:
-            self._writer.writerow(
-                [outcomes[0].file, *(_cell(said.get(task), name) for task, name in self._columns)]
-            )
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add a line with the predictions for one file; none if there are none of a piece."""
+        found = {one.task: one for one in predictions if one.probabilities}
+        if found:
+            cells = (_cell(found.get(task), name) for task, name in self._columns)
+            self._writer.writerow([predictions[0].file, *cells])
 
     def close(self) -> None:
         """End the table."""
@@ -88,7 +89,7 @@ class CsvTable:
 
 
 class JsonList:
-    """An entry for each file and run, at note level with every note; with the reason for each that was skipped.
+    """An entry for each file and model, at note level with every note; with the reason for each skipped file.
 
     Args:
         path: Written from the beginning; valid JSON once closed.
@@ -97,23 +98,23 @@ class JsonList:
         ConfigError: If nothing can be written there.
     """
 
-    def __init__(self, path: str | Path, predictors: Sequence[Predictor]) -> None:
-        self._classes = {one.name: one.classes for one in predictors}
+    def __init__(self, path: str | Path) -> None:
         self._file = _opened(Path(path), "--json")
         self._between = "[\n"
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """The entries of one file."""
-        for outcome in outcomes:
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add the entries of one file."""
+        for found in predictions:
             self._file.write(self._between)
             self._between = ",\n"
-            head = json.dumps(_head(outcome), ensure_ascii=False)
-            if outcome.predictions is None:
+            head = json.dumps(_head(found), ensure_ascii=False)
+            if not isinstance(found.result, NotePredictions):
                 self._file.write(head)
                 continue
             self._file.write(f'{head[:-1]}, "notes": [')
-            for number, lump in enumerate(_notes(outcome, self._classes[outcome.task])):
-                self._file.write(("," if number else "") + lump)
+            for number, lump in enumerate(found.result.lumps()):
+                notes = ",".join("\n" + json.dumps(note, ensure_ascii=False) for note in lump)
+                self._file.write(("," if number else "") + notes)
             self._file.write("\n]}")
 
     def close(self) -> None:
@@ -123,10 +124,10 @@ class JsonList:
 
 
 @contextmanager
-def written_answers(
-    predictors: Sequence[Predictor], csv_path: str | None, json_path: str | None
+def written_predictions(
+    predictors: Sequence[NotePredictor | PiecePredictor], csv_path: str | None, json_path: str | None
 ) -> Iterator[list[CsvTable | JsonList]]:
-    """The files that were asked for, open for the length of a block.
+    """Open the files that were asked for, for the length of a block.
 
     Raises:
         ConfigError: If one cannot be written.
@@ -136,74 +137,30 @@ def written_answers(
         if csv_path:
             files.append(CsvTable(csv_path, predictors))
         if json_path:
-            files.append(JsonList(json_path, predictors))
+            files.append(JsonList(json_path))
         yield files
     finally:
         for file in files:
             file.close()
 
 
-def _cell(outcome: Outcome | None, name: str | None) -> str:
-    """The class, or the probability of one; "" where nothing was said."""
-    if outcome is None:
+def _cell(found: FilePrediction | None, name: str | None) -> str:
+    """The class, or the probability of one; "" where there is no prediction."""
+    if found is None:
         return ""
-    return outcome.prediction or "" if name is None else f"{outcome.probabilities[name]:.6f}"
+    return found.prediction or "" if name is None else f"{found.probabilities[name]:.6f}"
 
 
-def _head(outcome: Outcome) -> dict[str, Any]:
+def _head(found: FilePrediction) -> dict[str, Any]:
     """An entry without its notes."""
-    entry: dict[str, Any] = {"file": outcome.file, "task": outcome.task or None}
-    if outcome.music is None:
-        entry |= {"prediction": outcome.prediction, "probabilities": outcome.probabilities}
-        if outcome.reasons:
-            entry["reasons"] = [reason._asdict() for reason in outcome.reasons]
+    entry: dict[str, Any] = {"file": found.file, "task": found.task or None}
+    if isinstance(found.result, NotePredictions):
+        entry |= {"written": str(found.written), **found.result.summary(), "task": found.task}
+    elif found.result is not None:
+        entry |= {**found.result.to_dict(), "task": found.task}
     else:
-        entry |= {
-            "written": str(outcome.written),
-            "ticks_per_quarter": outcome.music.resolution,
-            "counts": outcome.counts,
-            "confidence": outcome.confidence,
-        }
-        if outcome.prediction is not None:
-            entry |= {"prediction": outcome.prediction, "probabilities": outcome.probabilities}
-        if outcome.chords:
-            entry |= {"chords": [chord._asdict() for chord in outcome.chords]}
-    return {**entry, "skipped": outcome.skipped or None}
-
-
-def _notes(outcome: Outcome, classes: Sequence[str]) -> Iterator[str]:
-    """Notes by rising onset and pitch as JSON, a lump at a time: onset and duration in ticks, onset in seconds too."""
-    assert outcome.music is not None
-    assert outcome.predictions is not None
-    names = [*classes, None]
-    order = np.lexsort((outcome.music.notes["pitch"], outcome.music.notes["onset"]))
-    for first in range(0, len(order), _LUMP):
-        chosen = order[first : first + _LUMP]
-        notes = outcome.music.notes[chosen]
-        columns = zip(
-            notes["onset"].tolist(),
-            outcome.music.seconds(notes["onset"]).round(4).tolist(),
-            notes["duration"].tolist(),
-            notes["pitch"].tolist(),
-            outcome.predictions.classes[chosen].tolist(),
-            outcome.predictions.confidence[chosen].astype(np.float64).round(4).tolist(),
-            strict=True,
-        )
-        yield ",".join(
-            "\n"
-            + json.dumps(
-                {
-                    "onset": onset,
-                    "seconds": seconds,
-                    "duration": duration,
-                    "pitch": pitch,
-                    "class": names[kind],
-                    "confidence": None if math.isnan(confidence) else confidence,
-                },
-                ensure_ascii=False,
-            )
-            for onset, seconds, duration, pitch, kind, confidence in columns
-        )
+        entry |= {"prediction": None, "probabilities": {}}
+    return {**entry, "skipped": found.skipped or None}
 
 
 def _opened(path: Path, flag: str, newline: str | None = None) -> IO[str]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, PLAN, trained_in_two_goes
+from finetune_helpers import NANO, PLAN, trained_in_two_goes, tune
 
 from data.batches import StepBatches
 from data.windows import make_windows
@@ -25,6 +25,7 @@ from finetune.training.source import Source
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import weights_fingerprint
 from symbolic.errors import CheckpointError, ConfigError
+from symbolic.music.piano import as_one_piano
 from symbolic.predict.network import load_model
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -219,8 +220,13 @@ def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
     from symbolic import load
 
     train_seed(notes, source, replace(PLAN, method="probe", epochs=1), 0, tmp_path / "seed", {})
-    with pytest.raises(ConfigError, match="none"):
-        load(tmp_path / "seed" / "checkpoint").note_logits(notes.tokens(0))
+    checkpoint = tmp_path / "seed" / "checkpoint"
+    music = tune(3)
+    model, tokenizer, task = load_model(checkpoint)
+    found = load(checkpoint)(music)
+    tokens = tokenizer.encode(as_one_piano(music), hide=task["hide"])
+    assert model.mix is not None
+    np.testing.assert_array_equal(found.classes[tokens.note_index], model.classes(tokens.ids))
 
 
 def test_a_checkpoint_without_a_task_predicts_nothing(source: Source, folder: Path) -> None:

@@ -15,7 +15,6 @@ from pretrain import cli
 from pretrain.report.card import card
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.storage import read_tensors
-from symbolic.tokens.tokenizer import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +43,8 @@ def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
     tensors = read_tensors(out / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
     assert {name.partition(".")[0] for name in tensors} == {"backbone", "heads"}  # no selector
-    rows = Tokenizer().encode(tune(0, 40)).ids
-    ours, theirs = (symbolic.load(path).hidden(rows) for path in (out, run / "checkpoint"))
+    music = tune(0, 40)
+    ours, theirs = (symbolic.load(path).embed_notes(music) for path in (out, run / "checkpoint"))
     assert ours.dtype == np.float32
     assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
 

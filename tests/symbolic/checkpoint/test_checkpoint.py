@@ -15,7 +15,8 @@ from torch import nn
 
 from symbolic.adapters import attach
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint.format import CARD, FILES, LICENCE, load_checkpoint, save_checkpoint
+from symbolic.checkpoint.bundled import CARD, LICENCE
+from symbolic.checkpoint.format import FILES, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import FieldHeads, SequenceHead
 from symbolic.tokens.tokenizer import Tokenizer
@@ -196,11 +197,11 @@ def test_damaged_and_unknown_configs_are_refused(saved: Path) -> None:
     edit_config(saved, format_version=99)
     with pytest.raises(CheckpointError, match="format version 99"):
         load_checkpoint(saved)
-    edit_config(saved, format_version=1, backbone={"dim": 16})
+    edit_config(saved, format_version=2, backbone={"dim": 16})
     with pytest.raises(ConfigError, match="'layers' is missing"):
         load_checkpoint(saved)
-    (saved / "config.json").write_text('{"format_version": 1}')
-    with pytest.raises(CheckpointError, match="lacks backbone, tokenizer"):
+    (saved / "config.json").write_text('{"format_version": 2}')
+    with pytest.raises(CheckpointError, match="lacks tokenizer, backbone"):
         load_checkpoint(saved)
     (saved / "config.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):

@@ -19,20 +19,24 @@ from symbolic.errors import CheckpointError
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.windows import Model
+from symbolic.predict.pretrained import PretrainedModel
 from symbolic.storage import read_tensors
-from symbolic.tokens.vocabulary import FIELDS, MASK, RESERVED
+from symbolic.tokens.vocabulary import FIELDS, RESERVED
 
 HELD_OUT = ("asap", "emopia", "giantmidi_sample", "groove", "nottingham", "openewld", "openscore_lieder")
 """Tables with sides; of Pianist8 every piece is tested in some fold."""
 
 
-def scale() -> np.ndarray:
-    """Tokens of C major, two octaves in quarters."""
+def scale_music() -> Music:
+    """C major, two octaves in quarters."""
     pitches = [60, 62, 64, 65, 67, 69, 71, 72, 74, 76, 77, 79, 81, 83, 84]
     count = len(pitches)
-    music = Music(note_array(np.arange(count) * 480, 480, np.array(pitches), np.full(count, 64)), 480)
-    tokens: np.ndarray = symbolic.Tokenizer().encode(music).ids
+    return Music(note_array(np.arange(count) * 480, 480, np.array(pitches), np.full(count, 64)), 480)
+
+
+def scale() -> np.ndarray:
+    """Tokens of that scale."""
+    tokens: np.ndarray = symbolic.Tokenizer().encode(scale_music()).ids
     return tokens
 
 
@@ -90,7 +94,7 @@ def test_it_is_small_and_says_what_it_is(name: str) -> None:
 def test_it_loads_by_name_wherever_one_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model = symbolic.load(name)
-    states = model.hidden(scale())
+    states = model.embed_notes(scale_music())
     assert states.shape == (15, model.backbone.config.dim)
     assert np.isfinite(states).all()
 
@@ -106,7 +110,7 @@ def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
-    with pytest.raises(CheckpointError, match=r"comes with the installation: .*\btiny\b"):
+    with pytest.raises(CheckpointError, match=r"name a bundled model: .*\btiny\b"):
         symbolic.load("gigantic")
 
 
@@ -126,13 +130,9 @@ def test_it_has_seen_nothing_of_the_sides_that_committed_tables_hold_out(name: s
     assert len(seen & trained) > 500
 
 
-def likeliest(model: Model, place: int, field: str) -> int:
-    """What it says a field of a note was that is hidden whole, as the value and not as the id."""
-    tokens = torch.from_numpy(scale().astype(np.int64))[None]
-    tokens[0, place] = MASK
-    with torch.inference_mode():
-        logits = model.head("fields")(model.backbone(tokens)[0, place])
-    return int(logits[FIELDS.index(field)].argmax()) - RESERVED
+def most_likely(model: PretrainedModel, place: int, field: str) -> int:
+    """The most likely value of a field of a note that is hidden whole."""
+    return int(model.fill(scale(), np.arange(15) == place)[field].argmax()) - RESERVED
 
 
 PINNED = {
@@ -145,8 +145,8 @@ PINNED = {
 @pytest.mark.parametrize("name", PINNED)
 def test_it_reads_a_scale_as_it_did_when_it_was_made(name: str) -> None:
     model, pinned = symbolic.load(name), PINNED[name]
-    assert {place: likeliest(model, place, "pitch") for place in pinned} == pinned
-    assert [likeliest(model, place, "duration") for place in pinned] == [15] * len(pinned)
+    assert {place: most_likely(model, place, "pitch") for place in pinned} == pinned
+    assert [most_likely(model, place, "duration") for place in pinned] == [15] * len(pinned)
     true = {place: int(scale()[place, FIELDS.index("pitch")]) - RESERVED for place in pinned}
     assert all(abs(pinned[place] - true[place]) <= 2 for place in pinned)  # a step of the scale at most
 

@@ -23,7 +23,7 @@ from symbolic.features.neighbours import REACH
 from symbolic.features.notes import FAR, NEVER, note_features, note_matrix, note_names
 from symbolic.features.stats import softmax
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.predict.predictor import Predictor
+from symbolic.predict.loading import load
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
 
@@ -246,10 +246,10 @@ def test_it_predicts_and_is_handed_on(run: Path, tmp_path: Path) -> None:
     found = json.loads(answers.read_text())
     assert len(found) == 24
     assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
-    ours, theirs = Predictor.load(tmp_path / "lines", "cpu"), Predictor.load(run, "cpu")
+    ours, theirs = load(tmp_path / "lines"), load(run)
     music = tune(77)
-    np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
-    assert (ours.notes(music).classes == (music.notes["track"] != 0)).mean() > 0.99
+    np.testing.assert_array_equal(ours(music).classes, theirs(music).classes)
+    assert (ours(music).classes == (music.notes["track"] != 0)).mean() > 0.99
     assert (
         "hand-made features by boosted trees, without a backbone"
         in (tmp_path / "lines" / "README.md").read_text()
@@ -260,7 +260,7 @@ def test_what_was_fitted_otherwise_is_refused(run: Path, tmp_path: Path) -> None
     assert main(["export", str(run), str(tmp_path / "old"), "--licence", "mine"]) == 0
     config = tmp_path / "old" / "config.json"
     about = json.loads(config.read_text())
-    about["task"]["features"][0] = "of_another_release"
+    about["parts"]["features"]["features"][0] = "of_another_release"
     config.write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Predictor.load(tmp_path / "old", "cpu")
+        load(tmp_path / "old")

@@ -19,11 +19,12 @@ from finetune.training import seed as training
 from finetune.training.outcome import SeedResult
 from finetune.training.seed import train_seed
 from finetune.training.source import Source
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.predict.ensemble import Ensemble
+from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, load_model
-from symbolic.predict.predictor import Predictor
 from symbolic.storage import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -92,14 +93,14 @@ def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
     voted: tuple[SeedResult, Path], notes: TaskData, source: Source, tmp_path: Path
 ) -> None:
     result, folder = voted
-    model, _, about = load_model(folder / "checkpoint")
+    model, _, _ = load_model(folder / "checkpoint")
     assert isinstance(model, TaskModel)
     assert model.ensemble is not None
-    assert about["voters"] == model.ensemble.trees.describe()
+    assert load_checkpoint(folder / "checkpoint").describe("ensemble") == model.ensemble.trees.describe()
     for split in ("valid", "test"):
         assert (notes.evaluate(model.classes, split) == result.counts[split]).all()
     music = tune(41)
-    forecast = Predictor.load(folder / "checkpoint", "cpu").notes(music)
+    forecast = load(folder / "checkpoint")(music)
     assert (forecast.classes == (music.notes["track"] != 0)).mean() > 0.9
     numbers = model.ensemble.trees.numbers
     assert result.summary["cost"]["trained_parameters"] > numbers > 0
@@ -148,7 +149,7 @@ def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tm
     copy = tmp_path / "copy"
     shutil.copytree(voted[1] / "checkpoint", copy)
     about = read_json(copy / "config.json")
-    about["task"]["voters"]["features"][0] = "of_another_release"
+    about["parts"]["ensemble"]["features"][0] = "of_another_release"
     write_json(copy / "config.json", about)
     with pytest.raises(CheckpointError, match="other hand-made features"):
         load_model(copy)

@@ -22,7 +22,6 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
 from symbolic.features.stretches import stretch_matrix, stretches
 from symbolic.predict.forest import Forest
-from symbolic.predict.predictor import Predictor
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
@@ -199,8 +198,8 @@ def test_it_predicts_and_says_why(run: Path, tmp_path: Path, capsys: Any) -> Non
 def test_it_is_handed_on_in_little_room(run: Path, tmp_path: Path) -> None:
     assert main(["export", str(run), str(tmp_path / "dances"), "--licence", "mine"]) == 0
     assert (tmp_path / "dances" / "model.safetensors").stat().st_size < 100_000
-    ours, theirs = Predictor.load(tmp_path / "dances", "cpu"), Predictor.load(run, "cpu")
-    np.testing.assert_array_equal(ours.probabilities(tune(100)), theirs.probabilities(tune(100)))
+    ours, theirs = symbolic.load(tmp_path / "dances"), symbolic.load(run)
+    assert ours(tune(100)).probabilities == theirs(tune(100)).probabilities
     card = (tmp_path / "dances" / "README.md").read_text()
     assert "hand-made features by discriminants and trees, without a backbone" in card
 
@@ -213,7 +212,7 @@ def test_a_run_transfers(run: Path, tmp_path: Path, capsys: Any) -> None:
 
 def test_nothing_is_built_on_it(run: Path, capsys: Any) -> None:
     with pytest.raises(CheckpointError, match="has no backbone"):
-        symbolic.load(run / "seed-0")
+        symbolic.load(run / "seed-0").embed(tune(0))
     assert main(["sequence", str(run.parent / "tunes"), "--from", str(run), "--jobs", "0"]) == 2
     assert "has no backbone" in capsys.readouterr().err
 
@@ -224,12 +223,12 @@ def test_what_was_fitted_otherwise_is_refused(run: Path, tmp_path: Path, change:
     config = tmp_path / "old" / "config.json"
     about = json.loads(config.read_text())
     if change == "a feature":
-        about["task"]["features"][0] = "of_another_release"
+        about["parts"]["features"]["features"][0] = "of_another_release"
     else:
-        del about["task"]["forest"]
+        del about["parts"]["features"]["forest"]
     config.write_text(json.dumps(about))
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Predictor.load(tmp_path / "old", "cpu")
+        symbolic.load(tmp_path / "old")
 
 
 def test_a_seed_that_an_earlier_release_finished_is_fitted_again(run: Path, tmp_path: Path) -> None:

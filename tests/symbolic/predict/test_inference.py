@@ -14,14 +14,25 @@ from torch import Tensor
 import symbolic
 from symbolic.adapters import attach
 from symbolic.backbone import BackboneConfig, build_backbone
-from symbolic.checkpoint.format import save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import Head, NoteHead, SequenceHead
-from symbolic.predict.windows import Model, load, overlapping_windows, predict_pooled, predict_tokens
+from symbolic.predict.loading import load
+from symbolic.predict.network import TaskModel, save_model
+from symbolic.predict.predictor import PiecePredictor
+from symbolic.predict.windows import overlapping_windows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
 
 TOKENIZER = Tokenizer()
+TASK = {
+    "name": "key",
+    "title": "Mode",
+    "level": "sequence",
+    "label": "mode",
+    "classes": ["major", "minor"],
+    "hide": [],
+    "one_piano": False,
+}
 
 
 def piece(steps: list[int] | np.ndarray) -> np.ndarray:
@@ -32,10 +43,11 @@ def piece(steps: list[int] | np.ndarray) -> np.ndarray:
     return tokens
 
 
-def make_model(heads: dict[str, Head]) -> Model:
+def make_model(head: Head) -> TaskModel:
     torch.manual_seed(0)
     config = BackboneConfig(dim=16, layers=1, heads=2, ffn=16, window=16)
-    return Model(build_backbone(config, TOKENIZER.vocabulary.sizes), TOKENIZER, heads).eval()
+    assert isinstance(head, NoteHead | SequenceHead)
+    return TaskModel(build_backbone(config, TOKENIZER.vocabulary.sizes), head).eval()
 
 
 @given(
@@ -83,7 +95,7 @@ def test_each_row_comes_from_the_window_in_which_it_is_most_central() -> None:
         place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
         return torch.minimum(place, place.flip(1))
 
-    found = predict_tokens(margins, piece([0] * 14), length=8, overlap=5, batch=2)
+    [found] = predict_tokens(margins, [piece([0] * 14)], length=8, overlap=5, batch=2)
     # Windows start at 0, 3 and 6.
     assert found.tolist() == [0, 1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 1, 0]
 
@@ -101,7 +113,7 @@ def test_rows_return_to_their_places_with_bars_counted_from_the_window(steps: li
             assert not attention_mask.all()
         return ids[..., PITCH:]
 
-    found = predict_tokens(echo, tokens, length=8, overlap=3, batch=batch)
+    [found] = predict_tokens(echo, [tokens], length=8, overlap=3, batch=batch)
     np.testing.assert_array_equal(found, tokens[:, PITCH:])
     assert found.dtype == np.float32
 
@@ -114,56 +126,55 @@ def test_pooling_weighs_windows_alike() -> None:
         return ids[:, 0, [PITCH]] - RESERVED
 
     # Windows start at 0, 4 and 6; three in batches of two.
-    found = predict_pooled(first_pitch, tokens, length=4, overlap=0, batch=2)
+    [found] = predict_pooled(first_pitch, [tokens], length=4, overlap=0, batch=2)
     np.testing.assert_allclose(found, [(0 + 4 + 6) / 3])
 
 
 def test_an_empty_piece_is_refused() -> None:
     with pytest.raises(ConfigError, match="no notes"):
-        make_model({}).hidden(piece([]))
+        make_model(NoteHead(16, 3)).logits(piece([]))
 
 
 def test_a_short_piece_gives_what_one_pass_gives() -> None:
-    model = make_model({"key": SequenceHead(16, 5), "voice": NoteHead(16, 3)})
     tokens = piece([0, 1] * 6)
     ids = torch.from_numpy(tokens.astype(np.int64))[None]
-    with torch.no_grad():
-        hidden = model.backbone(ids)
-        voices, key = model.heads["voice"](hidden)[0], model.heads["key"](hidden)[0]
-    np.testing.assert_allclose(model.hidden(tokens), hidden[0], atol=1e-5)
-    np.testing.assert_allclose(model.note_logits(tokens, "voice"), voices, atol=1e-5)
-    np.testing.assert_allclose(model.sequence_logits(tokens, "key"), key, atol=1e-5)
+    for head in (SequenceHead(16, 5), NoteHead(16, 3)):
+        model = make_model(head)
+        with torch.no_grad():
+            expected = head(model.backbone(ids))[0]
+        np.testing.assert_allclose(model.logits(tokens), expected, atol=1e-5)
 
 
-def test_batching_changes_nothing_on_a_long_piece() -> None:
-    model = make_model({"voice": NoteHead(16, 3)})
+@pytest.mark.parametrize("head", [NoteHead(16, 3), SequenceHead(16, 5)])
+def test_batching_pieces_together_changes_nothing(head: Head) -> None:
+    model = make_model(head)
+    random = np.random.default_rng(1)
+    pieces = [piece(random.choice([0, 1, 90], size, p=[0.7, 0.2, 0.1])) for size in (100, 1, 7, 40)]
+    for found, tokens in zip(model.batch_logits(pieces), pieces, strict=True):
+        assert found.shape == ((len(tokens), 3) if isinstance(head, NoteHead) else (5,))
+        np.testing.assert_allclose(found, model.logits(tokens), atol=1e-5)
+
+
+def test_the_number_of_windows_at_a_time_changes_nothing() -> None:
+    model = make_model(NoteHead(16, 3))
     tokens = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
-    one = model.note_logits(tokens, batch=1)
+    one, seven = (
+        predict_tokens(model, [tokens], **model.encoder.windows(), batch=batch)[0] for batch in (1, 7)
+    )
     assert one.shape == (100, 3)
-    np.testing.assert_allclose(model.note_logits(tokens, batch=7), one, atol=1e-5)
+    np.testing.assert_allclose(seven, one, atol=1e-5)
 
 
-def test_heads_are_found_by_name_and_by_kind() -> None:
-    model = make_model({"key": SequenceHead(16, 5)})
-    assert model.head() is model.head("key")
-    with pytest.raises(ConfigError, match=r"no head 'voice'.*key"):
-        model.head("voice")
-    with pytest.raises(ConfigError, match="'sequence', and 'note' is asked for"):
-        model.note_logits(piece([0]))
-    with pytest.raises(ConfigError, match="several heads or none"):
-        make_model({}).head()
-
-
-def test_a_saved_model_loads_and_answers_alike(tmp_path: Path) -> None:
-    model = make_model({"key": SequenceHead(16, 5)})
+def test_a_saved_model_loads_and_predicts_the_same(tmp_path: Path) -> None:
+    model = make_model(SequenceHead(16, 2))
     for parameter in attach(model.backbone, "lora").parameters():
         torch.nn.init.normal_(parameter)
-    head = model.head()
-    save_checkpoint(tmp_path / "m", model.backbone, TOKENIZER, heads={"key": head}, task={"name": "key"})
+    save_model(tmp_path / "m", model, TOKENIZER, TASK)
     loaded = load(tmp_path / "m")
+    assert isinstance(loaded, PiecePredictor)
     tokens = piece([0, 1] * 20)
-    np.testing.assert_array_equal(loaded.sequence_logits(tokens), model.sequence_logits(tokens))
-    assert loaded.task == {"name": "key"}
+    np.testing.assert_array_equal(loaded.model.logits(tokens), model.logits(tokens))
+    assert loaded.task == TASK
     assert loaded.tokenizer.fingerprint == TOKENIZER.fingerprint
-    assert not loaded.training
+    assert not loaded.model.training
     assert symbolic.load is load

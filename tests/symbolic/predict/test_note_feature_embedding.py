@@ -22,11 +22,11 @@ from finetune.training.module import TaskModule
 from finetune.training.note_features import fitted_note_features
 from finetune.training.seed import train_seed
 from finetune.training.source import Source
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.predict.network import TaskModel, load_model
 from symbolic.predict.note_features import EMBEDDED_FEATURES, LEVELS, NoteFeatureEmbedding, embedded_features
-from symbolic.predict.predictor import Predictor
 from symbolic.storage import read_json, write_json
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
@@ -109,13 +109,13 @@ def test_a_seed_learns_is_kept_and_goes_on(
     assert whole.summary["test"]["accuracy"] > 0.9
     resumed = trained_in_two_goes(notes, source, plan, tmp_path / "seed", validations=1)
     assert resumed.summary["history"] == whole.summary["history"]
-    model, _, about = load_model(tmp_path / "whole" / "checkpoint")
+    checkpoint = tmp_path / "whole" / "checkpoint"
+    model, _, _ = load_model(checkpoint)
     assert isinstance(model, TaskModel)
-    assert about["hints"] == EMBEDDED_FEATURES
+    assert load_checkpoint(checkpoint).describe("note_features")["features"] == EMBEDDED_FEATURES
     assert (notes.evaluate(model.classes, "test") == whole.counts["test"]).all()
-    predictor = Predictor.load(tmp_path / "whole" / "checkpoint", "cpu")
     music = tune(41)
-    right = predictor.notes(music).classes == (music.notes["track"] != 0)
+    right = symbolic.load(checkpoint)(music).classes == (music.notes["track"] != 0)
     assert right.mean() > 0.9
 
 
@@ -140,16 +140,13 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
     assert "full (note features), from" in (run / "report.html").read_text()
     assert main(["export", str(run), str(tmp_path / "lines"), "--licence", "mine"]) == 0
     music = tune(8)
-    ours, theirs = Predictor.load(tmp_path / "lines", "cpu"), Predictor.load(run, "cpu")
-    np.testing.assert_array_equal(ours.notes(music).classes, theirs.notes(music).classes)
-
-    # What does not know of note features finds no head, rather than one that would answer wrongly.
-    assert not symbolic.load(tmp_path / "lines").heads
+    ours, theirs = symbolic.load(tmp_path / "lines"), symbolic.load(run)
+    np.testing.assert_array_equal(ours(music).classes, theirs(music).classes)
     about = read_json(tmp_path / "lines" / "config.json")
-    about["task"]["hints"][0] = "of_another_release"
+    about["parts"]["note_features"]["features"][0] = "of_another_release"
     write_json(tmp_path / "lines" / "config.json", about)
     with pytest.raises(CheckpointError, match="other hand-made features"):
-        Predictor.load(tmp_path / "lines", "cpu")
+        symbolic.load(tmp_path / "lines")
 
 
 def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:

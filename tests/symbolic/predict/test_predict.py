@@ -21,8 +21,11 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.files import find_sources, predict_files, tracks_by_class, with_velocities
-from symbolic.predict.predictor import Predictor, load_predictors
+from symbolic.predict.files import find_sources, predict_files
+from symbolic.predict.loading import load, load_predictors
+from symbolic.predict.network import TaskModel
+from symbolic.predict.predictions import NotePredictions, tracks_by_class, with_velocities
+from symbolic.predict.predictor import NotePredictor
 
 RUN = ["--epochs", "5", "--lr", "0.01", "--tokens_per_batch", "1024", "--jobs", "0", "--accelerator", "cpu"]
 
@@ -47,8 +50,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="module")
-def melody(runs: Path) -> Predictor:
-    return Predictor.load(runs / "notes", "cpu")
+def melody(runs: Path) -> Any:
+    return load(runs / "notes")
 
 
 def _notes(music: Music) -> list[tuple[int, ...]]:
@@ -70,39 +73,39 @@ def test_the_melody_becomes_a_track_and_no_note_changes(runs: Path, tmp_path: Pa
     assert (upper >= 67).mean() > 0.9
 
 
-def test_predictions_follow_notes_and_not_tracks(melody: Predictor) -> None:
+def test_predictions_follow_notes_and_not_tracks(melody: NotePredictor) -> None:
     plain, swapped = tune(101), tune(101, swapped=True)
     shuffled = swapped.with_notes(np.random.default_rng(0).permutation(swapped.notes))
     key = ["onset", "pitch", "duration"]
     found = [
-        melody.notes(music).classes[np.argsort(music.notes, order=key)]
-        for music in (plain, swapped, shuffled)
+        melody(music).classes[np.argsort(music.notes, order=key)] for music in (plain, swapped, shuffled)
     ]
     assert (found[0] == found[1]).all()
     assert (found[0] == found[2]).all()
 
 
-def test_a_programme_does_not_tell(melody: Predictor) -> None:
+def test_a_programme_does_not_tell(melody: NotePredictor) -> None:
     plain = tune(102)
     notes = plain.notes.copy()
     notes["program"][notes["track"] == 0] = 73
-    assert (melody.notes(plain).classes == melody.notes(plain.with_notes(notes)).classes).all()
+    assert (melody(plain).classes == melody(plain.with_notes(notes)).classes).all()
 
 
-def test_long_pieces_are_predicted_whole(melody: Predictor) -> None:
+def test_long_pieces_are_predicted_whole(melody: NotePredictor) -> None:
     music = tune(103, bars=80)
     assert len(music) > 10 * 64
     truth = music.notes["track"]
-    assert (melody.notes(music).classes == truth).mean() > 0.9
+    assert (melody(music).classes == truth).mean() > 0.9
 
 
-def test_drums_are_asked_nothing_and_kept(melody: Predictor) -> None:
+def test_drums_are_asked_nothing_and_kept(melody: NotePredictor) -> None:
     music = tune(104)
     drums = note_array(np.arange(8) * 480, 60, 38, 100, 128, 2)
     both = Music(
         np.concatenate([music.notes, drums]), 480, music.time_signatures, tracks=("MELODY", "PIANO", "KIT")
     )
-    classes, confidence, _ = melody.notes(both)
+    found = melody(both)
+    classes, confidence = found.classes, found.confidence
     assert (classes[-8:] == -1).all()
     assert np.isnan(confidence[-8:]).all()
     assert (classes[:-8] >= 0).all()
@@ -112,7 +115,7 @@ def test_drums_are_asked_nothing_and_kept(melody: Predictor) -> None:
 
 def test_a_probe_predicts_too(runs: Path) -> None:
     music = tune(105)
-    assert (Predictor.load(runs / "probe", "cpu").notes(music).classes == music.notes["track"]).mean() > 0.6
+    assert (load(runs / "probe")(music).classes == music.notes["track"]).mean() > 0.6
 
 
 def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: Path, capsys: Any) -> None:
@@ -132,7 +135,7 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
 
 
 def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_well(
-    melody: Predictor, tmp_path: Path, monkeypatch: Any
+    melody: NotePredictor, tmp_path: Path, monkeypatch: Any
 ) -> None:
     for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4), ("d.mid", 4)):
         write_midi(Music(note_array([0, 4 * last], 1, 60, 80), 1), tmp_path / name)
@@ -145,7 +148,7 @@ def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_
     assert [outcome.written is not None for outcome in outcomes] == [True, False, False, True]
     assert "bars" in outcomes[1].skipped
     assert "2^28" in outcomes[2].skipped
-    assert outcomes[2].predictions is None
+    assert outcomes[2].result is None
 
 
 @pytest.mark.parametrize(
@@ -174,7 +177,7 @@ def test_nothing_is_written_over_what_is_read(
     )
 
 
-def test_files_of_one_name_do_not_overwrite_one_another(melody: Predictor, tmp_path: Path) -> None:
+def test_files_of_one_name_do_not_overwrite_one_another(melody: NotePredictor, tmp_path: Path) -> None:
     files = []
     for number in range(2):
         (tmp_path / str(number)).mkdir()
@@ -214,7 +217,7 @@ def test_a_run_without_files_is_answered_with_the_remedy(runs: Path, capsys: Any
 
 
 def test_every_note_stands_in_the_json_with_its_time_and_class(
-    runs: Path, melody: Predictor, tmp_path: Path
+    runs: Path, melody: NotePredictor, tmp_path: Path
 ) -> None:
     music = tune(108)
     drums = note_array([0, 480], 60, 38, 100, 128, 2)
@@ -238,15 +241,16 @@ def test_every_note_stands_in_the_json_with_its_time_and_class(
     assert {name: sum(note["class"] == name for note in asked) for name in melody.classes} == entry["counts"]
 
 
-def test_confidence_is_the_probability_of_the_class(melody: Predictor) -> None:
+def test_confidence_is_the_probability_of_the_class(melody: NotePredictor) -> None:
     music = tune(109)
     tokens = melody.tokenizer.encode(music, hide=melody.task["hide"])
+    assert isinstance(melody.model, TaskModel)
     logits = melody.model.logits(tokens.ids).astype(np.float64)
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert melody.notes(music).confidence[tokens.note_index] == pytest.approx(shares.max(1), rel=1e-5)
+    assert melody(music).confidence[tokens.note_index] == pytest.approx(shares.max(1), rel=1e-5)
 
 
-def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Predictor, tmp_path: Path) -> None:
+def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: NotePredictor, tmp_path: Path) -> None:
     music = tune(110)
     shares = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
     written = with_velocities(music, shares, ["1-31", "96-127"])
@@ -259,29 +263,31 @@ def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: Predictor,
 
 def test_a_velocity_run_writes_what_is_to_be_expected_and_leaves_drums(runs: Path, tmp_path: Path) -> None:
     """By a run that is not sure of itself, having learnt for one epoch."""
-    unsure, music = Predictor.load(runs / "lora", "cpu"), tune(110)
+    unsure, music = load(runs / "lora"), tune(110)
     drums = note_array(np.arange(4) * 480, 240, 38, 99, 128, 2)
     music = replace(music, notes=np.concatenate([music.notes, drums]), tracks=(*music.tracks, "KIT"))
     write_midi(music, tmp_path / "new.mid")
-    loud = replace(unsure, task={**unsure.task, "label": "velocity", "classes": ["1-1", "127-127"]})
-    [[outcome]] = predict_files([loud], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
+    task = {**unsure.task, "label": "velocity", "classes": ["1-1", "127-127"]}
+    unsure.checkpoint = replace(unsure.checkpoint, task=task)
+    [[outcome]] = predict_files([unsure], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
     assert outcome.written is not None
-    assert outcome.predictions is not None
+    found = outcome.result
+    assert isinstance(found, NotePredictions)
     after = read_music(outcome.written)
     assert after.tracks == ("MELODY", "PIANO", "KIT")
     assert set(after.notes["velocity"][after.drums].tolist()) == {99}
-    asked, right = ~outcome.music.drums, outcome.predictions.classes == 0
-    surer = np.where(right, outcome.predictions.confidence, 1 - outcome.predictions.confidence)[asked]
+    asked, right = ~found.music.drums, found.classes == 0
+    surer = np.where(right, found.confidence, 1 - found.confidence)[asked]
     expected = (surer + (1 - surer) * 127).round()
     assert len(set(expected.tolist())) > 3
     assert np.sort(after.notes["velocity"][~after.drums]).tolist() == np.sort(expected).tolist()
 
 
-def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: Predictor) -> None:
+def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: NotePredictor) -> None:
     held = []
     watch = melody.model.register_forward_pre_hook(lambda _, given: held.append(given[0].numel()))
     short = tune(111, bars=160)
-    melody.notes(short)
+    melody(short)
     of_short = max(held)
     copies = 120_000 // len(short) + 1
     shift = np.repeat(np.arange(copies) * 160 * 3 * 480, len(short))
@@ -291,7 +297,7 @@ def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: 
     assert len(long) >= 120_000
     tracemalloc.start()
     try:
-        classes = melody.notes(long).classes
+        classes = melody(long).classes
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -310,19 +316,19 @@ def test_drums_alone_can_have_a_class_as_a_piece(runs: Path, tmp_path: Path, cap
 def test_adapters_of_one_backbone_share_it_and_answer_as_alone(runs: Path) -> None:
     names = ["lora", "dances-adapter", "probe", "dances"]
     with pytest.raises(ConfigError, match="Several runs of one task"):
-        load_predictors([runs / "lora", runs / "lora"], "cpu")
-    together = load_predictors([runs / name for name in names], "cpu")
-    assert together[0].model.backbone is together[1].model.backbone
-    assert len({id(one.model.backbone) for one in together}) == 3
+        load_predictors([runs / "lora", runs / "lora"])
+    together = load_predictors([runs / name for name in names])
+    assert together[0].backbone is together[1].backbone
+    assert len({id(one.backbone) for one in together}) == 3
     assert [one.name for one in together] == ["lora", "dances-adapter", "probe", "dances"]
     music = tune(112)
     for _ in range(2):
         for name, one in zip(names, together, strict=True):
-            alone = Predictor.load(runs / name, "cpu")
-            if one.note_level:
-                assert (one.notes(music).confidence == alone.notes(music).confidence).all()
+            alone, found = load(runs / name)(music), one(music)
+            if isinstance(found, NotePredictions):
+                np.testing.assert_array_equal(found.confidence, alone.confidence)
             else:
-                assert (one.probabilities(music) == alone.probabilities(music)).all()
+                assert found.probabilities == alone.probabilities
 
 
 def test_several_runs_answer_in_one_pass(runs: Path, tmp_path: Path, capsys: Any) -> None:
@@ -405,6 +411,6 @@ def test_a_run_is_found_by_its_folder_its_seed_or_its_checkpoint(runs: Path) -> 
 
 def test_what_is_no_run_is_refused_with_the_remedy(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a complete checkpoint"):
-        Predictor.load(tmp_path)
+        load(tmp_path)
     with pytest.raises(CheckpointError, match="not fine-tuned"):
-        Predictor.load(runs / "nano")
+        load_predictors([runs / "nano"])

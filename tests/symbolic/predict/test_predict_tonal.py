@@ -16,11 +16,12 @@ from finetune_helpers import NANO, tune
 
 from finetune.cli import main
 from finetune.tasks import CHORD, KEY, Task
-from finetune.training.model import build_model, save_model
+from finetune.training.model import build_model
 from symbolic.backbone import build_backbone
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_shares
+from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_probabilities
+from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -43,7 +44,7 @@ def test_a_key_is_what_the_notes_say_together(tonality: int) -> None:
     music = tune(3)
     shares = _sure(music, tonality)
     shares[::3] = 1 / 24
-    found = key_shares(music, shares)
+    found = key_probabilities(music, shares)
     assert next(iter(found)) == KEYS[tonality]
     assert sum(found.values()) == pytest.approx(1, abs=1e-5)
     assert found[KEYS[tonality]] == pytest.approx(0.9 * 2 / 3 + 1 / 72, abs=0.01)
@@ -54,7 +55,7 @@ def test_drums_have_no_say_in_a_key_or_a_chord() -> None:
     music = Music(np.concatenate([drums, pitched]), 480)
     shares = _sure(music, 0)
     shares[:2] = np.nan
-    assert next(iter(key_shares(music, shares))) == "C major"
+    assert next(iter(key_probabilities(music, shares))) == "C major"
     assert [chord.name for chord in chords(music, shares)] == ["C:maj"]
 
 

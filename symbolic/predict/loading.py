@@ -1,0 +1,116 @@
+"""Load a model for use. `symbolic.load` returns one of three classes.
+
+symbolic.load("melody")         # NotePredictor: a class for each note
+symbolic.load("runs/dances")    # PiecePredictor: a class for the piece
+symbolic.load("tiny")           # PretrainedModel: vectors, and distributions of hidden fields
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from symbolic.adapters.adapter_set import AdapterSet
+from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
+from symbolic.backbone import build_backbone
+from symbolic.checkpoint.bundled import find_model, model_name
+from symbolic.checkpoint.format import CONFIG, Checkpoint, load_checkpoint
+from symbolic.errors import ConfigError
+from symbolic.predict.network import HandMade, TaskModel, open_task, task_model
+from symbolic.predict.predictor import NotePredictor, PiecePredictor
+from symbolic.predict.pretrained import PretrainedModel
+from symbolic.storage import read_json
+
+
+def load(
+    path: str | Path, device: torch.device | str = "cpu"
+) -> PretrainedModel | NotePredictor | PiecePredictor:
+    """Load a model for use, in eval mode.
+
+    Args:
+        path: The name of a bundled model such as "tiny", or the folder of a run, a checkpoint or an export. Of a
+            fine-tuning run, the seed that is best on validation is loaded.
+        device: Where it computes, as torch names devices.
+
+    Returns:
+        A `NotePredictor` or `PiecePredictor` for a model of a task, else a `PretrainedModel`.
+
+    Raises:
+        CheckpointError: If it is not a complete checkpoint of a format that this release reads.
+    """
+    checkpoint = load_checkpoint(path)
+    if "classes" in checkpoint.task:
+        return _predictor(model_name(path), checkpoint, task_model(checkpoint).to(device))
+    return PretrainedModel(
+        model_name(path), checkpoint, checkpoint.build_backbone().to(device), checkpoint.build_heads()
+    )
+
+
+def load_predictors(
+    paths: Sequence[str | Path], device: torch.device | str = "cpu"
+) -> list[NotePredictor | PiecePredictor]:
+    """Load several models of tasks. Adapters made for the same weights share one backbone, which is read once.
+
+    Args:
+        paths: As for `load`.
+        device: Where they compute.
+
+    Returns:
+        The predictors. Each is named after its task, or after its folder where several have the same task.
+
+    Raises:
+        CounterpointError: If one is not a model of a task.
+    """
+    checkpoints = [open_task(path) for path in paths]
+    adapter_sets: dict[tuple[str, str], AdapterSet] = {}
+    found = []
+    for name, checkpoint in zip(_names(paths, checkpoints), checkpoints, strict=True):
+        adapted = len(paths) > 1 and (checkpoint.path / ADAPTER_SETTINGS).is_file()
+        adapter_set = _with_adapter(name, checkpoint, adapter_sets, device) if adapted else None
+        model = task_model(checkpoint, None if adapter_set is None else adapter_set.backbone)
+        found.append(_predictor(name, checkpoint, model.to(device), adapter_set))
+    return found
+
+
+def is_run(path: str | Path) -> bool:
+    """Return whether a path is a checkpoint, a run or a bundled model."""
+    return (find_model(path) / CONFIG).is_file()
+
+
+def _predictor(
+    name: str, checkpoint: Checkpoint, model: TaskModel | HandMade, adapter_set: AdapterSet | None = None
+) -> NotePredictor | PiecePredictor:
+    kind = NotePredictor if checkpoint.task["level"] == "note" else PiecePredictor
+    return kind(name, checkpoint, model, adapter_set)
+
+
+def _with_adapter(
+    name: str,
+    checkpoint: Checkpoint,
+    adapter_sets: dict[tuple[str, str], AdapterSet],
+    device: torch.device | str,
+) -> AdapterSet:
+    """The adapter set of the weights that a checkpoint's adapter was made for, with the adapter added."""
+    tokenizer = checkpoint.tokenizer
+    made_for = (str(read_json(checkpoint.path / ADAPTER_SETTINGS).get("weights")), tokenizer.fingerprint)
+    if made_for not in adapter_sets:
+        backbone = build_backbone(checkpoint.config, tokenizer.vocabulary.sizes)
+        checkpoint.load_part("backbone", backbone)
+        adapter_sets[made_for] = AdapterSet(backbone.to(device).eval(), tokenizer.fingerprint)
+    adapter_sets[made_for].load(name, checkpoint.path)
+    return adapter_sets[made_for]
+
+
+def _names(paths: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """Names of the tasks; those of the folders where several have the same task."""
+    tasks = [str(checkpoint.task["name"]) for checkpoint in checkpoints]
+    often = Counter(tasks)
+    names = [task if often[task] == 1 else Path(path).name for path, task in zip(paths, tasks, strict=True)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"Several runs of one task are called {', '.join(twice)}. Give them one at a time, or rename the folders."
+        )
+    return names
