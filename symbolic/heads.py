@@ -1,4 +1,4 @@
-"""Heads: hidden states in, logits out. Each can describe itself in JSON values and be rebuilt from that."""
+"""Heads turn hidden states into logits. Each can be saved as a JSON description and rebuilt from it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ POOLINGS = ("attention", "mean")
 
 
 class Head(nn.Module):
-    """Base of the heads: keeps the arguments it was made with, for the checkpoint.
+    """Base class of heads. It stores its constructor arguments for the checkpoint.
 
     Args:
-        arguments: The subclass's constructor arguments, as JSON values.
+        **arguments: The constructor arguments of the subclass, as JSON values.
     """
 
     kind: ClassVar[str]
-    """Its name in a description."""
+    """Name of the head in a description."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self.arguments = arguments
 
     def describe(self) -> dict[str, Any]:
-        """What `build_head` needs to build one like it."""
+        """Return the description from which `build_head` builds such a head."""
         return {"kind": self.kind, **self.arguments}
 
 
 class FieldHeads(Head):
-    """Masked-field prediction: eight classifiers over the same hidden state.
+    """Predict the eight fields of a token, with one classifier for each.
 
-    Give it only the masked tokens: with few of them the eight matrices are the cheap part of a step.
+    Pass masked tokens only: then the eight matrices cost little of a training step.
 
     Args:
         dim: Width of the hidden states.
-        sizes: Ids of each field (`Vocabulary.sizes`).
+        sizes: Number of ids of each field (`Vocabulary.sizes`).
     """
 
     kind = "fields"
@@ -47,24 +47,24 @@ class FieldHeads(Head):
     def __init__(self, dim: int, sizes: Sequence[int]) -> None:
         super().__init__(dim=dim, sizes=list(sizes))
         self.sizes = list(sizes)
-        # One matrix for all fields: one multiplication instead of eight.
+        # One matrix for all fields takes one multiplication instead of eight.
         self.projection = nn.Linear(dim, sum(sizes))
         nn.init.normal_(self.projection.weight, std=0.02)
         nn.init.zeros_(self.projection.bias)
 
     def forward(self, hidden: Tensor) -> list[Tensor]:
-        """(..., dim) -> eight logits (..., size of the field)."""
+        """Turn states (..., dim) into eight logits (..., size of the field)."""
         return list(self.projection(hidden).split(self.sizes, dim=-1))
 
 
 class SequenceHead(Head):
-    """One label for a window: pool over its tokens that are not padding, then classify.
+    """Predict one label for a window, from the pooled states of its tokens.
 
     Args:
         dim: Width of the hidden states.
         classes: Number of classes.
-        dropout: Probability on the pooled state.
-        pooling: "attention" learns what each token weighs; "mean" weighs all alike.
+        dropout: Dropout probability on the pooled state.
+        pooling: "attention" learns a weight for each token. "mean" gives all the same weight.
 
     Raises:
         ConfigError: If the pooling is unknown.
@@ -76,7 +76,7 @@ class SequenceHead(Head):
         super().__init__(dim=dim, classes=classes, dropout=dropout, pooling=pooling)
         if pooling not in POOLINGS:
             raise ConfigError(f"There is no pooling {pooling!r}; choose one of {', '.join(POOLINGS)}.")
-        # Zero scores weigh all tokens alike, so that attention starts as the mean.
+        # With scores of zero, attention starts as the mean.
         self.score = nn.Linear(dim, 1) if pooling == "attention" else None
         if self.score is not None:
             nn.init.zeros_(self.score.weight)
@@ -85,10 +85,15 @@ class SequenceHead(Head):
         self.output = nn.Linear(dim, classes)
 
     def forward(self, hidden: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim), (B, L) bool or None if no token is padding -> (B, classes)."""
+        """Turn states (B, L, dim) into logits (B, classes).
+
+        Args:
+            hidden: (B, L, dim) hidden states.
+            attention_mask: (B, L) bool, false for padding, or None if there is none.
+        """
         scores = hidden.new_zeros(hidden.shape[:2]) if self.score is None else self.score(hidden).squeeze(-1)
         if attention_mask is not None:
-            # The lowest finite score and not -inf: a window without a real token then gives numbers, not NaN.
+            # The lowest finite score, since -inf would give NaN in a window of padding.
             scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
         weights = scores.softmax(dim=-1)
         pooled = torch.einsum("bl,bld->bd", weights.type_as(hidden), hidden)
@@ -97,12 +102,12 @@ class SequenceHead(Head):
 
 
 class NoteHead(Head):
-    """One label for each token.
+    """Predict one label for each token.
 
     Args:
         dim: Width of the hidden states.
         classes: Number of classes.
-        dropout: Probability on the hidden states.
+        dropout: Dropout probability on the hidden states.
     """
 
     kind = "note"
@@ -113,7 +118,7 @@ class NoteHead(Head):
         self.output = nn.Linear(dim, classes)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, L, dim) -> (B, L, classes)."""
+        """Turn states (B, L, dim) into logits (B, L, classes)."""
         logits: Tensor = self.output(self.dropout(hidden))
         return logits
 
@@ -122,7 +127,7 @@ HEADS: Mapping[str, type[Head]] = {head.kind: head for head in (FieldHeads, Sequ
 
 
 def build_head(description: Mapping[str, Any]) -> Head:
-    """A freshly initialised head from what `Head.describe` gave.
+    """Build a freshly initialised head from a description by `Head.describe`.
 
     Raises:
         ConfigError: If the kind or its arguments are unknown.

@@ -1,4 +1,4 @@
-"""Tensors and settings on disk: safetensors and JSON, and nothing that can run code when it is opened."""
+"""Read and write tensors and settings as safetensors and JSON. Neither format can run code when it is opened."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RECOPY = "Copy the checkpoint again from its source."
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file with the permissions of any other file.
+    """Write a safetensors file with the usual file permissions.
 
-    Serialised here and written as bytes: safetensors' own writer leaves files that only their owner can read.
+    safetensors' own writer makes files that only their owner can read, so the bytes are written here.
     """
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     path.write_bytes(safetensors.torch.save(on_cpu))
 
 
 def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
-    """The tensors whose names start with `prefix`, on the CPU, named without it; others are not read.
+    """Read the tensors whose names start with `prefix` to the CPU, and remove the prefix from their names.
 
     Raises:
         CheckpointError: If the file is missing or is not safetensors.
@@ -49,7 +49,7 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read an object.
+    """Read a JSON object.
 
     Raises:
         CheckpointError: If the file is missing or holds no JSON object.
@@ -65,10 +65,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def require_fields(path: Path, values: Mapping[str, Any], names: tuple[str, ...], version: int) -> None:
-    """Check the format version of a file that was read, then that every field is there.
+    """Check the format version of a file, and that all its fields are present.
+
+    Args:
+        path: Path of the file, for errors.
+        values: Content of the file.
+        names: Required fields.
+        version: Required format version.
 
     Raises:
-        CheckpointError: If the version is another one, or fields are missing.
+        CheckpointError: If the version differs, or fields are missing.
     """
     found = values.get("format_version")
     if found != version:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from symbolic.backbone import Backbone, BackboneConfig
 from symbolic.errors import ConfigError
-from symbolic.masking.units import UNITS, Choice, RowUnit
+from symbolic.masking.units import UNITS, Choice, TokenUnit
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Selector(nn.Module, ABC):
     """Whether frozen tokens are never chosen; a control may follow the schedule alone."""
     withholds_all: ClassVar[bool] = False
     """Whether every chosen cell is masked, and none left visible or replaced."""
-    units: ClassVar[tuple[str, ...]] = (RowUnit.name,)
+    units: ClassVar[tuple[str, ...]] = (TokenUnit.name,)
     """Units that it can work by, its own first."""
 
     def __init__(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from pretrain.selectors.base import SelectorInput
 from pretrain.selectors.uniform import UniformSelector
-from symbolic.masking.units import RowUnit
+from symbolic.masking.units import TokenUnit
 
 _MEAN = 5.0
 """Tokens in a run on average. SpanBERT's words come in runs of 3.8; five notes are a chord or a short figure."""
@@ -16,7 +16,7 @@ class SpanSelector(UniformSelector):
     """`uniform` by runs of geometric length: whole runs are hidden, the last one cut where the budget ends."""
 
     name = "span"
-    units = (RowUnit.name,)
+    units = (TokenUnit.name,)
 
     def scores(self, inputs: SelectorInput) -> Tensor:
         """(B, L) noise that all tokens of a run have in common."""

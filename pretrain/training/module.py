@@ -20,7 +20,7 @@ from pretrain.training.optimizer import build_optimizer
 from pretrain.training.parallel import shard
 from symbolic.errors import ConfigError
 from symbolic.masking.losses import Recovery, all_reduce, recover
-from symbolic.masking.units import Choice, RowUnit
+from symbolic.masking.units import Choice, TokenUnit
 from symbolic.tokens.vocabulary import MASK
 
 _REPORT_EVERY = 20
@@ -80,7 +80,7 @@ class PretrainModule(lightning.LightningModule):
         super().__init__()
         self.objective, self.book = objective, book
         self.meter = TrainingMeter(tuple(objective.auxiliary))
-        self.tokens = RowUnit(objective.heads.sizes)
+        self.tokens = TokenUnit(objective.heads.sizes)
         self.seed, self.steps, self.lr, self.warmup = seed, steps, lr, warmup
         self.weight_decay, self.optimizer = weight_decay, optimizer
         self.evaluation_rate, self.callbacks = evaluation_rate, list(callbacks)

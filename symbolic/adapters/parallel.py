@@ -30,5 +30,5 @@ class ParallelAdapter(Bodied):
         for layer in self.picked(backbone):
             for branch in self.branches(backbone, layer):
                 module = Parallel(*self.started(backbone.config.dim), self.scale, self.learn_scale)
-                replacements.append(Replacement(branch.beside, module, dict(module.named_parameters())))
+                replacements.append(Replacement(branch.parallel, module, dict(module.named_parameters())))
         return replacements

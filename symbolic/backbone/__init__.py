@@ -1,10 +1,10 @@
-"""Backbones: tokens of field ids in, one hidden state per token out."""
+"""Backbones turn tokens into one hidden state per token."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from symbolic.backbone.base import Backbone, Beside, Block, Entrance, Slot, SubLayer
+from symbolic.backbone.base import Backbone, Block, Entrance, ParallelSlot, Slot, SubLayer
 from symbolic.backbone.config import KINDS, PRESETS, BackboneConfig, preset
 from symbolic.backbone.conformer import ConformerBackbone
 from symbolic.backbone.transformer import TransformerBackbone
@@ -14,10 +14,10 @@ __all__ = [
     "PRESETS",
     "Backbone",
     "BackboneConfig",
-    "Beside",
     "Block",
     "ConformerBackbone",
     "Entrance",
+    "ParallelSlot",
     "Slot",
     "SubLayer",
     "TransformerBackbone",
@@ -30,14 +30,14 @@ BACKBONES: dict[str, Callable[[Sequence[int], BackboneConfig], Backbone]] = {
     "transformer": TransformerBackbone,
     "conformer": ConformerBackbone,
 }
-"""By kind; `BackboneConfig` refuses any other."""
+"""Classes by `BackboneConfig.kind`."""
 
 
 def build_backbone(config: BackboneConfig, sizes: Sequence[int]) -> Backbone:
-    """A freshly initialised backbone.
+    """Build a freshly initialised backbone.
 
     Args:
-        config: Its shape.
-        sizes: Ids of each field (`Vocabulary.sizes`).
+        config: The shape of the backbone.
+        sizes: Number of ids of each field (`Vocabulary.sizes`).
     """
     return BACKBONES[config.kind](sizes, config)

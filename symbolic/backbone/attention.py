@@ -10,17 +10,17 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Rotation = tuple[Tensor, Tensor]
-"""Cosines, and sines that are negative in their first half; each (L, head dim) float32."""
+"""Cosines, and sines whose first half is negated. Each is (L, head dim) float32."""
 
 _CACHED = 2**20
-"""Attention scores that are worked on at once: 2 MiB of bfloat16, what a core's own cache holds."""
+"""Attention scores computed at once: 2 MiB of bfloat16, which fit into a core's cache."""
 
 
 def rotary_angles(length: int, head_dim: int, device: torch.device) -> Rotation:
-    """Rotations of tokens 0 .. length - 1 (Su et al., RoFormer, arXiv 2104.09864, base 10,000).
+    """Compute the rotations of tokens 0 .. length - 1 (Su et al., RoFormer, arXiv 2104.09864, base 10,000).
 
-    Computed for each forward pass, and not kept as a buffer, because casting a model to bfloat16 would round
-    the angles of far tokens; beside the layers' work the cost vanishes.
+    They are computed in each forward pass, at little cost. A buffer would be rounded when a model is cast to
+    bfloat16.
     """
     frequencies = 10_000.0 ** (-torch.arange(0, head_dim, 2, device=device, dtype=torch.float32) / head_dim)
     angles = torch.outer(torch.arange(length, device=device, dtype=torch.float32), frequencies)
@@ -29,22 +29,22 @@ def rotary_angles(length: int, head_dim: int, device: torch.device) -> Rotation:
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Turn (B, H, L, head dim) by the tokens' angles, in the type of `x`.
+    """Rotate queries or keys (B, H, L, head dim) by the angles of their tokens, in the dtype of `x`.
 
-    The two halves of a head are the two coordinates, so that one roll brings each to the other's place.
+    The two halves of a head are the two coordinates, so that one roll exchanges them.
     """
     cos, sin = (part.type_as(x) for part in rotation)
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention, by the kernel that is fastest where the tensors lie.
+    """Compute scaled dot-product attention with the fastest kernel for the device and dtype.
 
     Args:
         query: (B, H, L, head dim).
-        key: Likewise, of as many tokens or of others.
-        value: Of the keys' tokens.
-        attention_mask: (B, L) bool of the keys, False where one is padding, or None if none is.
+        key: (B, H, K, head dim).
+        value: (B, H, K, head dim).
+        attention_mask: (B, K) bool, false for padding, or None if there is none.
 
     Returns:
         (B, H, L, head dim).
@@ -58,10 +58,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | N
 
 
 class _HalfOnCpu(torch.autograd.Function):
-    """PyTorch's fused forward pass with a backward pass of our own.
+    """PyTorch's fused forward pass with another backward pass, for bfloat16 on CPUs.
 
-    The fused backward pass takes 1.6 (1,024 tokens) to 4 times (128 tokens) as long in bfloat16 on a CPU as this one,
-    which computes the weights again a few heads at a time, and so holds no more memory than the fused one.
+    There, the fused backward pass takes 1.6 times (1,024 tokens) to 4 times (128 tokens) as long. This one computes
+    the weights again for a few heads at a time, and so takes no more memory.
     """
 
     @staticmethod
@@ -78,7 +78,7 @@ class _HalfOnCpu(torch.autograd.Function):
         hidden = None if mask is None else ~mask.squeeze(1).repeat_interleave(heads, dim=0)
         found = [torch.empty_like(x) for x in (q, k, v)]
         at_once = max(1, _CACHED // (q.shape[1] * k.shape[1]))
-        # What autocast does to the softmax of a forward pass would only slow this one.
+        # Autocast would only slow the softmax of this pass.
         with torch.autocast("cpu", enabled=False):
             for start in range(0, len(q), at_once):
                 part = slice(start, start + at_once)
@@ -96,14 +96,14 @@ class _HalfOnCpu(torch.autograd.Function):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention of every token to every real token.
+    """Multi-head attention of every token to all tokens but padding.
 
-    The four projections are separate linear layers, so that an adapter can address each. There is no dropout
-    on the attention weights: on a CPU it forces the unfused kernel, which is four times slower.
+    The four projections are separate linear layers, so that adapters can address each. There is no dropout on
+    attention weights, since on a CPU it forces the unfused kernel, which is four times slower.
 
     Args:
         dim: Width of the hidden states.
-        heads: Number of heads; divides `dim` into even parts.
+        heads: Number of heads. `dim / heads` must be even.
     """
 
     def __init__(self, dim: int, heads: int) -> None:
@@ -115,30 +115,30 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim).
+        """Attend, and project the result: (B, L, dim) to (B, L, dim).
 
         Args:
-            x: Hidden states.
-            rotation: From `rotary_angles` for L tokens.
-            attention_mask: (B, L) bool, False where a token is padding; None if no token is, which costs no mask.
+            x: (B, L, dim) hidden states.
+            rotation: The result of `rotary_angles` for L tokens.
+            attention_mask: (B, L) bool, false for padding. None, if there is none, avoids the cost of a mask.
         """
         if torch.is_autocast_enabled(x.device.type):
-            # Else autocast would do this for each projection anew, and for its gradient.
+            # Else autocast would repeat this for each projection and its gradient.
             x = x.to(torch.get_autocast_dtype(x.device.type))
         mixed = attend(*self.heads_of(x, rotation), self.mask(attention_mask))
         out: Tensor = self.output(mixed.transpose(1, 2).flatten(2))
         return out
 
     def heads_of(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, L, head dim)."""
+        """Compute queries, keys and values, each (B, H, L, head dim)."""
         query = rotate(self._split(self.query(x)), rotation)
         key = rotate(self._split(self.key(x)), rotation)
         return query, key, self._split(self.value(x))
 
     def mask(self, attention_mask: Tensor | None) -> Tensor | None:
-        """(B, L) bool of what may be attended to; None for everything."""
+        """Return (B, keys) bool, true for keys that may be attended to, or None for all."""
         return attention_mask
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, L, dim) -> (B, H, L, head dim)."""
+        """Turn (B, L, dim) into (B, H, L, head dim)."""
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)

@@ -1,4 +1,4 @@
-"""What every backbone has in common, whatever its blocks are."""
+"""The parts that all backbones have in common."""
 
 from __future__ import annotations
 
@@ -11,76 +11,76 @@ from torch.utils.checkpoint import checkpoint
 
 from symbolic.backbone.attention import Rotation, rotary_angles
 from symbolic.backbone.config import BackboneConfig
-from symbolic.backbone.embedding import RowEmbedding
+from symbolic.backbone.embedding import TokenEmbedding
 from symbolic.backbone.parts import Dropout
 
 
 class Slot(nn.Identity):
-    """A place on the residual stream where an adapter may stand; alone it does nothing.
+    """A place on the residual stream for an adapter. Without one it changes nothing.
 
-    What stands in its stead is called with the stream and with the mask, which a convolution over tokens needs.
+    An adapter here is called with the stream and the attention mask.
     """
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
+        """Return the stream (B, L, D). `attention_mask` is (B, L) bool or None."""
         return x
 
 
-class Beside(nn.Module):
-    """A place beside a residual branch, where an adapter may stand that sees the stream as the branch found it.
+class ParallelSlot(nn.Module):
+    """A place parallel to a residual branch, for an adapter that reads the branch's input.
 
-    What stands in its stead gets the branch's output, the stream before the branch's norm, and the mask; what it
-    returns takes the output's place.
+    An adapter here is called with the branch's output, the stream before the branch's norm, and the attention mask.
+    Its result replaces the branch's output.
     """
 
     def forward(self, branch: Tensor, stream: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, D), (B, L, D) -> (B, L, D); `real` (B, L) bool or None."""
+        """Return the branch's output (B, L, D). `stream` is (B, L, D), `attention_mask` (B, L) bool or None."""
         return branch
 
 
 class Entrance(nn.Module):
-    """The way into the stack, where an adapter may put tokens before those of the music.
+    """The input of the stack, where an adapter may put tokens before those of the music.
 
     Attributes:
-        tokens: How many; they are taken off again at the end.
+        tokens: Number of these tokens. They are removed from the output.
     """
 
     tokens: int = 0
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(B, L, D) and (B, L) bool or None -> the same, longer by `tokens`."""
+        """Return the stream (B, L, D) and the mask (B, L) or None, both longer by `tokens`."""
         return x, attention_mask
 
 
 class SubLayer(NamedTuple):
-    """Paths of the parts of a residual branch: its norm, its body, the place beside it, the slot after its sum."""
+    """Module paths of a residual branch: its norm, its body, the slot parallel to it, and the slot after its sum."""
 
     norm: str
     body: str
-    beside: str
+    parallel: str
     slot: str
 
 
 class Block(nn.Module):
-    """One layer. It names the places that adapters may address, so that no adapter need know its class."""
+    """One layer. It lists its parts, so that adapters need not know its class."""
 
     linears: ClassVar[tuple[str, ...]]
     """Paths of its linear layers."""
     sublayers: ClassVar[tuple[SubLayer, ...]]
-    """Its residual branches in the order in which they run."""
+    """Its residual branches, in the order in which they run."""
 
     def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, D) -> (B, L, D)."""
+        """Turn the stream (B, L, D) into (B, L, D)."""
         raise NotImplementedError
 
 
 def initialise(block: nn.Module, writers: Iterable[nn.Linear], residual_std: float) -> None:
-    """Set a block's linear layers to small random weights.
+    """Set the linear layers of a block to small random weights, in place.
 
     Args:
-        block: Changed in place.
-        writers: Those of its layers that write to the residual stream.
-        residual_std: Standard deviation of their weights; of the others' it is 0.02.
+        block: The block.
+        writers: Its layers that write to the residual stream.
+        residual_std: Standard deviation of the writers' weights. For other layers it is 0.02.
     """
     for module in block.modules():
         if isinstance(module, nn.Linear):
@@ -94,14 +94,13 @@ class Backbone(nn.Module):
     """Token embedding, a stack of blocks, and a final norm.
 
     Args:
-        config: Shape; saved beside the weights.
-        sizes: Ids of each field (`Vocabulary.sizes`).
-        blocks: The layers, already initialised.
+        config: The shape, saved with the weights.
+        sizes: Number of ids of each field (`Vocabulary.sizes`).
+        blocks: The layers, initialised.
 
     Attributes:
-        adapter: What `symbolic.adapters` has attached, or None; kept here so that whoever holds the backbone
-            can tell its own weights from an adapter's.
-        recompute: Whether training keeps no activations inside blocks, but computes them again in the backward pass.
+        adapter: The adapter that `symbolic.adapters` attached, or None.
+        recompute: In training, compute activations inside blocks again in the backward pass, to save memory.
     """
 
     adapter: Any
@@ -113,43 +112,47 @@ class Backbone(nn.Module):
         self.recompute = False
         self.config = config
         self.sizes = tuple(sizes)
-        self.embedding = RowEmbedding(sizes, config.dim)
+        self.embedding = TokenEmbedding(sizes, config.dim)
         self.dropout = Dropout(config.dropout)
         self.entrance = Entrance()
         self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(config.dim)
 
     def forward(
-        self, tokens: Tensor, attention_mask: Tensor | None = None, beside: Tensor | None = None
+        self, tokens: Tensor, attention_mask: Tensor | None = None, extra_embedding: Tensor | None = None
     ) -> Tensor:
-        """Hidden states of every token, after the final norm.
+        """Compute the hidden states of all tokens, after the final norm.
 
         Args:
             tokens: (B, L, 8) int64 ids.
-            attention_mask: (B, L) bool, False where a token is padding. Pass None if no token is: then no mask is built.
-            beside: (B, L, D) what is to be heard beside the tokens; it is added to their embedding.
+            attention_mask: (B, L) bool, false for padding. None, if there is none, avoids the cost of a mask.
+            extra_embedding: (B, L, D) to add to the embedding of the tokens, or None.
 
         Returns:
-            (B, L, D); what stands at padded tokens means nothing.
+            (B, L, D) float. States of padding have no meaning.
         """
-        out: Tensor = self.norm(self.early(tokens, attention_mask, len(self.blocks), beside))
+        out: Tensor = self.norm(self.early(tokens, attention_mask, len(self.blocks), extra_embedding))
         return out
 
     def early(
-        self, tokens: Tensor, attention_mask: Tensor | None, layers: int, beside: Tensor | None = None
+        self,
+        tokens: Tensor,
+        attention_mask: Tensor | None,
+        layers: int,
+        extra_embedding: Tensor | None = None,
     ) -> Tensor:
-        """Hidden states after the first layers, without the final norm.
+        """Compute the hidden states after the first layers, without the final norm.
 
         Args:
             tokens: (B, L, 8) int64 ids.
-            attention_mask: (B, L) bool, or None if no token is padded.
-            layers: How many layers to run.
-            beside: As of `forward`.
+            attention_mask: (B, L) bool, false for padding, or None if there is none.
+            layers: Number of layers to run.
+            extra_embedding: As in `forward`.
 
         Returns:
-            (B, L, D).
+            (B, L, D) float.
         """
-        x, rotation, attention_mask = self._enter(tokens, attention_mask, beside)
+        x, rotation, attention_mask = self._enter(tokens, attention_mask, extra_embedding)
         for block in self.blocks[:layers]:
             if self.recompute and torch.is_grad_enabled():
                 x = checkpoint(block, x, rotation, attention_mask, use_reentrant=False)
@@ -158,14 +161,19 @@ class Backbone(nn.Module):
         return self._music(x)
 
     def states(
-        self, tokens: Tensor, attention_mask: Tensor | None = None, beside: Tensor | None = None
+        self, tokens: Tensor, attention_mask: Tensor | None = None, extra_embedding: Tensor | None = None
     ) -> list[Tensor]:
-        """Hidden states of the embedding and of every layer, for probes.
+        """Compute the hidden states of the embedding and of every layer.
+
+        Args:
+            tokens: (B, L, 8) int64 ids.
+            attention_mask: (B, L) bool, false for padding, or None if there is none.
+            extra_embedding: As in `forward`.
 
         Returns:
-            layers + 1 tensors (B, L, D); the last is what `forward` returns, with the final norm.
+            layers + 1 tensors (B, L, D). The last equals the result of `forward`, with the final norm.
         """
-        x, rotation, attention_mask = self._enter(tokens, attention_mask, beside)
+        x, rotation, attention_mask = self._enter(tokens, attention_mask, extra_embedding)
         states = [self._music(x)]
         for block in self.blocks:
             x = block(x, rotation, attention_mask)
@@ -174,11 +182,11 @@ class Backbone(nn.Module):
         return states
 
     def linears(self, layers: Collection[int] | None = None) -> list[str]:
-        """Paths of the blocks' linear layers, bottom up; of all blocks unless some are named."""
+        """List the paths of linear layers, bottom up, of all blocks or of those in `layers`."""
         return [f"{path}.{name}" for path, block in self._named_blocks(layers) for name in block.linears]
 
     def sublayers(self, layers: Collection[int] | None = None) -> list[SubLayer]:
-        """Paths of the blocks' residual branches, bottom up; of all blocks unless some are named."""
+        """List the paths of residual branches, bottom up, of all blocks or of those in `layers`."""
         return [
             SubLayer(*(f"{path}.{name}" for name in sublayer))
             for path, block in self._named_blocks(layers)
@@ -193,15 +201,15 @@ class Backbone(nn.Module):
         ]
 
     def _enter(
-        self, tokens: Tensor, attention_mask: Tensor | None, beside: Tensor | None = None
+        self, tokens: Tensor, attention_mask: Tensor | None, extra_embedding: Tensor | None = None
     ) -> tuple[Tensor, Rotation, Tensor | None]:
         embedded = self.embedding(tokens)
         x, attention_mask = self.entrance(
-            self.dropout(embedded if beside is None else embedded + beside), attention_mask
+            self.dropout(embedded if extra_embedding is None else embedded + extra_embedding), attention_mask
         )
         head_dim = self.config.dim // self.config.heads
         return x, rotary_angles(x.shape[1], head_dim, tokens.device), attention_mask
 
     def _music(self, x: Tensor) -> Tensor:
-        """The tokens of the music, without those of the entrance."""
+        """Remove the tokens of the entrance."""
         return x[:, self.entrance.tokens :] if self.entrance.tokens else x

@@ -1,4 +1,4 @@
-"""The shape of a backbone, and the presets that have names."""
+"""The shape of a backbone, and named presets."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ KINDS = ("transformer", "conformer")
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneConfig:
-    """The shape of a backbone; together with the field sizes it says everything `build_backbone` needs.
+    """The shape of a backbone. Together with the field sizes, it is all that `build_backbone` needs.
 
     Args:
         kind: Architecture, one of `KINDS`.
         dim: Width of the hidden states.
         layers: Number of blocks.
-        heads: Attention heads in each block; `dim / heads` must be even, for rotary positions.
+        heads: Attention heads in each block. `dim / heads` must be even, for rotary positions.
         ffn: Inner width of the feed-forward sub-layers.
-        window: Tokens of a training window; rotary positions let longer ones in, untrained.
-        dropout: Probability on the embedding and on every residual branch.
+        window: Tokens in a training window. Rotary positions accept longer windows, for which the model is not
+            trained.
+        dropout: Dropout probability on the embedding and on every residual branch.
 
     Raises:
-        ConfigError: Names every field that is wrong.
+        ConfigError: If fields are wrong. All are named.
     """
 
     kind: str = "transformer"
@@ -58,15 +59,15 @@ class BackboneConfig:
             raise ConfigError(problems)
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON values."""
+        """Return the fields as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BackboneConfig:
-        """Rebuild from `to_dict`.
+        """Build from the result of `to_dict`.
 
         Raises:
-            ConfigError: Names every field that is unknown, missing or wrong.
+            ConfigError: If fields are unknown, missing or wrong. All are named.
         """
         known = {field.name for field in fields(cls)}
         required = known - {"kind", "dropout"}
@@ -83,15 +84,17 @@ PRESETS: Mapping[str, BackboneConfig] = {
     "small": BackboneConfig(dim=384, layers=6, heads=6, ffn=1536, window=512),
     "base": BackboneConfig(dim=768, layers=12, heads=12, ffn=3072, window=1024),
 }
-"""`tiny` for tests and the demo, `mini` for what a laptop pretrains in an evening, `small` for a GPU, `base` at the
-paper's scale (arXiv 2407.08306)."""
+"""`tiny` is for tests and the demo, `mini` for an evening on a laptop, `small` for a GPU.
+
+`base` has the scale of the paper (arXiv 2407.08306).
+"""
 
 
 def preset(name: str) -> BackboneConfig:
-    """The preset called `name`; vary it with `dataclasses.replace`.
+    """Return the preset of this name. Vary it with `dataclasses.replace`.
 
     Raises:
-        ConfigError: If there is no such preset; lists those there are.
+        ConfigError: If there is no such preset. The known ones are listed.
     """
     if name not in PRESETS:
         raise ConfigError(f"There is no backbone preset {name!r}; choose one of {', '.join(PRESETS)}.")

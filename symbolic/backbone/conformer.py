@@ -1,4 +1,4 @@
-"""A bidirectional Conformer over tokens: attention for what is far apart, convolution for what is near."""
+"""A bidirectional Conformer: attention for distant tokens, convolution for near ones."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from symbolic.backbone.attention import Rotation, SelfAttention
-from symbolic.backbone.base import Backbone, Beside, Block, Slot, SubLayer, initialise
+from symbolic.backbone.base import Backbone, Block, ParallelSlot, Slot, SubLayer, initialise
 from symbolic.backbone.config import BackboneConfig
 from symbolic.backbone.parts import Dropout, FeedForward
 
 KERNEL = 15
-"""Tokens that a convolution sees, about four beats of two voices in eighths."""
+"""Tokens in the reach of a convolution, about four beats of two voices in eighths."""
 
 
 class Convolution(nn.Module):
-    """Widen, gate, mix neighbouring tokens within each channel, norm, Swish, narrow: (B, L, dim) -> (B, L, dim).
+    """Widen, gate, mix neighbouring tokens within each channel, norm, Swish, narrow: (B, L, dim) to (B, L, dim).
 
-    The norm is a LayerNorm: the batch norm of the original counts padding, and ties a window to those beside it.
+    The norm is a LayerNorm. The original's batch norm would count padding and make a window depend on others.
 
     Args:
         dim: Width of the hidden states.
-        kernel: Tokens that are mixed; odd.
+        kernel: Number of tokens that are mixed, odd.
     """
 
     def __init__(self, dim: int, kernel: int = KERNEL) -> None:
@@ -34,7 +34,7 @@ class Convolution(nn.Module):
         self.narrow = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim); padded tokens (`real` false) are seen as zeros, as what lies beyond the window is."""
+        """Mix the tokens (B, L, dim). Padding, false in `attention_mask`, counts as zeros."""
         gated = F.glu(self.widen(x), dim=-1)
         if attention_mask is not None:
             gated = gated * attention_mask[..., None]
@@ -48,10 +48,10 @@ class ConformerBlock(Block):
 
     Args:
         dim: Width of the hidden states.
-        heads: Attention heads.
+        heads: Number of attention heads.
         ffn: Inner width of both feed-forward sub-layers.
-        dropout: Probability on the residual branches.
-        residual_std: Standard deviation of the initial weights of the projections that write to the stream.
+        dropout: Dropout probability on the residual branches.
+        residual_std: Standard deviation of the initial weights that write to the stream.
     """
 
     linears = (
@@ -76,20 +76,20 @@ class ConformerBlock(Block):
     ) -> None:
         super().__init__()
         self.first_norm, self.first = nn.LayerNorm(dim), FeedForward(dim, ffn, nn.SiLU())
-        self.beside_first, self.after_first = Beside(), Slot()
+        self.beside_first, self.after_first = ParallelSlot(), Slot()
         self.attention_norm, self.attention = nn.LayerNorm(dim), SelfAttention(dim, heads)
-        self.beside_attention, self.after_attention = Beside(), Slot()
+        self.beside_attention, self.after_attention = ParallelSlot(), Slot()
         self.convolution_norm, self.convolution = nn.LayerNorm(dim), Convolution(dim)
-        self.beside_convolution, self.after_convolution = Beside(), Slot()
+        self.beside_convolution, self.after_convolution = ParallelSlot(), Slot()
         self.second_norm, self.second = nn.LayerNorm(dim), FeedForward(dim, ffn, nn.SiLU())
-        self.beside_second, self.after_second = Beside(), Slot()
+        self.beside_second, self.after_second = ParallelSlot(), Slot()
         self.norm = nn.LayerNorm(dim)
         self.dropout = Dropout(dropout)
         writers = (self.first.down, self.attention.output, self.convolution.narrow, self.second.down)
         initialise(self, writers, residual_std)
 
     def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
+        """Turn the stream (B, L, dim) into (B, L, dim)."""
         x = self._add(
             x, self.first(self.first_norm(x)), self.beside_first, self.after_first, attention_mask, 0.5
         )
@@ -107,13 +107,13 @@ class ConformerBlock(Block):
         self,
         x: Tensor,
         branch: Tensor,
-        beside: nn.Module,
+        parallel: nn.Module,
         after: nn.Module,
         attention_mask: Tensor | None,
         share: float = 1.0,
     ) -> Tensor:
-        """The stream with a branch added, and whatever adapters stand beside it and after it."""
-        summed: Tensor = after(x + share * self.dropout(beside(branch, x, attention_mask)), attention_mask)
+        """Add a branch to the stream, through the adapters parallel to it and after it."""
+        summed: Tensor = after(x + share * self.dropout(parallel(branch, x, attention_mask)), attention_mask)
         return summed
 
 
@@ -121,12 +121,12 @@ class ConformerBackbone(Backbone):
     """A stack of `ConformerBlock`.
 
     Args:
-        sizes: Ids of each field (`Vocabulary.sizes`).
-        config: Its shape.
+        sizes: Number of ids of each field (`Vocabulary.sizes`).
+        config: The shape.
     """
 
     def __init__(self, sizes: Sequence[int], config: BackboneConfig) -> None:
-        # 4 * layers branches write to one stream: scaled so, their sum starts at the size of one (GPT-2).
+        # 4 * layers branches write to one stream. Scaled like this, their sum starts at the size of one (GPT-2).
         residual_std = 0.02 / (4 * config.layers) ** 0.5
         blocks = [
             ConformerBlock(config.dim, config.heads, config.ffn, config.dropout, residual_std)

@@ -1,4 +1,4 @@
-"""Tokens of field ids to vectors."""
+"""Embed tokens as vectors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 
-class RowEmbedding(nn.Module):
-    """One vector for a token of eight ids: the sum of one embedding per field.
+class TokenEmbedding(nn.Module):
+    """Embed a token as the sum of one vector for each of its eight fields.
 
-    Each field keeps a table of its own, so that an id beyond its field is an error and never a neighbour's
-    value (a window whose bars were not counted from its own start is caught here).
+    Each field has its own table. So an id beyond its field is an error, and not another field's value. This detects
+    windows whose bars do not count from their own start.
 
     Args:
-        sizes: Ids of each field, reserved ones included (`Vocabulary.sizes`).
+        sizes: Number of ids of each field, reserved ones included (`Vocabulary.sizes`).
         dim: Width of the vectors.
     """
 
@@ -27,8 +27,8 @@ class RowEmbedding(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, L, 8) int64 -> (B, L, dim)."""
+        """Turn int64 ids (B, L, 8) into vectors (B, L, dim)."""
         fields = zip(self.tables, tokens.unbind(-1), strict=True)
-        # Summed as they come: stacking first would hold eight times the memory.
+        # Added one by one, since stacking first would take eight times the memory.
         x: Tensor = functools.reduce(torch.add, (table(ids) for table, ids in fields))
         return x

@@ -1,4 +1,4 @@
-"""Small parts that backbones of every kind are made of."""
+"""Parts that backbones of every kind share."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """Two linear layers about an activation: (B, L, dim) -> (B, L, dim).
+    """Two linear layers with an activation between: (B, L, dim) to (B, L, dim).
 
     Args:
         dim: Width of the hidden states.
         ffn: Inner width.
-        activation: By default GELU.
+        activation: The activation, by default GELU.
     """
 
     def __init__(self, dim: int, ffn: int, activation: nn.Module | None = None) -> None:
@@ -22,19 +22,19 @@ class FeedForward(nn.Module):
         self.down = nn.Linear(ffn, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
+        """Turn (B, L, dim) into (B, L, dim)."""
         out: Tensor = self.down(self.activation(self.up(x)))
         return out
 
 
 class Dropout(nn.Dropout):
-    """Dropout whose chance is cheap on a CPU: 16 random bits an element, and not a draw from a distribution.
+    """Dropout that is fast on a CPU: it takes 16 random bits per element instead of a random number.
 
     PyTorch's own takes half as long again there. The probability is rounded to a multiple of 2 ** -16.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape -> the same."""
+        """Apply dropout to a tensor of any shape."""
         if not self.training or not self.p or x.device.type != "cpu" or torch.compiler.is_compiling():
             return super().forward(x)
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)

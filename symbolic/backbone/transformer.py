@@ -1,4 +1,4 @@
-"""A bidirectional pre-norm Transformer over tokens."""
+"""A bidirectional pre-norm Transformer."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from symbolic.backbone.attention import Rotation, SelfAttention
-from symbolic.backbone.base import Backbone, Beside, Block, Slot, SubLayer, initialise
+from symbolic.backbone.base import Backbone, Block, ParallelSlot, Slot, SubLayer, initialise
 from symbolic.backbone.config import BackboneConfig
 from symbolic.backbone.parts import Dropout, FeedForward
 
 
 class TransformerBlock(Block):
-    """Attention, then feed-forward, each on the normed stream and added back to it.
+    """Attention, then feed-forward. Each reads the normed stream and is added to it.
 
-    Our own and not `nn.TransformerEncoderLayer`, whose fast path in eval mode passes adapters by in silence.
+    `nn.TransformerEncoderLayer` is not used, since its fast path in eval mode silently skips adapters.
 
     Args:
         dim: Width of the hidden states.
-        heads: Attention heads.
+        heads: Number of attention heads.
         ffn: Inner width of the feed-forward sub-layer.
-        dropout: Probability on both residual branches.
-        residual_std: Standard deviation of the initial weights of the projections that write to the stream.
+        dropout: Dropout probability on both residual branches.
+        residual_std: Standard deviation of the initial weights that write to the stream.
     """
 
     linears = (
@@ -44,17 +44,17 @@ class TransformerBlock(Block):
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = SelfAttention(dim, heads)
-        self.beside_attention = Beside()
+        self.beside_attention = ParallelSlot()
         self.after_attention = Slot()
         self.feedforward_norm = nn.LayerNorm(dim)
         self.feedforward = FeedForward(dim, ffn)
-        self.beside_feedforward = Beside()
+        self.beside_feedforward = ParallelSlot()
         self.after_feedforward = Slot()
         self.dropout = Dropout(dropout)
         initialise(self, (self.attention.output, self.feedforward.down), residual_std)
 
     def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
+        """Turn the stream (B, L, dim) into (B, L, dim)."""
         attended = self.attention(self.attention_norm(x), rotation, attention_mask)
         x = self.after_attention(
             x + self.dropout(self.beside_attention(attended, x, attention_mask)), attention_mask
@@ -70,12 +70,12 @@ class TransformerBackbone(Backbone):
     """A stack of `TransformerBlock`.
 
     Args:
-        sizes: Ids of each field (`Vocabulary.sizes`).
-        config: Its shape; the window is recorded, not enforced.
+        sizes: Number of ids of each field (`Vocabulary.sizes`).
+        config: The shape. Its window is recorded, not enforced.
     """
 
     def __init__(self, sizes: Sequence[int], config: BackboneConfig) -> None:
-        # 2 * layers branches write to one stream: scaled so, their sum starts at the size of one (GPT-2).
+        # 2 * layers branches write to one stream. Scaled like this, their sum starts at the size of one (GPT-2).
         residual_std = 0.02 / (2 * config.layers) ** 0.5
         blocks = [
             TransformerBlock(config.dim, config.heads, config.ffn, config.dropout, residual_std)

@@ -1,1 +1,1 @@
-"""Hide fields of tokens: units, corruption, and the masked loss."""
+"""Hide fields of tokens and score their recovery: units, corruption and masked losses."""

@@ -1,4 +1,4 @@
-"""Recovery losses of masked tokens, field by field."""
+"""Losses of masked tokens, for each field."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from symbolic.tokens.vocabulary import FIELDS, RESERVED
 
 
 class Recovery(NamedTuple):
-    """How well masked tokens were recovered.
+    """Losses and hits of predictions for masked tokens.
 
     Attributes:
-        loss: (..., 8) cross-entropy in nats; 0 where a field has nothing to recover.
+        loss: (..., 8) float, cross-entropy in nats. It is 0 where a field has nothing to recover.
         correct: (..., 8) bool.
-        counted: (..., 8) bool, false where the target is a reserved id (a hidden field).
+        counted: (..., 8) bool, false where the target is a reserved id, such as a hidden field.
     """
 
     loss: Tensor
@@ -30,7 +30,7 @@ def recover(logits: Sequence[Tensor], targets: Tensor) -> Recovery:
     """Compare predictions with the clean tokens.
 
     Args:
-        logits: One (..., size) tensor for each field.
+        logits: Eight tensors (..., size of the field).
         targets: (..., 8) int64 clean ids.
     """
     losses, correct = [], []
@@ -44,14 +44,16 @@ def recover(logits: Sequence[Tensor], targets: Tensor) -> Recovery:
 
 
 class FieldWeights(nn.Module):
-    """Running accuracy and loss of the fields, and the weights that follow from them.
+    """Running accuracy and loss of each field, and the weights of fields that follow from them.
 
-    A field weighs the inverse of its last accuracy, with mean 1 (arXiv 2407.08306). Batches are gathered on the device
-    and taken in once an optimiser step, so that a step over several batches or processes counts as one.
+    The weight of a field is the inverse of its running accuracy, scaled to mean 1 (arXiv 2407.08306). Batches are
+    summed on the device and counted once per optimiser step. So a step over several batches or processes counts
+    once.
 
     Args:
-        momentum: Of the running means; one batch alone is noisy.
-        baseline: Accuracies below this weigh no more, so that a field that cannot be learnt does not take over.
+        momentum: Momentum of the running means, since one batch is noisy.
+        baseline: Accuracies below this do not raise the weight, so that a field that cannot be learnt does not
+            dominate.
     """
 
     accuracy: Tensor
@@ -66,17 +68,17 @@ class FieldWeights(nn.Module):
         self.register_buffer("gathered", torch.zeros(3, len(FIELDS)), persistent=False)
 
     def forward(self) -> Tensor:
-        """(8,) weights."""
+        """Return the (8,) weights."""
         inverse = 1.0 / self.accuracy.clamp(min=self.baseline)
         return inverse / inverse.mean()
 
     @torch.no_grad()
     def gather(self, recovery: Recovery, cells: Tensor) -> None:
-        """Count a batch.
+        """Add a batch to the sums of this step.
 
         Args:
-            recovery: Of (B, K) tokens.
-            cells: (B, K, 8) bool, fields that were to be recovered.
+            recovery: Recovery of (B, K) tokens.
+            cells: (B, K, 8) bool, the fields that were to be recovered.
         """
         counted = recovery.counted & cells
         values = (counted, recovery.correct & counted, recovery.loss * counted)
@@ -84,7 +86,7 @@ class FieldWeights(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in what was gathered, of all processes, and begin anew."""
+        """Update the running means from the sums of all processes, and reset the sums."""
         all_reduce(self.gathered)
         count, correct, loss = self.gathered
         for running, total in ((self.accuracy, correct), (self.typical, loss)):
@@ -95,6 +97,6 @@ class FieldWeights(nn.Module):
 
 
 def all_reduce(values: Tensor) -> None:
-    """Sum over the processes of a run, in place; of one process, nothing."""
+    """Sum values over the processes of a run, in place. With one process, do nothing."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(values)

@@ -1,7 +1,7 @@
-"""Units of choice: what a selector hides in one piece, from whole tokens to single fields.
+"""Units of masking: the cells that are hidden together, from whole tokens to single fields.
 
-A unit is a set of *cells* of a window, a cell being one field of one token. Choosing units by their ranking within a
-budget of cells is the same for all; what differs is which cells belong together.
+A cell is one field of one token. A unit is a set of cells of a window. Selectors rank units, and the highest-ranked
+ones that fit a budget of cells are chosen.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _FIELDS = len(FIELDS)
 
 
 class Choice(NamedTuple):
-    """What was chosen to be recovered, with a fixed K, so that shapes never depend on the data.
+    """The chosen cells of a batch of windows. K is fixed, so that shapes never depend on the data.
 
     Attributes:
-        places: (B, K) int64, tokens of the window.
-        cells: (B, K, 8) bool, the chosen fields of these tokens; all false where fewer than K tokens are concerned.
-        units: (B, K or U) int64, the units looked at, and
-        taken: of the same shape, bool, whether each was chosen.
+        places: (B, K) int64, positions of tokens in their window.
+        cells: (B, K, 8) bool, the chosen fields of these tokens. Unused places are all false.
+        units: (B, K) or (B, U) int64, the units considered.
+        taken: Bool of the same shape, whether each of them was chosen.
     """
 
     places: Tensor
@@ -34,56 +34,56 @@ class Choice(NamedTuple):
     taken: Tensor
 
     def spread(self, length: int) -> Tensor:
-        """(B, length, 8) bool, the chosen cells of the whole window."""
+        """Return (B, length, 8) bool, the chosen cells of the whole window."""
         spread = torch.zeros(len(self.places), length, _FIELDS, dtype=torch.bool, device=self.places.device)
         return spread.scatter_(1, self.places[..., None].expand(-1, -1, _FIELDS), self.cells)
 
 
 class Unit(ABC):
-    """What is hidden together.
+    """A way to group cells into units.
 
     Args:
-        sizes: Ids of each field.
+        sizes: Number of ids of each field, reserved ones included.
     """
 
     name: ClassVar[str]
     outputs: ClassVar[int]
-    """Scores that a network gives a token: one, or one a field."""
+    """Scores that a selector's network gives each token: one, or one for each field."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self.sizes = tuple(sizes)
 
     @abstractmethod
     def pool(self, scores: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, L, outputs) scores of a network -> (B, U) scores of units."""
+        """Turn the scores of a network, (B, L, outputs), into scores of units, (B, U)."""
 
     @abstractmethod
     def exist(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, U) bool, units that have a cell in a real token."""
+        """Return (B, U) bool, true for units with a cell outside padding."""
 
     @abstractmethod
     def tokens_of(self, scores: Tensor, tokens: Tensor) -> Tensor:
-        """(B, U) values of units -> (B, L) values of tokens, the mean over their fields."""
+        """Turn values of units, (B, U), into values of tokens, (B, L): means over their fields."""
 
     @abstractmethod
     def cells_of(self, values: Tensor, tokens: Tensor) -> Tensor:
-        """(B, U) values of units -> (B, L, 8 or 1) values of their cells."""
+        """Turn values of units, (B, U), into values of their cells, (B, L, 8) or (B, L, 1)."""
 
     @abstractmethod
     def count(self, length: int) -> int:
-        """U, how many units a window of `length` tokens has."""
+        """Return U, the number of units in a window of `length` tokens."""
 
     @abstractmethod
     def choose(
         self, ranking: Tensor, tokens: Tensor, candidates: Tensor, counts: Tensor, most: int
     ) -> Choice:
-        """The highest-ranked units that fit a budget.
+        """Choose the highest-ranked units that fit a budget.
 
         Args:
-            ranking: (B, U), higher is chosen first.
-            tokens: (B, L, 8) clean ids.
-            candidates: (B, L) bool; no cell of another token is ever chosen.
-            counts: (B,) int64, how many tokens' worth of cells; at least one unit is taken where there is one.
+            ranking: (B, U) float. Higher units are chosen first.
+            tokens: (B, L, 8) int64 clean ids.
+            candidates: (B, L) bool. Cells of other tokens are never chosen.
+            counts: (B,) int64, the budget in tokens. At least one unit is chosen, if there is one.
             most: The largest count that can occur.
         """
 
@@ -91,51 +91,51 @@ class Unit(ABC):
     def hardness(
         self, loss: Tensor, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Recovery loss of the units looked at.
+        """Compute the recovery loss of each unit that was considered.
 
         Args:
             loss: (B, K, 8) recovery loss of cells.
-            evidence: (B, K, 8) bool, chosen cells whose content was truly withheld.
+            evidence: (B, K, 8) bool, chosen cells whose value was withheld.
             choice: The choice.
-            tokens: (B, L, 8) clean ids.
+            tokens: (B, L, 8) int64 clean ids.
 
         Returns:
-            Of the shape of `choice.units`: mean loss over a unit's cells, and bool, whether there was any.
+            Two tensors of the shape of `choice.units`: the loss of each unit, and bool, whether it has evidence.
         """
 
 
-class RowUnit(Unit):
+class TokenUnit(Unit):
     """A whole note: all fields of one token (arXiv 2407.08306)."""
 
     name = "token"
     outputs = 1
 
     def pool(self, scores: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, L, 1) -> (B, L)."""
+        """Turn (B, L, 1) into (B, L)."""
         return scores.squeeze(-1)
 
     def exist(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """(B, L), the real ones."""
+        """Return (B, L) bool, true outside padding."""
         return attention_mask
 
     def tokens_of(self, scores: Tensor, tokens: Tensor) -> Tensor:
-        """(B, L), as they are."""
+        """Return the (B, L) scores unchanged."""
         return scores
 
     def cells_of(self, values: Tensor, tokens: Tensor) -> Tensor:
-        """(B, L) -> (B, L, 1)."""
+        """Turn (B, L) into (B, L, 1)."""
         return values[..., None]
 
     def count(self, length: int) -> int:
-        """One a token."""
+        """Return one unit per token."""
         return length
 
     def choose(
         self, ranking: Tensor, tokens: Tensor, candidates: Tensor, counts: Tensor, most: int
     ) -> Choice:
-        """The `counts` highest-ranked tokens."""
+        """Choose the `counts` highest-ranked tokens."""
         masked = ranking.masked_fill(~candidates, -torch.inf)
-        # Stable, unlike topk: of a run of equal rank, the first tokens are taken and not any.
+        # Stable, unlike topk: of tokens of equal rank the first are taken.
         places = masked.argsort(dim=1, descending=True, stable=True)[:, :most]
         counts = torch.minimum(counts, candidates.sum(1))
         taken = torch.arange(places.shape[1], device=places.device) < counts[:, None]
@@ -144,46 +144,46 @@ class RowUnit(Unit):
     def hardness(
         self, loss: Tensor, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Loss summed over a token's fields."""
+        """Sum the loss over the fields of each token."""
         return loss.sum(-1), evidence.any(-1)
 
 
 class _CellUnit(Unit):
-    """Units finer than tokens: cells are sorted into them by number."""
+    """Units finer than tokens. Each cell has the number of its unit."""
 
     outputs = _FIELDS
 
     @abstractmethod
     def _number(self, tokens: Tensor) -> Tensor:
-        """(B, L, 8) int64, the unit of each cell."""
+        """Return (B, L, 8) int64, the unit of each cell."""
 
     def pool(self, scores: Tensor, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """The mean over each unit's cells; 0 for units without any."""
+        """Average over the cells of each unit. Units without cells get 0."""
         return self._mean(scores, attention_mask[..., None].expand_as(scores), tokens)[0]
 
     def exist(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """Whether any cell belongs to each."""
+        """Return (B, U) bool, true for units with a cell outside padding."""
         return self._sum(attention_mask[..., None].expand(tokens.shape).float(), tokens) > 0
 
     def tokens_of(self, scores: Tensor, tokens: Tensor) -> Tensor:
-        """The mean over the units of a token's eight cells."""
+        """Average over the units of a token's eight cells."""
         return self.cells_of(scores, tokens).mean(-1)
 
     def cells_of(self, values: Tensor, tokens: Tensor) -> Tensor:
-        """(B, U) -> (B, L, 8)."""
+        """Turn (B, U) into (B, L, 8)."""
         return values.gather(1, self._number(tokens).flatten(1)).view(tokens.shape)
 
     def choose(
         self, ranking: Tensor, tokens: Tensor, candidates: Tensor, counts: Tensor, most: int
     ) -> Choice:
-        """The highest-ranked units whose cells together stay within eight times `counts`."""
-        # A field that is withheld for good has nothing to recover.
+        """Choose the highest-ranked units whose cells together are at most eight times `counts`."""
+        # A hidden field has nothing to recover.
         eligible = candidates[..., None] & (tokens >= RESERVED)
         size = self._sum(eligible.float(), tokens)
         order = ranking.masked_fill(size == 0, -torch.inf).argsort(dim=1, descending=True, stable=True)
         ordered = size.gather(1, order)
         budget = (_FIELDS * counts)[:, None]
-        # The first unit may exceed the budget by itself; without it the window would teach nothing.
+        # The first unit may exceed the budget alone, since a window without a choice would train nothing.
         fits = ((ordered.cumsum(1) <= budget) | (torch.arange(order.shape[1], device=order.device) == 0)) & (
             ordered > 0
         )
@@ -195,17 +195,17 @@ class _CellUnit(Unit):
     def hardness(
         self, loss: Tensor, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """The mean over a unit's cells."""
+        """Average the loss over the cells of each unit."""
         mean, size = self._mean(loss, evidence, tokens)
         return mean, choice.taken & (size > 0)
 
     def _sum(self, values: Tensor, tokens: Tensor) -> Tensor:
-        """(B, L, 8) cells -> (B, U) sums."""
+        """Sum cells, (B, L, 8), over their units, (B, U)."""
         zeros = values.new_zeros(len(tokens), self.count(tokens.shape[1]))
         return zeros.scatter_add(1, self._number(tokens).flatten(1), values.flatten(1))
 
     def _mean(self, values: Tensor, counted: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, U) means over counted cells, and how many were counted."""
+        """Return (B, U) means over the counted cells, and the number of these."""
         size = self._sum(counted.to(values.dtype), tokens)
         return self._sum(values * counted, tokens) / size.clamp(min=1), size
 
@@ -220,7 +220,7 @@ class FieldUnit(_CellUnit):
         return torch.arange(length * count, device=tokens.device).view(1, length, count).expand(tokens.shape)
 
     def count(self, length: int) -> int:
-        """Eight a token."""
+        """Return eight units per token."""
         return _FIELDS * length
 
 
@@ -230,13 +230,13 @@ class BarUnit(_CellUnit):
     name = "bar"
 
     def _number(self, tokens: Tensor) -> Tensor:
-        # Where bars are withheld, all tokens count as one bar.
+        # If bars are hidden, all tokens count as one bar.
         bar = (tokens[..., BAR] - RESERVED).clamp(min=0)
         return bar[..., None] * _FIELDS + torch.arange(_FIELDS, device=tokens.device)
 
     def count(self, length: int) -> int:
-        """Eight a bar that a window may span."""
+        """Return eight units for each bar that a window may span."""
         return _FIELDS * (self.sizes[BAR] - RESERVED)
 
 
-UNITS: dict[str, type[Unit]] = {unit.name: unit for unit in (RowUnit, FieldUnit, BarUnit)}
+UNITS: dict[str, type[Unit]] = {unit.name: unit for unit in (TokenUnit, FieldUnit, BarUnit)}

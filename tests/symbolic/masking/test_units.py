@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pretrain_helpers import SIZES, generator, random_windows, states
 
 from pretrain.settings import UNIT_NAMES
-from symbolic.masking.units import UNITS, BarUnit, Choice, FieldUnit, RowUnit
+from symbolic.masking.units import UNITS, BarUnit, Choice, FieldUnit, TokenUnit
 from symbolic.tokens.vocabulary import BAR, FIELDS, PITCH, RESERVED, VELOCITY
 
 CELL_UNITS = [FieldUnit.name, BarUnit.name]
@@ -176,7 +176,7 @@ def test_rows_of_the_same_rank_are_chosen_from_the_left():
     tied = torch.zeros(3, 400)
     tokens = torch.full((3, 400, 8), RESERVED)
     everything = torch.ones(3, 400, dtype=torch.bool)
-    choice = RowUnit(SIZES).choose(tied, tokens, everything, torch.tensor([5, 60, 0]), 60)
+    choice = TokenUnit(SIZES).choose(tied, tokens, everything, torch.tensor([5, 60, 0]), 60)
     chosen = choice.spread(400).any(-1)
     assert chosen[0].nonzero().flatten().tolist() == list(range(5))
     assert chosen[1].nonzero().flatten().tolist() == list(range(60))
