@@ -31,12 +31,11 @@ SCRATCH = "scratch"
 """In the place of a checkpoint: a backbone from random initialisation."""
 USUAL_PRESET = "tiny"
 """Size of that backbone unless it is told."""
-PROBES = ("mix", "last", "best")
+PROBES = ("all", "last")
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
     "full": {"tiny": 5e-4, "mini": 3e-4, "small": 2e-4, "base": 5e-5},
-    "probe": {"tiny": 1e-3, "mini": 1e-3, "small": 1e-3, "base": 1e-3},
     **{name: {"tiny": 2e-3, "mini": 1e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
 }
 """Peak learning rates by method and size of the backbone."""
@@ -44,7 +43,7 @@ LEARNING_RATES = {
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("tokens_per_batch", "patience", "precision", "keep_states", "note_features", "ensemble"),
+    *("tokens_per_batch", "patience", "precision", "note_features", "ensemble"),
 )
 """Settings that say nothing to what has no backbone and is fitted at once."""
 
@@ -88,7 +87,7 @@ class TrainSettings(PrepareSettings):
     method: str = setting("full", f"trained: {', '.join(METHODS)}; {FEATURES}: no network", group="model")
     probe: str | None = setting(
         None,
-        "layers a probe reads: mix, last, or the best on validation (default: mix)",
+        "layers a probe reads: all, last, or the number of one (default: all)",
         group="model",
         rare=True,
     )
@@ -125,10 +124,6 @@ class TrainSettings(PrepareSettings):
     precision: str | None = setting(
         None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", group="training", rare=True
     )
-    keep_states: float | None = setting(
-        None, "GiB of disk for states of a probe's notes (default: 8)", group="training", rare=True
-    )
-
     out: str | None = setting(None, "run folder (default: runs/finetune/...)", group="run")
     results: str | None = setting(
         None, "folder of records that tables are made of: copy this one", group="run"
@@ -156,8 +151,6 @@ class TrainSettings(PrepareSettings):
             problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
         if self.precision not in (None, *PRECISIONS):
             problems.append(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
-        if self.keep_states is not None and not self.keep_states >= 0:
-            problems.append(f"--keep_states {self.keep_states}: must not be negative; 0 keeps none.")
         problems += self._method_problems()
         for name in ("epochs", "lr", "tokens_per_batch", "patience", "seeds"):
             value = getattr(self, name)
@@ -179,10 +172,14 @@ class TrainSettings(PrepareSettings):
             for name, what in (("preset", "size"), ("backbone", "kind"))
             if self.checkpoint and getattr(self, name)
         ]
-        if self.probe not in (None, *PROBES):
-            problems.append(f"--probe {self.probe}: choose one of {', '.join(PROBES)}.")
+        if not (self.probe in (None, *PROBES) or self.probe.isdecimal()):
+            problems.append(f"--probe {self.probe}: choose {', '.join(PROBES)}, or the number of a layer.")
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
+        if self.method == "probe":
+            problems += (
+                [] if self.lr is None else [f"--lr {self.lr}: a probe has no learning rate. Leave it out."]
+            )
         if self.note_features and self.method == "probe":
             problems.append(
                 f"{self.note_feature_flag}: a probe hears layers as they are. Choose another --method, or leave it out."

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from finetune.tasks.data import TaskData
-from finetune.training import draws
 from finetune.training import seed as training
 from finetune.training.outcome import SeedResult
 from finetune.training.seed import Plan, train_seed
@@ -82,16 +81,3 @@ def trained_in_two_goes(
         with pytest.raises(InterruptedError):
             train_seed(data, source, plan, 0, folder, {})
     return train_seed(data, source, plan, 0, folder, {})
-
-
-def counted_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one whenever a window's states are computed to be kept."""
-    calls: list[int] = []
-    read = draws.window_rows
-
-    def counted(*window: Any) -> Any:
-        calls.append(1)
-        return read(*window)
-
-    monkeypatch.setattr(draws, "window_rows", counted)
-    return calls

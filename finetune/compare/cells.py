@@ -174,7 +174,8 @@ def run_cell(cell: Cell) -> None:
             raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
         [first] = run.pooled(run.train(["valid"]))
         trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
-    chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual))))
+    # A probe has a single trial and no rate.
+    chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual)) if usual else 0))
     for trial in trials:
         if trial is not chosen:
             for checkpoint in (folder / trial["run"]).rglob("checkpoint"):
@@ -198,6 +199,8 @@ def _rates(cell: Cell) -> tuple[float, list[float]]:
 
     settings = _with(cell, None, 1)
     usual = learning_rate(settings, open_source(settings.checkpoint, settings.preset, settings.backbone))
+    if usual == 0:  # fitted at once
+        return 0.0, [0.0]
     return usual, list(cell.rates) or [float(f"{factor * usual:.3g}") for factor in cell.factors]
 
 
@@ -205,7 +208,7 @@ def _with(cell: Cell, rate: float | None, seeds: int) -> TrainSettings:
     """Settings of one run."""
     out = None if rate is None else str(Path(cell.folder) / f"lr-{rate:g}")
     return TrainSettings(
-        **{**cell.settings, **_shape(cell)}, lr=rate, seeds=seeds, out=out, resume=rate is not None
+        **{**cell.settings, **_shape(cell)}, lr=rate or None, seeds=seeds, out=out, resume=rate is not None
     )
 
 

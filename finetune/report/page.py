@@ -49,10 +49,11 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     total, items = counts.sum(axis=(0, 1)), "notes" if data.task.level == "note" else "pieces"
     estimates, charts = recalls(counts, classes), task_charts(_records_beside(out, record), record)
     at_once, of_notes = record["method"] == FEATURES, data.task.level == "note"
+    no_curves = at_once or record["method"] == "probe"
     pictures = {
         "confusion": confusion(total, classes, f"test {items}, all seeds"),
         "recall": recall(estimates, f"recall of test {items}"),
-        **({} if at_once else {"curves": curves(record["seeds"], record["baselines"])}),
+        **({} if no_curves else {"curves": curves(record["seeds"], record["baselines"])}),
         **{chart["title"].lower().replace(" ", "-"): drawn(chart) for chart in charts},
     }
 
@@ -101,7 +102,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
             "the trees give no reasons. docs/features.md says what they are.",
             note=True,
         )
-    elif not at_once:
+    elif not no_curves:
         page.heading("How the run went")
         page.charts(*run_charts(record))
         if "folds" in record["seeds"][0]:
@@ -118,7 +119,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     cost = record["seeds"][0]["cost"]
     page.facts(
         {
-            **({"layer of each probe": ", ".join(layers)} if (layers := _layers(record)) else {}),
+            **({"classifier of each probe": ", ".join(probes)} if (probes := _probes(record)) else {}),
             "machine": machine_of(record),
             "trained parameters": f"{cost['trained_parameters']:,} of {cost['parameters']:,}{kept_of(cost)}",
             "time": f"{cost['seconds']:,.0f} s a seed",
@@ -148,10 +149,10 @@ def _weights(checkpoint: Path, classes: Sequence[str]) -> list[list[str]]:
     ]
 
 
-def _layers(record: Record) -> list[str]:
-    """Which layer each seed's probe hears, fold by fold; none where that was not chosen."""
+def _probes(record: Record) -> list[str]:
+    """Return the classifier that validation chose for each probe, seed by seed and fold by fold."""
     runs = [run for seed in record["seeds"] for run in seed.get("folds", [seed])]
-    return [str(run["probe"]["layer"]) for run in runs if "probe" in run]
+    return [str(run["probe"]["classifier"]) for run in runs if "probe" in run]
 
 
 def _records_beside(out: Path, record: Record) -> list[Record]:

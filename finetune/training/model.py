@@ -9,8 +9,8 @@ from finetune.tasks import Task
 from symbolic.adapters import attach
 from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone
+from symbolic.errors import ConfigError
 from symbolic.heads import NoteHead, SequenceHead
-from symbolic.predict.layer_mix import LayerMix
 from symbolic.predict.network import TaskModel
 from symbolic.predict.note_features import NoteFeatureEmbedding
 
@@ -25,13 +25,11 @@ def build_model(
 ) -> TaskModel:
     """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
 
-    A probe of pieces classifies statistics of layers, which can be kept for each window (`finetune.training.cache`).
-
     Args:
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
         method: "full", "probe", or the name of an adapter method.
-        options: Of the adapter; a probe has `only`, the one layer that it hears, negative ones from the last.
+        options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
         note_features: What is heard beside the notes; not by a probe.
 
@@ -41,10 +39,10 @@ def build_model(
     by_note, options = task.level == "note", dict(options or {})
     dim, classes = backbone.config.dim, len(task.classes)
     if method == "probe":
-        head = NoteHead(dim, classes, 0.0) if by_note else SequenceHead(2 * dim, classes, 0.0, "mean")
-        states, only = len(backbone.blocks) + 1, options.get("only")
-        only = None if only is None else only % states
-        return TaskModel(backbone, head, LayerMix(states, head.arguments["dim"], only))
+        layers = probe_layers(str(options.get("layers", "all")), len(backbone.blocks))
+        width = len(layers) * dim
+        head = NoteHead(width, classes, 0.0) if by_note else SequenceHead(2 * width, classes, 0.0, "mean")
+        return TaskModel(backbone, head, layers)
     if method != "full":
         if share is not None:
             options = options_for(backbone, method, share, **options)
@@ -52,3 +50,22 @@ def build_model(
     return TaskModel(
         backbone, (NoteHead if by_note else SequenceHead)(dim, classes), note_features=note_features
     )
+
+
+def probe_layers(text: str, blocks: int) -> tuple[int, ...]:
+    """Return the layers that a probe reads, 0 the embedding.
+
+    Args:
+        text: "all", "last", or the number of one.
+        blocks: Of the backbone.
+
+    Raises:
+        ConfigError: If there is no such layer.
+    """
+    if text == "all":
+        return tuple(range(blocks + 1))
+    if text == "last":
+        return (blocks,)
+    if not text.isdecimal() or int(text) > blocks:
+        raise ConfigError(f"--probe {text}: choose all, last, or the number of a layer, 0 to {blocks}.")
+    return (int(text),)

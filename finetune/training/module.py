@@ -14,11 +14,8 @@ from torch.nn import functional as F
 
 from data.batches import Batch
 from finetune.tasks.metrics import accuracy, macro_f1
-from finetune.training.cache import PooledBatch
-from finetune.training.notecache import NoteBatch
 from symbolic.predict.network import TaskModel
 
-AnyBatch = Batch | PooledBatch | NoteBatch
 WARMUP = 0.06
 """Share of the run in which the learning rate rises; after it, it falls to zero on a cosine."""
 WEIGHT_DECAY = 0.01
@@ -33,7 +30,7 @@ class TaskModule(lightning.LightningModule):
         classes: Number of classes.
         steps: Length of the run, for the schedule.
         lr: Peak learning rate.
-        decay: Weight decay of matrices; 0 for adapters and probes.
+        decay: Weight decay of matrices; 0 for adapters.
         seed: Of everything random in a step.
         codes: Of all tokens, (R, F) uint8, for a model that takes note features.
     """
@@ -61,19 +58,15 @@ class TaskModule(lightning.LightningModule):
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
-    def targets(self, batch: AnyBatch) -> Tensor:
+    def targets(self, batch: Batch) -> Tensor:
         """(B, L) int64 classes of tokens, or (B,) of windows; -1 where padded or unlabelled."""
         labels = self.get_buffer("labels")
-        if isinstance(batch, PooledBatch) or not self.by_note:
+        if not self.by_note:
             return labels[batch.piece].long()
         return labels[_places(batch, len(labels))].long().masked_fill(~batch.attention_mask, -1)
 
-    def logits(self, batch: AnyBatch) -> Tensor:
+    def logits(self, batch: Batch) -> Tensor:
         """(B, L, C) of tokens, or (B, C) of windows."""
-        if isinstance(batch, PooledBatch):
-            return self.model.of_pooled(batch.features)
-        if isinstance(batch, NoteBatch):
-            return self.model.of_heard(batch.states)
         tokens = batch.tokens
         if self.model.note_features is not None:
             codes = self.get_buffer("codes")
@@ -81,18 +74,18 @@ class TaskModule(lightning.LightningModule):
         logits: Tensor = self.model(tokens, batch.attend)
         return logits
 
-    def on_train_batch_start(self, batch: AnyBatch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Make dropout a function of the step, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
-    def training_step(self, batch: AnyBatch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Cross-entropy over labelled tokens, or over windows."""
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
         return loss
 
-    def validation_step(self, batch: AnyBatch, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep what the epoch's scores need: logits of windows, or counts of notes."""
         logits, targets = self.logits(batch), self.targets(batch)
         loss = self._loss(logits, targets)
@@ -168,7 +161,7 @@ class TaskModule(lightning.LightningModule):
         self.history = checkpoint["counterpoint"]["history"]
 
 
-def _places(batch: Batch | NoteBatch, tokens: int) -> Tensor:
+def _places(batch: Batch, tokens: int) -> Tensor:
     """(B, L) which token of the shards stands at each place; where padded, some other."""
     return (
         batch.start[:, None] + torch.arange(batch.attention_mask.shape[1], device=batch.attention_mask.device)

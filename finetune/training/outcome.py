@@ -21,8 +21,7 @@ from data.windows import make_windows
 from finetune.tasks import Task
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts
-from finetune.training.cache import probed
-from finetune.training.module import TaskModule, best_entry, count_parameters
+from finetune.training.module import best_entry, count_parameters
 from symbolic.predict.network import TaskModel, device_of, load_model
 
 RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
@@ -80,23 +79,14 @@ def score_seed(
     """
     device = device_of(accelerator)
     model, _, _ = load_model(folder / CHECKPOINT, device)
-    # Of a probe of pieces the backbone's states of their windows are kept; it then need not run.
-    probe = model if isinstance(model, TaskModel) and model.pools else None
-    kept = probed(probe, data, device) if probe else None
-    counts = {
-        split: data.counts(split, kept.classes(probe, data, split))
-        if probe and kept
-        else data.evaluate(model.classes, split)
-        for split in splits
-    }
+    counts = {split: data.evaluate(model.classes, split) for split in splits}
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
         for split, matrix in counts.items()
     }
     if data.task.level == "sequence" and isinstance(model, TaskModel):
         for split in scores:
-            judge = window_accuracy if kept is None else kept.window_accuracy
-            scores[split]["window_accuracy"] = judge(model, data, split)
+            scores[split]["window_accuracy"] = window_accuracy(model, data, split)
     summary = {
         "seed": seed,
         "best_step": best_entry(history)["step"],
@@ -155,23 +145,23 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
 
 
 def cost_of(
-    module: TaskModule, folder: Path, per_epoch: int, seconds: float, resumed: bool
+    model: TaskModel, folder: Path, steps: int, per_epoch: int, seconds: float, resumed: bool
 ) -> dict[str, Any]:
     """What a seed cost, as JSON values; with an adapter also how many of the trained numbers are needed to use it.
 
     Args:
-        module: As training left it.
+        model: As training left it.
         folder: Of the seed.
+        steps: That were taken.
         per_epoch: Batches in a pass over the training windows.
         seconds: That training took, validations included; of a resumed run, since it was resumed.
         resumed: Whether it was.
     """
     checkpoint = folder / CHECKPOINT
     adapter = checkpoint / "adapter.safetensors"
-    beside = [] if module.model.note_features is None else module.model.note_features.state_dict().values()
-    steps = module.history[-1]["step"]
-    trained = count_parameters(module.model.trained())
-    attached = module.model.backbone.adapter
+    beside = [] if model.note_features is None else model.note_features.state_dict().values()
+    trained = count_parameters(model.trained())
+    attached = model.backbone.adapter
     # The head is counted in both, so that they differ only where the adapter can be used without all it was trained by.
     kept = {"kept_parameters": trained - attached.count() + attached.kept_count()} if attached else {}
     return {
@@ -181,7 +171,7 @@ def cost_of(
         "steps": steps,
         "trained_parameters": trained,
         **kept,
-        "parameters": count_parameters(list(module.model.parameters())),
+        "parameters": count_parameters(list(model.parameters())),
         "saved_bytes": adapter.stat().st_size + sum(tensor.nbytes for tensor in beside)
         if adapter.is_file()
         else (checkpoint / "model.safetensors").stat().st_size,

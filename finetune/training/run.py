@@ -20,7 +20,6 @@ from finetune.report.tables import variant_of
 from finetune.settings import (
     FEATURES,
     LEARNING_RATES,
-    PROBES,
     SCRATCH,
     SCRATCH_RATE,
     TrainSettings,
@@ -30,7 +29,6 @@ from finetune.tasks import Protocol, Task
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import guard, prepared_folds, together
 from finetune.tasks.metrics import pack_counts
-from finetune.training.notecache import DISK
 from finetune.training.options import read_options
 from finetune.training.outcome import SCORED, SeedResult, pool_folds, processor
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
@@ -153,7 +151,6 @@ def open_run(
         options,
         share_of(settings.share) if settings.share else None,
         settings.precision,
-        DISK if settings.keep_states is None else settings.keep_states,
         settings.note_features,
         settings.ensemble,
     )
@@ -260,7 +257,7 @@ def method_options(settings: TrainSettings) -> dict[str, Any]:
         ConfigError: If the method has no such option, or none that sets its size.
     """
     if settings.method == "probe":
-        return {"kind": settings.probe or PROBES[0]}
+        return {"layers": settings.probe or "all"}
     if settings.method in ("full", FEATURES):
         return {}
     options = read_options(settings.options or "")
@@ -279,7 +276,7 @@ def learning_rate(settings: TrainSettings, source: Source) -> float:
     """The rate asked for, or the usual one of the method for a backbone of that width; 0 where nothing is descended."""
     if settings.lr is not None:
         return settings.lr
-    if settings.method == FEATURES:
+    if settings.method in (FEATURES, "probe"):
         return 0.0
     if settings.method == "full" and settings.checkpoint is None:
         return SCRATCH_RATE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import shutil
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -26,19 +25,17 @@ from data.windows import make_windows
 from finetune.baselines.handmade import LEARNT_FROM, train_features
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
-from finetune.training.cache import PooledBatches, probed
 from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
-from finetune.training.notecache import DISK, DrawnBatches, note_batches, note_states, sampled_states
 from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
+from finetune.training.probe import fit_probe
 from finetune.training.source import Source
 from finetune.training.trees import grown_trees
 from symbolic.predict.ensemble import Ensemble
-from symbolic.predict.network import TaskModel, device_of, load_model, save_model
+from symbolic.predict.network import PROBE, TaskModel, device_of, load_model, save_model
 
 LAST, FIT = "last.ckpt", "fit.json"
-Batches = StepBatches | PooledBatches | DrawnBatches
 FEWEST_STEPS = 300
 """A small corpus is passed over more often, until a run has this many steps."""
 MOST_VALIDATIONS = 30
@@ -55,10 +52,9 @@ class Plan:
         tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
-        options: Of the adapter; a probe has `kind`: "mix", "last" or "best".
+        options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
-        keep_states: GiB of disk that states of a probe's notes may take.
         note_features: Whether hand-made features of notes are heard beside them.
         trees: Whether boosted trees of them vote, once the network is trained.
     """
@@ -72,7 +68,6 @@ class Plan:
     options: Mapping[str, Any] = field(default_factory=dict)
     share: float | None = None
     precision: str | None = None
-    keep_states: float = DISK
     note_features: bool = False
     ensemble: bool = False
 
@@ -84,16 +79,12 @@ class _Fit:
     Attributes:
         history: Its curves.
         cost: From `cost_of`.
+        about: What else the summary of the seed reports.
     """
 
     history: list[dict[str, float]]
     cost: dict[str, Any]
-
-    @property
-    def rank(self) -> tuple[float, float]:
-        """The higher, the better the checkpoint that was kept did on validation."""
-        best = best_entry(self.history)
-        return best["valid_accuracy"], -best["valid_loss"]
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 class _Keeper(lightning.Callback):
@@ -120,16 +111,6 @@ def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, proven
         provenance,
         seen if source.recorded else None,  # with a part unknown, the whole is
     )
-
-
-class _WindowProgress(StepProgress):
-    """A bar for a probe, whose windows may have no tokens left to count."""
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Move on."""
-        self._bar.update(trainer.global_step - self._bar.n)
 
 
 def train_seed(
@@ -168,49 +149,34 @@ def train_seed(
         result = replace(scored, summary={**about, **scored.summary})
         result.save(folder)
         return result
-    kind = plan.options.get("kind")
-    if kind == "best":
-        return _best_layer(data, source, plan, seed, folder, provenance, splits)
-    options = {"only": -1} if kind == "last" else {} if plan.method == "probe" else plan.options
-    fit = _known_fit(folder) or _train(data, source, replace(plan, options=options), seed, folder, provenance)
+    train = _probe if plan.method == PROBE else _train
+    fit = _known_fit(folder) or train(data, source, plan, seed, folder, provenance)
     # A run that is cut off while it is scored need not train again, nor longer than one that is not.
     write_json(folder / FIT, asdict(fit))
     if plan.ensemble:
         fit = _join_trees(data, source, plan, fit, folder, provenance)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
+    result.summary.update(fit.about)
     result.save(folder)
     for name in (LAST, FIT):
         (folder / name).unlink(missing_ok=True)
     return result
 
 
-def _best_layer(
-    data: TaskData,
-    source: Source,
-    plan: Plan,
-    seed: int,
-    folder: Path,
-    provenance: dict[str, Any],
-    splits: Sequence[str],
-) -> SeedResult:
-    """A probe of each layer; the one that is best on the validation pieces is kept, and alone meets the test pieces."""
-    fits = []
-    for layer in range(source.config.layers + 1):
-        inner, name = folder / f"layer-{layer}", f"{data.name}, probe of layer {layer}, seed {seed}"
-        one = replace(plan, options={"only": layer})
-        fits.append(_known_fit(inner) or _train(data, source, one, seed, inner, provenance, name))
-        write_json(inner / FIT, asdict(fits[-1]))
-    best = max(range(len(fits)), key=lambda layer: fits[layer].rank)
-    # Copied and not moved: a run that is killed here finds every layer again.
-    shutil.copytree(folder / f"layer-{best}" / CHECKPOINT, folder / CHECKPOINT, dirs_exist_ok=True)
-    cost = {**fits[best].cost, "resumed": any(fit.cost["resumed"] for fit in fits)}
-    cost |= {name: sum(fit.cost[name] for fit in fits) for name in ("seconds", "steps")}
-    result = score_seed(data, folder, seed, fits[best].history, cost, plan.accelerator, splits)
-    result.summary["probe"] = {"layer": best, "valid_accuracy": [fit.rank[0] for fit in fits]}
-    result.save(folder)
-    for layer in range(len(fits)):
-        shutil.rmtree(folder / f"layer-{layer}")
-    return result
+def _probe(
+    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+) -> _Fit:
+    """Fit a probe at once; its curves are a single point."""
+    torch.manual_seed(seed)
+    began = time.perf_counter()
+    model = build_model(source.backbone(), data.task, PROBE, plan.options).to(device_of(plan.accelerator))
+    about = fit_probe(model, data, seed, plan.tokens_per_batch)
+    _keep(folder, model, source, data, provenance)
+    cost = cost_of(model, folder, 1, 1, time.perf_counter() - began, False)
+    best = max(about["valid_accuracy"].values(), default=math.nan)
+    return _Fit(
+        [{"step": 1, "valid_accuracy": best, "valid_loss": about["valid_loss"]}], cost, {PROBE: about}
+    )
 
 
 def _known_fit(folder: Path) -> _Fit | None:
@@ -226,10 +192,8 @@ def _train(
     seed: int,
     folder: Path,
     provenance: dict[str, Any],
-    label: str = "",
 ) -> _Fit:
     """Train one model, or take up what an interrupted run left; the folder then holds its best checkpoint."""
-    device = device_of(plan.accelerator)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     began = time.perf_counter()
@@ -237,7 +201,7 @@ def _train(
         fitted_note_features(data, source.config.dim) if plan.note_features else (None, None)
     )
     model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, note_features)
-    train, valid = _batches(data, model, plan, seed, device)
+    train, valid = _batches(data, source, plan, seed)
     steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
         model,
@@ -250,13 +214,16 @@ def _train(
         codes=codes,
     )
     keeper = _Keeper(folder, source, data, provenance)
-    label = label or f"{data.name}, {plan.method}, seed {seed}"
+    label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
-    progress = (_WindowProgress if model.mix is not None else StepProgress)(label, steps)
+    progress = StepProgress(label, steps)
     trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
     resumed = _fit(trainer, module, train, valid, folder)
     seconds = time.perf_counter() - began
-    cost = {**cost_of(module, folder, train.per_epoch, seconds, resumed), "precision": trainer.precision}
+    cost = {
+        **cost_of(model, folder, round(module.history[-1]["step"]), train.per_epoch, seconds, resumed),
+        "precision": trainer.precision,
+    }
     return _Fit(module.history, cost)
 
 
@@ -296,24 +263,9 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
     return interval * validations, interval
 
 
-def _batches(
-    data: TaskData, model: TaskModel, plan: Plan, seed: int, device: torch.device
-) -> tuple[Batches, Batches]:
-    """To train on, and to select on; a probe's come from states that are kept, by which it is standardised."""
-    window = model.backbone.config.window
-    if model.mix is not None and model.pools:
-        kept = probed(model, data, device)
-        model.mix.standardise(kept.training(data, model.heard))
-        size = max(1, plan.tokens_per_batch // window)
-        return kept.batches(data, "train", size, seed), kept.batches(data, "valid", size, seed)
-    if model.mix is not None:
-        states = note_states(model, data, device, plan.keep_states)
-        model.mix.standardise(sampled_states(model, data, states))
-        train, valid = (
-            note_batches(model, data, split, plan.tokens_per_batch, seed, states)
-            for split in ("train", "valid")
-        )
-        return train, valid
+def _batches(data: TaskData, source: Source, plan: Plan, seed: int) -> tuple[StepBatches, StepBatches]:
+    """To train on, and to select on."""
+    window = source.config.window
     windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
     shift = data.task.transposition
     return (
@@ -350,8 +302,8 @@ def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Ca
 def _fit(
     trainer: lightning.Trainer,
     module: TaskModule,
-    train: Batches,
-    valid: Batches,
+    train: StepBatches,
+    valid: StepBatches,
     folder: Path,
 ) -> bool:
     """Train from the beginning or from where the folder's state says; returns whether the latter."""
@@ -359,9 +311,9 @@ def _fit(
     resumed = state.is_file()
     start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
     with warnings.catch_warnings():
-        # Batches are slices of a memory map: worker processes would only cost. A probe's backbone is meant to be
-        # in eval mode. The third is Lightning's own affair.
-        for text in (".*does not have many workers.*", ".*in eval mode.*", ".*LeafSpec.*"):
+        # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own
+        # affair.
+        for text in (".*does not have many workers.*", ".*LeafSpec.*"):
             warnings.filterwarnings("ignore", text)
         trainer.fit(
             module,

@@ -17,7 +17,7 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
 from symbolic.predict.ensemble import Ensemble
-from symbolic.predict.layer_mix import LayerMix, normed, pooled
+from symbolic.predict.layers import note_states, window_statistics
 from symbolic.predict.note_classifier import NoteClassifier
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.piece_classifier import FeatureClassifier
@@ -95,7 +95,7 @@ class TaskModel(nn.Module):
     Args:
         backbone: With its adapter attached, if it has one.
         head: For the task's level.
-        mix: For a probe: the weights of layers. The backbone is then frozen and stays in eval mode.
+        layers: For a probe: the layers that its head reads, 0 the embedding. The backbone is then frozen.
         note_features: The note features that the network reads beside the tokens, if any.
         ensemble: Trees that share in the predictions, if any: on pieces, and not in training.
     """
@@ -104,14 +104,15 @@ class TaskModel(nn.Module):
         self,
         backbone: Backbone,
         head: NoteHead | SequenceHead,
-        mix: LayerMix | None = None,
+        layers: Sequence[int] | None = None,
         note_features: NoteFeatureEmbedding | None = None,
         ensemble: Ensemble | None = None,
     ) -> None:
         super().__init__()
-        self.backbone, self.head, self.mix = backbone, head, mix
+        self.backbone, self.head = backbone, head
+        self.layers = None if layers is None else tuple(layers)
         self.note_features, self.ensemble = note_features, ensemble
-        if mix is not None:
+        if layers is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
 
@@ -127,54 +128,37 @@ class TaskModel(nn.Module):
             tokens: (B, L, 8) int64 ids, or (B, L, 8 + F) with codes of note features.
             attention_mask: (B, L) bool, or None if no token is padding.
         """
-        if self.pools:
-            return self.of_pooled(self.pooled(tokens, attention_mask))
-        if self.mix is not None:
-            return self.of_heard(self.heard_states(tokens, attention_mask))
+        if self.layers is not None:
+            features = self.layer_features(tokens, attention_mask)
+            found: Tensor = self.head(features if isinstance(self.head, NoteHead) else features[:, None])
+            return found
         hidden = self.encoder(tokens, attention_mask)
         logits: Tensor = (
             self.head(hidden, attention_mask) if isinstance(self.head, SequenceHead) else self.head(hidden)
         )
         return logits
 
-    @property
-    def pools(self) -> bool:
-        """Whether it is a probe of pieces, which needs no more of a window than the statistics of its layers."""
-        return self.mix is not None and isinstance(self.head, SequenceHead)
-
-    @property
-    def heard(self) -> list[int]:
-        """Numbers of the layers that a probe needs."""
-        assert self.mix is not None
-        return self.mix.heard
-
     @torch.no_grad()
-    def pooled(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None -> (B, S, 2 D), statistics of every layer over tokens."""
-        return pooled(self.backbone.states(tokens, attention_mask), attention_mask)
+    def layer_features(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Return what the head of a probe reads.
 
-    def of_pooled(self, features: Tensor) -> Tensor:
-        """(B, S, 2 D) from `pooled` -> (B, C), as `forward` gives from the tokens; of a probe of pieces."""
-        assert self.mix is not None
-        logits: Tensor = self.head(self.mix(features[:, self.heard])[:, None])
-        return logits
+        Args:
+            tokens: (B, L, 8) int64 ids.
+            attention_mask: (B, L) bool, or None if no token is padding.
 
-    @torch.no_grad()
-    def heard_states(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, 8) int64, (B, L) bool or None -> (B, S, L, D), the normed states of the layers that are heard."""
+        Returns:
+            (B, L, S * D) states of notes, or (B, 2 * S * D) statistics of windows, from S layers.
+        """
+        assert self.layers is not None
         states = self.backbone.states(tokens, attention_mask)
-        return normed([states[layer] for layer in self.heard])
-
-    def of_heard(self, states: Tensor) -> Tensor:
-        """(B, S, L, D) from `heard_states` -> (B, L, C), as `forward` gives from the tokens; of a probe of notes."""
-        assert self.mix is not None
-        logits: Tensor = self.head(self.mix(states.float()))
-        return logits
+        chosen = [states[layer] for layer in self.layers]
+        by_note = isinstance(self.head, NoteHead)
+        return note_states(chosen) if by_note else window_statistics(chosen, attention_mask)
 
     def train(self, mode: bool = True) -> TaskModel:
         """Set training mode; the backbone of a probe stays in eval mode."""
         super().train(mode)
-        if self.mix is not None:
+        if self.layers is not None:
             self.backbone.eval()
         return self
 
@@ -258,11 +242,11 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         return model
     backbone = checkpoint.build_backbone() if backbone is None else backbone
     if PROBE in checkpoint.parts:
-        head = build_head(checkpoint.describe(PROBE)["head"])
-        mix = LayerMix(len(backbone.blocks) + 1, head.arguments["dim"])
-        checkpoint.load_part(PROBE, nn.ModuleList([mix, head]))
+        about = checkpoint.describe(PROBE)
+        head = build_head(about["head"])
+        checkpoint.load_part(PROBE, head)
         assert isinstance(head, NoteHead | SequenceHead)
-        return TaskModel(backbone, head, mix)
+        return TaskModel(backbone, head, about["layers"])
     head = checkpoint.build_heads()[checkpoint.task["name"]]
     assert isinstance(head, NoteHead | SequenceHead)
     note_features = ensemble = None
@@ -313,9 +297,9 @@ def save_model(
         parts[FEATURES], descriptions[FEATURES] = model, model.describe()
     else:
         backbone = model.backbone
-        if model.mix is not None:
-            parts[PROBE] = nn.ModuleList([model.mix, model.head])
-            descriptions[PROBE] = {"head": model.head.describe()}
+        if model.layers is not None:
+            parts[PROBE] = model.head
+            descriptions[PROBE] = {"head": model.head.describe(), "layers": list(model.layers)}
         else:
             heads = {str(task["name"]): model.head}
         if model.note_features is not None:

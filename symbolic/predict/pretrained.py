@@ -27,7 +27,7 @@ from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
 from symbolic.music.conversion import as_music
 from symbolic.music.notes import Music
-from symbolic.predict.layer_mix import normed
+from symbolic.predict.layers import note_states
 from symbolic.predict.network import Encoder
 from symbolic.predict.windows import Rows, central_outputs, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
@@ -202,7 +202,8 @@ class MusicModel:
         inputs = [encoder.inputs(tokens.ids) for _, tokens in pieces]
 
         def states(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-            return normed(encoder.states(ids, attention_mask)).transpose(1, 2)
+            found = encoder.states(ids, attention_mask)
+            return note_states(found).unflatten(-1, (len(found), -1))
 
         shape = len(inputs), encoder.backbone.config.layers + 1, encoder.backbone.config.dim
         total, squares = np.zeros(shape), np.zeros(shape)

@@ -70,16 +70,21 @@ def test_names_in_a_record_are_text_and_no_markup(write: Any) -> None:
     assert read.tags.count("script") == 3  # JSON, and two of the page's own
 
 
-def test_the_layers_that_probes_chose_are_told_fold_by_fold(write: Any) -> None:
+def test_the_page_names_the_classifier_of_each_probe(write: Any) -> None:
     one = record()
-    assert "layer of each probe" not in write(one).text
+    assert "classifier of each probe" not in write(one).text
     one["seeds"] = [
-        {**seed, "folds": [{**seed, "probe": {"layer": fold, "valid_accuracy": []}} for fold in (2, 0)]}
+        {
+            **seed,
+            "folds": [
+                {**seed, "probe": {"classifier": f"C={fold}", "valid_accuracy": {}}} for fold in (2, 0)
+            ],
+        }
         for seed in one["seeds"]
     ]
     read = write(one)
-    assert "layer of each probe" in read.text
-    assert "2, 0, 2, 0" in read.text
+    assert "classifier of each probe" in read.text
+    assert "C=2, C=0, C=2, C=0" in read.text
 
 
 def test_what_an_adapter_keeps_is_told_where_it_trained_more(write: Any) -> None:

@@ -225,7 +225,7 @@ def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
     model, tokenizer, task = load_model(checkpoint)
     found = load(checkpoint)(music)
     tokens = tokenizer.encode(as_one_piano(music), hide=task["hide"])
-    assert model.mix is not None
+    assert model.layers is not None
     np.testing.assert_array_equal(found.classes[tokens.note_index], model.classes(tokens.ids))
 
 
@@ -252,5 +252,5 @@ def test_precision_is_as_asked_for_and_told(notes: TaskData, source: Source, tmp
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"(?s)--precision fp8.*--keep_states -1"):
-        TrainSettings(precision="fp8", keep_states=-1)
+    with pytest.raises(ConfigError, match=r"(?s)--precision fp8.*--seeds 0"):
+        TrainSettings(precision="fp8", seeds=0)

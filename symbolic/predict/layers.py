@@ -1,0 +1,39 @@
+"""Features of notes and windows from the layers of a frozen backbone: the input of a probe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def note_states(states: Sequence[Tensor]) -> Tensor:
+    """Concatenate layers, each token's state normed, so that layers compare.
+
+    Args:
+        states: S tensors (B, L, D).
+
+    Returns:
+        (B, L, S * D).
+    """
+    return torch.cat([F.layer_norm(state, state.shape[-1:]) for state in states], dim=-1)
+
+
+def window_statistics(states: Sequence[Tensor], attention_mask: Tensor | None) -> Tensor:
+    """Compute the mean and the deviation over tokens of normed layers (Snyder et al., X-vectors, ICASSP 2018).
+
+    Args:
+        states: S tensors (B, L, D).
+        attention_mask: (B, L) bool, or None if no token is padding.
+
+    Returns:
+        (B, 2 * S * D), all means first.
+    """
+    found = note_states(states)
+    mask = found.new_ones(found.shape[:2]) if attention_mask is None else attention_mask
+    weights = mask / mask.sum(-1, keepdim=True)
+    mean = torch.einsum("bl,blf->bf", weights, found)
+    variance = torch.einsum("bl,blf->bf", weights, (found - mean[:, None]).square())
+    return torch.cat([mean, variance.sqrt()], dim=-1)

@@ -1,0 +1,82 @@
+"""Methods by name, size and share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from finetune.settings import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
+from finetune.tasks.data import TaskData
+from finetune.training.model import build_model
+from finetune.training.run import method_options
+from finetune.training.source import Source, open_source
+from symbolic.adapters import METHODS as ADAPTERS
+from symbolic.backbone import KINDS
+from symbolic.checkpoint.bundled import shipped_models
+from symbolic.errors import ConfigError
+
+
+def test_names_are_those_of_adapters_and_backbones() -> None:
+    assert set(ADAPTER_NAMES) == set(ADAPTERS)
+    assert set(LEARNING_RATES) == set(METHODS) - {"probe"}
+    assert set(BACKBONE_NAMES) == set(KINDS)
+
+
+def test_flags_reach_the_adapter(dances: TaskData, source: Source) -> None:
+    settings = TrainSettings(method="lora", layers="last", size=3, options="scale=2,rslora=true")
+    options = method_options(settings)
+    assert options == {"layers": "last", "rank": 3, "scale": 2, "rslora": True}
+    model = build_model(source.backbone(), dances.task, "lora", options)
+    assert {name.split(".")[1] for name in model.backbone.adapter.named_parameters()} == {"1"}
+
+
+def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: Source) -> None:
+    total = sum(p.numel() for p in source.backbone().parameters())
+    small, large = (
+        build_model(source.backbone(), dances.task, "lora", None, share).backbone.adapter.count()
+        for share in (0.02, 0.06)
+    )
+    assert small <= 0.02 * total < large <= 0.06 * total
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"method": "lora", "share": "half"}, "--share half"),
+        ({"method": "lora", "share": "1%", "size": 4}, "--size 4"),
+        ({"method": "full", "size": 4}, "--size"),
+        ({"method": "lora", "options": "norm"}, "key=value"),
+        ({"method": "full", "probe": "last"}, "--probe last"),
+        ({"method": "probe", "probe": "first"}, "--probe first"),
+        ({"method": "probe", "lr": 0.1}, "--lr 0.1: a probe"),
+        ({"backbone": "perceiver"}, "--backbone perceiver"),
+        ({"checkpoint": "x", "backbone": "conformer"}, "--backbone conformer.*--from scratch"),
+        ({"preset": "base"}, "--preset base.*'tiny'.*--from scratch"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        TrainSettings(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"method": "bitfit", "size": 4}, {"method": "lora", "options": "magic=1"}]
+)
+def test_what_an_adapter_does_not_have_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"one size|no option"):
+        method_options(TrainSettings(**changes))
+
+
+def test_training_begins_from_a_model_that_comes_along_unless_told_otherwise() -> None:
+    assert TrainSettings().checkpoint in shipped_models()
+    fresh = TrainSettings(checkpoint="scratch")
+    assert fresh.checkpoint is None
+    assert fresh.identity["preset"] == "tiny"
+    assert open_source(fresh.checkpoint, fresh.preset).name == "scratch-tiny"
+
+
+def test_a_fresh_conformer_is_named_as_one() -> None:
+    fresh = open_source(None, "tiny", "conformer")
+    assert fresh.config.kind == "conformer"
+    assert fresh.name == "scratch-conformer-tiny"

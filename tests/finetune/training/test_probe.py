@@ -1,0 +1,145 @@
+"""Probes: fitted to frozen states at once, saved as arrays, blind to test pieces and padding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from finetune_helpers import NANO, PLAN
+
+from finetune.settings import TrainSettings
+from finetune.tasks.data import TaskData
+from finetune.training.model import build_model
+from finetune.training.outcome import window_accuracy
+from finetune.training.probe import COPIES, fit_probe, read_examples
+from finetune.training.run import method_options
+from finetune.training.seed import train_seed
+from finetune.training.source import Source
+from symbolic.errors import ConfigError
+from symbolic.predict.layers import note_states, window_statistics
+from symbolic.predict.network import load_model
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+PROBE = replace(PLAN, method="probe")
+
+
+@pytest.fixture(params=["notes", "dances"])
+def data(request: Any) -> TaskData:
+    found: TaskData = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.mark.parametrize("layers", ["all", "last", "0"])
+def test_a_saved_probe_scores_and_predicts_as_fitted(
+    layers: str, data: TaskData, source: Source, tmp_path: Path
+) -> None:
+    result = train_seed(data, source, replace(PROBE, options={"layers": layers}), 0, tmp_path / "seed", {})
+    model, _, _ = load_model(tmp_path / "seed" / "checkpoint")
+    numbers = {"all": range(NANO.layers + 1), "last": [NANO.layers], "0": [0]}[layers]
+    assert list(model.layers) == list(numbers) == result.summary["probe"]["layers"]
+    for split in ("valid", "test"):
+        assert (data.evaluate(model.classes, split) == result.counts[split]).all()
+        if data.task.level == "sequence":
+            assert result.summary[split]["window_accuracy"] == window_accuracy(model, data, split)
+    probe = result.summary["probe"]
+    assert max(probe["valid_accuracy"].values()) == probe["valid_accuracy"][probe["classifier"]]
+    assert result.summary["history"][0]["valid_accuracy"] == max(probe["valid_accuracy"].values())
+    trained = len(numbers) * NANO.dim * (2 if data.task.level == "sequence" else 1) * 2 + 2
+    assert result.summary["cost"]["trained_parameters"] == trained
+    found = sorted(path.name for path in (tmp_path / "seed").iterdir())
+    assert found == ["checkpoint", "counts.npz", "result.json"]
+
+
+def test_a_probe_learns(data: TaskData, source: Source, tmp_path: Path) -> None:
+    result = train_seed(data, source, PROBE, 0, tmp_path, {})
+    assert result.summary["test"]["accuracy"] > 0.9
+
+
+def test_the_backbone_stays_as_it_was(data: TaskData, source: Source, tmp_path: Path) -> None:
+    train_seed(data, source, PROBE, 0, tmp_path, {})
+    model, _, _ = load_model(tmp_path / "checkpoint")
+    assert not model.backbone.train().training or not model.train().backbone.training
+    for ours, theirs in zip(model.backbone.parameters(), source.backbone().parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_one_seed_gives_one_probe_and_another_another(data: TaskData, source: Source) -> None:
+    def fitted(seed: int) -> torch.Tensor:
+        model = build_model(source.backbone(), data.task, "probe")
+        fit_probe(model, data, seed, 1024)
+        return model.head.output.weight
+
+    first = fitted(0)
+    assert torch.equal(first, fitted(0))
+    assert not torch.equal(first, fitted(1))
+
+
+def test_test_labels_do_not_change_a_probe(data: TaskData, source: Source, tmp_path: Path) -> None:
+    labels = data.labels.copy()
+    for piece in data.splits["test"]:
+        extent = slice(int(data.shards.offsets[piece]), int(data.shards.offsets[piece + 1]))
+        place = extent if data.task.level == "note" else piece
+        labels[place] = np.where(labels[place] >= 0, 1 - labels[place], -1)
+    true, false = (
+        train_seed(one, source, PROBE, 0, tmp_path / name, {})
+        for name, one in (("true", data), ("false", replace(data, labels=labels)))
+    )
+    assert true.summary["probe"] == false.summary["probe"]
+    assert true.summary["history"] == false.summary["history"]
+    assert true.summary["test"]["accuracy"] == pytest.approx(1 - false.summary["test"]["accuracy"])
+
+
+def test_only_training_windows_are_transposed(dances: TaskData, source: Source) -> None:
+    model = build_model(source.backbone(), dances.task, "probe")
+    train = read_examples(model, dances, "train", 0, 1024)
+    windows = len(train.labels) // COPIES
+    plain, moved = train.features[:windows], train.features[windows:]
+    assert (train.labels.reshape(COPIES, -1) == train.labels[:windows]).all()
+    assert not any(np.allclose(plain, copy, atol=1e-3) for copy in np.split(moved, COPIES - 1))
+    still = read_examples(
+        model, replace(dances, task=replace(dances.task, transposition=0)), "train", 0, 1024
+    )
+    np.testing.assert_allclose(still.features, plain, atol=1e-5)
+    first, other = (read_examples(model, dances, "valid", seed, 1024).features for seed in (0, 1))
+    np.testing.assert_array_equal(first, other)
+
+
+def test_a_class_without_examples_is_never_predicted(dances: TaskData, source: Source) -> None:
+    one = dances.splits["train"][dances.labels[dances.splits["train"]] == 1]
+    model = build_model(source.backbone(), dances.task, "probe")
+    about = fit_probe(model, replace(dances, splits={**dances.splits, "train": one}), 0, 1024)
+    assert about["classifier"] == "majority class"
+    assert all(model.classes(tokens) == 1 for tokens, _ in dances.pieces("test"))
+
+
+def test_a_probe_of_the_last_layer_reads_no_other(dances: TaskData, source: Source) -> None:
+    states = [torch.randn(2, 5, NANO.dim, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    last, every = (
+        build_model(source.backbone(), dances.task, "probe", {"layers": name}) for name in ("last", "all")
+    )
+    for model, same in ((last, True), (every, False)):
+        model.backbone.states = lambda *_: states
+        before = model.layer_features(torch.zeros(2, 5, 8), None)
+        model.backbone.states = lambda *_: [states[0] + torch.arange(NANO.dim), states[1], states[2]]
+        assert torch.equal(before, model.layer_features(torch.zeros(2, 5, 8), None)) is same
+
+
+def test_padding_does_not_change_window_statistics() -> None:
+    random = torch.Generator().manual_seed(0)
+    states = [torch.randn(2, 5, 4, generator=random) for _ in range(3)]
+    attention_mask = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+    found = window_statistics(states, attention_mask)
+    short = note_states([state[1:, :3] for state in states])[0]
+    assert torch.allclose(found[1, :12], short.mean(0), atol=1e-6)
+    assert torch.allclose(found[1, 12:], short.std(0, correction=0), atol=1e-6)
+    assert torch.allclose(window_statistics(states, None)[0], found[0], atol=1e-6)
+
+
+def test_an_absent_layer_is_refused(dances: TaskData, source: Source) -> None:
+    assert method_options(TrainSettings(method="probe", probe="1")) == {"layers": "1"}
+    with pytest.raises(ConfigError, match="--probe 3: choose all, last, or the number of a layer, 0 to 2"):
+        build_model(source.backbone(), dances.task, "probe", {"layers": "3"})
