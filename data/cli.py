@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from symbolic.errors import ConfigError, CorpusError
+from data.preparation.settings import PrepareSettings
+from data.toolkit.settings import Settings, group, setting
+from symbolic.errors import ConfigError, CorpusError, did_you_mean
 from symbolic.siblings import require_sibling
 
 _DESCRIPTION = "List the corpora that can be read: what each offers, its terms, and whether it is at hand."
@@ -68,22 +70,18 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def _prepare(argv: Sequence[str]) -> None:
-    from data.preparation.settings import PrepareSettings
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
 
     @dataclass(kw_only=True)
-    class Settings(PrepareSettings):
+    class SourceSettings(Settings):
         """What to prepare."""
 
         source: str = setting(..., "folder of music files, or the name of a corpus", positional=True)
-        root: str | None = setting(None, "folder that holds named corpora", group="data")
-        out: str | None = setting(None, "folder for the rows (default: in the cache)", group="data")
+        root: str | None = setting(None, "folder that holds named corpora")
+        out: str | None = setting(None, "folder for the rows (default: in the cache)")
+        data: PrepareSettings = group(PrepareSettings)
 
-        def __post_init__(self) -> None:
-            if problems := self.prepare_problems():
-                raise ConfigError(problems)
-
-    settings = parse("corpora prepare", _PREPARE, Settings, argv, _PREPARE_EPILOG, show_rare=True)
+    settings = parse("corpora prepare", _PREPARE, SourceSettings, argv, _PREPARE_EPILOG, show_rare=True)
     from data.corpora import CORPORA, open_corpus
     from data.preparation.summary import skipped_lines, summary
     from data.shards import LEDGER
@@ -92,34 +90,29 @@ def _prepare(argv: Sequence[str]) -> None:
     named = settings.source in CORPORA
     corpus = open_corpus(settings.source if named else "folder", settings.root if named else settings.source)
     begun = time.perf_counter()
-    shards = settings.prepare(corpus, Tokenizer(), settings.out)
+    shards = settings.data.prepare(corpus, Tokenizer(), settings.out)
     print("\n".join([summary(shards), "", *skipped_lines(shards)]))
     print(f"shards  {shards.path}   ({time.perf_counter() - begun:,.1f} s)")
     print(f"ledger  {shards.path / LEDGER}   a line for each piece")
 
 
 def _mix(argv: Sequence[str]) -> None:
-    from data.preparation.settings import PrepareSettings
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
 
     @dataclass(kw_only=True)
-    class Settings(PrepareSettings):
+    class MixSettings(Settings):
         """What to mix."""
 
         names: list[str] = setting(..., "corpora to pretrain on, as `corpora` lists them", positional=True)
-        root: str | None = setting(None, "folder that holds named corpora", group="data")
+        root: str | None = setting(None, "folder that holds named corpora")
         guard: str | None = setting(
             None,
             "corpora that are only held out, with commas (default: all others here that are split)",
-            group="data",
         )
-        out: str = setting(..., "folder for the rows", group="data")
+        out: str = setting(..., "folder for the rows")
+        data: PrepareSettings = group(PrepareSettings)
 
-        def __post_init__(self) -> None:
-            if problems := self.prepare_problems():
-                raise ConfigError(problems)
-
-    settings = parse("corpora mix", _MIX, Settings, argv, _MIX_EPILOG)
+    settings = parse("corpora mix", _MIX, MixSettings, argv, _MIX_EPILOG)
     from data.corpora import CORPORA, open_corpus
     from data.mix import Part, mix, new_folder, usual_guards
     from data.preparation.summary import summary
@@ -135,23 +128,25 @@ def _mix(argv: Sequence[str]) -> None:
     parts = []
     for name in (*settings.names, *guards):
         corpus = open_corpus(name, settings.root)
-        parts.append(Part(settings.prepare(corpus, tokenizer), name in guards or "fold" in corpus.options()))
-    shards = mix(parts, settings.out, settings.near_duplicates)
+        parts.append(
+            Part(settings.data.prepare(corpus, tokenizer), name in guards or "fold" in corpus.options())
+        )
+    shards = mix(parts, settings.out, settings.data.near_duplicates)
     print(f"{summary(shards)}\n")
     print(f"shards  {shards.path}   then: pretrain {shards.path}")
 
 
 def _pack(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
 
-    @dataclass(frozen=True)
-    class Settings:
+    @dataclass(kw_only=True)
+    class PackSettings(Settings):
         """What to pack."""
 
         shards: str = setting(..., "folder that `corpora prepare` or `corpora mix` made", positional=True)
         out: str = setting(..., "file to write, ending in .pack", positional=True)
 
-    settings = parse("corpora pack", _PACK, Settings, argv, _PACK_EPILOG)
+    settings = parse("corpora pack", _PACK, PackSettings, argv, _PACK_EPILOG)
     from data.pack import pack
     from data.shards import Shards
 
@@ -161,19 +156,21 @@ def _pack(argv: Sequence[str]) -> None:
 
 def _list(argv: Sequence[str]) -> None:
     from data.corpora import CORPORA
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
 
-    @dataclass(frozen=True)
-    class Settings:
+    @dataclass(kw_only=True)
+    class ListSettings(Settings):
         """What to list."""
 
         name: str | None = setting(None, "show this one in full", positional=True)
         root: str | None = setting(None, "folder that holds corpora; by default $COUNTERPOINT_DATA")
         json: bool = setting(False, "print JSON")
 
-    settings = parse("corpora", _DESCRIPTION, Settings, argv, _EPILOG)
+    settings = parse("corpora", _DESCRIPTION, ListSettings, argv, _EPILOG)
     if settings.name is not None and settings.name not in CORPORA:
-        raise CorpusError(f"No corpus is called '{settings.name}'. Choose from {', '.join(CORPORA)}.")
+        raise CorpusError(
+            f"No corpus is called '{settings.name}'; {did_you_mean(settings.name, CORPORA)}choose from {', '.join(CORPORA)}."
+        )
     names = CORPORA if settings.name is None else [settings.name]
     found = [about(name, settings.root) for name in names]
     if settings.json:

@@ -26,7 +26,7 @@ from data.corpora import open_corpus
 from data.corpora.base import Corpus
 from data.shards import MANIFEST, Shards
 from data.toolkit.records import portable_provenance, write_json
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks import TASKS, Task
 from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.metrics import paired_bootstrap
@@ -48,7 +48,8 @@ def main() -> int:
     """Train what is missing, then tell what both orders came to."""
     options = _options()
     out = options.out / options.task
-    settings = TrainSettings(
+    settings = FinetuneSettings.of(
+        task=options.task,
         checkpoint=options.checkpoint,
         epochs=options.epochs,
         lr=options.lr,
@@ -58,28 +59,30 @@ def main() -> int:
         out=out,
         resume=out.exists(),
     )
-    if record := compare_orders(TASKS[options.task], None, settings, options.only):
+    if record := compare_orders(settings, options.only):
         show(record)
     return 0
 
 
 def compare_orders(
-    task: Task, root: str | None, settings: TrainSettings, only: Sequence[str] = ORDERS
+    settings: FinetuneSettings, only: Sequence[str] = ORDERS, task: Task | None = None
 ) -> dict[str, Any] | None:
     """Train on both orders what is not trained yet.
 
     Args:
-        task: Of notes.
-        root: As of `finetune`.
-        settings: Likewise; its folder receives a run for each order, and `record.json` once both are done.
+        settings: As for `finetune`. The run folder receives a run for each order, then `record.json`.
         only: The orders to train on now.
+        task: A task of notes; by default the one that the settings name.
 
     Returns:
         The record; None as long as an order is missing.
     """
-    run = open_run(task, root, settings)
+    run = open_run(settings, task)
+    task = run.task
     (data,) = run.folds
-    told, tied = by_track(data, open_corpus(task.corpus, root, **task.options), run.out / "shards")
+    told, tied = by_track(
+        data, open_corpus(task.corpus, run.settings.data.place, **task.options), run.out / "shards"
+    )
     for order in only:
         _train(run, told if order == TRACKS else data, order)
     if record := _outcome(run, tied):
@@ -140,9 +143,14 @@ def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) 
 
 
 def _train(run: Run, data: TaskData, order: str) -> None:
-    about = {**run.origin, "backbone": run.source.description, "method": run.settings.method, "order": order}
-    for seed in range(run.settings.seeds):
-        thinned = data.thinned(run.settings.budget, seed)
+    about = {
+        **run.origin,
+        "backbone": run.source.description,
+        "method": run.settings.adapter.method,
+        "order": order,
+    }
+    for seed in range(run.settings.training.seeds):
+        thinned = data.thinned(run.settings.data.budget, seed)
         result = train_seed(thinned, run.source, run.plan, seed, _place(run, order, seed), about)
         say(f"{order}, seed {seed}: validation accuracy {100 * result.summary['valid']['accuracy']:.1f} %")
 
@@ -153,11 +161,11 @@ def _place(run: Run, order: str, seed: int) -> Path:
 
 def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
     found = {
-        order: [SeedResult.load(_place(run, order, seed)) for seed in range(run.settings.seeds)]
+        order: [SeedResult.load(_place(run, order, seed)) for seed in range(run.settings.training.seeds)]
         for order in ORDERS
     }
     results = {order: [result for result in seeds if result] for order, seeds in found.items()}
-    if any(len(results[order]) < run.settings.seeds for order in ORDERS):
+    if any(len(results[order]) < run.settings.training.seeds for order in ORDERS):
         return None
     counts = {
         order: np.stack([result.counts["test"] for result in seeds]) for order, seeds in results.items()
@@ -169,7 +177,7 @@ def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
     return {
         **portable_provenance(run.origin),
         "task": run.task.name,
-        "settings": {**run.identity, "lr": run.plan.lr},
+        "settings": run.settings.having(lr=run.plan.lr).identity,
         "tied": tied,
         "orders": {
             order: [{split: result.summary[split] for split in ("valid", "test")} for result in seeds]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from symbolic.errors import ConfigError
+from symbolic.errors import ConfigError, did_you_mean
 from symbolic.siblings import exit_without_sibling
 
 if TYPE_CHECKING:
-    from finetune.settings import TrainSettings
+    from finetune.settings import FinetuneSettings
     from finetune.tasks import Task
 
 _HELP = """\
@@ -36,6 +36,9 @@ and then:
 
 Each has its own help: finetune melody --help"""
 
+_OWN = ("folder", "labels", "tracks", "budget")
+"""Settings of a user's own labels, and of training, that a command on named corpora does not have."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
@@ -58,8 +61,9 @@ def _dispatch(argv: Sequence[str]) -> None:
         from finetune.tasks import TASKS
 
         if command not in TASKS:
+            names = [*TASKS, *_COMMANDS]
             raise ConfigError(
-                f"There is no command '{command}'; choose one of {', '.join([*TASKS, *_COMMANDS])}. "
+                f"There is no command '{command}'; {did_you_mean(command, names)}choose one of {', '.join(names)}. "
                 "See finetune --help."
             )
         _named(TASKS[command], rest)
@@ -67,56 +71,72 @@ def _dispatch(argv: Sequence[str]) -> None:
 
 def _named(task: Task, argv: Sequence[str]) -> None:
     """A task on a named corpus."""
-    from data.toolkit.command import parse
-    from finetune.settings import CorpusSettings
-
     several = ", ".join(protocol.name for protocol in task.protocols)
-    description = f"Learn {task.about}.\nProtocols, the first unless told otherwise: {several}."
+    description = f"Learn {task.about}.\nProtocols, the first by default: {several}."
     folds = " --protocol folds" if len(task.protocols) > 1 else ""
     epilog = f"""\
 examples:
-  finetune {task.name} --root DATA                     from tiny, which comes along
-  finetune {task.name} --root DATA --from scratch      the row to beat
+  finetune {task.name} --root DATA                     from tiny, a bundled model
+  finetune {task.name} --root DATA --from scratch      without pretraining
   finetune {task.name} --root DATA --from runs/pretrain/X --seeds 5{folds}"""
-    settings = parse(f"finetune {task.name}", description, CorpusSettings, argv, epilog)
-    _train(task, settings.root, settings, task.protocol(settings.protocol).name)
+    settings = _parse(task.name, description, argv, epilog, without=("folder", "labels", "tracks"))
+    task.protocol(
+        settings.data.protocol
+    )  # a protocol that does not exist is refused before torch is imported
+    _train(settings)
 
 
 def _sequence(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse
-    from finetune.settings import SequenceSettings
-
-    description = "Learn your own labels of pieces. Pieces without a split are dealt 80/10/10."
+    description = "Learn your own labels of pieces. Pieces without a split are divided 80/10/10."
     epilog = """\
 examples:
   finetune sequence my_midi/ --labels labels.csv --method features
   finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
-    settings = parse("finetune sequence", description, SequenceSettings, argv, epilog)
-    from finetune.tasks import sequence_task
-
-    _train(sequence_task(settings.folder, settings.labels), settings.folder, settings)
+    without = ("root", "protocol", "tracks")
+    _train(_parse("sequence", description, argv, epilog, without, needed=("folder",)))
 
 
 def _note(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse
-    from finetune.settings import NoteSettings
-
-    description = "Learn labels of notes from track names; the model hears all tracks as one piano."
+    description = "Learn labels of notes from track names; the model reads all tracks as one piano."
     epilog = """\
 examples:
   finetune note my_midi/ --tracks MELODY,PIANO --method conv
   finetune note my_midi/ --tracks MELODY,PIANO --from runs/pretrain/X"""
-    settings = parse("finetune note", description, NoteSettings, argv, epilog)
-    from finetune.tasks import note_task
-
-    _train(note_task(settings.folder, settings.track_names), settings.folder, settings)
+    without = ("root", "protocol", "labels")
+    _train(_parse("note", description, argv, epilog, without, needed=("folder", "tracks")))
 
 
-def _train(task: Task, root: str | None, settings: TrainSettings, protocol: str | None = None) -> None:
+def _parse(
+    task: str,
+    description: str,
+    argv: Sequence[str],
+    epilog: str,
+    without: Sequence[str],
+    needed: Sequence[str] = (),
+) -> FinetuneSettings:
+    from data.toolkit.command import parse
+    from finetune.settings import FinetuneSettings
+
+    settings = parse(
+        f"finetune {task}",
+        description,
+        FinetuneSettings,
+        argv,
+        epilog,
+        fixed={"task": task},
+        without=without,
+        needed=needed,
+        runs="runs/finetune",
+    )
+    settings.check_sources()
+    return settings
+
+
+def _train(settings: FinetuneSettings) -> None:
     from finetune.report.tables import kept_of, score_table, side_lines, title_of, window_line
-    from finetune.training.run import finetune  # torch and lightning, once the settings are known to be right
+    from finetune.training.run import finetune  # imports torch and lightning
 
-    record = finetune(task, root, settings, protocol)
+    record = finetune(settings)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
     print(f"\n{record['task']['title']}: {title_of(record)}\n")
     _print_table(*score_table(record))
@@ -223,12 +243,16 @@ def _transfer(argv: Sequence[str]) -> None:
 examples:
   finetune transfer runs/finetune/melody-full-X melody_files    the same songs, prepared otherwise
   finetune transfer runs/finetune/melody-full-X voice           songs of another kind"""
-    settings = parse("finetune transfer", description, TransferSettings, argv, epilog)
+    settings = parse(
+        "finetune transfer", description, TransferSettings, argv, epilog, without=_OWN, needed=("task",)
+    )
+    from finetune.tasks import TARGETS, known_task
+
+    known_task(settings.data.task, TARGETS)
     from finetune.report.tables import score_table
-    from finetune.tasks import TARGETS
     from finetune.training.transfer import transfer
 
-    record = transfer(_known(settings.task, TARGETS), settings.root, settings)
+    record = transfer(settings)
     print(f"{record['task']['title']}\n")
     _print_table(*score_table(record))
     if "file" in record:
@@ -248,22 +272,9 @@ examples:
   finetune export runs/finetune/melody-full-tiny my_melody/ --scores results
   finetune predict my_melody/ song.mid"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
-    from dataclasses import asdict
-
     from finetune.report.export import export
 
-    print(export(**asdict(settings)))
-
-
-def _known(name: str, tasks: Mapping[str, Task]) -> Task:
-    """The task of that name.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    if name not in tasks:
-        raise ConfigError(f"There is no task '{name}'; choose one of {', '.join(tasks)}.")
-    return tasks[name]
+    print(export(**settings.flat()))
 
 
 def _baselines(argv: Sequence[str]) -> None:
@@ -274,21 +285,24 @@ def _baselines(argv: Sequence[str]) -> None:
     epilog = (
         "examples:\n  finetune baselines melody --root DATA\n  finetune baselines composer --protocol folds"
     )
-    settings = parse("finetune baselines", description, BaselinesSettings, argv, epilog)
-    from finetune.tasks import TASKS
+    without = ("folder", "labels", "tracks")
+    settings = parse(
+        "finetune baselines", description, BaselinesSettings, argv, epilog, without=without, needed=("task",)
+    )
+    from finetune.tasks import known_task
 
-    task = _known(settings.task, TASKS)
-    protocol = task.protocol(settings.protocol)
+    data, task = settings.data, known_task(settings.data.task)
+    protocol = task.protocol(data.protocol)
     from finetune.baselines.baselines import kept_baselines
     from finetune.report.tables import baseline_table
     from finetune.tasks.folds import prepared_folds
     from finetune.training.record import save_baselines
     from symbolic.tokens.tokenizer import Tokenizer
 
-    folds = prepared_folds(task, settings.root, Tokenizer(), settings, protocol)
-    baselines = kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    folds = prepared_folds(task, data.root, Tokenizer(), data, protocol)
+    baselines = kept_baselines(*(one.thinned(data.budget, settings.seed) for one in folds))
     if settings.results:
-        print(save_baselines(settings.results, folds, baselines, settings.budget, settings.seed), end="\n\n")
+        print(save_baselines(settings.results, folds, baselines, data.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
     _print_table(*baseline_table(baselines, task.metric_titles()))
     if len(folds) > 1:

@@ -1,55 +1,62 @@
-"""Settings of the commands."""
+"""Settings of the commands; those of a run are nested by what they speak of."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.preparation.settings import PrepareSettings
-from data.toolkit.command import setting
-from finetune.training.options import read_options
+from data.toolkit.settings import (
+    ACCELERATORS,
+    POSITIVE,
+    SEEDS,
+    Group,
+    Settings,
+    group,
+    leaves,
+    nested,
+    setting,
+)
+from finetune.options import read_options, written_options
+from symbolic.adapters import METHODS as ADAPTERS
+from symbolic.backbone.config import KINDS, PRESETS
+from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
 
-ACCELERATORS = ("cpu", "gpu", "auto")
-PRESET_NAMES = ("tiny", "mini", "small", "base")
-"""Those of `symbolic.backbone`, which costs an import of torch."""
-BACKBONE_NAMES = ("transformer", "conformer")
-"""Also those of `symbolic.backbone`."""
-ADAPTER_NAMES = (
-    *("adapter", "bitfit", "conv", "ia3", "lora", "parallel", "prefix", "prompt", "reft"),
-    *("ssf", "transformer", "two_parallel"),
-)
-"""Also those of `symbolic.adapters`."""
-METHODS = ("full", "probe", *ADAPTER_NAMES)
+METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"
 """In the place of a method: no backbone, but hand-made features of pieces."""
 USUAL_CHECKPOINT = "tiny"
-"""Where training begins unless it is told: a model that comes along."""
+"""The checkpoint that training starts from by default: a bundled model."""
 SCRATCH = "scratch"
 """In the place of a checkpoint: a backbone from random initialisation."""
 USUAL_PRESET = "tiny"
-"""Size of that backbone unless it is told."""
+"""The default size of that backbone."""
 PROBES = ("all", "last")
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
     "full": {"tiny": 5e-4, "mini": 3e-4, "small": 2e-4, "base": 5e-5},
-    **{name: {"tiny": 2e-3, "mini": 1e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTER_NAMES},
+    **{name: {"tiny": 2e-3, "mini": 1e-3, "small": 1e-3, "base": 5e-4} for name in ADAPTERS},
 }
 """Peak learning rates by method and size of the backbone."""
+SEQUENCE, NOTE = "sequence", "note"
+"""Tasks of a user's own labels."""
 
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
     *("tokens_per_batch", "patience", "precision", "note_features", "ensemble"),
 )
-"""Settings that say nothing to what has no backbone and is fitted at once."""
+"""Settings that mean nothing without a backbone."""
+_ROOT = "folder of data sets (default: $COUNTERPOINT_DATA)"
 
 
 def share_of(text: str) -> float:
-    """The number in "0.5%" or "0.005"; NaN where there is none."""
+    """Return the number in "0.5%" or "0.005"; NaN where there is none."""
     number, percent = (text[:-1], 0.01) if text.endswith("%") else (text, 1.0)
     try:
         return float(number) * percent
@@ -57,148 +64,133 @@ def share_of(text: str) -> float:
         return math.nan
 
 
-@dataclass(kw_only=True)
-class TrainSettings(PrepareSettings):
-    """What every fine-tuning run depends on; kept with it as `settings.json`.
+def _options_text(value: Any) -> Any:
+    """Options of an adapter as text; YAML may have them as a mapping."""
+    return written_options(value) if isinstance(value, Mapping) else value
 
-    Raises:
-        ConfigError: Names every setting that is wrong.
-    """
+
+@dataclass(kw_only=True)
+class TaskSettings(PrepareSettings):
+    """The task and its music."""
+
+    task: str = setting("", "one of `finetune tasks`", positional=True)
+    folder: str | None = setting(None, "folder of music files", positional=True)
+    root: str | None = setting(None, _ROOT, free=True)
+    protocol: str | None = setting(None, "how the corpus is divided (default: the first)")
+    labels: str | None = setting(None, "CSV: file, label, optional split, group (default: FOLDER/labels.csv)")
+    tracks: str | None = setting(None, "track names that are the classes, with commas between")
+    budget: float = setting(1.0, "share of the training labels, of each class alike", within="(0, 1]")
+
+    def normalise(self) -> None:
+        """Write a folder in one way, so that a trailing slash makes no other run."""
+        self.folder = str(Path(self.folder)) if self.folder else None
+
+    def problems(self) -> list[str]:
+        """Return one sentence for each setting that is wrong or absent."""
+        problems = super().problems()
+        names = self.track_names
+        if self.tracks is not None and (
+            len(names) < 2 or len({name.casefold() for name in names}) < len(names)
+        ):
+            problems.append("--tracks: name at least two different tracks, as in MELODY,PIANO.")
+        return problems
+
+    @property
+    def track_names(self) -> list[str]:
+        """The names of tracks one by one."""
+        return [name.strip() for name in (self.tracks or "").split(",") if name.strip()]
+
+    @property
+    def place(self) -> str | None:
+        """The user's own folder, or the folder of data sets."""
+        return self.folder or self.root
+
+
+@dataclass(kw_only=True)
+class ModelSettings(Group):
+    """The backbone."""
 
     checkpoint: str | None = setting(
         USUAL_CHECKPOINT,
-        f"checkpoint; {USUAL_CHECKPOINT} comes along; {SCRATCH} for none",
-        group="model",
+        f"checkpoint: a path, a bundled model, or {SCRATCH} for random weights",
         flag="from",
+        none=SCRATCH,
     )
     preset: str | None = setting(
         None,
-        f"size with --from {SCRATCH}: {', '.join(PRESET_NAMES)} (default: {USUAL_PRESET})",
-        group="model",
+        f"size with --from {SCRATCH}: {', '.join(PRESETS)} (default: {USUAL_PRESET})",
+        choices=tuple(PRESETS),
         rare=True,
     )
-    # None and not its name: a run begun before there was this choice can then go on.
     backbone: str | None = setting(
         None,
-        f"kind with --from {SCRATCH}: {', '.join(BACKBONE_NAMES)} (default: transformer)",
-        group="model",
+        f"kind with --from {SCRATCH}: {', '.join(KINDS)} (default: {KINDS[0]})",
+        choices=KINDS,
         rare=True,
     )
-    method: str = setting("full", f"trained: {', '.join(METHODS)}; {FEATURES}: no network", group="model")
-    probe: str | None = setting(
-        None,
-        "layers a probe reads: all, last, or the number of one (default: all)",
-        group="model",
-        rare=True,
-    )
-    layers: str | None = setting(
-        None,
-        "blocks that an adapter stands in: all, mid, last, upper50%%, or as in 0,2-5 (default: all)",
-        group="model",
-        rare=True,
-    )
-    size: int | None = setting(None, "rank, width or length of an adapter", group="model", rare=True)
-    share: str | None = setting(
-        None, "size an adapter by its share of the backbone, as in 0.5%%", group="model", rare=True
-    )
-    options: str | None = setting(
-        None, "further options of an adapter, as in scale=2,targets=[query,value]", group="model", rare=True
-    )
-
-    note_features: bool = setting(
-        False, "let the network hear hand-made features of notes too", group="model"
-    )
-    ensemble: bool = setting(False, "the same, and let boosted trees of them vote with it", group="model")
-
-    epochs: float | None = setting(None, "passes over the training set (default: by task)", group="training")
-    lr: float | None = setting(None, "peak learning rate (default: by method and size)", group="training")
-    tokens_per_batch: int = setting(4096, "tokens in a batch, padding included", group="training")
-    patience: int = setting(
-        5, "validations without a better one before stopping", group="training", rare=True
-    )
-    budget: float = setting(1.0, "share of the training labels, of each class alike", group="training")
-    seeds: int = setting(1, "fine-tuning runs; tables need 5", group="training")
-    seed: int = setting(0, "first of the seeds", group="training", rare=True)
-    accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
-    # None where a run begun before there was this choice can go on.
-    precision: str | None = setting(
-        None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", group="training", rare=True
-    )
-    out: str | None = setting(None, "run folder (default: runs/finetune/...)", group="run")
-    results: str | None = setting(
-        None, "folder of records that tables are made of: copy this one", group="run"
-    )
-    resume: bool = setting(False, "go on with the run in that folder, or the latest", group="run")
-    allow_leaks: bool = setting(
-        False, "score even if pretraining saw test pieces; marked leaky", group="run", rare=True
-    )
-
-    def __post_init__(self) -> None:
-        if self.checkpoint == SCRATCH or (self.method, self.checkpoint) == (FEATURES, USUAL_CHECKPOINT):
-            self.checkpoint = None
-        self.note_features = self.note_features or self.ensemble
-        if problems := self.problems():
-            raise ConfigError(problems)
 
     def problems(self) -> list[str]:
-        """One sentence for each wrong setting."""
-        problems = self.prepare_problems()
-        if self.preset not in (None, *PRESET_NAMES):
-            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
-        if self.method not in (*METHODS, FEATURES):
-            problems.append(f"--method {self.method}: choose one of {', '.join((*METHODS, FEATURES))}.")
-        if self.accelerator not in ACCELERATORS:
-            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
-        if self.precision not in (None, *PRECISIONS):
-            problems.append(f"--precision {self.precision}: choose one of {', '.join(PRECISIONS)}.")
-        problems += self._method_problems()
-        for name in ("epochs", "lr", "tokens_per_batch", "patience", "seeds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                problems.append(f"--{name} {value}: must be positive.")
-        if not 0 < self.budget <= 1:
-            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
-        if self.seed < 0:
-            problems.append(f"--seed {self.seed}: must not be negative.")
-        return problems
-
-    def _method_problems(self) -> list[str]:
-        problems = []
-        if self.backbone not in (None, *BACKBONE_NAMES):
-            problems.append(f"--backbone {self.backbone}: choose one of {', '.join(BACKBONE_NAMES)}.")
-        problems += [
-            f"--{name} {getattr(self, name)}: checkpoint '{self.checkpoint}' has a {what} of its own. "
-            f"Leave it out, or begin with --from {SCRATCH}."
+        """Return one sentence for each setting that a checkpoint contradicts."""
+        return [
+            f"--{name} {getattr(self, name)}: checkpoint '{self.checkpoint}' has its own {what}. "
+            f"Leave it out, or start with --from {SCRATCH}."
             for name, what in (("preset", "size"), ("backbone", "kind"))
             if self.checkpoint and getattr(self, name)
         ]
-        if not (self.probe in (None, *PROBES) or self.probe.isdecimal()):
-            problems.append(f"--probe {self.probe}: choose {', '.join(PROBES)}, or the number of a layer.")
+
+
+@dataclass(kw_only=True)
+class AdapterSettings(Group):
+    """The parts of the model that are trained."""
+
+    method: str = setting(
+        "full", f"{', '.join(METHODS)}; {FEATURES}: no network", choices=(*METHODS, FEATURES)
+    )
+    probe: str | None = setting(
+        None,
+        "layers a probe reads: all, last, or the number of one (default: all)",
+        rare=True,
+    )
+    layers: str | None = setting(
+        None, "blocks of an adapter: all, mid, last, upper50%%, or as in 0,2-5 (default: all)", rare=True
+    )
+    size: int | None = setting(None, "rank, width or length of an adapter", within=POSITIVE, rare=True)
+    share: str | None = setting(None, "size of an adapter as a share of the backbone, as in 0.5%%", rare=True)
+    options: str | None = setting(
+        None,
+        "further options of an adapter, as in scale=2,targets=[query,value]",
+        rare=True,
+        convert=_options_text,
+    )
+    note_features: bool = setting(False, "give the network hand-made features of notes too")
+    ensemble: bool = setting(False, "the same, and combine it with boosted trees on these features")
+
+    def normalise(self) -> None:
+        """An ensemble has note features."""
+        self.note_features = self.note_features or self.ensemble
+
+    def problems(self) -> list[str]:
+        """Return one sentence for each setting that does not fit the method."""
+        problems = []
         if self.probe and self.method != "probe":
             problems.append(f"--probe {self.probe}: goes with --method probe.")
-        if self.method == "probe":
-            problems += (
-                [] if self.lr is None else [f"--lr {self.lr}: a probe has no learning rate. Leave it out."]
-            )
+        if not (self.probe in (None, *PROBES) or self.probe.isdecimal()):
+            problems.append(f"--probe {self.probe}: choose {', '.join(PROBES)}, or the number of a layer.")
         if self.note_features and self.method == "probe":
             problems.append(
-                f"{self.note_feature_flag}: a probe hears layers as they are. Choose another --method, or leave it out."
+                f"{self.note_feature_flag}: a probe reads frozen layers only. Choose another --method, or leave it out."
             )
-        if self.method == FEATURES:
-            usual = {one.name: one.default for one in fields(self)} | {"checkpoint": None}
+        if self.method not in ADAPTERS:
+            given = ("layers", "size", "share", "options")
             problems += [
-                f"--{'from' if name == 'checkpoint' else name}: --method {FEATURES} has no backbone and is fitted at "
-                "once. Leave it out."
-                for name in _OF_BACKBONES
-                if getattr(self, name) != usual[name]
+                f"--{name}: goes with an adapter as --method."
+                for name in given
+                if getattr(self, name) is not None
             ]
-        given = [name for name in ("layers", "size", "share", "options") if getattr(self, name) is not None]
-        if self.method not in ADAPTER_NAMES:
-            problems += [f"--{name}: goes with an adapter as --method." for name in given]
-        if self.size is not None and (self.share is not None or self.size < 1):
-            problems.append(f"--size {self.size}: must be positive, and goes without --share.")
+        if self.size is not None and self.share is not None:
+            problems.append(f"--size {self.size}: goes without --share.")
         if self.share is not None and not 0 < share_of(self.share) < 1:
-            problems.append(f"--share {self.share}: say a share above 0 and below 1, as in 0.5% or 0.005.")
+            problems.append(f"--share {self.share}: write a share above 0 and below 1, as in 0.5% or 0.005.")
         try:
             read_options(self.options or "")
         except ConfigError as error:
@@ -210,90 +202,130 @@ class TrainSettings(PrepareSettings):
         """The flag by which note features were asked for."""
         return "--ensemble" if self.ensemble else "--note_features"
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
-        free = {"out", "results", "resume", "root", "accelerator", "seeds", "allow_leaks", *self.FREE}
-        values = {name: value for name, value in asdict(self).items() if name not in free}
-        # As if unsaid: a run begun before there was this choice can go on.
-        values |= {"note_features": self.note_features or None, "ensemble": self.ensemble or None}
-        if self.method == FEATURES:
-            return {name: None if name in _OF_BACKBONES else value for name, value in values.items()}
-        # As runs noted it that were begun when the size had no other value.
-        return {**values, "preset": self.preset or USUAL_PRESET}
-
 
 @dataclass(kw_only=True)
-class CorpusSettings(TrainSettings):
-    """A task on a named corpus."""
+class TrainingSettings(Group):
+    """How the task model is trained."""
 
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
-    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
-
-
-@dataclass(kw_only=True)
-class FolderSettings(TrainSettings):
-    """A user's own music."""
-
-    folder: str = setting(..., "folder of music files", positional=True)
-
-    def __post_init__(self) -> None:
-        # Spelled one way, so that a run begun with a trailing slash is resumed without.
-        self.folder = str(Path(self.folder))
-        super().__post_init__()
-
-
-@dataclass(kw_only=True)
-class SequenceSettings(FolderSettings):
-    """A user's labels of pieces."""
-
-    labels: str | None = setting(
-        None, "CSV: file, label, and optionally split, group (default: labels.csv in FOLDER)", group="data"
+    epochs: float | None = setting(None, "passes over the training set (default: by task)", within=POSITIVE)
+    lr: float | None = setting(None, "peak learning rate (default: by method and size)", within=POSITIVE)
+    tokens_per_batch: int = setting(4096, "tokens in a batch, padding included", within=POSITIVE, rare=True)
+    patience: int = setting(5, "validations without a better one before stopping", within=POSITIVE, rare=True)
+    seeds: int = setting(1, "number of runs; tables need 5", within=POSITIVE, free=True)
+    seed: int = setting(0, "first of the seeds", within=SEEDS, rare=True)
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS, free=True)
+    precision: str | None = setting(
+        None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", choices=PRECISIONS, rare=True
     )
 
 
 @dataclass(kw_only=True)
-class NoteSettings(FolderSettings):
-    """Labels of notes from track names."""
+class RunSettings(Group):
+    """Where the run is written."""
 
-    tracks: str = setting(..., "track names that are the classes, with commas between", group="data")
+    out: str | None = setting(None, "run folder (default: runs/finetune/...)", free=True)
+    results: str | None = setting(
+        None, "folder of records for tables: copy this run's record there", free=True
+    )
+    resume: bool = setting(False, "go on with RUN, with --out, or with the latest run", free=True)
+    allow_leaks: bool = setting(
+        False, "score even if pretraining saw test pieces; marked leaky", rare=True, free=True
+    )
+
+
+@dataclass(kw_only=True)
+class FinetuneSettings(Settings):
+    """Everything a fine-tuning run depends on.
+
+    Build it from groups, as in `FinetuneSettings(data=TaskSettings(task="melody"))`, or from leaves, as in
+    `FinetuneSettings.of(task="melody", lr=1e-3)`.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    data: TaskSettings = group(TaskSettings)
+    model: ModelSettings = group(ModelSettings)
+    adapter: AdapterSettings = group(AdapterSettings)
+    training: TrainingSettings = group(TrainingSettings)
+    run: RunSettings = group(RunSettings)
+
+    def normalise(self) -> None:
+        """No checkpoint is one way to write "from scratch"; hand-made features have none."""
+        usual = (FEATURES, USUAL_CHECKPOINT)
+        if self.model.checkpoint == SCRATCH or (self.adapter.method, self.model.checkpoint) == usual:
+            self.model.checkpoint = None
 
     def problems(self) -> list[str]:
-        """Also the names of tracks."""
-        names = self.track_names
-        wrong = len(names) < 2 or len({name.casefold() for name in names}) < len(names)
-        return super().problems() + (
-            ["--tracks: name at least two different tracks, as in MELODY,PIANO."] if wrong else []
-        )
+        """Return one sentence for each setting that has no meaning for the method."""
+        if self.adapter.method == "probe" and self.training.lr is not None:
+            return [f"--lr {self.training.lr}: a probe has no learning rate. Leave it out."]
+        if self.adapter.method != FEATURES:
+            return []
+        known, values = leaves(type(self)), self.flat()
+        return [
+            f"{known[name].flag}: --method {FEATURES} has no backbone and is fitted at once. Leave it out."
+            for name in _OF_BACKBONES
+            if values[name] != (None if name == "checkpoint" else known[name].default)
+        ]
+
+    def check_sources(self) -> None:
+        """Refuse a checkpoint that does not exist, before torch is imported.
+
+        Raises:
+            CheckpointError: If there is no such checkpoint.
+        """
+        if self.model.checkpoint is not None:
+            require_model(self.model.checkpoint)
 
     @property
-    def track_names(self) -> list[str]:
-        """The names one by one."""
-        return [name.strip() for name in self.tracks.split(",") if name.strip()]
+    def command(self) -> list[str]:
+        """The words of the command that does by itself what these settings say; --from is always written."""
+        places = [self.data.folder] if self.data.folder else []
+        words = ["finetune", self.data.task, *places, "--from", self.model.checkpoint or SCRATCH]
+        unsaid = {"task", "folder", "checkpoint", "out", "resume", "results", "jobs"}
+        values = self.flat()
+        for name, leaf in leaves(type(self)).items():
+            value = values[name]
+            if name not in unsaid and value != leaf.default:
+                text = f"{value:g}" if isinstance(value, float) else str(value)
+                words += [leaf.flag] if value is True else [leaf.flag, text]
+        return words
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The settings that make a run what it is, nested by group; a resumed run must have the same."""
+        found = super().identity
+        if self.adapter.method != FEATURES:
+            return found
+        return nested(
+            type(self),
+            {
+                name: None if name in _OF_BACKBONES else value
+                for part in found.values()
+                for name, value in part.items()
+            },
+        )
 
 
 @dataclass(kw_only=True)
-class PredictSettings:
-    """Trained runs on new files."""
+class PredictSettings(Settings):
+    """Trained models on new files."""
 
-    run: str = setting(
-        ..., "run folder, a checkpoint in it, or a model that comes along: melody", positional=True
-    )
+    run: str = setting(..., "bundled model such as melody, run folder, or checkpoint", positional=True)
     files: list[str] = setting(
-        ..., "music files, and folders to walk; before them, further runs", positional=True
+        ..., "music files, and folders to walk; further runs may stand before them", positional=True
     )
     out: str = setting("predictions", "folder for MIDI files (note-level tasks)")
-    csv: str | None = setting(None, "also write the table as CSV (tasks of pieces, and keys)")
-    json: str | None = setting(None, "also write all as JSON: of each note onset, class, confidence; reasons")
-    accelerator: str = setting("auto", "cpu, gpu or auto")
-
-    def __post_init__(self) -> None:
-        if self.accelerator not in ACCELERATORS:
-            raise ConfigError(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
+    csv: str | None = setting(None, "also write a table as CSV (tasks of pieces, and keys)")
+    json: str | None = setting(
+        None, "also write everything as JSON: onset, class and confidence of each note"
+    )
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
 
 
 @dataclass(kw_only=True)
-class TransferSettings(PrepareSettings):
+class TransferSettings(Settings):
     """A trained run on another task.
 
     Raises:
@@ -301,72 +333,49 @@ class TransferSettings(PrepareSettings):
     """
 
     run: str = setting(..., "run folder", positional=True)
-    task: str = setting(
-        ...,
-        "a task that asks the same: one of `finetune tasks`, or melody_files, velocity_files",
-        positional=True,
-    )
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
-    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
-    accelerator: str = setting("auto", "cpu, gpu or auto")
-    results: str | None = setting(None, "folder of records that tables are made of: copy this one")
+    data: TaskSettings = group(TaskSettings)
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    results: str | None = setting(None, "folder of records for tables: copy this one there")
     allow_leaks: bool = setting(False, "score even if training saw test pieces; marked leaky")
-
-    def __post_init__(self) -> None:
-        problems = self.prepare_problems()
-        if self.accelerator not in ACCELERATORS:
-            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
-        if problems:
-            raise ConfigError(problems)
 
 
 @dataclass(kw_only=True)
-class ExportSettings:
-    """A trained run to hand on."""
+class ExportSettings(Settings):
+    """A trained run to export."""
 
     run: str = setting(..., "folder of a finished run", positional=True)
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
-    licence: str | None = setting(None, "of the weights, in a line (default: as of the model it began from)")
-    terms: str | None = setting(None, "file with the licence's text (default: as of the model it began from)")
+    licence: str | None = setting(
+        None, "licence of the weights, in a line (default: that of the pretrained model)"
+    )
+    terms: str | None = setting(None, "file with the licence's text (default: that of the pretrained model)")
     scores: str | None = setting(None, "folder of records of `finetune transfer`, for the card")
 
 
 @dataclass(kw_only=True)
-class BaselinesSettings(PrepareSettings):
-    """The baselines of a task, without any training of networks.
+class BaselinesSettings(Settings):
+    """The baselines of a task; no network is trained.
 
     Raises:
         ConfigError: Names every setting that is wrong.
     """
 
-    task: str = setting(..., "one of `finetune tasks`", positional=True)
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
-    protocol: str | None = setting(None, "how the corpus is divided (default: the first)", group="data")
-    budget: float = setting(1.0, "share of the training labels, of each class alike", group="data")
-    seed: int = setting(0, "which labels, where the budget is below 1", group="data")
-    results: str | None = setting(None, "folder of records that tables are made of: keep the baselines there")
-
-    def __post_init__(self) -> None:
-        problems = self.prepare_problems()
-        if not 0 < self.budget <= 1:
-            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
-        if self.seed < 0:
-            problems.append(f"--seed {self.seed}: must not be negative.")
-        if problems:
-            raise ConfigError(problems)
+    data: TaskSettings = group(TaskSettings)
+    seed: int = setting(0, "seed of the choice of labels, for a budget below 1", within=SEEDS)
+    results: str | None = setting(None, "folder of records for tables: keep the baselines there")
 
 
 @dataclass(kw_only=True)
-class TasksSettings:
-    """What there is to learn."""
+class TasksSettings(Settings):
+    """The tasks to list."""
 
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
+    root: str | None = setting(None, _ROOT)
 
 
 @dataclass(kw_only=True)
-class ReportSettings:
+class ReportSettings(Settings):
     """Records to a table."""
 
     folder: str = setting(..., "folder that holds runs, at any depth", positional=True)
-    out: str | None = setting(None, "where to write the table (default: RESULTS.md in FOLDER)")
+    out: str | None = setting(None, "file of the table (default: RESULTS.md in FOLDER)")
     figures: bool = setting(False, "also draw figures, into `figures` beside the table")

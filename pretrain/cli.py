@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from symbolic.siblings import exit_without_sibling
@@ -13,21 +13,18 @@ _DESCRIPTION = "Pretrain a backbone on music: a selector chooses the notes that 
 _EPILOG = """\
 examples:
   pretrain                                  the embedded corpus, tiny preset
-  pretrain my_midi/ --preset small          a folder of your own
-  pretrain my_midi/ --from tiny             what comes along, made at home in it
+  pretrain my_midi/ --from tiny             a folder of yours, from a bundled model
   pretrain --corpus pop909 --root DATA      a named corpus
-  pretrain my_midi/ --resume                go on where the last run stopped
-  pretrain export runs/pretrain/X model/    a finished run as a model to hand on
-  pretrain scaling runs/pretrain/X ...      runs held against one another"""
-_EXPORT = "Write a finished run as a folder to hand on: weights in half the bytes, fingerprints, and a card."
+  pretrain --resume runs/pretrain/X         go on with a run
+  pretrain export runs/pretrain/X model/    write a finished run as a model
+  pretrain scaling runs/pretrain/X ...      compare finished runs"""
+_EXPORT = "Write a finished run as a model: weights in half the bytes, fingerprints of its music, and a card."
 _EXPORT_EPILOG = """\
 examples:
   pretrain export runs/pretrain/X model/            then: finetune ... --from model/
   pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores results"""
 
-_SCALING = (
-    "Hold runs against one another: held-out loss over notes heard and over work done, as table and picture."
-)
+_SCALING = "Compare finished runs: held-out loss by training notes and by compute, as a table and a picture."
 _SCALING_EPILOG = """\
 examples:
   pretrain scaling runs/pretrain/A runs/pretrain/B --out scaling.png
@@ -35,7 +32,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; return the exit status."""
     exit_without_sibling("data")
     from data.toolkit.command import guarded
 
@@ -49,8 +46,9 @@ def _run(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from pretrain.settings import PretrainSettings
 
-    settings = parse("pretrain", _DESCRIPTION, PretrainSettings, argv, _EPILOG)
-    from pretrain.training.run import pretrain  # torch and lightning, once the settings are known to be right
+    settings = parse("pretrain", _DESCRIPTION, PretrainSettings, argv, _EPILOG, runs="runs/pretrain")
+    settings.check_sources()
+    from pretrain.training.run import pretrain  # imports torch and lightning
 
     record = pretrain(settings)
     if record is not None:
@@ -58,38 +56,42 @@ def _run(argv: Sequence[str]) -> None:
 
 
 def _export(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
+    from data.toolkit.settings import Settings, setting
 
     @dataclass(kw_only=True)
-    class Settings:
-        """What to hand on."""
+    class ExportSettings(Settings):
+        """What to export."""
 
         run: str = setting(..., "folder of a finished run", positional=True)
         out: str = setting(..., "folder to write", positional=True)
-        name: str | None = setting(None, "of the model (default: that of the folder)")
-        licence: str = setting("unstated", "of the weights, in a line")
+        name: str | None = setting(None, "name of the model (default: that of the folder)")
+        licence: str = setting("unstated", "licence of the weights, in a line")
         terms: str | None = setting(None, "file with the licence's text")
         scores: str | None = setting(None, "folder of records of `finetune`, for the card")
-        shards: str | None = setting(None, "what it was trained on (default: as the run says)")
+        shards: str | None = setting(
+            None, "the music it was trained on (default: that of the run's settings)"
+        )
         root: str | None = setting(None, "folder that holds named corpora")
 
-    settings = parse("pretrain export", _EXPORT, Settings, argv, _EXPORT_EPILOG)
+    settings = parse("pretrain export", _EXPORT, ExportSettings, argv, _EXPORT_EPILOG)
     from pretrain.report.export import export
 
-    print(export(**asdict(settings)))
+    print(export(**settings.flat()))
 
 
 def _scaling(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse, setting
+    from data.toolkit.command import parse
+    from data.toolkit.settings import Settings, setting
 
     @dataclass(kw_only=True)
-    class Settings:
-        """What to hold against what."""
+    class ScalingSettings(Settings):
+        """What to compare."""
 
         runs: list[str] = setting(..., "folders of finished runs on the same music", positional=True)
         out: str = setting("scaling.png", "picture to draw: .png, .svg or .pdf")
 
-    settings = parse("pretrain scaling", _SCALING, Settings, argv, _SCALING_EPILOG)
+    settings = parse("pretrain scaling", _SCALING, ScalingSettings, argv, _SCALING_EPILOG)
     from pathlib import Path
 
     from data.toolkit.markdown import markdown_table
@@ -101,7 +103,7 @@ def _scaling(argv: Sequence[str]) -> None:
     try:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
         scaling_picture(curves).savefig(settings.out, dpi=110)
-    except (OSError, ValueError) as error:  # the latter names the kinds of picture there are
+    except (OSError, ValueError) as error:  # matplotlib lists the kinds of picture
         raise ConfigError(f"--out {settings.out}: cannot be drawn ({error}).") from error
     print(f"\npicture  {settings.out}")
 
@@ -110,7 +112,7 @@ _FURTHER: dict[str, Callable[[Sequence[str]], None]] = {"export": _export, "scal
 
 
 def summary(record: dict[str, Any]) -> str:
-    """What a person wants to know at the end of a run, in plain text."""
+    """Return the summary of a run, in plain text."""
     from pretrain.report.page import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
@@ -118,7 +120,7 @@ def summary(record: dict[str, Any]) -> str:
     heard, grown = begun.get("held_out_trained_on"), []
     if smaller := begun.get("expanded_from"):
         size = f"{smaller['layers']} layers of {smaller['dim']} dimensions"
-        grown.append(f"grown from {record['settings']['checkpoint']}, {size}")
+        grown.append(f"grown from {record['settings']['model']['checkpoint']}, {size}")
     lines = [
         "",
         f"{corpus['pieces']:,} pieces, {corpus['notes']:,} notes; trained on {corpus['training_pieces']:,} pieces "
@@ -130,7 +132,7 @@ def summary(record: dict[str, Any]) -> str:
         "",
         *(
             [
-                f"{heard} of the {begun['held_out']} held-out pieces were heard before --from: they prove less",
+                f"{heard} of the {begun['held_out']} held-out pieces were in the training data of --from: they prove less",
                 "",
             ]
             if heard

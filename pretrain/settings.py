@@ -1,207 +1,159 @@
-"""Settings of a pretraining run."""
+"""Settings of a pretraining run, nested by what they speak of."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from data.preparation.settings import PrepareSettings
-from data.toolkit.command import setting
-from symbolic.errors import ConfigError
+from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, SEEDS, Group, Settings, group, setting
+from pretrain.objective import AUXILIARY_NAMES
+from pretrain.selectors import NETWORK_NAMES, SELECTORS
+from symbolic.backbone.config import KINDS, PRESETS
+from symbolic.checkpoint.bundled import require_model
+from symbolic.errors import did_you_mean
+from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
 
-SELECTOR_NAMES = (
-    "adversarial", "bar", "infilling", "learnability", "loss", "scheduled", "span", "uniform",
-)  # fmt: skip
-BACKBONE_NAMES = ("transformer", "conformer")
-UNIT_NAMES = ("token", "field", "bar")
-NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
-CORRUPTION_NAMES = ("mask", "noise")
-AUXILIARY_NAMES = ("changed", "chroma")
-ACCELERATORS = ("auto", "cpu", "gpu")
 STRATEGIES = ("ddp", "fsdp")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 ADAMW = "adamw"
-OPTIMIZERS = ("muon", ADAMW)
-PRESET_NAMES = ("tiny", "mini", "small", "base")
 LEARNING_RATES = {
     "muon": {"tiny": 4e-3, "mini": 3e-3, "small": 2e-3, "base": 1e-3},
     ADAMW: {"tiny": 2e-3, "mini": 1e-3, "small": 5e-4, "base": 1e-4},
 }
-"""Peak rates by optimiser and preset; those of Muon are not tuned."""
+"""Peak learning rates by optimiser and preset; those of Muon are not tuned."""
+OPTIMIZERS = tuple(LEARNING_RATES)
 TOKENS_PER_BATCH = {"tiny": 2048, "mini": 4096, "small": 8192, "base": 8192}
-"""By preset. Named here, and not asked of the registries, because those import torch."""
+"""By preset."""
 
 
-@dataclass
-class PretrainSettings(PrepareSettings):
-    """Everything a run depends on; kept with it as `settings.json`.
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names)
 
-    Raises:
-        ConfigError: Names every setting that is wrong.
-    """
+
+@dataclass(kw_only=True)
+class CorpusSettings(PrepareSettings):
+    """The music to pretrain on."""
 
     folder: str | None = setting(
-        None, "music files, or what `corpora prepare` made (default: the embedded corpus)", positional=True
+        None, "music files, or prepared shards (default: the embedded corpus)", positional=True
     )
+    corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them")
+    root: str | None = setting(None, "folder that holds named corpora", free=True)
 
-    corpus: str = setting("music21", "named corpus instead of a folder; `corpora` lists them", group="data")
-    root: str | None = setting(None, "folder that holds named corpora", group="data")
+    def normalise(self) -> None:
+        """Write a folder in one way, so that a trailing slash makes no other run."""
+        self.folder = str(Path(self.folder)) if self.folder else None
+
+    @property
+    def source(self) -> tuple[str, str | None]:
+        """Name and root of the corpus, as `find` and `shards` take them."""
+        return ("folder", self.folder) if self.folder else (self.corpus, self.root)
+
+
+@dataclass(kw_only=True)
+class ModelSettings(Group):
+    """The backbone."""
 
     checkpoint: str | None = setting(
-        None,
-        "begin from a checkpoint (a path, or tiny); a larger --preset grows it",
-        group="model",
-        flag="from",
+        None, "start from a checkpoint: a path, or tiny; a larger --preset expands it", flag="from"
     )
-    preset: str = setting("tiny", f"size: {', '.join(PRESET_NAMES)}", group="model")
-    backbone: str = setting("transformer", f"kind: {', '.join(BACKBONE_NAMES)}", group="model")
-    selector: str = setting("uniform", f"selector: {', '.join(SELECTOR_NAMES)}", group="model")
+    preset: str = setting("tiny", f"size: {_listed(tuple(PRESETS))}", choices=tuple(PRESETS))
+    backbone: str = setting("transformer", f"kind: {_listed(KINDS)}", choices=KINDS)
+
+
+@dataclass(kw_only=True)
+class MaskingSettings(Group):
+    """Which notes are hidden, and how."""
+
+    selector: str = setting("uniform", f"{_listed(tuple(SELECTORS))}", choices=tuple(SELECTORS))
     mask_low: float = setting(
-        0.3, "smallest share of unfrozen tokens to mask (the paper: 0.1)", group="model", rare=True
+        0.3, "smallest share of unfrozen tokens to mask (the paper: 0.1)", within="(0, 1]", rare=True
     )
     mask_high: float = setting(
-        0.6, "largest share of unfrozen tokens to mask (the paper: 0.3)", group="model", rare=True
+        0.6, "largest share of unfrozen tokens to mask (the paper: 0.3)", within="(0, 1]", rare=True
     )
     mask_cap: float = setting(
-        0.3, "largest share of all tokens to mask (the paper: 0.15); the rate of uniform", group="model"
+        0.3, "largest share of tokens to mask; the mask rate of uniform (the paper: 0.15)", within="(0, 1)"
     )
-    unit: str | None = setting(None, "hide by token, field or bar (by selector)", group="model")
-    network: str = setting("small", f"of a learned selector: {', '.join(NETWORK_NAMES)}", group="model")
-    network_layers: int = setting(2, "layers of that network at most", group="model", rare=True)
+    unit: str | None = setting(
+        None, f"hide by {_listed(UNIT_NAMES)} (default: by selector)", choices=UNIT_NAMES
+    )
+    network: str = setting(
+        "small", f"network of a learned selector: {_listed(NETWORK_NAMES)}", choices=NETWORK_NAMES, rare=True
+    )
+    network_layers: int = setting(2, "most layers of that network", within=POSITIVE, rare=True)
     exploration: float = setting(
-        1.0, "noise in a learned choice, 0 for none (the paper)", group="model", rare=True
+        1.0, "noise in the choice of a learned selector; 0 for none (the paper)", within=NATURAL, rare=True
     )
-    ramp: float = setting(0.0, "share of the run from random to learned choice", group="model", rare=True)
+    ramp: float = setting(0.0, "part of the run from random to learned choice", within="[0, 1]", rare=True)
     freeze_every: float | None = setting(
-        None, "epochs between freezings, 0 for never (by selector: 1 or 0; the paper: 5)", group="model"
+        None,
+        "epochs between freezings; 0 for never (by selector: 1 or 0; the paper: 5)",
+        within=NATURAL,
+        rare=True,
     )
     freeze_limit: float = setting(
-        0.5, "largest share of tokens that may be frozen (the paper: none)", group="model", rare=True
+        0.5, "largest share of tokens that may be frozen (the paper: none)", within="(0, 1]", rare=True
     )
-    corruption: str = setting("mask", "of chosen cells: mask (80/10/10) or bounded noise", group="model")
+    corruption: str = setting(
+        "mask", "of chosen cells: mask (80/10/10) or bounded noise", choices=CORRUPTION_NAMES, rare=True
+    )
     auxiliary: str | None = setting(
-        None, f"further targets: {', '.join(AUXILIARY_NAMES)} (by corruption)", group="model"
+        None, f"further targets: {_listed(AUXILIARY_NAMES)} (default: by corruption)", rare=True
     )
     identity_weight: float = setting(
-        0.0, "of the loss over all tokens, masked or not", group="model", rare=True
+        0.0, "weight of the loss over all tokens, masked or not", within=NATURAL, rare=True
     )
-    transposition: int = setting(11, "augment by up to this many semitones", group="model")
 
-    steps: int = setting(0, "optimiser steps; 0: as --epochs says", group="training")
-    epochs: float = setting(4.0, "passes over the corpus", group="training")
-    tokens_per_batch: int | None = setting(
-        None, "tokens in a batch, padding included (by preset)", group="training"
-    )
-    lr: float | None = setting(None, "peak learning rate (by preset and optimiser)", group="training")
-    optimizer: str | None = setting(
-        ADAMW, "adamw, or muon, which turns the blocks' matrices", group="training", rare=True
-    )
-    weight_decay: float = setting(0.01, "of matrices", group="training", rare=True)
-    # None and not a number: a run begun before there was this choice can then go on.
-    dropout: float | None = setting(
-        None, "while pretraining, and not later (default: by preset, 0.1)", group="training", rare=True
-    )
-    seed: int = setting(0, "of everything random", group="training")
-    precision: str = setting("32-true", "as Lightning names it: 32-true, bf16-mixed", group="training")
-    accelerator: str = setting("auto", "cpu, gpu or auto", group="training")
-    devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", group="training")
-    nodes: int = setting(1, "machines", group="training", rare=True)
-    strategy: str = setting(
-        "ddp", "of several devices: ddp, or fsdp to share the weights", group="training", rare=True
-    )
-    accumulate: int = setting(1, "batches in an optimiser step", group="training")
-    recompute: bool = setting(False, "save memory: compute activations twice", group="training", rare=True)
-    compile: bool = setting(False, "compile the backbone (pays on long runs)", group="training", rare=True)
-    workers: int = setting(0, "processes that make batches", group="training", rare=True)
-    evaluations: int = setting(8, "held-out measurements at most; --resume starts at one", group="training")
-
-    out: str | None = setting(None, "run folder (default: runs/pretrain/...)", group="output")
-    resume: bool = setting(False, "go on with the run in that folder, or the latest", group="output")
-
-    def __post_init__(self) -> None:
-        # Spelled one way, so that a run begun with a trailing slash is resumed without.
-        self.folder = str(Path(self.folder)) if self.folder else None
-        problems = self.prepare_problems()
-        if self.optimizer == ADAMW:
-            self.optimizer = None  # and not its name: a run begun before there was this choice can then go on
-        if self.preset not in PRESET_NAMES:
-            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
-        choices = {
-            "backbone": BACKBONE_NAMES,
-            "selector": SELECTOR_NAMES,
-            "unit": (None, *UNIT_NAMES),
-            "optimizer": (None, *OPTIMIZERS),
-            "network": NETWORK_NAMES,
-            "corruption": CORRUPTION_NAMES,
-            "accelerator": ACCELERATORS,
-            "strategy": STRATEGIES,
-            "precision": PRECISIONS,
-        }
-        problems += [
-            f"--{name} {getattr(self, name)}: choose one of {', '.join(filter(None, known))}."
-            for name, known in choices.items()
-            if getattr(self, name) not in known
-        ]
-        problems += [
-            f"--auxiliary {name}: choose among {', '.join(AUXILIARY_NAMES)}."
+    def problems(self) -> list[str]:
+        """Return one sentence for each setting that does not fit the others."""
+        problems = [
+            f"--auxiliary {name}: {did_you_mean(name, AUXILIARY_NAMES)}choose among {_listed(AUXILIARY_NAMES)}."
             for name in self.auxiliaries
             if name not in AUXILIARY_NAMES
         ]
-        if not 0 < self.mask_low <= self.mask_high <= 1:
-            problems.append("--mask_low and --mask_high: need 0 < low <= high <= 1.")
-        if not 0 < self.mask_cap < 1:
-            problems.append("--mask_cap: must lie between 0 and 1.")
-        if not 0 < self.freeze_limit <= 1:
-            problems.append("--freeze_limit: must lie between 0 and 1.")
-        if not 0 <= self.transposition <= 24:
-            problems.append("--transposition: must lie in 0..24 semitones.")
-        if self.dropout is not None and not 0 <= self.dropout < 1:
-            problems.append("--dropout: must lie in [0, 1).")
-        if not 0 <= self.ramp <= 1:
-            problems.append("--ramp: must lie between 0 and 1.")
-        positive = (
-            "epochs", "lr", "tokens_per_batch", "evaluations", "network_layers", "devices", "nodes", "accumulate",
-        )  # fmt: skip
-        problems += [
-            f"--{name}: must be positive."
-            for name in positive
-            if (value := getattr(self, name)) is not None and value <= 0
-        ]
-        natural = (
-            "steps",
-            "workers",
-            "freeze_every",
-            "exploration",
-            "identity_weight",
-            "seed",
-            "weight_decay",
-        )
-        problems += [
-            f"--{name}: must not be negative."
-            for name in natural
-            if (value := getattr(self, name)) is not None and value < 0
-        ]
-        if problems:
-            raise ConfigError(problems)
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """The settings that make a run what it is, as JSON values; a resumed run must have the same."""
-        free = {"out", "resume", "workers", "root", *self.FREE}
-        return {name: value for name, value in asdict(self).items() if name not in free}
+        if self.mask_low > self.mask_high:
+            problems.append(f"--mask_low {self.mask_low}: must not exceed --mask_high {self.mask_high}.")
+        return problems
 
     @property
     def auxiliaries(self) -> tuple[str, ...]:
-        """The further targets in force: noise comes with the head that finds it."""
+        """The further targets in force; noise has the target that finds it."""
         if self.auxiliary is None:
             return ("changed",) if self.corruption == "noise" else ()
         return tuple(name for name in self.auxiliary.split(",") if name)
 
-    @property
-    def learning_rate(self) -> float:
-        """The rate in force."""
-        return self.lr if self.lr is not None else LEARNING_RATES[self.optimizer or ADAMW][self.preset]
+
+@dataclass(kw_only=True)
+class TrainingSettings(Group):
+    """How the backbone is trained."""
+
+    steps: int = setting(0, "optimiser steps; 0: as --epochs says", within=NATURAL)
+    epochs: float = setting(4.0, "passes over the corpus", within=POSITIVE)
+    tokens_per_batch: int | None = setting(
+        None, "tokens in a batch, padding included (default: by preset)", within=POSITIVE
+    )
+    lr: float | None = setting(None, "peak learning rate (default: by preset and optimiser)", within=POSITIVE)
+    optimizer: str = setting(ADAMW, f"{_listed(OPTIMIZERS)}", choices=OPTIMIZERS, rare=True)
+    weight_decay: float = setting(0.01, "weight decay of matrices", within=NATURAL, rare=True)
+    dropout: float = setting(
+        0.1, "dropout while pretraining; the checkpoint keeps the preset's", within="[0, 1)", rare=True
+    )
+    transposition: int = setting(11, "augment by up to this many semitones", within="[0, 24]")
+    seed: int = setting(0, "seed of everything random", within=SEEDS)
+    precision: str = setting("32-true", "Lightning's name: 32-true, bf16-mixed, ...", choices=PRECISIONS)
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", within=POSITIVE)
+    nodes: int = setting(1, "machines", within=POSITIVE, rare=True)
+    strategy: str = setting(
+        "ddp", "for several devices: ddp, or fsdp to share the weights", choices=STRATEGIES, rare=True
+    )
+    accumulate: int = setting(1, "batches in an optimiser step", within=POSITIVE, rare=True)
+    recompute: bool = setting(False, "save memory: compute activations twice", rare=True)
+    compile: bool = setting(False, "compile the backbone (pays on long runs)", rare=True)
+    workers: int = setting(0, "processes that make batches", within=NATURAL, rare=True, free=True)
+    evaluations: int = setting(8, "most held-out evaluations; --resume starts at one", within=POSITIVE)
 
     @property
     def processes(self) -> int:
@@ -213,7 +165,49 @@ class PretrainSettings(PrepareSettings):
         """How many batches make one optimiser step."""
         return self.processes * self.accumulate
 
+
+@dataclass(kw_only=True)
+class RunSettings(Group):
+    """Where the run is written."""
+
+    out: str | None = setting(None, "run folder (default: runs/pretrain/...)", free=True)
+    resume: bool = setting(False, "go on with RUN, with --out, or with the latest run", free=True)
+
+
+@dataclass(kw_only=True)
+class PretrainSettings(Settings):
+    """Everything a pretraining run depends on.
+
+    Build it from groups, as in `PretrainSettings(training=TrainingSettings(lr=1e-3))`, or from leaves, as in
+    `PretrainSettings.of(lr=1e-3)`.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    data: CorpusSettings = group(CorpusSettings)
+    model: ModelSettings = group(ModelSettings)
+    masking: MaskingSettings = group(MaskingSettings)
+    training: TrainingSettings = group(TrainingSettings)
+    run: RunSettings = group(RunSettings)
+
+    def check_sources(self) -> None:
+        """Refuse a checkpoint or music that does not exist, before torch is imported.
+
+        Raises:
+            CounterpointError: If there is no such checkpoint or corpus.
+        """
+        if self.model.checkpoint is not None:
+            require_model(self.model.checkpoint)
+        self.data.find(*self.data.source)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate in force."""
+        rates = LEARNING_RATES[self.training.optimizer]
+        return self.training.lr if self.training.lr is not None else rates[self.model.preset]
+
     @property
     def budget(self) -> int:
-        """Tokens in a batch, in force."""
-        return self.tokens_per_batch or TOKENS_PER_BATCH[self.preset]
+        """The number of tokens in a batch in force."""
+        return self.training.tokens_per_batch or TOKENS_PER_BATCH[self.model.preset]

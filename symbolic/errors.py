@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class CounterpointError(Exception):
@@ -65,3 +66,9 @@ class ConfigError(CounterpointError):
         listed = [problems] if isinstance(problems, str) else list(problems)
         super().__init__(listed[0] if len(listed) == 1 else "\n".join(f"- {p}" for p in listed))
         self.problems = listed
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return "did you mean 'x'? " for the known name that is nearest to a word, or "" where none is near."""
+    near = get_close_matches(word, list(known), 1)
+    return f"did you mean '{near[0]}'? " if near else ""

@@ -8,7 +8,6 @@ program or from the velocity field, a pickled vocabulary, GPU numbers as default
 import json
 import pickle
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from finetune_helpers import nano_checkpoint, tune
 from data.batches import Batch
 from data.fingerprint import note_fingerprint
 from data.leaks import check_leaks
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks import MELODY
 from finetune.training.model import build_model
 from finetune.training.module import TaskModule
@@ -152,11 +151,11 @@ def test_nothing_pickled_is_ever_loaded(tmp_path):
 
 
 def test_defaults_ask_for_no_gpu_and_every_run_has_a_seed():
-    for settings in (PretrainSettings(), TrainSettings()):
-        assert settings.accelerator == "auto"
-        assert settings.seed == 0
-    assert PretrainSettings().precision == "32-true"
-    assert replace(PretrainSettings(), seed=7).seed == 7
+    for settings in (PretrainSettings(), FinetuneSettings.of()):
+        assert settings.training.accelerator == "auto"
+        assert settings.training.seed == 0
+    assert PretrainSettings().training.precision == "32-true"
+    assert PretrainSettings().having(seed=7).training.seed == 7
 
 
 def test_the_licence_is_stated_and_there():

@@ -25,7 +25,7 @@ from data.corpora.pop1k7 import Pop1k7Corpus
 from data.corpora.pop909 import Pop909Corpus
 from data.corpora.songs import SongsCorpus
 from data.corpora.symbtr import SymbtrCorpus
-from symbolic.errors import ConfigError, CorpusError
+from symbolic.errors import ConfigError, CorpusError, did_you_mean
 
 CORPORA: dict[str, type[Corpus]] = {
     reader.name: reader
@@ -68,7 +68,9 @@ def open_corpus(name: str, root: str | Path | None = None, **options: Any) -> Co
         ConfigError: If the reader takes no such option.
     """
     if name not in CORPORA:
-        raise CorpusError(f"No corpus is called '{name}'. Choose from {', '.join(CORPORA)}.")
+        raise CorpusError(
+            f"No corpus is called '{name}'; {did_you_mean(name, CORPORA)}choose from {', '.join(CORPORA)}."
+        )
     try:
         return CORPORA[name](root, **options)
     except TypeError as error:

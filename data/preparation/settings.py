@@ -1,15 +1,15 @@
-"""Settings of every command that prepares a corpus, declared once (filters: `data.preparation.filters`)."""
+"""Settings of every command that prepares a corpus, declared once; `data.preparation.filters` defines the filters."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from data.preparation.filters import Filters
 from data.preparation.near import THRESHOLD
-from data.toolkit.command import setting
+from data.toolkit.settings import NATURAL, Group, setting
 from symbolic.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,62 +18,57 @@ if TYPE_CHECKING:
     from symbolic.tokens.tokenizer import Tokenizer
 
 ENGINES = ("local", "ray")
-"""Those of `data.preparation.prepare`, which costs an import of symusic."""
+"""The engines of `data.preparation.prepare`, whose import would cost that of symusic."""
 
 
-def _filter(default: Any, help: str) -> Any:
-    return setting(default, help, group="data", rare=True)
+def _filter(default: Any, help: str, **about: Any) -> Any:
+    return setting(default, help, rare=True, **about)
 
 
 @dataclass(kw_only=True)
-class PrepareSettings:
-    """How files become rows, as flags in the group "data".
+class PrepareSettings(Group):
+    """How files become tokens: the group `data` of every command that reads a corpus."""
 
-    A command's settings inherit from this, and join `prepare_problems()` to what they find wrong themselves.
-    """
-
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="data")
-    near_duplicates: float = setting(
-        THRESHOLD, "resemblance of pieces that the split must not part, 0 for any", group="data"
+    jobs: int | None = setting(
+        None, "processes that prepare files (default: all cores)", within=NATURAL, free=True
     )
-    engine: str = _filter("local", f"where files are prepared: {', '.join(ENGINES)}")
-    min_notes: int = _filter(Filters.min_notes, "fewer are no piece")
-    max_notes: int = _filter(Filters.max_notes, "more are a machine's work")
-    min_seconds: float | None = _filter(None, "shorter pieces are left out")
-    max_seconds: float | None = _filter(None, "longer pieces are left out")
-    min_quarters: float | None = _filter(None, "the same, in quarter notes")
-    max_quarters: float | None = _filter(None, "the same, in quarter notes")
-    time_signatures: str | None = _filter(None, "only pieces in these time signatures alone, as in 3/4,6/8")
-    programs: str | None = _filter(None, "only pieces whose pitched notes all have these MIDI programs: 0,1")
-    need_programs: str | None = _filter(None, "only pieces that use all of these programs; drums are 128")
-    need_drums: bool = _filter(False, "only pieces with drums")
+    near_duplicates: float = _filter(
+        THRESHOLD,
+        "pieces at least this similar stay on one side of the split; 0 turns it off",
+        within="[0, 1]",
+    )
+    engine: str = _filter(
+        "local", f"where files are prepared: {', '.join(ENGINES)}", choices=ENGINES, free=True
+    )
+    min_notes: int = _filter(Filters.min_notes, "leave out pieces with fewer notes")
+    max_notes: int = _filter(Filters.max_notes, "leave out pieces with more notes")
+    min_seconds: float | None = _filter(None, "leave out shorter pieces")
+    max_seconds: float | None = _filter(None, "leave out longer pieces")
+    min_quarters: float | None = _filter(None, "leave out pieces with fewer quarter notes")
+    max_quarters: float | None = _filter(None, "leave out pieces with more quarter notes")
+    time_signatures: str | None = _filter(None, "keep pieces with these time signatures only, as in 3/4,6/8")
+    programs: str | None = _filter(
+        None, "keep pieces with these MIDI programs only, as in 0,1; drums do not count"
+    )
+    need_programs: str | None = _filter(None, "keep pieces that use all of these programs; drums are 128")
+    need_drums: bool = _filter(False, "keep pieces with drums only")
     drum_only: bool = _filter(False, "keep pieces of drums alone")
-    drop_drums: bool = _filter(False, "leave out the notes of the drum kit")
-    read_seconds: float = _filter(Filters.read_seconds, "a file that takes longer to read is given up")
+    drop_drums: bool = _filter(False, "remove the notes of drums")
+    read_seconds: float = _filter(Filters.read_seconds, "give up a file that takes longer to read")
 
-    FREE: ClassVar = frozenset({"jobs", "engine"})
-    """Settings of these that leave no trace in the rows, and so are no part of a run's identity."""
-
-    def prepare_problems(self) -> list[str]:
-        """One sentence for each wrong setting."""
-        problems = []
-        if self.jobs is not None and self.jobs < 0:
-            problems.append(f"--jobs {self.jobs}: must not be negative.")
-        if not 0 <= self.near_duplicates <= 1:
-            problems.append(f"--near_duplicates {self.near_duplicates}: must lie between 0 and 1.")
-        if self.engine not in ENGINES:
-            problems.append(f"--engine {self.engine}: choose one of {', '.join(ENGINES)}.")
+    def problems(self) -> list[str]:
+        """Return one sentence for each filter that is wrong."""
         try:
             self.filters()
         except ConfigError as error:
-            problems += [problem.replace("filters.", "--") for problem in error.problems]
-        return problems
+            return [problem.replace("filters.", "--") for problem in error.problems]
+        return []
 
     def filters(self, drums_alone: bool = False) -> Filters:
-        """What to keep.
+        """Return the filters.
 
         Args:
-            drums_alone: The corpus is of drums alone.
+            drums_alone: Whether the corpus has drums alone.
 
         Raises:
             ConfigError: Names every filter that is wrong.
@@ -112,33 +107,54 @@ class PrepareSettings:
         )
 
     def shards(self, name: str, root: str | None, tokenizer: Tokenizer, progress: bool = True) -> Shards:
-        """A corpus prepared with these settings, or as it is where the folder holds one that was prepared before.
+        """Prepare a corpus with these settings, or open one that was prepared before.
 
         Args:
-            name: As `corpora` lists it.
-            root: The folder that holds named corpora; of corpus "folder", the music files or the shards.
-            tokenizer: Makes the rows.
+            name: A corpus, as `corpora` lists it.
+            root: The folder of named corpora. For the corpus "folder": the folder of music files or shards.
+            tokenizer: The tokenizer.
             progress: Show a progress bar.
 
         Raises:
-            ConfigError: If filters are asked for that prepared shards were not made with.
+            ConfigError: If filters are given for shards that were prepared before.
             CounterpointError: As `data.preparation.prepare.prepare` does.
         """
-        from data.corpora import open_corpus
-        from data.pack import SUFFIX, unpack
-        from data.shards import MANIFEST, TOKENIZER, Shards
+        from data.pack import unpack
+        from data.shards import Shards
 
-        folder = Path(root) if name == "folder" and root else None
-        if folder is not None and folder.suffix == SUFFIX and folder.is_file():
+        corpus = self.find(name, root)
+        if not isinstance(corpus, Path):
+            return self.prepare(corpus, tokenizer, progress=progress)
+        folder = corpus
+        if folder.is_file():
             return unpack(folder, tokenizer.fingerprint)
-        if folder is None or not all((folder / part).is_file() for part in (MANIFEST, TOKENIZER)):
-            return self.prepare(open_corpus(name, root), tokenizer, progress=progress)
         if asked := [f"--{f.name}" for f in _SHAPING if getattr(self, f.name) != f.default]:
             raise ConfigError(
-                f"{folder} was prepared before, with filters of its own. Leave out {', '.join(asked)}, or name "
-                "the music files themselves."
+                f"{folder} was prepared before, with its own filters. Leave out {', '.join(asked)}, or name "
+                "the folder of music files."
             )
         return Shards(folder, tokenizer.fingerprint)
+
+    def find(self, name: str, root: str | None) -> Corpus | Path:
+        """Return a corpus, or the path of shards or of a pack that were prepared before. Nothing is read yet.
+
+        Args:
+            name: A corpus, as `corpora` lists it.
+            root: The folder of named corpora. For the corpus "folder": the folder of music files or shards, or a pack.
+
+        Raises:
+            CounterpointError: If there is no such corpus, or it is not under `root`.
+        """
+        from data.corpora import open_corpus
+        from data.pack import SUFFIX
+        from data.shards import MANIFEST, TOKENIZER
+
+        if name == "folder" and root:
+            path = Path(root)
+            packed = path.suffix == SUFFIX and path.is_file()
+            if packed or all((path / part).is_file() for part in (MANIFEST, TOKENIZER)):
+                return path
+        return open_corpus(name, root)
 
     def prepare(
         self,
@@ -148,7 +164,7 @@ class PrepareSettings:
         hide: Collection[str] = (),
         progress: bool = True,
     ) -> Shards:
-        """`data.preparation.prepare.prepare` with these settings.
+        """Prepare a corpus; `data.preparation.prepare.prepare` explains the arguments.
 
         Raises:
             CounterpointError: As that does.
@@ -168,7 +184,8 @@ class PrepareSettings:
         )
 
 
-_SHAPING = [f for f in fields(PrepareSettings) if f.name not in PrepareSettings.FREE]
+_SHAPING = [f for f in fields(PrepareSettings) if not f.metadata["free"]]
+"""The settings that change the tokens."""
 
 
 def _parts(text: str | None) -> list[str]:

@@ -1,170 +1,224 @@
-"""The frame of every command: settings from a dataclass become flags and YAML; errors become messages.
+"""The frame of every command: settings become flags and help, errors become messages.
 
-A settings class is a dataclass whose fields are made by `setting`. Parsing imports no torch, so that
-help is instant.
+Parsing imports no torch, so that help is instant.
 """
 
 from __future__ import annotations
 
-import inspect
+import json
 import os
 import shutil
 import sys
-from argparse import SUPPRESS, RawDescriptionHelpFormatter
-from collections.abc import Callable, Sequence
-from dataclasses import MISSING, Field, field, fields
-from typing import Any, TypeVar, get_type_hints
+from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import MISSING
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
 
-from jsonargparse import ArgumentParser, Namespace
+from data.toolkit.runs import SETTINGS, changed_settings
+from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
+from symbolic.errors import ConfigError, CounterpointError, did_you_mean
 
-from symbolic.errors import CounterpointError
-
-Settings = TypeVar("Settings")
+Chosen = TypeVar("Chosen", bound=Settings)
 USER_ERROR, INTERRUPTED = 2, 130
-FULL_HELP = "--help_all"
+FULL_HELP, VERSION = "--help_all", "--version"
 _NAMED = 4
-"""So many of the rare flags are named in the line that tells of them."""
-
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    group: str = "options",
-    positional: bool = False,
-    flag: str | None = None,
-    rare: bool = False,
-) -> Any:
-    """A dataclass field that is also a flag.
-
-    Args:
-        default: Its default; `...` makes it required.
-        help: One line for `--help`.
-        group: Heading under which help lists it.
-        positional: Given by place, not by name. A list takes any number of values.
-        flag: Another spelling of the flag than the field's name, such as "from".
-        rare: Left to `--help_all`, so that `--help` keeps to a screen.
-    """
-    metadata = {"help": help, "group": group, "positional": positional, "flag": flag, "rare": rare}
-    if default is ...:
-        return field(metadata=metadata)
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
+"""The line about rare flags names so many of them."""
 
 
 class _Formatter(RawDescriptionHelpFormatter):
     """One line a flag where it fits."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(
-            prog, max_help_position=24, width=min(shutil.get_terminal_size((100, 24)).columns, 110)
-        )
+        width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+        super().__init__(prog, max_help_position=24, width=width)
 
 
-def _parser(prog: str, description: str, settings: type, epilog: str, full: bool) -> ArgumentParser:
-    parser = ArgumentParser(
-        prog=prog, description=description, epilog=epilog, formatter_class=_Formatter, print_config=None
-    )
-    if (text := _rare(settings)) and not full:
-        parser.add_argument(FULL_HELP, action="store_true", help=text)
-    note_features = get_type_hints(settings)
-    groups: dict[str, Any] = {"options": parser}
-    places = []
-    for f in _own_first(settings):
-        about = f.metadata
-        default = f.default if f.default is not MISSING else None
-        if f.default_factory is not MISSING:
-            default = f.default_factory()
-        required = f.default is MISSING and f.default_factory is MISSING
-        text = SUPPRESS if about["rare"] and not full else about["help"] + _shown(default)
-        if about["positional"]:
-            many = "list" in str(note_features[f.name])
-            nargs = ("+" if required else "*") if many else (None if required else "?")
-            place = f"{f.name.upper()}..." if many else f.name.upper()
-            places.append(place if required else f"[{place}]")
-            extra: dict[str, Any] = {"nargs": nargs} if nargs else {}
-            kind = str if many else note_features[f.name]
-            parser.add_argument(f.name, type=kind, help=text, metavar=f.name.upper(), **extra)
-            continue
-        if about["group"] not in groups:
-            groups[about["group"]] = parser.add_argument_group(about["group"])
-        group = groups[about["group"]]
-        flag = "--" + (about["flag"] or f.name)
-        if note_features[f.name] is bool:
-            group.add_argument(flag, action="store_true", help=text)
-        else:
-            group.add_argument(
-                flag,
-                type=note_features[f.name],
-                default=default,
-                required=required,
-                help=text,
-                metavar=_metavar(note_features[f.name]),
+class _Parser(ArgumentParser):
+    """A parser whose errors name the flag that was probably meant."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, extra = self.parse_known_args(args, namespace)
+        if extra:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            self.error(
+                "; ".join(f"unknown {word}: {did_you_mean(word, flags)}".rstrip(": ") for word in extra)
             )
-    parser.add_argument("--config", action="config", help="YAML file with any of these settings")
-    parser.usage = " ".join([prog, *places, "[options]"])
-    return parser
-
-
-def _own_first(settings: type) -> list[Field[Any]]:
-    """Fields with those of the class itself before those that it shares with others."""
-    classes = [name for one in settings.__mro__ for name in inspect.get_annotations(one)]
-    return sorted(fields(settings), key=lambda f: classes.index(f.name))
-
-
-def _rare(settings: type) -> str:
-    """Which flags are rare, in a line of help; "" where none is."""
-    names = [f.name for f in fields(settings) if f.metadata["rare"]]
-    shown = ", ".join(names[:_NAMED])
-    return f"show {len(names)} more: {shown}{', ...' if names[_NAMED:] else ''}" if names else ""
-
-
-def _shown(default: Any) -> str:
-    """A default as help shows it."""
-    if default is None or default is False or default == []:
-        return ""
-    return f" [{','.join(default) if isinstance(default, list) else default}]"
-
-
-def _metavar(kind: Any) -> str:
-    """What stands for a value in help: short, so that a flag keeps to its line."""
-    return next(
-        (mark for name, mark in (("int", "N"), ("float", "X"), ("list", "A,B")) if name in str(kind)), "S"
-    )
+        return found
 
 
 def parse(
     prog: str,
     description: str,
-    settings: type[Settings],
+    settings: type[Chosen],
     argv: Sequence[str],
     epilog: str = "",
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    without: Collection[str] = (),
+    needed: Collection[str] = (),
+    runs: str | Path | None = None,
     show_rare: bool = False,
-) -> Settings:
-    """Settings from the command line and YAML files.
+) -> Chosen:
+    """Return settings from the command line and YAML files; a flag overrules a file.
 
     Args:
         prog: Name of the command.
         description: What it does, a sentence or two.
-        settings: A dataclass of `setting` fields; its `__post_init__` may raise `ConfigError`.
+        settings: The settings class.
         argv: Arguments, without the program's name.
         epilog: Examples.
+        fixed: Values that this command sets itself, by the names of leaves.
+        without: Leaves that this command has no flag for.
+        needed: Optional leaves that this command requires.
+        runs: The folder of this command's runs. With --resume, a run's own settings count where no others are given.
         show_rare: Help shows rare settings like any other.
 
     Raises:
         SystemExit: After help, or with status 2 after a usage error.
+        ConfigError: If settings are wrong, or do not agree with the run to be resumed.
     """
+    fixed = fixed or {}
+    shown = {
+        name: leaf for name, leaf in leaves(settings).items() if name not in fixed and name not in without
+    }
     full = FULL_HELP in argv
-    parser = _parser(prog, description, settings, epilog, full or show_rare)
-    return from_namespace(settings, parser.parse_args(["--help"] if full else list(argv)))
+    parser = _parser(prog, description, shown, epilog, full or show_rare)
+    given = vars(parser.parse_args(["--help"] if full else list(argv)))
+    try:
+        values: dict[str, Any] = {}
+        for path in given.pop("config", []):
+            values |= typed(settings, _read_config(path))
+        if isinstance(named := given.get("resume"), str):
+            if not (Path(named) / SETTINGS).is_file():
+                raise ConfigError(f"--resume {named}: that folder holds no run.")
+            given["out"], given["resume"] = named, True
+        values |= typed(settings, given)
+    except ConfigError as error:
+        parser.error(str(error))
+    if hidden := values.keys() - shown.keys():
+        parser.error(f"{prog} has no setting {', '.join(sorted(hidden))}")
+    values |= fixed
+    if values.get("resume") and runs is not None:
+        values = _from_run(settings, values, Path(runs), prog.split()[0])
+    if absent := [shown[name].flag for name in needed if values.get(name) is None]:
+        parser.error(f"missing: {', '.join(absent)}")
+    return settings._built(values)
 
 
-def from_namespace(settings: type[Settings], parsed: Namespace) -> Settings:
-    """An instance from parsed flags."""
-    values = vars(parsed)
-    named = {f.name: values[(f.metadata["flag"] or f.name)] for f in fields(settings)}  # type: ignore[arg-type]
-    return settings(**named)
+def _parser(
+    prog: str, description: str, shown: Mapping[str, Leaf], epilog: str, full: bool
+) -> ArgumentParser:
+    parser = _Parser(
+        prog=prog,
+        description=description,
+        epilog=epilog,
+        formatter_class=_Formatter,
+        argument_default=SUPPRESS,
+        allow_abbrev=False,
+    )
+    if (text := _rare(shown.values())) and not full:
+        parser.add_argument(FULL_HELP, action="store_true", help=text)
+    groups: dict[str, Any] = {"": parser}
+    places = []
+    for leaf in shown.values():
+        about, required = leaf.about, leaf.default is MISSING
+        text = SUPPRESS if about["rare"] and not full else about["help"] + _shown(leaf.default)
+        if about["positional"]:
+            many = leaf.kind is list
+            place = f"{leaf.flag}..." if many else leaf.flag
+            places.append(place if required else f"[{place}]")
+            nargs = ("+" if required else "*") if many else (None if required else "?")
+            parser.add_argument(leaf.name, nargs=nargs, help=text, metavar=leaf.flag)
+            continue
+        if leaf.group not in groups:
+            groups[leaf.group] = parser.add_argument_group(leaf.group)
+        options: dict[str, Any] = {"dest": leaf.name, "help": text}
+        if leaf.name == "resume":
+            options |= {"nargs": "?", "const": True, "metavar": "RUN"}
+        elif leaf.kind is bool:
+            options |= {"action": "store_const", "const": True}
+        else:
+            options |= {"required": required, "metavar": _METAVARS.get(leaf.kind, "S")}
+        groups[leaf.group].add_argument(leaf.flag, **options)
+    parser.add_argument(
+        "--config", action="append", help="YAML file with any of these settings", metavar="FILE"
+    )
+    parser.usage = " ".join([prog, *places, "[options]"]).replace("%", "%%")
+    return parser
+
+
+_METAVARS = {int: "N", float: "X", list: "A,B"}
+"""Short marks for a value in help, so that a flag keeps to its line."""
+
+
+def _rare(shown: Collection[Leaf]) -> str:
+    """Return a line of help that names some rare flags; "" where there are none."""
+    names = [leaf.name for leaf in shown if leaf.about["rare"]]
+    listed = ", ".join(names[:_NAMED])
+    return f"show {len(names)} more: {listed}{', ...' if names[_NAMED:] else ''}" if names else ""
+
+
+def _shown(default: Any) -> str:
+    """Return a default as help shows it."""
+    if default is None or default is MISSING or default is False or default == []:
+        return ""
+    return f" [{','.join(default) if isinstance(default, list) else default}]"
+
+
+def _read_config(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {path} is no YAML: {error}.") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"--config {path}: holds no settings by name.")
+    return {str(name): value for name, value in found.items()}
+
+
+def _from_run(settings: type[Settings], given: Mapping[str, Any], runs: Path, command: str) -> dict[str, Any]:
+    """Return the settings of the run to be resumed, with those that are given again.
+
+    Args:
+        settings: The settings class.
+        given: Values by the names of leaves. Without "out", the latest run that agrees with them is meant.
+        runs: The folder that holds the command's runs.
+        command: Its name.
+
+    Raises:
+        ConfigError: If the named run does not exist, or what is given does not agree with it.
+    """
+    if given.get("out"):
+        paths = [Path(given["out"]) / SETTINGS]
+        if not paths[0].is_file():
+            return dict(given)
+    else:
+        paths = sorted(runs.glob(f"*/{SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    known = leaves(settings)
+    for path in paths:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found.get("command") != command:
+            if given.get("out"):
+                raise ConfigError(f"{path.parent} holds no run of `{command}`. Name another folder.")
+            continue
+        before = settings.from_dict({**flatten(found["settings"]), "out": str(path.parent), "resume": True})
+        now = before.having(**given)
+        asked = {
+            name: value
+            for name, value in now.flat().items()
+            if name in given and not known[name].about["free"]
+        }
+        problems = changed_settings(before.flat(), asked, path.parent, **spelling(settings))
+        if not problems:
+            return now.flat()
+        if given.get("out"):
+            raise ConfigError(problems)
+    return dict(given)
 
 
 def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = None) -> int:
@@ -177,21 +231,33 @@ def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = N
     Returns:
         Exit status: 0, 2 for a user's error, 130 when interrupted.
     """
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        run(sys.argv[1:] if argv is None else argv)
+        if list(argv) == [VERSION]:
+            sys.stdout.write(f"{version()}\n")
+        else:
+            run(argv)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read the output has seen enough; what Python would still write as it ends goes nowhere.
+        # The reader has closed the pipe. Send what Python writes at its end to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except CounterpointError as error:
         sys.stderr.write(f"error: {error}\n")
         return USER_ERROR
     except (KeyboardInterrupt, SystemExit) as end:
-        # Lightning answers an interrupt in training with exit(1), and says so where we do not let it speak.
+        # Lightning answers an interrupt in training with exit(1).
         if isinstance(end, SystemExit) and not isinstance(end.__context__, KeyboardInterrupt):
             raise
         sys.stderr.write(
-            "interrupted; what was prepared is kept, and --resume goes on with a run that had begun\n"
+            "interrupted; prepared music is kept, and --resume goes on with a run that had begun\n"
         )
         return INTERRUPTED
     return 0
+
+
+def version() -> str:
+    """Return name and version of the installation."""
+    try:
+        return f"counterpoint-smu {metadata.version('counterpoint-smu')}"
+    except metadata.PackageNotFoundError:
+        return "counterpoint-smu, not installed"

@@ -76,8 +76,16 @@ def portable_provenance(about: Mapping[str, Any]) -> dict[str, Any]:
     if "command" in kept:
         kept["command"] = portable_command(kept["command"])
     if "settings" in kept:
-        kept["settings"] = {name: portable_value(value) for name, value in kept["settings"].items()}
+        kept["settings"] = portable_settings(kept["settings"])
     return kept
+
+
+def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings whose absolute paths are cut to their last part."""
+    return {
+        name: portable_settings(value) if isinstance(value, Mapping) else portable_value(value)
+        for name, value in settings.items()
+    }
 
 
 def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.records import write_json
+from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import ConfigError
 
@@ -27,7 +28,7 @@ def find_folder(
 
     Args:
         base: Where a run goes that is given no folder; it gets a number where that is taken.
-        settings: Those that make the run what it is, as JSON values.
+        settings: Those that make the run what it is, as JSON values, nested or flat.
         out: The folder asked for, if one was.
         resume: Go on with the run in `out`, or else with the latest that was named after `base`.
         flags: Flags of settings that are spelled otherwise.
@@ -47,20 +48,38 @@ def find_folder(
             f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
         )
     before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-    if before.get("folder"):  # noted with a slash at its end by runs of the first release
-        before["folder"] = str(Path(before["folder"]))
-    changed = [name for name in settings if before.get(name) != settings[name]]
-    if changed:
-        flags, unset = flags or {}, unset or {}
-        raise ConfigError(
-            f"--{flags.get(name, name)} was {_said(before.get(name), unset.get(name))} when {folder} began and is "
-            f"{_said(settings[name], unset.get(name))} now; resume with the settings it began with."
-            for name in changed
-        )
+    before = flatten(before.get("settings", before))
+    if problems := changed_settings(before, flatten(settings), folder, flags, unset):
+        raise ConfigError(problems)
     return folder
 
 
-def _said(value: Any, unset: str | None) -> str:
+def changed_settings(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    folder: Path,
+    flags: Mapping[str, str] | None = None,
+    unset: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Return one sentence for each setting that is not as it was when a run began.
+
+    Args:
+        before: All settings of the run, by the names of leaves.
+        now: Those that must agree with them.
+        folder: Folder of the run.
+        flags: Flags of settings that are spelled otherwise.
+        unset: How a user writes None of a setting, where leaving its flag out means something else.
+    """
+    flags, unset = flags or {}, unset or {}
+    return [
+        f"--{flags.get(name, name)} was {_written(before.get(name), unset.get(name))} when {folder} began and is "
+        f"{_written(value, unset.get(name))} now; resume with the settings it began with."
+        for name, value in now.items()
+        if before.get(name) != value
+    ]
+
+
+def _written(value: Any, unset: str | None) -> str:
     """A setting's value as a user would give it."""
     return (unset or "not given") if value is None else repr(value)
 

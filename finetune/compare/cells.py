@@ -6,14 +6,14 @@ import json
 import multiprocessing
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import log
 from pathlib import Path
 from typing import Any
 
 from data.toolkit.records import write_json
 from finetune.compare.study import Arm, Study, TaskUse
-from finetune.settings import SCRATCH, TrainSettings
+from finetune.settings import SCRATCH, FinetuneSettings
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import CheckpointError, ConfigError
 
@@ -26,21 +26,19 @@ class Cell:
 
     Args:
         arm: Name of the arm.
-        use: The task.
-        root: The folder of data sets.
-        settings: Of `TrainSettings`, but rate, seeds and folder.
-        like: From random initialisation: the checkpoint whose shape it has, in the place of preset and backbone.
+        task: Name of the task as it is used here.
+        settings: The settings of its runs, apart from rate, seeds and folder.
+        like: A checkpoint whose shape a backbone from random initialisation has, instead of preset and kind.
         factors: Learning rates to try, as factors of the usual one.
-        rates: In the place of those: the rates themselves.
-        seeds: Runs with the chosen rate.
-        folder: Receives a run for every rate, and `OUTCOME`.
-        weights: What tells the weights of its checkpoint from others at the same path.
+        rates: The rates themselves, instead of factors.
+        seeds: Number of runs with the chosen rate.
+        folder: Folder of the runs, one a rate, and of `OUTCOME`.
+        weights: Fingerprint of the checkpoint's weights.
     """
 
     arm: str
-    use: TaskUse
-    root: str | None
-    settings: Mapping[str, Any]
+    task: str
+    settings: FinetuneSettings
     like: str | None
     factors: tuple[float, ...]
     rates: tuple[float, ...]
@@ -50,11 +48,9 @@ class Cell:
 
     @property
     def question(self) -> dict[str, Any]:
-        """What an outcome must answer to be this cell's: everything but where it lies and runs."""
-        free = ("folder", "root")
-        local = ("accelerator", "jobs", "allow_leaks")
-        asked = {name: value for name, value in asdict(self).items() if name not in free}
-        asked["settings"] = {name: value for name, value in self.settings.items() if name not in local}
+        """What makes the cell what it is, as JSON values: everything but where it runs and is written."""
+        asked = {**asdict(self), "settings": self.settings.identity}
+        del asked["folder"]
         found: dict[str, Any] = json.loads(json.dumps(asked))  # as it will be read back
         return found
 
@@ -70,35 +66,32 @@ class Cell:
         return {**found, "record": json.loads(record.read_text(encoding="utf-8"))}
 
 
-def cells_of(study: Study, out: Path, root: str | None, common: Mapping[str, Any]) -> list[Cell]:
-    """A cell for every task and arm, task by task.
+def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
+    """Return a cell for every task and arm, task by task.
 
     Args:
         study: What is compared.
         out: The comparison's folder.
-        root: The folder of data sets.
-        common: Further settings of `TrainSettings` for all.
+        common: Further settings for all runs, by the names of leaves.
 
     Raises:
         ConfigError: Names everything that is wrong with the settings of any arm.
     """
-    problems = []
+    problems: list[str] = []
     cells = []
     weights = {name: _weights(path) for name, path in study.checkpoints.items()}
     for use in study.tasks:
         for arm in study.arms:
-            settings = {**_settings(study, use, arm), **common}
             try:
-                TrainSettings(**settings)
+                settings = FinetuneSettings.of(**{**_settings(study, use, arm), **common})
             except ConfigError as error:
                 problems += [f"Arm '{arm.name}': {problem}" for problem in error.problems]
+                continue
             like = study.checkpoints.get(arm.like) if arm.checkpoint == SCRATCH and not arm.preset else None
-            rooted = use.folder or root
             cells.append(
                 Cell(
                     arm.name,
-                    use,
-                    rooted,
+                    use.name,
                     settings,
                     like,
                     study.trials,
@@ -124,32 +117,36 @@ def _weights(path: str) -> str:
 
 
 def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
+    """Return the settings of a cell, by the names of leaves."""
     fresh = arm.checkpoint == SCRATCH
     return {
         **arm.settings(),
+        **use.settings(),
         "checkpoint": None if fresh else study.checkpoints[arm.checkpoint],
-        **({"preset": arm.preset} if arm.preset else {}),
+        "preset": arm.preset,
         "epochs": study.epochs if use.epochs is None else use.epochs,
         "tokens_per_batch": study.tokens_per_batch,
         "patience": study.patience,
-        "budget": use.budget,
     }
 
 
 def prepare_cell(cell: Cell) -> None:
-    """Make the task's shards and baselines, which all its arms share; what an arm costs is then its own.
+    """Make the task's shards and baselines, which all its arms share; the cost of an arm is then its own.
 
     Raises:
-        CounterpointError: If data or checkpoint are unfit.
+        CounterpointError: If data or checkpoint do not fit.
     """
     from finetune.baselines.baselines import kept_baselines
     from finetune.tasks.folds import prepared_folds
+    from finetune.training.run import task_of
     from finetune.training.source import open_source
 
-    task, settings = cell.use.open(), TrainSettings(**cell.settings)
-    source = open_source(settings.checkpoint, settings.preset, settings.backbone)
-    folds = prepared_folds(task, cell.root, source.tokenizer, settings, task.protocol(cell.use.protocol))
-    kept_baselines(*(data.thinned(settings.budget, settings.seed) for data in folds))
+    settings, data = cell.settings, cell.settings.data
+    task = task_of(data)
+    model = settings.model
+    source = open_source(model.checkpoint, model.preset, model.backbone)
+    folds = prepared_folds(task, data.place, source.tokenizer, data, task.protocol(data.protocol))
+    kept_baselines(*(one.thinned(data.budget, settings.training.seed) for one in folds))
 
 
 def run_cell(cell: Cell) -> None:
@@ -164,12 +161,12 @@ def run_cell(cell: Cell) -> None:
     """
     from finetune.training.run import finetune, open_run
 
-    task, folder = cell.use.open(), Path(cell.folder)
+    folder = Path(cell.folder)
     usual, rates = _rates(cell)
     trials = []
     for rate in rates:
         settings = _with(cell, rate, 1)
-        run = open_run(task, cell.root, settings, cell.use.protocol, words_of(cell, settings))
+        run = open_run(settings, command=settings.command)
         if (run.source.description.get("weights") or "") != cell.weights:
             raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
         [first] = run.pooled(run.train(["valid"]))
@@ -181,7 +178,7 @@ def run_cell(cell: Cell) -> None:
             for checkpoint in (folder / trial["run"]).rglob("checkpoint"):
                 shutil.rmtree(checkpoint)
     settings = _with(cell, chosen["lr"], cell.seeds)
-    finetune(task, cell.root, settings, cell.use.protocol, words_of(cell, settings))
+    finetune(settings, command=settings.command)
     found = {
         "question": cell.question,
         "usual": usual,
@@ -198,17 +195,18 @@ def _rates(cell: Cell) -> tuple[float, list[float]]:
     from finetune.training.source import open_source
 
     settings = _with(cell, None, 1)
-    usual = learning_rate(settings, open_source(settings.checkpoint, settings.preset, settings.backbone))
+    model = settings.model
+    usual = learning_rate(settings, open_source(model.checkpoint, model.preset, model.backbone))
     if usual == 0:  # fitted at once
         return 0.0, [0.0]
     return usual, list(cell.rates) or [float(f"{factor * usual:.3g}") for factor in cell.factors]
 
 
-def _with(cell: Cell, rate: float | None, seeds: int) -> TrainSettings:
-    """Settings of one run."""
+def _with(cell: Cell, rate: float | None, seeds: int) -> FinetuneSettings:
+    """Return the settings of one run."""
     out = None if rate is None else str(Path(cell.folder) / f"lr-{rate:g}")
-    return TrainSettings(
-        **{**cell.settings, **_shape(cell)}, lr=rate or None, seeds=seeds, out=out, resume=rate is not None
+    return cell.settings.having(
+        **_shape(cell), lr=rate or None, seeds=seeds, out=out, resume=rate is not None
     )
 
 
@@ -222,16 +220,3 @@ def _shape(cell: Cell) -> dict[str, Any]:
     config = open_source(cell.like).config
     size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - config.dim))
     return {"preset": size, "backbone": None if config.kind == PRESETS[size].kind else config.kind}
-
-
-def words_of(cell: Cell, settings: TrainSettings) -> list[str]:
-    """The command that does by itself what the cell does with these settings; where it begins is always told."""
-    unsaid = {"checkpoint", "out", "resume", "results", "jobs"}
-    words = ["finetune", *cell.use.words(), "--from", settings.checkpoint or SCRATCH]
-    for one in fields(settings):
-        value = getattr(settings, one.name)
-        if one.name in unsaid or value == one.default:
-            continue
-        flag = "--" + (one.metadata["flag"] or one.name)
-        words += [flag] if value is True else [flag, f"{value:g}" if isinstance(value, float) else str(value)]
-    return words

@@ -17,7 +17,6 @@ from finetune.compare.results import compared, read_study, save_study, strangers
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
-from finetune.settings import TrainSettings
 from finetune.training.record import portable, save_task
 from finetune.training.run import method_options
 from symbolic.errors import ConfigError
@@ -46,9 +45,10 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     common = {
         "accelerator": settings.accelerator,
         "jobs": settings.jobs,
+        "root": settings.root,
         "allow_leaks": settings.allow_leaks,
     }
-    cells = cells_of(study, out, settings.root, common)
+    cells = cells_of(study, out, common)
     _refuse_options(cells)
     begin(out, identity)
     failures = _train(study, cells, out, settings.parallel)
@@ -99,7 +99,7 @@ def _refuse_options(cells: Sequence[Cell]) -> None:
     problems: dict[str, None] = {}
     for cell in cells:
         try:
-            method_options(TrainSettings(**cell.settings))
+            method_options(cell.settings)
         except ConfigError as error:
             problems |= dict.fromkeys(f"Arm '{cell.arm}': {problem}" for problem in error.problems)
     if problems:
@@ -116,11 +116,11 @@ def _first_of_each(cells: Sequence[Cell]) -> list[Cell]:
 
 def _needs(cell: Cell) -> tuple[str, Any]:
     """What the data of a cell depends on: the task, and the checkpoint, whose tokenizer reads it."""
-    return cell.use.name, cell.settings["checkpoint"]
+    return cell.task, cell.settings.model.checkpoint
 
 
 def _place(cell: Cell) -> Place:
-    return cell.use.name, cell.arm
+    return cell.task, cell.arm
 
 
 def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]) -> None:

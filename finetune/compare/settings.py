@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data.toolkit.command import setting
+from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, Settings, setting
 from finetune.compare.reading import named_study, read_study, with_checkpoints
 from finetune.compare.study import DEFAULT, Study
-from finetune.settings import ACCELERATORS, PRESET_NAMES, SCRATCH, USUAL_CHECKPOINT
+from finetune.settings import SCRATCH, USUAL_CHECKPOINT
+from symbolic.backbone.config import PRESETS
 from symbolic.errors import ConfigError
 
 USUAL = "full,probe,lora,adapter,scratch"
@@ -16,8 +17,8 @@ _FILES = (".yaml", ".yml")
 
 
 @dataclass(kw_only=True)
-class CompareSettings:
-    """Which study, and what is not to be as its file says.
+class CompareSettings(Settings):
+    """Which study to run, and which settings overrule those of its file.
 
     Raises:
         ConfigError: Names every setting that is wrong.
@@ -26,60 +27,47 @@ class CompareSettings:
     what: list[str] = setting(
         ..., "an experiment file; or tasks, and folders with labels.csv", positional=True
     )
-    methods: str | None = setting(
-        None, f"without a file: methods, with commas between [{USUAL}]", group="study"
-    )
+    methods: str | None = setting(None, f"without a file: methods, with commas between [{USUAL}]")
     checkpoint: str | None = setting(
         None,
         f"pretrained checkpoint [{USUAL_CHECKPOINT}]; further ones by name: PATH,conformer=PATH",
-        group="study",
         flag="from",
     )
-    preset: str | None = setting(None, "size of what begins from scratch (default: as --from)", group="study")
-    trials: str | None = setting(
-        None, "learning rates to try, as factors of the usual one [0.3,1,3]", group="study"
+    preset: str | None = setting(
+        None, "size of arms from scratch (default: that of --from)", choices=tuple(PRESETS)
     )
-    seeds: int | None = setting(None, "fine-tuning runs with the chosen rate [5]", group="study")
-    epochs: float | None = setting(None, "passes over the training set (default: by task)", group="study")
-    tokens_per_batch: int | None = setting(None, "rows in a batch, padding included [4096]", group="study")
+    trials: str | None = setting(None, "learning rates to try, as factors of the usual one [0.3,1,3]")
+    seeds: int | None = setting(None, "fine-tuning runs with the chosen rate [5]", within=POSITIVE)
+    epochs: float | None = setting(None, "passes over the training set (default: by task)", within=POSITIVE)
+    tokens_per_batch: int | None = setting(
+        None, "tokens in a batch, padding included [4096]", within=POSITIVE
+    )
     patience: int | None = setting(
-        None, "validations without a better one before stopping [5]", group="study"
+        None, "validations without a better one before stopping [5]", within=POSITIVE
     )
     budget: float | None = setting(
-        None, "share of the training labels (default: as the file says)", group="study"
+        None, "share of the training labels (default: that of the file)", within="(0, 1]"
     )
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)", group="data")
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
+    parallel: int = setting(
+        1, "arms that train at the same time, each a process; 0: no processes", within=NATURAL
+    )
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", within=NATURAL)
+    out: str | None = setting(None, "folder (default: runs/compare/TITLE)")
+    results: str | None = setting(None, "folder of records: keep a copy in its studies/TITLE")
+    resume: bool = setting(False, "go on with --out, or with the latest comparison")
+    allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky")
 
-    parallel: int = setting(1, "arms at work at a time, each a process; 0: all in this one", group="run")
-    accelerator: str = setting("auto", "cpu, gpu or auto", group="run")
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", group="run")
-    out: str | None = setting(None, "folder (default: runs/compare/TITLE)", group="run")
-    results: str | None = setting(None, "folder of records: keep a copy in its studies/TITLE", group="run")
-    resume: bool = setting(False, "go on with the comparison in that folder, or the latest", group="run")
-    allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky", group="run")
-
-    def __post_init__(self) -> None:
+    def problems(self) -> list[str]:
+        """Return one sentence for each setting that does not fit an experiment file."""
         problems = []
         files = [word for word in self.what if word.endswith(_FILES)]
         if files and len(self.what) > 1:
             problems.append(f"{files[0]}: an experiment file stands alone; it names its tasks itself.")
         if files and self.methods is not None:
             problems.append(f"--methods {self.methods}: the experiment file names its arms; leave them out.")
-        if self.accelerator not in ACCELERATORS:
-            problems.append(f"--accelerator {self.accelerator}: choose one of {', '.join(ACCELERATORS)}.")
-        if self.preset is not None and self.preset not in PRESET_NAMES:
-            problems.append(f"--preset {self.preset}: choose one of {', '.join(PRESET_NAMES)}.")
-        for name in ("seeds", "epochs", "tokens_per_batch", "patience"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                problems.append(f"--{name} {value}: must be positive.")
-        if self.budget is not None and not 0 < self.budget <= 1:
-            problems.append(f"--budget {self.budget}: must be above 0 and at most 1.")
-        for name in ("parallel", "jobs"):
-            if (getattr(self, name) or 0) < 0:
-                problems.append(f"--{name} {getattr(self, name)}: must not be negative.")
-        if problems:
-            raise ConfigError(problems)
+        return problems
 
     def study(self) -> Study:
         """The study, as its file and the flags together say.

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from finetune.options import written_options
 from finetune.report.tables import variant_of
 from finetune.settings import SCRATCH
-from finetune.training.options import written_options
-
-if TYPE_CHECKING:
-    from finetune.tasks import Task
 
 DEFAULT = "default"
 """Name of the checkpoint that arms begin from unless they name another."""
@@ -56,26 +53,9 @@ class TaskUse:
 
         return TASKS[self.task].protocol(self.protocol).folds if self.task in TASKS else 1
 
-    def open(self) -> Task:
-        """The task itself.
-
-        Raises:
-            CounterpointError: If a user's folder or labels are unfit.
-        """
-        from finetune.tasks import TASKS, note_task, sequence_task
-
-        if self.task == "sequence":
-            return sequence_task(str(self.folder), self.labels)
-        if self.task == "note":
-            return note_task(str(self.folder), [name.strip() for name in str(self.tracks).split(",")])
-        return TASKS[self.task]
-
-    def words(self) -> list[str]:
-        """As on the command line."""
-        own = [self.folder] if self.folder else []
-        flags = {"labels": self.labels, "tracks": self.tracks, "protocol": self.protocol}
-        given = [word for name, value in flags.items() if value for word in (f"--{name}", value)]
-        return [self.task, *own, *given]
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of `finetune` that name the task, by the names of leaves."""
+        return {name: value for name, value in asdict(self).items() if name != "epochs"}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.toolkit.results import read_results, task_key
+from data.toolkit.settings import flatten
 from finetune.report.tables import Record, pretrained, transfer_of
 from finetune.tasks import TASKS
 from finetune.tasks.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
@@ -79,7 +80,7 @@ def baselines_command(record: Record) -> str:
     name, protocol, budget = record["task"]["name"], record.get("protocol"), record.get("budget", 1.0)
     if name not in TASKS:
         return ""
-    seed = (record.get("settings") or {}).get("seed", 0)
+    seed = flatten(record.get("settings") or {}).get("seed", 0)
     drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
     flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
     return f"finetune baselines {name}{flags}{drawn}"

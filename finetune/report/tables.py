@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data.toolkit.settings import flatten
 from finetune.settings import FEATURES, PROBES
 from finetune.tasks.metrics import unpack_counts
 
@@ -38,7 +39,7 @@ def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def method_of(record: Record) -> str:
     """What was trained, in a few words: method, and what is unusual about it."""
-    variant = variant_of(record.get("settings", {}))
+    variant = variant_of(flatten(record.get("settings", {})))
     about = ", ".join(
         value if name in ("probe", "options") else f"{name.replace('_', ' ')} {value}".rstrip()
         for name, value in variant.items()

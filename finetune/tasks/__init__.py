@@ -10,6 +10,8 @@ the commonest class in 37.1 %.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from finetune.tasks.asap_composer import ASAP_COMPOSER
 from finetune.tasks.base import Protocol, Published, Task, View
 from finetune.tasks.beat import BEAT
@@ -27,6 +29,7 @@ from finetune.tasks.metre import METRE
 from finetune.tasks.own import note_task, sequence_task
 from finetune.tasks.velocity import VELOCITY, VELOCITY_ANY, VELOCITY_FILES
 from finetune.tasks.voice import VOICE
+from symbolic.errors import ConfigError, did_you_mean
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -40,4 +43,27 @@ TASKS: dict[str, Task] = {
 TARGETS: dict[str, Task] = {**TASKS, **{task.name: task for task in (MELODY_FILES, VELOCITY_FILES)}}
 """What a run may be transferred to: also the same music, prepared otherwise, which nobody would train on."""
 
-__all__ = ["TARGETS", "TASKS", "Protocol", "Published", "Task", "View", "note_task", "sequence_task"]
+__all__ = [
+    "TARGETS",
+    "TASKS",
+    "Protocol",
+    "Published",
+    "Task",
+    "View",
+    "known_task",
+    "note_task",
+    "sequence_task",
+]
+
+
+def known_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
+    """Return the task of that name.
+
+    Raises:
+        ConfigError: If there is none; lists those there are.
+    """
+    if name not in tasks:
+        raise ConfigError(
+            f"There is no task '{name}'; {did_you_mean(name, tasks)}choose one of {', '.join(tasks)}."
+        )
+    return tasks[name]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from data.toolkit.records import portable_command, portable_value, provenance
+from data.toolkit.records import portable_command, portable_settings, portable_value, provenance
 from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
+from data.toolkit.settings import flatten
 from finetune.report.sections import baselines_command
 from finetune.tasks import Task
 from finetune.tasks.data import TaskData, summarise
@@ -157,7 +158,7 @@ def _marks(line: dict[str, Any]) -> dict[str, Any]:
     """Return what runs have in common if they are the same."""
     return {
         "of": line["of"],
-        "settings": {name: value for name, value in line["settings"].items() if value is not None},
+        "settings": {name: value for name, value in flatten(line["settings"]).items() if value is not None},
         "weights": line["backbone"].get("weights"),
         "transfer": line.get("transfer", {}).get("shards"),
         "scored": "transfer" in line,
@@ -196,7 +197,7 @@ def portable(record: dict[str, Any]) -> dict[str, Any]:
         "command": portable_command(record["command"]),
         "seeds": [_without_curves(seed) for seed in record["seeds"]],
         "backbone": backbone,
-        "settings": {name: portable_value(value) for name, value in record["settings"].items()},
+        "settings": portable_settings(record["settings"]),
     }
 
 

@@ -19,7 +19,7 @@ from data.toolkit.records import portable_command, provenance
 from data.toolkit.runs import read_record
 from finetune.baselines.baselines import kept_baselines
 from finetune.settings import TransferSettings
-from finetune.tasks import TARGETS, Task
+from finetune.tasks import TARGETS, Task, known_task
 from finetune.tasks.data import Predictor, TaskData, summarise
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import pack_counts
@@ -31,13 +31,13 @@ from symbolic.features.stats import softmax
 from symbolic.predict.network import device_of, open_task, task_model
 
 
-def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[str, Any]:
+def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, Any]:
     """Score every seed of a run on the test pieces of a task that it was not trained for.
 
     Args:
-        task: Which asks the same question, or one that `Task.answers` says the run can answer.
-        root: The folder of data sets; None for $COUNTERPOINT_DATA.
-        settings: Which run, and how.
+        settings: The run and the task.
+        task: The task, which must have the run's classes, or be one that `Task.answers` lists; by default the one that
+            the settings name.
 
     Returns:
         The record, with "file" added where it was written.
@@ -45,19 +45,20 @@ def transfer(task: Task, root: str | None, settings: TransferSettings) -> dict[s
     Raises:
         CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
     """
+    task = task or known_task(settings.data.task, TARGETS)
     run = Path(settings.run).resolve()
     # That of a transfer has counts too, and names no checkpoint.
     trained = read_record(run, {"test_counts", "checkpoint"}, "finetune")
     checkpoints = _checkpoints(run, trained)
     first = checkpoints[0]
     merge = merged_classes(first.task, task)
-    protocol = task.protocol(settings.protocol)
+    protocol = task.protocol(settings.data.protocol)
     if protocol.folds > 1:
         raise ConfigError(
             f"--protocol {protocol.name}: a run is transferred to one test side, and here is none."
         )
-    data = prepared(task, root, first.tokenizer, settings, protocol)
-    leaks = _leaks(trained, checkpoints, data, root, settings)
+    data = prepared(task, settings.data.place, first.tokenizer, settings.data, protocol)
+    leaks = _leaks(trained, checkpoints, data, settings)
     device, counts = device_of(settings.accelerator), []
     for checkpoint in tqdm(checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
         model = task_model(checkpoint).to(device)
@@ -97,7 +98,6 @@ def _leaks(
     trained: Mapping[str, Any],
     checkpoints: Sequence[Checkpoint],
     data: TaskData,
-    root: str | None,
     settings: TransferSettings,
 ) -> dict[str, Any]:
     """Refuse test pieces that any seed has seen, or that chose its checkpoint.
@@ -121,7 +121,9 @@ def _leaks(
     own = TARGETS.get(trained["task"]["name"])
     if own is not None:
         tokenizer = checkpoints[0].tokenizer
-        theirs = prepared(own, root, tokenizer, settings, own.protocol(trained["protocol"]))
+        theirs = prepared(
+            own, settings.data.place, tokenizer, settings.data, own.protocol(trained["protocol"])
+        )
         seen.append(theirs.shards.fingerprints[theirs.splits["valid"]])
     known = np.unique(np.concatenate(seen))
     test = data.splits["test"]

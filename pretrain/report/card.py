@@ -10,6 +10,7 @@ from data.corpora import CORPORA
 from data.shards import Shards
 from data.toolkit.markdown import markdown_table, origin_lines
 from data.toolkit.results import read_results
+from data.toolkit.settings import flatten
 from pretrain.report.page import field_table
 
 _LEFT_OUT = {
@@ -39,7 +40,7 @@ def card(
         scores: Folder of records of `finetune`, at any depth; those that began from these weights are told.
         weights: Their fingerprint.
     """
-    settings, history = record["settings"], record["history"]
+    settings, history = flatten(record["settings"]), record["history"]
     parts, steps = record["parameters"], history[-1]["step"]
     lines = [
         f"# {name}",
@@ -110,7 +111,7 @@ def _before(record: Mapping[str, Any]) -> list[str]:
     if smaller := record["from"].get("expanded_from"):
         verb, size = "was grown", f"{smaller['layers']} layers of {smaller['dim']} dimensions; "
     return [
-        f"It {verb} from `{record['settings']['checkpoint']}` ({size}weights {record['from']['weights']}), which had "
+        f"It {verb} from `{flatten(record['settings'])['checkpoint']}` ({size}weights {record['from']['weights']}), which had "
         f"heard {known}: see there for their terms, which hold here too.",
         "",
     ]
@@ -172,7 +173,7 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
             for baseline in record["baselines"]
         }
         best = max(baselines, key=lambda title: baselines[title])
-        asked = record["settings"]
+        asked = flatten(record["settings"])
         variant = [asked.get(one) for one in ("probe", "layers", "size", "share", "options")]
         variant += [one for one in ("note_features", "ensemble") if asked.get(one)]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])

@@ -83,9 +83,10 @@ def export(
 
 def _corpus(settings: dict[str, Any], shards: str | Path | None, root: str | None) -> Shards:
     """What a run with these settings trains on, from a folder, a pack or the cache."""
-    found = PretrainSettings(**settings)
-    folder = str(shards) if shards else found.folder
-    return found.shards("folder" if folder else found.corpus, folder or root, Tokenizer())
+    found = PretrainSettings.from_dict(settings)
+    data = found.having(folder=str(shards)).data if shards else found.data
+    name, folder = data.source
+    return data.shards(name, folder or root, Tokenizer())
 
 
 def _terms(path: Path, given: bool) -> str | None:

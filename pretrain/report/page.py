@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from data.shards import Shards
 from data.toolkit.page import Page, asset
+from data.toolkit.settings import flatten
 from pretrain.report.inspection import Inspection, inspect_window, turns_of
 from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
 from pretrain.report.pictures import calibration, curves, piano_roll
@@ -36,7 +37,7 @@ def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
         return [
             (
                 "selector",
-                f"{record['settings']['selector']}: trains no network, so there is nothing to measure",
+                f"{flatten(record['settings'])['selector']}: trains no network, so there is nothing to measure",
             )
         ]
     chance = measured["overlap_by_chance"]
@@ -75,7 +76,9 @@ def write_report(
     scores = module.held_out.tokens() if module.objective.selector.learns else None
     _write_pictures(out / "pictures", record, inspections, scores)
 
-    page = Page(f"Pretraining: {record['settings']['selector']} selector on {record['corpus']['name']}")
+    page = Page(
+        f"Pretraining: {flatten(record['settings'])['selector']} selector on {record['corpus']['name']}"
+    )
     _head(page, record, shards)
     page.heading("Masked rows recovered, field by field")
     _fields(page, record)
@@ -190,7 +193,9 @@ def _origin(page: Page, record: dict[str, Any]) -> None:
             "shards": record["corpus"]["shards"],
         }
     )
-    settings = {name: "–" if value is None else str(value) for name, value in record["settings"].items()}
+    settings = {
+        name: "–" if value is None else str(value) for name, value in flatten(record["settings"]).items()
+    }
     page.facts(settings, fold="All settings")
 
 

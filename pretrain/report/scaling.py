@@ -69,14 +69,14 @@ def read_curve(run: str | Path) -> Curve:
 
 
 def _curve(name: str, record: Mapping[str, Any]) -> Curve:
-    settings = PretrainSettings(**record["settings"])
-    rows = settings.budget * settings.batches_per_step
+    settings = PretrainSettings.from_dict(record["settings"])
+    rows = settings.budget * settings.training.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
     return Curve(
         name,
         record["corpus"]["shards"],
-        f"{settings.preset} {settings.backbone}, {settings.selector}",
-        model_name(settings.checkpoint) if settings.checkpoint else "",
+        f"{settings.model.preset} {settings.model.backbone}, {settings.masking.selector}",
+        model_name(settings.model.checkpoint) if settings.model.checkpoint else "",
         (record.get("from") or {}).get("held_out_trained_on") or 0,
         record["parameters"]["backbone"],
         [entry["step"] * rows for entry in record["history"]],

@@ -1,40 +1,50 @@
 """Selectors by name; one file each.
 
-To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector`, enter it here, and its name in
-`pretrain.settings`.
+To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector`, and enter it here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pretrain.selectors.adversarial import AdversarialSelector
-from pretrain.selectors.bar import BarSelector
-from pretrain.selectors.base import Schedule, Selector, SelectorInput, SelectorOptions
-from pretrain.selectors.infilling import InfillingSelector
-from pretrain.selectors.learnability import LearnabilitySelector
-from pretrain.selectors.loss import LossSelector
-from pretrain.selectors.scheduled import ScheduledSelector
-from pretrain.selectors.span import SpanSelector
-from pretrain.selectors.uniform import UniformSelector
 from symbolic.backbone.config import BackboneConfig
-from symbolic.errors import ConfigError
+from symbolic.errors import ConfigError, did_you_mean
+from symbolic.registry import Registry, lazy_names
 
-SELECTORS: dict[str, type[Selector]] = {
-    selector.name: selector
-    for selector in (
-        AdversarialSelector,
-        BarSelector,
-        InfillingSelector,
-        LearnabilitySelector,
-        LossSelector,
-        ScheduledSelector,
-        SpanSelector,
-        UniformSelector,
-    )
-}
+if TYPE_CHECKING:
+    from pretrain.selectors.base import Schedule, Selector, SelectorInput, SelectorOptions
 
-__all__ = ["SELECTORS", "Schedule", "Selector", "SelectorInput", "SelectorOptions", "build_selector"]
+SELECTORS: Registry[type[Selector]] = Registry(
+    "pretrain.selectors",
+    {
+        "adversarial": "adversarial:AdversarialSelector",
+        "bar": "bar:BarSelector",
+        "infilling": "infilling:InfillingSelector",
+        "learnability": "learnability:LearnabilitySelector",
+        "loss": "loss:LossSelector",
+        "scheduled": "scheduled:ScheduledSelector",
+        "span": "span:SpanSelector",
+        "uniform": "uniform:UniformSelector",
+    },
+)
+"""The selectors by name. Its names cost no import of torch."""
+NETWORK_NAMES = ("small", "exit", "shared_exit", "full")
+"""The keys of `pretrain.selectors.network.NETWORKS`, without an import of torch."""
+
+__all__ = [
+    "NETWORK_NAMES",
+    "SELECTORS",
+    "Schedule",
+    "Selector",
+    "SelectorInput",
+    "SelectorOptions",
+    "build_selector",
+]
+
+__getattr__ = lazy_names(
+    __name__, dict.fromkeys(("Schedule", "Selector", "SelectorOptions", "SelectorInput"), "base")
+)
 
 
 def build_selector(
@@ -44,7 +54,7 @@ def build_selector(
     backbone: BackboneConfig,
     options: SelectorOptions | None = None,
 ) -> Selector:
-    """A selector, freshly initialised.
+    """Build a freshly initialised selector.
 
     Args:
         name: One of `SELECTORS`.
@@ -57,5 +67,7 @@ def build_selector(
         ConfigError: If there is no such selector, or it cannot work so.
     """
     if name not in SELECTORS:
-        raise ConfigError(f"There is no selector '{name}'; choose one of {', '.join(SELECTORS)}.")
+        raise ConfigError(
+            f"There is no selector '{name}'; {did_you_mean(name, SELECTORS)}choose one of {', '.join(SELECTORS)}."
+        )
     return SELECTORS[name](schedule, sizes, backbone, options)

@@ -11,7 +11,7 @@ from pretrain.objective.auxiliary import AUXILIARIES
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
-from pretrain.settings import ADAMW, PretrainSettings
+from pretrain.settings import PretrainSettings
 from pretrain.training.initialisation import Initialisation, preset_config
 from pretrain.training.module import PretrainModule
 from symbolic.backbone import build_backbone
@@ -38,40 +38,40 @@ def build_module(
     Raises:
         ConfigError: If a selector cannot work as asked.
     """
-    torch.manual_seed(settings.seed)
+    masking, training = settings.masking, settings.training
+    torch.manual_seed(training.seed)
     start = start or Initialisation(preset_config(settings))
     config = start.config
-    schedule = Schedule(settings.mask_low, settings.mask_high, settings.mask_cap)
+    schedule = Schedule(masking.mask_low, masking.mask_high, masking.mask_cap)
     options = SelectorOptions(
-        settings.unit, settings.network, settings.network_layers, settings.exploration, settings.ramp
+        masking.unit, masking.network, masking.network_layers, masking.exploration, masking.ramp
     )
     backbone = build_backbone(config, sizes)
-    backbone.recompute = settings.recompute
+    backbone.recompute = training.recompute
     # In its modules and not in its shape: the checkpoint keeps the preset's, because what is right for a single pass
     # over a large corpus is too little for fine-tuning on a few labels.
-    if settings.dropout is not None:
-        for part in backbone.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = settings.dropout
+    for part in backbone.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = training.dropout
     heads = FieldHeads(config.dim, sizes)
     start.initialise(backbone, heads)
-    selector = build_selector(settings.selector, schedule, sizes, config, options)
-    if settings.compile:
+    selector = build_selector(masking.selector, schedule, sizes, config, options)
+    if training.compile:
         backbone.compile(dynamic=True)  # the tokens of a window differ from batch to batch
     objective = Objective(
         backbone,
         heads,
         selector,
-        build_corruption(settings.corruption, sizes, selector.withholds_all),
-        [AUXILIARIES[name](config.dim, sizes) for name in settings.auxiliaries],
-        identity_weight=settings.identity_weight,
+        build_corruption(masking.corruption, sizes, selector.withholds_all),
+        [AUXILIARIES[name](config.dim, sizes) for name in masking.auxiliaries],
+        identity_weight=masking.identity_weight,
     )
     return PretrainModule(
         objective,
         book,
-        seed=settings.seed,
+        seed=training.seed,
         steps=steps,
         lr=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        optimizer=settings.optimizer or ADAMW,
+        weight_decay=training.weight_decay,
+        optimizer=training.optimizer,
     )

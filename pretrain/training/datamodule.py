@@ -41,9 +41,9 @@ class PretrainDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> Any:
         """Endless, from the step on at which the trainer stands; each process gets its own batches."""
         assert self.trainer is not None  # who asks
-        start = self.start * self.settings.accumulate
+        start = self.start * self.settings.training.accumulate
         rank, world = self.trainer.global_rank, self.trainer.world_size
-        return endless_loader(self.batches, start, rank, world, self.settings.workers)
+        return endless_loader(self.batches, start, rank, world, self.settings.training.workers)
 
     def val_dataloader(self) -> Any:
         """Every held-out window once, in every process: there are few."""

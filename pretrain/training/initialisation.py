@@ -83,7 +83,7 @@ class Initialisation:
 
 def preset_config(settings: PretrainSettings) -> BackboneConfig:
     """Return the backbone shape that the settings name."""
-    return replace(preset(settings.preset), kind=settings.backbone)
+    return replace(preset(settings.model.preset), kind=settings.model.backbone)
 
 
 def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Initialisation:
@@ -99,20 +99,20 @@ def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Ini
         ConfigError: If its model cannot be expanded to the size and kind of the settings, or has an adapter.
     """
     config = preset_config(settings)
-    if settings.checkpoint is None:
+    if settings.model.checkpoint is None:
         return Initialisation(config)
-    found = load_checkpoint(settings.checkpoint, tokenizer)
+    found = load_checkpoint(settings.model.checkpoint, tokenizer)
     # Learning rate and batch follow from the preset, so the preset names the size. The rest may differ from it.
     if _size(found.config) == _size(config):
         config = found.config
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
-            f"--from {settings.checkpoint}: it cannot be expanded to preset '{settings.preset}': {'; '.join(lacking)}. "
+            f"--from {settings.model.checkpoint}: it cannot be expanded to preset '{settings.model.preset}': {'; '.join(lacking)}. "
             f"{_remedy(found.config)}."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has an adapter. Start from the checkpoint that the adapter was made on."
+            f"--from {settings.model.checkpoint}: it has an adapter. Start from the checkpoint that the adapter was made on."
         )
     return Initialisation(config, found)
 

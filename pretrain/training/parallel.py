@@ -18,11 +18,13 @@ from pretrain.settings import PretrainSettings
 
 def parallel_strategy(settings: PretrainSettings) -> Any:
     """How Lightning is to run the processes of a run."""
-    if settings.processes == 1:
+    if settings.training.processes == 1:
         return "auto"
-    if settings.strategy == "fsdp":
+    if settings.training.strategy == "fsdp":
         return ModelParallelStrategy(
-            data_parallel_size=settings.processes, tensor_parallel_size=1, save_distributed_checkpoint=False
+            data_parallel_size=settings.training.processes,
+            tensor_parallel_size=1,
+            save_distributed_checkpoint=False,
         )
     known = signature(DistributedDataParallel.__init__).parameters
     # Every process keeps the counts of its own batches until they are summed. Renamed in PyTorch 2.13.

@@ -23,10 +23,11 @@ from data.toolkit.failures import explained
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
+from data.toolkit.settings import spelling
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.retirement import Retirement
 from pretrain.report.page import write_report
-from pretrain.settings import ADAMW, PretrainSettings
+from pretrain.settings import PretrainSettings
 from pretrain.training.building import build_module
 from pretrain.training.datamodule import PretrainDataModule, majority_baselines, sides
 from pretrain.training.initialisation import Initialisation, load_initialisation
@@ -38,7 +39,6 @@ from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
 _AGREED = "COUNTERPOINT_RUN_FOLDER"
-FLAGS, UNSET = {"checkpoint": "from"}, {"optimizer": ADAMW}
 
 
 def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
@@ -56,25 +56,27 @@ def pretrain(settings: PretrainSettings) -> dict[str, Any] | None:
             of memory or disk; says why.
     """
     _quiet()
-    if settings.accelerator == "gpu" and not torch.accelerator.is_available():
+    if settings.training.accelerator == "gpu" and not torch.accelerator.is_available():
         raise ConfigError("There is no GPU here. Use --accelerator cpu, or auto.")
     chief = getattr(rank_zero_only, "rank", 0) == 0  # known from the environment before any trainer is
-    name, root = ("folder", settings.folder) if settings.folder else (settings.corpus, settings.root)
-    out = _folder(settings, Path(root).resolve().name if settings.folder and root else name, chief)
+    name, root = settings.data.source
+    out = _folder(settings, Path(root).resolve().name if settings.data.folder and root else name, chief)
     tokenizer = Tokenizer()
     start = load_initialisation(settings, tokenizer)
-    shards = settings.shards(name, root, tokenizer, progress=chief)
+    shards = settings.data.shards(name, root, tokenizer, progress=chief)
     train, valid = sides(shards, start.config.window)
 
-    batches = StepBatches(shards, train, settings.budget, settings.seed, settings.transposition)
-    an_epoch = max(1, batches.per_epoch // settings.batches_per_step)
-    steps = settings.steps or max(1, round(settings.epochs * an_epoch))
+    batches = StepBatches(
+        shards, train, settings.budget, settings.training.seed, settings.training.transposition
+    )
+    an_epoch = max(1, batches.per_epoch // settings.training.batches_per_step)
+    steps = settings.training.steps or max(1, round(settings.training.epochs * an_epoch))
     sizes = tokenizer.vocabulary.sizes
     module = build_module(settings, sizes, FreezeBook(out / "frozen", len(shards)), steps, start)
     if chief:
         _begin(out, shards, settings, start)  # now that nothing is left to refuse
     trainer, state = _trainer(settings, out, module, batches, steps)
-    resumed = str(state) if settings.resume and state.exists() else None
+    resumed = str(state) if settings.run.resume and state.exists() else None
     held_out = StepBatches(shards, valid, settings.budget, shuffle=False)
     with explained(state):
         loaders = PretrainDataModule(batches, held_out, module.book, settings, resumed)
@@ -95,12 +97,14 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
     Raises:
         ConfigError: If the folder will not do, or processes started from outside could not agree on one.
     """
-    if settings.out is None and int(os.environ.get("WORLD_SIZE", 1)) > 1 and _AGREED not in os.environ:
+    if settings.run.out is None and int(os.environ.get("WORLD_SIZE", 1)) > 1 and _AGREED not in os.environ:
         raise ConfigError("Processes started from outside need one run folder: name it with --out.")
     if not chief:
-        return Path(settings.out or os.environ[_AGREED])
-    base = Path("runs") / "pretrain" / f"{title}-{settings.preset}-{settings.selector}"
-    out = find_folder(base, settings.identity, settings.out, settings.resume, FLAGS, UNSET)
+        return Path(settings.run.out or os.environ[_AGREED])
+    base = Path("runs") / "pretrain" / f"{title}-{settings.model.preset}-{settings.masking.selector}"
+    out = find_folder(
+        base, settings.identity, settings.run.out, settings.run.resume, **spelling(PretrainSettings)
+    )
     os.environ[_AGREED] = str(out)  # for the processes that the trainer starts
     return out
 
@@ -116,42 +120,45 @@ def _begin(out: Path, shards: Shards, settings: PretrainSettings, start: Initial
     """
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        # Runs of the first release did not note their corpus.
-        if before.get("shards", shards.fingerprint) != shards.fingerprint:
+        if before["shards"] != shards.fingerprint:
             raise ConfigError(
                 f"The music, its labels.csv or its split changed since {out} began. Restore it, or give another --out."
             )
-        if before.get("weights") != start.weights:
+        if before["weights"] != start.weights:
             raise ConfigError(
-                f"{settings.checkpoint} holds other weights than when {out} began. Restore them, or start a new run."
+                f"{settings.model.checkpoint} holds other weights than when {out} began. Restore them, or start a new run."
             )
-    begin(out, {**settings.identity, "shards": shards.fingerprint, "weights": start.weights})
+    marks = {"shards": shards.fingerprint, "weights": start.weights}
+    begin(
+        out, {"command": "pretrain", "settings": settings.having(out=None, resume=False).to_dict(), **marks}
+    )
 
 
 def _trainer(
     settings: PretrainSettings, out: Path, module: PretrainModule, batches: StepBatches, steps: int
 ) -> tuple[lightning.Trainer, Path]:
     """The trainer, and where it keeps the state to resume from."""
-    every = max(1, -(-steps // settings.evaluations))
+    every = max(1, -(-steps // settings.training.evaluations))
     keeper = ModelCheckpoint(out / "state", filename="last", save_top_k=1, enable_version_counter=False)
     callbacks: list[lightning.Callback] = [StepProgress("pretraining", steps), keeper]
-    freeze_every = settings.freeze_every
+    freeze_every = settings.masking.freeze_every
     if freeze_every is None:
         freeze_every = 1.0 if module.objective.selector.retires else 0.0
     if freeze_every:
-        period = max(1, round(freeze_every * batches.per_epoch / settings.batches_per_step))
+        period = max(1, round(freeze_every * batches.per_epoch / settings.training.batches_per_step))
         fixed = StepBatches(batches.shards, batches.windows, settings.budget, shuffle=False)
-        callbacks.append(Retirement(fixed, module.book, period, settings.freeze_limit))
+        callbacks.append(Retirement(fixed, module.book, period, settings.masking.freeze_limit))
     trainer = lightning.Trainer(
         max_steps=steps,
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.nodes,
+        accelerator=settings.training.accelerator,
+        devices=settings.training.devices,
+        num_nodes=settings.training.nodes,
         strategy=parallel_strategy(settings),
-        accumulate_grad_batches=settings.accumulate,
-        precision=settings.precision,  # type: ignore[arg-type]
+        accumulate_grad_batches=settings.training.accumulate,
+        precision=settings.training.precision,  # type: ignore[arg-type]
         callbacks=callbacks,
-        val_check_interval=every * settings.accumulate,  # Lightning counts batches here, and steps above
+        val_check_interval=every
+        * settings.training.accumulate,  # Lightning counts batches here, and steps above
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,

@@ -1,32 +1,42 @@
-"""Adapters: small trained parts on a frozen backbone. One file a method; importing it here registers it."""
+"""Adapters: small trained parts on a frozen backbone. One file a method, and one line of `METHODS`."""
 
 from __future__ import annotations
 
-from symbolic.adapters import (  # noqa: F401 (registers)
-    bitfit,
-    bottleneck,
-    conv,
-    ia3,
-    lora,
-    parallel,
-    prefix,
-    prompt,
-    reft,
-    ssf,
-    transformer,
-    two_parallel,
+from typing import TYPE_CHECKING
+
+from symbolic.registry import Registry, lazy_names
+
+if TYPE_CHECKING:
+    from symbolic.adapters.base import (
+        Adapter,
+        attach,
+        backbone_state,
+        detached,
+        freeze_backbone,
+        load_adapter,
+        unfreeze_backbone,
+        weights_fingerprint,
+    )
+    from symbolic.adapters.contract import AdapterMethod, Replacement, build_method, register
+
+METHODS: Registry[type[AdapterMethod]] = Registry(
+    "symbolic.adapters",
+    {
+        "adapter": "bottleneck:BottleneckAdapter",
+        "bitfit": "bitfit:BitFit",
+        "conv": "conv:ConvAdapter",
+        "ia3": "ia3:Ia3",
+        "lora": "lora:Lora",
+        "parallel": "parallel:ParallelAdapter",
+        "prefix": "prefix:Prefix",
+        "prompt": "prompt:Prompt",
+        "reft": "reft:Reft",
+        "ssf": "ssf:Ssf",
+        "transformer": "transformer:TransformerAdapter",
+        "two_parallel": "two_parallel:TwoParallelAdapter",
+    },
 )
-from symbolic.adapters.base import (
-    Adapter,
-    attach,
-    backbone_state,
-    detached,
-    freeze_backbone,
-    load_adapter,
-    unfreeze_backbone,
-    weights_fingerprint,
-)
-from symbolic.adapters.contract import METHODS, AdapterMethod, Replacement, build_method, register
+"""The methods by name. Its names cost no import of torch."""
 
 __all__ = [
     "METHODS",
@@ -43,3 +53,8 @@ __all__ = [
     "unfreeze_backbone",
     "weights_fingerprint",
 ]
+
+_CONTRACT = ("AdapterMethod", "Replacement", "build_method", "register")
+__getattr__ = lazy_names(
+    __name__, {name: "contract" if name in _CONTRACT else "base" for name in __all__ if name != "METHODS"}
+)

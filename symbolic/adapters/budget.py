@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from symbolic.adapters.contract import METHODS, AdapterMethod, build_method
+from symbolic.adapters import METHODS
+from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
 

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, TypeVar
 
 from torch import Tensor, nn
 
+from symbolic.adapters import METHODS
 from symbolic.adapters.places import layers_of
 from symbolic.backbone import Backbone
-from symbolic.errors import ConfigError
+from symbolic.errors import ConfigError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -85,13 +86,12 @@ class AdapterMethod(ABC):
         raise NotImplementedError
 
 
-METHODS: dict[str, type[AdapterMethod]] = {}
 Method = TypeVar("Method", bound=type[AdapterMethod])
 
 
 def register(method: Method) -> Method:
     """Class decorator: make a method available under its name."""
-    METHODS[method.name] = method
+    METHODS.add(method.name, method)
     return method
 
 
@@ -102,7 +102,9 @@ def build_method(name: str, **options: Any) -> AdapterMethod:
         ConfigError: If there is no such method, or it does not have these options or allow their values.
     """
     if name not in METHODS:
-        raise ConfigError(f"There is no adapter method {name!r}; choose one of {', '.join(sorted(METHODS))}.")
+        raise ConfigError(
+            f"There is no adapter method {name!r}; {did_you_mean(name, METHODS)}choose one of {', '.join(sorted(METHODS))}."
+        )
     known = {field.name: field.default for field in fields(METHODS[name])}
     problems = [
         f"Adapter method {name!r} has no option {option!r}; its options are {', '.join(known)}."

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from symbolic.backbone.base import Backbone, Block, Entrance, ParallelSlot, Slot, SubLayer
 from symbolic.backbone.config import KINDS, PRESETS, BackboneConfig, preset
-from symbolic.backbone.conformer import ConformerBackbone
-from symbolic.backbone.transformer import TransformerBackbone
+from symbolic.registry import Registry, lazy_names
+
+if TYPE_CHECKING:
+    from symbolic.backbone.base import Backbone, Block, Entrance, ParallelSlot, Slot, SubLayer
+    from symbolic.backbone.conformer import ConformerBackbone
+    from symbolic.backbone.transformer import TransformerBackbone
 
 __all__ = [
     "KINDS",
@@ -25,12 +29,21 @@ __all__ = [
     "preset",
 ]
 
+BACKBONES: Registry[Callable[[Sequence[int], BackboneConfig], Backbone]] = Registry(
+    "symbolic.backbone",
+    {"transformer": "transformer:TransformerBackbone", "conformer": "conformer:ConformerBackbone"},
+)
+"""The backbones by kind; `BackboneConfig` refuses any other. Their names cost no import of torch."""
 
-BACKBONES: dict[str, Callable[[Sequence[int], BackboneConfig], Backbone]] = {
-    "transformer": TransformerBackbone,
-    "conformer": ConformerBackbone,
-}
-"""Classes by `BackboneConfig.kind`."""
+_BASE = ("Backbone", "Block", "Entrance", "ParallelSlot", "Slot", "SubLayer")
+__getattr__ = lazy_names(
+    __name__,
+    {
+        **dict.fromkeys(_BASE, "base"),
+        "ConformerBackbone": "conformer",
+        "TransformerBackbone": "transformer",
+    },
+)
 
 
 def build_backbone(config: BackboneConfig, sizes: Sequence[int]) -> Backbone:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from symbolic.errors import CheckpointError, did_you_mean
+
 MODELS = Path(__file__).resolve().parents[1] / "models"
 _MARK = "config.json"
 CARD, LICENCE = "README.md", "LICENSE"
@@ -41,6 +43,20 @@ def find_model(path: Path | str) -> Path:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         return path / str(record.get("checkpoint", ""))
     return path
+
+
+def require_model(path: Path | str) -> None:
+    """Make sure that a path exists or names a bundled model; torch is not imported.
+
+    Raises:
+        CheckpointError: If it does not; lists the bundled models.
+    """
+    names = shipped_models()
+    if str(path) not in names and not Path(path).exists():
+        raise CheckpointError(
+            f"{path} does not exist. {did_you_mean(str(path), names).capitalize()}Check the path of the checkpoint, or "
+            f"name a bundled model: {', '.join(names)}."
+        )
 
 
 def model_name(path: Path | str) -> str:

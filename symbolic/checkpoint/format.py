@@ -32,7 +32,7 @@ from symbolic.adapters import backbone_state, load_adapter, weights_fingerprint
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, find_model, shipped_models
+from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, find_model, require_model, shipped_models
 from symbolic.checkpoint.schema import FORMAT_VERSION, check_config
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
@@ -305,10 +305,7 @@ def _refuse_foreign(path: Path) -> None:
             "that `save_checkpoint` or a training run wrote."
         )
     if not path.is_dir():
-        names = ", ".join(shipped_models())
-        raise CheckpointError(
-            f"{path} does not exist. Check the path of the checkpoint, or name a bundled model: {names}."
-        )
+        require_model(path)
     missing = [name for name in REQUIRED if not (path / name).is_file()]
     if missing:
         hides = len(path.parts) == 1 and path.name in shipped_models()

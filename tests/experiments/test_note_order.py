@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from data.corpora import open_corpus
 from data.toolkit.results import read_lines
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "note_order.py"
 
@@ -55,7 +54,7 @@ def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, 
 
 
 def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, folder, tmp_path, capsys):
-    settings = TrainSettings(
+    settings = FinetuneSettings.of(
         checkpoint=str(folder.parent / "nano"),
         out=str(tmp_path / "run"),
         epochs=2,
@@ -63,9 +62,10 @@ def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, 
         tokens_per_batch=256,
         jobs=0,
         accelerator="cpu",
+        root=str(folder),
     )
-    assert note_order.compare_orders(notes.task, str(folder), settings, ["tracks"]) is None
-    record = note_order.compare_orders(notes.task, str(folder), replace(settings, resume=True))
+    assert note_order.compare_orders(settings, ["tracks"], notes.task) is None
+    record = note_order.compare_orders(settings.having(resume=True), task=notes.task)
     canonical, tracks = (record["orders"][order][0]["test"]["accuracy"] for order in note_order.ORDERS)
     assert record["gain"]["accuracy"][0] == pytest.approx(tracks - canonical)
     note_order.show(record)

@@ -16,7 +16,7 @@ from data.corpora import CORPORA, Piece
 from data.corpora.folder import FolderCorpus
 from data.preparation.settings import PrepareSettings
 from data.toolkit.results import read_results
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks import Protocol, Task, note_task, sequence_task
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import guard, prepared
@@ -34,7 +34,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def _settings(folder: Path, checkpoint: Path, **changes: Any) -> TrainSettings:
+def _settings(folder: Path, checkpoint: Path, **changes: Any) -> FinetuneSettings:
     values: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "epochs": 0.5,
@@ -43,7 +43,7 @@ def _settings(folder: Path, checkpoint: Path, **changes: Any) -> TrainSettings:
         "accelerator": "cpu",
         "out": str(folder),
     }
-    return TrainSettings(**{**values, **changes})
+    return FinetuneSettings.of(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_a_test_piece_seen_in_pretraining_is_refused_or_marked(
     test = notes.splits["test"]
     seen = nano_checkpoint(tmp_path / "seen", notes.shards.fingerprints[test[:1]])
     with pytest.raises(LeakError, match=notes.shards.pieces[test[0]].key):
-        finetune(task, str(folder), _settings(tmp_path / "run", seen))
+        finetune(_settings(tmp_path / "run", seen).having(root=str(folder)), task)
     assert not (tmp_path / "run").exists()
-    record = finetune(task, str(folder), _settings(tmp_path / "run", seen, allow_leaks=True))
+    record = finetune(_settings(tmp_path / "run", seen, allow_leaks=True).having(root=str(folder)), task)
     assert record["leaks"]["leaky"] is True
     assert json.loads((tmp_path / "run" / "record.json").read_text())["leaks"]["pieces"]
 
@@ -83,12 +83,12 @@ def test_a_record_tells_everything_and_resuming_adds_seeds(
     task: Task, folder: Path, source: Source, tmp_path: Path
 ) -> None:
     nano = folder.parent / "nano"
-    first = finetune(task, str(folder), _settings(tmp_path / "run", nano))
+    first = finetune(_settings(tmp_path / "run", nano).having(root=str(folder)), task)
     with pytest.raises(ConfigError, match="--resume"):
-        finetune(task, str(folder), _settings(tmp_path / "run", nano))
+        finetune(_settings(tmp_path / "run", nano).having(root=str(folder)), task)
     with pytest.raises(ConfigError, match=r"--epochs was 0\.5"):
-        finetune(task, str(folder), _settings(tmp_path / "run", nano, resume=True, epochs=2))
-    record = finetune(task, str(folder), _settings(tmp_path / "run", nano, resume=True, seeds=2))
+        finetune(_settings(tmp_path / "run", nano, resume=True, epochs=2).having(root=str(folder)), task)
+    record = finetune(_settings(tmp_path / "run", nano, resume=True, seeds=2).having(root=str(folder)), task)
     assert record["seeds"][0] == json.loads(json.dumps(first["seeds"][0]))
     assert [seed["seed"] for seed in record["seeds"]] == [0, 1]
     assert record["leaks"]["leaky"] is False
@@ -105,25 +105,25 @@ def test_a_run_goes_on_only_with_its_own_task_and_music(
     task: Task, folder: Path, source: Source, tmp_path: Path
 ) -> None:
     nano, tunes = folder.parent / "nano", write_folder(tmp_path / "tunes")
-    finetune(task, str(tunes), _settings(tmp_path / "run", nano))
+    finetune(_settings(tmp_path / "run", nano).having(root=str(tunes)), task)
     again = _settings(tmp_path / "run", nano, resume=True)
     with pytest.raises(ConfigError, match="--task was 'note'"):
-        finetune(sequence_task(tunes), str(tunes), again)
+        finetune(again.having(root=str(tunes)), sequence_task(tunes))
     write_midi(tune(99), tunes / "tune00.mid")
     with pytest.raises(ConfigError, match="changed since"):
-        finetune(task, str(tunes), again)
+        finetune(again.having(root=str(tunes)), task)
 
 
 def test_a_run_goes_on_only_with_the_weights_it_began_with(task: Task, folder: Path, tmp_path: Path) -> None:
     model = nano_checkpoint(tmp_path / "model")
-    finetune(task, str(folder), _settings(tmp_path / "run", model))
+    finetune(_settings(tmp_path / "run", model).having(root=str(folder)), task)
     checkpoint = load_checkpoint(model)
     backbone = checkpoint.build_backbone()
     with torch.no_grad():
         next(backbone.parameters())[0] += 1
     save_checkpoint(model, backbone, checkpoint.tokenizer, pretrained_on=[])
     with pytest.raises(ConfigError, match="model holds other weights than when"):
-        finetune(task, str(folder), _settings(tmp_path / "run", model, resume=True))
+        finetune(_settings(tmp_path / "run", model, resume=True).having(root=str(folder)), task)
 
 
 class Fifths(FolderCorpus):
@@ -182,14 +182,14 @@ def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the
 
         patch.setattr(run, "train_seed", killed)
         with pytest.raises(InterruptedError):
-            finetune(FOLDED, str(folder), settings, "folds")
+            finetune(settings.having(root=str(folder), protocol="folds"), FOLDED)
     assert begun[:2] == ["dances, fold 1 of 5", "dances, fold 2 of 5"]
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("fold-*/seed-*/result.json")}
     assert len(done) == 7
-    again = replace(settings, resume=True)
+    again = settings.having(resume=True)
     with pytest.raises(ConfigError, match="--protocol was 'folds'"):
-        finetune(FOLDED, str(folder), again, "once")
-    record = finetune(FOLDED, str(folder), again, "folds")
+        finetune(again.having(root=str(folder), protocol="once"), FOLDED)
+    record = finetune(again.having(root=str(folder), protocol="folds"), FOLDED)
     assert all(path.stat().st_mtime_ns == before for path, before in done.items())
     counts = unpack_counts(record["test_counts"])
     assert counts.shape == (2, 20, 2, 2)
@@ -217,7 +217,7 @@ def test_the_guard_looks_into_every_fold(fifths: None, folder: Path, tmp_path: P
     data = prepared(FOLDED, str(folder), Tokenizer(), PrepareSettings(jobs=0), FOLDED.protocols[1], 3)
     seen = nano_checkpoint(tmp_path / "seen", data.shards.fingerprints[data.splits["test"][:1]])
     with pytest.raises(LeakError, match=data.shards.pieces[data.splits["test"][0]].key):
-        finetune(FOLDED, str(folder), _settings(tmp_path / "run", seen), "folds")
+        finetune(_settings(tmp_path / "run", seen).having(root=str(folder), protocol="folds"), FOLDED)
 
 
 @pytest.mark.usefixtures("source")
@@ -227,9 +227,8 @@ def test_a_budget_trains_on_fewer_labels_and_a_kept_record_names_no_folder_of_th
     nano, out = folder.parent / "nano", tmp_path / "results"
     monkeypatch.setattr("sys.argv", ["finetune", "sequence", str(folder), f"--from={nano}"])
     record = finetune(
+        _settings(tmp_path / "run", nano, epochs=0.3, budget=0.2, results=str(out)).having(root=str(folder)),
         sequence_task(folder),
-        str(folder),
-        _settings(tmp_path / "run", nano, epochs=0.3, budget=0.2, results=str(out)),
     )
     assert record["split"]["train"] == 4
     assert record["budget"] == 0.2

@@ -6,7 +6,6 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from finetune_helpers import nano_checkpoint, write_folder
 
 from data.toolkit.command import parse
 from data.toolkit.results import read_lines, read_results
+from data.toolkit.settings import leaves
 from finetune.cli import _COMMANDS, main
-from finetune.settings import PRESET_NAMES, CorpusSettings, NoteSettings, TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks import TASKS
 from finetune.training.record import save_record
 from symbolic.backbone import PRESETS
@@ -59,7 +59,7 @@ def test_help_and_usage_errors_do_not_wait_for_torch() -> None:
 
 
 def test_the_presets_are_those_of_the_backbones() -> None:
-    assert set(PRESET_NAMES) == set(PRESETS)
+    assert leaves(FinetuneSettings)["preset"].about["choices"] == tuple(PRESETS)
 
 
 def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> None:
@@ -101,7 +101,7 @@ def test_all_wrong_settings_are_named_at_once(capsys: Any) -> None:
 @pytest.mark.parametrize("tracks", ["MELODY", "MELODY,melody", ","])
 def test_notes_need_two_different_tracks(tracks: str) -> None:
     with pytest.raises(ConfigError, match="two different tracks"):
-        NoteSettings(folder="x", tracks=tracks)
+        FinetuneSettings.of(task="note", folder="x", tracks=tracks)
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -130,9 +130,9 @@ def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_every_committed_experiment_is_valid(path: Path) -> None:
-    settings = parse("finetune", "", CorpusSettings, ["--config", str(path)])
-    assert settings.seeds >= 5
-    assert TASKS[path.stem.split("-")[0]].protocol(settings.protocol)
+    settings = parse("finetune", "", FinetuneSettings, ["--config", str(path)])
+    assert settings.training.seeds >= 5
+    assert TASKS[path.stem.split("-")[0]].protocol(settings.data.protocol)
 
 
 def test_experiments_are_there_for_every_task_and_protocol() -> None:
@@ -145,7 +145,7 @@ def test_experiments_are_there_for_every_task_and_protocol() -> None:
 
 
 def test_every_setting_has_its_line_of_help() -> None:
-    assert all(field.metadata["help"] for field in fields(TrainSettings))
+    assert all(leaf.about["help"] for leaf in leaves(FinetuneSettings).values())
 
 
 def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
@@ -167,11 +167,9 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert main([*again, "--out", "b"]) == 0
     assert main([*again, "--lr", "0.01", "--out", "c"]) == 0
     fresh = [line for line in read_lines(KEPT) if "scratch" in line["name"]]
-    assert [line["settings"]["lr"] for line in fresh] == [1e-3, 1e-2]
-    # So does that of an earlier release, which knew fewer settings.
+    assert [line["settings"]["training"]["lr"] for line in fresh] == [1e-3, 1e-2]
     old = next(one for one in read_results("kept") if one.get("name") == "sequence-full-scratch-tiny")
-    settings = {name: value for name, value in old["settings"].items() if value is not None}
-    old = {name: value for name, value in old.items() if name != "name"} | {"settings": settings}
+    old = {name: value for name, value in old.items() if name != "name"}
     before = len(read_lines(KEPT))
     assert save_record("kept", "sequence-full-scratch-tiny", {**old, "command": "again"}) == KEPT
     assert len(read_lines(KEPT)) == before

@@ -172,7 +172,7 @@ def test_a_small_folder_without_a_validation_piece_holds_some_out(tmp_path):
     out = tmp_path / "run"
     assert cli.main([str(small) + "/", "--out", str(out), *FLAGS, "--steps", "4"]) == 0
     assert record_of(out)["corpus"]["training_pieces"] == 5
-    assert record_of(out)["settings"]["folder"] == str(small)
+    assert record_of(out)["settings"]["data"]["folder"] == str(small)
 
 
 def test_one_piece_is_too_few(tmp_path, capsys):

@@ -7,20 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from data.toolkit.command import guarded, parse, setting
+from data.toolkit import settings as toolkit
+from data.toolkit.command import guarded, parse
+from data.toolkit.settings import setting
 from symbolic.errors import ConfigError
 
 
 @dataclass
-class Settings:
+class Settings(toolkit.Settings):
     """Some of everything."""
 
     files: list[str] = setting(..., "what to read", positional=True)
-    checkpoint: str | None = setting(None, "where to start", flag="from", group="model")
-    rate: float = setting(0.5, "how fast", group="training")
-    steps: int = setting(0, "how long", group="training")
-    resume: bool = setting(False, "go on", group="training")
-    patience: int = setting(3, "for how long", group="training", rare=True)
+    checkpoint: str | None = setting(None, "where to start", flag="from")
+    rate: float = setting(0.5, "how fast")
+    steps: int = setting(0, "how long")
+    resume: bool = setting(False, "go on")
+    patience: int = setting(3, "for how long", rare=True)
 
     def __post_init__(self):
         if self.rate <= 0:
@@ -46,7 +48,7 @@ def test_yaml_sets_and_flags_overrule_it(tmp_path):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        ([], "files"),
+        ([], "FILES"),
         (["a", "--rate", "fast"], "rate"),
         (["a", "--ratee", "1"], "ratee"),
         (["a", "--config", "nowhere.yaml"], "nowhere.yaml"),
@@ -96,7 +98,7 @@ def test_what_a_class_shares_with_others_comes_after_its_own(capsys):
     class Further(Settings):
         """One more in a group that the base has too."""
 
-        depth: int = setting(1, "how deep", group="training")
+        depth: int = setting(1, "how deep")
 
     with pytest.raises(SystemExit):
         parse("try", "", Further, ["--help"])

@@ -48,13 +48,6 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         begin(tmp_path / "file" / "run", {"a": 1})
 
 
-def test_a_folder_that_was_noted_with_a_slash_is_the_same(tmp_path):
-    begin(tmp_path / "run", {"folder": "my_midi/"})
-    assert find_folder("x", {"folder": "my_midi"}, str(tmp_path / "run"), resume=True) == tmp_path / "run"
-    with pytest.raises(ConfigError, match="--folder was 'my_midi'"):
-        find_folder("x", {"folder": "other"}, str(tmp_path / "run"), resume=True)
-
-
 def test_what_was_not_given_is_told_as_a_user_would_say_it(tmp_path):
     begin(tmp_path / "run", {"lr": None, "checkpoint": None, "size": 3})
     now = {"lr": 0.5, "checkpoint": "tiny", "size": None}

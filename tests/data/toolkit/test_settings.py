@@ -11,7 +11,7 @@ from data.preparation.filters import Filters
 from data.preparation.prepare import Engine, prepare
 from data.preparation.settings import ENGINES, PrepareSettings
 from data.toolkit.command import parse
-from finetune.settings import BaselinesSettings, CorpusSettings, NoteSettings, SequenceSettings
+from finetune.settings import BaselinesSettings, FinetuneSettings
 from pretrain.settings import PretrainSettings
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
@@ -19,9 +19,7 @@ from symbolic.tokens.vocabulary import Vocabulary
 
 COMMANDS = {
     PretrainSettings: (),
-    CorpusSettings: (),
-    SequenceSettings: ("folder",),
-    NoteSettings: ("folder", "--tracks", "a,b"),
+    FinetuneSettings: ("melody",),
     BaselinesSettings: ("melody",),
 }
 
@@ -41,21 +39,21 @@ def test_every_command_takes_the_same_flags(settings):
     flags = "--min_notes 20 --time_signatures 3/4,6/8 --programs 0,1 --drop_drums --near_duplicates 0 --engine ray"
     found = parse("try", "", settings, [*COMMANDS[settings], *flags.split()])
     wanted = Filters(min_notes=20, time_signatures=("3/4", "6/8"), programs=(0, 1), keep_drums=False)
-    assert found.filters() == wanted
-    assert (found.near_duplicates, found.engine) == (0, "ray")
+    assert found.data.filters() == wanted
+    assert (found.data.near_duplicates, found.data.engine) == (0, "ray")
 
 
-@pytest.mark.parametrize("settings", [PretrainSettings, CorpusSettings])
+@pytest.mark.parametrize("settings", [PretrainSettings, FinetuneSettings])
 def test_what_shapes_the_rows_is_part_of_a_run_and_how_they_are_made_is_not(settings):
     plain = settings().identity
-    assert settings(jobs=3, engine="ray").identity == plain
+    assert settings.of(jobs=3, engine="ray").identity == plain
     for change in ({"min_seconds": 3.0}, {"near_duplicates": 0.9}, {"need_drums": True}):
-        assert settings(**change).identity != plain
+        assert settings.of(**change).identity != plain
 
 
 def test_a_folder_is_spelled_one_way():
-    assert SequenceSettings(folder="my_midi/").identity == SequenceSettings(folder="my_midi").identity
-    assert NoteSettings(folder="./my_midi/", tracks="A,B").folder == "my_midi"
+    assert FinetuneSettings.of(folder="my_midi/").identity == FinetuneSettings.of(folder="my_midi").identity
+    assert PretrainSettings.of(folder="./my_midi/").data.folder == "my_midi"
 
 
 def test_without_flags_the_filters_are_those_of_prepare():
@@ -76,7 +74,7 @@ def test_the_engines_are_those_of_prepare():
 
 def test_all_wrong_settings_are_named_at_once_by_their_flags():
     with pytest.raises(ConfigError) as caught:
-        PretrainSettings(
+        PretrainSettings.of(
             preset="huge",
             jobs=-1,
             min_notes=0,

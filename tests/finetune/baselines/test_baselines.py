@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from finetune_helpers import tune, write_folder
 
 from data.corpora import open_corpus
 from data.preparation.prepare import prepare
+from data.toolkit.results import read_tasks
 from finetune.baselines.baselines import (
     BASELINES,
     SidePredictor,
@@ -23,7 +23,7 @@ from finetune.baselines.baselines import (
 from finetune.tasks import Protocol, Task, View, note_task, sequence_task
 from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.metrics import unpack_counts
-from finetune.training.record import keep_baselines
+from finetune.training.record import save_baselines
 from symbolic.errors import ConfigError
 from symbolic.features import chords, piece_features, under_another
 from symbolic.music.notes import Music, note_array
@@ -180,9 +180,9 @@ def test_kept_floors_are_measured_again_when_task_or_labels_change(
 
 def test_floors_are_kept_as_a_record_of_their_own(dances: TaskData, tmp_path: Path) -> None:
     folds = replace(dances, protocol=Protocol("halves", "made"))
-    path = keep_baselines(tmp_path, [folds.thinned(0.5, 1)], measure_baselines(dances), 0.5, 1)
-    assert path == tmp_path / "baselines" / "sequence-halves-budget0.5.json"
-    record = json.loads(path.read_text())
+    path = save_baselines(tmp_path, [folds.thinned(0.5, 1)], measure_baselines(dances), 0.5, 1)
+    assert path == tmp_path / "baselines.jsonl"
+    [record] = read_tasks(path).values()
     assert record["protocol"] == "halves"
     assert record["split"]["source"] == "made"
     assert [baseline["name"] for baseline in record["baselines"]] == list(dances.task.baselines)

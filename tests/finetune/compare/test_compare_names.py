@@ -10,7 +10,7 @@ from benchmark_records import record
 from finetune_helpers import nano_checkpoint
 
 from finetune.report.tables import title_of
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks import TASKS
 from finetune.training.run import run_name
 from finetune.training.source import open_source
@@ -18,7 +18,7 @@ from finetune.training.source import open_source
 
 def test_what_is_usual_goes_unsaid(tmp_path: Path) -> None:
     source, task = open_source(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
-    plain = TrainSettings(method="probe", probe="mix")
+    plain = FinetuneSettings.of(method="probe", probe="mix")
     assert run_name(task, task.protocols[0], plain, source) == "genre-probe-nano"
 
 
@@ -47,7 +47,7 @@ def test_what_is_unusual_stands_in_name_and_title(
     settings: dict[str, Any], name: str, title: str, tmp_path: Path
 ) -> None:
     source, task = open_source(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
-    made = TrainSettings(**settings)
+    made = FinetuneSettings.of(**settings)
     assert run_name(task, task.protocols[0], made, source) == name
     written = record(method=settings["method"], path="nano", settings=made.identity)
     assert title_of(written) == f"{title}, from nano, 2 seeds"

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from finetune.cli import main
-from finetune.compare.cells import cells_of, words_of
+from finetune.compare.cells import cells_of
 from finetune.compare.reading import named_study, read_study
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
-from finetune.settings import ADAPTER_NAMES, USUAL_CHECKPOINT, TrainSettings, share_of
+from finetune.settings import USUAL_CHECKPOINT, share_of
 from finetune.training.run import method_options
+from symbolic.adapters import METHODS
 from symbolic.adapters.budget import options_for, trained
 from symbolic.backbone import BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.format import save_checkpoint
@@ -40,28 +41,28 @@ def test_every_committed_study_is_valid(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
     larger = replaced_budget(path)
     assert {use.budget for use in larger.tasks} == {1.0}
-    assert {cell.settings["epochs"] for cell in cells_of(larger, Path("out"), None, {})} == {12}
+    assert {cell.settings.training.epochs for cell in cells_of(larger, Path("out"), {})} == {12}
     assert study.seeds >= 3
     assert study.claims
-    cells = cells_of(study, Path("out"), None, {})
+    cells = cells_of(study, Path("out"), {})
     assert len({cell.folder for cell in cells}) == len(study.arms) * len(study.tasks)
     for cell in cells:
-        method_options(TrainSettings(**cell.settings))
+        method_options(cell.settings)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_arm_of_a_committed_study_can_stand_on_a_tiny_backbone(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
     sizes = Tokenizer().vocabulary.sizes
-    for cell in cells_of(replace(study, tasks=study.tasks[:1]), Path("out"), None, {}):
-        settings = TrainSettings(**cell.settings)
-        if settings.method in ADAPTER_NAMES:
-            kind = "conformer" if settings.checkpoint == "b" else "transformer"
+    for cell in cells_of(replace(study, tasks=study.tasks[:1]), Path("out"), {}):
+        settings, adapter = cell.settings, cell.settings.adapter
+        if adapter.method in METHODS:
+            kind = "conformer" if settings.model.checkpoint == "b" else "transformer"
             backbone = build_backbone(replace(preset("tiny"), kind=kind), sizes)
             options = method_options(settings)
-            if settings.share is not None:
-                options = options_for(backbone, settings.method, share_of(settings.share), **options)
-            assert trained(backbone, settings.method, **options) > 0
+            if adapter.share is not None:
+                options = options_for(backbone, adapter.method, share_of(adapter.share), **options)
+            assert trained(backbone, adapter.method, **options) > 0
 
 
 def test_the_studies_of_the_field_are_there() -> None:
@@ -73,7 +74,7 @@ def test_other_weights_at_the_same_path_are_another_question(tmp_path: Path) -> 
     study = replace(study, checkpoints={"default": str(tmp_path / "model")})
 
     def questions() -> list[dict[str, Any]]:
-        return [cell.question for cell in cells_of(study, Path("out"), None, {})]
+        return [cell.question for cell in cells_of(study, Path("out"), {})]
 
     nowhere = questions()
     config = BackboneConfig(dim=8, layers=1, heads=1, ffn=8, window=8)
@@ -109,8 +110,8 @@ def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> N
     )
     assert [use.name for use in study.tasks] == ["genre", "melody-budget0.01", "metre-folds"]
     assert study.trials == (0.3, 1.0, 3.0)
-    cells = cells_of(replace(study, checkpoints={"default": "x"}), tmp_path, None, {})
-    assert {cell.use.task: cell.settings["epochs"] for cell in cells} == {
+    cells = cells_of(replace(study, checkpoints={"default": "x"}), tmp_path, {})
+    assert {cell.settings.data.task: cell.settings.training.epochs for cell in cells} == {
         "genre": 4,
         "melody": 0.5,
         "metre": 4,
@@ -192,7 +193,7 @@ def test_wrong_settings_of_an_arm_name_the_arm(tmp_path: Path) -> None:
     text = "tasks: [genre]\narms: [{label: odd, method: lora, size: 2, share: 1%}]"
     study = CompareSettings(what=[write(tmp_path, text)], checkpoint="x").study()
     with pytest.raises(ConfigError, match=r"Arm 'odd': --size 2"):
-        cells_of(study, tmp_path, None, {})
+        cells_of(study, tmp_path, {})
 
 
 def test_flags_come_before_the_file_and_checkpoints_have_names(tmp_path: Path) -> None:
@@ -218,9 +219,7 @@ def test_what_a_file_leaves_open_is_as_usual(tmp_path: Path) -> None:
 def test_a_comparison_begins_from_the_usual_model_and_its_commands_say_from_what() -> None:
     study = CompareSettings(what=["genre"], methods="full,scratch").study()
     assert dict(study.checkpoints) == {"default": USUAL_CHECKPOINT}
-    said = [
-        words_of(cell, TrainSettings(**cell.settings))[:4] for cell in cells_of(study, Path(), "data", {})
-    ]
+    said = [cell.settings.command[:4] for cell in cells_of(study, Path(), {"root": "data"})]
     assert said == [["finetune", "genre", "--from", name] for name in (USUAL_CHECKPOINT, "scratch")]
 
 
@@ -246,8 +245,8 @@ def test_tasks_and_methods_can_be_named_without_a_file(tmp_path: Path) -> None:
     study = settings.study()
     assert [use.task for use in study.tasks] == ["genre", "sequence"]
     assert [arm.name for arm in study.arms] == ["full", "scratch", "lora"]
-    cells = cells_of(study, tmp_path, "data", {})
-    assert {cell.root for cell in cells} == {"data", str(tmp_path)}
+    cells = cells_of(study, tmp_path, {"root": "data"})
+    assert {cell.settings.data.place for cell in cells} == {"data", str(tmp_path)}
 
 
 @pytest.mark.parametrize(

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from finetune.compare.cells import Cell
-from finetune.compare.study import TaskUse
 from finetune.compare.workers import work
+from finetune.settings import FinetuneSettings
 
 
 def cell_of(folder: Path, arm: str) -> Cell:
     """A cell of which only name and folder matter."""
-    return Cell(arm, TaskUse("genre"), None, {}, None, (1.0,), (), 1, str(folder / arm))
+    return Cell(arm, "genre", FinetuneSettings(), None, (1.0,), (), 1, str(folder / arm))
 
 
 def crash(cell: Cell) -> None:

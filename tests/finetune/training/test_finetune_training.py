@@ -15,7 +15,7 @@ from finetune_helpers import NANO, PLAN, trained_in_two_goes, tune
 
 from data.batches import StepBatches
 from data.windows import make_windows
-from finetune.settings import METHODS, TrainSettings
+from finetune.settings import METHODS, FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.module import TaskModule
@@ -253,4 +253,4 @@ def test_precision_is_as_asked_for_and_told(notes: TaskData, source: Source, tmp
 
 def test_an_unknown_precision_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"(?s)--precision fp8.*--seeds 0"):
-        TrainSettings(precision="fp8", seeds=0)
+        FinetuneSettings.of(precision="fp8", seeds=0)

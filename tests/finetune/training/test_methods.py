@@ -6,25 +6,25 @@ from typing import Any
 
 import pytest
 
-from finetune.settings import ADAPTER_NAMES, BACKBONE_NAMES, LEARNING_RATES, METHODS, TrainSettings
+from finetune.settings import LEARNING_RATES, METHODS, FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.run import method_options
 from finetune.training.source import Source, open_source
 from symbolic.adapters import METHODS as ADAPTERS
-from symbolic.backbone import KINDS
+from symbolic.backbone import BACKBONES, KINDS
 from symbolic.checkpoint.bundled import shipped_models
 from symbolic.errors import ConfigError
 
 
 def test_names_are_those_of_adapters_and_backbones() -> None:
-    assert set(ADAPTER_NAMES) == set(ADAPTERS)
+    assert all(method.name == name for name, method in ADAPTERS.items())
     assert set(LEARNING_RATES) == set(METHODS) - {"probe"}
-    assert set(BACKBONE_NAMES) == set(KINDS)
+    assert list(BACKBONES) == list(KINDS)
 
 
 def test_flags_reach_the_adapter(dances: TaskData, source: Source) -> None:
-    settings = TrainSettings(method="lora", layers="last", size=3, options="scale=2,rslora=true")
+    settings = FinetuneSettings.of(method="lora", layers="last", size=3, options="scale=2,rslora=true")
     options = method_options(settings)
     assert options == {"layers": "last", "rank": 3, "scale": 2, "rslora": True}
     model = build_model(source.backbone(), dances.task, "lora", options)
@@ -57,7 +57,7 @@ def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: Source)
 )
 def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        TrainSettings(**changes)
+        FinetuneSettings.of(**changes)
 
 
 @pytest.mark.parametrize(
@@ -65,15 +65,14 @@ def test_what_does_not_go_together_is_refused(changes: dict[str, Any], said: str
 )
 def test_what_an_adapter_does_not_have_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=r"one size|no option"):
-        method_options(TrainSettings(**changes))
+        method_options(FinetuneSettings.of(**changes))
 
 
 def test_training_begins_from_a_model_that_comes_along_unless_told_otherwise() -> None:
-    assert TrainSettings().checkpoint in shipped_models()
-    fresh = TrainSettings(checkpoint="scratch")
-    assert fresh.checkpoint is None
-    assert fresh.identity["preset"] == "tiny"
-    assert open_source(fresh.checkpoint, fresh.preset).name == "scratch-tiny"
+    assert FinetuneSettings().model.checkpoint in shipped_models()
+    fresh = FinetuneSettings.of(checkpoint="scratch")
+    assert fresh.model.checkpoint is None
+    assert open_source(fresh.model.checkpoint, fresh.model.preset).name == "scratch-tiny"
 
 
 def test_a_fresh_conformer_is_named_as_one() -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from finetune_helpers import NANO, PLAN
 
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.outcome import window_accuracy
@@ -140,6 +140,6 @@ def test_padding_does_not_change_window_statistics() -> None:
 
 
 def test_an_absent_layer_is_refused(dances: TaskData, source: Source) -> None:
-    assert method_options(TrainSettings(method="probe", probe="1")) == {"layers": "1"}
+    assert method_options(FinetuneSettings.of(method="probe", probe="1")) == {"layers": "1"}
     with pytest.raises(ConfigError, match="--probe 3: choose all, last, or the number of a layer, 0 to 2"):
         build_model(source.backbone(), dances.task, "probe", {"layers": "3"})

@@ -15,7 +15,7 @@ from data.corpora import open_corpus
 from finetune.report.glance import glance
 from finetune.report.overview import results_page
 from finetune.report.sections import read_sections
-from finetune.settings import TrainSettings, TransferSettings
+from finetune.settings import FinetuneSettings, TransferSettings
 from finetune.tasks import TASKS, Task, note_task
 from finetune.tasks.folds import prepared
 from finetune.tasks.melody import MELODY_FILES
@@ -42,7 +42,7 @@ def run(
 ) -> Path:
     """Two seeds of a run on the folder's tunes."""
     out = tmp_path_factory.mktemp("runs") / "tunes"
-    settings = TrainSettings(
+    settings = FinetuneSettings.of(
         checkpoint=str(folder.parent / "nano"),
         epochs=0.5,
         tokens_per_batch=1024,
@@ -50,19 +50,19 @@ def run(
         seeds=2,
         out=str(out),
     )
-    finetune(task, str(folder), settings)
+    finetune(settings.having(root=str(folder)), task)
     return out
 
 
 def settings_of(run: Path, **changes: Any) -> TransferSettings:
-    return TransferSettings(run=str(run), task="", jobs=0, **changes)
+    return TransferSettings.of(run=str(run), jobs=0, **changes)
 
 
 def test_every_seed_is_scored_on_the_other_tasks_test_pieces(
     run: Path, task: Task, folder: Path, tmp_path: Path
 ) -> None:
     other = write_folder(tmp_path / "other", 16)
-    record = transfer(task, str(other), settings_of(run, results=str(tmp_path / "results")))
+    record = transfer(settings_of(run, results=str(tmp_path / "results")).having(root=str(other)), task)
     data = prepared(task, str(other), Tokenizer(), settings_of(run))
     by_hand = []
     for seed in (0, 1):
@@ -106,39 +106,39 @@ def test_pieces_that_a_run_was_trained_on_are_refused_or_marked(
     ]
     (other / "labels.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     with pytest.raises(LeakError, match="were seen"):
-        transfer(task, str(other), settings_of(run))
-    record = transfer(task, str(other), settings_of(run, allow_leaks=True))
+        transfer(settings_of(run).having(root=str(other)), task)
+    record = transfer(settings_of(run, allow_leaks=True).having(root=str(other)), task)
     assert record["leaks"]["leaky"] is True
 
 
 def test_what_is_no_whole_run_is_refused(run: Path, task: Task, folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no record of `finetune`"):
-        transfer(task, str(folder), settings_of(tmp_path))
+        transfer(settings_of(tmp_path).having(root=str(folder)), task)
     (tmp_path / "record.json").write_text('{"files": {}, "history": []}')  # of `pretrain`
     with pytest.raises(ConfigError, match="holds no record of `finetune`"):
-        transfer(task, str(folder), settings_of(tmp_path))
+        transfer(settings_of(tmp_path).having(root=str(folder)), task)
     scored = transfer(
-        task, str(write_folder(tmp_path / "other", 16)), settings_of(run, results=str(tmp_path))
+        settings_of(run, results=str(tmp_path)).having(root=str(write_folder(tmp_path / "other", 16))), task
     )
     with pytest.raises(ConfigError, match="holds no record of `finetune`"):
-        transfer(task, str(folder), settings_of(Path(scored["file"]).parent))
+        transfer(settings_of(Path(scored["file"]).parent).having(root=str(folder)), task)
     folds = replace(task, protocols=(replace(task.protocols[0], name="folds", folds=5),))
     with pytest.raises(ConfigError, match="--protocol folds: a run is transferred to one test side"):
-        transfer(folds, str(folder), settings_of(run))
+        transfer(settings_of(run).having(root=str(folder)), folds)
 
 
 def test_what_is_not_known_to_be_unseen_is_refused_or_told(task: Task, folder: Path, tmp_path: Path) -> None:
     unknown = load_checkpoint(folder.parent / "nano")
     save_checkpoint(tmp_path / "unknown", unknown.build_backbone(), unknown.tokenizer)
-    settings = TrainSettings(
+    settings = FinetuneSettings.of(
         checkpoint=str(tmp_path / "unknown"), epochs=0.5, jobs=0, allow_leaks=True, out=str(tmp_path / "run")
     )
-    finetune(task, str(folder), settings)
+    finetune(settings.having(root=str(folder)), task)
     assert load_checkpoint(tmp_path / "run" / "seed-0" / "checkpoint").pretrained_on is None
     other = write_folder(tmp_path / "other", 16)
     with pytest.raises(LeakError, match="does not record what it was pretrained on"):
-        transfer(task, str(other), settings_of(tmp_path / "run"))
-    record = transfer(task, str(other), settings_of(tmp_path / "run", allow_leaks=True))
+        transfer(settings_of(tmp_path / "run").having(root=str(other)), task)
+    record = transfer(settings_of(tmp_path / "run", allow_leaks=True).having(root=str(other)), task)
     assert record["leaks"]["leaky"] is None
 
 

@@ -19,19 +19,23 @@ from pretrain_helpers import (
     states,
 )
 
-from pretrain.selectors import SELECTORS, Schedule, SelectorInput, SelectorOptions, build_selector
+from pretrain.objective import AUXILIARY_NAMES
+from pretrain.objective.auxiliary import AUXILIARIES
+from pretrain.selectors import (
+    NETWORK_NAMES,
+    SELECTORS,
+    Schedule,
+    SelectorInput,
+    SelectorOptions,
+    build_selector,
+)
 from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.network import NETWORKS, build_network
-from pretrain.settings import (
-    LEARNING_RATES,
-    NETWORK_NAMES,
-    OPTIMIZERS,
-    PRESET_NAMES,
-    SELECTOR_NAMES,
-    TOKENS_PER_BATCH,
-)
+from pretrain.settings import LEARNING_RATES, OPTIMIZERS, TOKENS_PER_BATCH
 from symbolic.backbone import PRESETS, build_backbone
 from symbolic.errors import ConfigError
+from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
+from symbolic.masking.corruption import CORRUPTIONS
 from symbolic.masking.units import UNITS
 from symbolic.tokens.vocabulary import RESERVED, TIME_SIGNATURE, VELOCITY
 
@@ -51,10 +55,13 @@ def full_windows(count=8, length=64):
     return random_windows(count=count, length=length, ragged=False)
 
 
-def test_settings_list_every_selector_network_and_preset():
-    assert sorted(SELECTOR_NAMES) == sorted(SELECTORS)
+def test_names_for_settings_are_those_of_the_registries():
+    assert all(selector.name == name for name, selector in SELECTORS.items())
     assert sorted(NETWORK_NAMES) == sorted(NETWORKS)
-    assert list(PRESET_NAMES) == list(TOKENS_PER_BATCH) == list(PRESETS)
+    assert sorted(UNIT_NAMES) == sorted(UNITS)
+    assert sorted(CORRUPTION_NAMES) == sorted(CORRUPTIONS)
+    assert sorted(AUXILIARY_NAMES) == sorted(AUXILIARIES)
+    assert list(TOKENS_PER_BATCH) == list(PRESETS)
     assert sorted(LEARNING_RATES) == sorted(OPTIMIZERS)
     assert all(list(rates) == list(PRESETS) for rates in LEARNING_RATES.values())
 

@@ -122,7 +122,7 @@ def test_what_cannot_grow():
 @pytest.mark.parametrize("kind", ["transformer", "conformer"])
 def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
     name = {"transformer": "tiny", "conformer": "tiny-conformer"}[kind]
-    settings = PretrainSettings(checkpoint=name, preset="small", backbone=kind)
+    settings = PretrainSettings.of(checkpoint=name, preset="small", backbone=kind)
     start = load_initialisation(settings, Tokenizer())
     # Its window too: what is grown is trained as any of its size.
     assert start.config == replace(preset("small"), kind=kind)
@@ -133,7 +133,7 @@ def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
     nothing = np.empty(0, dtype=np.int64)
     assert start.describe(nothing)["expanded_from"] == found.config.to_dict()
-    same = PretrainSettings(checkpoint=name, backbone=kind)
+    same = PretrainSettings.of(checkpoint=name, backbone=kind)
     assert "expanded_from" not in load_initialisation(same, Tokenizer()).describe(nothing)
 
 
@@ -141,7 +141,7 @@ def test_heads_that_a_checkpoint_lacks_begin_at_random(tmp_path):
     save_checkpoint(tmp_path / "bare", load_checkpoint("tiny").build_backbone(), Tokenizer())
     found = {}
     for name, checkpoint in (("bare", str(tmp_path / "bare")), ("whole", "tiny"), ("none", None)):
-        settings = PretrainSettings(checkpoint=checkpoint, preset="mini")
+        settings = PretrainSettings.of(checkpoint=checkpoint, preset="mini")
         module = module_of(settings, load_initialisation(settings, Tokenizer()), tmp_path)
         found[name] = module.objective.heads.projection.weight.std()
     assert found["bare"] == found["none"] != found["whole"]
@@ -153,12 +153,12 @@ def test_a_larger_checkpoint_does_not_shrink(tmp_path):
         ConfigError,
         match=r"layers 4 are fewer than 6; .* own size, --preset mini --backbone transformer, or a larger",
     ):
-        load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "mini")), Tokenizer())
+        load_initialisation(PretrainSettings.of(checkpoint=str(tmp_path / "mini")), Tokenizer())
 
 
 def test_a_size_of_nobody_is_not_asked_for(tmp_path):
     save_checkpoint(tmp_path / "own", build_backbone(SMALL, Vocabulary().sizes), Tokenizer())
-    settings = PretrainSettings(checkpoint=str(tmp_path / "own"), backbone="conformer")
+    settings = PretrainSettings.of(checkpoint=str(tmp_path / "own"), backbone="conformer")
     with pytest.raises(ConfigError, match=r"size, 2 layers of 16 dimensions; .* --backbone transformer\.$"):
         load_initialisation(settings, Tokenizer())
 

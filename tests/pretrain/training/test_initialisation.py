@@ -48,7 +48,7 @@ def run(music, tmp_path_factory):
 
 
 def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
-    settings = PretrainSettings(checkpoint="tiny")
+    settings = PretrainSettings.of(checkpoint="tiny")
     start = load_initialisation(settings, Tokenizer())
     sizes = Vocabulary().sizes
     module = build_module(settings, sizes, FreezeBook(tmp_path, 8), 1, start)
@@ -78,7 +78,7 @@ def test_held_out_pieces_that_were_heard_before_are_counted_and_told(
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
     seen = load_checkpoint(run)
     heard = json.loads((run / "record.json").read_text())["from"]["held_out"]
-    shards = PretrainSettings(folder=str(music), jobs=1).shards("folder", str(music), Tokenizer())
+    shards = PretrainSettings.of(folder=str(music), jobs=1).data.shards("folder", str(music), Tokenizer())
     save_checkpoint(
         tmp_path / "all",
         seen.build_backbone(),
@@ -94,14 +94,14 @@ def test_held_out_pieces_that_were_heard_before_are_counted_and_told(
 def test_what_an_unrecorded_checkpoint_heard_stays_unknown(tmp_path):
     backbone = load_checkpoint("tiny").build_backbone()
     save_checkpoint(tmp_path / "unknown", backbone, Tokenizer())
-    start = load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "unknown")), Tokenizer())
+    start = load_initialisation(PretrainSettings.of(checkpoint=str(tmp_path / "unknown")), Tokenizer())
     assert start.trained_on(np.arange(3)) is None
     assert start.describe(np.arange(3))["held_out_trained_on"] is None
 
 
 def test_another_kind_is_refused():
     with pytest.raises(ConfigError, match="a transformer cannot become a conformer"):
-        load_initialisation(PretrainSettings(checkpoint="tiny", backbone="conformer"), Tokenizer())
+        load_initialisation(PretrainSettings.of(checkpoint="tiny", backbone="conformer"), Tokenizer())
 
 
 def test_an_adapter_is_refused(tmp_path):
@@ -109,7 +109,7 @@ def test_an_adapter_is_refused(tmp_path):
     attach(backbone, "lora")
     save_checkpoint(tmp_path / "adapted", backbone, Tokenizer())
     with pytest.raises(ConfigError, match="has an adapter"):
-        load_initialisation(PretrainSettings(checkpoint=str(tmp_path / "adapted")), Tokenizer())
+        load_initialisation(PretrainSettings.of(checkpoint=str(tmp_path / "adapted")), Tokenizer())
 
 
 def test_a_run_is_not_resumed_from_other_weights(music, run, tmp_path, capsys, monkeypatch):

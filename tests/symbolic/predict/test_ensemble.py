@@ -13,7 +13,7 @@ from finetune_helpers import PLAN, tune
 from torch import nn
 
 from finetune.report.tables import variant_of
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training import seed as training
 from finetune.training.outcome import SeedResult
@@ -156,15 +156,11 @@ def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tm
 
 
 def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
-    settings = TrainSettings(ensemble=True)
-    assert (settings.note_features, settings.identity["note_features"], settings.identity["ensemble"]) == (
-        True,
-        True,
-        True,
-    )
-    assert TrainSettings(note_features=True).identity["ensemble"] is None
-    assert variant_of(settings.identity) == {"note_features": "", "ensemble": ""}
+    settings = FinetuneSettings.of(ensemble=True)
+    assert (settings.adapter.note_features, settings.adapter.ensemble) == (True, True)
+    assert FinetuneSettings.of(note_features=True).adapter.ensemble is False
+    assert variant_of(settings.flat()) == {"note_features": "", "ensemble": ""}
     with pytest.raises(ConfigError, match="--ensemble: a probe"):
-        TrainSettings(method="probe", ensemble=True)
+        FinetuneSettings.of(method="probe", ensemble=True)
     with pytest.raises(ConfigError, match="--ensemble: --method features"):
-        TrainSettings(method="features", ensemble=True)
+        FinetuneSettings.of(method="features", ensemble=True)

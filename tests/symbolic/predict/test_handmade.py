@@ -13,11 +13,12 @@ from finetune_helpers import tune, write_folder
 from sklearn.ensemble import ExtraTreesClassifier
 
 import symbolic
+from data.toolkit.settings import flatten
 from finetune.baselines.forest import FEWEST, TREES, fit_forest
 from finetune.baselines.memory import remembered, remembered_stretches
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.cli import main
-from finetune.settings import FEATURES, TrainSettings
+from finetune.settings import FEATURES, FinetuneSettings
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
 from symbolic.features.stretches import stretch_matrix, stretches
@@ -137,7 +138,9 @@ def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path)
     assert record["test"]["accuracy"]["mean"] == baselines["features_together"] == 1.0
     assert record["test"]["accuracy"]["sd"] == 0
     assert record["backbone"] == {"source": FEATURES}
-    assert {record["settings"][name] for name in ("lr", "epochs", "preset", "tokens_per_batch")} == {None}
+    assert {flatten(record["settings"])[name] for name in ("lr", "epochs", "preset", "tokens_per_batch")} == {
+        None
+    }
     assert record["leaks"]["leaky"] is False
     about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["task"]["forest"]
     assert about[0] == TREES
@@ -252,7 +255,7 @@ def test_there_is_no_chance_in_it_that_seeds_could_tell(run: Path, capsys: Any) 
 
 def test_what_has_no_meaning_is_refused_all_at_once() -> None:
     with pytest.raises(ConfigError) as refused:
-        TrainSettings(method=FEATURES, checkpoint="mine", preset="tiny", epochs=2, lr=0.1, patience=2)
+        FinetuneSettings.of(method=FEATURES, checkpoint="mine", preset="tiny", epochs=2, lr=0.1, patience=2)
     said = [problem.split(":")[0] for problem in refused.value.problems if "fitted at once" in problem]
     assert said == ["--from", "--preset", "--epochs", "--lr", "--patience"]
-    assert TrainSettings(method=FEATURES).checkpoint is None
+    assert FinetuneSettings.of(method=FEATURES).model.checkpoint is None

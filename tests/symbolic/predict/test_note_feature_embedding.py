@@ -15,7 +15,7 @@ import symbolic
 from data.batches import StepBatches
 from data.windows import make_windows
 from finetune.cli import main
-from finetune.settings import TrainSettings
+from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.module import TaskModule
@@ -151,14 +151,9 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
 
 def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(ConfigError, match="--note_features: a probe"):
-        TrainSettings(method="probe", note_features=True)
+        FinetuneSettings.of(method="probe", note_features=True)
     with pytest.raises(ConfigError, match="--note_features: --method features"):
-        TrainSettings(method="features", note_features=True)
+        FinetuneSettings.of(method="features", note_features=True)
     tunes = write_folder(tmp_path / "tunes")
     assert main(["sequence", str(tunes), "--note_features", "--jobs", "0"]) == 2
     assert "note features are of notes" in capsys.readouterr().err
-
-
-def test_a_run_begun_without_the_choice_can_go_on() -> None:
-    assert TrainSettings().identity["note_features"] is None
-    assert TrainSettings(note_features=True).identity["note_features"] is True

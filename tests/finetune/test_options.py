@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from finetune.settings import TrainSettings
-from finetune.training.options import read_options, written_options
+from finetune.options import read_options, written_options
+from finetune.settings import FinetuneSettings
 from finetune.training.run import method_options
 from symbolic.errors import ConfigError
 
@@ -43,7 +43,7 @@ def test_options_are_read_with_their_types(text: str, options: dict[str, Any]) -
 )
 def test_pieces_that_cannot_be_read_are_named_with_the_other_settings(text: str, pieces: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
-        TrainSettings(method="lora", options=text, seeds=0)
+        FinetuneSettings.of(method="lora", options=text, seeds=0)
     for words in (*(f"cannot read {piece};" for piece in pieces), "--seeds 0"):
         assert words in str(caught.value)
 
@@ -67,5 +67,5 @@ def test_what_is_written_is_short() -> None:
 
 
 def test_a_list_reaches_the_adapter() -> None:
-    settings = TrainSettings(method="lora", options="targets=[query,value],scale=2")
+    settings = FinetuneSettings.of(method="lora", options="targets=[query,value],scale=2")
     assert method_options(settings) == {"targets": "query,value", "scale": 2}
