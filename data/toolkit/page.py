@@ -12,6 +12,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,7 +110,7 @@ class Page:
             )
             body.append(f"<th>{html.escape(name)}</th>{cells}")
         self._table("matrix", ["true \\ predicted", *names], body, [])
-        self._picture(picture, title, lambda: _drawing().draw_matrix(names, np.asarray(counts), title))
+        self._picture(picture, title, partial(_draw, "matrix", names, np.asarray(counts), title))
 
     def estimates(
         self,
@@ -136,7 +137,7 @@ class Page:
             body.append("<td>{}</td><td>{}</td><td>{}</td><td class='line'>{}</td><td>{}</td>".format(*cells))
         self._table("estimates", [*heads[:2], "95 %", "0 to 100 %", heads[2]], body, [])
         axis = f"{heads[1]} (95 % by bootstrap)"
-        self._picture(picture, title, lambda: _drawing().draw_estimates(estimates, title, axis))
+        self._picture(picture, title, partial(_draw, "estimates", estimates, title, axis))
 
     def figure(self, figure: Figure, caption: str, picture: str = "") -> None:
         """Add a matplotlib figure as PNG. The caption is also its alternative text."""
@@ -167,10 +168,10 @@ class Page:
         self._add(f'<div class="charts{small}">{figures}</div>')
         if isinstance(picture, str):
             titles = ", ".join(chart["title"] for chart in charts)
-            self._picture(picture, titles, lambda: _drawing().draw_charts(*charts))
+            self._picture(picture, titles, partial(_draw, "charts", *charts))
         else:
             for name, chart in zip(picture, charts, strict=True):
-                self._picture(name, chart["title"], lambda chart=chart: _drawing().draw_charts(chart))
+                self._picture(name, chart["title"], partial(_draw, "charts", chart))
 
     def widget(self, name: str, data: Any, style: str, script: str) -> None:
         """Add a place that a script fills. Markdown has none.
@@ -266,11 +267,12 @@ def slug(text: str) -> str:
     return re.sub(r"\W+", "-", text.lower()).strip("-")
 
 
-def _drawing() -> Any:
-    """Import matplotlib only where a picture is drawn."""
+def _draw(kind: str, *arguments: Any) -> Figure:
+    """Draw a picture. matplotlib is imported only here."""
     from data.toolkit import pictures
 
-    return pictures
+    figure: Figure = getattr(pictures, f"draw_{kind}")(*arguments)
+    return figure
 
 
 def _inline(text: str) -> str:
