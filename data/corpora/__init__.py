@@ -50,17 +50,17 @@ CORPORA: dict[str, type[Corpus]] = {
         SongsCorpus,
     )
 }
-"""All readers; the first is the default, for it needs no download."""
+"""All readers by name. The first is the default, because it needs no download."""
 
 __all__ = ["CORPORA", "Corpus", "Piece", "Reading", "open_corpus"]
 
 
 def open_corpus(name: str, root: str | Path | None = None, **options: Any) -> Corpus:
-    """The reader of a corpus.
+    """Open a corpus by name.
 
     Args:
         name: A key of `CORPORA`.
-        root: The folder that holds it; for "folder", the folder itself.
+        root: The folder that holds the corpus. For "folder" the folder itself.
         options: Further arguments of that reader.
 
     Raises:

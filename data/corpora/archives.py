@@ -1,4 +1,4 @@
-"""Where a corpus lies on disk: a folder, a clone, or an archive that is unpacked once."""
+"""Find a corpus on disk: a folder, a clone, or an archive that is unpacked once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CACHE_VARIABLE = "COUNTERPOINT_CACHE"
 
 
 def cache_folder() -> Path:
-    """Where unpacked archives are kept: $COUNTERPOINT_CACHE, or ~/.cache/counterpoint."""
+    """Return the cache folder: $COUNTERPOINT_CACHE or ~/.cache/counterpoint."""
     given = os.environ.get(CACHE_VARIABLE)
     return Path(given).expanduser() if given else Path.home() / ".cache" / "counterpoint"
 
@@ -28,21 +28,21 @@ def cache_folder() -> Path:
 def locate(
     name: str, root: str | Path | None, marker: str, sha256: str, homepage: str, archive_name: str = ""
 ) -> Path:
-    """The folder of a corpus.
+    """Find the folder of a corpus.
 
-    Looked for, in this order: files under ROOT/NAME and under ROOT itself, both up to two folders deep (as an
-    archive or a clone leaves them), then the archive in ROOT/NAME, which is unpacked into the cache.
+    Files under ROOT/NAME come first, then files under ROOT, both up to two folders deep. The archive in ROOT/NAME comes
+    last. It is unpacked into the cache.
 
     Args:
-        name: Of the corpus, or of the folder that it shares with others.
-        root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
-        marker: A file that tells the corpus, relative to the folder wanted.
-        sha256: Of the archive.
-        homepage: Where to get it.
-        archive_name: By default NAME.tar.xz.
+        name: Name of the corpus, or of the folder that it shares with others.
+        root: The folder that holds corpora. None: $COUNTERPOINT_DATA.
+        marker: A file that identifies the corpus, relative to the folder wanted.
+        sha256: Hash of the archive.
+        homepage: Address to get it from.
+        archive_name: Default: NAME.tar.xz.
 
     Raises:
-        CorpusError: If nothing is found, or the archive is damaged or another one.
+        CorpusError: If nothing is found, or if the archive is damaged or another release.
     """
     given = root or os.environ.get(ROOT_VARIABLE)
     if not given:
@@ -67,7 +67,7 @@ def locate(
 
 
 def _marked(base: Path, marker: str) -> Path | None:
-    """The first folder, at most two below `base`, from which `marker` exists."""
+    """Return the first folder, at most two below `base`, that holds `marker`."""
     for depth in ("", "*/", "*/*/"):
         hits = sorted(base.glob(depth + marker)) if base.is_dir() else []
         if hits:
@@ -76,7 +76,7 @@ def _marked(base: Path, marker: str) -> Path | None:
 
 
 def _unpacked(archive: Path, sha256: str) -> Path:
-    """The archive's content in the cache; made by one rename, so that it is whole or absent."""
+    """Unpack an archive into the cache. One rename makes the folder, so that it is whole or absent."""
     target = cache_folder() / "corpora" / f"{archive.name.partition('.')[0]}-{sha256[:8]}"
     if target.is_dir():
         return target
@@ -109,19 +109,19 @@ def _unpacked(archive: Path, sha256: str) -> Path:
 
 
 class ArchivedCorpus(Corpus):
-    """A corpus that lies under a root, as files or in an archive.
+    """A corpus under a root, as files or in an archive.
 
     Args:
-        root: The folder that holds `home`, or a clone of the dataset.
+        root: The folder that holds `home`, or a clone of the data set.
 
     Attributes:
-        home: Folder under the root; by default called after the corpus.
-        marker: A file that tells the corpus, relative to `folder`.
-        archives: sha256 of each archive by name; the first holds the music.
-        made: What must be done to the files as their homepage has them, in full sentences.
+        home: Folder under the root. Default: the name of the corpus.
+        marker: A file that identifies the corpus, relative to `folder`.
+        archives: sha256 of each archive by name. The first holds the music.
+        made: How to convert the files of the homepage, in full sentences.
 
     Raises:
-        CorpusError: If it is not there, or its archive is damaged.
+        CorpusError: If the corpus is absent or its archive is damaged.
     """
 
     home: ClassVar[str] = ""
@@ -135,7 +135,7 @@ class ArchivedCorpus(Corpus):
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Whether it is under root; its archive is neither unpacked nor checked."""
+        """Return "files", "archive", or "" if it is not under root. The archive is not opened."""
         given = root or os.environ.get(ROOT_VARIABLE)
         if not given:
             return ""
@@ -146,7 +146,7 @@ class ArchivedCorpus(Corpus):
 
     @classmethod
     def directions(cls) -> str:
-        """How to get it, and where to put it."""
+        """Tell how to get the corpus and into which folder it goes."""
         home = cls.home or cls.name
         steps = [
             f"Get it from {cls.homepage}.",
@@ -158,15 +158,15 @@ class ArchivedCorpus(Corpus):
 
 
 class FoldedCorpus(ArchivedCorpus):
-    """A corpus whose split table also deals it into folds for cross-validation.
+    """A corpus whose split table also has folds for cross-validation.
 
     Args:
-        root: The folder that holds it.
-        fold: 0 to 4: test on this fold, validate on the next, train on the rest. None takes the table's split.
+        root: The folder that holds the corpus.
+        fold: 0 to 4. This fold is tested, the next one validates, the others train. None: the split of the table.
 
     Raises:
         ConfigError: If there is no such fold.
-        CorpusError: If it is not there, or its archive is damaged.
+        CorpusError: If the corpus is absent or its archive is damaged.
     """
 
     def __init__(self, root: str | Path | None = None, fold: int | None = None) -> None:
@@ -176,5 +176,5 @@ class FoldedCorpus(ArchivedCorpus):
         self.fold = fold
 
     def options(self) -> dict[str, Any]:
-        """The fold."""
+        """Return the fold."""
         return {"fold": self.fold}

@@ -1,4 +1,4 @@
-"""(n)ASAP: classical piano scores, performances of them, and which note of one is which of the other."""
+"""(n)ASAP: classical piano scores, performances of them, and alignments note by note."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from symbolic.music.piano import as_one_piano
 
 SCORE = "midi_score.mid"
 ALIGNED = np.dtype([("score", "U24"), ("note", "<i4")])
-"""A pair: the score note's id in the MusicXML file, "" for none, and an index into the performance's notes,
--1 for none."""
+"""A pair: the id of the score's note in the MusicXML file ("": none) and the index of the performed note (-1: none)."""
 HANDS = ("right", "left")
 _ALIGNMENT = "note_alignment.tsv"
 _ALIGNMENT_MARKER = f"Bach/Fugue/bwv_846/Shi05M_note_alignments/{_ALIGNMENT}"
 
 
 class _Asap(ArchivedCorpus):
-    """What scores and performances share: terms, places, and one split for both."""
+    """Terms, folder and split that scores and performances share."""
 
     licence = "CC BY-NC-SA 4.0"
     citation = (
@@ -51,7 +50,7 @@ class _Asap(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files of scores and performances by key, which is the path without suffix."""
+        """List the files of scores and performances by key. A key is the path without suffix."""
         paths = (path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.mid"))
         return {path.removesuffix(".mid"): path for path in sorted(paths)}
 
@@ -63,8 +62,8 @@ class _Asap(ArchivedCorpus):
 class AsapScoresCorpus(_Asap):
     """242 MIDI scores with the label "composer" and the note label "hand".
 
-    Scores and performances of a piece are on one side. The two staves become one piano, so that nothing but music
-    tells the hands apart.
+    Scores and performances of a piece are on one side of the split. The two staves become one piano, so that only the
+    music distinguishes the hands.
     """
 
     name = "asap_scores"
@@ -73,20 +72,20 @@ class AsapScoresCorpus(_Asap):
     note_classes = MappingProxyType({"hand": HANDS})
 
     def pieces(self) -> list[Piece]:
-        """The scores."""
+        """List the scores."""
         return self._chosen(scores=True)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """Both staves as one piano, with their labels."""
+        """Merge both staves into one piano and label the notes."""
         return Reading(as_one_piano(music), {"hand": hand_labels(music)})
 
 
 class AsapPerformancesCorpus(_Asap):
     """1,066 performances with the labels "composer" and "metre" and the note labels "velocity" and "beat".
 
-    "metre" is the time signature of those that keep one; "beat" tells of each note whether it begins on a downbeat,
-    on another beat, or between. One performance has no annotation of its beats, and so neither. Bars and positions
-    are those of a nominal tempo; `alignment` leads from the notes to the score's.
+    "metre" is the time signature of performances that keep one. "beat" is the place of each onset: on a downbeat, on
+    another beat or between beats. One performance has no annotated beats and neither label. Bars and positions follow
+    a nominal tempo. `alignment` maps the notes to those of the score.
     """
 
     name = "asap_performances"
@@ -100,7 +99,7 @@ class AsapPerformancesCorpus(_Asap):
         self._root = root
 
     def pieces(self) -> list[Piece]:
-        """The performances."""
+        """List the performances."""
         pieces = []
         for piece in self._chosen(scores=False):
             path = self.folder / _annotation_file(piece)
@@ -110,12 +109,12 @@ class AsapPerformancesCorpus(_Asap):
         return pieces
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """The MIDI file and the annotation of its beats."""
+        """List the MIDI file and the annotation of its beats."""
         annotation = _annotation_file(piece)
         return (piece.file, annotation) if (self.folder / annotation).is_file() else (piece.file,)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The performance as it is, with the classes of its velocities and what its notes begin on."""
+        """Label the velocities and the metrical places of the onsets. The notes stay as performed."""
         path = self.folder / _annotation_file(piece)
         beats = (
             beat_labels(music, read_annotation(path))
@@ -125,16 +124,16 @@ class AsapPerformancesCorpus(_Asap):
         return Reading(music, {"velocity": velocity_labels(music), "beat": beats})
 
     def alignment(self, piece: Piece, music: Music) -> NDArray[np.void]:
-        """Which score note each note of a performance plays, from (n)ASAP.
+        """Align the notes of a performance with those of its score, from (n)ASAP.
 
         Three performances have no alignment.
 
         Args:
             piece: A performance.
-            music: What `read` gives for it.
+            music: The music that `read` returns for it.
 
         Returns:
-            (A,) `ALIGNED`: pairs in the file's order, notes left out and notes added included.
+            (A,) `ALIGNED`: pairs in the order of the file, with omitted and added notes.
 
         Raises:
             CorpusError: If the alignments are neither files nor an archive under the root.
@@ -146,7 +145,7 @@ class AsapPerformancesCorpus(_Asap):
 
 
 def hand_labels(music: Music) -> NDArray[np.int8]:
-    """(N,) int8 index into `HANDS`: the first staff of two is the right hand's; all -1 for any other number."""
+    """Return (N,) int8 indices into `HANDS`. The first of two staves is the right hand; -1 without two staves."""
     staves, staff = np.unique(music.notes["track"], return_inverse=True)
     return np.asarray(staff if len(staves) == len(HANDS) else np.full(len(music), -1), dtype=np.int8)
 
@@ -156,10 +155,10 @@ def _annotation_file(piece: Piece) -> str:
 
 
 def read_alignment(path: Path, music: Music) -> NDArray[np.void]:
-    """Pairs of `ALIGNED` in a file of (n)ASAP; it counts the performance's notes by onset, then pitch.
+    """Read pairs of `ALIGNED` from a file of (n)ASAP, which counts performed notes by onset and pitch.
 
     Raises:
-        MusicFileError: If it cannot be read, or does not fit the music.
+        MusicFileError: If the file cannot be read or does not fit the music.
     """
     order = np.lexsort((music.notes["pitch"], music.notes["onset"]))
     pairs = []

@@ -1,4 +1,4 @@
-"""What every corpus reader is: pieces in a stable order, their music, labels, splits and terms of use."""
+"""The base class of corpus readers: pieces in a stable order, their music, labels, split and terms of use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from symbolic.music.notes import Music
 
 TERMS = ("name", "title", "licence", "citation", "homepage")
 NO_LABELS: Mapping[str, str] = {}
-"""One for all pieces without any: an empty dictionary for each of a million takes 64 MB."""
+"""Shared by all pieces without labels: an empty dictionary for each of a million takes 64 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,13 @@ class Piece:
     """One piece of a corpus, before it is read.
 
     Attributes:
-        key: Its name, unique in the corpus.
-        file: Its file, relative to the corpus folder, with forward slashes.
+        key: Name, unique in the corpus.
+        file: File relative to the corpus folder, with forward slashes.
         labels: Sequence-level labels by name, such as {"composer": "Bach"}.
-        split: "train", "valid", "test", "excluded", or None to have it chosen by a hash of the notes.
-        group: Pieces of one group (versions of a song, clips of a performance) stay on one side; "" is alone.
-        fingerprint: Note fingerprint that a split table promises; other content is refused.
-        reason: Why it is excluded.
+        split: "train", "valid", "test" or "excluded". None: a hash of the notes chooses.
+        group: Pieces of one group, such as versions of a song, stay on one side. "": no group.
+        fingerprint: Note fingerprint in the split table. Other content is refused.
+        reason: Reason of exclusion.
     """
 
     key: str
@@ -48,11 +48,11 @@ class Piece:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """Music as a task sees it.
+    """Music and note labels as a task reads them.
 
     Attributes:
-        music: With metre repaired or tracks merged, where a corpus needs that.
-        note_labels: For each of the corpus' `note_classes`, (N,) int8 class of each note; -1 is unlabelled.
+        music: The music, with repaired bars or merged tracks where a corpus needs that.
+        note_labels: (N,) int8 class of each note, for each of the corpus' `note_classes`. -1: unlabelled.
     """
 
     music: Music
@@ -60,20 +60,20 @@ class Reading:
 
 
 class Corpus(ABC):
-    """A reader of one corpus. Subclasses must state their terms; instances travel to worker processes.
+    """A reader of one corpus. Instances are pickled for worker processes.
 
     Attributes:
-        name, title, licence, citation, homepage: What it is and on what terms; all required.
-        version: Raised whenever the reader would give other music or labels for the same files.
-        size: How many pieces it has; 0 where that depends on the user.
-        labels: Sequence-level labels, and how many classes each has.
-        split: Where the split comes from, in a few words.
-        table: The split table under `data/splits`, where it is not called after the corpus.
-        drums_alone: Whether pieces are drums alone, so that `Filters(drum_only=True)` must prepare them.
-        fractions: Shares of the splits, for pieces whose split is chosen by hash.
-        joins: Names of the corpora that it is made of, where it has no music of its own.
-        note_classes: Names of the classes of each note-level label.
-        folder: Where `Piece.file` starts from.
+        name, title, licence, citation, homepage: Terms of the corpus, all required.
+        version: Raised when the reader gives other music or labels for the same files.
+        size: Number of pieces. 0 where that depends on the user.
+        labels: Number of classes of each sequence-level label.
+        split: Source of the split, in a few words.
+        table: Split table under `data/splits`, where it is not named after the corpus.
+        drums_alone: Whether pieces hold drums alone and need `Filters(drum_only=True)`.
+        fractions: Proportions of the splits, for pieces whose split is chosen by hash.
+        joins: Names of the corpora that it combines, where it has no music of its own.
+        note_classes: Class names of each note-level label.
+        folder: Folder to which `Piece.file` is relative.
     """
 
     name: ClassVar[str]
@@ -102,12 +102,12 @@ class Corpus(ABC):
         """Find the corpus.
 
         Raises:
-            CorpusError: If it is not there, saying what was looked for and how to get it.
+            CorpusError: If it is absent. The message names what was searched and how to get it.
         """
 
     @abstractmethod
     def pieces(self) -> list[Piece]:
-        """All pieces, in an order that depends on nothing but the files.
+        """List all pieces in an order that depends on the files alone.
 
         Raises:
             CorpusError: If there are none.
@@ -120,12 +120,12 @@ class Corpus(ABC):
         labels: Mapping[str, Mapping[str, str]] | None = None,
         fold: int | None = None,
     ) -> list[Piece]:
-        """Pieces with the sides, groups and fingerprints of the corpus' committed split table.
+        """Make pieces with the sides, groups and fingerprints of the committed split table.
 
         Args:
             files: File of each key.
-            labels: Labels of those keys that have any.
-            fold: The fold to be the test set, instead of the table's split.
+            labels: Labels of the keys that have any.
+            fold: The fold to test on. None: the split of the table.
         """
         table, labels = load_table(self.table or self.name), labels or {}
         pieces = []
@@ -141,25 +141,25 @@ class Corpus(ABC):
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Whether it is under root, without opening it: "files", "archive", or "" where it is not."""
+        """Return "files", "archive", or "" if it is not under root. Nothing is opened."""
         return ""
 
     @classmethod
     def directions(cls) -> str:
-        """How to get it, and where to put it."""
+        """Tell how to get the corpus and into which folder it goes."""
         return ""
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Below which its files lie."""
+        """The folders that hold its files."""
         return (self.folder,)
 
     def path(self, file: str) -> str:
-        """Where one of `sources` lies."""
+        """Return the path of one of `sources`."""
         return f"{self.folder}{os.sep}{file}"
 
     def read(self, piece: Piece) -> Music:
-        """The music as its file has it.
+        """Read the music as the file has it.
 
         Raises:
             MusicFileError: If the file cannot be read.
@@ -167,17 +167,17 @@ class Corpus(ABC):
         return read_music(self.path(piece.file))
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The music and note labels that tasks see; by default the file's, without labels.
+        """Make the music and note labels for tasks. Default: the music of the file without labels.
 
         Raises:
-            MusicFileError: If a file that goes with the piece, such as its beats, cannot be read.
+            MusicFileError: If a further file of the piece, such as its beats, cannot be read.
         """
         return Reading(music)
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """All files that a piece is made from, relative to the folder."""
+        """List all files of a piece, relative to the folder."""
         return (piece.file,)
 
     def options(self) -> dict[str, Any]:
-        """Settings that change what is read, as JSON values."""
+        """Return the settings that change what is read, as JSON values."""
         return {}

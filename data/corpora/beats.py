@@ -1,4 +1,4 @@
-"""Beats that somebody marked in a performance, as (n)ASAP writes them, and note labels from them."""
+"""Annotated beats of performances in the format of (n)ASAP, and note labels from them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NEAR = 0.07
 
 @dataclass(frozen=True, eq=False)
 class Annotation:
-    """What an annotation file says.
+    """The content of an annotation file.
 
     Attributes:
         beats: (B,) rising times of beats in seconds.
-        down: (B,) bool, which of them begin a bar.
+        down: (B,) bool, true where a beat begins a bar.
         sure: (B,) bool, false where the notation is free and the beat is a guess.
         time_signatures: Time signatures in the order of their first use, such as ("3/4",).
     """
@@ -34,7 +34,7 @@ class Annotation:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Read an annotation file: time, time again, and a kind with time and key signatures behind commas.
+    """Read an annotation file. Its columns are time, time again, and a kind with signatures after commas.
 
     Raises:
         MusicFileError: If it is absent or damaged.
@@ -66,13 +66,13 @@ def read_annotation(path: Path) -> Annotation:
 
 
 def beat_labels(music: Music, annotation: Annotation) -> NDArray[np.int8]:
-    """(N,) int8 index into `BEATS`: what each note begins on.
+    """Return (N,) int8 indices into `BEATS`: the metrical place of each onset.
 
-    Before the first and after the last beat, and beside a beat that is not sure, notes are unlabelled.
+    Notes before the first beat, after the last beat and next to a beat that is not sure are unlabelled.
 
     Args:
         music: The performance as its file has it.
-        annotation: Its beats.
+        annotation: The beats of the performance.
     """
     beats = annotation.beats
     if len(beats) < 2:

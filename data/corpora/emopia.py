@@ -9,11 +9,11 @@ from data.corpora.base import Piece
 
 
 class EmopiaCorpus(FoldedCorpus):
-    """1,078 clips of 387 songs with the label "emotion" (Q1 to Q4); the authors' split, or one of five folds.
+    """1,078 clips of 387 songs with the label "emotion" (Q1 to Q4), in the authors' split or one of five folds.
 
-    All clips of a song are one group. Of the authors' 876/114/88 five training clips are left out whose songs,
-    from other videos, are in validation. MIDI-BERT's published split is by clip and is not offered: 93 of its 107
-    test clips come from songs that it trains on.
+    All clips of a song are one group. Five training clips of the authors' 876/114/88 are left out, because their songs
+    are in validation from other videos. MIDI-BERT's published split is by clip and is not offered: 93 of its 107 test
+    clips come from songs that it trains on.
     """
 
     name = "emopia"
@@ -33,15 +33,15 @@ class EmopiaCorpus(FoldedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is quadrant, song and number of the clip."""
+        """List the files by key. A key is quadrant, song and number of the clip."""
         return {path.stem: f"midis/{path.name}" for path in sorted((self.folder / "midis").glob("Q*.mid"))}
 
     def pieces(self) -> list[Piece]:
-        """The clips."""
+        """List the clips."""
         files = self.files()
         return self.tabled(files, {key: {"emotion": key[:2]} for key in files}, self.fold)
 
 
 def song_of(key: str) -> str:
-    """The song's identity on YouTube, which may hold underscores itself."""
+    """Return the song's identifier on YouTube, which may hold underscores."""
     return key.split("_", 1)[1].rsplit("_", 1)[0]

@@ -1,4 +1,4 @@
-"""Any folder of music files, with or without a table of labels."""
+"""A folder of music files, with or without a table of labels."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from symbolic.music.piano import as_one_piano, track_labels
 
 LABELS = "labels.csv"
 LABEL = "label"
-"""What the sequence-level label of this corpus is called."""
+"""Name of the sequence-level label of this corpus."""
 COLUMNS = ("file", "label", "split", "group")
 
 
 class FolderCorpus(Corpus):
     """All music files of a folder and its subfolders.
 
-    A table may stand beside them: columns `file` (relative to the folder), and optionally `label`, `split`
-    (train, valid, test, excluded) and `group` (pieces that must stay on one side); others are ignored.
-    Pieces without a split are dealt 80/10/10 by a hash of their notes, or of their group.
+    A table may name labels. Its column `file` is relative to the folder. The columns `label`, `split` (train, valid,
+    test, excluded) and `group` (pieces that must stay on one side) are optional. Others are ignored. A hash of the
+    notes or of the group deals pieces without a split 80/10/10.
 
     Args:
         root: The folder.
-        labels: The table; by default labels.csv in the folder, if there is one.
-        require_labels: Refuse files that have no label.
-        tracks: Track names that become note labels, regardless of case; notes of other tracks are unlabelled.
-        merge: With `tracks`, read all pitched tracks as one piano, so that no program tells a label.
+        labels: The table. Default: labels.csv in the folder, if there is one.
+        require_labels: Refuse files without a label.
+        tracks: Track names that become note labels, in any case. Notes of other tracks are unlabelled.
+        merge: With `tracks`, read all pitched tracks as one piano, so that no program reveals a label.
 
     Raises:
         CorpusError: If there is no such folder.
@@ -69,15 +69,15 @@ class FolderCorpus(Corpus):
 
     @classmethod
     def directions(cls) -> str:
-        """How to use it."""
+        """Tell how to use it."""
         return "Name any folder of music files as ROOT."
 
     def options(self) -> dict[str, Any]:
-        """Tracks and merging; labels and splits are part of the pieces themselves."""
+        """Return tracks and merging. Labels and splits are part of the pieces."""
         return {"tracks": list(self._tracks), "merge": self._merge}
 
     def pieces(self) -> list[Piece]:
-        """Files in order of their paths, the tunes of a tune book one by one."""
+        """List the files in order of their paths, and the tunes of tune books one by one."""
         if self._require_labels and not self._has_table:
             raise LabelError(
                 f"There is no {self._table_path}. Make a table with columns file and label, or name one by --labels."
@@ -90,7 +90,7 @@ class FolderCorpus(Corpus):
             )
         entries = [(key, file) for file in files for key in tune_keys(self.folder, file)]
         rows = self._rows({name for entry in entries for name in entry}) if self._has_table else {}
-        # A book's row holds for all its tunes, unless a tune has its own.
+        # The row of a book holds for all its tunes that have no row.
         pieces = [_piece(key, file, rows.get(key) or rows.get(file) or {}) for key, file in entries]
         bare = [piece.key for piece in pieces if not piece.labels]
         if self._require_labels and bare:
@@ -101,11 +101,11 @@ class FolderCorpus(Corpus):
         return pieces
 
     def read(self, piece: Piece) -> Music:
-        """The music of a file, or of one tune of a book."""
+        """Read a file, or one tune of a book."""
         return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """With `tracks`, note labels from track names; else the file as it is."""
+        """Label notes by track names if there are `tracks`. Else return the file as it is."""
         if not self._tracks:
             return Reading(music)
         labels = {"track": track_labels(music, self._tracks)}
@@ -120,7 +120,7 @@ class FolderCorpus(Corpus):
         return self._table is not None or self._table_path.is_file()
 
     def _rows(self, known: set[str]) -> dict[str, dict[str, str]]:
-        """Rows of the table by file."""
+        """Read the rows of the table by file."""
         path = self._table_path
         try:
             with path.open(encoding="utf-8-sig", newline="") as file:
@@ -151,7 +151,7 @@ class FolderCorpus(Corpus):
         return {row["file"]: row for row in table}
 
     def _check(self, path: Path, table: list[dict[str, str]], known: set[str]) -> None:
-        """Refuse a table that does not fit the files; all kinds of trouble are named at once."""
+        """Refuse a table that does not fit the files. The message names all problems at once."""
         problems = []
         if absent := [row["file"] for row in table if row["file"] not in known]:
             problems.append(
@@ -173,7 +173,7 @@ class FolderCorpus(Corpus):
 
 
 def _respell(table: Sequence[dict[str, str]], known: set[str]) -> None:
-    """Name files as the file system does, where accents alone are written otherwise: macOS writes them apart."""
+    """Spell names as the file system does. macOS stores accents as separate characters."""
     absent = [row for row in table if row["file"] not in known]
     spelled: dict[str, str] = {}
     for name in known if absent else ():
@@ -196,7 +196,7 @@ def _piece(key: str, file: str, row: Mapping[str, str]) -> Piece:
 
 
 def _some(names: Iterable[str], one: str, many: str, shown: int = 5) -> str:
-    """'3 files have (a, b, c)': how many, and the first few by name."""
+    """Return a count with the first few names: '3 files have (a, b, c)'."""
     listed = list(names)
     rest = f", and {len(listed) - shown} more" if len(listed) > shown else ""
     return f"{len(listed)} {one if len(listed) == 1 else many} ({', '.join(map(repr, listed[:shown]))}{rest})"

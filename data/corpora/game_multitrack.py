@@ -35,6 +35,6 @@ class GameMultitrackCorpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """The pieces, in order of their paths."""
+        """List the pieces in order of their paths."""
         files = sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*.mid"))
         return [Piece(file, file, {"source": file.partition("/")[0]}) for file in files]

@@ -1,4 +1,4 @@
-"""GiantMIDI-Piano: the sample in its repository, where one work stands in up to three versions."""
+"""GiantMIDI-Piano: the sample in its repository, with up to three versions of a work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from data.splits import load_table
 class GiantMidiCorpus(ArchivedCorpus):
     """160 files with the label "composer": transcriptions, recordings on a Disklavier, and sequenced scores.
 
-    All versions of a work and its movements are one group. The recordings' file names tell no work; they were
-    matched with the transcriptions by their notes.
+    All versions of a work and its movements are one group. The file names of the recordings name no work. Their notes
+    were matched with the transcriptions.
     """
 
     name = "giantmidi_sample"
@@ -33,12 +33,12 @@ class GiantMidiCorpus(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is the kind of version and the file's name."""
+        """List the files by key. A key is the kind of version and the name of the file."""
         paths = [*self.folder.glob("midis_for_evaluation/*/*.mid"), *self.folder.glob("midis_preview/*.mid")]
         return {f"{p.parent.name}/{p.stem}": p.relative_to(self.folder).as_posix() for p in sorted(paths)}
 
     def pieces(self) -> list[Piece]:
-        """The files; works are named by the split table, beginning with their composer."""
+        """List the files. The split table names their works, beginning with the composer."""
         works = {key: entry.group for key, entry in load_table(self.name).items()}
         files = self.files()
         return self.tabled(

@@ -1,4 +1,4 @@
-"""Groove: drummers playing styles to a metronome, every stroke with its velocity."""
+"""Groove: drummers play styles to a metronome. Every stroke has its velocity."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _FILE = re.compile(r"(\d+)_(?P<style>[a-z]+)(-.*)?_\d+_(?P<kind>beat|fill)_[\d-]
 class GrooveCorpus(ArchivedCorpus):
     """1,150 takes with the labels "style" and "kind" (beat or fill), and the note label "velocity".
 
-    Drums alone: prepare it with `Filters(drum_only=True)`. The official split, less the copies of a take that
-    stand on another side.
+    It holds drums alone, so prepare it with `Filters(drum_only=True)`. The split is the official one without copies of
+    a take on another side.
     """
 
     name = "groove"
@@ -39,7 +39,7 @@ class GrooveCorpus(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is drummer, session and number of the take, as in the official list."""
+        """List the files by key. A key is drummer, session and number of the take, as in the official list."""
         paths = [path.relative_to(self.folder) for path in self.folder.glob("drummer*/*/*.mid")]
         return {
             f"{path.parent.as_posix()}/{match[1]}": path.as_posix()
@@ -48,12 +48,12 @@ class GrooveCorpus(ArchivedCorpus):
         }
 
     def pieces(self) -> list[Piece]:
-        """The takes."""
+        """List the takes."""
         files = self.files()
         return self.tabled(files, {key: _labels(file) for key, file in files.items()})
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The take as it is, with the classes of its velocities."""
+        """Label the velocities. The notes stay as played."""
         return Reading(music, {"velocity": velocity_labels(music)})
 
 

@@ -13,7 +13,7 @@ _TITLE = re.compile(r"^!!!OTL(?:@@\w+)?:\s*(.+?)\s*$", re.MULTILINE)
 
 
 class HumdrumSappCorpus(ArchivedCorpus):
-    """370 chorales and 47 rags with the label "composer"; settings of one hymn are one group."""
+    """370 chorales and 47 rags with the label "composer". Settings of one hymn are one group."""
 
     name = "humdrum_sapp"
     title = "Bach's 370 chorales and Joplin's rags in **kern"
@@ -30,7 +30,7 @@ class HumdrumSappCorpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """Chorales, then rags, in order of file names."""
+        """List chorales and then rags, in order of file names."""
         found = []
         for source, composer in _COMPOSERS.items():
             for path in sorted((self.folder / source / "kern").glob("*.krn")):

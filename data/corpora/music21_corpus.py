@@ -1,4 +1,4 @@
-"""The default corpus: chorales and fiddle tunes that come with music21, so nothing needs downloading."""
+"""The default corpus: chorales and fiddle tunes bundled with music21. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ TUNE_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")
 class Music21Corpus(Corpus):
     """Bach's four-part chorales and three collections of fiddle tunes from the installed music21 package.
 
-    Palestrina's masses and the Essen folk songs, which music21 also brings, are left out: they would swamp
-    the rest, and carry terms of their own.
+    Palestrina's masses and the Essen folk songs of music21 are left out. They would outnumber the rest and have their
+    own terms.
 
     Args:
-        root: Not used; the files are the installed package's.
+        root: Not used. The files are those of the installed package.
 
     Raises:
         CorpusError: If music21 or its corpus is not installed.
@@ -58,31 +58,31 @@ class Music21Corpus(Corpus):
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Whether music21 is installed: "files" or ""."""
+        """Return "files" if music21 is installed, else ""."""
         return "files" if find_spec("music21") else ""
 
     @classmethod
     def directions(cls) -> str:
-        """How to get it."""
+        """Tell how to get it."""
         return "Comes with the package music21, which Counterpoint installs."
 
     def pieces(self) -> list[Piece]:
-        """Chorales, then the tunes of each collection, in order of file names."""
+        """List chorales and then the tunes of each collection, in order of file names."""
         chorales = [path for path in sorted((self.folder / "bach").iterdir()) if _parts(path) == 4]
         books = [path for book in TUNE_BOOKS for path in sorted((self.folder / book).glob("*.abc"))]
         files = [path.relative_to(self.folder).as_posix() for path in [*chorales, *books]]
         return [Piece(key, file) for file in files for key in tune_keys(self.folder, file)]
 
     def read(self, piece: Piece) -> Music:
-        """The score of a chorale, or one tune of a book."""
+        """Read the score of a chorale, or one tune of a book."""
         return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
 
 def _parts(path: Path) -> int:
-    """How many parts a MusicXML score declares; 0 for anything else.
+    """Count the parts that a MusicXML score declares. Return 0 for any other file.
 
-    Counted in the text: the folder also holds a prelude and cantata movements with as many as 15 parts, and
-    music21's own list of chorales takes its slow metadata search.
+    The folder also holds a prelude and cantata movements with up to 15 parts. The text is searched, because music21's
+    own list of chorales needs its slow metadata search.
     """
     if path.suffix == ".xml":
         return path.read_bytes().count(b"<score-part ")

@@ -1,4 +1,4 @@
-"""The Nottingham Music Database: a thousand folk tunes with chords, sorted by dance."""
+"""The Nottingham Music Database: a thousand folk tunes with chords, by dance."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from symbolic.music.notes import Music
 from symbolic.predict.tonality import TONAL_CLASSES, key_mode, tonal_labels
 
 DANCES = {"jigs": "jig", "reels": "reel", "hpps": "hornpipe", "waltzes": "waltz", "morris": "morris"}
-"""Dance of each kind of file, by the letters that its name begins with; other kinds are not one dance."""
+"""Dance of each kind of file, by the first letters of its name. Other kinds are not one dance."""
 
 
 class NottinghamCorpus(ArchivedCorpus):
-    """Melody and chords of each tune, as MIDI; label "dance" where the kind of tune is a dance; note label "key".
+    """Melody and chords of each tune as MIDI, with the label "dance" of dances and the note label "key".
 
-    "key" says where a note stands above the tonic, and in which mode, by the abc file; a tune that changes key has
-    none. Tunes with the same melody, in any key, or the same title are one group.
+    "key" is the pitch class of a note above the tonic, with the mode, from the abc file. A tune that changes key has
+    none. Tunes with the same title or the same melody in any key are one group.
     """
 
     name = "nottingham"
@@ -40,26 +40,26 @@ class NottinghamCorpus(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files of the full tunes by key; the folders with melody or chords alone are left out."""
+        """List the files of the full tunes by key. Folders with melody or chords alone are left out."""
         return {path.stem: f"MIDI/{path.name}" for path in sorted((self.folder / "MIDI").glob("*.mid"))}
 
     def pieces(self) -> list[Piece]:
-        """The full tunes."""
+        """List the full tunes."""
         files = self.files()
         return self.tabled(files, {key: {"dance": dance} for key in files if (dance := dance_of(key))})
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The tune as it is, with the degrees of its key."""
+        """Label the notes by their degree in the key. The tune stays as it is."""
         tonality = np.full(len(music), self._keys.get(piece.key, -1))
         return Reading(music, {"key": tonal_labels(music.notes["pitch"], tonality)})
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """The MIDI file and the book of tunes that names its key."""
+        """List the MIDI file and the book of tunes that names its key."""
         book = f"ABC_cleaned/{piece.key.rstrip('0123456789')}.abc"
         return (piece.file, book) if (self.folder / book).is_file() else (piece.file,)
 
     def tune_titles(self) -> dict[str, str]:
-        """The title of each piece, from the abc files: jigs1 is tune 1 of jigs.abc."""
+        """Read the title of each piece from the abc files: jigs1 is tune 1 of jigs.abc."""
         return {
             key: title[1].strip()
             for key, text in self._tunes().items()
@@ -68,7 +68,7 @@ class NottinghamCorpus(ArchivedCorpus):
 
     @cached_property
     def _keys(self) -> dict[str, int]:
-        """Tonic plus twelve times the mode of each tune that keeps one key."""
+        """Tonic plus twelve times the mode, of each tune that keeps one key."""
         found = {}
         for key, text in self._tunes().items():
             modes = {key_mode(name) for name in re.findall(r"^\[?K:([^\]\n]*)", text, re.MULTILINE)}
@@ -77,7 +77,7 @@ class NottinghamCorpus(ArchivedCorpus):
         return found
 
     def _tunes(self) -> dict[str, str]:
-        """The text of each tune."""
+        """Read the text of each tune."""
         tunes = {}
         for book in sorted((self.folder / "ABC_cleaned").glob("*.abc")):
             parts = re.split(
@@ -90,5 +90,5 @@ class NottinghamCorpus(ArchivedCorpus):
 
 
 def dance_of(key: str) -> str | None:
-    """The dance that a piece's name tells, if any."""
+    """Return the dance in the name of a piece, or None."""
     return next((dance for kind, dance in DANCES.items() if key.startswith(kind)), None)

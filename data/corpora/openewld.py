@@ -15,10 +15,10 @@ order by works.path_leadsheet, work_genres.occurrences, work_genres.genre desc
 
 
 class OpenEwldCorpus(ArchivedCorpus):
-    """502 melodies with the label "genre": the one under which most recordings of the song are listed.
+    """502 melodies with the label "genre", under which most recordings of the song are listed.
 
-    MusicXML; chord symbols are not read. Songs of one title are one group; genre by genre they were
-    dealt onto the sides.
+    The files are MusicXML. Chord symbols are not read. Songs of one title are one group. They were dealt onto the sides
+    genre by genre.
     """
 
     name = "openewld"
@@ -38,12 +38,12 @@ class OpenEwldCorpus(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is the authors and the title."""
+        """List the files by key. A key is the authors and the title."""
         paths = sorted(self.folder.glob("dataset/*/*/*.mxl"))
         return {f"{p.parts[-3]}/{p.stem}": p.relative_to(self.folder).as_posix() for p in paths}
 
     def genres(self) -> dict[str, str]:
-        """The genre of each file that has one.
+        """Read the genre of each file that has one.
 
         Raises:
             CorpusError: If the database cannot be read.
@@ -60,6 +60,6 @@ class OpenEwldCorpus(ArchivedCorpus):
             ) from error
 
     def pieces(self) -> list[Piece]:
-        """The songs."""
+        """List the songs."""
         files, genres = self.files(), self.genres()
         return self.tabled(files, {k: {"genre": genres[file]} for k, file in files.items() if file in genres})

@@ -1,4 +1,4 @@
-"""OpenScore: songs and string quartets, transcribed by volunteers; read from MIDI made of the MusicXML."""
+"""OpenScore: songs and string quartets, transcribed by volunteers and read as MIDI made from MusicXML."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _VOICE = re.compile(
 )
 _ACCOMPANIMENT = re.compile(r"\b(piano(forte)?|klavier|harpsichord|cembalo|guitar|guitarr?e)\b")
 _NEITHER = re.compile(r"\b(horn|recorder|cello|practice|rehearsal)\b")
-"""Tells that 'bass' is a clef, 'soprano' a recorder, and 'piano' a help for practising."""
+"""Tracks where 'bass' is a clef, 'soprano' a recorder or 'piano' a reduction for practice."""
 
 
 class LiederCorpus(ArchivedCorpus):
     """983 songs with the label "composer" and the note label "part": voice or accompaniment.
 
-    All parts become one piano, so that nothing but music tells them apart. Notes of obbligato instruments and
-    of reductions for practice have no label. Velocity is constant.
+    All parts become one piano, so that only the music distinguishes them. Notes of obbligato instruments and of
+    reductions for practice have no label. Velocity is constant.
     """
 
     name = "openscore_lieder"
@@ -51,23 +51,23 @@ class LiederCorpus(ArchivedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is the song's number in the collection."""
+        """List the files by key. A key is the number of the song in the collection."""
         paths = sorted(self.folder.glob("*/*/*/lc*.mid"))
         return {path.stem: path.relative_to(self.folder).as_posix() for path in paths}
 
     def pieces(self) -> list[Piece]:
-        """The songs."""
+        """List the songs."""
         files = self.files()
         return self.tabled(files, {key: {"composer": composer_of(file)} for key, file in files.items()})
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """All parts as one piano, with their labels."""
+        """Merge all parts into one piano and label the notes."""
         named = replace(music, tracks=tuple(part_of(name) for name in music.tracks))
         return Reading(as_one_piano(music), {"part": track_labels(named, PARTS)})
 
 
 class QuartetsCorpus(ArchivedCorpus):
-    """119 movements and quartets with the label "composer"; the movements of a quartet are one group."""
+    """119 movements and quartets with the label "composer". The movements of a quartet are one group."""
 
     name = "openscore_quartets"
     title = "OpenScore String Quartets"
@@ -86,7 +86,7 @@ class QuartetsCorpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """The movements, in order of composers and works."""
+        """List the movements in order of composers and works."""
         files = [path.relative_to(self.folder) for path in sorted(self.folder.glob("*/*/sq*.mid"))]
         return [
             Piece(
@@ -100,12 +100,12 @@ class QuartetsCorpus(ArchivedCorpus):
 
 
 def composer_of(file: str) -> str:
-    """'Abbott, Jane Bingham' from the folder 'Abbott,_Jane_Bingham'."""
+    """Return 'Abbott, Jane Bingham' from the folder 'Abbott,_Jane_Bingham'."""
     return file.partition("/")[0].replace("_", " ")
 
 
 def part_of(track: str) -> str:
-    """Which of `PARTS` a track's name tells, or "" for neither."""
+    """Return the one of `PARTS` that the name of a track implies, or ""."""
     name = track.casefold()
     if _NEITHER.search(name):
         return ""

@@ -9,12 +9,11 @@ from data.corpora.base import Piece
 
 
 class Pianist8Corpus(FoldedCorpus):
-    """411 performances with the label "composer"; MIDI-BERT's published split, or one of five grouped folds.
+    """411 performances with the label "composer", in MIDI-BERT's published split or one of five grouped folds.
 
-    Of the published 337/37/37 one training piece is left out, a test song under another name.
-
-    Transcribed: bars and positions are those of a nominal 120 quarter notes a minute. Performances that share
-    much of their notes are one group.
+    One training piece of the published 337/37/37 is left out, because it is a test song under another name. The
+    performances are transcribed: bars and positions follow a nominal 120 quarter notes a minute. Performances that
+    share many notes are one group.
     """
 
     name = "pianist8"
@@ -37,11 +36,11 @@ class Pianist8Corpus(FoldedCorpus):
     )
 
     def files(self) -> dict[str, str]:
-        """Files by key, which is the file's name without its suffix."""
+        """List the files by key. A key is the name of the file without suffix."""
         return {path.stem: f"{path.parent.name}/{path.name}" for path in sorted(self.folder.glob("*/*.mid"))}
 
     def pieces(self) -> list[Piece]:
-        """The performances."""
+        """List the performances."""
         files = self.files()
         return self.tabled(
             files, {key: {"composer": file.partition("/")[0]} for key, file in files.items()}, self.fold

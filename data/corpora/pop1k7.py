@@ -33,7 +33,7 @@ class Pop1k7Corpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """The covers, in order of their folders."""
+        """List the covers in order of their folders."""
         return [
             Piece(path.stem, f"{path.parent.name}/{path.name}")
             for path in sorted(self.folder.glob("src_*/*.mid"))

@@ -1,4 +1,4 @@
-"""POP909: piano arrangements of Chinese pop songs, each note marked melody, bridge or accompaniment."""
+"""POP909: piano arrangements of Chinese pop songs. Each note is melody, bridge or accompaniment."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, tonal_labels
 
 TRACKS = ("MELODY", "BRIDGE", "PIANO")
 RESOLUTION = 960
-"""Ticks per quarter note after the warp; finer than the 480 of the files, so that rounding costs nothing."""
+"""Ticks per quarter note after the warp. The files have 480, so rounding costs nothing."""
 LONGEST_BAR = 8
-"""Beats; where the beat file marks no downbeat for longer, it has missed some."""
+"""Largest number of beats in a bar. Longer bars are taken as missed downbeats of the beat file."""
 _SLACK = 1 / 32
-"""Quarter notes by which a note may come before the first beat without opening a bar of its own."""
+"""Quarter notes by which a note may precede the first beat without opening a new bar."""
 _EARLY = 0.03
-"""Seconds by which a note may come before its chord."""
+"""Seconds by which a note may precede its chord."""
 _STEADY = 0.01
-"""Share by which a tempo must change to be written down; below is the noise of the beat times."""
+"""Smallest relative change of tempo that is kept. Smaller ones are noise of the beat times."""
 _AS_FILED = "-as-filed"
-"""What the key of a song ends in where it stands as its MIDI file has it, beside the same song on its true bars."""
+"""End of the key of a song that keeps the timing of its MIDI file, where the song comes twice."""
 
 
 class Pop909Corpus(ArchivedCorpus):
-    """909 songs with note labels "melody", "velocity" and "chord"; the published split over the 865 in 4/4.
+    """909 songs with the note labels "melody", "velocity" and "chord". The published split has the 865 in 4/4.
 
-    Two thirds of the files state a false metre, and their ticks follow no beat; the beat files tell the true
-    beats and bars. All three tracks become one piano, so that nothing but music tells melody from the rest.
+    Two thirds of the files have a false time signature, and their ticks follow no beat. The beat files have the true
+    beats and bars. All three tracks become one piano, so that only the music distinguishes the melody.
 
-    The label "chord" says where a note stands above the root of the major or minor chord in which it begins. The
-    chords were found by the corpus' authors with an algorithm that read the same notes.
+    The label "chord" is the interval of a note above the root of the major or minor chord at its onset. The authors of
+    the corpus found the chords with an algorithm that reads the same notes.
 
     Args:
-        root: As of every such corpus.
-        beats: Whether to repair metre and grid by the beat files. Without, notes stand where the MIDI files have them,
-            which is how others may prepare them.
-        twice: Whether each song comes a second time as its file has it, in the same group and on the same side.
+        root: The folder that holds the corpus.
+        beats: Whether to move notes onto the beats and bars of the beat files. Without, notes keep the timing of the
+            MIDI files, as others may prepare them.
+        twice: Whether each song comes a second time with the timing of its file, in the same group and side.
     """
 
     name = "pop909"
@@ -77,16 +77,16 @@ class Pop909Corpus(ArchivedCorpus):
         self.beats, self.twice = beats, twice
 
     def options(self) -> dict[str, Any]:
-        """What is not as usual; nothing where all is, so that rows that were made before are known again."""
+        """Return the options that differ from their defaults, so that earlier shards stay valid."""
         return ({} if self.beats else {"beats": False}) | ({"twice": True} if self.twice else {})
 
     def files(self) -> dict[str, str]:
-        """Files of the songs by key, never of their alternative versions."""
+        """List the files of the songs by key, without their alternative versions."""
         keys = sorted(path.name for path in self.folder.glob("[0-9][0-9][0-9]"))
         return {key: f"{key}/{key}.mid" for key in keys}
 
     def pieces(self) -> list[Piece]:
-        """The songs, and after them the same songs as filed where each is to come twice."""
+        """List the songs, and with `twice` the same songs with the timing of their files after them."""
         songs = self.tabled(self.files())
         if not self.twice:
             return songs
@@ -94,11 +94,11 @@ class Pop909Corpus(ArchivedCorpus):
         return songs + [replace(song, key=song.key + _AS_FILED) for song in songs]
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """The MIDI file, and the beats and chords that go with it."""
+        """List the MIDI file and the files of its beats and chords."""
         return piece.file, _beat_file(piece), _chord_file(piece)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """The notes on the grid of the beat file, or where they are, as one piano, with their labels."""
+        """Move the notes onto the beats, merge them into one piano and label them."""
         labels = {
             "melody": track_labels(music, TRACKS),
             "velocity": velocity_labels(music),
@@ -119,7 +119,7 @@ def _chord_file(piece: Piece) -> str:
 
 
 def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Beats in seconds, (B,), and which of them are downbeats, (D,), from a beat file.
+    """Read a beat file: times of beats in seconds, (B,), and indices of the downbeats, (D,).
 
     Its columns are time in seconds, a flag for every other beat, and a flag for the first beat of a bar.
 
@@ -141,11 +141,11 @@ def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def read_chords(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Chords of a chord file, whose columns are beginning and end in seconds and a symbol in Harte's syntax.
+    """Read a chord file. Its columns are start and end in seconds and a symbol in Harte's syntax.
 
     Returns:
-        When they begin and end, (C, 2) in seconds, one after another; and their roots plus twelve times their
-        modes, (C,), -1 for those that are neither major nor minor.
+        Starts and ends, (C, 2) in seconds, rising. Roots plus twelve times the modes, (C,), and -1 for chords that are
+        neither major nor minor.
 
     Raises:
         MusicFileError: If it is absent or damaged.
@@ -163,16 +163,16 @@ def read_chords(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def chord_labels(music: Music, times: NDArray[np.float64], modes: NDArray[np.int64]) -> NDArray[np.int8]:
-    """(N,) int8 index into `TONAL_CLASSES` by the chord that sounds when a note begins; -1 where none does.
+    """Return (N,) int8 indices into `TONAL_CLASSES` by the chord at each onset, or -1 without a chord.
 
     Args:
         music: As its file has it.
-        times: (C, 2) beginnings and ends in seconds.
+        times: (C, 2) starts and ends in seconds.
         modes: (C,) from `read_chords`.
     """
     if len(times) == 0:
         return np.full(len(music), -1, dtype=np.int8)
-    # A note struck a hair before the change belongs to the new chord.
+    # A note played slightly before the change belongs to the new chord.
     onset = music.seconds(music.notes["onset"]) + _EARLY
     chord = np.maximum(np.searchsorted(times[:, 0], onset, side="right") - 1, 0)
     within = (onset >= times[chord, 0]) & (onset < times[chord, 1] + _EARLY)
@@ -180,13 +180,13 @@ def chord_labels(music: Music, times: NDArray[np.float64], modes: NDArray[np.int
 
 
 def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64]) -> Music:
-    """Music moved onto a grid of beats, each a quarter note, with bars that begin on the downbeats.
+    """Move music onto a grid of beats. Each beat is a quarter note, and bars begin on the downbeats.
 
-    Times between beats are interpolated; before the first and after the last beat, the neighbouring beat's
-    length goes on. What comes before the first downbeat is a pick-up, moved to the end of a full bar.
+    Times between beats are interpolated. Before the first and after the last beat the length of the nearest beat
+    continues. Notes before the first downbeat are a pick-up at the end of a full bar.
 
     Args:
-        music: Any music; its own metre is not looked at, its tempo map only for seconds.
+        music: Any music. Its time signatures are ignored. Its tempos serve only to compute seconds.
         beats: (B,) rising times in seconds, B >= 2.
         downbeats: (D,) indices into beats, D >= 1.
     """
@@ -211,14 +211,14 @@ def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64])
 
 
 def _quarters(seconds: NDArray[np.float64], beats: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Times in quarter notes from the first beat on, extrapolated at both ends."""
+    """Convert seconds to quarter notes from the first beat on, extrapolated at both ends."""
     before = np.minimum(seconds - beats[0], 0) / (beats[1] - beats[0])
     after = np.maximum(seconds - beats[-1], 0) / (beats[-1] - beats[-2])
     return np.asarray(np.interp(seconds, beats, np.arange(len(beats))) + before + after)
 
 
 def _time_signatures(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int64]:
-    """Metre map of bars beginning at these quarters; pick-up and what follows the last are usual bars."""
+    """Return time signatures of bars that begin at these quarters. Pick-up and last bar have the usual length."""
     events = [(0, usual)]
     for start, length in zip(downbeats[:-1].tolist(), np.diff(downbeats).tolist(), strict=True):
         whole = length - length % usual if length > LONGEST_BAR else 0
@@ -230,7 +230,7 @@ def _time_signatures(downbeats: NDArray[np.int64], usual: int) -> NDArray[np.int
 
 
 def _tempos(beats: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
-    """Tempo map from the times between beats, a change only where it exceeds the noise."""
+    """Return tempos from the times between beats. A change must exceed the noise."""
     qpm = 60 / np.diff(beats)
     events = [(0.0, float(qpm[0]))]
     for index, tempo in enumerate(qpm.tolist()):

@@ -1,4 +1,4 @@
-"""Songs whose melody is known, of two corpora as one: what to learn from where files come from anywhere."""
+"""Songs with known melodies from two corpora: training data for models that read files of any origin."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from symbolic.music.notes import Music
 _CLASSES = Pop909Corpus.note_classes["melody"]
 _MEANS = {"voice": "melody", "accompaniment": "accompaniment"}
 _MELODY_OF_PART = np.array([*(_CLASSES.index(_MEANS[part]) for part in PARTS), -1], dtype=np.int8)
-"""The class of each of `PARTS`, and last, where an index of -1 finds it, of notes of neither."""
+"""Class of each of `PARTS`. The last entry serves index -1, for notes of neither."""
 
 
 class SongsCorpus(Corpus):
-    """POP909 on true bars and as filed, and OpenScore Lieder with the voice as melody; sides are those of the two.
+    """POP909, with true bars and with the timing of its files, and OpenScore Lieder with the voice as melody.
 
-    Keys, groups and files begin with the name of the corpus that they come from. All is one piano.
+    Sides of the split are those of the two corpora. Keys, groups and files begin with the name of their corpus. All
+    parts become one piano.
 
     Args:
         root: The folder that holds both.
@@ -47,22 +48,22 @@ class SongsCorpus(Corpus):
         self.folder = self.parts[Pop909Corpus.name].folder
 
     def options(self) -> dict[str, Any]:
-        """Versions of the two readers: what either gives anew is given anew here."""
+        """Return the versions of the two readers. A new version of either makes new shards."""
         return {"versions": {name: part.version for name, part in self.parts.items()}}
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Whether both are under root."""
+        """Return "files" or "archive" if both are under root, else ""."""
         found = [part.presence(root) for part in (Pop909Corpus, LiederCorpus)]
         return "" if "" in found else found[0]
 
     @classmethod
     def directions(cls) -> str:
-        """How to get both, and where to put them."""
+        """Tell how to get both and into which folder they go."""
         return f"{Pop909Corpus.directions()} {LiederCorpus.directions()}"
 
     def pieces(self) -> list[Piece]:
-        """Those of POP909, then the Lieder; of their labels none."""
+        """List the songs of POP909 and then the Lieder, without their sequence-level labels."""
         return [
             replace(
                 piece,
@@ -77,21 +78,21 @@ class SongsCorpus(Corpus):
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Of both."""
+        """The folders of both corpora."""
         return tuple(part.folder for part in self.parts.values())
 
     def path(self, file: str) -> str:
-        """Where a part has it: names of files begin with the part's."""
+        """Return the path of a file. Its name begins with the name of its corpus."""
         name, _, inner = file.partition("/")
         return self.parts[name].path(inner)
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
-        """As of the corpus that it comes from."""
+        """List the files of a piece as its corpus does."""
         name, inner = _inner(piece)
         return tuple(f"{name}/{file}" for file in self.parts[name].sources(inner))
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """As of the corpus that it comes from; a voice is melody, all else of a Lied accompaniment."""
+        """Interpret a piece as its corpus does. The voice of a Lied is melody, the rest accompaniment."""
         name, inner = _inner(piece)
         reading = self.parts[name].interpret(inner, music)
         labels = reading.note_labels
@@ -100,6 +101,6 @@ class SongsCorpus(Corpus):
 
 
 def _inner(piece: Piece) -> tuple[str, Piece]:
-    """The corpus that a piece comes from, and the piece as it is there."""
+    """Return the corpus of a piece and the piece as it is there."""
     name, _, key = piece.key.partition("/")
     return name, replace(piece, key=key, file=piece.file.partition("/")[2])

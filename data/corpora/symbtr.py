@@ -10,10 +10,10 @@ from data.corpora.base import Piece
 
 
 class SymbtrCorpus(ArchivedCorpus):
-    """2,200 pieces with the labels "makam", "form" and "usul", from their file names; MIDI alone is read.
+    """2,200 pieces with the labels "makam", "form" and "usul" from their file names. Only the MIDI is read.
 
-    MIDI rounds the microtones to semitones. 177 of its files hold no notes; `prepare` skips and lists them.
-    Pieces of one title and composer are one group; a number or ordinal alone is no title.
+    MIDI rounds the microtones to semitones. 177 files hold no notes. `prepare` skips and lists them. Pieces of one
+    title and composer are one group. A number or ordinal alone is no title.
     """
 
     name = "symbtr"
@@ -32,7 +32,7 @@ class SymbtrCorpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """The pieces, in order of file names."""
+        """List the pieces in order of file names."""
         found = []
         for path in sorted((self.folder / "midi").glob("*--*--*--*--*.mid")):
             makam, form, usul, title, composer = path.stem.split("--")

@@ -1,4 +1,4 @@
-"""Tune books: abc files that hold many pieces. A tune's key is its file, '#' and its number."""
+"""Tune books: abc files with many pieces. The key of a tune is its file, '#' and its number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from symbolic.music.scores import abc_tunes, parse_abc
 
 @lru_cache(maxsize=8)
 def tune_texts(path: Path) -> dict[str, str]:
-    """The tunes of a book by number; a number used again becomes '12-2', '12-3', and so on.
+    """Read the tunes of a book by number. A repeated number becomes '12-2', '12-3' and so on.
 
     Raises:
         MusicFileError: If the file cannot be read.
@@ -30,21 +30,21 @@ def tune_texts(path: Path) -> dict[str, str]:
 
 
 def tune_keys(folder: Path, file: str) -> list[str]:
-    """Keys of the pieces in a file: the file's own name where it is not a book, or cannot be read."""
+    """List the keys of the pieces in a file. It is the name of a file that is no book or cannot be read."""
     if not file.lower().endswith(".abc"):
         return [file]
     try:
         numbers = list(tune_texts(folder / file))
     except MusicFileError:
-        return [file]  # the reader will say what is wrong with it
+        return [file]  # the reader will report the problem
     return [file] if len(numbers) < 2 else [f"{file}#{number}" for number in numbers]
 
 
 def read_tune(folder: Path, key: str) -> Music:
-    """The music of one tune of a book.
+    """Read one tune of a book.
 
     Raises:
-        MusicFileError: If the book cannot be read, or the tune cannot be parsed or is not in it.
+        MusicFileError: If the book cannot be read, or if the tune is absent or cannot be parsed.
     """
     file, _, number = key.rpartition("#")
     text = tune_texts(folder / file).get(number)

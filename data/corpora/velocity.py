@@ -1,4 +1,4 @@
-"""How loud each note was played, in the six classes of MIDI-BERT (Chou et al., 2021, arXiv 2107.05223)."""
+"""Velocity of notes in the six classes of MIDI-BERT (Chou et al., 2021, arXiv 2107.05223)."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _EDGES = (32, 48, 64, 80, 96)
 
 
 def velocity_labels(music: Music) -> NDArray[np.int8]:
-    """(N,) int8 index into `VELOCITIES` for each note."""
+    """Return (N,) int8 indices into `VELOCITIES`."""
     return np.asarray(np.digitize(music.notes["velocity"], _EDGES), dtype=np.int8)
