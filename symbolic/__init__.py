@@ -1,9 +1,12 @@
-"""Symbolic music for models: notes, tokens, backbones, adapters, checkpoints.
+"""Symbolic music for models: load one, call it on music.
 
-    from symbolic import Tokenizer
-    tokens = Tokenizer()("song.mid")
+    import symbolic
 
-Names are imported when first used, so tokens never cost an import of torch.
+    symbolic.load("melody")("song.mid").labels    # a class for each note
+    symbolic.load("tiny").embed("song.mid")       # a vector for the piece
+    symbolic.Tokenizer()("song.mid").ids          # (N, 8) ids
+
+Names are imported when they are first used. Tokens need no torch.
 """
 
 from __future__ import annotations
@@ -12,28 +15,62 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from symbolic import adapters
+    from symbolic.backbone import BackboneConfig, build_backbone
+    from symbolic.checkpoint.bundled import shipped_models
+    from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
+    from symbolic.dataset import MusicDataset, collate
+    from symbolic.errors import CounterpointError
+    from symbolic.music.conversion import as_music
     from symbolic.music.files import read_music
     from symbolic.music.midi import write_midi
     from symbolic.music.notes import Music
-    from symbolic.predict.loading import load
+    from symbolic.predict.loading import load, load_predictors
+    from symbolic.predict.predictions import NotePredictions, PiecePrediction
+    from symbolic.predict.predictor import NotePredictor, PiecePredictor
+    from symbolic.predict.pretrained import PretrainedModel
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
     from symbolic.tokens.transposition import transpose
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
 
 _HOMES = {
-    "FIELDS": "tokens.vocabulary",
+    "load": "predict.loading",
+    "load_predictors": "predict.loading",
+    "shipped_models": "checkpoint.bundled",
+    "PretrainedModel": "predict.pretrained",
+    "NotePredictor": "predict.predictor",
+    "PiecePredictor": "predict.predictor",
+    "NotePredictions": "predict.predictions",
+    "PiecePrediction": "predict.predictions",
+    "read_music": "music.files",
+    "as_music": "music.conversion",
+    "write_midi": "music.midi",
     "Music": "music.notes",
     "Tokenizer": "tokens.tokenizer",
     "Tokens": "tokens.tokenizer",
     "Vocabulary": "tokens.vocabulary",
-    "load": "predict.loading",
-    "read_music": "music.files",
+    "FIELDS": "tokens.vocabulary",
     "transpose": "tokens.transposition",
-    "write_midi": "music.midi",
+    "MusicDataset": "dataset",
+    "collate": "dataset",
+    "BackboneConfig": "backbone",
+    "build_backbone": "backbone",
+    "load_checkpoint": "checkpoint.format",
+    "save_checkpoint": "checkpoint.format",
+    "CounterpointError": "errors",
 }
 
 __all__ = [  # noqa: RUF022 - by use
+    "load",
+    "load_predictors",
+    "shipped_models",
+    "PretrainedModel",
+    "NotePredictor",
+    "PiecePredictor",
+    "NotePredictions",
+    "PiecePrediction",
     "read_music",
+    "as_music",
     "write_midi",
     "Music",
     "Tokenizer",
@@ -41,11 +78,20 @@ __all__ = [  # noqa: RUF022 - by use
     "Vocabulary",
     "FIELDS",
     "transpose",
-    "load",
+    "MusicDataset",
+    "collate",
+    "BackboneConfig",
+    "build_backbone",
+    "load_checkpoint",
+    "save_checkpoint",
+    "adapters",
+    "CounterpointError",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "adapters":
+        return import_module("symbolic.adapters")
     if name not in _HOMES:
         raise AttributeError(f"module 'symbolic' has no attribute {name!r}")
     return getattr(import_module(f"symbolic.{_HOMES[name]}"), name)

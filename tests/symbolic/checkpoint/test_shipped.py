@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import symbolic
 from data.splits import load_table
 from finetune.cli import main
 from finetune.settings import USUAL_CHECKPOINT
+from symbolic.adapters import attach, load_adapter, weights_fingerprint
 from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError
@@ -20,7 +24,7 @@ from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.pretrained import PretrainedModel
-from symbolic.storage import read_tensors
+from symbolic.storage import read_json, read_tensors
 from symbolic.tokens.vocabulary import FIELDS, RESERVED
 
 HELD_OUT = ("asap", "emopia", "giantmidi_sample", "groove", "nottingham", "openewld", "openscore_lieder")
@@ -184,3 +188,42 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
     loud, soft = (found.notes["velocity"][which].astype(float) for which in (tune, ~tune))
     assert loud.mean() > soft.mean() + 2
     assert len(np.unique(soft)) > 5
+
+
+WEIGHTS = {
+    "melody": ("f03bd534d9670be2", "4dc048488a9252cd"),
+    "melody_songs": ("9be59b2c4b43fbc8", "4ece1586ac19443f"),
+    "small": ("ebfd00393d41f576", "5318a65156247060"),
+    "tiny": ("07982a9a65d49ff7", "c86ac3a45a8f0123"),
+    "tiny-conformer": ("3a8f6e6b373a7735", "b3d54d61c59a8247"),
+    "velocity": ("70e1a9dc4f1b0355", "f26084cc17200399"),
+}
+"""Fingerprints of the backbone, and of heads and note features, as they were under format version 1."""
+
+
+def test_weights_are_those_of_the_first_format(name: str) -> None:
+    checkpoint, digest = load_checkpoint(name), hashlib.sha256()
+    for key, tensor in sorted(read_tensors(checkpoint.path / "model.safetensors").items()):
+        if key.startswith(("heads.", "note_features.")):
+            content = tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            digest.update(key.encode() + str(tensor.dtype).encode() + content)
+    assert (weights_fingerprint(checkpoint.build_backbone()), digest.hexdigest()[:16]) == WEIGHTS[name]
+
+
+def test_an_adapter_made_on_tiny_before_still_loads(tmp_path: Path) -> None:
+    """Its file names the weights that it was made for."""
+    backbone = load_checkpoint("tiny").build_backbone()
+    adapter = attach(backbone, "lora")
+    adapter.save(tmp_path, load_checkpoint("tiny").tokenizer.fingerprint)
+    assert read_json(tmp_path / "adapter.json")["weights"] == WEIGHTS["tiny"][0]
+    fresh = load_checkpoint("tiny").build_backbone()
+    load_adapter(tmp_path, fresh, load_checkpoint("tiny").tokenizer.fingerprint)
+    assert fresh.adapter is not None
+
+
+def test_the_first_format_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(MODELS / "tiny", tmp_path / "old")
+    config = tmp_path / "old" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "format_version": 1}))
+    with pytest.raises(CheckpointError, match="format version 1, and this release reads version 2"):
+        symbolic.load(tmp_path / "old")
