@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from data.toolkit.markdown import markdown_table, origin_lines
 from finetune.report.tables import Record, method_of, pretrained, score_table
 from finetune.settings import FEATURES
+from symbolic.checkpoint.card import front_matter
 
 
 def card(name: str, record: Record, base: str, licence: str, transfers: Iterable[Record] = ()) -> str:
@@ -31,6 +33,13 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         else f"Learnt by `{method_of(record)}`{source}, {stands}"
     )
     lines = [
+        *front_matter(
+            licence,
+            task=task,
+            datasets=[record["corpus"]["name"]],
+            base_model=Path(record["backbone"]["path"]).name if pretrained(record) else "",
+            scores={metric: found["mean"] for metric, found in record["test"].items() if "mean" in found},
+        ),
         f"# {name}",
         "",
         f"{task['title']}: tells of every {'note' if note_level else 'piece'} whether it is "

@@ -16,6 +16,7 @@ from finetune.report.card import card
 from finetune.report.tables import transfer_of
 from finetune.training.record import portable
 from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, shipped_models
+from symbolic.checkpoint.card import read_front_matter
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.predict.network import open_task, save_model, task_model
@@ -52,7 +53,7 @@ def export(
     record["command"] = portable_provenance(record)["command"]
     checkpoint = open_task(run / record["checkpoint"])
     home = _home(record)
-    line = licence or (f"That of `{home.path.name}`, see LICENSE." if home else "unstated")
+    line = licence or (_licence_of(home) if home else "unstated")
     base = home.path.name if home and record["method"] != "full" else ""
     text = _terms(terms, home)
     texts = {CARD: card(out.name, record, base, line, _transfers(scores, run, record))}
@@ -79,6 +80,12 @@ def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
             f"{run} was trained fold by fold, so each of its models has heard what others were tested on. Name a run "
             "of a protocol without folds."
         )
+
+
+def _licence_of(home: Checkpoint) -> str:
+    """The licence of a bundled model, in a line."""
+    known = read_front_matter(home.path).get("license", "")
+    return f"That of `{home.path.name}`{f': {known}' if known else ''}, see LICENSE."
 
 
 def _home(record: dict[str, Any]) -> Checkpoint | None:

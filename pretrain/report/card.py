@@ -12,6 +12,7 @@ from data.toolkit.markdown import markdown_table, origin_lines
 from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
 from pretrain.report.page import field_table
+from symbolic.checkpoint.card import front_matter
 
 _LEFT_OUT = {
     "held out": "on the test side of their own corpus, or excluded from it",
@@ -43,6 +44,7 @@ def card(
     settings, history = flatten(record["settings"]), record["history"]
     parts, steps = record["parameters"], history[-1]["step"]
     lines = [
+        *front_matter(licence, datasets=[name for name, *_ in _sources(shards)[1]]),
         f"# {name}",
         "",
         f"A {settings['backbone'].title()} over rows of notes, {parts['backbone'] / 1e6:.1f} M parameters and "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,8 @@ from typing import Any
 from symbolic.checkpoint.bundled import CARD
 
 _FENCE = "---"
-_LICENCES = {
-    "cc by-nc-sa 4.0": "cc-by-nc-sa-4.0",
-    "cc by-sa 4.0": "cc-by-sa-4.0",
-    "cc by-nc 4.0": "cc-by-nc-4.0",
-    "cc by 4.0": "cc-by-4.0",
-    "cc0 1.0": "cc0-1.0",
-    "apache-2.0": "apache-2.0",
-    "mit": "mit",
-}
-"""Identifiers of model hubs, by how a licence line begins."""
+_LICENCES = ("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-4.0", "cc0-1.0", "apache-2.0", "mit")
+"""Identifiers that model hubs know."""
 
 
 def front_matter(
@@ -76,6 +69,10 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
 
 def _identifier(licence: str) -> str:
     """The hub's identifier of the first licence that a line names; "" where none is known."""
-    line = licence.casefold()
-    places = {line.find(name): known for name, known in _LICENCES.items() if name in line}
+    words = " ".join(licence.casefold().replace("-", " ").split())
+    places = {
+        found.start(): known
+        for known in _LICENCES
+        if (found := re.search(rf"\b{re.escape(known.replace('-', ' '))}\b", words))
+    }
     return places[min(places)] if places else ""

@@ -97,8 +97,8 @@ class MusicModel:
     def embed(self, music: AnyMusic | Sequence[AnyMusic]) -> NDArray[np.float32]:
         """Return one vector for a piece: mean and deviation of its notes' states in every layer.
 
-        Each state is normed first (zero mean, unit variance), so that layers compare. The vector holds the means
-        of the embedding and of each layer, each followed by its deviations.
+        Each state is normed first (zero mean, unit variance), so that layers compare. The vector holds all means
+        first, from the embedding to the last layer, then all deviations. Probes read the same numbers.
 
         Args:
             music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
@@ -202,19 +202,18 @@ class MusicModel:
         inputs = [encoder.inputs(tokens.ids) for _, tokens in pieces]
 
         def states(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-            found = encoder.states(ids, attention_mask)
-            return note_states(found).unflatten(-1, (len(found), -1))
+            return note_states(encoder.states(ids, attention_mask))
 
-        shape = len(inputs), encoder.backbone.config.layers + 1, encoder.backbone.config.dim
+        shape = len(inputs), encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
         total, squares = np.zeros(shape), np.zeros(shape)
         for piece, _, output in central_outputs(states, inputs, **encoder.windows()):
             output = output.double()
             total[piece] += output.sum(0).cpu().numpy()
             squares[piece] += output.square().sum(0).cpu().numpy()
-        count = np.array([[[len(ids)]] for ids in inputs])
+        count = np.array([[len(ids)] for ids in inputs])
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-        return np.concatenate([mean, deviation], axis=2).reshape(len(inputs), -1).astype(np.float32)
+        return np.concatenate([mean, deviation], axis=1, dtype=np.float32)
 
     def _about(self) -> list[str]:
         """Words for `repr`: backbone, size, licence and training music."""

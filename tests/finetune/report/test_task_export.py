@@ -77,7 +77,8 @@ def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path)
     out = exported(runs / "lora", tmp_path / "tops", "--licence", "As you like")
     card = (out / "README.md").read_text(encoding="utf-8")
     test = json.loads((runs / "lora" / "record.json").read_text())["test"]["accuracy"]["mean"]
-    assert card.startswith("# tops\n")
+    assert card.startswith("---\nlicense: other\nlicense_name: As you like\n")
+    assert "\n---\n\n# tops\n" in card
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
     assert "    finetune predict tops song.mid\n" in card

@@ -65,7 +65,8 @@ def test_the_card_tells_source_licence_and_floors(run, tmp_path):
     card = (out / "README.md").read_text(encoding="utf-8")
     corpus = json.loads((run / "record.json").read_text())["corpus"]
     assert f"{corpus['training_pieces']} of these pieces were trained on" in card
-    assert card.startswith("# mine\n")
+    assert card.startswith("---\nlicense: cc0-1.0\n")
+    assert "\n---\n\n# mine\n" in card
     used = re.search(r"^\| folder \| (\d+) \|.*unstated", card, re.MULTILINE)
     assert (
         corpus["training_pieces"] < int(used[1]) < corpus["pieces"]
