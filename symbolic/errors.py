@@ -1,7 +1,7 @@
-"""The error family: every failure a user can cause or mend is one of these.
+"""Errors that a user can cause or correct.
 
-Each message is made of what went wrong, where, and what to do about it. Commands print the message alone and
-exit with status 2; anything else that escapes is a bug of ours and keeps its traceback.
+Each message names the problem, its place and what to do. Commands print only the message and exit with status 2.
+Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 
 class CounterpointError(Exception):
-    """Base of all errors that a user can act on."""
+    """Base class of all errors that a user can act on."""
 
 
 class MusicFileError(CounterpointError):
@@ -20,8 +20,8 @@ class MusicFileError(CounterpointError):
 
     Args:
         path: The file.
-        reason: Why it was refused, without a trailing full stop.
-        remedy: What the user can do, as a full sentence; may be empty.
+        reason: Why it was refused, without a full stop at the end.
+        remedy: What the user can do, as a full sentence. It may be empty.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str = "") -> None:
@@ -31,35 +31,35 @@ class MusicFileError(CounterpointError):
         self.remedy = remedy
 
     def __reduce__(self) -> tuple[type[MusicFileError], tuple[str, str, str]]:
-        """Survive the way back from a worker process, where exceptions are pickled."""
+        """Support pickling, by which exceptions return from worker processes."""
         return type(self), (self.path, self.reason, self.remedy)
 
 
 class TokenizerMismatch(CounterpointError):
-    """Shards, checkpoint and tokenizer were not made for one another."""
+    """Shards, checkpoint and tokenizer do not belong together."""
 
 
 class CheckpointError(CounterpointError):
-    """A checkpoint is missing, damaged, or of a kind that is never loaded."""
+    """A checkpoint is missing, damaged, or of an unsafe kind."""
 
 
 class CorpusError(CounterpointError):
-    """A corpus is absent, empty, or not laid out as its reader expects."""
+    """A corpus is absent, empty, or laid out in an unexpected way."""
 
 
 class LabelError(CounterpointError):
-    """Labels and files do not fit together."""
+    """Labels and files do not match."""
 
 
 class LeakError(CounterpointError):
-    """A test piece was seen in pretraining, or stands on two sides of a split."""
+    """A test piece was used in pretraining, or occurs on two sides of a split."""
 
 
 class ConfigError(CounterpointError):
-    """Settings are wrong; all of them are named at once.
+    """Settings are wrong. The message names all problems at once.
 
     Args:
-        problems: One sentence for each wrong field.
+        problems: One sentence for each wrong setting.
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:

@@ -1,7 +1,6 @@
-"""A check that a package is the one that came with us.
+"""Check that `data`, `pretrain` and `finetune` are the packages of this project.
 
-`data` and `pretrain` are names that other projects and stray scripts use too; a command says so before an
-import of the wrong one ends in a riddle.
+Other projects and stray scripts use these names too. A clear message is better than the error of a wrong import.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from symbolic.errors import ConfigError
 
 
 def require_sibling(name: str) -> None:
-    """Make sure that `import name` finds the package beside `symbolic`.
+    """Check that `import name` finds the package next to `symbolic`.
 
     Raises:
-        ConfigError: If it finds another, or none.
+        ConfigError: If it finds another package, or none.
     """
     home = Path(__file__).resolve().parents[1]
     spec = find_spec(name)
@@ -31,7 +30,7 @@ def require_sibling(name: str) -> None:
 
 
 def exit_without_sibling(name: str) -> None:
-    """As `require_sibling`, for a command: says what is wrong and ends with status 2.
+    """Run `require_sibling` for a command: print the error and exit with status 2.
 
     Raises:
         SystemExit: If another package is found, or none.

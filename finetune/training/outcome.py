@@ -163,7 +163,7 @@ def cost_of(
     trained = count_parameters(model.trained())
     attached = model.backbone.adapter
     # The head is counted in both, so that they differ only where the adapter can be used without all it was trained by.
-    kept = {"kept_parameters": trained - attached.count() + attached.kept_count()} if attached else {}
+    kept = {"kept_parameters": trained - attached.count() + attached.saved_count()} if attached else {}
     return {
         "seconds": round(seconds, 1),
         "seconds_per_epoch": None if resumed else round(seconds * per_epoch / steps, 1),

@@ -1,4 +1,4 @@
-"""Several adapters on one backbone, of which one at a time is at work."""
+"""Several adapters on one backbone, of which one is active at a time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from symbolic.errors import ConfigError
 
 
 class AdapterSet:
-    """Adapters by name; switching moves a few modules and reads nothing.
+    """Adapters by name. Switching exchanges a few modules and reads no file.
 
     Args:
-        backbone: Without an adapter; the adapter set changes it in place.
-        tokenizer_fingerprint: Of the tokenizer that the backbone reads.
+        backbone: A backbone without an adapter. The set changes it in place.
+        tokenizer_fingerprint: Fingerprint of the backbone's tokenizer.
     """
 
     def __init__(self, backbone: Backbone, tokenizer_fingerprint: str) -> None:
@@ -23,11 +23,15 @@ class AdapterSet:
         self._adapters: dict[str, Adapter] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """Names, in the order in which they were hung up."""
+        """Iterate over the names, in the order in which they were loaded."""
         return iter(self._adapters)
 
     def load(self, name: str, directory: Path | str) -> Adapter:
-        """Hang up an adapter that `Adapter.save` wrote; the one at work stays at work.
+        """Load an adapter that `Adapter.save` wrote. The active one stays active.
+
+        Args:
+            name: Name of the adapter in this set.
+            directory: Directory with the adapter's files.
 
         Raises:
             ConfigError: If the name is taken.
@@ -42,10 +46,10 @@ class AdapterSet:
         return self._adapters[name]
 
     def use(self, name: str | None) -> Backbone:
-        """Put one adapter to work, or none; returns the backbone.
+        """Make one adapter active, or none, and return the backbone.
 
         Raises:
-            ConfigError: If no adapter bears the name.
+            ConfigError: If there is no adapter of this name.
         """
         if name is not None and name not in self._adapters:
             raise ConfigError(

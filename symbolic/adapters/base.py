@@ -1,4 +1,4 @@
-"""Methods at work on a backbone: attaching, freezing, counting, merging, saving and loading, alike for every one."""
+"""Attach, freeze, count, merge, save and load adapters, in the same way for every method."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
 
 
 class Adapter:
-    """A method at work on one backbone. Made by `attach` and `load_adapter`.
+    """An adapter method applied to a backbone. Use `attach` or `load_adapter` to make one.
 
     Args:
         method: The method.
-        backbone: The backbone, without an adapter.
+        backbone: A backbone without an adapter.
 
     Attributes:
         method: The method and its options.
         backbone: The backbone.
-        merged: Whether `merge` has ended this adapter's life.
+        merged: Whether the adapter was merged into the backbone.
     """
 
     def __init__(self, method: AdapterMethod, backbone: Backbone) -> None:
@@ -47,43 +47,46 @@ class Adapter:
 
     @property
     def attached(self) -> bool:
-        """Whether the backbone computes with this adapter now."""
+        """Whether the adapter is active in the backbone."""
         return self.backbone.adapter is self
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """The adapter's own parameters, by their path in the adapted backbone."""
+        """Return the adapter's parameters, by their path in the adapted backbone."""
         return {
-            f"{g.module_path}.{name}": parameter
-            for g in self._replacements
-            for name, parameter in g.own.items()
+            f"{replacement.module_path}.{name}": parameter
+            for replacement in self._replacements
+            for name, parameter in replacement.parameters.items()
         }
 
     def parameters(self) -> list[nn.Parameter]:
-        """The adapter's own parameters: what an optimiser should be given."""
+        """Return the adapter's parameters, for an optimiser."""
         return list(self.named_parameters().values())
 
     def count(self) -> int:
-        """How many numbers the method trains."""
+        """Return the number of trained values."""
         return sum(parameter.numel() for parameter in self.parameters())
 
     @torch.no_grad()
-    def kept_tensors(self) -> dict[str, Tensor]:
-        """What a file holds of it, by path in the adapted backbone: its own parameters, or less where that does."""
+    def saved_tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that are saved, by their path in the adapted backbone.
+
+        They are the adapter's parameters. Some methods save less.
+        """
         return {
             f"{replacement.module_path}.{name}": tensor
             for replacement in self._replacements
-            for name, tensor in self.method.kept_tensors(replacement).items()
+            for name, tensor in self.method.saved_tensors(replacement).items()
         }
 
-    def kept_count(self) -> int:
-        """How many numbers a file holds of it."""
-        return sum(tensor.numel() for tensor in self.kept_tensors().values())
+    def saved_count(self) -> int:
+        """Return the number of saved values."""
+        return sum(tensor.numel() for tensor in self.saved_tensors().values())
 
     def attach(self) -> None:
-        """Put the modules in place and freeze all but the adapter's own parameters.
+        """Put the adapter's modules into the backbone, and freeze all parameters but the adapter's.
 
         Raises:
-            ConfigError: If an adapter is attached already, or this one has been merged.
+            ConfigError: If an adapter is attached already, or this one was merged.
         """
         _refuse_second(self.backbone)
         if self.merged:
@@ -93,13 +96,13 @@ class Adapter:
         freeze_backbone(self.backbone)
 
     def detach(self) -> None:
-        """Put the backbone's own modules back; it computes as it did before, and stays frozen."""
+        """Restore the backbone's modules. Its output is as before, and it stays frozen."""
         if self.attached:
             self._place(self._originals)
             self.backbone.adapter = None
 
     def merge(self) -> None:
-        """Fold the adapter into the backbone's weights for good and detach.
+        """Merge the adapter into the backbone's weights for good, and detach it.
 
         Raises:
             ConfigError: If the method cannot be merged.
@@ -111,25 +114,25 @@ class Adapter:
             )
         with torch.no_grad():
             for replacement in self._replacements:
-                self.method.fold(replacement.module, self._originals[replacement.module_path])
+                self.method.merge(replacement.module, self._originals[replacement.module_path])
         self.detach()
         self.merged = True
 
     def save(self, directory: Path | str, tokenizer_fingerprint: str) -> None:
-        """Write what is kept of the adapter, and what it was made for, into a directory.
+        """Write the adapter as `adapter.safetensors` and `adapter.json`.
 
         Args:
-            directory: Made if it is not there; gets `adapter.safetensors` and `adapter.json`.
-            tokenizer_fingerprint: Of the tokenizer that it was trained with.
+            directory: The directory to write to. It is made if it does not exist.
+            tokenizer_fingerprint: Fingerprint of the tokenizer that it was trained with.
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        write_tensors(directory / TENSORS, self.kept_tensors())
-        kept = self.method.kept()
+        write_tensors(directory / TENSORS, self.saved_tensors())
+        method = self.method.saved_form()
         settings = {
             "format_version": FORMAT_VERSION,
-            "method": kept.name,
-            "options": asdict(kept),
+            "method": method.name,
+            "options": asdict(method),
             "backbone": self.backbone.config.to_dict(),
             "weights": weights_fingerprint(self.backbone),
             "tokenizer": tokenizer_fingerprint,
@@ -137,37 +140,37 @@ class Adapter:
         write_json(directory / SETTINGS, settings)
 
     def load_tensors(self, path: Path) -> None:
-        """Take the values of the adapter's own parameters from a file.
+        """Load the values of the adapter's parameters from a file.
 
         Raises:
-            CheckpointError: If the file holds other tensors than the method has.
+            CheckpointError: If the names or shapes of the tensors do not match.
         """
-        own, found = self.named_parameters(), read_tensors(path)
-        shapes = {name: tuple(p.shape) for name, p in own.items()}
+        parameters, found = self.named_parameters(), read_tensors(path)
+        shapes = {name: tuple(p.shape) for name, p in parameters.items()}
         if shapes != {name: tuple(tensor.shape) for name, tensor in found.items()}:
             raise CheckpointError(
                 f"{path} does not hold the tensors of method {self.method.name!r} with its recorded options. "
                 f"Copy it again from its source, together with {SETTINGS}."
             )
         with torch.no_grad():
-            for name, parameter in own.items():
+            for name, parameter in parameters.items():
                 parameter.copy_(found[name])
 
     def _place(self, modules: Mapping[str, nn.Module]) -> None:
         device = next(self.backbone.parameters()).device
         for module_path, module in modules.items():
-            # Modules out of place miss what was done to the backbone in the meantime: catch up.
+            # While out of place, modules missed changes of device and mode.
             training = self.backbone.get_submodule(module_path).training
             self.backbone.set_submodule(module_path, module.to(device).train(training))
 
 
 def attach(backbone: Backbone, method: str, **options: Any) -> Adapter:
-    """Attach a fresh adapter: the backbone freezes, and only the adapter's own parameters train.
+    """Attach a new adapter. The backbone is frozen, and only the adapter's parameters train.
 
     Args:
-        backbone: A backbone without an adapter; changed in place.
+        backbone: A backbone without an adapter. It is changed in place.
         method: Name of a registered method.
-        **options: The method's options.
+        **options: Options of the method.
 
     Raises:
         ConfigError: If the method or an option is unknown, or an adapter is attached already.
@@ -178,12 +181,17 @@ def attach(backbone: Backbone, method: str, **options: Any) -> Adapter:
 
 
 def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprint: str) -> Adapter:
-    """Attach an adapter that `Adapter.save` wrote to the backbone it was made for.
+    """Load an adapter that `Adapter.save` wrote, and attach it to the backbone it was made for.
+
+    Args:
+        directory: Directory with the adapter's files.
+        backbone: A backbone without an adapter. It is changed in place.
+        tokenizer_fingerprint: Fingerprint of the backbone's tokenizer.
 
     Raises:
-        CheckpointError: If files are missing or damaged, or it was made for another backbone.
+        CheckpointError: If files are missing or damaged, or the adapter was made for another backbone.
         TokenizerMismatch: If it was made for another tokenizer.
-        ConfigError: If this release lacks the method, or an adapter is attached already.
+        ConfigError: If the method is unknown, or an adapter is attached already.
     """
     adapter = read_adapter(directory, backbone, tokenizer_fingerprint)
     adapter.attach()
@@ -191,7 +199,7 @@ def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
 
 
 def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprint: str) -> Adapter:
-    """An adapter as `load_adapter` reads it, made for the backbone but not attached yet.
+    """Load an adapter as `load_adapter` does, without attaching it.
 
     Raises:
         CounterpointError: As `load_adapter` does.
@@ -210,7 +218,7 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
         for name, value in config.items()
         if settings["backbone"].get(name) != value
     ]
-    # The same shape is not enough: on other weights an adapter would answer, wrongly and without a word.
+    # With other weights of the same shape, an adapter would run and give wrong results.
     if not differing and settings["weights"] != weights_fingerprint(backbone):
         differing = ["other weights"]
     if differing:
@@ -224,7 +232,7 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
 
 
 def freeze_backbone(backbone: Backbone) -> None:
-    """Stop the backbone's weights from training; an attached adapter's own parameters train on."""
+    """Freeze the backbone's weights. The parameters of an attached adapter still train."""
     backbone.requires_grad_(False)
     if backbone.adapter is not None:
         for parameter in backbone.adapter.parameters():
@@ -232,13 +240,13 @@ def freeze_backbone(backbone: Backbone) -> None:
 
 
 def unfreeze_backbone(backbone: Backbone) -> None:
-    """Let every weight train, an attached adapter's included."""
+    """Let all weights train, those of an attached adapter too."""
     backbone.requires_grad_(True)
 
 
 @contextmanager
 def detached(backbone: Backbone) -> Iterator[Backbone]:
-    """The backbone as it is without its adapter, if it has one, for the length of a block."""
+    """Detach the backbone's adapter, if it has one, within a `with` block."""
     adapter = backbone.adapter
     if adapter is None:
         yield backbone
@@ -254,15 +262,15 @@ def detached(backbone: Backbone) -> Iterator[Backbone]:
 
 
 def backbone_state(backbone: Backbone) -> dict[str, Tensor]:
-    """The backbone's own weights under the names they have without an adapter."""
+    """Return the backbone's weights, without those of an adapter, under their usual names."""
     with detached(backbone):
         return backbone.state_dict()
 
 
 def weights_fingerprint(backbone: Backbone) -> str:
-    """16 hexadecimal digits of the backbone's own weights, on whatever device.
+    """Return 16 hexadecimal digits that identify the backbone's weights, without an adapter's.
 
-    Taken in float32, so that weights saved in half precision and loaded into a full-precision backbone agree.
+    They are computed in float32, so that weights saved in half precision keep their fingerprint.
     """
     digest = hashlib.sha256()
     for name, tensor in backbone_state(backbone).items():

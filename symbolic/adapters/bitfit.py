@@ -1,4 +1,4 @@
-"""BitFit: the biases alone."""
+"""BitFit: train biases only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from symbolic.backbone import Backbone
 
 
 class BiasedLinear(nn.Module):
-    """A linear layer with a change of its bias; it keeps the layer's own weight and bias under their names.
+    """A linear layer with a trained change of its bias. Weight and bias keep their names.
 
     Args:
         linear: The layer whose parameters are shared.
@@ -25,12 +25,12 @@ class BiasedLinear(nn.Module):
         self.change = nn.Parameter(torch.zeros(linear.out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out)."""
+        """Turn (..., in) into (..., out)."""
         return F.linear(x, self.weight, self.bias + self.change)
 
 
 class BiasedNorm(nn.Module):
-    """A layer norm with a change of its bias.
+    """A layer norm with a trained change of its bias.
 
     Args:
         norm: The norm whose parameters are shared.
@@ -42,23 +42,23 @@ class BiasedNorm(nn.Module):
         self.change = nn.Parameter(torch.zeros_like(norm.bias))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., dim) -> (..., dim)."""
+        """Turn (..., dim) into (..., dim)."""
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias + self.change, self.eps)
 
 
 @register
 @dataclass(frozen=True, kw_only=True)
 class BitFit(AdapterMethod):
-    """A change of every bias of the blocks, of linear layers and of norms (Ben Zaken et al., arXiv 2106.10199)."""
+    """Change every bias of linear layers and norms in the blocks (Ben Zaken et al., arXiv 2106.10199)."""
 
     name = "bitfit"
     mergeable = True
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `BiasedLinear` for every linear layer, a `BiasedNorm` for every branch's norm."""
-        picked = self.picked(backbone)
+        """Replace every linear layer by a `BiasedLinear` and every norm of a branch by a `BiasedNorm`."""
+        layers = self.chosen_layers(backbone)
         modules: dict[str, BiasedLinear | BiasedNorm] = {}
-        for module_path in (*backbone.linears(picked), *(s.norm for s in backbone.sublayers(picked))):
+        for module_path in (*backbone.linears(layers), *(s.norm for s in backbone.sublayers(layers))):
             original = backbone.get_submodule(module_path)
             if isinstance(original, nn.LayerNorm):
                 modules[module_path] = BiasedNorm(original)
@@ -70,7 +70,7 @@ class BitFit(AdapterMethod):
             for module_path, module in modules.items()
         ]
 
-    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
+    def merge(self, replaced: nn.Module, original: nn.Module) -> None:
         """Add the change to the bias."""
         assert isinstance(replaced, BiasedLinear | BiasedNorm)
         assert isinstance(original, nn.Linear | nn.LayerNorm)

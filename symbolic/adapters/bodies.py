@@ -1,4 +1,4 @@
-"""What adapters of the bottleneck kind are made of: narrow networks that map the residual stream to itself."""
+"""Bottleneck networks, which map the residual stream to itself through a narrow space."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "tanh": torch.tanh,
 }
 STARTS = ("zero", "near_zero", "default")
-"""How up-projections start: at zero; within two deviations of 0.01 about it, as in Houlsby et al. (arXiv 1902.00751);
-as PyTorch starts a linear layer."""
+"""Initialisations of up-projections: zero; within 0.02 of zero, as in Houlsby et al. (arXiv 1902.00751); or PyTorch's.
+
+"""
 DILATIONS = (1, 2, 4, 8)
 
 
 class Body(nn.Module):
-    """Down, something narrow, up: (B, L, dim) -> (B, L, dim), zero at first.
+    """Project down, compute, project up: (B, L, dim) to (B, L, dim). The output is zero at first.
 
     Args:
         dim: Width of the stream.
@@ -39,11 +40,11 @@ class Body(nn.Module):
         self.start()
 
     def start(self, init: str = "zero", zero_bias: bool = True) -> None:
-        """Set the up-projection to where it starts. It alone: were down zero too, nothing but a bias would ever learn.
+        """Initialise the up-projection. If the down-projection were zero too, only a bias would ever learn.
 
         Args:
-            init: Of its weight, one of `STARTS`.
-            zero_bias: Whether its bias is zero; else it is as PyTorch starts it.
+            init: Initialisation of the weight, one of `STARTS`.
+            zero_bias: Start the bias at zero, else as PyTorch does.
         """
         self.up.reset_parameters()
         if init == "zero":
@@ -54,26 +55,26 @@ class Body(nn.Module):
             nn.init.zeros_(self.up.bias)
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
+        """Turn (B, L, dim) into (B, L, dim)."""
         out: Tensor = self.up(self.narrow(self.down(x), attention_mask))
         return out
 
     def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, rank) -> (B, L, rank); here the activation alone, so tokens do not mix."""
+        """Compute within the bottleneck: (B, L, rank) to (B, L, rank). Here this is the activation alone."""
         return self.activation(x)
 
 
 class ConvBody(Body):
-    """Dilated residual convolutions over the tokens, and a gate that weighs the channels of a window.
+    """Dilated residual convolutions over tokens, and a gate on the channels of a window.
 
-    Mehta et al. (arXiv 2506.21298), with squeeze-and-excitation (arXiv 1709.01507). What is padded is set to zero
-    before each convolution and left out of the gate's mean.
+    The design is of Mehta et al. (arXiv 2506.21298), with squeeze-and-excitation (arXiv 1709.01507). Padding is set
+    to zero before each convolution and left out of the gate's mean.
 
     Args:
         dim: Width of the stream.
         rank: Width of the bottleneck.
         activation: One of `ACTIVATIONS`.
-        kernel: Tokens that a convolution sees, without dilation; odd.
+        kernel: Tokens in a convolution's reach without dilation, odd.
     """
 
     def __init__(self, dim: int, rank: int, activation: str = "gelu", kernel: int = 3) -> None:
@@ -83,13 +84,13 @@ class ConvBody(Body):
             for dilation in DILATIONS
         )
         squeezed = max(1, rank // 4)
-        # SiLU where the original has ReLU: so few units must not die.
+        # SiLU instead of the original's ReLU, since so few units must not die.
         self.gate = nn.Sequential(
             nn.Linear(rank, squeezed), nn.SiLU(), nn.Linear(squeezed, rank), nn.Sigmoid()
         )
 
     def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, rank) -> (B, L, rank)."""
+        """Turn (B, L, rank) into (B, L, rank)."""
         inside = x.new_ones(x.shape[:2]) if attention_mask is None else attention_mask.type_as(x)
         inside = inside[..., None]
         for convolution in self.convolutions:
@@ -107,7 +108,7 @@ class TransformerBody(Body):
         dim: Width of the stream.
         rank: Width of the bottleneck.
         activation: One of `ACTIVATIONS`.
-        heads: Attention heads; divides the rank.
+        heads: Number of attention heads. It divides the rank.
     """
 
     def __init__(self, dim: int, rank: int, activation: str = "gelu", heads: int = 2) -> None:
@@ -123,7 +124,7 @@ class TransformerBody(Body):
         self.wide, self.slim = nn.Linear(rank, 2 * rank), nn.Linear(2 * rank, rank)
 
     def narrow(self, x: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, rank) -> (B, L, rank)."""
+        """Turn (B, L, rank) into (B, L, rank)."""
         shape = (*x.shape[:2], self.heads, -1)
         parts = self.projections(self.attention_norm(x)).chunk(3, dim=-1)
         query, key, value = (part.reshape(shape).transpose(1, 2) for part in parts)
@@ -135,13 +136,13 @@ class TransformerBody(Body):
 
 
 class Added(nn.Module):
-    """A body, and how it is added to something: `to + scale * body(norm(stream))`.
+    """A bottleneck network that is added to a tensor: `to + scale * body(norm(stream))`.
 
     Args:
         body: The network.
         norm: A norm before it, or None.
-        scale: Factor of what it adds.
-        learn_scale: Whether the factor is trained.
+        scale: Factor of its output.
+        learn_scale: Train the factor.
     """
 
     def __init__(
@@ -151,8 +152,8 @@ class Added(nn.Module):
         self.body, self.norm = body, norm
         self.scale = nn.Parameter(torch.tensor(float(scale))) if learn_scale else scale
 
-    def added(self, to: Tensor, stream: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
+    def add(self, to: Tensor, stream: Tensor, attention_mask: Tensor | None) -> Tensor:
+        """Add the network's output for `stream` (B, L, dim) to `to` (B, L, dim)."""
         change = self.body(stream if self.norm is None else self.norm(stream), attention_mask)
         if isinstance(self.scale, Tensor):
             return torch.addcmul(to, change, self.scale.type_as(change))
@@ -160,16 +161,16 @@ class Added(nn.Module):
 
 
 class Sequential(Added):
-    """A body after a slot of the stream: it sees the stream as the branch left it."""
+    """A bottleneck after a branch, which reads the branch's sum with the stream."""
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
-        return self.added(x, x, attention_mask)
+        """Turn the stream (B, L, dim) into (B, L, dim)."""
+        return self.add(x, x, attention_mask)
 
 
 class Parallel(Added):
-    """A body beside a branch: it sees the stream as the branch found it."""
+    """A bottleneck parallel to a branch, which reads the branch's input."""
 
     def forward(self, branch: Tensor, stream: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim), (B, L, dim) -> (B, L, dim)."""
-        return self.added(branch, stream, attention_mask)
+        """Add to the branch's output (B, L, dim), from the stream (B, L, dim)."""
+        return self.add(branch, stream, attention_mask)

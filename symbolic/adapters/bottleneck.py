@@ -1,4 +1,4 @@
-"""The sequential bottleneck adapter, and what all adapters that stand in the stream have in common."""
+"""The sequential bottleneck adapter, and the base class of all sequential adapters."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from symbolic.adapters.bodied import Bodied
 from symbolic.adapters.bodies import Body, Sequential
+from symbolic.adapters.bottleneck_method import BottleneckMethod
 from symbolic.adapters.contract import Replacement, register
 from symbolic.backbone import Backbone
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inserted(Bodied):
-    """Bodies in the slots of the stream, after the residual add.
+class SequentialMethod(BottleneckMethod):
+    """Put bottlenecks into slots of the stream, after the residual sum.
 
     Args:
-        train_norms: Train copies of the layers' own norms with it.
+        train_norms: Also train copies of the layers' norms.
     """
 
     train_norms: bool = False
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A body in every slot that the place names, and a copy of every layer's norms if they are trained."""
+        """Replace every slot that `place` names, and every norm if norms are trained."""
         modules: dict[str, nn.Module] = {}
-        for layer in self.picked(backbone):
+        for layer in self.chosen_layers(backbone):
             for branch in self.branches(backbone, layer):
-                body = self.started(backbone.config.dim)
+                body = self.build_body(backbone.config.dim)
                 modules[branch.slot] = Sequential(*body, self.scale, self.learn_scale)
             if self.train_norms:
-                # Copies, so that detaching gives the backbone its own norms back.
+                # Copies, so that detaching restores the backbone's own norms.
                 norms = [branch.norm for branch in backbone.sublayers([layer])]
                 modules |= {norm: copy.deepcopy(backbone.get_submodule(norm)) for norm in norms}
         return [
@@ -42,13 +42,13 @@ class Inserted(Bodied):
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class BottleneckAdapter(Inserted):
-    """Bottlenecks `x + up(gelu(down(x)))`; the defaults are Ding & Lerch's (arXiv 2411.19371)."""
+class BottleneckAdapter(SequentialMethod):
+    """Add `x + up(gelu(down(x)))` (Ding & Lerch, arXiv 2411.19371, whose defaults these are)."""
 
     name = "adapter"
 
     train_norms: bool = True
 
     def body(self, dim: int) -> Body:
-        """Linear, activation, linear."""
+        """Make a network of linear, activation, linear."""
         return Body(dim, self.rank, self.activation)

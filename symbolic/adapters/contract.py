@@ -1,8 +1,7 @@
-"""What a method of adapting must state, and the registry of methods.
+"""The interface of adapter methods, and their registry.
 
-A method says which modules it puts in place of which of the backbone's, and which of their parameters are its own.
-Attaching, freezing, counting, merging, saving and loading follow from that for every method alike
-(`symbolic.adapters.base`).
+A method lists the modules that it puts in place of the backbone's, and which of their parameters it trains. The
+rest is the same for all methods; see `symbolic.adapters.base`.
 """
 
 from __future__ import annotations
@@ -22,17 +21,17 @@ from symbolic.errors import ConfigError, did_you_mean
 
 @dataclass(frozen=True)
 class Replacement:
-    """One module put in place of another.
+    """A module that replaces one of the backbone's.
 
     Attributes:
-        site: Path of the backbone's module that gives way.
-        module: What stands there instead; it may share parameters with the module that gives way.
-        own: The parameters that the method brings, by their name in `module`; each in one replacement only.
+        module_path: Path of the backbone's module that is replaced.
+        module: The new module. It may share parameters with the old one.
+        parameters: The new parameters, by their name in `module`. No other replacement has them.
     """
 
     module_path: str
     module: nn.Module
-    own: Mapping[str, nn.Parameter]
+    parameters: Mapping[str, nn.Parameter]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +39,13 @@ class AdapterMethod(ABC):
     """A way to adapt a backbone. Subclasses are frozen dataclasses whose fields are the method's options.
 
     Args:
-        layers: Which blocks it stands in, see `symbolic.adapters.places.layers_of`.
+        layers: The blocks that it adapts; see `symbolic.adapters.places.layers_of`.
 
     Attributes:
-        name: What users call it.
-        mergeable: Whether its effect can be folded into the backbone's weights.
-        size: The option that sets how much it trains; "" where nothing does.
-        starts_neutral: Whether a fresh one leaves the backbone's output as it is.
+        name: Name of the method in commands and files.
+        mergeable: Whether it can be merged into the backbone's weights.
+        size: The option that sets how much is trained, or "".
+        starts_neutral: Whether a new adapter leaves the backbone's output unchanged.
     """
 
     name: ClassVar[str]
@@ -56,33 +55,33 @@ class AdapterMethod(ABC):
 
     layers: str = "all"
 
-    def picked(self, backbone: Backbone) -> list[int]:
-        """Numbers of the blocks that it stands in, bottom up.
+    def chosen_layers(self, backbone: Backbone) -> list[int]:
+        """List the indices of the blocks that are adapted, bottom up.
 
         Raises:
-            ConfigError: If `layers` names none, or one that is not there.
+            ConfigError: If `layers` is malformed, or names a block that does not exist.
         """
         return layers_of(self.layers, len(backbone.blocks))
 
     @classmethod
     def largest(cls, backbone: Backbone) -> int:
-        """What `size` can be at most on a backbone."""
+        """Return the largest possible `size` on a backbone."""
         return 1 << 14
 
     @abstractmethod
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """Fresh modules for a backbone that has no adapter; the backbone itself is left as it is."""
+        """Make new modules for a backbone without an adapter. The backbone is not changed."""
 
-    def kept(self) -> AdapterMethod:
-        """The method as it is saved and loaded: itself, unless less is needed to use it than to train it."""
+    def saved_form(self) -> AdapterMethod:
+        """Return the method as it is saved and loaded. It may need less than in training."""
         return self
 
-    def kept_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
-        """What is saved of a replacement: values of the parameters that `kept` has there, by their names."""
-        return replacement.own
+    def saved_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
+        """Return the tensors of a replacement that are saved, by the names they have in `saved_form`."""
+        return replacement.parameters
 
-    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
-        """Change `original`, in place, to compute what `replaced` computes; only if `mergeable`."""
+    def merge(self, replaced: nn.Module, original: nn.Module) -> None:
+        """Change `original` in place to compute what `replaced` computes. Only `mergeable` methods have this."""
         raise NotImplementedError
 
 
@@ -90,16 +89,16 @@ Method = TypeVar("Method", bound=type[AdapterMethod])
 
 
 def register(method: Method) -> Method:
-    """Class decorator: make a method available under its name."""
+    """Register a method under its name. This is a class decorator."""
     METHODS.add(method.name, method)
     return method
 
 
 def build_method(name: str, **options: Any) -> AdapterMethod:
-    """The method called `name` with these options.
+    """Make the method of this name with options.
 
     Raises:
-        ConfigError: If there is no such method, or it does not have these options or allow their values.
+        ConfigError: If there is no such method, or it refuses the options or their values.
     """
     if name not in METHODS:
         raise ConfigError(
@@ -112,7 +111,7 @@ def build_method(name: str, **options: Any) -> AdapterMethod:
     ]
     for option in sorted(options.keys() & known.keys()):
         wanted, value = type(known[option]), options[option]
-        # JSON has no way to tell 2 from 2.0.
+        # JSON does not distinguish 2 from 2.0.
         if type(value) is not wanted and not (wanted is float and type(value) is int):
             problems.append(
                 f"{name} {option} is {value!r}; it must be of type {wanted.__name__}, as {known[option]!r}."

@@ -1,22 +1,23 @@
-"""The convolutional adapter: neighbouring notes are mixed in the bottleneck."""
+"""The convolutional adapter, which mixes neighbouring notes in the bottleneck."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from symbolic.adapters.bodies import Body, ConvBody
-from symbolic.adapters.bottleneck import Inserted
+from symbolic.adapters.bottleneck import SequentialMethod
 from symbolic.adapters.contract import register
 from symbolic.errors import ConfigError
 
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class ConvAdapter(Inserted):
-    """Dilated residual convolutions over the note axis, with a gate (Mehta et al., arXiv 2506.21298).
+class ConvAdapter(SequentialMethod):
+    """Use dilated residual convolutions over notes, with a gate (Mehta et al., arXiv 2506.21298).
 
     Args:
-        kernel: Tokens that a convolution sees, odd; four of them, dilated by 1, 2, 4 and 8, see 31 tokens by default.
+        kernel: Tokens in a convolution's reach, odd. By default four of them, dilated by 1, 2, 4 and 8, reach 31
+            tokens.
     """
 
     name = "conv"
@@ -30,5 +31,5 @@ class ConvAdapter(Inserted):
             raise ConfigError(f"conv kernel is {self.kernel}; it must be odd.")
 
     def body(self, dim: int) -> Body:
-        """Down, convolutions, gate, up."""
+        """Make a network of down, convolutions, gate, up."""
         return ConvBody(dim, self.rank, self.activation, self.kernel)

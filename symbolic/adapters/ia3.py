@@ -1,4 +1,4 @@
-"""IA3: keys, values and inner activations are rescaled."""
+"""IA3: rescale keys, values and inner activations."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from symbolic.backbone import Backbone
 
 
 class RescaledLinear(nn.Module):
-    """A linear layer whose inputs or outputs are multiplied by learned factors.
+    """A linear layer whose inputs or outputs are multiplied by trained factors.
 
     Args:
         linear: The layer whose parameters are shared.
-        inputs: Rescale what goes in; else what comes out.
+        inputs: Rescale the inputs, else the outputs.
     """
 
     def __init__(self, linear: nn.Linear, inputs: bool) -> None:
@@ -26,7 +26,7 @@ class RescaledLinear(nn.Module):
         self.factors = nn.Parameter(torch.ones(linear.in_features if inputs else linear.out_features))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out)."""
+        """Turn (..., in) into (..., out)."""
         if self.inputs:
             return F.linear(x * self.factors, self.weight, self.bias)
         return F.linear(x, self.weight, self.bias) * self.factors
@@ -35,15 +35,15 @@ class RescaledLinear(nn.Module):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Ia3(AdapterMethod):
-    """Factors on keys, on values and on the inner activations of the feed-forward (Liu et al., arXiv 2205.05638)."""
+    """Train factors of keys, values and inner activations of the feed-forward (Liu et al., arXiv 2205.05638)."""
 
     name = "ia3"
     mergeable = True
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `RescaledLinear` for every key, value, and projection out of a feed-forward."""
+        """Replace every key, value and feed-forward output projection by a `RescaledLinear`."""
         replacements = []
-        for module_path in backbone.linears(self.picked(backbone)):
+        for module_path in backbone.linears(self.chosen_layers(backbone)):
             name = module_path.rpartition(".")[2]
             if name in ("key", "value", "down"):
                 linear = backbone.get_submodule(module_path)
@@ -52,8 +52,8 @@ class Ia3(AdapterMethod):
                 replacements.append(Replacement(module_path, module, {"factors": module.factors}))
         return replacements
 
-    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
-        """Multiply the weight's columns, or its tokens and the bias."""
+    def merge(self, replaced: nn.Module, original: nn.Module) -> None:
+        """Multiply the weight's columns, or its rows and the bias."""
         assert isinstance(replaced, RescaledLinear)
         assert isinstance(original, nn.Linear)
         if replaced.inputs:

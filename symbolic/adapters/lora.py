@@ -1,4 +1,4 @@
-"""LoRA: a low-rank change beside every linear layer."""
+"""LoRA: add a low-rank change to every linear layer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from symbolic.errors import ConfigError
 
 
 class LoraLinear(nn.Module):
-    """A linear layer plus `scale * B A x`; it keeps the layer's own weight and bias under their names.
+    """A linear layer plus `scale * B A x`. Weight and bias keep their names.
 
     Args:
         linear: The layer whose parameters are shared.
-        rank: Tokens of A and columns of B.
+        rank: Number of rows of A and columns of B.
         scale: Factor of the change.
     """
 
@@ -30,29 +30,29 @@ class LoraLinear(nn.Module):
         self.weight = linear.weight
         self.bias = linear.bias
         self.lora_a = nn.Parameter(torch.empty(rank, linear.in_features))
-        # B alone is zero: with A zero too, neither would ever get a gradient.
+        # Only B is zero. With A zero too, neither would get a gradient.
         self.lora_b = nn.Parameter(torch.zeros(linear.out_features, rank))
         nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
         self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out)."""
-        if torch.compiler.is_compiling():  # what is compiled is fused, and needs no help
+        """Turn (..., in) into (..., out)."""
+        if torch.compiler.is_compiling():  # compiled code is fused already
             change = F.linear(F.linear(x, self.lora_a), self.lora_b)
             return torch.add(F.linear(x, self.weight, self.bias), change, alpha=self.scale)
         tensors: tuple[Tensor, ...] = (x, self.weight, self.bias, self.lora_a, self.lora_b)
         if torch.is_autocast_enabled(x.device.type):
-            # Sums in place are not autocast.
+            # Autocast does not cover sums in place.
             tensors = tuple(tensor.to(torch.get_autocast_dtype(x.device.type)) for tensor in tensors)
         out: Tensor = _Changed.apply(*tensors, self.scale)  # type: ignore[no-untyped-call]
         return out
 
 
 class _Changed(torch.autograd.Function):
-    """`W x + bias + scale * B A x`, the change summed in place, both ways.
+    """Compute `W x + bias + scale * B A x`, with the change summed in place in both passes.
 
-    As separate operations each layer makes tensors as large as its output that die at once, between others that
-    live until the backward pass: so many holes cost a sixth of a training step's peak memory on a CPU.
+    Separate operations would make large tensors that are freed at once, between others that live until the backward
+    pass. The gaps cost a sixth of a training step's peak memory on a CPU.
     """
 
     @staticmethod
@@ -94,12 +94,12 @@ class Lora(AdapterMethod):
     Args:
         rank: Rank of the change.
         scale: Factor of the change.
-        rslora: Divide the factor by the root of the rank (Kalajdzievski, arXiv 2312.03732), which keeps ranks
-            of 32 and more stable.
-        targets: Which linear layers, by the last part of their paths and with commas between, as in "query,value".
+        rslora: Divide the factor by the root of the rank (Kalajdzievski, arXiv 2312.03732), which keeps ranks from
+            32 on stable.
+        targets: Names of the linear layers, the last part of their paths, with commas between, as in "query,value".
 
     Raises:
-        ConfigError: If the rank is below 1, or a target is not there.
+        ConfigError: If the rank is below 1, or a target does not exist.
     """
 
     name = "lora"
@@ -116,9 +116,9 @@ class Lora(AdapterMethod):
             raise ConfigError(f"lora rank is {self.rank}; it must be at least 1.")
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `LoraLinear` for every linear layer."""
+        """Replace every target by a `LoraLinear`."""
         scale = self.scale / math.sqrt(self.rank) if self.rslora else self.scale
-        module_paths = backbone.linears(self.picked(backbone))
+        module_paths = backbone.linears(self.chosen_layers(backbone))
         if self.targets != "all":
             wanted = {name.strip() for name in self.targets.split(",")}
             there = {module_path.rpartition(".")[2] for module_path in module_paths}
@@ -139,7 +139,7 @@ class Lora(AdapterMethod):
             )
         return replacements
 
-    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
+    def merge(self, replaced: nn.Module, original: nn.Module) -> None:
         """Add `scale * B A` to the weight."""
         assert isinstance(replaced, LoraLinear)
         assert isinstance(original, nn.Linear)

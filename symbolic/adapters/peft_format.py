@@ -1,4 +1,4 @@
-"""LoRA and IA3 adapters in the files of Hugging Face's peft, so that its users can come and go.
+"""Read and write LoRA and IA3 adapters in the files of Hugging Face's peft.
 
     adapter_config.json         kind, rank, factor, names of layers
     adapter_model.safetensors   tensors under `base_model.model.<path of the layer>`
@@ -30,15 +30,15 @@ _LAYER = re.compile(r"blocks\.(\d+)\.")
 
 
 def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
-    """Write an adapter as peft would.
+    """Write an adapter in peft's format.
 
     Raises:
         ConfigError: If peft has no such method.
     """
     directory, method = Path(directory), adapter.method
-    own = adapter.named_parameters()
+    parameters = adapter.named_parameters()
     if isinstance(method, Lora):
-        module_paths = sorted({name.rpartition(".")[0] for name in own})
+        module_paths = sorted({name.rpartition(".")[0] for name in parameters})
         config = {
             "peft_type": "LORA",
             "r": method.rank,
@@ -49,9 +49,9 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
             "bias": "none",
             "target_modules": module_paths,
         }
-        tensors: dict[str, Tensor] = {_lora_name(name): parameter for name, parameter in own.items()}
+        tensors: dict[str, Tensor] = {_lora_name(name): parameter for name, parameter in parameters.items()}
     elif isinstance(method, Ia3):
-        module_paths = sorted(name.rpartition(".")[0] for name in own)
+        module_paths = sorted(name.rpartition(".")[0] for name in parameters)
         config = {
             "peft_type": "IA3",
             "target_modules": module_paths,
@@ -61,7 +61,7 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
             "fan_in_fan_out": False,
         }
         tensors = {
-            f"{_PREFIX}{module_path}.ia3_l": _ia3_shaped(module_path, own[f"{module_path}.factors"])
+            f"{_PREFIX}{module_path}.ia3_l": _ia3_shaped(module_path, parameters[f"{module_path}.factors"])
             for module_path in module_paths
         }
     else:
@@ -78,20 +78,20 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
 
 
 def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
-    """Attach an adapter that peft wrote, or `save_as_peft`.
+    """Load an adapter in peft's format and attach it.
 
-    peft does not say which weights an adapter was trained on, so that cannot be checked here.
+    peft does not record the weights that an adapter was trained on, so these cannot be checked.
 
     Args:
-        directory: With both files.
-        backbone: Without an adapter.
+        directory: Directory with both files.
+        backbone: A backbone without an adapter.
 
     Raises:
-        CheckpointError: If the files are missing or damaged, or hold what a backbone of this kind has no place for.
+        CheckpointError: If the files are missing or damaged, or do not fit the backbone.
     """
     directory = Path(directory)
     config, tensors = read_json(directory / CONFIG), read_tensors(directory / TENSORS)
-    module_paths = {_site(name) for name in tensors}
+    module_paths = {_module_path(name) for name in tensors}
     if unknown := sorted(module_paths - set(backbone.linears())):
         raise CheckpointError(
             f"{directory} adapts {unknown[0]}, which is no linear layer of this backbone. Use the backbone that it "
@@ -100,15 +100,15 @@ def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
     method = _method_of(directory, config, module_paths)
     adapter = Adapter(method, backbone)
     values = {_our_name(name): tensor for name, tensor in tensors.items()}
-    own = adapter.named_parameters()
+    parameters = adapter.named_parameters()
     shapes = {name: tensor.numel() for name, tensor in values.items()}
-    if shapes != {name: parameter.numel() for name, parameter in own.items()}:
+    if shapes != {name: parameter.numel() for name, parameter in parameters.items()}:
         raise CheckpointError(
             f"{directory} adapts other layers than ours would: all of its targets must be adapted in every layer "
             "that it names, with one rank, and without biases."
         )
     with torch.no_grad():
-        for name, parameter in own.items():
+        for name, parameter in parameters.items():
             parameter.copy_(values[name].reshape(parameter.shape))
     adapter.attach()
     return adapter
@@ -140,16 +140,16 @@ def _lora_name(ours: str) -> str:
 
 
 def _our_name(theirs: str) -> str:
-    module_path = _site(theirs)
+    module_path = _module_path(theirs)
     if theirs.endswith(".ia3_l"):
         return f"{module_path}.factors"
     return f"{module_path}.{'lora_a' if '.lora_A.' in theirs else 'lora_b'}"
 
 
-def _site(theirs: str) -> str:
+def _module_path(theirs: str) -> str:
     return re.sub(r"\.(lora_[AB]\.weight|ia3_l)$", "", theirs.removeprefix(_PREFIX))
 
 
 def _ia3_shaped(module_path: str, factors: Tensor) -> Tensor:
-    """In peft, factors of inputs are a token, those of outputs a column."""
+    """Reshape factors to peft's: a row for inputs, a column for outputs."""
     return factors[None] if module_path.endswith(".down") else factors[:, None]

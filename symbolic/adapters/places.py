@@ -1,4 +1,4 @@
-"""Where in the stack an adapter stands, in words that fit a command line."""
+"""Parse the option `layers`, which chooses blocks of the backbone."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _UPPER = re.compile(r"upper(\d+(?:\.\d+)?)%")
 
 
 def layers_of(layers: str, count: int) -> list[int]:
-    """Numbers of blocks, counted from 0 at the bottom.
+    """Return the indices of blocks, counted from 0 at the bottom.
 
     Args:
-        layers: "all", "mid" (the middle one), "last", the upper share of them, rounded up, as in "upper75%", or numbers
-            and ranges with commas between, as in "0,2-5".
-        count: How many blocks there are.
+        layers: "all", "mid" (the middle one), "last", an upper share rounded up, as in "upper75%", or numbers and
+            ranges, as in "0,2-5".
+        count: Number of blocks.
 
     Raises:
-        ConfigError: If it is written otherwise, or names a block that is not there.
+        ConfigError: If `layers` is malformed, or names a block that does not exist.
     """
     named = {"all": list(range(count)), "mid": [(count - 1) // 2], "last": [count - 1]}
     if layers in named:
@@ -36,7 +36,7 @@ def layers_of(layers: str, count: int) -> list[int]:
         match = _RANGE.fullmatch(part.strip())
         if match is None:
             raise ConfigError(
-                f"layers {layers!r}: say all, mid, last, the upper share of them as in upper75%, or numbers and "
+                f"layers {layers!r}: use all, mid, last, the upper share of them as in upper75%, or numbers and "
                 "ranges as in 0,2-5."
             )
         first, last = int(match[1]), int(match[2] or match[1])

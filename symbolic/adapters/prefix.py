@@ -1,4 +1,4 @@
-"""Prefix tuning: keys and values of tokens that are not there."""
+"""Prefix tuning: trained keys and values for attention."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from symbolic.errors import ConfigError
 
 
 class Pairs(nn.Module):
-    """Keys and values that are trained themselves.
+    """Keys and values that are trained directly.
 
     Args:
-        length: How many pairs.
+        length: Number of pairs.
         dim: Width of each key and of each value.
     """
 
     def __init__(self, length: int, dim: int) -> None:
         super().__init__()
-        # About what `MadePairs` makes at first: keys that draw some attention, to values of zero.
+        # As `NetworkPairs` starts: keys that receive some attention, and values of zero.
         self.keys = nn.Parameter(0.3 * torch.randn(length, dim))
         self.values = nn.Parameter(torch.zeros(length, dim))
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        """(length, dim) keys, (length, dim) values."""
+        """Return keys (length, dim) and values (length, dim)."""
         return self.keys, self.values
 
 
-class MadePairs(nn.Module):
-    """Keys and values made by a tanh network from an embedding, which trains more steadily.
+class NetworkPairs(nn.Module):
+    """Keys and values that a tanh network makes from an embedding, which makes training more stable.
 
     Args:
-        length: How many pairs.
+        length: Number of pairs.
         dim: Width of the embedding, of each key and of each value.
-        width: Inner width.
+        width: Inner width of the network.
     """
 
     def __init__(self, length: int, dim: int, width: int) -> None:
@@ -51,36 +51,36 @@ class MadePairs(nn.Module):
         nn.init.zeros_(self.make.bias[dim:])
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        """(length, dim) keys, (length, dim) values."""
+        """Return keys (length, dim) and values (length, dim)."""
         keys, values = self.make(torch.tanh(self.widen(self.embedding.weight))).chunk(2, dim=-1)
         return keys, values
 
 
 class PrefixAttention(SelfAttention):
-    """Attention with further keys and values, which have no position; the projections are the original's own.
+    """Attention with additional keys and values, which have no position.
 
     Args:
         original: The attention whose projections are shared.
-        pairs: Gives the keys and values.
-        length: How many.
+        pairs: The module that returns the keys and values.
+        length: Number of pairs.
     """
 
-    def __init__(self, original: SelfAttention, pairs: Pairs | MadePairs, length: int) -> None:
-        nn.Module.__init__(self)  # the parent would make projections of its own
+    def __init__(self, original: SelfAttention, pairs: Pairs | NetworkPairs, length: int) -> None:
+        nn.Module.__init__(self)  # the parent's constructor would make new projections
         self.heads = original.heads
         self.query, self.key, self.value = original.query, original.key, original.value
         self.output = original.output
         self.prefix, self.length = pairs, length
 
     def heads_of(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B, H, L, head dim), the latter two longer by the prefix."""
+        """Compute queries, keys and values, (B, H, L, head dim). Keys and values are longer by the prefix."""
         query, key, value = super().heads_of(x, rotation)
         more = (self._split(part[None].type_as(key)).expand(len(x), -1, -1, -1) for part in self.prefix())
         key, value = (torch.cat((new, old), dim=2) for new, old in zip(more, (key, value), strict=True))
         return query, key, value
 
     def mask(self, attention_mask: Tensor | None) -> Tensor | None:
-        """The prefix is real."""
+        """Extend the mask by the prefix, which may always be attended to."""
         if attention_mask is None:
             return None
         return nn.functional.pad(attention_mask, (self.length, 0), value=True)
@@ -89,14 +89,14 @@ class PrefixAttention(SelfAttention):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Prefix(AdapterMethod):
-    """Learned keys and values in every attention (Li & Liang, arXiv 2101.00190); sizes as in arXiv 2411.19371.
+    """Trained keys and values in every attention (Li & Liang, arXiv 2101.00190). Sizes are those of arXiv 2411.19371.
 
-    A fresh one is near the backbone, and not equal to it: its keys draw some attention to values of zero. What is
-    saved is keys and values; the network that made them ends with the training. Loaded, it can be trained on as it is.
+    A new adapter is close to the backbone but not equal to it, since its keys receive some attention. Only keys and
+    values are saved, not the network that makes them. A loaded adapter can be trained on.
 
     Args:
         length: Pairs of key and value in each layer.
-        width: Inner width of the tanh network that makes them from an embedding; 0 to train them themselves.
+        width: Inner width of the tanh network that makes them. With 0 they are trained directly.
 
     Raises:
         ConfigError: If the length is below 1, or the width below 0.
@@ -119,23 +119,23 @@ class Prefix(AdapterMethod):
             raise ConfigError(problems)
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `PrefixAttention` for every attention."""
+        """Replace every attention by a `PrefixAttention`."""
         dim, replacements = backbone.config.dim, []
-        for sublayer in backbone.sublayers(self.picked(backbone)):
+        for sublayer in backbone.sublayers(self.chosen_layers(backbone)):
             original = backbone.get_submodule(sublayer.body)
             if isinstance(original, SelfAttention):
-                pairs = MadePairs(self.length, dim, self.width) if self.width else Pairs(self.length, dim)
+                pairs = NetworkPairs(self.length, dim, self.width) if self.width else Pairs(self.length, dim)
                 module = PrefixAttention(original, pairs, self.length)
-                own = {f"prefix.{name}": parameter for name, parameter in pairs.named_parameters()}
-                replacements.append(Replacement(sublayer.body, module, own))
+                parameters = {f"prefix.{name}": parameter for name, parameter in pairs.named_parameters()}
+                replacements.append(Replacement(sublayer.body, module, parameters))
         return replacements
 
-    def kept(self) -> Prefix:
-        """Keys and values, without what makes them."""
+    def saved_form(self) -> Prefix:
+        """Return the method without the network."""
         return replace(self, width=0)
 
-    def kept_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
-        """The keys and values that stand there now."""
+    def saved_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
+        """Return the present keys and values."""
         assert isinstance(replacement.module, PrefixAttention)
         keys, values = replacement.module.prefix()
         return {"prefix.keys": keys, "prefix.values": values}

@@ -1,4 +1,4 @@
-"""Prompt tuning: tokens of learned embeddings before the music."""
+"""Prompt tuning: trained embeddings before the music."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from symbolic.errors import ConfigError
 
 
 class PromptEntrance(Entrance):
-    """Puts learned tokens before the music.
+    """Put trained embeddings before the music.
 
     Args:
-        length: How many.
+        length: Number of embeddings.
         dim: Width of the stream.
     """
 
     def __init__(self, length: int, dim: int) -> None:
         super().__init__()
         self.tokens = length
-        # As small as the embeddings of music at first.
+        # As small as the embeddings of music at their start.
         self.prompt = nn.Parameter(0.02 * torch.randn(length, dim))
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(B, L, dim), (B, L) -> (B, tokens + L, dim), (B, tokens + L)."""
+        """Turn (B, L, dim) and (B, L) into (B, tokens + L, dim) and (B, tokens + L)."""
         x = torch.cat((self.prompt.expand(len(x), -1, -1).type_as(x), x), dim=1)
         return x, None if attention_mask is None else nn.functional.pad(
             attention_mask, (self.tokens, 0), value=True
@@ -37,15 +37,15 @@ class PromptEntrance(Entrance):
 @register
 @dataclass(frozen=True, kw_only=True)
 class Prompt(AdapterMethod):
-    """Learned embeddings before the first token (Lester et al., arXiv 2104.08691).
+    """Trained embeddings before the first token (Lester et al., arXiv 2104.08691).
 
-    A fresh one is near the backbone, and not equal to it: its tokens draw some attention.
+    A new adapter is close to the backbone but not equal to it, since its tokens receive some attention.
 
     Args:
-        length: How many.
+        length: Number of embeddings.
 
     Raises:
-        ConfigError: If there are none, or layers are named, for a prompt stands before all of them.
+        ConfigError: If the length is below 1, or layers are chosen, since a prompt stands before all of them.
     """
 
     name = "prompt"
@@ -61,6 +61,6 @@ class Prompt(AdapterMethod):
             raise ConfigError("prompt stands before the first layer; it takes no layers.")
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `PromptEntrance`."""
+        """Replace the entrance by a `PromptEntrance`."""
         module = PromptEntrance(self.length, backbone.config.dim)
         return [Replacement("entrance", module, {"prompt": module.prompt})]

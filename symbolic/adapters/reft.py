@@ -1,4 +1,4 @@
-"""ReFT: the stream after a layer is changed within a few directions."""
+"""ReFT: change the stream after a layer within a few directions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from symbolic.errors import ConfigError
 
 
 class Intervention(nn.Module):
-    """`x + R^T (W x + b - R x)`: within the tokens of R, the stream becomes what `W x + b` says it should be.
+    """Compute `x + R^T (W x + b - R x)`: within the rows of R, the stream becomes `W x + b`.
 
     Args:
         dim: Width of the stream.
-        rank: Tokens of R and of W.
+        rank: Number of rows of R and of W.
         neutral: Start at W = R and b = 0.
     """
 
@@ -30,21 +30,21 @@ class Intervention(nn.Module):
         if neutral:
             nn.init.zeros_(self.wanted.bias)
             with torch.no_grad():
-                self.wanted.weight.copy_(self.tokens())
+                self.wanted.weight.copy_(self.basis())
 
-    def tokens(self) -> Tensor:
-        """R, (rank, dim) float32: the directions, made orthonormal one after the other."""
-        # PyTorch's own parametrisation keeps a buffer that files would need too, and knows no half precision.
+    def basis(self) -> Tensor:
+        """Return R, (rank, dim) float32: the directions, orthonormalised in order."""
+        # PyTorch's own parametrisation has a buffer, which files would need too, and no half precision.
         columns, triangle = torch.linalg.qr(self.directions.float().T)
-        # Without signs of their own, tokens would flip where a direction's first number passes through zero.
-        tokens: Tensor = (columns * triangle.diagonal().sign()).T
-        return tokens
+        # Without fixed signs, directions would flip where a first number passes through zero.
+        basis: Tensor = (columns * triangle.diagonal().sign()).T
+        return basis
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """(B, L, dim) -> (B, L, dim)."""
-        tokens = self.tokens()
-        missing = F.linear(x, (self.wanted.weight - tokens).type_as(x), self.wanted.bias.type_as(x))
-        return x + F.linear(missing, tokens.T.type_as(missing))
+        """Turn the stream (B, L, dim) into (B, L, dim)."""
+        basis = self.basis()
+        missing = F.linear(x, (self.wanted.weight - basis).type_as(x), self.wanted.bias.type_as(x))
+        return x + F.linear(missing, basis.T.type_as(missing))
 
 
 @register
@@ -52,12 +52,11 @@ class Intervention(nn.Module):
 class Reft(AdapterMethod):
     """LoReFT (Wu et al., arXiv 2404.03592) after the last branch of each layer, on every note.
 
-    The paper changes the first and last words of a sentence alone. Windows cut a piece anywhere, so a place in one
-    says nothing, and all notes are changed alike. As in the authors' code, a fresh one is near the backbone, and not
-    equal to it.
+    The paper changes only the first and last words of a sentence. Here all notes are changed, since windows cut a
+    piece anywhere. As in the authors' code, a new adapter is close to the backbone but not equal to it.
 
     Args:
-        rank: Directions in each layer; no more than the stream is wide.
+        rank: Number of directions in each layer, at most the width of the stream.
         neutral: Start without an effect.
 
     Raises:
@@ -77,17 +76,17 @@ class Reft(AdapterMethod):
 
     @classmethod
     def largest(cls, backbone: Backbone) -> int:
-        """The width of the stream, which has no more orthonormal directions."""
+        """Return the width of the stream, which bounds the number of orthonormal directions."""
         return backbone.config.dim
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """An `Intervention` in the last slot of every layer."""
+        """Replace the last slot of every layer by an `Intervention`."""
         dim, replacements = backbone.config.dim, []
         if self.rank > dim:
             raise ConfigError(
                 f"reft rank is {self.rank}; a stream of width {dim} has no more than {dim} directions."
             )
-        for layer in self.picked(backbone):
+        for layer in self.chosen_layers(backbone):
             module = Intervention(dim, self.rank, self.neutral)
             module_path = backbone.sublayers([layer])[-1].slot
             replacements.append(Replacement(module_path, module, dict(module.named_parameters())))

@@ -1,4 +1,4 @@
-"""SSF: every feature is scaled and shifted."""
+"""SSF: scale and shift every feature."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from symbolic.backbone import Backbone
 
 
 class ScaledLinear(nn.Module):
-    """`gamma * linear(x) + beta`; it keeps the layer's own weight and bias under their names.
+    """Compute `gamma * linear(x) + beta`. Weight and bias keep their names.
 
     Args:
         linear: The layer whose parameters are shared.
-        deviation: Of the initial `gamma` about 1 and `beta` about 0.
+        deviation: Standard deviation of the initial `gamma` around 1 and `beta` around 0.
     """
 
     def __init__(self, linear: nn.Linear, deviation: float) -> None:
@@ -27,7 +27,7 @@ class ScaledLinear(nn.Module):
         self.beta = nn.Parameter(torch.empty(linear.out_features).normal_(0.0, deviation))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in) -> (..., out)."""
+        """Turn (..., in) into (..., out)."""
         return torch.addcmul(self.beta, F.linear(x, self.weight, self.bias), self.gamma)
 
 
@@ -37,7 +37,8 @@ class Ssf(AdapterMethod):
     """Scale and shift the output of every linear layer (Lian et al., arXiv 2210.08823).
 
     Args:
-        deviation: Of the initial values; 0.02 as in Ding & Lerch (arXiv 2411.19371), 0 to start neutral.
+        deviation: Standard deviation of the initial values: 0.02 as in Ding & Lerch (arXiv 2411.19371), 0 for a
+            neutral start.
     """
 
     name = "ssf"
@@ -47,9 +48,9 @@ class Ssf(AdapterMethod):
     deviation: float = 0.02
 
     def replacements(self, backbone: Backbone) -> list[Replacement]:
-        """A `ScaledLinear` for every linear layer."""
+        """Replace every linear layer by a `ScaledLinear`."""
         replacements = []
-        for module_path in backbone.linears(self.picked(backbone)):
+        for module_path in backbone.linears(self.chosen_layers(backbone)):
             linear = backbone.get_submodule(module_path)
             assert isinstance(linear, nn.Linear)
             module = ScaledLinear(linear, self.deviation)
@@ -58,8 +59,8 @@ class Ssf(AdapterMethod):
             )
         return replacements
 
-    def fold(self, replaced: nn.Module, original: nn.Module) -> None:
-        """Scale the weight's tokens and the bias, and shift the bias."""
+    def merge(self, replaced: nn.Module, original: nn.Module) -> None:
+        """Scale the weight's rows and the bias, and shift the bias."""
         assert isinstance(replaced, ScaledLinear)
         assert isinstance(original, nn.Linear)
         original.weight *= replaced.gamma[:, None]

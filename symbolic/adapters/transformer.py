@@ -1,22 +1,22 @@
-"""The transformer adapter: all notes of a window are mixed in the bottleneck."""
+"""The Transformer adapter, which mixes all notes of a window in the bottleneck."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from symbolic.adapters.bodies import Body, TransformerBody
-from symbolic.adapters.bottleneck import Inserted
+from symbolic.adapters.bottleneck import SequentialMethod
 from symbolic.adapters.contract import register
 from symbolic.errors import ConfigError
 
 
 @register
 @dataclass(frozen=True, kw_only=True)
-class TransformerAdapter(Inserted):
-    """Norm, self-attention, norm, feed-forward in the bottleneck (Mehta et al., arXiv 2506.21298).
+class TransformerAdapter(SequentialMethod):
+    """Use norm, self-attention, norm, feed-forward in the bottleneck (Mehta et al., arXiv 2506.21298).
 
     Args:
-        heads: Attention heads; divides the rank.
+        heads: Number of attention heads. It divides the rank.
     """
 
     name = "transformer"
@@ -30,5 +30,5 @@ class TransformerAdapter(Inserted):
             raise ConfigError(f"transformer rank {self.rank} is not divisible by its {self.heads} heads.")
 
     def body(self, dim: int) -> Body:
-        """Down, a Transformer layer, up."""
+        """Make a network of down, Transformer layer, up."""
         return TransformerBody(dim, self.rank, self.activation, self.heads)

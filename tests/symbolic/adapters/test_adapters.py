@@ -181,7 +181,7 @@ def test_the_file_holds_its_tensors_and_nothing_else(method: str, backbone: Back
     loaded = load_adapter(tmp_path, backbone, "tok")
     assert found == {name: tuple(p.shape) for name, p in loaded.named_parameters().items()}
     kept = KEPT.get(method, EXPECTED_COUNT[backbone.config.kind][method])
-    assert adapter.kept_count() == loaded.kept_count() == loaded.count() == kept
+    assert adapter.saved_count() == loaded.saved_count() == loaded.count() == kept
     assert 4 * kept < (tmp_path / "adapter.safetensors").stat().st_size < 4 * kept + 10_000
 
 
@@ -192,8 +192,8 @@ def test_save_and_load_agree(method: str, backbone: Backbone, tmp_path: Path) ->
     stir(adapter)
     adapter.save(tmp_path, "tok")
     loaded = load_adapter(tmp_path, plain, "tok")
-    assert loaded.method == adapter.method.kept()
-    assert loaded.method.kept() == loaded.method
+    assert loaded.method == adapter.method.saved_form()
+    assert loaded.method.saved_form() == loaded.method
     assert torch.equal(output(plain), output(backbone))
     assert all(parameter.requires_grad for parameter in loaded.parameters())
 
@@ -303,7 +303,7 @@ def test_the_weights_fingerprint_tells_weights_and_not_adapters(backbone: Backbo
 
 def test_a_prefix_without_a_network_learns_keys_and_values(backbone: Backbone) -> None:
     adapter = attach(backbone, "prefix", length=3, width=0)
-    assert adapter.count() == adapter.kept_count() == 2 * 2 * 3 * 16
+    assert adapter.count() == adapter.saved_count() == 2 * 2 * 3 * 16
     backbone(ROWS, REAL)[REAL].square().sum().backward()
     moved = {n.rpartition(".")[2] for n, p in adapter.named_parameters().items() if p.grad.abs().max() > 0}
     assert "values" in moved
@@ -318,7 +318,7 @@ def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone)
         module.directions.copy_(
             torch.randn(3, 16)
         )  # training makes no promise of orthonormal tokens; `tokens` does
-        tokens, x = module.tokens(), torch.randn(2, 5, 16)
+        tokens, x = module.basis(), torch.randn(2, 5, 16)
         changed = module(x)
         torch.testing.assert_close(tokens @ tokens.T, torch.eye(3))
         # Along the tokens the stream is what was wanted; across them it is as it was.
@@ -326,9 +326,9 @@ def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone)
         torch.testing.assert_close(changed - changed @ tokens.T @ tokens, x - x @ tokens.T @ tokens)
         # A small step makes a small change, wherever it leads.
         module.directions[0, 0] = -1e-6
-        before = module.tokens()
+        before = module.basis()
         module.directions[0, 0] = 1e-6
-        torch.testing.assert_close(module.tokens(), before, atol=1e-4, rtol=0)
+        torch.testing.assert_close(module.basis(), before, atol=1e-4, rtol=0)
     backbone.adapter.detach()
     with pytest.raises(ConfigError, match="no more than 16 directions"):
         attach(backbone, "reft", rank=17)

@@ -13,14 +13,14 @@ from adapter_helpers import CONFIG, REAL, ROWS, SIZES, output, small, stir
 from torch import Tensor
 
 from symbolic.adapters import METHODS, Adapter, attach, load_adapter
-from symbolic.adapters.bodied import PLACES, Bodied
 from symbolic.adapters.bodies import Body, ConvBody, TransformerBody
+from symbolic.adapters.bottleneck_method import PLACES, BottleneckMethod
 from symbolic.adapters.places import layers_of
 from symbolic.backbone import KINDS, Backbone, build_backbone
 from symbolic.backbone.attention import rotary_angles
 from symbolic.errors import ConfigError
 
-BODIED = sorted(name for name, method in METHODS.items() if issubclass(method, Bodied))
+BODIED = sorted(name for name, method in METHODS.items() if issubclass(method, BottleneckMethod))
 BODIES = {
     "transformer": {"feedforward": 1, "attention+feedforward": 2, "sublayers": 2, "layers": 1},
     "conformer": {"feedforward": 2, "attention+feedforward": 3, "sublayers": 4, "layers": 1},

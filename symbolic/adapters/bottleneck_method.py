@@ -1,4 +1,4 @@
-"""What all adapters that add a body to the stream have in common: the options of the component study."""
+"""Options of all adapters that add a bottleneck to the stream."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ PLACES = ("feedforward", "attention+feedforward", "sublayers", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bodied(AdapterMethod):
-    """A body for every residual branch that the place names.
+class BottleneckMethod(AdapterMethod):
+    """Base class of methods that add a bottleneck network to residual branches.
 
-    The options are those that Chen et al. vary (arXiv 2306.08131), under one name for every method, so that a study
-    can change one thing at a time.
+    The options are those that Chen et al. vary (arXiv 2306.08131). All methods share their names, so that a study
+    can change one at a time.
 
     Args:
         rank: Width of the bottleneck.
-        place: For which branches: "feedforward", "attention+feedforward", "sublayers" (all, a Conformer's convolution
-            too; Houlsby et al., arXiv 1902.00751), or "layers" (the last of each layer; Pfeiffer et al., arXiv
+        place: The branches that get one: "feedforward", "attention+feedforward", "sublayers" (all branches; Houlsby
+            et al., arXiv 1902.00751) or "layers" (the last branch of each layer; Pfeiffer et al., arXiv
             2005.00247).
         activation: One of `symbolic.adapters.bodies.ACTIVATIONS`.
-        norm: Put a norm before each body.
-        init: How the up-projection starts, one of `symbolic.adapters.bodies.STARTS`.
-        zero_bias: Start its bias at zero; else as PyTorch does.
-        scale: Factor of what a body adds.
-        learn_scale: Train the factor, one for each body.
+        norm: Put a norm before each bottleneck.
+        init: Initialisation of the up-projection, one of `symbolic.adapters.bodies.STARTS`.
+        zero_bias: Start the bias of the up-projection at zero, else as PyTorch does.
+        scale: Factor of the bottleneck's output.
+        learn_scale: Train the factors, one for each bottleneck.
 
     Raises:
-        ConfigError: Names every option that is wrong.
+        ConfigError: If options are wrong. All are named.
     """
 
     size = "rank"
@@ -65,18 +65,18 @@ class Bodied(AdapterMethod):
 
     @abstractmethod
     def body(self, dim: int) -> Body:
-        """A fresh body for a stream of that width."""
+        """Make a new bottleneck network for a stream of width `dim`."""
 
     def branches(self, backbone: Backbone, layer: int) -> list[SubLayer]:
-        """Those of a layer's branches that get a body."""
+        """List the branches of a layer that get a bottleneck."""
         sublayers = backbone.sublayers([layer])
         if self.place in ("sublayers", "layers"):
             return sublayers if self.place == "sublayers" else sublayers[-1:]
         kinds = (FeedForward,) if self.place == "feedforward" else (FeedForward, SelfAttention)
         return [one for one in sublayers if isinstance(backbone.get_submodule(one.body), kinds)]
 
-    def started(self, dim: int) -> tuple[Body, nn.LayerNorm | None]:
-        """A body that starts as the options say, and the norm before it."""
+    def build_body(self, dim: int) -> tuple[Body, nn.LayerNorm | None]:
+        """Make an initialised bottleneck network, and the norm before it or None."""
         body = self.body(dim)
         body.start(self.init, self.zero_bias)
         return body, nn.LayerNorm(dim) if self.norm else None
