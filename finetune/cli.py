@@ -165,8 +165,8 @@ examples:
   finetune compare emotion genre --methods full,probe,lora,adapter,scratch
   finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
     settings = parse("finetune compare", description, CompareSettings, argv, epilog)
-    from finetune.compare.markdown import claim_line, cost_rows, failure_lines, rank_rows, score_rows
     from finetune.compare.run import compare
+    from finetune.compare.tables import claim_line, cost_rows, failure_lines, rank_rows, score_rows
 
     comparison = compare(settings)
     for task in comparison["tasks"]:
@@ -346,12 +346,14 @@ examples:
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 
-    from finetune.report.overview import results_page
+    from finetune.report.results_page import results_page
 
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
-    page = results_page(settings.folder, out.parent / "figures" if settings.figures else None, out.parent)
+    page = results_page(settings.folder, out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    out.write_text(page.markdown("figures" if settings.figures else ""), encoding="utf-8")
+    if settings.figures:
+        page.save_pictures(out.parent / "figures")
     print(out)
 
 

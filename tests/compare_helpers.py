@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from data.toolkit.results import read_lines
-from finetune.compare.markdown import markdown
+from finetune.compare.page import comparison_page
 from finetune.compare.results import read_study
 
 
@@ -17,4 +17,6 @@ def check_study(path: Path) -> None:
     rows = [row for task in comparison["tasks"] for row in task["rows"]]
     assert rows
     assert all(len(row["trials"]) == len(study["trials"]) for row in rows)
-    assert path.with_suffix(".md").read_text(encoding="utf-8") == markdown(comparison), remedy
+    assert path.with_suffix(".md").read_text(encoding="utf-8") == comparison_page(comparison).markdown(), (
+        remedy
+    )

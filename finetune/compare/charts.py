@@ -1,4 +1,4 @@
-"""What the figures of a comparison show, as numbers."""
+"""Charts of a comparison as data."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data.toolkit.charts import Chart, Series
+from finetune.report.charts import accuracy_chart, line_of
 
 SIZES = ("share", "size", "layers")
 """Axes of a grid along which a line is drawn; every combination of the others has a line of its own."""
@@ -20,11 +21,11 @@ COSTS: tuple[tuple[str, str, Callable[[Row], float | None]], ...] = (
         lambda row: row["peak_memory_bytes"] and row["peak_memory_bytes"] / 1e9,
     ),
 )
-"""What accuracy is held against: name, axis, and value of a row."""
+"""Costs that accuracy is shown over: name, axis, and value of a row."""
 
 
 def cost_charts(task: Mapping[str, Any]) -> list[Chart]:
-    """Accuracy over each cost in which arms differ, as far as it was measured; arms of a grid in the lines of it."""
+    """Return accuracy over each cost that was measured and in which arms differ. Arms of a grid form its lines."""
     charts = []
     for name, axis, value in COSTS:
         lines = {
@@ -38,7 +39,7 @@ def cost_charts(task: Mapping[str, Any]) -> list[Chart]:
 
 
 def trade_off(task: Mapping[str, Any]) -> Chart | None:
-    """Of a grid, accuracy over the share of the parameters that is trained, a line for every body and place."""
+    """Return accuracy of a grid over the share of trained parameters, a line for every body and place."""
     lines = _lines([row for row in task["rows"] if set(row["axes"]) & set(SIZES)])
     if not lines:
         return None
@@ -49,7 +50,7 @@ def trade_off(task: Mapping[str, Any]) -> Chart | None:
 
 
 def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows by what they have in common but size; one that stands in no grid is by itself."""
+    """Group rows by all axes but size. A row outside every grid is alone."""
     lines: dict[str, list[Row]] = {}
     for row in rows:
         axes = row["axes"]
@@ -59,8 +60,7 @@ def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _chart(title: str, x: str, series: Sequence[Series], level: tuple[str, float]) -> Chart:
-    chart: Chart = {"title": title, "x": x, "y": "accuracy, %", "series": series, "log": True}
-    return {**chart, "level": round(100 * level[1], 2), "level_name": level[0]}
+    return {**accuracy_chart(title, x, series), "level": round(100 * level[1], 2), "level_name": level[0]}
 
 
 def _level(task: Mapping[str, Any]) -> tuple[str, float]:
@@ -68,13 +68,4 @@ def _level(task: Mapping[str, Any]) -> tuple[str, float]:
 
 
 def _series(name: str, points: Sequence[tuple[float, Row]]) -> Series:
-    points = sorted(points, key=lambda point: point[0])
-    scores = [row["test"]["accuracy"] for _, row in points]
-    return {
-        "name": name,
-        "x": [x for x, _ in points],
-        "y": [round(100 * score["mean"], 2) for score in scores],
-        "low": [round(100 * score["interval"][0], 2) for score in scores],
-        "high": [round(100 * score["interval"][1], 2) for score in scores],
-        "bars": True,
-    }
+    return line_of(name, ((x, row["test"]["accuracy"]) for x, row in points))

@@ -21,7 +21,7 @@ from data.toolkit.results import (
     write_results,
 )
 from finetune.compare.study import Arm, Claim, Study, TaskUse
-from finetune.report.tables import Record
+from finetune.report.tables import Record, code_mark
 from finetune.settings import SCRATCH
 from finetune.tasks.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
 
@@ -208,6 +208,7 @@ def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | Non
         "leaky": record["leaks"]["leaky"],
         "above": {name: None if other is None else _above(record, other) for name, other in beside.items()},
         "command": record["command"],
+        "code": code_mark(record),
     }
 
 

@@ -11,8 +11,7 @@ from data.toolkit.records import portable_command, portable_text, portable_value
 from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
-from finetune.compare.markdown import markdown
-from finetune.compare.page import write_page
+from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import compared, read_study, save_study, strangers
 from finetune.compare.settings import CompareSettings
 from finetune.compare.study import Study
@@ -61,7 +60,6 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     outcomes = {place: found for place, found in outcomes.items() if place not in odd}
     comparison = {**provenance(), **compared(study, outcomes, failures)}
     write_json(out / COMPARISON, comparison)
-    (out / "comparison.md").write_text(markdown(comparison), encoding="utf-8")
     write_page(out, comparison)
     if settings.results:
         _save(Path(settings.results), study, outcomes, comparison)
@@ -130,7 +128,7 @@ def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison:
     for outcome in saved.values():
         save_task(folder, outcome["record"], study.slug)
     save_study(path, study, saved, portable_comparison(comparison))
-    path.with_suffix(".md").write_text(markdown(read_study(path)), encoding="utf-8")
+    path.with_suffix(".md").write_text(comparison_page(read_study(path)).markdown(), encoding="utf-8")
 
 
 def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,6 +51,11 @@ def method_of(record: Record) -> str:
     return f"{record['method']} ({about})" if about else str(record["method"])
 
 
+def code_mark(record: Record) -> str:
+    """Return which commit made a record, if its code has changed since; else an empty text."""
+    return f" (code of {record['commit']})" if "commit" in record else ""
+
+
 def title_of(record: Record) -> str:
     """A run in a few words: method, backbone, seeds, and what it was trained on where that is another task."""
     seeds = len(record["seeds"])
@@ -60,7 +65,7 @@ def title_of(record: Record) -> str:
     fresh = "" if record["method"] == FEATURES else "from scratch"
     source = f"from {record['backbone']['path']}" if pretrained(record) else fresh
     parts = [method_of(record), source, f"{seeds} seed{'s' if seeds > 1 else ''}{marks}"]
-    return elsewhere + ", ".join(filter(None, parts))
+    return elsewhere + ", ".join(filter(None, parts)) + code_mark(record)
 
 
 def _share(learnt: Record) -> str:

@@ -14,12 +14,12 @@ from pages import Reader
 
 from data.toolkit.records import portable_command, portable_text
 from finetune.compare.charts import cost_charts, trade_off
-from finetune.compare.markdown import cost_rows, failure_lines, markdown, rank_rows, score_rows
-from finetune.compare.page import write_page
+from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, strangers, verdict
 from finetune.compare.run import portable_comparison
 from finetune.compare.study import Arm, Claim, Study, TaskUse
-from finetune.report.overview import results_page
+from finetune.compare.tables import cost_rows, failure_lines, rank_rows, score_rows
+from finetune.report.results_page import results_page
 from finetune.settings import SCRATCH
 from finetune.tasks.metrics import accuracy, pack_counts, paired_bootstrap
 
@@ -202,9 +202,10 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
         assert words in text, words
     assert page.loads == []
     assert len(page.islands["charts-data"]) == len(list((tmp_path / "figures").iterdir())) == 1
-    assert "| adapters win | A | genre | 1 against 1 |" in markdown(found)
-    assert "one in twenty" in markdown(found)
-    assert "paired by song group and by seed" in markdown(found)
+    markdown = comparison_page(found).markdown()
+    assert "| adapters win | A | genre | 1 against 1 |" in markdown
+    assert "one in twenty" in markdown
+    assert "paired by song group and by seed" in markdown
 
 
 def test_costs_that_are_the_same_or_unknown_make_no_chart() -> None:
@@ -238,13 +239,15 @@ def test_a_study_is_linked_and_its_records_are_in_no_other_table(tmp_path: Path)
     study = folder / "studies" / "s"
     write_records(study / "records", b=record(0.9, path="x"))
     (study / "comparison.json").write_text(json.dumps(comparison(Claim("c", "A", ("adapter",), ("full",)))))
-    page = results_page(folder)
+    page = results_page(folder).markdown()
     assert "from x" not in page
     assert "### A study\n\n[All its tables](studies/s/comparison.md): 5 arms on genre, " in page
     assert re.search(
         r"^\| c \| A \| genre \| 1 against 1 \| \+\d+\.\d \(.* to .*\) \| held \|$", page, re.MULTILINE
     )
-    assert "(../runs/studies/s/comparison.md)" in results_page(folder, beside=tmp_path / "elsewhere")
+    assert (
+        "(../runs/studies/s/comparison.md)" in results_page(folder, beside=tmp_path / "elsewhere").markdown()
+    )
 
 
 STUDIES = sorted((Path(__file__).parents[3] / "results" / "studies").glob("*.jsonl"))

@@ -9,9 +9,13 @@ from benchmark_records import counts_of, record, write_records
 
 from data.toolkit.results import BASELINES, write_results
 from finetune.cli import main
-from finetune.report.overview import results_page
+from finetune.report.results_page import results_page as page_of
 from finetune.tasks.metrics import accuracy, pack_counts, paired_bootstrap
 from symbolic.errors import CorpusError
+
+
+def results_page(folder: Path) -> str:
+    return page_of(folder).markdown()
 
 
 def table(page: str, title: str = "Dances") -> list[dict[str, str]]:
@@ -43,7 +47,7 @@ def test_rows_are_floors_then_scratch_then_checkpoints_then_what_others_report(f
     assert rows[3]["machine"] == "2 cores, x86_64"
 
 
-def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Path) -> None:
+def test_the_summary_shows_the_best_run_of_each_kind(tmp_path: Path) -> None:
     page = results_page(
         write_records(
             tmp_path / "runs",
@@ -53,7 +57,7 @@ def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Pa
             leaky=record(0.9, method="probe", path="x", leaks={"leaky": True, "pieces": ["a"]}),
         )
     )
-    [row] = table(page, "At a glance")
+    [row] = table(page, "Summary")
     assert row["task"] == "[Dances](#dances)"
     assert (row["best baseline"], row[""]) == (
         "look-up",
@@ -65,9 +69,9 @@ def test_at_a_glance_every_kind_of_run_stands_beside_the_best_floor(tmp_path: Pa
     assert "full" not in row
 
 
-def test_at_a_glance_a_difference_that_may_be_chance_has_no_arrow(tmp_path: Path) -> None:
+def test_a_difference_that_may_be_chance_has_no_arrow(tmp_path: Path) -> None:
     same = {**record(0.4, path="x"), "test_counts": pack_counts(counts_of(0.4, 1))}
-    [row] = table(results_page(write_records(tmp_path / "runs", a=same)), "At a glance")
+    [row] = table(results_page(write_records(tmp_path / "runs", a=same)), "Summary")
     assert row["full"][-1].isdigit()
 
 
@@ -131,7 +135,7 @@ def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> 
     page = results_page(write_records(tmp_path / "runs", a=record(), b=other))
     assert table(page, "Dances, prepared as beef")[2]["above scratch"] == "–"
     assert len(table(page, "Dances, prepared as feed")) == len(table(page, "Dances, prepared as beef"))
-    assert [row["task"] for row in table(page, "At a glance")] == [
+    assert [row["task"] for row in table(page, "Summary")] == [
         f"[Dances, prepared as {mark}](#dances-prepared-as-{mark})" for mark in ("beef", "feed")
     ]
 

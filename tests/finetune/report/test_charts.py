@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from benchmark_records import CLASSES, counts_of, record
 
-from finetune.report.figures import backbone_of, recalls, run_charts, task_charts
+from finetune.report.charts import backbone_of, recalls, run_charts, task_charts
 
 
 def test_recalls_are_means_over_seeds_with_intervals_around_them() -> None:
