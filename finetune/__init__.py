@@ -1,1 +1,64 @@
-"""Make a task model of a backbone: tasks, baselines, training, honest scores, predictions, reports."""
+"""Fine-tune task models: tasks, baselines, training, scores, reports.
+
+    import finetune, lightning
+
+    weights = finetune.open_weights("tiny")
+    data = finetune.prepared(finetune.TASKS["melody"], "DATA", weights.tokenizer)
+    model = finetune.build_model(weights.backbone(), data.task, "lora")
+    batches = finetune.TaskDataModule(data, window=weights.config.window)
+    steps = 3 * batches.per_epoch
+    module = finetune.TaskModule(model, data.labels, classes=len(data.task.classes), steps=steps, lr=2e-3)
+    lightning.Trainer(max_steps=steps).fit(module, batches)
+    data.evaluate(model.classes, "test")
+
+`finetune.run(settings)` does what the command does. Names are imported when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from finetune.tasks import TASKS, note_task, sequence_task
+    from finetune.tasks.folds import prepared
+    from finetune.training.datamodule import TaskDataModule
+    from finetune.training.model import build_model
+    from finetune.training.module import TaskModule
+    from finetune.training.run import finetune as run
+    from finetune.training.source import open_source as open_weights
+
+_HOMES = {
+    "TASKS": ("tasks", "TASKS"),
+    "TaskDataModule": ("training.datamodule", "TaskDataModule"),
+    "TaskModule": ("training.module", "TaskModule"),
+    "build_model": ("training.model", "build_model"),
+    "note_task": ("tasks", "note_task"),
+    "open_weights": ("training.source", "open_source"),
+    "prepared": ("tasks.folds", "prepared"),
+    "run": ("training.run", "finetune"),
+    "sequence_task": ("tasks", "sequence_task"),
+}
+
+__all__ = [  # noqa: RUF022 - by use
+    "run",
+    "TASKS",
+    "note_task",
+    "sequence_task",
+    "prepared",
+    "open_weights",
+    "build_model",
+    "TaskModule",
+    "TaskDataModule",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'finetune' has no attribute {name!r}")
+    home, original = _HOMES[name]
+    return getattr(import_module(f"finetune.{home}"), original)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

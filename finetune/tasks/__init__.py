@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from finetune.tasks.asap_composer import ASAP_COMPOSER
-from finetune.tasks.base import Protocol, Published, Task, View
+from finetune.tasks.base import MergedClasses, Protocol, Published, Task
 from finetune.tasks.beat import BEAT
 from finetune.tasks.chord import CHORD
 from finetune.tasks.composer import COMPOSER
@@ -46,10 +46,10 @@ TARGETS: dict[str, Task] = {**TASKS, **{task.name: task for task in (MELODY_FILE
 __all__ = [
     "TARGETS",
     "TASKS",
+    "MergedClasses",
     "Protocol",
     "Published",
     "Task",
-    "View",
     "known_task",
     "note_task",
     "sequence_task",

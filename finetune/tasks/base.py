@@ -22,7 +22,7 @@ SEQUENCE_BASELINES = ("majority", "look_up", "features_logistic", "features_tree
 
 
 @dataclass(frozen=True)
-class View:
+class MergedClasses:
     """A coarser question put to the same predictions, such as melody or bridge against the rest.
 
     Attributes:
@@ -123,7 +123,7 @@ class Task:
     hide: tuple[str, ...] = ()
     one_piano: bool = False
     transposition: int = 11
-    views: tuple[View, ...] = ()
+    views: tuple[MergedClasses, ...] = ()
     baselines: tuple[str, ...] = ("majority",)
     published: tuple[Published, ...] = ()
     epochs: int = 10
@@ -143,7 +143,7 @@ class Task:
                 f"Task {self.name!r} hides {', '.join(unknown)}; the fields are {', '.join(FIELDS)}."
             )
         problems += [
-            f"View {view.name!r} of task {self.name!r} must merge {len(self.classes)} classes."
+            f"MergedClasses {view.name!r} of task {self.name!r} must merge {len(self.classes)} classes."
             for view in self.views
             if len(view.merge) != len(self.classes)
         ]
@@ -194,10 +194,10 @@ class Task:
         }
 
 
-def _merged_accuracy(view: View, confusions: Counts) -> NDArray[np.float64]:
+def _merged_accuracy(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
     return accuracy(merge_classes(confusions, view.merge))
 
 
-def _merged_f1(view: View, confusions: Counts) -> NDArray[np.float64]:
+def _merged_f1(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
     merged = merge_classes(confusions, view.merge)
     return macro_f1(merged) if view.positive is None else np.asarray(class_f1(merged)[..., view.positive])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.corpora.beats import BEATS
 from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import Task, View
+from finetune.tasks.base import MergedClasses, Task
 
 BEAT = Task(
     name="beat",
@@ -15,7 +15,10 @@ BEAT = Task(
     label="beat",
     classes=BEATS,
     protocols=(ASAP_SPLIT,),
-    views=(View("on_beat", "on a beat", (0, 0, 1)), View("downbeat", "downbeat", (0, 1, 1))),
+    views=(
+        MergedClasses("on_beat", "on a beat", (0, 0, 1)),
+        MergedClasses("downbeat", "downbeat", (0, 1, 1)),
+    ),
     baselines=("majority", "note_table", "rhythm_table"),
     epochs=2,
 )

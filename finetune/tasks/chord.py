@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import Task, View
+from finetune.tasks.base import MergedClasses, Task
 from finetune.tasks.melody import POP909_SPLIT
 from symbolic.predict.tonality import TONAL_CLASSES
 
@@ -16,7 +16,7 @@ CHORD = Task(
     classes=TONAL_CLASSES,
     protocols=(POP909_SPLIT,),
     one_piano=True,
-    views=(View("root", "root", tuple(degree % 12 for degree in range(24)), positive=None),),
+    views=(MergedClasses("root", "root", tuple(degree % 12 for degree in range(24)), positive=None),),
     baselines=("majority", "note_table", "triads"),
     epochs=6,
 )

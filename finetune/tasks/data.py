@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.shards import Shards
 from data.splits import SPLITS
 from data.splits.folds import sides_of
-from finetune.tasks import Protocol, Task
+from finetune.tasks.base import Protocol, Task
 from finetune.tasks.metrics import Counts, bootstrap_interval, grouped_confusions
 from symbolic.errors import CorpusError, LabelError
 

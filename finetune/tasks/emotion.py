@@ -7,7 +7,7 @@ finds likeness at most. On the split by clip that others use it would find the s
 from __future__ import annotations
 
 from data.splits import FOLDS
-from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Published, Task, View
+from finetune.tasks.base import SEQUENCE_BASELINES, MergedClasses, Protocol, Published, Task
 
 EMOTION = Task(
     name="emotion",
@@ -23,8 +23,8 @@ EMOTION = Task(
     ),
     # Q1 and Q2 are high in arousal, Q1 and Q4 in valence; class 1 of a view is the high one.
     views=(
-        View("arousal", "arousal", (1, 1, 0, 0), positive=None),
-        View("valence", "valence", (1, 0, 0, 1), positive=None),
+        MergedClasses("arousal", "arousal", (1, 1, 0, 0), positive=None),
+        MergedClasses("valence", "valence", (1, 0, 0, 1), positive=None),
     ),
     baselines=SEQUENCE_BASELINES,
     published=(

@@ -28,7 +28,7 @@ def prepared(
     task: Task,
     root: str | None,
     tokenizer: Tokenizer,
-    settings: PrepareSettings,
+    settings: PrepareSettings | None = None,
     protocol: Protocol | None = None,
     fold: int = 0,
 ) -> TaskData:
@@ -55,7 +55,9 @@ def prepared(
     protocol = protocol or task.protocol()
     options = {**task.options, **({"fold": fold} if protocol.folds > 1 and not protocol.table else {})}
     corpus = open_corpus(task.corpus, root, **options)
-    return task_data(task, settings.prepare(corpus, tokenizer, hide=task.hide), protocol, fold)
+    return task_data(
+        task, (settings or PrepareSettings()).prepare(corpus, tokenizer, hide=task.hide), protocol, fold
+    )
 
 
 def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:

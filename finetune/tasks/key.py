@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import Protocol, Task, View
+from finetune.tasks.base import MergedClasses, Protocol, Task
 from symbolic.predict.tonality import TONAL_CLASSES
 
 KEY = Task(
@@ -16,7 +16,7 @@ KEY = Task(
     protocols=(
         Protocol("tunes", "dealt by tune, 80/10/10; tunes of one melody or one title stand on one side"),
     ),
-    views=(View("tonic", "tonic", tuple(degree % 12 for degree in range(24)), positive=None),),
+    views=(MergedClasses("tonic", "tonic", tuple(degree % 12 for degree in range(24)), positive=None),),
     baselines=("majority", "note_table", "key_profiles"),
     epochs=8,
 )

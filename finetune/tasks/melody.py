@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from finetune.tasks.base import Protocol, Published, Task, View
+from finetune.tasks.base import MergedClasses, Protocol, Published, Task
 
 POP909_SPLIT = Protocol("published", "MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded")
 
@@ -18,7 +18,7 @@ MELODY = Task(
     classes=("melody", "bridge", "accompaniment"),
     protocols=(POP909_SPLIT,),
     one_piano=True,
-    views=(View("two_class", "2-class", (0, 0, 1)),),
+    views=(MergedClasses("two_class", "2-class", (0, 0, 1)),),
     baselines=("majority", "skyline", "note_table"),
     published=(
         Published(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finetune.tasks import Task
+from finetune.tasks.base import Task
 from symbolic.adapters import attach
 from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone

@@ -18,7 +18,7 @@ from data.batches import StepBatches, one_pass_loader
 from data.toolkit.records import write_json
 from data.toolkit.safewrite import write
 from data.windows import make_windows
-from finetune.tasks import Task
+from finetune.tasks.base import Task
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts
 from finetune.training.module import best_entry, count_parameters

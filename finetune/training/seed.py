@@ -18,13 +18,13 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from tqdm import tqdm
 
-from data.batches import StepBatches, endless_loader, one_pass_loader
+from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import write_json
-from data.windows import make_windows
 from finetune.baselines.handmade import LEARNT_FROM, train_features
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
+from finetune.training.datamodule import TaskDataModule
 from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
@@ -56,7 +56,8 @@ class Plan:
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
         note_features: Whether hand-made features of notes are heard beside them.
-        trees: Whether boosted trees of them vote, once the network is trained.
+        ensemble: Whether boosted trees share in the predictions, once the network is trained.
+        logger: A logger beside CSV, by name.
     """
 
     method: str
@@ -70,6 +71,7 @@ class Plan:
     precision: str | None = None
     note_features: bool = False
     ensemble: bool = False
+    logger: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +203,13 @@ def _train(
         fitted_note_features(data, source.config.dim) if plan.note_features else (None, None)
     )
     model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, note_features)
-    train, valid = _batches(data, source, plan, seed)
-    steps, interval = schedule(train.per_epoch, plan.epochs, data.task.epochs)
+    state = folder / LAST
+    resumed = state.is_file()
+    start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
+    batches = TaskDataModule(
+        data, window=source.config.window, tokens_per_batch=plan.tokens_per_batch, seed=seed, start=start
+    )
+    steps, interval = schedule(batches.per_epoch, plan.epochs, data.task.epochs)
     module = TaskModule(
         model,
         data.labels,
@@ -217,11 +224,15 @@ def _train(
     label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
     progress = StepProgress(label, steps)
-    trainer = _trainer(plan, steps, interval, [progress, _patience(plan), keeper])
-    resumed = _fit(trainer, module, train, valid, folder)
+    trainer = _trainer(plan, folder, steps, interval, [progress, _patience(plan), keeper])
+    with warnings.catch_warnings():
+        # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own affair.
+        for text in (".*does not have many workers.*", ".*LeafSpec.*"):
+            warnings.filterwarnings("ignore", text)
+        trainer.fit(module, batches, ckpt_path=str(state) if resumed else None, weights_only=True)
     seconds = time.perf_counter() - began
     cost = {
-        **cost_of(model, folder, round(module.history[-1]["step"]), train.per_epoch, seconds, resumed),
+        **cost_of(model, folder, round(module.history[-1]["step"]), batches.per_epoch, seconds, resumed),
         "precision": trainer.precision,
     }
     return _Fit(module.history, cost)
@@ -263,22 +274,13 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
     return interval * validations, interval
 
 
-def _batches(data: TaskData, source: Source, plan: Plan, seed: int) -> tuple[StepBatches, StepBatches]:
-    """To train on, and to select on."""
-    window = source.config.window
-    windows = {split: make_windows(data.shards, data.splits[split], window) for split in ("train", "valid")}
-    shift = data.task.transposition
-    return (
-        StepBatches(data.shards, windows["train"], plan.tokens_per_batch, seed, shift, roam=window // 2),
-        StepBatches(data.shards, windows["valid"], plan.tokens_per_batch, seed, shuffle=False),
-    )
-
-
 def _patience(plan: Plan) -> EarlyStopping:
     return EarlyStopping("valid_accuracy", mode="max", patience=plan.patience)
 
 
-def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+def _trainer(
+    plan: Plan, folder: Path, steps: int, interval: int, callbacks: list[lightning.Callback]
+) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     on_gpu = plan.accelerator != "cpu" and torch.cuda.is_available()
     precision: Any = plan.precision or ("bf16-mixed" if on_gpu else "32-true")
@@ -292,34 +294,8 @@ def _trainer(plan: Plan, steps: int, interval: int, callbacks: list[lightning.Ca
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
         callbacks=callbacks,
-        logger=False,
+        logger=build_loggers(folder, plan.logger),
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _fit(
-    trainer: lightning.Trainer,
-    module: TaskModule,
-    train: StepBatches,
-    valid: StepBatches,
-    folder: Path,
-) -> bool:
-    """Train from the beginning or from where the folder's state says; returns whether the latter."""
-    state = folder / LAST
-    resumed = state.is_file()
-    start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
-    with warnings.catch_warnings():
-        # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own
-        # affair.
-        for text in (".*does not have many workers.*", ".*LeafSpec.*"):
-            warnings.filterwarnings("ignore", text)
-        trainer.fit(
-            module,
-            endless_loader(train, start),
-            one_pass_loader(valid),
-            ckpt_path=str(state) if resumed else None,
-            weights_only=True,
-        )
-    return resumed

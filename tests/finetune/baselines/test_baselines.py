@@ -20,7 +20,7 @@ from finetune.baselines.baselines import (
     measure_baselines,
     runs_of_notes,
 )
-from finetune.tasks import Protocol, Task, View, note_task, sequence_task
+from finetune.tasks import MergedClasses, Protocol, Task, note_task, sequence_task
 from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.metrics import unpack_counts
 from finetune.training.record import save_baselines
@@ -168,7 +168,7 @@ def test_kept_floors_are_measured_again_when_task_or_labels_change(
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path))
     task = replace(dances.task, baselines=("majority",))
     plain = replace(dances, task=task)
-    viewed = replace(dances, task=replace(task, views=(View("same", "same", (0, 1)),)))
+    viewed = replace(dances, task=replace(task, views=(MergedClasses("same", "same", (0, 1)),)))
     assert kept_baselines(plain) == kept_baselines(plain)
     assert len(list((tmp_path / "baselines").iterdir())) == 1
     assert "same_accuracy" in kept_baselines(viewed)[0]["test"]["scores"]

@@ -18,7 +18,7 @@ from data.preparation.settings import PrepareSettings
 from data.splits import save_table
 from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
 from finetune.baselines.baselines import BASELINES
-from finetune.tasks import TASKS, Protocol, Task, View, note_task, sequence_task
+from finetune.tasks import TASKS, MergedClasses, Protocol, Task, note_task, sequence_task
 from finetune.tasks import data as taskdata
 from finetune.tasks.data import TaskData, task_data
 from finetune.tasks.folds import prepared
@@ -98,7 +98,9 @@ def test_the_two_class_view_of_melody_scores_melody_and_bridge_together() -> Non
 
 def test_all_that_is_wrong_with_a_task_is_said_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        replace(TASKS["genre"], classes=("jig", "jig"), hide=("loudness",), views=(View("v", "v", (0,)),))
+        replace(
+            TASKS["genre"], classes=("jig", "jig"), hide=("loudness",), views=(MergedClasses("v", "v", (0,)),)
+        )
     assert len(caught.value.problems) == 3
 
 
