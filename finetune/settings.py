@@ -36,6 +36,8 @@ SCRATCH = "scratch"
 USUAL_PRESET = "tiny"
 """The default size of that backbone."""
 PROBES = ("all", "last")
+LOGGERS = ("tensorboard", "wandb")
+"""Those of `data.toolkit.loggers`, which imports lightning."""
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {
@@ -230,6 +232,9 @@ class RunSettings(Group):
     resume: bool = setting(False, "go on with RUN, with --out, or with the latest run", free=True)
     allow_leaks: bool = setting(
         False, "score even if pretraining saw test pieces; marked leaky", rare=True, free=True
+    )
+    logger: str | None = setting(
+        None, f"also log to {' or '.join(LOGGERS)} (CSV always)", choices=LOGGERS, rare=True, free=True
     )
 
 

@@ -150,6 +150,7 @@ def open_run(
         settings.training.precision,
         settings.adapter.note_features,
         settings.adapter.ensemble,
+        run.logger,
     )
     origin = provenance(command)
     origin["machine"]["processor_name"] = processor()

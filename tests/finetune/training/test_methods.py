@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from finetune.settings import LEARNING_RATES, METHODS, FinetuneSettings
+from data.toolkit.loggers import EXTRAS
+from finetune.settings import LEARNING_RATES, LOGGERS, METHODS, FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.run import method_options
@@ -21,6 +22,10 @@ def test_names_are_those_of_adapters_and_backbones() -> None:
     assert all(method.name == name for name, method in ADAPTERS.items())
     assert set(LEARNING_RATES) == set(METHODS) - {"probe"}
     assert list(BACKBONES) == list(KINDS)
+
+
+def test_loggers_are_those_of_the_toolkit() -> None:
+    assert set(LOGGERS) == set(EXTRAS)
 
 
 def test_flags_reach_the_adapter(dances: TaskData, source: Source) -> None:

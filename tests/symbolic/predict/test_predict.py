@@ -39,7 +39,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
         patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))
         note = ["note", folder, "--tracks", "MELODY,PIANO", "--from", nano, *RUN]
         assert main([*note, "--out", str(base / "notes")]) == 0
-        assert main([*note, "--out", str(base / "probe"), "--method", "probe"]) == 0
+        probe = [word for word in note if word not in ("--lr", "0.01")]
+        assert main([*probe, "--out", str(base / "probe"), "--method", "probe"]) == 0
         dances = ["sequence", folder, "--from", nano, *RUN, "--epochs", "12"]
         assert main([*dances, "--out", str(base / "dances")]) == 0
         lora = ["--method", "lora", "--epochs", "1", "--out", str(base / "lora")]
