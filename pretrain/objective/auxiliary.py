@@ -1,4 +1,4 @@
-"""Targets beside the recovery of masked fields."""
+"""Auxiliary targets, added to the recovery of masked fields."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _CLASSES = 12
 
 
 class AuxiliaryHead(nn.Module, ABC):
-    """One more thing to be read off the hidden states of corrupted tokens."""
+    """Predict one more target from the hidden states of corrupted tokens."""
 
     name: ClassVar[str]
 
     @abstractmethod
     def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
-        """Scalar loss.
+        """Return the scalar loss.
 
         Args:
-            hidden: (B, L, D) of the corrupted tokens.
+            hidden: (B, L, D) states of the corrupted tokens.
             tokens: (B, L, 8) int64 clean ids.
             attention_mask: (B, L) bool.
-            changed: (B, L, 8) bool, cells that were replaced by another value.
+            changed: (B, L, 8) bool, the cells that have another value than before.
         """
 
 
 class ChangedFields(AuxiliaryHead):
-    """Which fields were replaced: replaced-token detection (ELECTRA, arXiv 2003.10555; M2BERT, ISMIR 2025).
+    """Detect replaced fields (ELECTRA, arXiv 2003.10555; M2BERT, ISMIR 2025).
 
     Args:
         dim: Width of the hidden states.
-        sizes: Ids of each field; not used, since every field has two answers.
+        sizes: Not used: every field has two answers.
     """
 
     name = "changed"
@@ -47,18 +47,18 @@ class ChangedFields(AuxiliaryHead):
         self.output = nn.Linear(dim, len(FIELDS))
 
     def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
-        """Binary cross-entropy over the cells of tokens that are not padding."""
+        """Return the binary cross-entropy over all cells, padding excluded."""
         loss = F.binary_cross_entropy_with_logits(self.output(hidden), changed.float(), reduction="none")
         mean: Tensor = (loss.mean(-1) * attention_mask).sum() / attention_mask.sum().clamp(min=1)
         return mean
 
 
 class BarChroma(AuxiliaryHead):
-    """The pitch classes of each bar, from the mean hidden state of its tokens (after M2BERT, ISMIR 2025).
+    """Predict the pitch classes of each bar from the mean state of its tokens (after M2BERT, ISMIR 2025).
 
     Args:
         dim: Width of the hidden states.
-        sizes: Ids of each field.
+        sizes: Number of ids of each field.
     """
 
     name = "chroma"
@@ -69,7 +69,7 @@ class BarChroma(AuxiliaryHead):
         self.output = nn.Linear(dim, _CLASSES)
 
     def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
-        """Cross-entropy from each bar's distribution of pitch classes; bars without pitched notes do not count."""
+        """Return the cross-entropy to the pitch-class distribution of each bar that has pitched notes."""
         batch = len(attention_mask)
         bar = (tokens[..., BAR] - RESERVED).clamp(min=0)
         pitch = tokens[..., PITCH] - RESERVED

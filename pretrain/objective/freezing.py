@@ -1,8 +1,8 @@
-"""Frozen tokens: those that stay hard cannot be inferred from context, and are retired.
+"""Frozen tokens. A token that stays hard cannot be inferred from context, and is retired.
 
-Every so many epochs the top U(10 %, 30 %) of a window's unfrozen tokens by selector score are frozen, and a random
-U(0, 10 %) of its frozen tokens are unfrozen (arXiv 2407.08306). The state is one bit a token, laid out as the tokens lie
-in the shards and kept on disk, so it follows the token, whatever window or transposition it comes in.
+At fixed intervals, the top U(10 %, 30 %) of a window's unfrozen tokens by selector score are frozen. A random
+U(0, 10 %) of its frozen tokens are unfrozen (arXiv 2407.08306). The state is one bit for each token of the shards, in
+a file. So it follows the token through every window and transposition.
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ from symbolic.errors import CheckpointError
 
 
 class FreezeBook:
-    """One bit for each token of the shards, memory-mapped, in numbered versions.
+    """Freeze state of all tokens of the shards: one bit each, memory-mapped, in numbered versions.
 
-    A version is never changed once written: a run that is killed and resumed finds the version its checkpoint
-    names.
+    A written version never changes. So a killed run finds the version that its checkpoint names.
 
     Args:
-        folder: Where versions are kept.
-        tokens: Tokens in the shards.
+        folder: Folder of the versions.
+        tokens: Number of tokens in the shards.
     """
 
     def __init__(self, folder: str | Path, tokens: int) -> None:
@@ -35,7 +34,7 @@ class FreezeBook:
         self._bits: NDArray[np.uint8] = np.zeros(-(-tokens // 8), dtype=np.uint8)
 
     def frozen(self, start: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-        """(B, length) bool, the state of the tokens from each start on; false past the last token."""
+        """Return (B, length) bool, the state of the tokens from each start on; false past the last token."""
         index = start[:, None] + np.arange(length)
         inside = index < self.tokens
         index = np.where(inside, index, 0)
@@ -43,16 +42,16 @@ class FreezeBook:
         return np.asarray(bits.astype(bool) & inside)
 
     def share(self) -> float:
-        """Frozen tokens over all tokens."""
+        """Return the proportion of frozen tokens."""
         return float(np.bitwise_count(self._bits).sum(dtype=np.int64)) / max(1, self.tokens)
 
     def revise(self, version: int, starts: NDArray[np.int64], states: list[NDArray[np.bool_]]) -> None:
         """Write a new version and use it.
 
         Args:
-            version: Its number; the step it is made at.
-            starts: (W,) first token of each window.
-            states: For each window, (length,) bool, its tokens' new state.
+            version: Its number, which is the current step.
+            starts: (W,) int64, first token of each window.
+            states: (length,) bool for each window, the new state of its tokens.
         """
         unpacked = np.unpackbits(self._bits, bitorder="little")
         for start, state in zip(starts, states, strict=True):
@@ -62,17 +61,17 @@ class FreezeBook:
         self.use(version)
 
     def use(self, version: int) -> None:
-        """Go to a version; 0 is the state in which nothing is frozen.
+        """Use a version; in version 0 nothing is frozen.
 
         Raises:
-            CheckpointError: If it is gone or of another size.
+            CheckpointError: If the version is missing or has another size.
         """
         if version:
             path, size = self._path(version), -(-self.tokens // 8)
             if not path.exists() or path.stat().st_size != size:
                 raise CheckpointError(
-                    f"{path}: the frozen tokens that the checkpoint names are missing or of another corpus. "
-                    "Resume with the shards the run began with, or start a new run."
+                    f"{path}: the frozen tokens that the checkpoint names are missing, or belong to another corpus. "
+                    "Resume with the shards of the run, or start a new run."
                 )
             self._bits = np.memmap(path, dtype=np.uint8, mode="r")
         else:
@@ -86,15 +85,15 @@ class FreezeBook:
 def retire(
     scores: Tensor, attention_mask: Tensor, frozen: Tensor, generator: torch.Generator, limit: float = 1.0
 ) -> Tensor:
-    """(B, L) bool, the new freeze state of windows.
+    """Return (B, L) bool, the new freeze state of windows.
 
     Args:
         scores: (B, L) selector scores.
         attention_mask: (B, L) bool; padding is never frozen.
-        frozen: (B, L) bool, the state until now.
+        frozen: (B, L) bool, the old state.
         generator: On the device of `scores`.
-        limit: Largest share of a window's tokens that are not padding that may be frozen. Without one, the rule goes on until four
-            tokens in five are frozen, and takes the mask rate from 14 % to 4 % by itself.
+        limit: Largest proportion of a window's tokens that may be frozen, padding excluded. Without a limit, four of
+            five tokens are frozen in the end, and the mask rate falls from 14 % to 4 %.
     """
     shares = torch.rand(2, len(scores), 1, device=scores.device, generator=generator)
     unfrozen, held = attention_mask & ~frozen, frozen & attention_mask
@@ -107,7 +106,7 @@ def retire(
 
 
 def _top(ranking: Tensor, candidates: Tensor, count: Tensor) -> Tensor:
-    """(B, L) bool, the highest-ranked `count` (B, 1) of each window's candidates, rounded."""
+    """Return (B, L) bool, the highest-ranked `count` (B, 1) candidates of each window."""
     order = ranking.masked_fill(~candidates, -torch.inf).argsort(dim=1, descending=True, stable=True)
     place = order.argsort(dim=1, stable=True)
     top: Tensor = candidates & (place < count.round())

@@ -1,6 +1,6 @@
-"""The objective of a pretraining step: choose, corrupt, recover, and teach the selector what was hard.
+"""The objective of a pretraining step: choose, corrupt, recover, and train the selector on what was hard.
 
-Everything stays on the device: no loop over windows, tokens or notes, and nothing in a step that waits for a number.
+Everything stays on the device. There is no loop over windows or tokens, and nothing in a step waits for a number.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ TRAINING, EVALUATION, FREEZING, PROGRESS = range(4)
 
 
 class Step(NamedTuple):
-    """What came of a step.
+    """Result of a step.
 
     Attributes:
-        loss: Scalar, of backbone, heads and auxiliary heads.
-        selector_loss: Scalar; 0 where the selector learns nothing.
-        auxiliary: Scalar for each auxiliary head, part of `loss`.
-        recovery: Of (B, K) tokens.
-        choice: What was to be recovered.
-        chosen: (B, L, 8) bool, the same cells in the window.
+        loss: Scalar loss of backbone, heads and auxiliary heads.
+        selector_loss: Scalar; 0 if the selector has no network.
+        auxiliary: Scalar loss of each auxiliary head, part of `loss`.
+        recovery: Recovery of (B, K) tokens.
+        choice: The cells that were to be recovered.
+        chosen: (B, L, 8) bool, the same cells in their windows.
     """
 
     loss: Tensor
@@ -47,19 +47,19 @@ class Step(NamedTuple):
 
 
 class Objective(nn.Module):
-    """Adversarial masked-language modelling (arXiv 2407.08306, without the faults of its release), and its kin.
+    """Compute the losses of masked-language modelling with a selector (arXiv 2407.08306).
 
-    Backbone and selector have losses of their own: the recovery loss never reaches the selector, nor its loss the
-    backbone, unless the selector's network is one that shares the backbone's layers.
+    Backbone and selector have separate losses. The recovery loss never reaches the selector. The selector's loss
+    reaches the backbone only if the selector's network shares its layers.
 
     Args:
-        backbone: To be trained.
-        heads: One classifier a field.
-        selector: Chooses what is hidden.
-        corruption: Hides it.
-        auxiliary: Further targets, each added to the loss with a weight of its own.
-        auxiliary_weight: Weight of each.
-        identity_weight: Weight of the loss over all tokens that are not padding (in the released code, padding included), 0 for none.
+        backbone: The backbone to train.
+        heads: One classifier for each field.
+        selector: Chooses the cells to recover.
+        corruption: Hides the chosen cells; by default a mask.
+        auxiliary: Further targets, added to the loss.
+        auxiliary_weight: Weight of each of them.
+        identity_weight: Weight of the loss over all tokens, masked or not, without padding; 0 for none.
     """
 
     def __init__(
@@ -82,13 +82,13 @@ class Objective(nn.Module):
     def forward(
         self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0
     ) -> Step:
-        """Play one step.
+        """Compute one step.
 
         Args:
             windows: A batch.
             frozen: (B, L) bool, their freeze state.
-            generator: For chance, on the device of the batch.
-            progress: How much of the run is over, 0 to 1.
+            generator: Source of randomness, on the device of the batch.
+            progress: Completed part of the run, 0 to 1.
         """
         tokens, attention_mask = windows.tokens, windows.attention_mask
         inputs = self.selector_input(windows, frozen, generator, progress)
@@ -103,7 +103,7 @@ class Objective(nn.Module):
         loss = _mean(recovery.loss * self.field_weights(), choice.cells & recovery.counted)
         auxiliary = {}
         for name, head in self.auxiliary.items():
-            assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict has forgotten
+            assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict does not know
             auxiliary[name] = head.loss(hidden, tokens, attention_mask, corrupted.changed)
             loss = loss + self.auxiliary_weight * auxiliary[name]
         if self.identity_weight:
@@ -115,17 +115,17 @@ class Objective(nn.Module):
         selector_loss = torch.zeros((), device=tokens.device)
         if self.selector.learns:
             evidence = at(corrupted.withheld, choice.places) & choice.cells
-            selector_loss = self._teach(scores, recovery, evidence, choice, tokens)
+            selector_loss = self._selector_loss(scores, recovery, evidence, choice, tokens)
         self.field_weights.gather(recovery, choice.cells)
         return Step(loss, selector_loss, auxiliary, recovery, choice, chosen)
 
-    def _teach(
+    def _selector_loss(
         self, scores: Tensor, recovery: Recovery, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> Tensor:
-        """The selector's loss. Cells that stayed visible are no evidence of anything: their loss is low."""
+        """Return the loss of the selector. Cells that stayed visible do not count, because their loss is low anyway."""
         unit, loss = self.selector.unit, recovery.loss.detach()
         if unit.outputs > 1:
-            # Single fields compete with one another, so each is compared with what is usual for it.
+            # Single fields compete with one another, so each loss is divided by the typical one of its field.
             loss = loss / self.field_weights.typical
         hardness, valid = unit.hardness(loss, evidence, choice, tokens)
         return self.selector.loss(scores.gather(1, choice.units), hardness, valid)
@@ -133,7 +133,7 @@ class Objective(nn.Module):
     def selector_input(
         self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0
     ) -> SelectorInput:
-        """What the selector may look at."""
+        """Return the input of the selector."""
 
         @torch.no_grad()
         def recovery(cells: Tensor) -> Tensor:
@@ -147,13 +147,13 @@ class Objective(nn.Module):
 
 
 def generator_of(device: torch.device, *key: int) -> torch.Generator:
-    """Randomness that is a function of its key: the same whether a run was interrupted or not."""
+    """Return a generator seeded by a key, so that an interrupted run has the same randomness."""
     state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
 
 
 def at(values: Tensor, places: Tensor) -> Tensor:
-    """(B, L, C) at (B, K) -> (B, K, C)."""
+    """Return the (B, K, C) values of (B, L, C) at (B, K) places."""
     return values.gather(1, places[..., None].expand(-1, -1, values.shape[-1]))
 
 

@@ -1,4 +1,4 @@
-"""When tokens are retired: every so many steps, all training windows are scored and the freeze book revised."""
+"""Retirement of tokens: at fixed intervals all training windows are scored, and the freeze book is revised."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pretrain.objective.freezing import FreezeBook, retire
 
 
 class Retirement(lightning.Callback):
-    """Revises the freeze book after every `every`-th step; several processes share the work.
+    """Revise the freeze book at every `every`-th step; several processes divide the work.
 
     Args:
-        batches: All training windows, unaugmented and in a fixed order.
-        book: Revised in place.
+        batches: All training windows, without augmentation and in a fixed order.
+        book: The freeze book, revised in place.
         every: Steps between revisions.
-        limit: Largest share of a window's tokens that may be frozen.
+        limit: Largest proportion of a window's tokens that may be frozen.
     """
 
     def __init__(self, batches: StepBatches, book: FreezeBook, every: int, limit: float) -> None:
@@ -29,7 +29,7 @@ class Retirement(lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Revise, if it is time: here and not as a batch starts, when its freeze state has been joined already."""
+        """Revise if it is time. When a batch starts it would be too late: it has its freeze state already."""
         step = trainer.global_step
         if step == 0 or step % self.every or step == trainer.max_steps or self.book.version >= step:
             return
@@ -38,7 +38,7 @@ class Retirement(lightning.Callback):
         pl_module.eval()
         with torch.no_grad():
             for first in range(0, self.batches.per_epoch, trainer.world_size):
-                # Where weights are shared out, all processes must score as often: at the end one may do so in vain.
+                # With sharded weights all processes must score equally often, so at the end some do so in vain.
                 k = first + trainer.global_rank
                 windows = self.batches[min(k, self.batches.per_epoch - 1)]
                 frozen = torch.from_numpy(self.book.frozen(windows.start.numpy(), windows.tokens.shape[1]))

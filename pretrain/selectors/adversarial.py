@@ -1,4 +1,4 @@
-"""The adversary of "Let Network Decide What to Learn" (Zhao, ICMR 2025, arXiv 2407.08306)."""
+"""Adversarial selector of "Let Network Decide What to Learn" (Zhao, ICMR 2025, arXiv 2407.08306)."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ _LABELLED = 0.3
 
 
 def extremes(recovery: Tensor, valid: Tensor, share: float = _LABELLED) -> tuple[Tensor, Tensor]:
-    """Targets of the selector: of the masked tokens of each window, the hardest are 1 and the easiest 0.
+    """Return targets of the selector: 1 for the hardest masked tokens of each window, 0 for the easiest.
 
-    Every window is labelled by itself, in the same direction: the released code of the paper inverts every
-    second one.
+    Every window is labelled by itself, in the same direction. The released code of the paper inverts every second one.
 
     Args:
         recovery: (B, K) recovery loss of masked tokens.
         valid: (B, K) bool.
-        share: Of a window's masked tokens, how many are labelled at either end.
+        share: Proportion of the masked tokens that is labelled at either end.
 
     Returns:
-        (B, K) float targets and (B, K) bool, true where a token has a target. A window with one masked token has none.
+        (B, K) float targets, and (B, K) bool, true where a token has one. A window with one masked token has none.
     """
     count = valid.sum(1, keepdim=True)
     low_first = (
@@ -36,17 +35,17 @@ def extremes(recovery: Tensor, valid: Tensor, share: float = _LABELLED) -> tuple
 
 
 class AdversarialSelector(LearnedSelector):
-    """Masks what the backbone is expected to find hard, and learns from what it did find hard.
+    """Choose tokens that are expected to be hard, and learn from those that were.
 
-    A network scores clean tokens; it is trained by mean squared error of its sigmoid to the targets of `extremes`.
-    Tokens that stay on top are retired by `pretrain.objective.freezing`.
+    A network scores clean tokens. It is trained by the squared error of its sigmoid to the targets of `extremes`.
+    Tokens that keep high scores are retired by `pretrain.objective.freezing`.
     """
 
     name = "adversarial"
     retires = True
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
-        """Mean squared error over labelled units; 0 where there are none."""
+        """Return the mean squared error over labelled units; 0 if there are none."""
         targets, labelled = extremes(recovery, valid)
         error = (scores.sigmoid() - targets) ** 2 * labelled
         return error.sum() / labelled.sum().clamp(min=1)

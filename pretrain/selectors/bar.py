@@ -1,4 +1,4 @@
-"""One field across a whole bar, at random (MusicBERT, Zeng et al., 2021, arXiv 2106.05630)."""
+"""Bar selector: one field of a whole bar, at random (MusicBERT, Zeng et al., 2021, arXiv 2106.05630)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from symbolic.masking.units import BarUnit
 
 
 class BarSelector(UniformSelector):
-    """`uniform` by bars of a field: neighbours in the bar, which would give the answer away, are hidden too."""
+    """Choose one field of a whole bar at random, because neighbours in the bar often have the same value."""
 
     name = "bar"
     units = (BarUnit.name,)

@@ -1,4 +1,4 @@
-"""What a selector is: it ranks units of a window; how many of them are hidden follows from the schedule."""
+"""Base class of selectors: a selector ranks the units of a window, and a schedule says how many are hidden."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from symbolic.masking.units import UNITS, Choice, TokenUnit
 
 @dataclass(frozen=True)
 class Schedule:
-    """How many tokens of a window are masked (arXiv 2407.08306): min(U(low, high) x unfrozen, cap x real).
+    """The number of masked tokens of a window: min(U(low, high) * unfrozen, cap * all) (arXiv 2407.08306).
 
     Args:
-        low: Smallest share of the unfrozen tokens.
-        high: Largest share of the unfrozen tokens.
-        cap: Largest share of the tokens that are not padding.
+        low: Smallest proportion of the unfrozen tokens.
+        high: Largest proportion of the unfrozen tokens.
+        cap: Largest proportion of all tokens that are not padding.
     """
 
     low: float = 0.1
@@ -31,12 +31,12 @@ class Schedule:
     cap: float = 0.15
 
     def counts(self, attention_mask: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) int64, tokens to mask in each window; at least one where any token is unfrozen.
+        """Return (B,) int64, the tokens to mask in each window; at least one if any token is unfrozen.
 
         Args:
             attention_mask: (B, L) bool, false where padded.
             frozen: (B, L) bool.
-            generator: On the device of `real`.
+            generator: On the device of `attention_mask`.
         """
         total = attention_mask.sum(1)
         unfrozen = (attention_mask & ~frozen).sum(1)
@@ -49,14 +49,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class SelectorOptions:
-    """How a selector goes about it; what does not concern a selector, it ignores or refuses.
+    """Options of a selector. A selector ignores or refuses those that do not concern it.
 
     Args:
-        unit: What is hidden in one piece, one of `symbolic.masking.units.UNITS`; None takes the selector's own.
+        unit: The unit that is hidden together, one of `symbolic.masking.units.UNITS`; None for the selector's default.
         network: Kind of a learned selector's network, one of `pretrain.selectors.network.NETWORKS`.
-        layers: Layers of that network at most.
-        exploration: How far a learned selector strays from its own ranking; 0 always takes the top.
-        ramp: Share of the run in which a learned selector goes from random to its own ranking.
+        layers: Most layers of that network.
+        exploration: Noise in a learned choice; 0 always takes the highest scores.
+        ramp: Part of the run in which a learned selector goes from random choice to its own ranking.
     """
 
     unit: str | None = None
@@ -68,17 +68,17 @@ class SelectorOptions:
 
 @dataclass(frozen=True, eq=False)
 class SelectorInput:
-    """What a selector may look at.
+    """Input of a selector: windows with their freeze state, and access to the backbone.
 
     Attributes:
         tokens: (B, L, 8) int64 ids, clean.
         attention_mask: (B, L) bool, false where padded.
-        attend: `real`, or None where no token is padded.
+        attend: `attention_mask`, or None if no token is padded.
         frozen: (B, L) bool.
-        generator: For chance, on the device of `tokens`.
-        backbone: What it plays against.
-        recovery: (B, L, 8) bool cells -> (B, L, 8) recovery loss when these are masked, without gradient.
-        progress: How much of the run is over, 0 to 1.
+        generator: Source of randomness, on the device of `tokens`.
+        backbone: The backbone in training.
+        recovery: Function from (B, L, 8) bool cells to their (B, L, 8) loss when masked, without gradient.
+        progress: Completed part of the run, 0 to 1.
     """
 
     tokens: Tensor
@@ -91,34 +91,34 @@ class SelectorInput:
     progress: float = 1.0
 
     def noise(self, *shape: int) -> Tensor:
-        """Uniform noise in [0, 1)."""
+        """Return uniform noise in [0, 1)."""
         return torch.rand(shape, device=self.tokens.device, generator=self.generator)
 
 
 class Selector(nn.Module, ABC):
-    """Ranks the units of a window; those ranked highest are hidden.
+    """Rank the units of a window; the highest are hidden.
 
     Args:
-        schedule: How much is masked.
-        sizes: Ids of each field.
-        backbone: Shape of the backbone it plays against.
-        options: How it goes about it.
+        schedule: The number of masked tokens.
+        sizes: Number of ids of each field.
+        backbone: Shape of the backbone in training.
+        options: Options of the selector.
 
     Raises:
-        ConfigError: If it cannot work by the unit asked for.
+        ConfigError: If the selector does not support the unit.
     """
 
     name: ClassVar[str]
     learns: ClassVar[bool] = False
-    """Whether `scores` are those of a network that `loss` trains."""
+    """Whether the selector has a network that `loss` trains."""
     retires: ClassVar[bool] = False
-    """Whether tokens are frozen as training goes on, unless the user says otherwise."""
+    """Whether tokens are frozen during training by default."""
     spares_frozen: ClassVar[bool] = True
-    """Whether frozen tokens are never chosen; a control may follow the schedule alone."""
+    """Whether frozen tokens are never chosen."""
     withholds_all: ClassVar[bool] = False
-    """Whether every chosen cell is masked, and none left visible or replaced."""
+    """Whether every chosen cell is masked: none stays visible or is replaced."""
     units: ClassVar[tuple[str, ...]] = (TokenUnit.name,)
-    """Units that it can work by, its own first."""
+    """Supported units, the default first."""
 
     def __init__(
         self,
@@ -132,7 +132,7 @@ class Selector(nn.Module, ABC):
         self.options = replace(options, unit=options.unit or self.units[0])
         if self.options.unit not in self.units:
             raise ConfigError(
-                f"The selector '{self.name}' cannot work by unit '{self.options.unit}'; it can by "
+                f"The selector '{self.name}' does not support the unit '{self.options.unit}'. It supports "
                 f"{', '.join(self.units)}."
             )
         self.schedule = schedule
@@ -140,31 +140,31 @@ class Selector(nn.Module, ABC):
 
     @abstractmethod
     def scores(self, inputs: SelectorInput) -> Tensor:
-        """(B, U) ranking of units, higher is chosen first; with gradient where the selector learns."""
+        """Return (B, U) scores of units, the highest chosen first; with gradient if the selector learns."""
 
     def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """(B, U) what units are chosen by, chance aside: the scores, unless these are not what is sought."""
+        """Return (B, U) the ranking without randomness: the scores, unless a selector ranks by something else."""
         return scores
 
     def ranking(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """(B, U) what units are chosen by in training: the preference, unless a selector explores."""
+        """Return (B, U) the ranking in training: the preference, unless a selector explores."""
         return self.preference(scores, inputs)
 
     def retirement(self, inputs: SelectorInput) -> Tensor:
-        """(B, L) what tokens are retired by: the highest are frozen. By default their scores."""
+        """Return (B, L) the ranking for retirement: the highest tokens are frozen. By default the scores."""
         return self.unit.tokens_of(self.scores(inputs), inputs.tokens)
 
     def counts(self, inputs: SelectorInput) -> Tensor:
-        """(B,) tokens to mask in each window, or as many cells as these have; by default the schedule's."""
+        """Return (B,) the tokens to mask in each window; other units are counted in tokens too."""
         return self.schedule.counts(inputs.attention_mask, inputs.frozen, inputs.generator)
 
     def most(self, length: int) -> int:
-        """The largest count that can occur in a window of `length` tokens."""
-        # Rounded up, because counts are rounded in 32 bits, where a half may fall to the other side.
+        """Return the largest count possible in a window of `length` tokens."""
+        # Rounded up: counts are rounded in 32 bits, where a half may go to the other side.
         return max(1, math.ceil(self.schedule.cap * length))
 
     def choose(self, scores: Tensor, inputs: SelectorInput) -> Choice:
-        """What is hidden of each window.
+        """Choose what is hidden in each window.
 
         Args:
             scores: (B, U) from `scores`, without gradient.
@@ -175,14 +175,14 @@ class Selector(nn.Module, ABC):
         return self.unit.choose(ranking, inputs.tokens, candidates, counts, self.most(inputs.tokens.shape[1]))
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
-        """Scalar loss of a learned selector.
+        """Return the scalar loss of a learned selector.
 
         Args:
-            scores: (B, K) what `scores` said of the units looked at, with gradient.
-            recovery: (B, K) the backbone's loss on them, without gradient.
-            valid: (B, K) bool, false where nothing was withheld.
+            scores: (B, K) scores of the units in question, with gradient.
+            recovery: (B, K) losses of the backbone on them, without gradient.
+            valid: (B, K) bool, false where nothing was hidden.
         """
-        raise NotImplementedError(f"{self.name} learns nothing")
+        raise NotImplementedError(f"{self.name} has no network")
 
     def after_step(self) -> None:
-        """Called after every optimiser step."""
+        """Update what follows the weights; called after every optimiser step."""

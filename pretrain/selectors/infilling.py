@@ -1,4 +1,4 @@
-"""Any share of the fields, from none to all: training for generation by iterative unmasking."""
+"""Infilling selector: any proportion of the fields, to train for generation by iterative unmasking."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from symbolic.masking.units import FieldUnit
 
 
 class InfillingSelector(UniformSelector):
-    """Hides a share u ~ U(0, 1) of a window's fields (Chang et al., MaskGIT, CVPR 2022, arXiv 2202.04200).
+    """Choose a proportion u ~ U(0, 1) of a window's fields (Chang et al., MaskGIT, CVPR 2022, arXiv 2202.04200).
 
-    Generation meets every share in turn, so every share is trained; and what is hidden is masked without exception.
+    Generation goes through all proportions, so all are trained. Every chosen field is masked.
     """
 
     name = "infilling"
@@ -20,10 +20,10 @@ class InfillingSelector(UniformSelector):
     withholds_all = True
 
     def counts(self, inputs: SelectorInput) -> Tensor:
-        """(B,) a share of each window's tokens that are not padding, drawn for each."""
+        """Return (B,) a random number of tokens for each window, padding excluded."""
         share = inputs.noise(len(inputs.tokens))
         return (share * inputs.attention_mask.sum(1)).ceil().long().clamp(min=1)
 
     def most(self, length: int) -> int:
-        """All of them."""
+        """Return all of them."""
         return length

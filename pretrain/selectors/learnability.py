@@ -1,9 +1,9 @@
-"""Seek what is being learnt, not what is hard: the hopeless are never sought, instead of sought and then banned.
+"""Learnability selector: choose what is being learnt, instead of what is hard.
 
-Learning progress as a motive (Oudeyer et al., IEEE TEC 2007), read off two predictors of loss, one behind the other,
-as in learning-progress monitoring (Hou et al., 2025, arXiv 2509.25438). What can still be learnt could also be told by
-a second backbone that is ahead (Mindermann et al., ICML 2022, arXiv 2206.07137) or behind, at the price of its forward
-pass; predictors cost next to nothing.
+Hopeless tokens are never chosen, so they need no ban. The motive is learning progress (Oudeyer et al., IEEE TEC 2007).
+It is read from two predictors of the loss, one behind the other, as in learning-progress monitoring (Hou et al., 2025,
+arXiv 2509.25438). A second backbone that is ahead (Mindermann et al., ICML 2022, arXiv 2206.07137) or behind could show
+it too, for the price of its forward pass. Predictors cost next to nothing.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from symbolic.masking.losses import all_reduce
 
 _DECAY = 0.99
 _NOTABLE = 0.2
-"""Progress that counts for something, as a share of the mean loss.
+"""Smallest deviation of progress that is trusted, relative to the mean loss.
 
-With less, a choice goes by the predictors' errors, and by what choosing itself moves: tokens that are left alone get
-worse, so that a few of them, chosen again, seem to be learnt.
+Below it, the choice would follow the errors of the predictors. It would also follow its own effect: tokens that are not
+chosen get worse, and a few of them, chosen again, seem to be learnt.
 """
 _TINY = 1e-6
 
 
 class LearnabilitySelector(LearnedSelector):
-    """Masks tokens whose loss is falling.
+    """Choose tokens whose loss is falling.
 
     A network predicts the recovery loss of each token, relative to the running mean. A slow copy is the average of its
-    weights over the run, those of step s counted s times: at any time, it says what the loss was when two thirds of
-    the steps so far were done. A lag of fixed length would be too long for a short run, and in a long one too short
-    for progress to rise above the predictors' errors.
+    weights over the run, where those of step s count s times. It predicts the loss at two thirds of the steps so far. A
+    fixed lag would be too long for a short run. In a long run it would be too short: progress would not exceed the
+    errors of the predictors.
 
-    Tokens are ranked by how much their loss has fallen, in units of its deviation in the batch. Where that is hardly
-    notable, because the run begins or all is learnt, the unit is a fixed one, and tokens are chosen nearly alike.
-    Noise is as hard now as before, and as the mean falls, harder by comparison: it is not sought. It is retired by
-    where the two predictors point, the loss expected as much later again.
+    Tokens are ranked by the fall of their loss, in deviations of the batch. If the deviation is very small, because the
+    run starts or all is learnt, a fixed unit replaces it, and tokens are chosen almost evenly. Noise is as hard now as
+    before, and relative to the falling mean it is harder. So it is not chosen. Retirement extrapolates the two
+    predictors: it ranks by the loss expected after as much time again.
 
-    Retiring matters: in a long run without it, when all else is learnt, noise that was left alone for long gets better
-    where it is chosen again, which is progress too, and it is sought after all.
+    Retirement is needed. In a long run without it, when all else is learnt, noise that was not chosen for long improves
+    when it is chosen again. This is progress too, so noise would be chosen after all.
     """
 
     name = "learnability"
@@ -68,9 +68,9 @@ class LearnabilitySelector(LearnedSelector):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """(B, U) by how much the predicted loss has fallen, in deviations."""
+        """Return (B, U) the fall of the predicted loss, in deviations."""
         progress = self._before(inputs) - scores
-        # Padding, and bars that no window reaches, would make the deviation small and chance weak.
+        # Padding and bars that no window reaches would make the deviation small, and noise weak.
         exist = self.unit.exist(inputs.tokens, inputs.attention_mask)
         count = exist.sum().clamp(min=1)
         mean = (progress * exist).sum() / count
@@ -78,22 +78,22 @@ class LearnabilitySelector(LearnedSelector):
         return progress / variance.sqrt().clamp(min=_NOTABLE)
 
     def retirement(self, inputs: SelectorInput) -> Tensor:
-        """(B, L) the loss to be expected: the prediction of now, less as much as it has fallen."""
+        """Return (B, L) the expected loss: the present prediction, less the fall so far."""
         now = self.scores(inputs)
         return self.unit.tokens_of(2 * now - self._before(inputs), inputs.tokens)
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
-        """Smooth absolute error of the predicted relative loss."""
+        """Return the smooth absolute error of the predicted relative loss."""
         total, count = (recovery * valid).sum(), valid.sum()
         self.gathered += torch.stack([total, count.to(total.dtype)])
-        # In the first step there is no mean yet but the batch's own.
+        # The first step has no other mean than that of its batch.
         mean = torch.where(self.steps > 0, self.mean, total / count.clamp(min=1)).clamp(min=_TINY)
         error = F.smooth_l1_loss(scores, recovery / mean, reduction="none")
         return (error * valid).sum() / count.clamp(min=1)
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Move the mean, and take the network's weights into the average (Shamir and Zhang, arXiv 1212.1824)."""
+        """Update the running mean and the average of the weights (Shamir and Zhang, arXiv 1212.1824)."""
         all_reduce(self.gathered)  # so that all processes have one mean
         now = self.gathered[0] / self.gathered[1].clamp(min=1)
         self.mean.copy_(torch.where(self.steps > 0, self.mean.lerp(now, 1 - _DECAY), now))

@@ -1,4 +1,4 @@
-"""What selectors with a network have in common: scoring, exploring, and going slowly at first."""
+"""Base class of selectors with a network: scores, exploration, and a slow start."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from symbolic.masking.units import UNITS
 
 
 class LearnedSelector(Selector):
-    """A selector whose scores come from a network on the clean tokens."""
+    """Score the clean tokens with a network."""
 
     learns = True
     units = tuple(UNITS)
@@ -31,22 +31,22 @@ class LearnedSelector(Selector):
         self.network = build_network(kind, sizes, backbone, layers, self.unit.outputs)
 
     def scores(self, inputs: SelectorInput) -> Tensor:
-        """(B, U) what the network makes of the clean tokens."""
+        """Return (B, U) the scores of the network."""
         scores = self.network(inputs.tokens, inputs.attend, inputs.backbone).float()
         return self.unit.pool(scores, inputs.tokens, inputs.attention_mask)
 
     def ranking(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """(B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
+        """Return (B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
 
-        Always taking the top, as the paper does (exploration 0), shows the selector its own favourites alone. The
-        backbone then learns these and little else, and on tokens masked at random the favourites are the *easy* ones.
+        The paper always takes the highest scores (exploration 0). Then the selector learns from its own favourites
+        alone. The backbone learns these and little else, so among tokens masked at random they are the *easy* ones.
         """
         preference, ramp = self.preference(scores, inputs), self.options.ramp
         trust = min(1.0, inputs.progress / ramp) if ramp else 1.0
         spread = max(self.options.exploration, 1.0 - trust)
         if not spread:
             return preference
-        # Keep clear of 0 and 1, whose logarithms are infinite.
+        # Avoid 0 and 1, whose logarithms are infinite.
         uniform = inputs.noise(*scores.shape).clamp(1e-7, 1 - 1e-7)
         gumbel = -torch.log(-torch.log(uniform))
         return trust * preference + spread * gumbel

@@ -1,4 +1,4 @@
-"""The upper control: the truly hardest tokens, without a network to foresee them."""
+"""Loss selector, the upper control: the tokens that are hardest in fact, without a network to predict them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from torch import Tensor
 from pretrain.selectors.base import Selector, SelectorInput
 
 _TRIED = 2
-"""How many times the largest number of tokens chosen are tried."""
+"""Tokens tried, as a multiple of the largest count of chosen tokens."""
 _PASSES = 7
-"""Passes over a window in which every token is masked once: about the mask rate of training."""
+"""Passes in which every token of a window is masked once, at about the mask rate of training."""
 
 
 class LossSelector(Selector):
-    """Masks twice as many tokens as it may choose, at random, and chooses those that the backbone recovers worst.
+    """Mask twice as many random tokens as needed, and choose those that the backbone recovers worst.
 
-    It pays a forward pass of the backbone for what a learned selector must predict: the ceiling of what a prediction
-    of loss can do, at a price of its own.
+    It costs a forward pass of the backbone. No prediction of the loss can choose better, so it is the upper bound of
+    learned selectors.
     """
 
     name = "loss"
 
     def scores(self, inputs: SelectorInput) -> Tensor:
-        """(B, L) recovery loss of the tokens tried; minus infinity for the others."""
+        """Return (B, L) the recovery loss of the tokens tried; minus infinity for the others."""
         shape = inputs.tokens.shape[:2]
         counts = (_TRIED * self.schedule.cap * inputs.attention_mask.sum(1)).ceil().long()
         most = math.ceil(_TRIED * self.schedule.cap * shape[1])
@@ -36,7 +36,7 @@ class LossSelector(Selector):
         return torch.where(cells.any(-1), inputs.recovery(cells).sum(-1), -torch.inf)
 
     def retirement(self, inputs: SelectorInput) -> Tensor:
-        """(B, L) recovery loss of every token."""
+        """Return (B, L) the recovery loss of every token."""
         turn = inputs.noise(*inputs.tokens.shape[:2]).argsort(1).argsort(1) % _PASSES
         losses = torch.zeros(turn.shape, device=turn.device)
         for number in range(_PASSES):

@@ -1,4 +1,4 @@
-"""Networks of learned selectors: small ones of their own, or early exits of the backbone."""
+"""Networks of learned selectors: small separate ones, or early exits of the backbone."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from symbolic.errors import ConfigError
 
 
 class ScoreNetwork(nn.Module, ABC):
-    """Scores clean tokens."""
+    """Score clean tokens."""
 
     @abstractmethod
     def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
-        """Scores of tokens or of their fields.
+        """Return scores of tokens or of their fields.
 
         Args:
             tokens: (B, L, 8) clean ids.
-            attend: (B, L) bool, or None where no token is padded.
-            backbone: What is played against; some look through its eyes.
+            attend: (B, L) bool, or None if no token is padded.
+            backbone: The backbone in training; some networks use its layers.
 
         Returns:
             (B, L, outputs).
@@ -33,16 +33,16 @@ class ScoreNetwork(nn.Module, ABC):
 
 
 class SmallNetwork(ScoreNetwork):
-    """A narrow, shallow backbone of its own: nothing is shared, and choosing costs a fraction of a step.
+    """Score tokens with a separate, narrow and shallow backbone, at a fraction of the cost of a step.
 
-    The reference shares the whole encoder instead, which costs a second full forward and backward pass and lets
-    two losses pull at one set of weights.
+    The reference shares the whole encoder instead. That costs a second forward and backward pass, and two losses change
+    the same weights.
 
     Args:
-        sizes: Ids of each field.
-        backbone: Shape of the backbone; the network has a quarter of its width.
-        layers: Layers at most.
-        outputs: Scores a token.
+        sizes: Number of ids of each field.
+        backbone: Shape of the backbone in training; the network has a quarter of its width.
+        layers: Most layers.
+        outputs: Scores of each token.
     """
 
     def __init__(
@@ -57,20 +57,20 @@ class SmallNetwork(ScoreNetwork):
         self.score = nn.Linear(width, outputs)
 
     def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
-        """(B, L, 8) clean ids -> (B, L, outputs); the backbone is not asked."""
+        """Return (B, L, outputs) scores of (B, L, 8) clean ids; the backbone is not used."""
         scores: Tensor = self.score(self.body(tokens, attend))
         return scores
 
 
 class ExitNetwork(ScoreNetwork):
-    """A head on the hidden states of the backbone's first layers.
+    """Score tokens with a head on the states of the backbone's first layers.
 
     Args:
         backbone: Shape of the backbone.
-        layers: After how many of its layers to look.
-        outputs: Scores a token.
-        shared: Let the selector's loss train these layers too, as the released code of the paper does; otherwise
-            they are run without gradient, and only the head learns.
+        layers: Number of its layers.
+        outputs: Scores of each token.
+        shared: Train these layers with the selector's loss too, as the released code of the paper does. Otherwise they
+            run without gradient, and only the head learns.
     """
 
     def __init__(self, backbone: BackboneConfig, layers: int, outputs: int = 1, shared: bool = False) -> None:
@@ -82,7 +82,7 @@ class ExitNetwork(ScoreNetwork):
         )
 
     def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
-        """(B, L, 8) clean ids -> (B, L, outputs)."""
+        """Return (B, L, outputs) scores of (B, L, 8) clean ids."""
         with nullcontext() if self.shared else torch.no_grad():
             hidden = backbone.early(tokens, attend, self.layers)
         scores: Tensor = self.head(hidden)
@@ -99,20 +99,20 @@ NETWORKS: dict[str, Callable[[Sequence[int], BackboneConfig, int, int], ScoreNet
         backbone, backbone.layers, outputs, shared=True
     ),
 }
-"""By name: a small network of its own; the first layers of the backbone, detached or shared; all of it, shared."""
+"""By name: a small separate network; the first layers of the backbone, detached or shared; all of it, shared."""
 
 
 def build_network(
     kind: str, sizes: Sequence[int], backbone: BackboneConfig, layers: int, outputs: int
 ) -> ScoreNetwork:
-    """A network, freshly initialised.
+    """Build a freshly initialised network.
 
     Args:
         kind: One of `NETWORKS`.
-        sizes: Ids of each field.
-        backbone: Shape of the backbone that is played against.
-        layers: Layers at most; "full" takes all.
-        outputs: Scores a token.
+        sizes: Number of ids of each field.
+        backbone: Shape of the backbone in training.
+        layers: Most layers; "full" takes all.
+        outputs: Scores of each token.
 
     Raises:
         ConfigError: If there is no such kind.

@@ -1,4 +1,4 @@
-"""The control: random tokens, but as many as the adversary would mask."""
+"""Scheduled selector, a control: random tokens, as many as the adversarial selector masks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pretrain.selectors.uniform import UniformSelector
 
 
 class ScheduledSelector(UniformSelector):
-    """Random tokens at the adversary's own mask-rate schedule.
+    """Choose random tokens by the schedule of the adversarial selector.
 
-    Tokens are frozen at random at the adversary's rates, which lowers the count of tokens masked as it does there,
-    but every token stays a candidate. So whatever the adversary gains over this, it gains by *which* tokens it
-    chooses and retires, and not by how many.
+    Tokens are frozen at random at the rates of the adversarial selector, so the number of masked tokens is the same.
+    But every token stays a candidate. If the adversarial selector is better, the reason is *which* tokens it chooses
+    and retires, not how many.
     """
 
     name = "scheduled"

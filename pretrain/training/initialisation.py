@@ -52,7 +52,7 @@ class Initialisation:
         return self.checkpoint is not None and _size(self.checkpoint.config) != _size(self.config)
 
     def trained_on(self, now: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return the fingerprints of all pieces trained on, with those of this run; None if earlier ones are unknown."""
+        """Return the fingerprints of all pieces trained on, this run included; None if unknown."""
         if self.checkpoint is None:
             return now
         before = self.checkpoint.pretrained_on

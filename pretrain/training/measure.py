@@ -1,4 +1,4 @@
-"""What the selector and the backbone do, in numbers (docs/evaluation.md)."""
+"""Measurements of backbone and selector (docs/evaluation.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TrainingMeter(nn.Module):
-    """Sums over training steps, kept on the device so that counting never waits for it.
+    """Sum over training steps on the device, so that counting never waits for it.
 
     Args:
         auxiliary: Names of the auxiliary losses.
@@ -37,7 +37,7 @@ class TrainingMeter(nn.Module):
 
     @torch.no_grad()
     def update(self, attention_mask: Tensor, frozen: Tensor, step: Step) -> None:
-        """Take in a step with its (B, L) real and frozen tokens."""
+        """Add a step, given the (B, L) masks of its tokens that are not padding and of its frozen tokens."""
         chosen, padding = step.chosen, ~attention_mask[..., None]
         one = torch.ones_like(self.counts[0])
         sums = (attention_mask, frozen & attention_mask, chosen & ~padding, chosen & padding, chosen.any(-1))
@@ -50,7 +50,7 @@ class TrainingMeter(nn.Module):
         self.fields += torch.stack([values.sum((0, 1)).float() for values in by_field])
 
     def flush(self) -> dict[str, Any]:
-        """Means since the last flush, over all processes, which are then forgotten."""
+        """Return the means since the last flush over all processes, and reset the sums."""
         for buffer in (self.counts, self.losses, self.fields):
             all_reduce(buffer)
         batches, attention_mask, frozen, cells, padded, tokens = self.counts.tolist()
@@ -74,10 +74,10 @@ class TrainingMeter(nn.Module):
 
 
 class HeldOut:
-    """Tokens of held-out windows that were masked at random, whatever the selector would have chosen.
+    """Results on held-out tokens that were masked at random, whatever the selector would have chosen.
 
-    Only an unbiased mask tells whether the selector's score ranks the loss: on tokens that it chose itself, the
-    low scores are missing.
+    Only a random mask shows whether the scores rank the losses. Among tokens that the selector chose, low scores are
+    missing.
     """
 
     def __init__(self) -> None:
@@ -86,22 +86,22 @@ class HeldOut:
         self._windows = 0
 
     def __len__(self) -> int:
-        """How many windows went in."""
+        """Return the number of windows."""
         return self._windows
 
     def add(
         self, scores: Tensor | None, attention_mask: Tensor, would_choose: Tensor, index: Tensor, valid: Tensor,
         recovery: Recovery,
     ) -> None:  # fmt: skip
-        """Take in a batch.
+        """Add a batch.
 
         Args:
-            scores: (B, L) of a learned selector on clean tokens, or None.
+            scores: (B, L) scores of a learned selector on clean tokens, or None.
             attention_mask: (B, L) bool.
-            would_choose: (B, L) bool, tokens among the selector's highest.
-            index: (B, K) tokens that were masked.
-            valid: (B, K) bool.
-            recovery: Of the masked tokens, (B, K, 8).
+            would_choose: (B, L) bool, the tokens with the highest scores.
+            index: (B, K) int64, the masked tokens.
+            valid: (B, K) bool, false where a window has fewer of them.
+            recovery: Recovery of the masked tokens, (B, K, 8).
         """
         window = torch.arange(len(attention_mask), device=attention_mask.device)[:, None].expand(index.shape)
         ranked = (
@@ -129,7 +129,7 @@ class HeldOut:
             self._entropy.append(entropy.cpu().double().numpy())
 
     def summary(self) -> dict[str, Any]:
-        """Accuracy and loss per field, and what the selector's score tells of the loss."""
+        """Return accuracy and loss of each field, and how well the selector's scores predict the loss."""
         if not self._columns:
             return {}
         joined = [np.concatenate(c) for c in zip(*self._columns, strict=True)]
@@ -157,7 +157,7 @@ class HeldOut:
         return result
 
     def tokens(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Score and summed loss of every masked token, for a calibration plot."""
+        """Return (N,) score and (N,) summed loss of every masked token."""
         score = np.concatenate([c[2] for c in self._columns])
         return score.astype(np.float64), np.concatenate([c[4].sum(1) for c in self._columns]).astype(
             np.float64
@@ -165,7 +165,7 @@ class HeldOut:
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
-    """Spearman's rank correlation, ties at their mean rank; None where a side does not vary.
+    """Return Spearman's rank correlation, with ties at their mean rank; None if a side does not vary.
 
     Args:
         x: (N,).
@@ -186,7 +186,7 @@ def _ranks(x: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | None:
-    """Mean over windows of the rank correlation in them; windows of fewer than five masked tokens are left out."""
+    """Return the mean of the rank correlations within windows of at least five masked tokens."""
     found = [
         spearman(x[tokens], y[tokens])
         for tokens in np.split(np.arange(len(window)), np.flatnonzero(np.diff(window)) + 1)
@@ -199,9 +199,9 @@ def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | N
 def _overlap(
     window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3
 ) -> tuple[float, float]:
-    """Of each window's masked tokens in the top `share` by score, how many are in it by loss; and by chance.
+    """Return the overlap of the top `share` by score and by loss in each window, and the overlap by chance.
 
-    Chance is near `share` in long windows alone: of one masked token, the top is always right.
+    Chance is near `share` in long windows only. With one masked token the overlap is always whole.
     """
     hits = total = 0
     chance = 0.0

@@ -1,4 +1,4 @@
-"""Several processes that train one model: copies of it (DDP) or shares of it (FSDP)."""
+"""Train one model in several processes: with copies of the weights (DDP) or with shards of them (FSDP)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pretrain.settings import PretrainSettings
 
 
 def parallel_strategy(settings: PretrainSettings) -> Any:
-    """How Lightning is to run the processes of a run."""
+    """Return the Lightning strategy of a run."""
     if settings.training.processes == 1:
         return "auto"
     if settings.training.strategy == "fsdp":
@@ -27,15 +27,15 @@ def parallel_strategy(settings: PretrainSettings) -> Any:
             save_distributed_checkpoint=False,
         )
     known = signature(DistributedDataParallel.__init__).parameters
-    # Every process keeps the counts of its own batches until they are summed. Renamed in PyTorch 2.13.
+    # Every process counts its own batches until the counts are summed. Renamed in PyTorch 2.13.
     name = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     return DDPStrategy(**{name: False})  # type: ignore[arg-type]
 
 
 def full_state(trainer: lightning.Trainer) -> dict[str, Any] | None:
-    """All weights of a model that is shared out, in the chief process; None where every process has them anyway.
+    """Return all weights of a sharded model in the main process; None if every process has them anyway.
 
-    To be called by all processes together.
+    All processes must call it together.
     """
     if not isinstance(trainer.strategy, ModelParallelStrategy):
         return None
@@ -43,17 +43,17 @@ def full_state(trainer: lightning.Trainer) -> dict[str, Any] | None:
 
 
 def shard(objective: Objective, mesh: DeviceMesh) -> None:
-    """Leave each process a share of every weight; blocks are gathered one by one as a step needs them.
+    """Shard every weight over the processes; a step gathers the blocks one by one.
 
     Args:
         objective: Sharded in place, before its optimiser is made.
-        mesh: The processes.
+        mesh: The device mesh of the processes.
     """
     backbone = objective.backbone
     for block in backbone.blocks:
         fully_shard(block, mesh=mesh)
     fully_shard(backbone, mesh=mesh)
-    # Called by a name of its own, so its weights must be gathered for that too.
+    # This method is called by name, so the weights must be gathered for it too.
     register_fsdp_forward_method(backbone, "early")
     parts: list[nn.Module] = [objective.heads, *objective.selector.children(), *objective.auxiliary.values()]
     for part in parts:

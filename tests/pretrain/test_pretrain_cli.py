@@ -74,7 +74,7 @@ def test_mistakes_are_named_and_end_with_two(argv, said, capsys):
 def test_a_selector_that_cannot_work_by_a_unit_says_by_which_it_can(tmp_path, capsys):
     folder = write_tunes(tmp_path / "music", 12)
     assert cli.main([str(folder), "--selector", "span", "--unit", "bar", "--jobs", "1"]) == 2
-    assert "'span' cannot work by unit 'bar'; it can by token" in capsys.readouterr().err
+    assert "'span' does not support the unit 'bar'. It supports token" in capsys.readouterr().err
 
 
 def test_every_committed_experiment_can_be_built(tmp_path):
