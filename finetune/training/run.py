@@ -127,6 +127,11 @@ def open_run(
         if settings.adapter.method == FEATURES
         else open_source(settings.model.checkpoint, settings.model.preset, settings.model.backbone)
     )
+    if source.reads_note_features and settings.adapter.method != "full":
+        raise ConfigError(
+            f"--method {settings.adapter.method} freezes the backbone of '{source.name}', which was trained with note "
+            "features. Without them its states are wrong. Use --method full, or a pretrained model such as tiny."
+        )
     name = run_name(task, chosen, settings, source)
     if settings.adapter.note_features and source.tokenizer.fingerprint != Tokenizer().fingerprint:
         raise ConfigError(

@@ -14,6 +14,7 @@ from finetune.settings import FEATURES, USUAL_PRESET
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.predict.network import NOTE_FEATURES
 from symbolic.tokens.tokenizer import Tokenizer
 
 
@@ -29,6 +30,7 @@ class Source:
         pretrained_on: (P,) int64 note fingerprints of the pieces seen.
         recorded: Whether `pretrained_on` is known.
         description: For records, as JSON values.
+        reads_note_features: Whether it was trained with note features beside its tokens.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Source:
     pretrained_on: NDArray[np.int64]
     recorded: bool
     description: dict[str, Any]
+    reads_note_features: bool = False
 
 
 def open_source(
@@ -85,6 +88,7 @@ def open_source(
             "task": found.task.get("name"),
             "provenance": dict(found.provenance),
         },
+        NOTE_FEATURES in found.parts,
     )
 
 

@@ -149,6 +149,15 @@ def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
         symbolic.load(tmp_path / "lines")
 
 
+@pytest.mark.parametrize("method", ["probe", "lora"])
+def test_a_frozen_backbone_never_misses_its_features(tmp_path: Path, capsys: Any, method: str) -> None:
+    """Its states without them would be wrong."""
+    tunes = write_folder(tmp_path / "tunes")
+    command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", "melody", "--method", method]
+    assert main([*command, "--jobs", "0"]) == 2
+    assert "which was trained with note features" in capsys.readouterr().err
+
+
 def test_where_they_have_no_meaning_they_are_refused(tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(ConfigError, match="--note_features: a probe"):
         FinetuneSettings.of(method="probe", note_features=True)
