@@ -102,7 +102,8 @@ def build_method(name: str, **options: Any) -> AdapterMethod:
     """
     if name not in METHODS:
         raise ConfigError(
-            f"There is no adapter method {name!r}; {did_you_mean(name, METHODS)}choose one of {', '.join(sorted(METHODS))}."
+            f"There is no adapter method {name!r}; {did_you_mean(name, METHODS)}choose one of "
+            f"{', '.join(sorted(METHODS))}."
         )
     known = {field.name: field.default for field in fields(METHODS[name])}
     problems = [

@@ -1,1 +1,1 @@
-"""Read and write music: notes and time, MIDI and scores."""
+"""Read and write music: MIDI, scores, and objects of other libraries."""

@@ -1,4 +1,4 @@
-"""Notated scores (MusicXML, kern, abc) to music, through music21.
+"""Read notated scores (MusicXML, kern, abc) through music21.
 
 Repeats are not unfolded. A pick-up is moved to the end of a full bar, so that bars begin on downbeats.
 """
@@ -22,18 +22,21 @@ if TYPE_CHECKING:
     from music21.stream import Score
 
 RESOLUTION = 10_080
-"""Ticks per quarter note: divisible by every common tuplet."""
+"""Ticks per quarter note. Every common tuplet divides it."""
 _VELOCITY = 64
 _TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
 _OF_BOOKS = ("L:", "M:", "Q:")
-"""Fields of an abc file's header that change what its tunes sound like: the length of a note, metre, tempo."""
+"""Header fields of an abc file that change its tunes: note length, time signature, tempo."""
 
 
 def read_score(path: str | Path) -> Music:
     """Read a MusicXML, kern or abc file.
 
+    Args:
+        path: The file.
+
     Raises:
-        MusicFileError: If music21 cannot parse it, or it is a book of several tunes.
+        MusicFileError: If music21 cannot parse it, or it holds several tunes.
     """
     path = Path(path)
     if path.suffix.lower() == ".abc":
@@ -47,7 +50,7 @@ def read_score(path: str | Path) -> Music:
 
 
 def abc_tunes(path: str | Path) -> list[str]:
-    """The text of each tune of an abc file in order, with its own header and what the file's says for all.
+    """Return the text of each tune of an abc file, with the fields of the file's header.
 
     Raises:
         MusicFileError: If the file cannot be read.
@@ -66,30 +69,34 @@ def abc_tunes(path: str | Path) -> list[str]:
 
 
 def _with_header(tune: str, header: list[str]) -> str:
-    """A tune with those lines of its book's header that it does not say otherwise."""
+    """Add to a tune those lines of the file's header that it does not override."""
     own = {line[:2] for line in takewhile(lambda line: not line.startswith("K:"), tune.split("\n"))}
     first, _, rest = tune.partition("\n")
     return "\n".join([first, *(line for line in header if line[:2] not in own), rest])
 
 
 def parse_abc(text: str, name: str) -> Music:
-    """Music of one tune in abc notation.
+    """Read music from one tune in abc notation.
 
     Args:
-        text: The tune, from its `X:` line.
-        name: What to call it in errors.
+        text: The tune, from its `X:` line on.
+        name: Name of the tune in errors.
 
     Raises:
         MusicFileError: If music21 cannot parse it.
     """
     from music21 import converter
 
-    # Not `parse`, which first takes the text for the name of a file or a web address.
+    # `parse` would first try the text as a path or a web address.
     return _convert(lambda: converter.parseData(text, format="abc"), name)
 
 
 def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
     """Convert a music21 score to music, with one track for each part.
+
+    Args:
+        score: A `music21.stream.Score`. Parts without measures are divided into measures.
+        name: Name of the score in errors.
 
     Raises:
         MusicFileError: If its notes cannot be read.
@@ -122,14 +129,14 @@ def _collect(score: Any, name: str) -> Music:
         found.extend(_part_notes(part, index, pickup))
     notes = np.array(found, dtype=NOTE)
     tempos: dict[int, float] = {}
-    for part in reversed(parts):  # of several that say one at a time, the first holds
+    for part in reversed(parts):  # at one time, the mark of the first part holds
         tempos |= {
             _ticks(mark.getOffsetInHierarchy(part) + pickup): float(mark.getQuarterBPM())
             for mark in part.recurse().getElementsByClass("MetronomeMark")
             if mark.getQuarterBPM()
         }
     if not tempos or min(tempos) > 0:
-        # A mark on the first full bar holds for its pick-up too.
+        # The first mark holds before it, as in a pick-up.
         tempos[0] = tempos[min(tempos)] if tempos else 120.0
     names = tuple(str(part.partName or f"part {i + 1}") for i, part in enumerate(parts))
     unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
@@ -144,10 +151,10 @@ def _ticks(quarters: float | Fraction) -> int:
 
 
 def _bars(part: Any) -> tuple[np.ndarray, float]:
-    """The metre map in ticks, and the quarters by which a pick-up shifts everything.
+    """Return the time signatures in ticks, and the quarters by which a pick-up shifts everything.
 
-    A measure that only continues the bar before it (a bar split by a repeat sign) begins no bar; one that
-    comes out of step does, by a metre event of its own.
+    A measure that only continues the bar before it, as at a repeat sign, begins no bar. A measure out of step
+    begins one, by a time signature of its own.
     """
     measures = list(part.getElementsByClass("Measure"))
     if not measures:
@@ -175,19 +182,19 @@ def _bars(part: Any) -> tuple[np.ndarray, float]:
 
 
 def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, int, int, int, int]]:
-    """The notes of one part, tied ones joined, as `NOTE` tuples."""
+    """Return the notes of a part as `NOTE` tuples, with ties joined."""
     instrument = part.getInstrument(returnDefault=True)
     drum = instrument.midiChannel == 9
     program = DRUM_PROGRAM if drum else instrument.midiProgram or 0
     notes: list[list[int]] = []
-    # By pitch and end: voices may share a pitch.
+    # By pitch and end, since voices may share a pitch.
     tied: dict[tuple[int, int], list[list[int]]] = defaultdict(list)
     for offset, element in _elements(part):
         onset, length = _ticks(offset + pickup), _ticks(element.duration.quarterLength)
         velocity = min(element.volume.velocity or _VELOCITY, 127) if element.volume else _VELOCITY
         for single in element.notes if element.isChord else (element,):
             pitch = int(single.pitch.midi)
-            tie = single.tie  # of this note alone: a chord answers with the tie of any of its notes
+            tie = single.tie  # a chord would return the tie of any of its notes
             if tie and tie.type in ("continue", "stop") and tied[pitch, onset]:
                 note = tied[pitch, onset].pop(0)
                 note[1] += length
@@ -200,7 +207,7 @@ def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, in
 
 
 def _elements(part: Any) -> list[tuple[Any, Any]]:
-    """Offset in quarters and element of every note and chord, in time order; chord symbols left out."""
+    """Return the offset in quarters and the element of each note and chord, in time order, no chord symbols."""
     found = []
     for measure in part.getElementsByClass("Measure") or [part]:
         for stream in [measure, *measure.voices]:

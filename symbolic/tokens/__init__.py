@@ -1,1 +1,1 @@
-"""Turn music into tokens: vocabulary, tokenizer, transposition, MidiTok's schemes."""
+"""Turn music into tokens and back: vocabulary, tokenizer, transposition and MidiTok."""

@@ -1,4 +1,4 @@
-"""Bars from metre and tempo maps, on the grid of positions."""
+"""Compute bars and positions of notes from time signatures and tempos."""
 
 from __future__ import annotations
 
@@ -17,16 +17,23 @@ Ints = NDArray[np.int64]
 
 
 class Segments(NamedTuple):
-    """Stretches of one metre, all (S,): grid position of the start, bar begun there, metre value, bar length."""
+    """Stretches with one time signature. All arrays are (S,).
+
+    Attributes:
+        start: Grid position of the start.
+        first_bar: Number of the bar that begins there.
+        time_signature: Time-signature value.
+        length: Length of a bar in positions.
+    """
 
     start: Ints
     first_bar: Ints
-    metre: Ints
+    time_signature: Ints
     length: Ints
 
 
 def to_grid(ticks: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
-    """The nearest grid position of each time in ticks, halfway the later, without a rounding error."""
+    """Round times in ticks to the nearest grid position, exactly. Ties go to the later one."""
     steps, half = _grid_ratio(music.resolution, vocabulary)
     found = ticks * steps + half if steps > 1 else ticks + half
     found //= 2 * half
@@ -34,23 +41,23 @@ def to_grid(ticks: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
 
 
 def _grid_ratio(resolution: int, vocabulary: Vocabulary) -> tuple[int, int]:
-    """Positions in `half` * 2 ticks, and `half`: the fraction in its lowest terms whose half is whole."""
+    """Return the fraction positions / (2 * `half`) ticks in lowest terms, with a whole `half`."""
     common = gcd(2 * vocabulary.positions_per_quarter, resolution)
     return 2 * vocabulary.positions_per_quarter // common, resolution // common
 
 
-def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int:
-    """The time-signature value closest to a metre.
+def time_signature_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int:
+    """Return the closest time-signature value.
 
-    A bar too long is split into the fewest equal bars (12/2 into three of 4/2); a beat unit that is no power of
-    two, or too short, is rounded to the shortest unit.
+    A bar that is too long is split into the fewest equal bars, as 12/2 into three of 4/2. A beat unit that is too
+    short, or no power of two, is rounded to the shortest unit.
 
     Args:
         numerator: Beats in a bar, at least 1.
         denominator: Beat unit, at least 1.
-        vocabulary: What time signatures there are.
+        vocabulary: The vocabulary of the time signatures.
     """
-    values = vocabulary.metre_values
+    values = vocabulary.time_signature_values
     if denominator & (denominator - 1) or denominator > vocabulary.max_denominator:
         finest = vocabulary.max_denominator
         numerator, denominator = max(1, round(numerator * finest / denominator)), finest
@@ -58,31 +65,32 @@ def metre_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int
         numerator // parts
         for parts in range(1, numerator + 1)
         if numerator % parts == 0 and (numerator // parts, denominator) in values
-    )  # ends with bars of one beat at the latest: a vocabulary always holds a whole note
+    )  # at the latest with bars of one beat, since every vocabulary holds a whole note
     return values[beats, denominator]
 
 
-def metre_segments(music: Music, vocabulary: Vocabulary) -> Segments:
-    """The metre map on the grid. Every change of metre begins a bar, wherever it falls."""
+def time_signature_segments(music: Music, vocabulary: Vocabulary) -> Segments:
+    """Place the time signatures on the grid. Every change begins a bar, wherever it is."""
     return _segments(music.time_signatures.astype(np.int64).tobytes(), music.resolution, vocabulary)
 
 
-@lru_cache  # few maps serve most pieces
+@lru_cache  # most pieces share a few maps
 def _segments(time_signatures_in_bytes: bytes, resolution: int, vocabulary: Vocabulary) -> Segments:
     events = np.frombuffer(time_signatures_in_bytes, dtype=np.int64).reshape(-1, 3).tolist()
     steps, half = _grid_ratio(resolution, vocabulary)
-    starts, time_signatures = [0], [vocabulary.metre_values[4, 4]]
+    starts, time_signatures = [0], [vocabulary.time_signature_values[4, 4]]
     for tick, numerator, denominator in events:
         if numerator <= 0 or denominator <= 0:
             continue
-        start, metre = (tick * steps + half) // (2 * half), metre_value(numerator, denominator, vocabulary)
-        # Of changes at one position the last holds; a change to the metre in force only marks a new bar
-        # where it is out of phase, so it must stay.
+        start = (tick * steps + half) // (2 * half)
+        value = time_signature_value(numerator, denominator, vocabulary)
+        # At one position the last change holds. A change to the present time signature is kept, for it may
+        # begin a bar.
         if start == starts[-1]:
-            time_signatures[-1] = metre
+            time_signatures[-1] = value
         else:
             starts.append(start)
-            time_signatures.append(metre)
+            time_signatures.append(value)
     lengths = vocabulary.bar_positions[time_signatures]
     first_bar = [0]
     for (start, following), length in zip(pairwise(starts), lengths.tolist(), strict=False):
@@ -91,26 +99,26 @@ def _segments(time_signatures_in_bytes: bytes, resolution: int, vocabulary: Voca
 
 
 def locate_bars(onset: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
-    """Bar, position in the bar, and time-signature value of each grid position.
+    """Compute the bar, the position in it and the time-signature value of grid positions.
 
     Args:
-        onset: (N,) grid positions, not negative; fastest in rising order.
-        segments: From `metre_segments`.
+        onset: (N,) grid positions, not negative. A rising order is fastest.
+        segments: The result of `time_signature_segments`.
     """
-    if len(segments.start) == 1:  # most pieces; and to divide by one number is several times faster
+    if len(segments.start) == 1:  # most pieces, and several times faster
         length = int(segments.length[0])
         bar = onset // length
-        return bar, onset - bar * length, segments.metre.repeat(len(onset))
+        return bar, onset - bar * length, segments.time_signature.repeat(len(onset))
     at = _in_force(segments.start, onset)
     bar, position = np.divmod(onset - segments.start[at], segments.length[at])
     bar += segments.first_bar[at]
-    return bar, position, segments.metre[at]
+    return bar, position, segments.time_signature[at]
 
 
 def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
-    """(N,) tempo values in force at grid positions; fastest where those rise.
+    """Return (N,) tempo values at grid positions. A rising order is fastest.
 
-    A change takes hold at its nearest grid position, so that notes on one position never disagree.
+    A change counts from its nearest grid position on, so that notes on one position never disagree.
     """
     tempos = music.tempo_map
     value = _tempo_edges(vocabulary).searchsorted(tempos[:, 1], side="right")
@@ -122,35 +130,37 @@ def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
 
 @lru_cache
 def _tempo_edges(vocabulary: Vocabulary) -> NDArray[np.float64]:
-    """Quarter notes per minute at which each tempo value but the first begins: halfway in the logarithm."""
+    """Return the tempos at which each tempo value but the first begins: halfway in the logarithm."""
     values = np.arange(1, len(vocabulary.tempos))
     return np.asarray(vocabulary.min_tempo * 2 ** ((values - 0.5) / vocabulary.tempos_per_octave))
 
 
 def _in_force(start: Ints, onset: Ints) -> Ints:
-    """(N,) index of the last start that is not later than each grid position."""
+    """Return (N,) the index of the last start that is not later than each grid position."""
     at = start.searchsorted(onset, side="right")
     at -= 1
     return at
 
 
-def bar_starts(bar: Ints, metre: Ints, vocabulary: Vocabulary) -> tuple[Ints, Ints]:
-    """Where bars begin, given the bar and metre of each row; bars without rows keep the metre before.
+def bar_starts(bar: Ints, time_signature: Ints, vocabulary: Vocabulary) -> tuple[Ints, Ints]:
+    """Compute where bars begin, from the bar and time signature of each token.
+
+    Bars without tokens keep the time signature before them.
 
     Args:
-        bar: (N,) bars, not falling.
-        metre: (N,) time-signature values.
-        vocabulary: Lengths of bars.
+        bar: (N,) bars, in rising order.
+        time_signature: (N,) time-signature values.
+        vocabulary: The vocabulary of the values.
 
     Returns:
-        (N,) grid position of each row's bar, and the (M, 3) metre map in grid ticks.
+        (N,) grid position of each token's bar, and (M, 3) time signatures as in `Music`, in positions.
     """
     if len(bar) == 0:
         return bar, np.array([[0, 4, 4]], dtype=np.int64)
     length = vocabulary.bar_positions
     known, first = np.unique(bar, return_index=True)
-    time_signatures = metre[first]
-    # Bars before the first row share its metre; after that, each stretch lasts in the metre that began it.
+    time_signatures = time_signature[first]
+    # The first token's time signature holds before it. Later, each one holds until the next.
     begins = np.concatenate(
         [[known[0] * length[time_signatures[0]]], np.diff(known) * length[time_signatures[:-1]]]
     ).cumsum()

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.music.conversion import as_music
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
-from symbolic.tokens.grid import bar_starts, locate_bars, metre_segments, tempo_values, to_grid
+from symbolic.tokens.grid import bar_starts, locate_bars, tempo_values, time_signature_segments, to_grid
 from symbolic.tokens.vocabulary import (
     BAR,
     DRUM_PITCH,
@@ -209,7 +209,7 @@ class Tokenizer:
             raise ConfigError(f"No field is called {', '.join(unknown)}; the fields are {', '.join(FIELDS)}.")
         hidden = {FIELDS.index(name) for name in hide}
         voc, notes = self.vocabulary, music.notes
-        onset, segments = to_grid(notes["onset"], music, voc), metre_segments(music, voc)
+        onset, segments = to_grid(notes["onset"], music, voc), time_signature_segments(music, voc)
         place = [onset]  # sorts as bar and position together do
         if not hidden.isdisjoint((BAR, POSITION)):
             bar, position, _ = locate_bars(onset, segments)

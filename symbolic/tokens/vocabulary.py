@@ -1,7 +1,7 @@
-"""Fields of a token, their sizes, their reserved ids, and the tables behind them.
+"""The eight fields of a token, their sizes, reserved ids, and tables of values.
 
-A token is one note: eight ids in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv 2106.05630),
-with ranges close to its own.
+A token is one note. Its eight ids are in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv
+2106.05630), with similar ranges.
 """
 
 from __future__ import annotations
@@ -24,35 +24,36 @@ FIELDS = ("bar", "position", "program", "pitch", "duration", "velocity", "time_s
 BAR, POSITION, PROGRAM, PITCH, DURATION, VELOCITY, TIME_SIGNATURE, TEMPO = range(8)
 
 PAD, MASK, HIDDEN = 0, 1, 2
-"""Reserved ids, the same in every field: filling, to be predicted, withheld from the model for good."""
+"""Reserved ids, the same in every field: padding, to be predicted, and withheld from the model."""
 RESERVED = 4
-"""How many ids are reserved at the start of each field; a value's id is the value + RESERVED."""
+"""Number of reserved ids at the start of each field. The id of a value is the value + RESERVED."""
 
 DRUM_ID = DRUM_PROGRAM + RESERVED
 DRUM_PITCH = 128
-"""Drum keys follow the 128 pitches: a drum token's pitch value is DRUM_PITCH + key."""
+"""Drum keys follow the 128 pitches: the pitch value of a drum token is DRUM_PITCH + key."""
 VERSION = 1
 _KEY_BITS = 63 - 16
-"""What bars of 16 bits leave for the other fields of the canonical order in a signed 64-bit key."""
+"""Bits of a signed 64-bit sort key that bars of 16 bits leave for other fields."""
 
 
 @dataclass(frozen=True, repr=False)
 class Vocabulary:
-    """The eight fields and how finely each is divided.
+    """The eight fields and their division into values.
 
     Args:
-        positions_per_quarter: Grid steps in a quarter note.
-        max_bars: Bars that one window may span.
-        max_bar_quarters: Longest bar in quarter notes; longer time signatures are split into equal bars.
-        max_denominator: Shortest beat unit of a metre, a power of two.
-        duration_octaves: Durations come in this many runs of `positions_per_quarter` values, each run with
-            twice the step of the one before.
-        velocity_bins: Equal bins over 0..127.
-        min_tempo, max_tempo: Quarter notes per minute; tempos outside are clipped.
-        tempos_per_octave: Logarithmic bins in a doubling of tempo.
+        positions_per_quarter: Grid positions in a quarter note.
+        max_bars: Largest number of bars in a window.
+        max_bar_quarters: Longest bar in quarter notes. Longer bars are split into equal parts.
+        max_denominator: Shortest beat unit of a time signature, a power of two.
+        duration_octaves: Durations come in this many runs of `positions_per_quarter` values. The step doubles from
+            run to run.
+        velocity_bins: Number of equal bins over 0..127.
+        min_tempo: Lowest tempo in quarter notes per minute. Lower ones are clipped.
+        max_tempo: Highest tempo in quarter notes per minute. Higher ones are clipped.
+        tempos_per_octave: Number of logarithmic bins in a doubling of tempo.
 
     Raises:
-        ConfigError: If a value is out of range; names all of them.
+        ConfigError: If values are out of range. All are named.
     """
 
     positions_per_quarter: int = 16
@@ -97,38 +98,38 @@ class Vocabulary:
 
     @cached_property
     def durations(self) -> NDArray[np.int64]:
-        """(D,) lengths in positions that duration values stand for: 1..16, then by 2, by 4, and so on."""
+        """(D,) lengths in positions of the duration values: 1..16, then by steps of 2, 4 and so on."""
         steps = np.repeat(2 ** np.arange(self.duration_octaves), self.positions_per_quarter)
         return np.cumsum(steps)
 
     @cached_property
     def tempos(self) -> NDArray[np.float64]:
-        """(T,) quarter notes per minute that tempo values stand for."""
+        """(T,) quarter notes per minute of the tempo values."""
         octaves = np.log2(self.max_tempo / self.min_tempo)
         count = round(octaves * self.tempos_per_octave) + 1
         return np.asarray(self.min_tempo * 2 ** (np.arange(count) / self.tempos_per_octave))
 
     @cached_property
     def time_signatures(self) -> NDArray[np.int64]:
-        """(S, 2) numerator and denominator that time-signature values stand for, by denominator first."""
+        """(S, 2) numerator and denominator of the time-signature values, sorted by denominator."""
         wholes = self.max_bar_quarters / 4
         powers = [2**p for p in range(self.max_denominator.bit_length())]
         pairs = [(n, d) for d in powers for n in range(1, int(wholes * d) + 1)]
         return np.array(pairs, dtype=np.int64)
 
     @cached_property
-    def metre_values(self) -> dict[tuple[int, int], int]:
+    def time_signature_values(self) -> dict[tuple[int, int], int]:
         """Time-signature value of each (numerator, denominator)."""
         return {(int(n), int(d)): i for i, (n, d) in enumerate(self.time_signatures)}
 
     @cached_property
     def bar_positions(self) -> NDArray[np.int64]:
-        """(S,) length of a bar of each metre, in positions."""
+        """(S,) length of a bar in positions, for each time signature."""
         return 4 * self.positions_per_quarter * self.time_signatures[:, 0] // self.time_signatures[:, 1]
 
     @property
     def values(self) -> tuple[int, ...]:
-        """How many values each of the eight fields has, without reserved ids."""
+        """Number of values of each of the eight fields, without reserved ids."""
         positions = self.max_bar_quarters * self.positions_per_quarter
         return (
             self.max_bars,
@@ -143,26 +144,29 @@ class Vocabulary:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """How many ids each of the eight fields has, reserved ids included: the sizes of embedding tables."""
+        """Number of ids of each of the eight fields, with reserved ids. Embedding tables have these sizes."""
         return tuple(v + RESERVED for v in self.values)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change whenever a token would mean something else."""
+        """16 hexadecimal digits that change whenever the meaning of a token changes."""
         text = json.dumps({**self.to_dict(), "fields": FIELDS, "reserved": RESERVED}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Settings as JSON values."""
-        tempos = {"min_tempo": float(self.min_tempo), "max_tempo": float(self.max_tempo)}  # 16 is 16.0
+        """Return the settings as JSON values."""
+        tempos = {
+            "min_tempo": float(self.min_tempo),
+            "max_tempo": float(self.max_tempo),
+        }  # so that 16 and 16.0 are equal
         return {"version": VERSION, **asdict(self), **tempos}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Vocabulary:
-        """The inverse of `to_dict`.
+        """Build from the result of `to_dict`.
 
         Raises:
-            TokenizerMismatch: If the settings are of another version or name unknown fields.
+            TokenizerMismatch: If the settings have another version or unknown fields.
         """
         given = dict(settings)
         version = given.pop("version", None)

@@ -79,7 +79,7 @@ def test_a_budget_is_used_and_never_exceeded(method: str, backbone: Backbone) ->
     assert attach(backbone, method, **options).count() == count
 
 
-def test_shares_that_cannot_be_kept_say_what_can(backbone: Backbone) -> None:
+def test_a_share_that_is_too_small_names_alternatives(backbone: Backbone) -> None:
     total = sum(p.numel() for p in backbone.parameters())
     with pytest.raises(ConfigError, match="one size only"):
         options_for(backbone, "bitfit", 0.01)
@@ -100,7 +100,7 @@ def test_shares_that_cannot_be_kept_say_what_can(backbone: Backbone) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("layers", ["all", "mid", "last"])
 @pytest.mark.parametrize("body", ["adapter", "conv", "transformer"])
-def test_bodies_come_in_all_sizes_of_the_study_at_every_place(
+def test_bottlenecks_have_every_size_at_every_place(
     body: str, layers: str, kind: str, preset_name: str
 ) -> None:
     """0.1 % to 3.5 % of the backbone (arXiv 2506.21298), to within a step of the rank."""

@@ -112,7 +112,7 @@ def test_a_trained_adapter_acts_in_eval_and_in_train_mode(method: str, backbone:
 
 
 @every_method
-def test_gradients_reach_all_of_its_parameters_and_no_others(method: str, backbone: Backbone) -> None:
+def test_gradients_reach_all_adapter_parameters_and_no_others(method: str, backbone: Backbone) -> None:
     adapter = attach(backbone, method)
     stir(adapter)
     backbone(ROWS, REAL)[REAL].square().sum().backward()
@@ -121,7 +121,7 @@ def test_gradients_reach_all_of_its_parameters_and_no_others(method: str, backbo
 
 
 @every_method
-def test_a_step_from_the_start_moves_something_else_than_biases(method: str, backbone: Backbone) -> None:
+def test_the_first_step_moves_more_than_biases(method: str, backbone: Backbone) -> None:
     adapter = attach(backbone, method)
     backbone(ROWS, REAL)[REAL].square().sum().backward()
     # Of methods without matrices, everything moves at once.
@@ -216,7 +216,7 @@ def test_merging_equals_not_merging(method: str, backbone: Backbone) -> None:
 
 
 @every_method
-def test_padding_never_reaches_real_rows(method: str, backbone: Backbone) -> None:
+def test_padding_never_changes_other_tokens(method: str, backbone: Backbone) -> None:
     stir(attach(backbone, method))
     with torch.no_grad():
         alone = backbone(ROWS[:1, :4])
@@ -291,7 +291,7 @@ def test_freezing_spares_the_adapter(backbone: Backbone) -> None:
     assert {id(p) for p in backbone.parameters() if p.requires_grad} == {id(p) for p in adapter.parameters()}
 
 
-def test_the_weights_fingerprint_tells_weights_and_not_adapters(backbone: Backbone) -> None:
+def test_the_fingerprint_depends_on_weights_not_on_adapters(backbone: Backbone) -> None:
     before = weights_fingerprint(backbone)
     stir(attach(backbone, "adapter"))
     assert weights_fingerprint(backbone) == before
@@ -311,7 +311,7 @@ def test_a_prefix_without_a_network_learns_keys_and_values(backbone: Backbone) -
         attach(backbone, "prefix", length=0, width=-1)
 
 
-def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone) -> None:
+def test_reft_changes_the_stream_only_within_its_directions(backbone: Backbone) -> None:
     attach(backbone, "reft", rank=3)
     module = backbone.get_submodule(backbone.sublayers([0])[-1].slot)
     with torch.no_grad():
@@ -334,7 +334,7 @@ def test_reft_changes_the_stream_within_its_directions_alone(backbone: Backbone)
         attach(backbone, "reft", rank=17)
 
 
-def test_norms_train_with_the_bottleneck_unless_told_otherwise(backbone: Backbone) -> None:
+def test_norms_train_with_the_bottleneck_by_default(backbone: Backbone) -> None:
     names = attach(backbone, "adapter").named_parameters()
     branch = backbone.sublayers()[-1]
     assert f"{branch.norm}.weight" in names

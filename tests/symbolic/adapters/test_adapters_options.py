@@ -61,7 +61,7 @@ def change(backbone: Backbone, method: str, **options: Any) -> float:
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: ",".join(f"{k}={v[k]}" for k in v))
 @every_body
-def test_every_option_trains_all_that_it_brings_and_comes_back_from_a_file(
+def test_every_option_trains_and_is_saved(
     method: str, variant: dict[str, Any], backbone: Backbone, tmp_path: Path
 ) -> None:
     plain = copy.deepcopy(backbone)
@@ -76,7 +76,7 @@ def test_every_option_trains_all_that_it_brings_and_comes_back_from_a_file(
 
 
 @every_body
-def test_places_norms_and_factors_bring_as_many_numbers_as_they_say(method: str, backbone: Backbone) -> None:
+def test_places_norms_and_factors_add_their_parameters(method: str, backbone: Backbone) -> None:
     def of(**options: Any) -> tuple[int, int]:
         adapter = attach(backbone, method, **options)
         adapter.detach()
@@ -90,7 +90,7 @@ def test_places_norms_and_factors_bring_as_many_numbers_as_they_say(method: str,
 
 
 @every_body
-def test_up_projections_start_where_they_are_told(method: str, backbone: Backbone) -> None:
+def test_up_projections_start_as_the_options_say(method: str, backbone: Backbone) -> None:
     assert change(backbone, method, init="zero", zero_bias=True) < 1e-6
     largest = {}
     for init in ("near_zero", "default"):
@@ -178,7 +178,7 @@ def test_layers_that_are_not_there_are_refused(layers: str) -> None:
         layers_of(layers, 5)
 
 
-def test_convolutions_mix_near_rows_and_attention_mixes_all(backbone: Backbone) -> None:
+def test_convolution_mixes_near_tokens_and_attention_all(backbone: Backbone) -> None:
     """What a change of the first token moves, through the adapter alone."""
     stream = torch.randn(1, 80, 16, generator=torch.manual_seed(0))
     moved = stream.clone()

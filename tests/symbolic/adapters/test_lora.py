@@ -38,7 +38,7 @@ def plain(layer: LoraLinear, x: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("frozen", [True, False])
 @pytest.mark.parametrize("stream", [True, False], ids=["in the stack", "at its foot"])
-def test_outputs_and_gradients_are_those_of_the_plain_operations(
+def test_outputs_and_gradients_equal_the_plain_operations(
     frozen: bool, stream: bool, layer: LoraLinear
 ) -> None:
     layer.weight.requires_grad_(not frozen)
@@ -53,7 +53,7 @@ def test_outputs_and_gradients_are_those_of_the_plain_operations(
     torch.testing.assert_close(found, wanted)
 
 
-def test_autocast_computes_in_half_and_keeps_gradients_whole(layer: LoraLinear) -> None:
+def test_autocast_computes_in_half_with_float32_gradients(layer: LoraLinear) -> None:
     x = torch.randn(2, 4, 6)
     wanted = torch.autograd.grad(plain(layer, x).square().sum(), list(layer.parameters()))
     with torch.autocast("cpu", dtype=torch.bfloat16):

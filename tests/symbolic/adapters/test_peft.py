@@ -74,7 +74,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("method", "options"), CASES)
-def test_what_peft_trained_gives_the_same_outputs_and_gradients_here(
+def test_adapters_trained_by_peft_give_the_same_results_here(
     method: str, options: dict[str, Any], backbone: Backbone, tmp_path: Path
 ) -> None:
     model = theirs(backbone, method, **options)
@@ -88,7 +88,7 @@ def test_what_peft_trained_gives_the_same_outputs_and_gradients_here(
 @pytest.mark.parametrize(
     ("method", "options"), [("lora", {"rank": 3, "scale": 0.5}), ("lora", {"rslora": True}), ("ia3", {})]
 )
-def test_what_was_trained_here_gives_the_same_outputs_in_peft(
+def test_adapters_trained_here_give_the_same_results_in_peft(
     method: str, options: dict[str, Any], backbone: Backbone, tmp_path: Path
 ) -> None:
     plain = copy.deepcopy(backbone)
@@ -109,7 +109,7 @@ def test_some_layers_and_some_targets_come_back(backbone: Backbone, tmp_path: Pa
     assert load_from_peft(tmp_path, backbone).named_parameters().keys() == names
 
 
-def test_methods_that_peft_lacks_and_files_for_others_are_refused(backbone: Backbone, tmp_path: Path) -> None:
+def test_unknown_methods_and_foreign_files_are_refused(backbone: Backbone, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="peft has no file for adapter method 'adapter'"):
         save_as_peft(attach(backbone, "adapter"), tmp_path)
     backbone.adapter.detach()

@@ -44,7 +44,7 @@ def test_small_is_about_ten_million_and_base_about_85() -> None:
     assert millions("base") == pytest.approx(85, abs=1)
 
 
-def test_states_are_one_per_layer_and_the_embedding_and_end_in_the_output(backbone: Backbone) -> None:
+def test_states_are_the_embedding_and_one_per_layer(backbone: Backbone) -> None:
     tokens = random_tokens(3, 5)
     states = backbone.states(tokens)
     assert len(states) == CONFIG.layers + 1
@@ -53,7 +53,7 @@ def test_states_are_one_per_layer_and_the_embedding_and_end_in_the_output(backbo
     torch.testing.assert_close(states[-1], backbone(tokens))
 
 
-def test_padding_never_reaches_real_rows(backbone: Backbone) -> None:
+def test_padding_never_changes_other_tokens(backbone: Backbone) -> None:
     tokens = random_tokens(2, 8)
     attention_mask = torch.arange(8) < torch.tensor([[5], [8]])
     alone = backbone(tokens[:1, :5])
@@ -72,7 +72,7 @@ def test_no_gradient_flows_to_padding(backbone: Backbone) -> None:
         assert table.weight.grad[PAD].abs().max() == 0
 
 
-def test_a_window_without_a_real_row_stays_finite(backbone: Backbone) -> None:
+def test_a_window_of_padding_stays_finite(backbone: Backbone) -> None:
     attention_mask = torch.tensor([[False, False], [True, True]])
     out = backbone(random_tokens(2, 2), attention_mask)
     out.sum().backward()
@@ -85,7 +85,7 @@ def test_real_all_true_equals_none(backbone: Backbone) -> None:
     torch.testing.assert_close(backbone(tokens, torch.ones(2, 6, dtype=torch.bool)), backbone(tokens))
 
 
-def test_order_of_rows_matters_and_rotary_sees_only_distances(backbone: Backbone) -> None:
+def test_order_matters_and_rotary_depends_on_distances_only(backbone: Backbone) -> None:
     tokens = random_tokens(1, 6)
     assert not torch.allclose(backbone(tokens.flip(1)).flip(1), backbone(tokens), atol=1e-4)
     cos, sin = rotary_angles(9, 8, torch.device("cpu"))
@@ -97,7 +97,7 @@ def test_order_of_rows_matters_and_rotary_sees_only_distances(backbone: Backbone
     torch.testing.assert_close(score(1, 4), score(5, 8))
 
 
-def test_every_field_of_a_row_is_heard(backbone: Backbone) -> None:
+def test_every_field_of_a_token_changes_the_output(backbone: Backbone) -> None:
     tokens = torch.full((1, 3, 8), 4)
     before = backbone(tokens)
     for column in range(8):
@@ -143,7 +143,7 @@ def test_half_precision_runs(backbone: Backbone) -> None:
 
 @pytest.mark.parametrize("keys", [1030, 1040])
 @pytest.mark.parametrize("padded", [False, True])
-def test_half_precision_attention_has_the_gradients_of_full_precision(keys: int, padded: bool) -> None:
+def test_half_precision_attention_has_the_same_gradients(keys: int, padded: bool) -> None:
     """More scores than are worked on at once, so that pieces must come together right; keys of a prefix too."""
     torch.manual_seed(0)
     attention_mask = torch.arange(keys) < torch.tensor([[keys], [7]]) if padded else None
@@ -157,7 +157,7 @@ def test_half_precision_attention_has_the_gradients_of_full_precision(keys: int,
         assert (found.grad.float() - wanted.grad).norm() < 0.01 * wanted.grad.norm()
 
 
-def test_half_precision_training_ignores_padding_and_survives_windows_of_nothing_else(
+def test_half_precision_training_ignores_padding(
     backbone: Backbone,
 ) -> None:
     tokens, attention_mask = random_tokens(2, 4), torch.tensor([[True, True, False, False], [False] * 4])
@@ -173,7 +173,7 @@ def test_half_precision_training_ignores_padding_and_survives_windows_of_nothing
     assert torch.equal(*grads)
 
 
-def test_dropout_has_its_rate_keeps_the_mean_and_follows_the_seed() -> None:
+def test_dropout_has_its_rate_and_mean_and_follows_the_seed() -> None:
     x, dropout = torch.ones(1001, 101), Dropout(0.1)
     torch.manual_seed(0)
     dropped = dropout(x)

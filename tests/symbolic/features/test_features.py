@@ -67,7 +67,7 @@ def test_transposition_moves_register_and_nothing_else(music: Music, shift: int)
 
 
 @pytest.mark.parametrize("music", [_performance(), _performance(1), tune(0, bars=48)])
-def test_a_piece_played_twice_has_nearly_the_features_of_one(music: Music) -> None:
+def test_a_repeated_piece_has_nearly_the_same_features(music: Music) -> None:
     bar = 12 * music.resolution  # ends bars of three quarters and of four
     end = -(-int((music.notes["onset"] + music.notes["duration"]).max()) // bar) * bar
     again = music.notes.copy()
@@ -119,7 +119,7 @@ def test_a_hidden_tempo_is_the_nominal_one() -> None:
     assert known["notes_per_second"] == pytest.approx(hidden["notes_per_second"], rel=0.01)
 
 
-def test_time_is_in_seconds_where_it_is_heard_and_in_quarters_where_it_is_written() -> None:
+def test_timing_is_in_seconds_and_note_values_in_quarters() -> None:
     notes = [(i, 1, 60 + i % 5, 64) for i in range(0, 64, 2)]
     slow, fast = (piece_features(_notes(*notes, bpm=bpm)) for bpm in (64, 128))
     assert fast["notes_per_second"] == pytest.approx(2 * slow["notes_per_second"])
@@ -146,7 +146,7 @@ def test_hands_that_are_nearly_together_make_one_stroke() -> None:
     assert piece_features(late)["stroke_of_3"] == 0
 
 
-def test_chords_are_heard_over_their_bass() -> None:
+def test_chords_are_measured_over_their_bass() -> None:
     tokens = _notes(*[(8 * i, 8, pitch, 64) for i in range(8) for pitch in (48, 60, 64, 67)])
     found = piece_features(tokens)
     assert [found[f"over_bass_{k}"] for k in (0, 4, 7)] == pytest.approx([1 / 3] * 3)
@@ -183,13 +183,13 @@ def test_a_pulse_is_found() -> None:
     assert piece_features(_encode(_performance()))["pulse_strength"] < 0.5
 
 
-def test_repetition_is_heard_within_a_phrase() -> None:
+def test_repetition_is_counted_within_a_phrase() -> None:
     figure = _notes(*[(2 * i, 2, 60 + step, 64) for i, step in enumerate((0, 4, 7, 4) * 32)])
     assert piece_features(figure)["next_repeats"] > 0.9
     assert piece_features(_encode(_performance()))["next_repeats"] < 0.5
 
 
-def test_drums_are_told_apart() -> None:
+def test_drum_parts_are_distinguished() -> None:
     found = piece_features(_encode(Music(note_array(np.arange(8), 1, [36, 42, 38, 42] * 2, 80, 128), 4)))
     assert found["drums"] == 1
     assert (found["drum_bass"], found["drum_snare"], found["drum_hat"]) == (0.25, 0.25, 0.5)

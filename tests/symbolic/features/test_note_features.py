@@ -37,7 +37,7 @@ def tokens_of(onset: Any, duration: Any, pitch: Any, velocity: Any = 64, program
     return tokens.ids, tokens.note_index
 
 
-def test_every_note_has_finite_features_and_none_moves_with_the_key_but_pitch() -> None:
+def test_features_are_finite_and_only_pitch_depends_on_the_key() -> None:
     tokens = Tokenizer().encode(tune(3)).ids
     table = note_matrix(tokens)
     assert table.shape == (len(tokens), len(note_names()))
@@ -79,7 +79,7 @@ def test_a_line_is_followed_where_it_leads() -> None:
     np.testing.assert_allclose(found["stroke-1_time"], [-NEVER, -NEVER, -0.5, -0.5], rtol=0.02)
 
 
-def test_what_neighbours_are_held_for_is_heard() -> None:
+def test_class_probabilities_of_neighbours_are_features() -> None:
     tokens, source = tokens_of([0, 0, 1], [1, 1, 1], [72, 48, 71])
     shares = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     found = {
@@ -117,7 +117,7 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("known", [[0, 1], [1, 3], [0, 1, 2], [0, 2, 3, 4]])
-def test_kept_trees_say_what_the_librarys_say(known: list[int]) -> None:
+def test_saved_trees_predict_as_the_library_does(known: list[int]) -> None:
     """On the tokens that they grew from and on others; of classes that no token has, never."""
     random = np.random.default_rng(0)
     features = random.normal(size=(600, 6)).astype(np.float32)
@@ -162,7 +162,7 @@ def test_many_notes_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.unique(features).tolist() == [0, 1, 2, 3]
 
 
-def test_who_judges_has_not_heard_the_song(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_is_not_trained_on_the_song_it_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both readings of a song stand in one part; and of a single song the judge is who was taught by it."""
     taught = []
 

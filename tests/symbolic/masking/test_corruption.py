@@ -46,7 +46,7 @@ def test_settings_list_every_style():
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_cells_that_are_not_chosen_stay_and_the_input_is_not_changed(name, many):
+def test_other_cells_and_the_input_are_unchanged(name, many):
     before, cells = many.tokens.clone(), chosen_cells(many)
     corrupted = corrupt(build_corruption(name, SIZES), many, cells)
     assert torch.equal(many.tokens, before)
@@ -111,7 +111,7 @@ def test_random_ids_reach_every_value_and_no_reserved_one():
 
 
 @given(seed=st.integers(0, 999), sizes=st.lists(st.integers(1, 40), min_size=8, max_size=8))
-def test_noise_moves_by_a_bounded_step_never_none_and_stays_in_its_field(seed, sizes):
+def test_noise_steps_are_bounded_nonzero_and_in_the_field(seed, sizes):
     sizes = [RESERVED + values for values in sizes]
     tokens = torch.stack([torch.randint(RESERVED, n, (4, 30), generator=generator(seed)) for n in sizes], -1)
     seen, changed, withheld = NoiseCorruption(sizes)(
@@ -129,7 +129,7 @@ def test_noise_moves_by_a_bounded_step_never_none_and_stays_in_its_field(seed, s
         assert ((seen[..., field] >= RESERVED) & (seen[..., field] < size)).all()
 
 
-def test_noise_takes_every_step_either_way_and_masks_fields_without_order(many):
+def test_noise_takes_every_step_and_masks_unordered_fields(many):
     cells = torch.ones_like(many.tokens, dtype=torch.bool)
     seen = corrupt(NoiseCorruption(SIZES), many, cells).tokens
     for field, name in enumerate(FIELDS):
@@ -142,7 +142,7 @@ def test_noise_takes_every_step_either_way_and_masks_fields_without_order(many):
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
-def test_a_selector_that_withholds_all_has_every_cell_masked(name, many):
+def test_withholding_all_masks_every_chosen_cell(name, many):
     cells = chosen_cells(many) & (many.tokens >= RESERVED)
     seen, changed, withheld = corrupt(build_corruption(name, SIZES, withhold_all=True), many, cells)
     assert (seen[cells] == MASK).all()
@@ -160,7 +160,7 @@ def test_the_same_generator_gives_the_same_corruption(name, many):
     assert not torch.equal(first, other)
 
 
-def test_noise_makes_no_drum_of_a_pitch_and_no_pitch_of_a_drum():
+def test_noise_keeps_pitches_and_drum_keys_apart():
     first_drum = RESERVED + DRUM_PITCH
     tokens = torch.full((2, 400, 8), RESERVED + 5)
     tokens[0, :, PITCH], tokens[1, :, PITCH] = first_drum - 1, first_drum

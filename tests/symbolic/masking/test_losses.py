@@ -53,7 +53,7 @@ def test_weights_are_the_inverse_of_accuracy_with_mean_one():
     assert float(found[5] / found[0]) == pytest.approx(10.0, rel=0.05)  # floored, not infinite
 
 
-def test_cells_that_were_not_to_be_recovered_do_not_move_the_weights():
+def test_cells_that_were_not_chosen_do_not_change_weights():
     weights = FieldWeights(momentum=0.5)
     before = weights.accuracy.clone(), weights.typical.clone()
     wrong = torch.zeros(2, 4, 8, dtype=torch.bool)

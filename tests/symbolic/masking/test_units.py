@@ -41,7 +41,7 @@ def test_settings_list_every_unit():
 
 @pytest.mark.parametrize("name", UNITS)
 @given(state=states(), most=st.integers(1, 60))
-def test_no_cell_is_chosen_of_padding_of_rows_that_may_not_be_or_of_withheld_fields(name, state, most):
+def test_padding_and_hidden_fields_are_never_chosen(name, state, most):
     windows, frozen = state
     candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
@@ -54,7 +54,7 @@ def test_no_cell_is_chosen_of_padding_of_rows_that_may_not_be_or_of_withheld_fie
 
 
 @given(state=states(), most=st.integers(1, 60))
-def test_rows_are_exactly_as_many_as_asked_for_and_whole(state, most):
+def test_tokens_are_whole_and_as_many_as_asked_for(state, most):
     windows, frozen = state
     candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
@@ -74,7 +74,7 @@ def test_fields_are_exactly_as_many_as_asked_for(state, most):
 
 
 @given(state=states(), most=st.integers(1, 60))
-def test_bars_are_whole_and_fill_the_budget_in_the_order_of_their_rank(state, most):
+def test_bars_are_whole_and_fill_the_budget_by_rank(state, most):
     windows, frozen = state
     candidates = windows.attention_mask & ~frozen
     counts = torch.randint(0, most + 1, (len(frozen),), generator=generator(most))
@@ -146,7 +146,7 @@ def test_pooling_and_hardness_are_those_of_a_loop(name):
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_values_of_units_reach_their_cells_and_rows(name):
+def test_values_of_units_reach_their_cells_and_tokens(name):
     windows, unit = random_windows(count=2, length=16), UNITS[name](SIZES)
     values = torch.rand(2, unit.count(16), generator=generator())
     cells = unit.cells_of(values, windows.tokens).expand(2, 16, 8)
@@ -172,7 +172,7 @@ def test_places_that_are_not_valid_are_not_spread():
     assert torch.equal(spread.any(-1), spread.all(-1))
 
 
-def test_rows_of_the_same_rank_are_chosen_from_the_left():
+def test_tokens_of_the_same_rank_are_chosen_from_the_left():
     tied = torch.zeros(3, 400)
     tokens = torch.full((3, 400, 8), RESERVED)
     everything = torch.ones(3, 400, dtype=torch.bool)

@@ -113,6 +113,6 @@ def test_bombs_of_notes_are_defused(tmp_path):
     assert shards.manifest["totals"]["skipped"] == {"absurdly long": 2, "too large": 1}
 
 
-def test_ten_million_notes_in_memory_are_refused_by_their_number():
+def test_ten_million_notes_are_refused_by_their_number():
     notes = np.zeros(10_000_000, dtype=tune(0).notes.dtype)
     assert Filters().refusal(Music(notes, 480)).startswith("absurdly long: 10,000,000 notes")

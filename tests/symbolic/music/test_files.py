@@ -96,7 +96,7 @@ class TestRoundTrip:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_pretty_midi_hears_the_same(tmp_path, seed):
+def test_pretty_midi_reads_the_same(tmp_path, seed):
     music = tidy(seed)
     write_midi(music, tmp_path / "a.mid")
     back = read_music(tmp_path / "a.mid")
@@ -116,7 +116,7 @@ def test_pretty_midi_hears_the_same(tmp_path, seed):
 
 
 class TestReading:
-    def test_before_the_first_tempo_and_metre_midi_means_120_and_four_four(self):
+    def test_120_and_four_four_hold_before_the_first_changes(self):
         late = b"\x8f\x00" + TEMPO_60 + b"\x00\xff\x58\x04\x03\x02\x18\x08"  # at tick 1920
         music = parse_midi(midi(late + NOTE_ON_OFF, b"\x83\x60" + NOTE_ON_OFF[1:]), "late")
         assert music.time_signatures.tolist() == [[1920, 3, 4]]
@@ -166,7 +166,7 @@ class TestReading:
         with pytest.raises(MusicFileError, match=r"2\^31 ticks"):
             midi_files.from_symusic(score, "made")
 
-    def test_channels_of_one_track_are_told_apart(self):
+    def test_channels_of_one_track_are_distinguished(self):
         drum = NOTE_ON_OFF.replace(b"\x90", b"\x99").replace(b"\x80", b"\x89")
         music = parse_midi(midi(b"\x00\xc0\x28" + NOTE_ON_OFF + drum), "one track")
         assert sorted(music.notes["program"].tolist()) == [40, DRUM_PROGRAM]

@@ -22,7 +22,7 @@ def midi(tmp_path):
     return (tmp_path / "a.mid").read_bytes()
 
 
-def test_midi_in_a_riff_wrapper_is_unwrapped_whatever_stands_around_it(midi, tmp_path):
+def test_midi_in_a_riff_container_is_read(midi, tmp_path):
     plain = parse_midi(midi, "plain").notes
     for name, wrapped in {
         "a.rmi": riff(chunk(b"data", midi)),

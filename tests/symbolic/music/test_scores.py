@@ -258,7 +258,7 @@ class TestOtherFormats:
         with pytest.raises(MusicFileError, match="2 tunes"):
             read(book, "book.abc")
 
-    def test_a_book_says_for_all_tunes_what_they_do_not_say_themselves(self, tmp_path):
+    def test_header_fields_of_a_book_hold_for_its_tunes(self, tmp_path):
         book = "%abc-2.1\nM:6/8\nL:1/4\nT:Book\n\nL:1/1\nX:1\nT:One\nK:G\nGAB|GAB|\n\nX:2\nM:3/4\nK:G\nGAB|GAB|\n"
         for ends in ("\n", "\r\n", "\r"):
             (tmp_path / "book.abc").write_bytes(book.replace("\n", ends).encode())
@@ -299,7 +299,7 @@ class TestOtherFormats:
         pytest.param(None, id="absent"),
     ],
 )
-def test_compressed_scores_are_read_whatever_their_container_says(tmp_path, container):
+def test_compressed_scores_with_any_container_are_read(tmp_path, container):
     path = tmp_path / "score.mxl"
     with zipfile.ZipFile(path, "w") as archive:
         if container is not None:

@@ -9,7 +9,13 @@ from hypothesis import given
 from synthetic import METRES, musics
 
 from symbolic.music.notes import Music, note_array
-from symbolic.tokens.grid import locate_bars, metre_segments, metre_value, tempo_values, to_grid
+from symbolic.tokens.grid import (
+    locate_bars,
+    tempo_values,
+    time_signature_segments,
+    time_signature_value,
+    to_grid,
+)
 from symbolic.tokens.vocabulary import Vocabulary
 
 VOC = Vocabulary()
@@ -28,7 +34,7 @@ def music(time_signatures=((0, 4, 4),), tempos=((0, 120.0),), resolution=QUARTER
 def bars_at(quarters, time_signatures):
     """Bar and position of times in quarters, under time signatures that change at times in quarters."""
     ticks = [(round(q * QUARTER), n, d) for q, n, d in time_signatures]
-    segments = metre_segments(music(ticks), VOC)
+    segments = time_signature_segments(music(ticks), VOC)
     bar, position, _ = locate_bars(np.array([round(16 * q) for q in quarters]), segments)
     return list(zip(bar.tolist(), position.tolist(), strict=True))
 
@@ -39,9 +45,9 @@ def nearest(ticks, resolution):
 
 def walk(piece):
     """(bar, position, metre value) of every note, by walking bar after bar."""
-    time_signatures = {0: metre_value(4, 4, VOC)}
+    time_signatures = {0: time_signature_value(4, 4, VOC)}
     for tick, numerator, denominator in piece.time_signatures.tolist():
-        time_signatures[nearest(tick, piece.resolution)] = metre_value(numerator, denominator, VOC)
+        time_signatures[nearest(tick, piece.resolution)] = time_signature_value(numerator, denominator, VOC)
     found = {}
     onsets = [nearest(tick, piece.resolution) for tick in piece.notes["onset"]]
     bar, position, value = -1, 0, 0
@@ -56,7 +62,7 @@ def walk(piece):
 @given(musics())
 def test_bars_agree_with_a_walk(piece):
     onset = to_grid(piece.notes["onset"], piece, VOC)
-    located = locate_bars(onset, metre_segments(piece, VOC))
+    located = locate_bars(onset, time_signature_segments(piece, VOC))
     assert np.stack(located, axis=1).tolist() == [list(row) for row in walk(piece)]
 
 
@@ -99,14 +105,18 @@ def test_bars(quarters, time_signatures, expected):
     ],
 )
 def test_closest_metre(metre, kept):
-    assert tuple(VOC.time_signatures[metre_value(*metre, VOC)]) == kept
+    assert tuple(VOC.time_signatures[time_signature_value(*metre, VOC)]) == kept
 
 
 @pytest.mark.parametrize(
     "vocabulary", [VOC, Vocabulary(max_bar_quarters=4, max_denominator=4, positions_per_quarter=1)]
 )
 def test_every_metre_has_a_value(vocabulary):
-    values = {metre_value(n, d, vocabulary) for n in range(1, 256) for d in (1, 2, 3, 4, 8, 100, 128, 2**20)}
+    values = {
+        time_signature_value(n, d, vocabulary)
+        for n in range(1, 256)
+        for d in (1, 2, 3, 4, 8, 100, 128, 2**20)
+    }
     assert values <= set(range(len(vocabulary.time_signatures)))
 
 
@@ -152,5 +162,5 @@ def test_clipped_tempo_never_leaves_the_table():
 
 def test_all_metres_of_the_synthetic_music_are_used():
     # Guards the property above: it must meet split, rounded and odd time signatures.
-    kept = {tuple(VOC.time_signatures[metre_value(*metre, VOC)]) for metre in METRES}
+    kept = {tuple(VOC.time_signatures[time_signature_value(*metre, VOC)]) for metre in METRES}
     assert len(kept) == len(METRES)

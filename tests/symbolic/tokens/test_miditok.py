@@ -79,7 +79,7 @@ def theirs(octuple, score):
                 positions = (beats + part / steps) * VOC.positions_per_quarter
                 return np.abs(VOC.durations - positions).argmin()
             case "TimeSig":
-                return VOC.metre_values[tuple(map(int, text.split("/")))]
+                return VOC.time_signature_values[tuple(map(int, text.split("/")))]
             case "Tempo":
                 return np.abs(VOC.tempos - float(text)).argmin()
         return int(text)
@@ -112,7 +112,7 @@ def assert_same(octuple, music, score):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_octuple_says_the_same(tmp_path, octuple, seed):
+def test_octuple_agrees(tmp_path, octuple, seed):
     path = tmp_path / "a.mid"
     write_midi(modest(seed), path)
     assert_same(octuple, read_music(path), Score(path))
@@ -156,7 +156,7 @@ def real_files(name, count):
 
 @pytest.mark.parametrize("count", [4, pytest.param(33, marks=pytest.mark.slow, id="long")])
 @pytest.mark.parametrize("name", ["pianist8", "emopia", "groove", "game_multitrack"])
-def test_octuple_says_the_same_of_real_files(octuple, name, count):
+def test_octuple_agrees_on_real_files(octuple, name, count):
     if not (DATA / name / f"{name}.tar.xz").is_file():
         pytest.skip(f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA")
     found = list(real_files(name, count))

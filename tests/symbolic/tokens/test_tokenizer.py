@@ -89,7 +89,7 @@ class TestRoundTrip:
             assert (back.notes[name] / back.resolution).tolist() == (music.notes[name] / 480).tolist()
         assert back.tempos[0, 1] == pytest.approx(120, rel=0.03)
 
-    def test_order_of_rows_does_not_matter(self):
+    def test_order_of_tokens_does_not_matter(self):
         tokens = TOKENIZER.encode(unruly(4)).ids
         back = TOKENIZER.decode(np.random.default_rng(0).permutation(tokens))
         np.testing.assert_array_equal(TOKENIZER.encode(back).ids, tokens)
@@ -104,9 +104,9 @@ class TestRoundTrip:
         assert back.tracks == ("program 7", "drums")
 
 
-class TestRows:
+class TestTokens:
     @given(musics())
-    def test_one_row_per_note_within_its_fields(self, music):
+    def test_one_token_per_note_within_its_fields(self, music):
         tokens = TOKENIZER.encode(music)
         ids, source = tokens.ids, tokens.note_index
         assert ids.dtype == np.uint16
@@ -118,7 +118,7 @@ class TestRows:
         assert (found[:, POSITION] < VOC.bar_positions[found[:, TIME_SIGNATURE]]).all()
 
     @given(musics())
-    def test_each_row_tells_its_source_note(self, music):
+    def test_each_token_knows_its_note(self, music):
         tokens = TOKENIZER.encode(music)
         source = tokens.note_index
         found, notes = tokens.ids.astype(int) - RESERVED, music.notes[source]
@@ -165,14 +165,14 @@ class TestRows:
         assert VOC.durations[found[0, DURATION]] == kept * 16
 
     @pytest.mark.parametrize("resolution", [1, 7, 96, 480, 1568, 32_767])
-    def test_durations_are_rounded_to_the_grid_first_at_any_resolution(self, resolution):
+    def test_durations_are_rounded_to_the_grid_first(self, resolution):
         ticks = np.random.default_rng(resolution).integers(0, 260 * resolution, 500)
         music = Music(note_array(np.arange(500) * resolution, ticks, 60), resolution)
         length = (ticks * 32 + resolution) // (2 * resolution)
         nearest = np.abs(VOC.durations[:, None] - length).argmin(axis=0)
         assert values(music)[:, DURATION].tolist() == nearest.tolist()
 
-    def test_durations_too_long_for_a_table_take_the_nearest_too(self):
+    def test_durations_beyond_the_table_take_the_nearest(self):
         vast = Vocabulary(duration_octaves=20)
         lengths = np.random.default_rng(0).integers(0, 2**20, 300)
         tokens = Tokenizer(vast).encode(Music(note_array(0, lengths, 60, program=0), 16)).ids
@@ -191,12 +191,12 @@ class TestRows:
 
 class TestOrder:
     @given(musics())
-    def test_rows_are_in_canonical_order(self, music):
+    def test_tokens_are_in_canonical_order(self, music):
         keys = values(music)[:, [BAR, POSITION, PROGRAM, PITCH, DURATION, VELOCITY]].tolist()
         assert keys == sorted(keys)
 
     @given(musics(), st.integers(0, 99))
-    def test_order_of_notes_and_tracks_leaves_rows_alone(self, music, seed):
+    def test_order_of_notes_and_tracks_does_not_change_tokens(self, music, seed):
         np.testing.assert_array_equal(values(shuffled(music, seed)), values(music))
 
     @given(musics(), st.integers(0, 99))
@@ -218,7 +218,7 @@ class TestOrder:
 
     @pytest.mark.parametrize("column", ["track", "velocity"])
     @pytest.mark.parametrize("count", [300, 1000, 4000])
-    def test_order_of_twins_tells_nothing(self, column, count):
+    def test_order_of_equal_notes_reveals_nothing(self, column, count):
         # Every note stands twice, as melody over accompaniment does; the first of each pair is from track 0
         # and louder. Which twin comes first must be a toss of a coin: within 4 standard deviations of half.
         pair = np.tile(np.arange(count), 2)
@@ -298,7 +298,7 @@ class TestCall:
 
 
 class TestRebase:
-    def test_bars_count_from_the_first_row(self):
+    def test_bars_count_from_the_first_token(self):
         tokens = TOKENIZER.encode(line([60] * 8, 4)).ids[3:]
         moved = rebase_bars(tokens)
         assert (moved[:, BAR] - RESERVED).tolist() == [0, 1, 2, 3, 4]

@@ -17,7 +17,7 @@ def melody(pitches, **columns):
 
 
 @given(musics(), st.integers(-127, 127))
-def test_transposing_rows_is_transposing_music(music, wish):
+def test_transposing_tokens_is_transposing_music(music, wish):
     tokens = ENCODE(music).ids
     shift = int(np.clip(wish, *transposition_range(tokens, limit=127)))
     notes = music.notes.copy()

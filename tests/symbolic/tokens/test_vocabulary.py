@@ -54,7 +54,7 @@ def test_tempos_are_even_in_the_logarithm():
 @pytest.mark.parametrize("metre", [(1, 1), (2, 1), (4, 4), (12, 8), (5, 8), (7, 16), (128, 64)])
 def test_metres_of_practice_have_values(metre):
     vocabulary = Vocabulary()
-    value = vocabulary.metre_values[metre]
+    value = vocabulary.time_signature_values[metre]
     assert tuple(vocabulary.time_signatures[value]) == metre
     assert vocabulary.bar_positions[value] == 64 * metre[0] / metre[1]
 
