@@ -59,7 +59,7 @@ class StepBatches(Dataset[Batch]):
         seed: Seed of shuffling and augmentation.
         transposition: Largest random transposition in semitones. 0: none.
         shuffle: False gives every epoch the same order with the longest windows first.
-        roam: Largest random shift of a window along its piece, in tokens, so that epochs cut music differently. 0: none.
+        roam: Largest random shift of a window along its piece, in tokens, so that epochs differ. 0: none.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A number that two files share when they hold the same notes."""
+"""Note fingerprints: two files with the same notes have the same number."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from symbolic.music.notes import Music
 
 
 def note_fingerprint(music: Music) -> int:
-    """Hash of the pitch intervals between successive pitched notes, ordered by (onset, pitch).
+    """Hash the pitch intervals between successive pitched notes, ordered by (onset, pitch).
 
-    Unchanged by transposition, tempo, metre, resolution, velocity, durations, programs, the order of tracks
-    and drums; changed by any note added, left out or moved past another. A piece of drums alone is known by
-    its keys. Exact copies and transpositions are caught, arrangements and excerpts are not.
+    Transposition, tempo, time signature, resolution, velocity, durations, programs, order of tracks and drums do not
+    change it. Any note that is added, left out or moved past another does. A piece of drums alone is hashed by its
+    keys. Copies and transpositions are found. Arrangements and excerpts are not.
 
     Args:
-        music: The piece as its file has it, before any corpus reader interprets it, so that a copy of the
-            file read through another corpus gives the same number.
+        music: The piece as its file has it, before any corpus reader interprets it. A copy of the file in another
+            corpus then gives the same number.
 
     Returns:
         A signed 64-bit integer.

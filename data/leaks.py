@@ -1,4 +1,4 @@
-"""The guard between pretraining and testing: no test piece may have been seen."""
+"""The check that no test piece was used in pretraining."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from symbolic.errors import LeakError
 def check_leaks(
     seen: NDArray[np.int64], pieces: Iterable[tuple[str, int]], allow: bool = False, shown: int = 5
 ) -> list[str]:
-    """Refuse to test on pieces that were seen in pretraining, in any key.
+    """Refuse to test on pieces of the pretraining data, in any key.
 
     Args:
-        seen: (P,) note fingerprints that a checkpoint carries.
+        seen: (P,) note fingerprints of a checkpoint's pretraining data.
         pieces: Key and note fingerprint of each test piece.
-        allow: Go on all the same; the caller must then mark its record as leaky.
-        shown: How many pieces an error names.
+        allow: Do not raise. The caller must then mark its record as leaky.
+        shown: Largest number of pieces that the error names.
 
     Returns:
-        Keys of the test pieces that were seen, for the record; empty if all is well.
+        Keys of the test pieces that were seen, for the record.
 
     Raises:
-        LeakError: If there are any and they are not allowed.
+        LeakError: If there are any and `allow` is false.
     """
     known = set(seen.tolist())
     listed = list(pieces)

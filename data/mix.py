@@ -1,8 +1,7 @@
-"""Several prepared corpora as one to pretrain on, less every piece that any of them holds out.
+"""Mix prepared corpora into one for pretraining, without any piece that one of them holds out.
 
-A piece that is tested somewhere must not be trained on anywhere, under whatever name: its note fingerprint tells
-copies in any key, its sketches tell near-duplicates. A corpus that is dealt into folds is held out whole, for each of
-its pieces is tested in some fold.
+A piece that is tested in one corpus must not be trained on in another, under any name. Note fingerprints find copies in
+any key, and sketches find near-duplicates. A corpus with folds is held out whole: each piece is tested in a fold.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Sha
 from data.toolkit.safewrite import as_json, as_line, write, write_array, write_lines
 from symbolic.errors import ConfigError, CorpusError
 
-_ROWS = 1 << 20
-"""Tokens of a shard, about."""
+_SHARD = 1 << 20
+"""Approximate number of tokens in a shard."""
 _USED = ("train", "valid")
 _HELD_FROM = {"train": ("valid", "test", "excluded", "guard"), "valid": ("test", "guard")}
-"""Of each side that is used, the sides of other pieces that none of it may be a copy of."""
+"""For each side that is used, the sides of other pieces that it must not copy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +36,8 @@ class Part:
     """One corpus of a mix.
 
     Attributes:
-        shards: Its tokens.
-        guard: Only held out: none of its pieces is used.
+        shards: The prepared corpus.
+        guard: Hold out all of its pieces and use none.
     """
 
     shards: Shards
@@ -46,16 +45,16 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Of the corpus."""
+        """Name of the corpus."""
         return str(self.shards.manifest["corpus"]["name"])
 
 
 def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[str]:
-    """Corpora that are only to be held out unless others are named: all under root that tasks are made of.
+    """List the corpora to hold out by default: all under root that have labels for tasks.
 
     Args:
         names: Corpora to pretrain on.
-        root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
+        root: The folder that holds corpora. None: $COUNTERPOINT_DATA.
     """
     used = {part for name in names if name in CORPORA for part in (name, *CORPORA[name].joins)}
     return [
@@ -67,10 +66,10 @@ def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[s
 
 
 def new_folder(folder: str | Path) -> Path:
-    """The folder, made where it does not exist; before hours are spent on what goes into it.
+    """Make a folder, before hours are spent on its content.
 
     Raises:
-        ConfigError: If it holds files, or cannot be made.
+        ConfigError: If it holds files or cannot be made.
     """
     folder = Path(folder)
     try:
@@ -86,21 +85,20 @@ def new_folder(folder: str | Path) -> Path:
 def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
     """Write the training and validation pieces of several corpora as one prepared corpus.
 
-    Left out is every training piece that is a copy or near-duplicate of a piece that any corpus holds out, and every
-    later copy of a training piece. Validation pieces keep their side, less those that any corpus tests under another
-    name, so that pretraining is measured on pieces that no task tests.
+    A training piece is left out if it copies or resembles a piece that any corpus holds out, or copies an earlier
+    training piece. A validation piece keeps its side unless a corpus tests it under another name. Pretraining is then
+    measured on pieces that no task tests.
 
     Args:
-        parts: What to use, and what only to guard.
-        folder: Where to; must not exist, or be empty.
-        threshold: Least resemblance of near-duplicates.
+        parts: Corpora to use and corpora to hold out.
+        folder: A new or empty folder.
+        threshold: Smallest resemblance of near-duplicates.
 
     Returns:
-        The mix. Its ledger says of every piece what became of it and why.
+        The mix. Its ledger names every piece with its side or the reason why it was left out.
 
     Raises:
-        ConfigError: If the folder holds files or cannot be made, or the corpora were prepared with different
-            tokenizers.
+        ConfigError: If the folder holds files or cannot be made, or if the tokenizers of the corpora differ.
         CorpusError: If nothing is left to train on.
     """
     folder = new_folder(folder)
@@ -171,7 +169,7 @@ def _pieces(parts: Sequence[Part]) -> Iterator[tuple[Part, PieceRecord]]:
 
 
 def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
-    """For every piece of every part, why it is left out; "" if it is used."""
+    """Return for every piece of every part the reason why it is left out, or ""."""
     found = list(_pieces(parts))
     sides = np.array(["guard" if part.guard else piece.split for part, piece in found])
     reasons = [
@@ -207,7 +205,7 @@ def _add_near(
     reasons: list[str],
     threshold: float,
 ) -> None:
-    """Leave out pieces that resemble one that they may not resemble."""
+    """Leave out pieces that resemble a held-out piece."""
     sketches, tracks = [], []
     for part in parts:
         arrays, counts = part.shards.sketches()
@@ -223,7 +221,7 @@ def _add_near(
 
 
 def _write_tokens(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:
-    """The tokens of used pieces, in shards; returns the manifest's list of them."""
+    """Write the tokens of used pieces as shards. Return their list for the manifest."""
     names: list[dict[str, Any]] = []
     waiting: list[NDArray[np.uint16]] = []
 
@@ -238,7 +236,7 @@ def _write_tokens(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -
         for start, stop in zip(part.shards.offsets[:-1], part.shards.offsets[1:], strict=True):
             if not next(number):
                 waiting.append(part.shards.tokens(int(start), int(stop)))
-            if sum(map(len, waiting)) >= _ROWS:
+            if sum(map(len, waiting)) >= _SHARD:
                 flush()
     if waiting:
         flush()
@@ -246,7 +244,7 @@ def _write_tokens(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -
 
 
 def _sources(parts: Sequence[Part], reasons: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Of each corpus how many pieces and tokens are used, and how many hours they last."""
+    """Count the used pieces, tokens and hours of each corpus."""
     found, first = {}, 0
     for part in parts:
         pieces = part.shards.pieces
@@ -269,7 +267,7 @@ def _ledger(parts: Sequence[Part], reasons: Sequence[str]) -> Iterator[bytes]:
 
 
 def _terms(parts: Sequence[Part]) -> dict[str, str]:
-    """Terms of the mix: those of all its parts."""
+    """Join the terms of all parts."""
     used = [part.shards.manifest["corpus"] for part in parts if not part.guard]
     digest = hashlib.sha256(json.dumps([part["name"] for part in used]).encode()).hexdigest()[:8]
     return {

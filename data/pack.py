@@ -1,7 +1,7 @@
-"""A prepared corpus as one small file, to be carried to another machine.
+"""A prepared corpus as one small file for another machine.
 
-A zip file compressed by LZMA: the manifest, the tokenizer, the lists, and the tokens field by field, bars as steps from
-token to token. Python reads it with nothing but numpy.
+It is a zip file with LZMA compression: manifest, tokenizer, lists, and the tokens field by field. Bars are stored as
+differences. Reading needs numpy alone.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _LISTS = (PIECES, LEDGER, NEAR, TOKENIZER)
 
 
 def pack(shards: Shards, path: str | Path, progress: bool = True) -> Path:
-    """Write a prepared corpus as one file; note labels and sketches are left behind.
+    """Write a prepared corpus as one file, without note labels and sketches.
 
     Args:
         shards: The corpus.
-        path: Where to; ends in ".pack".
+        path: The file to write. It ends in ".pack".
         progress: Show a progress bar.
 
     Raises:
-        ConfigError: If the path ends otherwise, or cannot be written.
+        ConfigError: If the path has another suffix or cannot be written.
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -75,14 +75,14 @@ def _write(shards: Shards, path: Path, progress: bool) -> None:
 
 
 def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
-    """The corpus in a pack, unpacked into the cache once.
+    """Unpack a corpus into the cache, once, and open it.
 
     Args:
-        path: Of the pack.
+        path: The pack.
         tokenizer: As for `Shards`.
 
     Raises:
-        CorpusError: If it is no pack, or a damaged one.
+        CorpusError: If the file is no pack or is damaged.
     """
     path = Path(path)
     try:
@@ -101,7 +101,7 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
 
 
 def _extract(file: zipfile.ZipFile, folder: Path) -> None:
-    """Lists and tokens, and last the manifest, which says that all is there."""
+    """Write lists and tokens, and the manifest last. It marks the folder as complete."""
     if any(one.compress_type != zipfile.ZIP_LZMA for one in file.infolist()):
         raise zipfile.BadZipFile("it is compressed otherwise than a pack is")
     manifest = json.loads(file.read(MANIFEST))

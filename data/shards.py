@@ -1,14 +1,13 @@
-"""Prepared corpora as memory-mapped arrays. Reading needs numpy and json, nothing else.
+"""Prepared corpora as memory-mapped arrays. Reading needs numpy alone.
 
 A prepared corpus is a folder:
 
     manifest.json     terms of the corpus, settings, totals, list of shards; written last
     tokenizer.json    the tokenizer
-    pieces.jsonl      a `PieceRecord` a line, in the order of tokens
-    ledger.jsonl      what became of every input, a line each: kept, with its side and what was repaired, or
-                      skipped, with the reason
-    near_duplicates.jsonl   pairs of pieces that are nearly the same, and how much they resemble
-    settings.json     what a resumed preparation must agree with
+    pieces.jsonl      one `PieceRecord` a line, in the order of tokens
+    ledger.jsonl      one input a line: kept, with its side and its repairs, or skipped, with the reason
+    near_duplicates.jsonl   pairs of near-duplicates with their resemblance
+    settings.json     settings that a resumed preparation must match
     shard-00000.*     .tokens.npy (N, 8) uint16; .source.npy (N,) int32; .<label>.npy (N,) int8; .sketch.npy
                       (tracks, 192) uint32 of `data.preparation.near`; .json
 """
@@ -29,9 +28,7 @@ from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
 
 FORMAT = 4
-"""Raised when the layout changes, or when this release reads other notes or tokens out of the same files, or puts
-tokens in another order: 3 shuffles exactly equal notes otherwise than 2, for equal settings make equal bytes. Not raised
-for the few ties, tempo marks and abc headers that are read otherwise since, before a first release (CHANGELOG)."""
+"""Raised when the layout, the tokens of the same files or their order change. Equal settings make equal bytes."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 NEAR = "near_duplicates.jsonl"
 SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"
@@ -43,13 +40,13 @@ class PieceRecord:
     """One piece of a prepared corpus.
 
     Attributes:
-        key: Its name in the corpus.
-        file: Its file, relative to the corpus folder.
+        key: Name in the corpus.
+        file: File relative to the corpus folder.
         split: "train", "valid", "test" or "excluded".
-        group: Pieces of one group are one song; a piece of its own bears its key.
+        group: Pieces of one group are one song. A piece alone has its key as group.
         labels: Sequence-level labels by name.
-        fingerprint: Note fingerprint of its file.
-        tokens: How many tokens it has.
+        fingerprint: Note fingerprint of the file.
+        tokens: Number of tokens.
     """
 
     key: str
@@ -62,25 +59,25 @@ class PieceRecord:
 
 
 class Shards:
-    """A prepared corpus, its tokens numbered through all shards. Pickled, it is opened again by its path.
+    """A prepared corpus. Its tokens are numbered through all shards. A pickle holds the path alone.
 
     Args:
         path: The folder that `data.preparation.prepare.prepare` wrote.
-        tokenizer: Fingerprint of the tokenizer that the tokens must be of; None takes any.
+        tokenizer: Fingerprint of the tokenizer that the tokens must have. None: any.
 
     Attributes:
         path: The folder.
         manifest: Terms, settings, totals.
         pieces: A record for each of the P pieces.
-        offsets: (P + 1,) int64; piece p has the tokens from offsets[p] up to offsets[p + 1].
+        offsets: (P + 1,) int64. Piece p has the tokens from offsets[p] up to offsets[p + 1].
         fingerprints: (P,) int64 note fingerprints.
-        fingerprint: Hexadecimal digits that tell this prepared corpus, content included.
+        fingerprint: Hash of this prepared corpus, content included, as hexadecimal digits.
         note_classes: Class names of each note label.
-        hide: Fields withheld from the tokens.
+        hide: Fields hidden in the tokens.
 
     Raises:
-        CorpusError: If the folder holds no finished preparation, or a damaged one.
-        TokenizerMismatch: If the tokens are of another tokenizer.
+        CorpusError: If the folder holds no finished preparation or is damaged.
+        TokenizerMismatch: If another tokenizer made the tokens.
     """
 
     def __init__(self, path: str | Path, tokenizer: str | None = None) -> None:
@@ -112,16 +109,16 @@ class Shards:
             raise self._damaged(f"{self._edges[-1]} tokens, but {self.offsets[-1]} in the list of pieces")
 
     def __reduce__(self) -> tuple[type[Shards], tuple[Path, str | None]]:
-        """Workers map the files anew; a pickled memory map would carry every token."""
+        """Pickle the path alone. Workers map the files again, for a pickled map would hold every token."""
         return type(self), (self.path, self._tokenizer)
 
     def __len__(self) -> int:
-        """How many tokens there are."""
+        """Return the number of tokens."""
         return int(self.offsets[-1])
 
     @property
     def tokenizer_fingerprint(self) -> str:
-        """Of the tokenizer that made the tokens."""
+        """Fingerprint of the tokenizer that made the tokens."""
         return str(self.manifest["settings"]["tokenizer"])
 
     @property
@@ -131,14 +128,14 @@ class Shards:
 
     @cached_property
     def max_bars(self) -> int:
-        """How many bars a window of these tokens may span."""
+        """Largest number of bars in a window of these tokens."""
         return Tokenizer.load(self.tokenizer_file).vocabulary.max_bars
 
     def tokens(self, start: int, stop: int) -> NDArray[np.uint16]:
-        """(stop - start, 8) uint16 tokens, read-only and without a copy where they lie in one shard.
+        """Return (stop - start, 8) uint16 tokens, read-only and without a copy if they are in one shard.
 
         Raises:
-            IndexError: If these are not tokens of this corpus.
+            IndexError: If the corpus has no such tokens.
         """
         if not 0 <= start <= stop <= len(self):
             raise IndexError(f"tokens {start}..{stop} of {len(self)}")
@@ -151,11 +148,11 @@ class Shards:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def source(self) -> NDArray[np.int32]:
-        """(tokens,) int32: the note of the piece's music that each token was made from."""
+        """Return (N,) int32: for each token the index of its note in the music of the piece."""
         return np.concatenate(self._columns("source"))
 
     def note_labels(self, name: str) -> NDArray[np.int8]:
-        """(tokens,) int8: the class of each token's note; -1 is unlabelled.
+        """Return (N,) int8: for each token the class of its note. -1: unlabelled.
 
         Raises:
             ConfigError: If the corpus has no such note label.
@@ -167,11 +164,11 @@ class Shards:
         return np.concatenate(self._columns(name))
 
     def sizes(self) -> list[int]:
-        """Tokens of each shard."""
+        """Return the number of tokens of each shard."""
         return [len(tokens) for tokens in self._rows]
 
     def sketches(self) -> tuple[list[NDArray[np.uint32]], list[int]]:
-        """What `data.preparation.near` compares, memory-mapped, and how many sketches each piece has.
+        """Return the sketches for `data.preparation.near`, memory-mapped, and their number for each piece.
 
         Raises:
             ConfigError: If the corpus was prepared without them.
@@ -186,7 +183,7 @@ class Shards:
         return arrays, [piece["tracks"] for pieces in listed for piece in pieces if not piece["skipped"]]
 
     def select(self, *splits: str) -> NDArray[np.int64]:
-        """Indices of the pieces of these splits; of none named, all but the excluded.
+        """Return the indices of the pieces of these splits. Default: all but the excluded.
 
         Raises:
             ConfigError: If a split is unknown.
@@ -207,7 +204,7 @@ class Shards:
         return self.path / f"{shard}.{kind}.npy"
 
     def _read_manifest(self) -> tuple[dict[str, Any], str]:
-        """The manifest, and a fingerprint of it: it holds hashes of all else."""
+        """Read the manifest and hash it. It holds hashes of all other files."""
         try:
             content = (self.path / MANIFEST).read_bytes()
             manifest = json.loads(content)

@@ -1,4 +1,4 @@
-"""Windows: the stretches of pieces that a model sees at once."""
+"""Windows: the stretches of pieces that a model reads at once."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from symbolic.tokens.vocabulary import BAR
 
 
 def make_windows(shards: Shards, pieces: NDArray[np.integer], length: int) -> NDArray[np.int64]:
-    """Cut pieces into windows of nearly equal length that cover every token once.
+    """Cut pieces into windows of nearly equal length that hold every token once.
 
     Args:
-        shards: Where the pieces lie.
+        shards: The prepared corpus.
         pieces: (P,) indices of pieces.
-        length: Tokens in a window at most.
+        length: Largest number of tokens in a window.
 
     Returns:
-        (W, 3) int64: first token and token past the end (both global), and the piece. No window crosses a piece
-        or spans more bars than the tokenizer's vocabulary has.
+        (W, 3) int64: start and end in the tokens of the corpus, and the piece. No window crosses a piece or spans more
+        bars than the vocabulary has.
     """
     found: list[tuple[int, int, int]] = []
     for piece in pieces:

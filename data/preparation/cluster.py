@@ -1,7 +1,6 @@
-"""The same work on Ray, on this machine or a cluster whose machines share the file system.
+"""Preparation on Ray, on this machine or on a cluster with a shared file system.
 
-Ray tasks, not Ray Data: a task that dies is given up after a few tries and reported, where a data set would
-try it for ever.
+Ray tasks report a task that dies after a few tries. A Ray data set would try it for ever.
 """
 
 from __future__ import annotations
@@ -19,19 +18,19 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _RETRIES = 2
-"""Machines come and go, so a task that dies is tried again; but a file that kills will kill again."""
+"""A task is tried again when its machine leaves. A file that kills its process will do so again."""
 
 
 def run_on_ray(
     function: Callable[[Task], Result], tasks: Iterable[Task]
 ) -> Iterator[tuple[Task, Result | Died]]:
-    """Results of a function, each as soon as it is there, like `data.preparation.pool.run_tasks`.
+    """Yield results as they are ready, like `data.preparation.pool.run_tasks`.
 
-    Uses the Ray that the caller has begun, or else begins one: on the cluster at $RAY_ADDRESS, or here.
+    A running Ray is used. Else one is started, on the cluster at $RAY_ADDRESS or on this machine.
 
     Args:
-        function: Picklable; an exception that it raises is raised here.
-        tasks: Picklable.
+        function: A picklable function. Its exceptions are raised here.
+        tasks: Picklable arguments.
 
     Raises:
         ConfigError: If Ray is not installed.
@@ -48,7 +47,7 @@ def run_on_ray(
     shared = ray.put(function)
     waiting = deque(tasks)
     running: dict[Any, Task] = {}
-    # Two tasks for each core: none waits for the next, and few are under way when the caller is stopped.
+    # Two tasks for each core: no core waits, and few tasks run when the caller is stopped.
     most = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
     try:
         while waiting or running:

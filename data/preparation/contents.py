@@ -1,8 +1,7 @@
-"""What a corpus' files hold, as one hash: shards that were made from other bytes are not used again.
+"""One hash of the content of a corpus' files, so that shards of other content are not used again.
 
-Reading a million files for it takes minutes, so the hash is remembered beside what the file system says of every
-file. That includes the time at which the file's entry last changed (ctime), which no program can set: a copy
-that keeps the date, or a file that is overwritten and dated back, is read again.
+Reading a million files takes minutes. The hash is therefore cached under the file system's entries of all files. These
+include ctime, which no program can set. So a copy that keeps its date, or a file that is dated back, is read again.
 """
 
 from __future__ import annotations
@@ -19,24 +18,24 @@ from data.corpora.base import Corpus, Piece
 from data.toolkit.safewrite import as_json, write
 
 _SETTLED = 10.0
-"""Seconds since the last change to any file, before which nothing is remembered: clocks of file systems tick
-in steps of up to two seconds, and within one step two changes look like one."""
+"""Seconds since the last change of any file before the hash is cached. File systems have clocks of up to two seconds,
+in which two changes look like one."""
 
 
 def content_hash(corpus: Corpus, pieces: Sequence[Piece]) -> str:
-    """Hash of all files that pieces are made from, names and bytes.
+    """Hash names and bytes of all files of some pieces.
 
     Args:
-        corpus: Whose.
-        pieces: All of its pieces, or those of interest.
+        corpus: The corpus.
+        pieces: All or some of its pieces.
 
     Returns:
-        32 hexadecimal digits; a file that is absent or cannot be read counts as such.
+        32 hexadecimal digits. Absent and unreadable files are part of the hash.
     """
     files = list(dict.fromkeys(file for piece in pieces for file in corpus.sources(piece)))
-    looks, changed = _looks(corpus, files)
-    memory = cache_folder() / "contents" / f"{looks}.json"
-    # Elsewhere ctime is when the file was made.
+    entries, changed = _entries(corpus, files)
+    memory = cache_folder() / "contents" / f"{entries}.json"
+    # Elsewhere ctime is the time of creation.
     lasting = os.name == "posix" and changed < time.time() - _SETTLED
     if lasting:
         with suppress(OSError, ValueError, KeyError, TypeError):  # absent, or damaged
@@ -51,8 +50,8 @@ def content_hash(corpus: Corpus, pieces: Sequence[Piece]) -> str:
     return content
 
 
-def _looks(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
-    """Hash of what the file system says of files, and when the last of them changed."""
+def _entries(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
+    """Hash the file system's entries of files. Return the hash and the time of the last change."""
     folder = f"{corpus.folder}{os.sep}"
     digest, last = blake2b(folder.encode(errors="surrogateescape"), digest_size=16), 0.0
     for file in files:

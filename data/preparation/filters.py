@@ -1,4 +1,4 @@
-"""Which pieces are kept, in words that a person can read."""
+"""Filters of pieces, with reasons in words."""
 
 from __future__ import annotations
 
@@ -10,31 +10,30 @@ import numpy as np
 from symbolic.errors import ConfigError
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
-_METRE = re.compile(r"[1-9]\d*/[1-9]\d*")
+_TIME_SIGNATURE = re.compile(r"[1-9]\d*/[1-9]\d*")
 
 
 @dataclass(frozen=True)
 class Filters:
-    """Which pieces, and which of their notes, are kept. Durations run from the first onset to the last release.
+    """Pieces and notes to keep. Durations run from the first onset to the last release.
 
     Args:
-        min_notes: Fewer are no piece.
-        max_notes: More are a machine's work, and would fill shards alone.
-        keep_drums: False drops the notes of the drum kit.
+        min_notes: Smallest number of notes.
+        max_notes: Largest number of notes. Longer files are machine-made and would fill a shard alone.
+        keep_drums: Keep the notes of the drum kit.
         drum_only: Keep pieces of drums alone.
         need_drums: Keep only pieces with drums.
-        programs: Keep only pieces whose pitched notes all have one of these MIDI programs, 0 to 127; empty
-            allows all.
-        need_programs: Keep only pieces that use every one of these programs; drums are 128.
-        min_seconds, max_seconds: Shorter and longer pieces are dropped; None sets no limit.
-        min_quarters, max_quarters: The same, in quarter notes.
-        time_signatures: Keep only pieces with no other time signatures than these, such as ("3/4", "6/8"); empty allows all.
+        programs: MIDI programs, 0 to 127. Keep only pieces whose pitched notes all have one of them. Empty: all.
+        need_programs: Keep only pieces that use every one of these programs. Drums are 128.
+        min_seconds, max_seconds: Limits of the duration. None: no limit.
+        min_quarters, max_quarters: Limits of the duration in quarter notes.
+        time_signatures: Keep only pieces with these time signatures, such as ("3/4", "6/8"). Empty: all.
         max_bytes: Larger files are not opened.
-        read_seconds: A piece that takes longer to read is given up (in worker processes).
-        read_memory: A piece that takes more bytes to read is given up (in worker processes, on Linux).
+        read_seconds: Skip a piece that takes longer to read (in worker processes).
+        read_memory: Skip a piece that takes more bytes to read (in worker processes, on Linux).
 
     Raises:
-        ConfigError: If a limit is not positive or the limits contradict each other; names all of them.
+        ConfigError: If limits are not positive or contradict each other. The message names all of them.
     """
 
     min_notes: int = 8
@@ -77,7 +76,7 @@ class Filters:
             problems.append(
                 f"filters.need_programs asks for {_listed(barred)}, which programs does not allow."
             )
-        if odd := [metre for metre in self.time_signatures if not _METRE.fullmatch(metre)]:
+        if odd := [one for one in self.time_signatures if not _TIME_SIGNATURE.fullmatch(one)]:
             problems.append(
                 f"filters.time_signatures holds {', '.join(map(repr, odd))}; write time signatures like 3/4."
             )
@@ -85,10 +84,10 @@ class Filters:
             raise ConfigError(problems)
 
     def refusal(self, music: Music) -> str:
-        """Why a piece is dropped, as 'kind: details'; "" if it is kept, metre apart.
+        """Return why a piece is dropped, as 'kind: details', or "". Time signatures are not checked here.
 
         Args:
-            music: As its file has it.
+            music: The music as its file has it.
         """
         drums = int(music.drums.sum())
         if len(music) == 0:
@@ -105,22 +104,21 @@ class Filters:
         return self._other_programs(music) or self._other_duration(music)
 
     def metre_refusal(self, music: Music) -> str:
-        """Why a piece is dropped for its metre; "" if it is kept.
+        """Return why a piece is dropped for its time signatures, or "".
 
         Args:
-            music: With its metre repaired, where its corpus does that.
+            music: The music, with repaired bars where its corpus does that.
         """
         if not self.time_signatures:
             return ""
         start, end = _span(music)
-        time_signatures = music.time_signatures[
-            (music.time_signatures[:, 1:] > 0).all(axis=1)
-        ]  # 0/4 is passed over
+        valid = (music.time_signatures[:, 1:] > 0).all(axis=1)  # 0/4 is ignored
+        time_signatures = music.time_signatures[valid]
         ticks = time_signatures[:, 0]
-        # The metre that holds at the first note, and those that begin under the notes; of several at once, the last.
+        # The one at the first note, and those that begin under the notes. Of several at one tick the last counts.
         until = np.append(ticks[1:], np.inf)
-        heard = time_signatures[(ticks < end) & (until > np.maximum(ticks, start))]
-        found = {f"{numerator}/{denominator}" for _, numerator, denominator in heard.tolist()}
+        used = time_signatures[(ticks < end) & (until > np.maximum(ticks, start))]
+        found = {f"{numerator}/{denominator}" for _, numerator, denominator in used.tolist()}
         if len(ticks) == 0 or ticks[0] > start:
             found.add("4/4")  # as in MIDI
         if found <= set(self.time_signatures):
@@ -153,7 +151,7 @@ class Filters:
 
 
 def _span(music: Music) -> tuple[int, int]:
-    """First onset and last release, in ticks."""
+    """Return the first onset and the last release in ticks."""
     onset = music.notes["onset"]
     return int(onset.min()), int((onset + music.notes["duration"]).max())
 

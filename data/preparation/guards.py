@@ -1,4 +1,4 @@
-"""Limits on the time and the memory that one file may take, in processes that may be ended for it."""
+"""Limits of time and memory for one file, in processes that may be ended."""
 
 from __future__ import annotations
 
@@ -16,39 +16,38 @@ if sys.platform != "win32":
 
 
 class TimeUp(BaseException):
-    """Not an Exception, for parsers swallow those."""
+    """The time is over. It is no Exception, because parsers catch those."""
 
 
 class _Process:
-    """What this process knows of itself.
+    """State of this process.
 
     Attributes:
-        mark: Where it writes its last words; none before it is expendable.
+        mark: File that is written when the process is ended. None before it is expendable.
     """
 
     mark: TextIO | None = None
 
 
 def make_expendable(mark: str | Path = os.devnull) -> None:
-    """Allow this process to be interrupted, starved and ended by the guards; for workers alone.
+    """Let the guards interrupt and end this process. Only for workers.
 
     Args:
-        mark: A file that holds something afterwards if, and only if, the process was ended for taking too long.
+        mark: A file that is not empty afterwards if, and only if, the process was ended for taking too long.
     """
-    _Process.mark = Path(mark).open("w")  # noqa: SIM115 — written, if ever, as the process ends
+    _Process.mark = Path(mark).open("w")  # noqa: SIM115 — written when the process ends
 
 
 @contextmanager
 def guarded(seconds: float, memory: int) -> Iterator[None]:
-    """Run the body under limits; without any where this process is not expendable.
+    """Run the body under limits, if this process is expendable.
 
-    When the time is over, `TimeUp` is raised, which Python code heeds. C code does not, nor does a parser that
-    swallows everything; so half as long again, a thread that needs no interpreter ends the process.
+    `TimeUp` is raised when the time is over. It does not stop C code or a parser that catches everything. So after half
+    as long again a thread without the interpreter ends the process.
 
     Args:
-        seconds: For the body.
-        memory: Bytes of address space beyond what the process has already. More raises MemoryError. Only
-            where the system has such limits (Linux).
+        seconds: Time for the body.
+        memory: Bytes of address space beyond those in use. More raises MemoryError. Only on Linux.
     """
     if _Process.mark is None:
         yield
@@ -62,7 +61,7 @@ def guarded(seconds: float, memory: int) -> Iterator[None]:
 
 
 def _last_call(seconds: float) -> float:
-    """Seconds after which a process that did not heed its limit is ended."""
+    """Return the seconds after which a process that ignores its limit is ended."""
     return 1.5 * seconds + 1.0
 
 
@@ -76,7 +75,7 @@ def _alarm(seconds: float) -> Iterator[None]:
         raise TimeUp
 
     before = signal.signal(signal.SIGALRM, ring)
-    # Rings again, in case a bare `except:` of some parser swallows the first.
+    # It fires again, in case a bare `except:` of a parser catches the first.
     signal.setitimer(signal.ITIMER_REAL, seconds, seconds / 4)
     try:
         yield
@@ -91,10 +90,10 @@ def _ceiling(memory: int) -> Iterator[None]:
     if sys.platform == "win32" or not table.exists():
         yield
         return
-    # Measured each time: what a worker holds of the pieces before is not this one's fault.
+    # Measured each time, because a worker still holds memory of earlier pieces.
     taken = int(table.read_text().split()[0]) * resource.getpagesize()
-    # Address space, not resident memory: it is the one limit that Linux enforces, and at the call that asks
-    # for too much, so that the file is blamed and the process lives on.
+    # Linux enforces a limit of address space, and not of resident memory. It fails the call that asks for too much,
+    # so the file is skipped and the process survives.
     before, highest = resource.getrlimit(resource.RLIMIT_AS)
     bounds = [limit for limit in (before, highest) if limit != resource.RLIM_INFINITY]
     resource.setrlimit(resource.RLIMIT_AS, (min([taken + memory, *bounds]), highest))

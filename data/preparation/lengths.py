@@ -1,4 +1,4 @@
-"""How long music lasts, told by its tokens."""
+"""Durations of pieces, computed from their tokens."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from symbolic.tokens.tokenizer import Tokenizer
 
 
 def piece_seconds(shards: Shards, pieces: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
-    """Seconds from the first bar of each piece to the end of its last note.
+    """Compute the seconds from the first bar of each piece to the end of its last note.
 
-    Tokens hold tempos in bins of a twelfth of an octave, so a piece may last up to 3 % more or less, and more where its
-    tempos lie outside the vocabulary's; one whose tempo is hidden counts at 120 quarter notes a minute.
+    Tokens hold tempos in bins of a twelfth of an octave. A duration is therefore exact to 3 %, and less exact for
+    tempos outside the vocabulary. A hidden tempo counts as 120 quarter notes a minute.
 
     Args:
-        shards: Which hold the pieces.
-        pieces: (P,) their numbers.
+        shards: The prepared corpus.
+        pieces: (P,) indices of pieces.
 
     Returns:
         (P,) float64.

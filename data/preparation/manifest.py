@@ -1,7 +1,7 @@
-"""The end of a preparation: splits are settled, and the ledger, the list of pieces and the manifest written.
+"""The end of a preparation: settle the splits and write the ledger, the list of pieces and the manifest.
 
-Shards are read one at a time, twice. What grows with the corpus is a `Member` and a `Verdict` for each piece
-that is kept, some 700 bytes, and what `near_pairs` needs.
+Shards are read twice, one at a time. Memory grows with the corpus by some 700 bytes for each piece that is kept, and by
+the needs of `near_pairs`.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from symbolic.errors import CorpusError
 
 
 def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequence[str], total: int) -> None:
-    """Write all that stands beside the shards, the manifest last.
+    """Write all files but the shards, the manifest last.
 
     Args:
-        recipe: What the shards were made by.
-        folder: Where they are.
-        settings: For the manifest; "near_duplicates" is the least resemblance, or None.
-        names: Of the shards, in order.
-        total: How many pieces there must be.
+        recipe: Corpus, tokenizer and filters of the shards.
+        folder: Folder of the shards.
+        settings: Settings for the manifest. "near_duplicates" is the smallest resemblance, or None.
+        names: Names of the shards in order.
+        total: Number of pieces, skipped ones included.
 
     Raises:
-        CorpusError: If no piece is kept, or pieces are missing.
-        LeakError: If a group stands on two sides of a split.
+        CorpusError: If no piece is kept or if pieces are missing.
+        LeakError: If a group is on two sides of the split.
     """
     reasons: Counter[str] = Counter()
     members: list[Member] = []
@@ -101,7 +101,7 @@ def _near(
     tracks: Sequence[int],
     threshold: float | None,
 ) -> NDArray[np.void]:
-    """Near-duplicates, as `PAIR`s, that are not plain copies, which their fingerprints join already."""
+    """Find near-duplicates as `PAIR`s, without exact copies, which share a fingerprint."""
     if threshold is None:
         return np.empty(0, PAIR)
     sketches = [np.load(folder / f"{name}.sketch.npy", mmap_mode="r") for name in names]
@@ -152,7 +152,7 @@ def _ledger_lines(pieces: Iterable[dict[str, Any]], verdicts: Sequence[Verdict])
 
 
 def _refuse_nothing(recipe: Recipe, folder: Path, names: Sequence[str], reasons: Counter[str]) -> NoReturn:
-    """Nothing was kept: leave the folder as new, and say why."""
+    """Empty the folder and raise the reasons why no piece was kept."""
     first = next((f"; the first, {p['key']}: {p['skipped']}" for p in _pieces(folder, names)), "")
     for file in [*folder.glob("shard-*"), folder / SETTINGS]:
         file.unlink()

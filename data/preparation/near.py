@@ -1,15 +1,13 @@
 """Near-duplicates: the same piece with other velocities, tempo, ornaments or added tracks.
 
-A track is a set of shingles, each seven steps of its upper line with what they do in pitch and rhythm; two
-pieces are near-duplicates when any two of their tracks resemble one another (Broder, 1997, "On the resemblance
-and containment of documents"). Sets are compared by sketches, and candidates found by locality-sensitive
-hashing (Indyk and Motwani, 1998).
+A track is a set of shingles: successive steps of its upper line in pitch and rhythm. Two pieces are near-duplicates
+when two of their tracks resemble one another (Broder, 1997, "On the resemblance and containment of documents"). Sketches
+compare the sets. Locality-sensitive hashing finds the candidates (Indyk and Motwani, 1998).
 
-The sketch takes the shingles' hashes as points on a circle and notes the first at or after each of `SIZE`
-fixed places: two sets agree in one place with a probability that is their Jaccard index. That is one sort and
-one search a track, where datasketch hashes every shingle `SIZE` times: 0.27 ms against 1.95 ms for 1,500
-shingles, beside the 0.3 ms that all the rest of a piece takes. It is MinHash by rotation (Shrivastava and Li,
-2014).
+A sketch takes the hashes of the shingles as points on a circle. It holds the first point at or after each of `SIZE`
+fixed places. Two sets agree in one place with a probability equal to their Jaccard index. This is MinHash by rotation
+(Shrivastava and Li, 2014). It needs one sort and one search a track. datasketch hashes every shingle `SIZE` times:
+0.27 ms against 1.95 ms for 1,500 shingles. The rest of a piece takes 0.3 ms.
 """
 
 from __future__ import annotations
@@ -25,16 +23,16 @@ from symbolic.music.notes import Music
 
 Sketches = NDArray[np.uint32]
 PAIR = np.dtype([("first", np.int64), ("second", np.int64), ("resemblance", np.float64)])
-"""Two pieces, by index, the first the lower, and how much their most similar tracks resemble, 0 to 1."""
+"""Indices of two pieces, the lower first, and the resemblance of their most similar tracks from 0 to 1."""
 
 SIZE = 192
-"""Numbers in a sketch; the standard error of a resemblance of 0.4 is 0.035."""
+"""Numbers in a sketch. The standard error of a resemblance of 0.4 is 0.035."""
 THRESHOLD = 0.4
-"""Chosen on 6,837 real files; `docs/scale.md` holds the counts of right and wrong pairs at each value."""
+"""Chosen on 6,837 files. `docs/scale.md` has the counts of right and wrong pairs at each value."""
 _STEPS = 6
 """Symbols in a shingle, of 10 bits each, so that one number holds them all."""
 _FEWEST = 48
-"""Tracks with fewer distinct shingles are passed over: drones and riffs are alike without being copies."""
+"""Tracks with fewer distinct shingles are ignored: drones and riffs resemble without being copies."""
 _MOST_TRACKS = 8
 _BAND = 3
 """Places in a band. Two tracks that resemble by 0.4 meet in one of the 64 bands in 98.5 % of cases."""
@@ -44,16 +42,16 @@ _PLACES = (np.arange(SIZE, dtype=np.uint64) << np.uint64(32)) // np.uint64(SIZE)
 
 
 def sketch(music: Music) -> Sketches:
-    """Sketches of a piece's tracks.
+    """Compute the sketches of the tracks of a piece.
 
-    Unchanged by transposition, velocity, tempo, metre, resolution, program and the other tracks; little
-    changed by ornaments, by notes below the upper line, and by the small delays of a performance.
+    Transposition, velocity, tempo, time signature, resolution, program and other tracks do not change them. Ornaments,
+    notes below the upper line and small delays of a performance change them little.
 
     Args:
         music: The piece as its file has it.
 
     Returns:
-        (T, SIZE) uint32 for the T tracks with most to say, in order of tracks; T may be 0.
+        (T, SIZE) uint32 of the T tracks with the most shingles, in order of tracks. T may be 0.
     """
     counted = [(1 + np.count_nonzero(np.diff(hashes)), hashes) for hashes in _shingles(music) if len(hashes)]
     tracks = [(count, hashes) for count, hashes in counted if count >= _FEWEST]
@@ -72,22 +70,22 @@ def near_pairs(
     threshold: float,
     kinds: NDArray[np.integer] | None = None,
 ) -> NDArray[np.void]:
-    """Pairs of pieces that resemble one another, found through shared bands.
+    """Find pairs of pieces that resemble one another, through shared bands.
 
-    Of many that share a band, each is compared with the first and with the one before it: copies are linked
-    into groups, though not every pair within a group is listed. Work and memory therefore grow with the
-    number of tracks, some 60 bytes each, and never with its square; a pair that is found takes some 60. With
-    `kinds`, work grows with the number of pairs of different kinds that share a band.
+    Each of many sketches that share a band is compared with the first and with the one before it. So copies are linked
+    into groups, though not every pair of a group is listed. Work and memory grow with the number of tracks and never
+    with its square: some 60 bytes a track and a found pair. With `kinds` work grows with the number of pairs of
+    different kinds that share a band.
 
     Args:
-        parts: (T, SIZE) sketches, in several arrays. Of one that is memory-mapped, no page is kept.
-        owners: The piece of each sketch, through all arrays; rising.
-        threshold: Least resemblance.
-        kinds: (pieces,) a number of each. Pieces of different kinds that share a band are all compared, so that no
-            such pair is missed for another between them.
+        parts: Arrays of (T, SIZE) sketches. No page of a memory-mapped array stays in memory.
+        owners: (all sketches,) the piece of each sketch, rising.
+        threshold: Smallest resemblance.
+        kinds: (pieces,) a number for each piece. All pieces of different kinds that share a band are compared, so that
+            no such pair is missed.
 
     Returns:
-        (P,) of `PAIR`, in order of pieces, each pair once.
+        (P,) of `PAIR` in order of pieces. Each pair comes once.
     """
     edges = np.cumsum([0, *(len(part) for part in parts)])
     count = int(owners[-1]) + 1 if len(owners) else 1
@@ -108,7 +106,7 @@ def near_pairs(
 
 
 def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
-    """Sorted hashes of the shingles of each pitched track, one that comes again standing again."""
+    """Yield the sorted hashes of the shingles of each pitched track, repeated ones included."""
     notes = music.notes[~music.drums]
     pitch = notes["pitch"].astype(np.int64)
     # Ticks end at 2^31, so one number orders by track and onset.
@@ -121,7 +119,7 @@ def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
         return
     top, onset, track = np.maximum.reduceat(pitch, starts), onset[starts], track[starts]
     wait = np.diff(onset)
-    # Longer, shorter or like the wait before, in whole numbers: the same on every machine.
+    # Longer than, shorter than or like the wait before. Integers give the same result on every machine.
     rhythm = 1 + (5 * wait[1:] > 7 * wait[:-1]) - (7 * wait[1:] < 5 * wait[:-1]).astype(np.int64)
     symbol = ((np.diff(top)[1:] + 128) * 3 + rhythm).astype(np.uint64)
     count = len(symbol) - _STEPS + 1
@@ -136,7 +134,7 @@ def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
 
 
 def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The finaliser of SplitMix64 (Steele et al., 2014): every bit of the input moves every bit."""
+    """Apply the finaliser of SplitMix64 (Steele et al., 2014). Every input bit affects every output bit."""
     numbers = (numbers + np.uint64(0x9E3779B97F4A7C15)).astype(np.uint64)
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -155,7 +153,7 @@ def _band_keys(part: Sketches, band: int) -> NDArray[np.uint64]:
 def _candidates(
     keys: NDArray[np.uint64], owners: NDArray[np.int64], kinds: NDArray[np.integer] | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Pairs of sketches of different pieces with one key, the first of each pair the lower, in blocks."""
+    """Yield blocks of pairs of sketches of different pieces with one key, the lower first."""
     order = np.argsort(keys, kind="stable")
     starts, stops = _runs(keys[order])
     lengths = stops - starts
@@ -164,14 +162,14 @@ def _candidates(
         [np.arange(s + 1, s + n) for s, n in zip(starts, lengths, strict=True)] or [starts]
     )
     first = np.repeat(starts, lengths - 1)
-    beside = later - 1 > first  # else the one before is the first
-    one = order[np.concatenate([first, later[beside] - 1])]
-    two = order[np.concatenate([later, later[beside]])]
+    apart = later - 1 > first  # else the one before is the first
+    one = order[np.concatenate([first, later[apart] - 1])]
+    two = order[np.concatenate([later, later[apart]])]
     other = owners[one] != owners[two]
     one, two = one[other], two[other]
     yield from _in_blocks([(one, two)])
     if kinds is not None:
-        # Those that are two have been compared.
+        # Runs of two have been compared.
         runs = (order[s : s + n] for s, n in zip(starts, lengths, strict=True) if n > 2)
         yield from _in_blocks(pair for run in runs for pair in _across(run, kinds[run]))
 
@@ -179,7 +177,7 @@ def _candidates(
 def _across(
     sketches: NDArray[np.int64], kinds: NDArray[np.integer]
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Each of some sketches with each of another kind, the first of each pair the lower."""
+    """Yield pairs of sketches of different kinds, the lower first."""
     for kind in np.unique(kinds)[:-1]:
         ours, theirs = sketches[kinds == kind], sketches[kinds > kind]
         step = max(1, _BLOCK // len(theirs))
@@ -192,7 +190,7 @@ def _across(
 def _in_blocks(
     pairs: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """The same pairs, `_BLOCK` at a time."""
+    """Yield the same pairs, `_BLOCK` at a time."""
     waiting, count = [], 0
     for some in pairs:
         waiting.append(some)
@@ -211,7 +209,7 @@ def _in_blocks(
 def _highest(
     pairs: NDArray[np.int64], scores: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Each pair once, in order, with its highest score."""
+    """Return each pair once, in order, with its highest score."""
     if len(pairs) == 0:
         return pairs, scores
     order = np.argsort(pairs, kind="stable")
@@ -221,7 +219,7 @@ def _highest(
 
 
 def _runs(values: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Starts and stops of stretches of equal values."""
+    """Return starts and stops of stretches of equal values."""
     edges = np.flatnonzero(values[1:] != values[:-1]) + 1
     bounds = np.concatenate([[0], edges, [len(values)]]) if len(values) else np.zeros(1, dtype=np.int64)
     return bounds[:-1], bounds[1:]
@@ -238,7 +236,7 @@ def _rows(parts: Sequence[Sketches], edges: NDArray[np.int64], indices: NDArray[
 
 
 def _let_go(part: Sketches) -> None:
-    """Take a mapped array out of this process' memory; it stays in the system's cache, if there is room."""
+    """Release the pages of a mapped array. The system may keep them in its cache."""
     base: Any = part.base
     if isinstance(base, mmap.mmap) and hasattr(base, "madvise"):
         base.madvise(mmap.MADV_DONTNEED)

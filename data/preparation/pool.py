@@ -1,4 +1,4 @@
-"""Work in processes that may die: a crash or an out-of-memory kill costs a task, never the run."""
+"""Worker processes that may die. A crash or an out-of-memory kill costs one task and never the run."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Died:
-    """In place of a result: the process at work on the task died, or one that worked beside it.
+    """Stands for the result of a task whose process died, or another process at the same time.
 
     Attributes:
-        late: One of these processes was ended for taking too long.
+        late: Whether one of these processes was ended for taking too long.
     """
 
     late: bool = False
@@ -41,16 +41,16 @@ class Died:
 def run_tasks(
     function: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
 ) -> Iterator[tuple[Task, Result | Died]]:
-    """Results of a function, each as soon as it is there.
+    """Yield results of a function as they are ready.
 
-    Processes are spawned, not forked: a fork of a process with threads (torch, a progress bar) can deadlock.
-    No more tasks than processes are under way, so few are suspect when a process dies; the rest go on in new
-    processes. With one job, the suspect is guilty.
+    Processes are spawned, because a fork of a process with threads (torch, a progress bar) can deadlock. There are no
+    more running tasks than processes. So few tasks can be the cause when a process dies, and only one with one job. The
+    others continue in new processes.
 
     Args:
-        function: Picklable; an exception that it raises is raised here.
-        tasks: Picklable.
-        jobs: How many processes; 0 works in this one, unprotected.
+        function: A picklable function. Its exceptions are raised here.
+        tasks: Picklable arguments.
+        jobs: Number of processes. 0: work in this process without protection.
 
     Raises:
         ConfigError: If worker processes cannot start at all.
@@ -82,17 +82,17 @@ def run_tasks(
 
 
 def usable_cores() -> int:
-    """How many cores this process may use, which in a container or a batch job are not all there are."""
+    """Count the cores that this process may use. A container or a batch job may have fewer than the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def refuse_import_time() -> None:
-    """Refuse to work while a worker is only importing its parent's script, which would start it all over.
+    """Refuse to work while a worker imports the script of its parent, which would start it again.
 
     Raises:
-        ConfigError: If so; the parent then fails with the same message.
+        ConfigError: If this process is such a worker. The parent then fails with the same message.
     """
-    # The flag that multiprocessing itself looks at before it starts a process.
+    # multiprocessing itself checks this flag before it starts a process.
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise ConfigError(_UNGUARDED)
 
@@ -108,7 +108,7 @@ def _start(jobs: int, marks: str) -> ProcessPoolExecutor:
 
 
 def _settle(marks: str) -> None:
-    """Make a fresh worker leave Ctrl-C to its parent, keep quiet, be expendable, and not outlive its parent."""
+    """Make a new worker expendable and quiet. It ignores Ctrl-C and ends with its parent."""
     make_expendable(Path(marks) / str(os.getpid()))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")

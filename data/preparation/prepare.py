@@ -1,7 +1,7 @@
-"""Corpora to shards, in parallel processes, to be cut off and resumed at any moment.
+"""Prepare corpora as shards in parallel processes, resumable at any moment.
 
-Pieces are cut into chunks by their order alone, and a chunk becomes a shard in one stroke. So neither the
-number of processes nor an interruption leaves a trace in the result: the bytes are the same.
+Pieces are cut into chunks by their order alone, and a chunk becomes a shard in one step. So the number of processes and
+interruptions do not change the bytes of the result.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _CHUNKS, _SMALLEST, _LARGEST = 64, 16, 1024
-"""A corpus makes about this many chunks, each of so many pieces: enough to spread, few enough to map, and
-small enough that a process holds one in memory."""
+"""Approximate number of chunks, and limits of their size in pieces. They are enough to share among processes, few
+enough to map, and small enough for the memory of a process."""
 _KILLED = "killed: the process that read it died, by a crash or for want of memory"
 
 
@@ -63,32 +63,30 @@ def prepare(
     near_duplicates: float | None = THRESHOLD,
     engine: Engine = "local",
 ) -> Shards:
-    """Make shards of a corpus, or open those that an earlier call with the same settings made.
+    """Make shards of a corpus, or open those of an earlier call with the same settings.
 
-    Files that cannot be read, or that a filter refuses, are skipped; the ledger names each with its reason.
-    A process that dies takes no other file with it. Of several calls for one folder at once, one works and the
-    others wait for it.
+    Files that cannot be read or that a filter refuses are skipped. The ledger names each with its reason. A process
+    that dies loses no other file. If several calls use one folder at once, one works and the others wait.
 
     Args:
-        corpus: What to prepare.
-        out: A folder: new, empty, or left by an earlier call with the same settings. None takes one in the
-            cache, named by the settings.
-        tokenizer: Makes the tokens.
-        hide: Fields to withhold from the tokens.
-        jobs: How many processes; None takes all cores, 0 works in this process, without protection against
-            crashes and endless reading.
-        filters: What to keep; by default `Filters()`, and drums alone where the corpus is of drums.
+        corpus: The corpus.
+        out: A folder that is new, empty, or from an earlier call with the same settings. None: a folder in the cache.
+        tokenizer: The tokenizer.
+        hide: Fields to hide in the tokens.
+        jobs: Number of processes. None: all cores. 0: work in this process, without protection against crashes and
+            endless reading.
+        filters: Pieces to keep. Default: `Filters()`, with drums alone for a corpus of drums.
         progress: Show a progress bar.
-        near_duplicates: Least resemblance, above 0 and up to 1, of pieces that are reported as
-            near-duplicates and kept on one side of the split; None looks for none.
-        engine: "local" works in processes here; "ray" on Ray, where `jobs` is unused and `out` and the corpus
-            must be seen by all machines. The bytes are the same.
+        near_duplicates: Smallest resemblance of near-duplicates, above 0 and up to 1. They are reported and kept on one
+            side of the split. None: do not search for them.
+        engine: "local" for processes on this machine, "ray" for Ray. With Ray `jobs` is unused, and all machines must
+            see `out` and the corpus. The bytes are the same.
 
     Raises:
-        ConfigError: If the settings are wrong, or `out` holds something else.
+        ConfigError: If the settings are wrong or `out` holds other files.
         CorpusError: If no piece is kept.
         LabelError: If labels and files do not fit together.
-        LeakError: If a group stands on two sides of a split.
+        LeakError: If a group is on two sides of the split.
     """
     refuse_import_time()  # before the lock, which the parent holds
     problems = [
@@ -107,12 +105,12 @@ def prepare(
         corpus, tokenizer, tuple(sorted(hide)), filters or Filters(drum_only=corpus.drums_alone), near
     )
     pieces = corpus.pieces()
-    _refuse_twins(corpus, pieces)
+    _refuse_equal_keys(corpus, pieces)
     settings = _settings(recipe, pieces, near_duplicates)
     key = hashlib.sha256(as_json(settings)).hexdigest()[:16]
     folder = Path(out) if out else cache_folder() / "shards" / f"{corpus.name}-{key}"
     chunks, total = _chunks(pieces), len(pieces)
-    del pieces  # a million of them take a gigabyte; the chunks go as soon as they are made
+    del pieces  # a million of them take a gigabyte
     _refuse_other(folder, settings)
     if not _is_finished(folder, chunks):
         with _sole_writer(folder):
@@ -126,17 +124,17 @@ def prepare(
     return Shards(folder, tokenizer.fingerprint)
 
 
-def _refuse_twins(corpus: Corpus, pieces: Sequence[Piece]) -> None:
-    twins = [key for key, count in Counter(piece.key for piece in pieces).items() if count > 1]
-    if twins:
+def _refuse_equal_keys(corpus: Corpus, pieces: Sequence[Piece]) -> None:
+    repeated = [key for key, count in Counter(piece.key for piece in pieces).items() if count > 1]
+    if repeated:
         raise CorpusError(
-            f"Corpus '{corpus.name}' gives the same key to several pieces ({', '.join(twins[:5])}). "
+            f"Corpus '{corpus.name}' gives the same key to several pieces ({', '.join(repeated[:5])}). "
             "Its reader must tell them apart."
         )
 
 
 def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | None) -> dict[str, Any]:
-    """All that shapes the result, as JSON values; equal settings make equal bytes."""
+    """Return all that determines the result, as JSON values. Equal settings make equal bytes."""
     corpus = recipe.corpus
     listing = hashlib.sha256()
     names = [field.name for field in fields(Piece)]
@@ -156,7 +154,7 @@ def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | 
 
 
 def _refuse_other(folder: Path, settings: dict[str, Any]) -> None:
-    """Make sure that the folder is ours: empty, or begun with the same settings."""
+    """Refuse a folder that is not empty and has other settings."""
     try:
         if all(file.name.startswith(".") for file in folder.iterdir()):
             return
@@ -187,7 +185,7 @@ def _is_finished(folder: Path, chunks: Mapping[str, Sequence[Piece]]) -> bool:
 
 @contextmanager
 def _sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it however the process ends."""
+    """Hold the lock of the folder. The system frees it when the process ends."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / ".lock").open("w")
@@ -207,7 +205,7 @@ def _make(
     engine: Engine,
     progress: bool,
 ) -> None:
-    """Make the shards that are not there yet."""
+    """Make the missing shards."""
     missing = [(name, chunk) for name, chunk in chunks.items() if not (folder / f"{name}.json").is_file()]
     total, left = (sum(len(chunk) for _, chunk in some) for some in (chunks.items(), missing))
     with tqdm(
@@ -237,11 +235,11 @@ def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> 
 
 
 def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[PreparedPiece]:
-    """The pieces of a chunk whose process died, so that the guilty one shows itself."""
+    """Prepare the pieces of a chunk one by one after its process died, to find the cause."""
     work, results = partial(tokenise, recipe), {}
     for piece, result in run_tasks(work, chunk, jobs):
         if isinstance(result, Died):
-            # Another may be guilty, or the memory was filled by those before: again, in a process of its own.
+            # Another piece may be the cause, or the memory of earlier ones. Try again in a new process.
             ((_, result),) = run_tasks(work, [piece], 1)
         if isinstance(result, Died):
             result = PreparedPiece(piece, too_slow(recipe) if result.late else _KILLED)
@@ -250,7 +248,7 @@ def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[Prepa
 
 
 def _save_shard(recipe: Recipe, folder: Path, name: str, results: Sequence[PreparedPiece]) -> None:
-    """Write the arrays, and last the JSON that says they are whole."""
+    """Write the arrays, and the JSON last. It marks them as complete."""
     kept = [one for one in results if not one.skipped]
     arrays: dict[str, NDArray[Any]] = {
         "tokens": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.tokens for o in kept)]),

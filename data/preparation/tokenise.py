@@ -1,4 +1,4 @@
-"""One piece from file to tokens, or the reason why not. Nothing a file holds may stop the run."""
+"""Tokenise one piece, or give the reason why not. No file may stop the run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from symbolic.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """All that makes tokens of a piece; travels to worker processes.
+    """Settings that make tokens of a piece. They are pickled for worker processes.
 
     Attributes:
-        corpus: Reads and interprets.
-        tokenizer: Encodes.
-        hide: Fields withheld.
-        filters: What is kept.
-        near: Make sketches for finding near-duplicates.
+        corpus: The reader.
+        tokenizer: The tokenizer.
+        hide: Fields to hide.
+        filters: Pieces to keep.
+        near: Make sketches to find near-duplicates.
     """
 
     corpus: Corpus
@@ -45,13 +45,13 @@ class PreparedPiece:
 
     Attributes:
         piece: The piece.
-        skipped: Why it was skipped, as 'kind: details'; "" if it was kept.
-        fingerprint: Note fingerprint of its file.
-        repairs: What was mended to read it, in words.
+        skipped: Reason why it was skipped, as 'kind: details', or "".
+        fingerprint: Note fingerprint of the file.
+        repairs: Repairs of the file, in words.
         tokens: (N, 8) uint16, empty if skipped.
-        source: (N,) int32, the note of `Reading.music` that each token was made from.
+        source: (N,) int32 index of each token's note in `Reading.music`.
         note_labels: (N,) int8 for each of the corpus' note classes, in the order of tokens.
-        sketches: (T, SIZE) uint32, of its file's tracks.
+        sketches: (T, SIZE) uint32 of the tracks of the file.
     """
 
     piece: Piece
@@ -65,11 +65,11 @@ class PreparedPiece:
 
 
 class _Skip(Exception):
-    """A filter says no."""
+    """A filter refuses the piece."""
 
 
 def tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
-    """Read, filter, interpret and encode a piece; whatever goes wrong becomes the reason for skipping it."""
+    """Read, filter, interpret and encode a piece. Any failure becomes the reason why it is skipped."""
     try:
         with guarded(recipe.filters.read_seconds, recipe.filters.read_memory):
             return _tokenise(recipe, piece)
@@ -81,7 +81,7 @@ def tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
         reason = "out of memory: reading needs more than there is, or than the filter allows"
     except MusicFileError as error:
         reason = f"unreadable: {error.reason}"
-    except Exception as error:  # any file can trip any parser in any way; the ledger names both
+    except Exception as error:  # a file can break a parser in any way
         reason = f"failed: {type(error).__name__}: {error}"
     return PreparedPiece(piece, _portable(reason, recipe.corpus))
 
@@ -121,7 +121,7 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
 
 
 def _oddities(music: Music) -> Iterator[str]:
-    """What the tokenizer will pass over or bend, in words."""
+    """Describe what the tokenizer ignores or changes, in words."""
     if odd := int((music.time_signatures[:, 1:] <= 0).any(axis=1).sum()):
         yield f"{odd} time signatures of no beats or an impossible unit passed over"
     if odd := int((~np.isfinite(music.tempos[:, 1]) | (music.tempos[:, 1] <= 0)).sum()):
@@ -131,12 +131,12 @@ def _oddities(music: Music) -> Iterator[str]:
 
 
 def too_slow(recipe: Recipe) -> str:
-    """Why a piece is skipped that did not heed its time limit."""
+    """Return the reason for skipping a piece over its time limit."""
     return f"too slow: not read within {recipe.filters.read_seconds:g} s"
 
 
 def _portable(reason: str, corpus: Corpus) -> str:
-    """One line without this machine's paths and addresses, so that ledgers can be compared."""
+    """Return one line without paths and memory addresses, so that ledgers can be compared."""
     for folder in corpus.folders:
         reason = reason.replace(f"{folder}/", "")
     line = " ".join(reason.split())

@@ -1,6 +1,6 @@
-"""Who stands on which side: committed tables, splits by hash, and the refusal of copies on two sides.
+"""Splits: committed tables, splits by hash, and the check that no copy is on two sides.
 
-The tables are made by `python -m data.splits ROOT` from the corpora under ROOT.
+`python -m data.splits ROOT` makes the tables from the corpora under ROOT.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from symbolic.errors import CorpusError, LeakError
 
 SPLITS = ("train", "valid", "test")
-"""Sides, the later the stricter: of copies on two sides, the one on the later side stays."""
+"""Sides from the least to the most strict. If copies are on two sides, the one on the stricter side stays."""
 EXCLUDED = "excluded"
 FOLDS = 5
-"""Folds of the tables that have any."""
+"""Number of folds, in tables that have them."""
 
 
 class Entry(NamedTuple):
@@ -28,9 +28,9 @@ class Entry(NamedTuple):
         piece: Key in the corpus.
         group: Pieces of one group are the same song.
         split: A side, or "excluded".
-        fingerprint: Note fingerprint of the piece's file.
-        reason: Why it is excluded.
-        fold: One of `FOLDS` parts of the corpus, for cross-validation; None where the table has none.
+        fingerprint: Note fingerprint of the file.
+        reason: Reason of exclusion.
+        fold: Fold for cross-validation. None where the table has no folds.
     """
 
     piece: str
@@ -42,14 +42,14 @@ class Entry(NamedTuple):
 
 
 class Member(NamedTuple):
-    """What decides a piece's side.
+    """A piece before its side is settled.
 
     Attributes:
-        key: Of the piece.
-        split: A side that is given, "excluded", or None to choose.
-        group: Pieces that belong together; "" is alone.
-        fingerprint: Pieces of one note fingerprint belong together too.
-        reason: Why it is excluded.
+        key: Key of the piece.
+        split: A given side, "excluded", or None to choose.
+        group: Pieces of one group stay together. "": no group.
+        fingerprint: Pieces with one note fingerprint stay together too.
+        reason: Reason of exclusion.
     """
 
     key: str
@@ -60,7 +60,7 @@ class Member(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The side of a piece, the group it was found to be in, and why it is excluded."""
+    """The side of a piece, its group, and the reason of exclusion."""
 
     split: str
     group: str
@@ -72,7 +72,7 @@ _PLAIN = Entry._fields[:-1]
 
 
 def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
-    """The committed split table of a corpus, by piece.
+    """Read the committed split table of a corpus, by piece.
 
     Raises:
         CorpusError: If there is no such table, or it is damaged.
@@ -96,7 +96,7 @@ def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
 
 
 def save_table(name: str, entries: Iterable[Entry], folder: Path | None = None) -> None:
-    """Write a split table, in order of pieces."""
+    """Write a split table in order of pieces."""
     path, rows = (folder or Path(__file__).parent) / f"{name}.csv", sorted(entries)
     columns = Entry._fields if any(row.fold is not None for row in rows) else _PLAIN
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -106,7 +106,7 @@ def save_table(name: str, entries: Iterable[Entry], folder: Path | None = None) 
 
 
 def side_in_fold(entry: Entry, fold: int) -> str:
-    """The side of a piece when this fold is the test set, the next one validation, and the rest training."""
+    """Return the side of a piece if this fold is tested and the next one validates."""
     held_out = {fold: "test", (fold + 1) % FOLDS: "valid"}
     return EXCLUDED if entry.fold is None else held_out.get(entry.fold, "train")
 
@@ -114,16 +114,15 @@ def side_in_fold(entry: Entry, fold: int) -> str:
 def resolve(
     members: Sequence[Member], fractions: Mapping[str, float], near: Iterable[tuple[int, int]] = ()
 ) -> list[Verdict]:
-    """The side of each piece, so that no group, no copy and no near-duplicate stands on two.
+    """Settle the side of each piece, so that no group, copy or near-duplicate is on two sides.
 
-    Pieces that share a group or a fingerprint, or are near-duplicates, directly or through others, are taken
-    together. Where sides are given, a copy on a less strict side is excluded and pieces without a side join
-    the strictest; where none is, a hash of the group, or of the notes, chooses: the same on every machine,
-    whatever else the corpus holds.
+    Pieces that share a group or a fingerprint, or are near-duplicates, form one set, directly or through others. If
+    sides are given, pieces without a side join the strictest, and copies on a less strict side are excluded. If none is
+    given, a hash of the group or of the notes chooses. It is the same on every machine.
 
     Args:
         members: All pieces of a corpus.
-        fractions: Share of each side, adding to 1.
+        fractions: Proportion of each side. They add to 1.
         near: Pairs of indices of near-duplicates.
 
     Raises:
@@ -158,7 +157,7 @@ def resolve(
 
 
 def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
-    """A side chosen by a hash: stable, and spread as the fractions say."""
+    """Choose a side by a hash, in the given proportions."""
     digest = blake2b(f"{type(identity).__name__}:{identity}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest, "little") / 2**64
     for side, fraction in fractions.items():
@@ -169,9 +168,10 @@ def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
 
 
 def connected(marks: Sequence[tuple[str, int]], pairs: Iterable[tuple[int, int]] = ()) -> list[int]:
-    """For each (group, fingerprint), the index of the first that it shares either with, through any others.
+    """Return for each (group, fingerprint) the index of the first of its set.
 
-    A union-find; the group "" joins nothing, and further pairs of indices are joined as given.
+    A union-find joins those that share a group or a fingerprint, and the given pairs of indices. The group "" joins
+    nothing.
     """
     parent = list(range(len(marks)))
 

@@ -1,8 +1,7 @@
-"""Makes the committed split tables: `python -m data.splits ROOT [NAME ...]`, where ROOT holds the corpora.
+"""Make the committed split tables: `python -m data.splits ROOT [NAME ...]`, where ROOT holds the corpora.
 
-Published splits are taken as they are, less the copies of test pieces; where there is none, groups of pieces
-are dealt by a fixed seed. `openewld` takes a minute, for music21 reads it; tables of folds alone need their corpora
-prepared, for near-duplicates are found there.
+Published splits are used without the copies of test pieces. Where there is none, a fixed seed deals groups of pieces.
+`openewld` takes a minute, because music21 reads it. Tables of folds prepare their corpora to find near-duplicates.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from symbolic.music.files import read_music
 from symbolic.tokens.tokenizer import Tokenizer
 
 POP909_SAME = {"017": "018"}
-"""POP909 holds one song twice, its MELODY tracks identical, on two sides of the published split."""
+"""POP909 holds one song twice with equal MELODY tracks, on two sides of the published split."""
 PIANIST8_SAME = [
     ("Yiruma_The_Day_That'll_Never_Come", "Yiruma_Unknown_4"),
     ("Yiruma_Dream_a_Little_Dream_of_Me", "Yiruma_Unknown_5"),
@@ -57,7 +56,7 @@ EMOPIA_SAME = [
     ("Q4_Ie5koh4qvJc_16", "Q4_FoTXpYZXxJs_0"),
     ("Q1_TNoaOTrTkTQ_1", "Q1_bIx4DwkZxFY_1"),
 ]
-"""Clips of different videos that share more than 10 % of their runs of nine notes: the same song."""
+"""Clips of one song in different videos. They share more than 10 % of their runs of nine notes."""
 LIEDER_SAME = [
     ("lc5067312", "lc5002052"),
     ("lc6654137", "lc6652350"),
@@ -65,21 +64,21 @@ LIEDER_SAME = [
     ("lc6649053", "lc6646781"),
     ("lc6158825", "lc6159296"),
 ]
-"""Songs that stand in two collections, or come back in another form."""
+"""Songs in two collections or in two forms."""
 
 
 def prints_of(folder: Path, files: Mapping[str, str]) -> dict[str, int]:
-    """Note fingerprint of each piece."""
+    """Compute the note fingerprint of each piece."""
     return {key: note_fingerprint(read_music(folder / file)) for key, file in files.items()}
 
 
 def settled(prints: Mapping[str, int], sides: Mapping[str, str], groups: Mapping[str, str]) -> list[Entry]:
-    """Entries with given sides, less what has its song, or its copy, on a stricter side.
+    """Make entries with given sides, without pieces whose song or copy is on a stricter side.
 
     Args:
         prints: Note fingerprint of each piece.
         sides: Published side of each piece.
-        groups: Song of each piece; none is alone.
+        groups: Song of each piece that has one.
     """
     strictest: dict[str, str] = {}
     for key, group in groups.items():
@@ -100,13 +99,13 @@ def settled(prints: Mapping[str, int], sides: Mapping[str, str], groups: Mapping
 def dealt_table(
     prints: Mapping[str, int], groups: Mapping[str, str], strata: Mapping[str, str]
 ) -> list[Entry]:
-    """80/10/10 of the groups in each stratum; a group's stratum is that of the piece it is called after."""
+    """Deal the groups of each stratum 80/10/10. The stratum of a group is that of its first piece."""
     sides = dealt({g: strata[g] for g in groups.values()}, Counter(groups.values()))
     return [Entry(key, groups[key], sides[groups[key]], prints[key], "") for key in prints]
 
 
 def with_folds(entries: list[Entry], classes: Mapping[str, str]) -> list[Entry]:
-    """The entries with folds of whole groups, each class spread evenly."""
+    """Add folds of whole groups to entries, with each class spread evenly."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
         counts[entry.group][classes[entry.piece]] += 1
@@ -115,7 +114,7 @@ def with_folds(entries: list[Entry], classes: Mapping[str, str]) -> list[Entry]:
 
 
 def pop909_table(root: Path) -> list[Entry]:
-    """MIDI-BERT's split (Chou et al., 2021, arXiv 2107.05223), without songs not in 4/4 and a copy."""
+    """Make MIDI-BERT's split (Chou et al., 2021, arXiv 2107.05223) without a copy and songs not in 4/4."""
     corpus = Pop909Corpus(root)
     published = json.loads((root / "pop909/splits/midibert_split.json").read_text(encoding="utf-8"))
     side = {song: split for split, songs in published.items() for song in songs}
@@ -132,7 +131,7 @@ def pop909_table(root: Path) -> list[Entry]:
 
 
 def pianist8_table(root: Path) -> list[Entry]:
-    """MIDI-BERT's split, less a test song under another name; folds with as much of each composer."""
+    """Make MIDI-BERT's split without a test song under another name, and folds with equal parts of composers."""
     corpus = Pianist8Corpus(root)
     sides = {}
     for side in SPLITS:
@@ -146,7 +145,7 @@ def pianist8_table(root: Path) -> list[Entry]:
 
 
 def emopia_table(root: Path) -> list[Entry]:
-    """The authors' split by song (Hung et al., 2021), less five clips of validation songs; folds of songs."""
+    """Make the authors' split by song (Hung et al., 2021) without five clips of validation songs, and folds."""
     corpus = EmopiaCorpus(root)
     sides = {}
     for side, name in (("train", "train"), ("valid", "val"), ("test", "test")):
@@ -159,7 +158,7 @@ def emopia_table(root: Path) -> list[Entry]:
 
 
 def asap_table(root: Path) -> list[Entry]:
-    """The suggested split by piece, for scores and performances, less a piece that it tears in two.
+    """Make the suggested split by piece, for scores and performances, without a piece on two sides.
 
     Schumann's Toccata is in training without its repeat, and in test with it.
     """
@@ -175,7 +174,7 @@ def asap_table(root: Path) -> list[Entry]:
 
 
 def groove_table(root: Path) -> list[Entry]:
-    """The official split (Gillick et al., 2019), less copies."""
+    """Make the official split (Gillick et al., 2019) without copies."""
     corpus = GrooveCorpus(root)
     with (root / "groove/info.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -184,7 +183,7 @@ def groove_table(root: Path) -> list[Entry]:
 
 
 def nottingham_table(root: Path) -> list[Entry]:
-    """Tunes with one title or one melody dealt together, dance by dance."""
+    """Deal tunes dance by dance, those with one title or one melody together."""
     corpus = NottinghamCorpus(root)
     titles = corpus.tune_titles()
     prints, melodies = {}, {}
@@ -197,7 +196,7 @@ def nottingham_table(root: Path) -> list[Entry]:
 
 
 def lieder_table(root: Path) -> list[Entry]:
-    """Songs dealt composer by composer; a title that a composer uses again is one song."""
+    """Deal songs composer by composer. Equal titles of a composer are one song."""
     corpus = LiederCorpus(root)
     files = corpus.files()
     prints = prints_of(corpus.folder, files)
@@ -210,7 +209,7 @@ def lieder_table(root: Path) -> list[Entry]:
 
 
 def openewld_table(root: Path) -> list[Entry]:
-    """Songs dealt genre by genre; those without one among themselves."""
+    """Deal songs genre by genre, and those without a genre among themselves."""
     corpus = OpenEwldCorpus(root)
     files, genres = corpus.files(), corpus.genres()
     prints = prints_of(corpus.folder, files)
@@ -219,7 +218,7 @@ def openewld_table(root: Path) -> list[Entry]:
 
 
 def giantmidi_table(root: Path) -> list[Entry]:
-    """Works dealt as they come, for there are too few of each composer."""
+    """Deal works without strata, because there are too few of each composer."""
     corpus = GiantMidiCorpus(root)
     files = corpus.files()
     prints = prints_of(corpus.folder, files)
@@ -229,7 +228,7 @@ def giantmidi_table(root: Path) -> list[Entry]:
 
 
 def folds_table(name: str, root: Path) -> list[Entry]:
-    """Folds of a label's pieces, by the songs, copies and near-duplicates of the prepared corpus."""
+    """Make folds of the pieces with a label, by songs, copies and near-duplicates of the prepared corpus."""
     asked = FOLD_TABLES[name]
     shards = PrepareSettings().prepare(open_corpus(asked.corpus, root), Tokenizer())
     return dealt_folds(shards.pieces, asked.label, asked.classes)
@@ -247,11 +246,11 @@ TABLES: dict[str, Callable[[Path], list[Entry]]] = {
     "giantmidi_sample": giantmidi_table,
     **{name: partial(folds_table, name) for name in FOLD_TABLES},
 }
-"""What makes each table from the folder that holds the corpora."""
+"""Functions that make each table from the folder that holds the corpora."""
 
 
 def main(root: Path, *names: str) -> None:
-    """Write the tables, all or those named, beside this file."""
+    """Write the named tables, or all, next to this file."""
     for name in names or TABLES:
         save_table(name, TABLES[name](root))
 

@@ -1,4 +1,4 @@
-"""Dealing groups of pieces onto sides and into folds, by a fixed seed and alike in every stratum."""
+"""Deal groups of pieces onto sides and into folds, by a fixed seed and equally in every stratum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SEED = 2021
 
 
 def plain_title(title: str) -> str:
-    """A title without case, punctuation, article and remarks in brackets."""
+    """Return a title without case, punctuation, article and remarks in brackets."""
     words = re.sub(r"\(.*?\)|[^\w ]", "", title).casefold().split()
     return " ".join(words[1:] if words[:1] in (["the"], ["a"]) else words)
 
@@ -21,17 +21,17 @@ def plain_title(title: str) -> str:
 def grouped(
     prints: Mapping[str, int], songs: Mapping[str, str], same: Iterable[tuple[str, str]] = ()
 ) -> dict[str, str]:
-    """The group of each piece, called after its first piece.
+    """Return the group of each piece, named after its first piece.
 
     Args:
-        prints: Note fingerprint of each piece; copies are one group.
-        songs: Song of each piece that has one; pieces of a song are one group.
-        same: Pairs of pieces that are known to be one song.
+        prints: Note fingerprint of each piece. Copies are one group.
+        songs: Song of each piece that has one. Pieces of a song are one group.
+        same: Pairs of pieces known to be one song.
     """
     keys = list(prints)
     place = {key: index for index, key in enumerate(keys)}
     marks = [(songs.get(key, ""), prints[key]) for key in keys]
-    # A pair is a mark of its own, of a song that both share with it.
+    # A pair becomes a further song that both pieces share.
     links = [
         mark
         for i, (one, other) in enumerate(same)
@@ -42,11 +42,11 @@ def grouped(
 
 
 def dealt(strata: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, str]:
-    """A side for each group: of the pieces in each stratum, a tenth to valid, a tenth to test.
+    """Deal each group to a side. In each stratum a tenth of the pieces goes to valid and a tenth to test.
 
     Args:
         strata: Stratum of each group, such as its genre.
-        sizes: How many pieces each group has.
+        sizes: Number of pieces of each group.
     """
     shuffle = random.Random(SEED).shuffle
     sides: dict[str, str] = {}
@@ -65,13 +65,13 @@ def dealt(strata: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, str]
 
 
 def folded(classes: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-    """A fold for each group, so that folds have about as many pieces of each class.
+    """Deal each group to a fold, so that folds have about equal numbers of each class.
 
-    Groups are taken in random order, the large before the small, each by the fold where it adds least to the sum
-    of squared shares of the classes.
+    Groups come in random order, large ones first. Each goes to the fold where it adds least to the sum of squared
+    proportions of the classes.
 
     Args:
-        classes: How many pieces of each class each group has.
+        classes: Number of pieces of each class in each group.
     """
     groups = sorted(classes)
     random.Random(SEED).shuffle(groups)
@@ -90,6 +90,6 @@ def folded(classes: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
 
 
 def _in_strata(strata: Mapping[str, str]) -> Iterable[list[str]]:
-    """The groups of each stratum, both in alphabetical order."""
+    """Yield the groups of each stratum, both in alphabetical order."""
     for stratum in sorted(set(strata.values())):
         yield sorted(group for group in strata if strata[group] == stratum)

@@ -1,4 +1,4 @@
-"""Folds of one label's pieces, as committed tables: of corpora whose own table has a split and no folds."""
+"""Committed folds of the pieces with one label, for corpora whose table has a split and no folds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ OUTSIDE = "on no side of the corpus' split; it may stand in a fold"
 
 
 class Asked(NamedTuple):
-    """Which pieces a table of folds deals, each class alike.
+    """The pieces of a table of folds.
 
     Attributes:
-        corpus: Name of its reader.
+        corpus: Name of the reader.
         label: Name of the sequence-level label.
-        classes: Pieces with any other label, or none, stand in no fold.
+        classes: Classes that are spread evenly. Other pieces are in no fold.
     """
 
     corpus: str
@@ -48,16 +48,16 @@ FOLD_TABLES = {
         ),
     ),
 }
-"""The tables, each called after the task that it is for."""
+"""The tables by name. Each is named after its task."""
 
 
 def dealt_folds(pieces: Iterable[PieceRecord], label: str, classes: Sequence[str]) -> list[Entry]:
-    """Entries of the pieces whose label is one of the classes, with folds of whole groups.
+    """Make entries of the pieces of given classes, with folds of whole groups.
 
     Args:
-        pieces: Of a prepared corpus, whose groups hold songs, copies and near-duplicates together.
+        pieces: Pieces of a prepared corpus. Its groups keep songs, copies and near-duplicates together.
         label: Name of the label.
-        classes: Each is spread evenly over the folds.
+        classes: Classes to spread evenly over the folds.
     """
     asked = [piece for piece in pieces if piece.tokens and piece.labels.get(label) in classes]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -74,18 +74,17 @@ def dealt_folds(pieces: Iterable[PieceRecord], label: str, classes: Sequence[str
 def sides_of(
     pieces: Sequence[PieceRecord], table: str, fold: int, folder: Path | None = None
 ) -> NDArray[np.str_]:
-    """(P,) side of each piece when a fold is tested on; "excluded" of one that is not in the table.
+    """Return the (P,) sides of pieces if a fold is tested. Pieces outside the table are "excluded".
 
     Args:
-        pieces: P of a prepared corpus.
+        pieces: P pieces of a prepared corpus.
         table: Name of the table.
-        fold: The test set; the next one is validation.
-        folder: Where the table lies, if not here.
+        fold: The fold to test on. The next one validates.
+        folder: Folder of the table. Default: this package.
 
     Raises:
         CorpusError: If there is no such table, or it is damaged.
-        LeakError: If a piece is not the one that the table was made for, or the corpus was prepared so that a group
-            of it stands on two sides.
+        LeakError: If a piece has other notes than the table's, or if a group of the prepared corpus is on two sides.
     """
     entries = load_table(table, folder)
     sides = [EXCLUDED] * len(pieces)

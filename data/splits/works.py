@@ -1,4 +1,4 @@
-"""Which work each file of GiantMIDI's sample holds: by name where it tells, else by its notes."""
+"""The work of each file in GiantMIDI's sample, by its name where it has one, else by its notes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SLICES = 20
 
 
 def works_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
-    """The work of each key; transcriptions name it, previews name the same video, the rest sound alike.
+    """Find the work of each key.
 
-    The recordings and sequenced scores play the very movements that were transcribed, so each is given the work
-    of the transcription whose pitches, slice by slice of the piece, have the highest cosine with its own. The
-    52 recordings so find 52 different transcriptions. Scores name their composer, and are compared with his alone.
+    Transcriptions name their work, and previews name the same video. Recordings and sequenced scores play the movements
+    that were transcribed. Each gets the work of the transcription with the highest cosine of pitches, slice by slice.
+    The 52 recordings find 52 different transcriptions. Scores name their composer and are compared with his works.
     """
     works, videos = {}, {}
     for key in files:
@@ -36,9 +36,9 @@ def works_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
             works[key] = videos.get(match["video"], match["work"].replace(", ", "_").replace(" ", "_"))
         elif key not in profiles:
             composer = name.partition("_")[0] if kind == "ground_truth" else ""
-            own = _profile(folder / file)
+            ours = _profile(folder / file)
             likeness = {
-                float(profile @ own): other
+                float(profile @ ours): other
                 for other, profile in profiles.items()
                 if works[other].casefold().startswith(composer)
             }
@@ -47,7 +47,7 @@ def works_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _profile(path: Path) -> NDArray[np.float64]:
-    """How often each pitch sounds in each twentieth of the piece, as a vector of length 1."""
+    """Count each pitch in each twentieth of the piece, as a vector of length 1."""
     music = read_music(path)
     seconds = music.seconds(music.notes["onset"])
     place = (seconds - seconds.min()) / max(float(np.ptp(seconds)), 1e-9)

@@ -1,4 +1,4 @@
-"""Ends of a training run that the machine forces: what happened, what is kept, how to go on."""
+"""Messages for runs that end for want of memory or disk space."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def explained(state: Path) -> Iterator[None]:
-    """Turn a want of memory or disk into a message.
+    """Turn a want of memory or disk space into a message.
 
     Args:
-        state: The file that a run is resumed from; it is replaced only by a whole new one.
+        state: The file from which a run is resumed. Only a complete new one replaces it.
 
     Raises:
-        ConfigError: In their place.
+        ConfigError: If memory or disk space is used up.
     """
     try:
         yield
     except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _told("The memory does not suffice for a step", state) from error
+        raise _memory_error(state) from error
     except RuntimeError as error:
         # PyTorch has no class of its own for the memory of a CPU.
         if "allocate memory" not in str(error):
             raise
-        raise _told("The memory does not suffice for a step", state) from error
+        raise _memory_error(state) from error
     except OSError as error:
         if error.errno not in _FULL:
             raise
         raise ConfigError(f"The disk is full ({error}). Make room on it.{_rest(state)}") from error
 
 
-def _told(what: str, state: Path) -> ConfigError:
+def _memory_error(state: Path) -> ConfigError:
     return ConfigError(
-        f"{what}. Start a new run with a lower --tokens_per_batch (and a higher --accumulate to make up for it), or with "
-        f"--recompute.{_rest(state)}"
+        "The memory does not suffice for a step. Start a new run with a lower --tokens_per_batch (and a higher "
+        f"--accumulate to make up for it), or with --recompute.{_rest(state)}"
     )
 
 
 def _rest(state: Path) -> str:
-    """What is left of the run."""
+    """Tell what remains of the run."""
     if not state.exists():
         return " Nothing of the run was kept yet."
     return f" Its last measured state is kept in {state}; --resume goes on from there."

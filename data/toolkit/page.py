@@ -37,7 +37,7 @@ class Page:
     """A page under construction. Each method adds one block at the end.
 
     Texts and cells of tables may hold `code`, *emphasis* and **strong emphasis** as in Markdown.
-    `picture` arguments name PNG files for `save_pictures`. Markdown shows those files and the HTML shows the block itself.
+    `picture` names a PNG file for `save_pictures`. Markdown shows that file. HTML shows the block itself.
 
     Args:
         title: Heading of the page.
@@ -160,9 +160,10 @@ class Page:
         if not charts:
             return
         small = " small" if any(chart.get("small") for chart in charts) else ""
+        captions = (f"<figcaption>{html.escape(chart['title'])}</figcaption>" for chart in charts)
         figures = "".join(
-            f'<figure class="chart" data-chart="{number}"><figcaption>{html.escape(chart["title"])}</figcaption></figure>'
-            for number, chart in enumerate(charts, len(self._charts))
+            f'<figure class="chart" data-chart="{number}">{caption}</figure>'
+            for number, caption in enumerate(captions, len(self._charts))
         )
         self._charts += charts
         self._add(f'<div class="charts{small}">{figures}</div>')

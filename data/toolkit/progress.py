@@ -1,4 +1,4 @@
-"""Progress of training, in one line."""
+"""Progress of training in one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run folders: named, found again, and refused where they hold something else."""
+"""Run folders: name them, find them again, and refuse those with other content."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def find_folder(
     flags: Mapping[str, str] | None = None,
     unset: Mapping[str, str] | None = None,
 ) -> Path:
-    """The folder of a run, new or to be resumed; nothing is written yet.
+    """Find the folder of a run, new or resumed. Nothing is written.
 
     Args:
         base: Where a run goes that is given no folder; it gets a number where that is taken.
@@ -80,12 +80,12 @@ def changed_settings(
 
 
 def _written(value: Any, unset: str | None) -> str:
-    """A setting's value as a user would give it."""
+    """Return the value of a setting as a user would write it."""
     return (unset or "not given") if value is None else repr(value)
 
 
 def begin(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Mark a folder as that of a run with these settings.
+    """Write the settings of a run into its folder.
 
     Raises:
         ConfigError: If it cannot be made or written.
@@ -99,12 +99,12 @@ def begin(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
-    """What a finished run wrote of itself.
+    """Read the record of a finished run.
 
     Args:
         run: The folder.
-        needed: What such a record tells, and no other does.
-        command: That makes such runs.
+        needed: Keys that identify such a record.
+        command: The command that makes such runs.
 
     Raises:
         ConfigError: If the folder holds no such record.
@@ -119,7 +119,7 @@ def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
 
 
 def _latest(base: Path) -> Path | None:
-    """The run of that name, or of those that `_unused` numbered after it, which began last."""
+    """Return the latest run of that name, or of the names that `_unused` numbered after it."""
     ours = re.compile(re.escape(base.name) + r"(-\d+)?")
     runs = [path for path in base.parent.glob(f"*/{SETTINGS}") if ours.fullmatch(path.parent.name)]
     return max(runs, key=lambda path: path.stat().st_mtime).parent if runs else None

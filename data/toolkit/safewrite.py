@@ -1,4 +1,4 @@
-"""Files that are whole or absent, whatever happens while they are written."""
+"""Atomic writes: a file is complete or absent, whatever happens."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 _ESCAPE = "backslashreplace"
-"""Names of files that are not UTF-8 come as lone surrogates, which this turns into escapes that JSON knows."""
+"""File names that are not UTF-8 hold lone surrogates. This turns them into escapes of JSON."""
 
 
 def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
-    """Write a file, piece by piece, so that it is whole or absent even after a power cut.
+    """Write a file line by line, so that it is complete or absent even after a power cut.
 
     Args:
-        path: In a folder that exists.
-        lines: Its content; never held at once.
+        path: A file in an existing folder.
+        lines: The content. It is never in memory at once.
 
     Returns:
-        Its sha256.
+        sha256 of the file.
     """
     digest = hashlib.sha256()
-    # Of this process alone: two that keep the same baselines at a time must not take the file from one another.
+    # The name holds the process, because two processes may write the same baselines at once.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with unfinished.open("wb") as file:
         for line in lines:
@@ -41,22 +41,22 @@ def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
 
 
 def write(path: Path, content: bytes) -> str:
-    """Write a file in one stroke; returns its sha256."""
+    """Write a file and return its sha256."""
     return write_lines(path, [content])
 
 
 def write_array(path: Path, array: NDArray[Any]) -> str:
-    """Write an array as `np.load` reads it; returns the file's sha256."""
+    """Write an array as `np.load` reads it and return the sha256 of the file."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     return write_lines(path, [buffer.getbuffer()])
 
 
 def as_json(document: Any) -> bytes:
-    """A document with its keys sorted, a line each; equal documents give equal bytes."""
+    """Return JSON with sorted keys, one a line. Equal documents give equal bytes."""
     return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)
 
 
 def as_line(document: dict[str, Any]) -> bytes:
-    """A document on one line."""
+    """Return JSON on one line."""
     return (json.dumps(document, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)
