@@ -1,4 +1,4 @@
-"""The schema of a checkpoint's config.json: one place that says what must be there, checked before anything is built."""
+"""The schema of a checkpoint's config.json, checked before anything is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boosted trees that vote with a network: what one of them takes for sure and the other doubts is mostly so."""
+"""An ensemble of a network and gradient-boosted trees. Where one is unsure, the other often is not."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from symbolic.features.stats import Floats, softmax
 from symbolic.predict.note_classifier import NoteClassifier
 
 SHARES = np.linspace(0, 1, 21)
-"""Of the trees in the vote, to choose from."""
+"""Weights of the trees to choose from."""
 Rows = NDArray[np.integer]
 _LEAST = 1e-6
-"""Probability that a class has at least, so that no voter can forbid one."""
+"""Least probability of a class, so that neither member can rule one out."""
 
 
 class Ensemble(nn.Module):
-    """Trees, and their share in the vote.
+    """Trees, and their weight beside a network.
 
-    The vote is the weighted mean of log probabilities (a logarithmic opinion pool: Genest & Zidek, 1986).
+    Predictions are the weighted mean of log probabilities (logarithmic opinion pool: Genest & Zidek, 1986).
 
     Args:
-        trees: That vote.
+        trees: The trees.
     """
 
     share: Tensor
@@ -41,22 +41,22 @@ class Ensemble(nn.Module):
         logits: Sequence[NDArray[np.floating]],
         truths: Sequence[NDArray[np.integer]],
     ) -> None:
-        """Choose the share by accuracy, and among equals by cross-entropy.
+        """Choose the weight by accuracy, and among equals by the probability of the true class.
 
         Args:
-            tokens: (N, 8) ids of each of some pieces that neither voter has learnt from.
-            logits: (N, C) of each, from the network.
+            tokens: (N, 8) ids of each piece of a validation set.
+            logits: (N, C) logits of each piece, from the network.
             truths: (N,) classes of its notes, -1 where there is none.
         """
         known = [truth >= 0 for truth in truths]
-        ours = np.concatenate([_surely(one)[k] for one, k in zip(logits, known, strict=True)])
+        ours = np.concatenate([_log_probabilities(one)[k] for one, k in zip(logits, known, strict=True)])
         theirs = np.concatenate(
-            [_surely(self.trees.logits(one))[k] for one, k in zip(tokens, known, strict=True)]
+            [_log_probabilities(self.trees.logits(one))[k] for one, k in zip(tokens, known, strict=True)]
         )
         truth = np.concatenate([one[k] for one, k in zip(truths, known, strict=True)])
 
         def merit(share: float) -> tuple[float, float]:
-            pooled = _surely(_pooled(ours, theirs, share))
+            pooled = _log_probabilities(_pooled(ours, theirs, share))
             right = pooled[np.arange(len(truth)), truth]
             return float((pooled.argmax(axis=1) == truth).mean()), float(right.mean())
 
@@ -65,14 +65,18 @@ class Ensemble(nn.Module):
     def joined(
         self, tokens: Rows, logits: NDArray[np.floating], features: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
-        """(N, C) log probabilities, but for a constant.
+        """Return the (N, C) log probabilities of network and trees together, up to a constant.
 
         Args:
             tokens: (N, 8) ids of a piece.
-            logits: (N, C) from the network.
-            features: As of `NoteClassifier.logits`.
+            logits: (N, C) logits from the network.
+            features: (N, F) from `note_matrix`, if they are computed already.
         """
-        pooled = _pooled(_surely(logits), _surely(self.trees.logits(tokens, features)), float(self.share))
+        pooled = _pooled(
+            _log_probabilities(logits),
+            _log_probabilities(self.trees.logits(tokens, features)),
+            float(self.share),
+        )
         return pooled.astype(np.float32)
 
 
@@ -80,6 +84,6 @@ def _pooled(ours: Floats, theirs: Floats, share: float) -> Floats:
     return np.asarray((1 - share) * ours + share * theirs)
 
 
-def _surely(logits: NDArray[np.floating]) -> Floats:
-    """Log probabilities along the last axis, none below that of `_LEAST`."""
+def _log_probabilities(logits: NDArray[np.floating]) -> Floats:
+    """Return log probabilities along the last axis, none below that of `_LEAST`."""
     return np.asarray(np.log(np.maximum(softmax(logits.astype(np.float64)), _LEAST)))

@@ -1,4 +1,4 @@
-"""Keys and chords by name, from classes of notes that say where each stands above its tonic or root."""
+"""Keys and chords by name, from classes of notes: the degree of each above its tonic or root."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MINOR = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
 KEYS = tuple(
     f"{tonic} {mode}" for mode, names in zip(MODES, (_MAJOR, _MINOR), strict=True) for tonic in names
 )
-"""Names by tonic plus twelve times the mode, spelt as keys mostly are."""
+"""Names by tonic plus twelve times the mode, in the usual spelling."""
 CHORDS = (*(f"{root}:maj" for root in _MAJOR), *(f"{root}:min" for root in _MINOR))
 """The same as chords, in Harte's syntax."""
 
@@ -25,12 +25,12 @@ class Chord(NamedTuple):
     """A chord, until the next one.
 
     Attributes:
-        onset: In ticks, of the first note that is heard in it.
+        onset: Onset of its first note, in ticks.
         seconds: The same in seconds.
-        bar: Counted from 1; every change of metre begins one.
-        beat: Of the bar, counted from 1; of three units in compound time signatures.
+        bar: Bar, counted from 1. Every time signature begins one.
+        beat: Beat of the bar, counted from 1. In compound time signatures a beat has three units.
         name: One of `CHORDS`.
-        confidence: Mean probability that its notes give it.
+        confidence: Mean probability that its notes give to it.
     """
 
     onset: int
@@ -42,7 +42,7 @@ class Chord(NamedTuple):
 
 
 def tonality_probabilities(pitch: NDArray[np.integer], probabilities: Probabilities) -> Probabilities:
-    """What each note says of every tonic, or root, and mode.
+    """Return the probability that each note gives to every tonic, or root, and mode.
 
     Args:
         pitch: (N,) MIDI pitches.
@@ -58,11 +58,11 @@ def tonality_probabilities(pitch: NDArray[np.integer], probabilities: Probabilit
 
 
 def key_probabilities(music: Music, probabilities: Probabilities) -> dict[str, float]:
-    """The mean over pitched notes of the probability that each gives every key; the likeliest first.
+    """Return the mean over pitched notes of the probability of every key, the most likely first.
 
     Args:
-        music: The piece, N notes of it; one at least is pitched.
-        probabilities: (N, 24) probabilities of the classes; those of drums are not looked at.
+        music: A piece of N notes; one at least is pitched.
+        probabilities: (N, 24) probabilities of the classes; those of drums are ignored.
     """
     pitched = ~music.drums
     mean = tonality_probabilities(music.notes["pitch"][pitched], probabilities[pitched]).mean(
@@ -72,29 +72,29 @@ def key_probabilities(music: Music, probabilities: Probabilities) -> dict[str, f
 
 
 def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
-    """Chords in time: of each beat the one that the notes that begin in it give the highest mean probability.
+    """Return chords in time: for each beat, the chord with the highest mean probability over its onsets.
 
-    A beat in which no note begins, and one with the chord of the beat before, go on with that chord.
+    A chord lasts until a beat with another one. Beats without onsets continue it.
 
     Args:
-        music: The piece, N notes of it.
-        probabilities: (N, 24) probabilities of the classes; those of drums are not looked at.
+        music: A piece of N notes.
+        probabilities: (N, 24) probabilities of the classes; those of drums are ignored.
     """
     order = np.argsort(music.notes["onset"], kind="stable")
     order = order[~music.drums[order]]
     notes = music.notes[order]
     bar, beat = beats(music, notes["onset"])
     fresh = np.flatnonzero(np.diff(bar, prepend=-1) | np.diff(beat, prepend=-1))
-    said = tonality_probabilities(notes["pitch"], probabilities[order]).astype(np.float64)
-    sums = np.add.reduceat(said, fresh, axis=0) if len(fresh) else said
-    likeliest = sums.argmax(axis=1)
-    changes = np.flatnonzero(np.diff(likeliest, prepend=-1))
+    found_by_note = tonality_probabilities(notes["pitch"], probabilities[order]).astype(np.float64)
+    sums = np.add.reduceat(found_by_note, fresh, axis=0) if len(fresh) else found_by_note
+    best = sums.argmax(axis=1)
+    changes = np.flatnonzero(np.diff(best, prepend=-1))
     ends = np.append(changes[1:], len(fresh))
     edges = np.append(fresh, len(notes))
     seconds = music.seconds(notes["onset"][fresh])
     found = []
     for first, end in zip(changes.tolist(), ends.tolist(), strict=True):
-        note, chord = int(fresh[first]), int(likeliest[first])
+        note, chord = int(fresh[first]), int(best[first])
         confidence = float(sums[first:end, chord].sum() / (edges[end] - edges[first]))
         place = int(notes["onset"][note]), float(seconds[first]), int(bar[note]), int(beat[note])
         found.append(Chord(*place, CHORDS[chord], confidence))
@@ -102,15 +102,15 @@ def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
 
 
 def beats(music: Music, ticks: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Bar and beat of times in ticks, both (N,) and counted from 1, as `Chord` says."""
+    """Return the bar and the beat of (N,) times in ticks, both counted from 1 as in `Chord`."""
     time_signatures = [
         (0, 4, 4),
         *((t, n, d) for t, n, d in music.time_signatures.tolist() if n > 0 and d > 0),
     ]
     starts = np.array([tick for tick, _, _ in time_signatures])
-    upper, lower = (np.array([metre[column] for metre in time_signatures]) for column in (1, 2))
+    upper, lower = (np.array([signature[column] for signature in time_signatures]) for column in (1, 2))
     whole = 4 * music.resolution
-    # A bar that a change of metre cuts short is a bar.
+    # A bar that is cut short by a new time signature counts as a bar.
     lengths = -(-np.diff(starts) * lower[:-1] // (whole * upper[:-1]))
     first_bar = np.concatenate([[0], np.cumsum(lengths)])
     at = np.searchsorted(starts, ticks, side="right") - 1

@@ -28,7 +28,7 @@ from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 HandMade = FeatureClassifier | NoteClassifier
 """A classifier of hand-made features, without a backbone."""
 FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
-"""Names of the parts of a checkpoint that `task_model` reads, beside its backbone and head."""
+"""Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
 
 
 class Encoder(nn.Module):

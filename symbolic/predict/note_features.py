@@ -1,4 +1,4 @@
-"""Note features: hand-made features of notes as something that a network hears beside the notes themselves."""
+"""Note features: hand-made features of notes that a network reads beside the tokens."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor, nn
 from symbolic.features.notes import note_names
 
 EMBEDDED_FEATURES = [name for name in note_names() if name != "pitch"]
-"""What is hinted at: all that transposition leaves as it is, so that it need not be computed anew for every key."""
+"""The features that are embedded: all that transposition leaves unchanged. They are computed once for every key."""
 LEVELS = 256
 """Values of a code, so that it fits into a byte."""
 WIDTH = 256
-"""Of the hidden layer."""
-_HEARD = np.array([name in EMBEDDED_FEATURES for name in note_names()])
-_DRAWN = 7
-"""One note in so many says where the levels of a feature lie."""
+"""Width of the hidden layer."""
+_EMBEDDED = np.array([name in EMBEDDED_FEATURES for name in note_names()])
+_EVERY = 7
+"""One note in so many is used to find the levels of a feature."""
 
 
 class NoteFeatureEmbedding(nn.Module):
-    """Features of notes, each as its rank among those of training notes, to be added to the embedding of the notes.
+    """Embeds features of notes. Each feature is read as its rank among those of training notes.
 
-    Ranks, because features are of all sizes, and a network hears none that are far larger than others.
+    Ranks put all features on one scale: a network learns little from features that are far smaller than others.
 
     Args:
         dim: Width of the embedding.
@@ -39,28 +39,39 @@ class NoteFeatureEmbedding(nn.Module):
         self.read = nn.Sequential(nn.Linear(len(EMBEDDED_FEATURES), WIDTH), nn.GELU(), nn.Linear(WIDTH, dim))
 
     def fit(self, pieces: Iterable[NDArray[np.float32]]) -> None:
-        """Learn what is much and what is little from `hinted` features of training pieces."""
+        """Find the levels of each feature.
+
+        Args:
+            pieces: (N, F) `embedded_features` of each training piece.
+        """
         self.edges.copy_(torch.from_numpy(level_edges(pieces)))
 
     def codes(self, features: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """(N, F) ranks of (N, F) `hinted` features."""
+        """Return the (N, F) codes of (N, F) `embedded_features`."""
         return ranks(features, self.edges.cpu().numpy())
 
     def forward(self, codes: Tensor) -> Tensor:
-        """(B, L, F) codes, of any integer type -> (B, L, D)."""
-        said: Tensor = self.read(codes.to(self.edges.dtype) * (2 / (LEVELS - 1)) - 1)
-        return said
+        """Embed codes of any integer type, (B, L, F) -> (B, L, D)."""
+        embedded: Tensor = self.read(codes.to(self.edges.dtype) * (2 / (LEVELS - 1)) - 1)
+        return embedded
 
 
 def level_edges(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """(F, LEVELS - 1) where the levels of each feature meet, from (N, F) features of pieces."""
-    drawn = np.concatenate([features[::_DRAWN] for features in pieces])
-    shares = np.arange(1, LEVELS) / LEVELS
-    return np.ascontiguousarray(np.quantile(drawn, shares, axis=0).T, dtype=np.float32)
+    """Return the values where the levels of each feature meet.
+
+    Args:
+        pieces: (N, F) features of each piece.
+
+    Returns:
+        (F, LEVELS - 1) float32.
+    """
+    some = np.concatenate([features[::_EVERY] for features in pieces])
+    quantiles = np.arange(1, LEVELS) / LEVELS
+    return np.ascontiguousarray(np.quantile(some, quantiles, axis=0).T, dtype=np.float32)
 
 
 def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(N, F) levels of (N, F) features by (F, LEVELS - 1) edges."""
+    """Return the (N, F) levels of (N, F) features by (F, LEVELS - 1) edges."""
     found = np.empty(features.shape, dtype=np.uint8)
     for number, edge in enumerate(edges):
         found[:, number] = np.searchsorted(edge, features[:, number])
@@ -68,5 +79,5 @@ def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[
 
 
 def embedded_features(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(N, F) features that `NoteHints` takes, of all that `note_matrix` makes of a piece's notes."""
-    return np.asarray(features[:, _HEARD])
+    """Return the (N, F) features that are embedded, of all that `note_matrix` computes."""
+    return np.asarray(features[:, _EMBEDDED])

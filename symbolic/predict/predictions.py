@@ -88,7 +88,7 @@ class NotePredictions:
 
     @property
     def derived(self) -> str:
-        """What else the classes give: "key", "chord" or "velocity"; "" where nothing."""
+        """The result that follows from the classes: "key", "chord" or "velocity"; "" where there is none."""
         return derived_label(self.label, self.names)
 
     @cached_property

@@ -63,8 +63,8 @@ class TaskPredictor(MusicModel):
         return self.classes
 
     @property
-    def numbers(self) -> int:
-        """How many numbers were fitted or loaded, an ensemble's included."""
+    def parameter_count(self) -> int:
+        """Number of parameters, with those of an ensemble."""
         if isinstance(self.model, HandMade):
             return self.model.numbers
         ensemble = self.model.ensemble
@@ -120,7 +120,7 @@ class NotePredictor(TaskPredictor):
 
     @property
     def derived(self) -> str:
-        """What else the classes of notes give: "key", "chord" or "velocity"; "" where nothing."""
+        """The result that follows from classes of notes: "key", "chord" or "velocity"; "" where there is none."""
         return derived_label(str(self.checkpoint.task["label"]), self.classes)
 
     @property

@@ -225,15 +225,15 @@ class MusicModel:
             words += [f"adapter {adapter.name}"] if adapter is not None else []
             if self._encoder is not None and self._encoder.note_features is not None:
                 words.append("note features")
-        words.append(f"{self.numbers:,} parameters")
+        words.append(f"{self.parameter_count:,} parameters")
         if card.get("datasets"):
             words.append(f"trained on {', '.join(map(str, card['datasets']))}")
         licence = card.get("license_name") or card.get("license")
         return [*words, f"licence {licence or 'not stated'}"]
 
     @property
-    def numbers(self) -> int:
-        """How many numbers were fitted, an ensemble's included."""
+    def parameter_count(self) -> int:
+        """Number of parameters, with those of an ensemble."""
         raise NotImplementedError
 
 
@@ -306,8 +306,8 @@ class PretrainedModel(MusicModel):
         }
 
     @property
-    def numbers(self) -> int:
-        """How many parameters it has, those of its heads included."""
+    def parameter_count(self) -> int:
+        """Number of parameters, with those of its heads."""
         return sum(count_parameters(one) for one in (self._encoding(), *self.heads.values()))
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:

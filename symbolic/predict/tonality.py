@@ -1,7 +1,7 @@
-"""Note labels that tell a chord or a key: where each note stands above the root or the tonic.
+"""Note labels for chords and keys: the degree of each note above the root or the tonic.
 
-Such a label moves with the music, so that transposition, which would turn one key's name into another's, leaves it
-true. From a note's pitch and its class follow root, or tonic, and mode.
+Such a label stays true under transposition, and the name of a key does not. Pitch and class of a note together give
+the root, or tonic, and the mode.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEY = re.compile(r"([A-G])([b#]?)\s*(m|min|minor|maj|major)?\s*$", re.IGNORECAS
 
 
 def chord_mode(symbol: str) -> int | None:
-    """Root plus twelve times the mode of a chord in Harte's syntax, such as "Bb:min7/5".
+    """Return root plus twelve times the mode of a chord in Harte's syntax, such as "Bb:min7/5".
 
     Returns:
         0 to 23; None where there is no major or minor triad: no chord, suspended, diminished, augmented.
@@ -32,7 +32,7 @@ def chord_mode(symbol: str) -> int | None:
 
 
 def key_mode(text: str) -> int | None:
-    """Tonic plus twelve times the mode of a key as abc files have it, such as "Bb" or "F#m"; None for others."""
+    """Return tonic plus twelve times the mode of a key as in abc files, such as "Bb" or "F#m"; None for others."""
     match = _KEY.match(text.strip())
     if match is None:
         return None
@@ -41,7 +41,7 @@ def key_mode(text: str) -> int | None:
 
 
 def tonal_labels(pitch: NDArray[np.integer], tonality: NDArray[np.integer]) -> NDArray[np.int8]:
-    """(N,) int8 index into `TONAL_CLASSES`.
+    """Return the (N,) int8 indices of notes into `TONAL_CLASSES`.
 
     Args:
         pitch: (N,) MIDI pitches.

@@ -70,7 +70,7 @@ def test_a_pretraining_checkpoint_comes_back_whole(backbone: Backbone, tmp_path:
     assert checkpoint.pretrained_on.dtype == np.int64
 
 
-def test_a_fingerprint_tells_weights_and_adapters_apart(backbone: Backbone, tmp_path: Path) -> None:
+def test_fingerprints_differ_for_weights_and_adapters(backbone: Backbone, tmp_path: Path) -> None:
     def saved(name: str) -> str:
         return load_checkpoint(save_checkpoint(tmp_path / name, backbone, TOKENIZER)).fingerprint
 

@@ -63,13 +63,13 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_those_that_commands_name_are_there() -> None:
+def test_models_that_commands_name_are_bundled() -> None:
     assert USUAL_CHECKPOINT in set(shipped_models()) - set(TASK_MODELS)
     assert "melody" in TASK_MODELS
 
 
 @pytest.mark.parametrize("name", TASK_MODELS)
-def test_a_task_model_is_small_too_and_tells_its_scores(name: str) -> None:
+def test_a_task_model_is_small_and_its_card_has_scores(name: str) -> None:
     folder = MODELS / name
     assert sum(file.stat().st_size for file in folder.glob("*.safetensors")) <= 8e6
     card = (folder / "README.md").read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def test_a_task_model_is_small_too_and_tells_its_scores(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(shipped_models()) - set(TASK_MODELS)))
-def test_it_is_small_and_says_what_it_is(name: str) -> None:
+def test_a_pretrained_model_is_small_and_has_a_card(name: str) -> None:
     folder = MODELS / name
     assert (folder / "model.safetensors").stat().st_size <= 25e6
     assert {tensor.dtype for tensor in read_tensors(folder / "model.safetensors").values()} == {
@@ -118,7 +118,7 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
         symbolic.load("gigantic")
 
 
-def test_it_has_seen_nothing_of_the_sides_that_committed_tables_hold_out(name: str) -> None:
+def test_no_model_was_trained_on_held_out_sides(name: str) -> None:
     found = load_checkpoint(name).pretrained_on
     assert found is not None
     seen = set(found.tolist())
@@ -143,7 +143,7 @@ PINNED = {
     "tiny": {2: 64, 3: 64, 5: 67, 7: 72, 10: 76, 12: 79},
     "small": {4: 67, 5: 67, 7: 72, 10: 76, 11: 79},
 }
-"""Pitches by place, where what a model says first stands well above what it says next."""
+"""Pitches by place, where the first prediction is well above the second."""
 
 
 @pytest.mark.parametrize("name", PINNED)
@@ -156,8 +156,8 @@ def test_it_reads_a_scale_as_it_did_when_it_was_made(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "track"), [("melody", "melody"), ("melody_songs", "bridge")])
-def test_a_tune_is_told_from_what_accompanies_it(name: str, track: str, tmp_path: Path) -> None:
-    """By the command, of a file that says nothing of tracks; as they said when they were made.
+def test_a_tune_is_separated_from_its_accompaniment(name: str, track: str, tmp_path: Path) -> None:
+    """By the command, on a file without track names; as predicted when the models were made.
 
     One takes the tune for an interlude: in the songs that it has learnt from it is the voice that has the melody.
     """
@@ -165,13 +165,13 @@ def test_a_tune_is_told_from_what_accompanies_it(name: str, track: str, tmp_path
     write_midi(music, tmp_path / "song.mid")
     assert main(["predict", name, str(tmp_path / "song.mid"), "--out", str(tmp_path / "out")]) == 0
     found = read_music(tmp_path / "out" / "song.mid")
-    told = {
+    by_track = {
         found.tracks[track]: set(found.notes["pitch"][found.notes["track"] == track].tolist())
         for track in np.unique(found.notes["track"])
     }
     above = set(music.notes["pitch"][music.notes["pitch"] >= 69].tolist())
-    assert told[track] == above
-    assert not told["accompaniment"] & above
+    assert by_track[track] == above
+    assert not by_track["accompaniment"] & above
 
 
 def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:

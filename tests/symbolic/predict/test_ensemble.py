@@ -1,4 +1,4 @@
-"""Boosted trees that vote with a network."""
+"""An ensemble of a network and boosted trees."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from symbolic.predict.network import TaskModel, load_model
 from symbolic.storage import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("own_cache")
-VOTED = replace(PLAN, note_features=True, ensemble=True)
+ENSEMBLED = replace(PLAN, note_features=True, ensemble=True)
 ROWS = np.arange(6)
 TRUTH = np.array([0, 0, 1, 1, -1, 1])
 SURE, DOUBT = 4.0, 0.5
 
 
-class Said(nn.Module):
-    """Trees that say what they are told to."""
+class FixedTrees(nn.Module):
+    """Trees that predict given logits."""
 
     def __init__(self, first: list[float]) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Said(nn.Module):
 
 
 def ensemble(first: list[float]) -> Ensemble:
-    return Ensemble(Said(first))  # type: ignore[arg-type]
+    return Ensemble(FixedTrees(first))  # type: ignore[arg-type]
 
 
 def network(first: list[float]) -> Any:
@@ -57,7 +57,7 @@ def right(logits: Any) -> int:
     return int((logits.argmax(axis=1) == TRUTH)[TRUTH >= 0].sum())
 
 
-def test_where_one_is_sure_and_the_other_doubts_the_sure_one_is_heard() -> None:
+def test_the_surer_member_decides() -> None:
     ours = network([SURE, -DOUBT, -SURE, DOUBT, 0, -SURE])
     jury = ensemble([-DOUBT, SURE, DOUBT, -SURE, 0, -SURE])
     jury.weigh([ROWS], [ours], [TRUTH])
@@ -66,7 +66,7 @@ def test_where_one_is_sure_and_the_other_doubts_the_sure_one_is_heard() -> None:
     assert right(jury.joined(ROWS, ours)) == 5
 
 
-def test_who_is_always_wrong_has_no_vote() -> None:
+def test_a_member_that_is_always_wrong_has_no_weight() -> None:
     good, bad = [SURE, SURE, -SURE, -SURE, 0, -SURE], [-SURE, -SURE, SURE, SURE, 0, SURE]
     for ours, theirs, share in ((good, bad, 0.0), (bad, good, 1.0)):
         jury = ensemble(theirs)
@@ -74,7 +74,7 @@ def test_who_is_always_wrong_has_no_vote() -> None:
         assert float(jury.share) == share
 
 
-def test_nobody_can_forbid_a_class() -> None:
+def test_no_member_can_rule_out_a_class() -> None:
     jury = ensemble([-np.inf] * 6)
     jury.share.fill_(0.5)
     joined = jury.joined(ROWS, network([40.0] * 6))
@@ -82,17 +82,17 @@ def test_nobody_can_forbid_a_class() -> None:
 
 
 @pytest.fixture(scope="module")
-def voted(
+def ensembled(
     notes: TaskData, source: Source, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SeedResult, Path]:
-    folder = tmp_path_factory.mktemp("voted") / "seed-0"
-    return train_seed(notes, source, VOTED, 0, folder, {}), folder
+    folder = tmp_path_factory.mktemp("ensembled") / "seed-0"
+    return train_seed(notes, source, ENSEMBLED, 0, folder, {}), folder
 
 
-def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
-    voted: tuple[SeedResult, Path], notes: TaskData, source: Source, tmp_path: Path
+def test_a_saved_ensemble_is_no_worse_on_validation(
+    ensembled: tuple[SeedResult, Path], notes: TaskData, source: Source, tmp_path: Path
 ) -> None:
-    result, folder = voted
+    result, folder = ensembled
     model, _, _ = load_model(folder / "checkpoint")
     assert isinstance(model, TaskModel)
     assert model.ensemble is not None
@@ -105,19 +105,19 @@ def test_the_vote_is_kept_and_no_worse_on_validation_than_the_network(
     numbers = model.ensemble.trees.numbers
     assert result.summary["cost"]["trained_parameters"] > numbers > 0
 
-    alone = train_seed(notes, source, replace(VOTED, ensemble=False), 0, tmp_path / "alone", {})
+    alone = train_seed(notes, source, replace(ENSEMBLED, ensemble=False), 0, tmp_path / "alone", {})
     assert alone.summary["history"] == result.summary["history"]
     assert result.summary["valid"]["accuracy"] >= alone.summary["valid"]["accuracy"]
     tokens = notes.tokens(0)
-    said = np.zeros((len(tokens), len(notes.task.classes)), dtype=np.float32)
-    known = model.ensemble.joined(tokens, said, note_matrix(tokens))
-    np.testing.assert_array_equal(known, model.ensemble.joined(tokens, said))
+    zeros = np.zeros((len(tokens), len(notes.task.classes)), dtype=np.float32)
+    known = model.ensemble.joined(tokens, zeros, note_matrix(tokens))
+    np.testing.assert_array_equal(known, model.ensemble.joined(tokens, zeros))
     model.ensemble = None
     assert (notes.evaluate(model.classes, "test") == alone.counts["test"]).all()
 
 
-def test_a_run_cut_off_among_trees_does_not_train_its_network_again(
-    voted: tuple[SeedResult, Path],
+def test_resuming_among_trees_does_not_train_the_network_again(
+    ensembled: tuple[SeedResult, Path],
     notes: TaskData,
     source: Source,
     tmp_path: Path,
@@ -129,15 +129,15 @@ def test_a_run_cut_off_among_trees_does_not_train_its_network_again(
     with monkeypatch.context() as patch:
         patch.setattr(training, "grown_trees", cut_off)
         with pytest.raises(InterruptedError):
-            train_seed(notes, source, VOTED, 0, tmp_path, {})
+            train_seed(notes, source, ENSEMBLED, 0, tmp_path, {})
     monkeypatch.setattr(training, "_train", cut_off)
-    result = train_seed(notes, source, VOTED, 0, tmp_path, {})
-    assert result.summary["test"] == voted[0].summary["test"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in voted[1].iterdir())
+    result = train_seed(notes, source, ENSEMBLED, 0, tmp_path, {})
+    assert result.summary["test"] == ensembled[0].summary["test"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in ensembled[1].iterdir())
 
 
-def test_trees_vote_with_an_adapter_too(notes: TaskData, source: Source, tmp_path: Path) -> None:
-    result = train_seed(notes, source, replace(VOTED, method="lora"), 0, tmp_path, {})
+def test_an_ensemble_works_with_an_adapter(notes: TaskData, source: Source, tmp_path: Path) -> None:
+    result = train_seed(notes, source, replace(ENSEMBLED, method="lora"), 0, tmp_path, {})
     model, _, _ = load_model(tmp_path / "checkpoint")
     assert isinstance(model, TaskModel)
     assert model.backbone.adapter is not None
@@ -145,9 +145,9 @@ def test_trees_vote_with_an_adapter_too(notes: TaskData, source: Source, tmp_pat
     assert (notes.evaluate(model.classes, "test") == result.counts["test"]).all()
 
 
-def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tmp_path: Path) -> None:
+def test_trees_of_another_release_are_refused(ensembled: tuple[SeedResult, Path], tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(voted[1] / "checkpoint", copy)
+    shutil.copytree(ensembled[1] / "checkpoint", copy)
     about = read_json(copy / "config.json")
     about["parts"]["ensemble"]["features"][0] = "of_another_release"
     write_json(copy / "config.json", about)
@@ -155,7 +155,7 @@ def test_trees_of_another_release_do_not_vote(voted: tuple[SeedResult, Path], tm
         load_model(copy)
 
 
-def test_the_flag_brings_hints_along_and_is_refused_where_they_are() -> None:
+def test_the_flag_implies_note_features_and_is_refused_like_them() -> None:
     settings = FinetuneSettings.of(ensemble=True)
     assert (settings.adapter.note_features, settings.adapter.ensemble) == (True, True)
     assert FinetuneSettings.of(note_features=True).adapter.ensemble is False

@@ -89,7 +89,7 @@ def test_bad_numbers_are_named_together() -> None:
         overlapping_windows(piece([0]), 0, 3, 0)
 
 
-def test_each_row_comes_from_the_window_in_which_it_is_most_central() -> None:
+def test_each_token_comes_from_its_most_central_window() -> None:
     def margins(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
         assert attention_mask is None
         place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
@@ -101,7 +101,7 @@ def test_each_row_comes_from_the_window_in_which_it_is_most_central() -> None:
 
 
 @given(steps=st.lists(st.sampled_from([0, 0, 1, 100]), min_size=1, max_size=60), batch=st.integers(1, 5))
-def test_rows_return_to_their_places_with_bars_counted_from_the_window(steps: list[int], batch: int) -> None:
+def test_tokens_return_to_their_places_with_bars_rebased(steps: list[int], batch: int) -> None:
     tokens = piece(steps)
 
     def echo(ids: Tensor, attention_mask: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Loaded models: what they give for every kind of music, alone and in lists, and that note features are never missing."""
+"""Loaded models on every kind of music, alone and in lists; their note features are never missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hand-made features of notes, heard by a network beside the notes."""
+"""Hand-made features of notes that a network reads beside the tokens."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_code_is_a_rank_among_training_notes() -> None:
     assert note_features(torch.from_numpy(codes[None, :5])).shape == (1, 5, 8)
 
 
-def test_no_key_is_hinted_at() -> None:
+def test_no_feature_depends_on_the_key() -> None:
     tokens = Tokenizer().encode(tune(5)).ids
     assert set(note_names()) - set(EMBEDDED_FEATURES) == {"pitch"}
     np.testing.assert_array_equal(
@@ -61,7 +61,7 @@ def test_no_key_is_hinted_at() -> None:
     )
 
 
-def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: Source) -> None:
+def test_training_and_prediction_read_the_same_codes(notes: TaskData, source: Source) -> None:
     """The codes of the tokens of a window stand beside them, wherever it begins; those of test pieces are not kept."""
     note_features, codes = fitted_note_features(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", note_features=note_features).eval()
@@ -90,14 +90,14 @@ def test_training_hears_what_the_finished_model_hears(notes: TaskData, source: S
     assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
 
 
-def test_they_are_heard(notes: TaskData, source: Source) -> None:
+def test_features_change_predictions(notes: TaskData, source: Source) -> None:
     note_features, _ = fitted_note_features(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", note_features=note_features)
     tokens = notes.tokens(int(notes.splits["valid"][0]))
-    heard = model.logits(tokens)
+    with_features = model.logits(tokens)
     with torch.no_grad():
         note_features.read[0].weight.zero_()
-    assert not np.allclose(heard, model.logits(tokens))
+    assert not np.allclose(with_features, model.logits(tokens))
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
@@ -119,7 +119,7 @@ def test_a_seed_learns_is_kept_and_goes_on(
     assert right.mean() > 0.9
 
 
-def test_a_run_hears_them_and_is_handed_on(tmp_path: Path) -> None:
+def test_a_run_uses_them_and_its_export_predicts_the_same(tmp_path: Path) -> None:
     tunes, start = write_folder(tmp_path / "tunes"), nano_checkpoint(tmp_path / "nano")
     command = [
         "note",

@@ -85,7 +85,7 @@ def test_predictions_follow_notes_and_not_tracks(melody: NotePredictor) -> None:
     assert (found[0] == found[2]).all()
 
 
-def test_a_programme_does_not_tell(melody: NotePredictor) -> None:
+def test_programs_do_not_reveal_the_class(melody: NotePredictor) -> None:
     plain = tune(102)
     notes = plain.notes.copy()
     notes["program"][notes["track"] == 0] = 73
@@ -135,7 +135,7 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
     assert main(["predict", str(runs / "notes"), str(bad), "--out", str(tmp_path / "out")]) == 2
 
 
-def test_a_file_with_too_many_bars_or_for_which_midi_is_too_small_is_skipped_as_well(
+def test_files_too_long_for_tokens_or_midi_are_skipped(
     melody: NotePredictor, tmp_path: Path, monkeypatch: Any
 ) -> None:
     for name, last in (("a.mid", 4), ("b.mid", 70_000), ("c.mid", 4), ("d.mid", 4)):
@@ -190,7 +190,7 @@ def test_files_of_one_name_do_not_overwrite_one_another(melody: NotePredictor, t
     assert all(path.is_file() for path in written if path)
 
 
-def test_folders_are_walked_but_for_hidden_files_and_earlier_predictions(tmp_path: Path) -> None:
+def test_folders_are_walked_without_hidden_files_and_predictions(tmp_path: Path) -> None:
     for name in (
         "b.mid",
         "a/x.MID",
@@ -247,14 +247,14 @@ def test_confidence_is_the_probability_of_the_class(melody: NotePredictor) -> No
     tokens = melody.tokenizer.encode(music, hide=melody.task["hide"])
     assert isinstance(melody.model, TaskModel)
     logits = melody.model.logits(tokens.ids).astype(np.float64)
-    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    assert melody(music).confidence[tokens.note_index] == pytest.approx(shares.max(1), rel=1e-5)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert melody(music).confidence[tokens.note_index] == pytest.approx(probabilities.max(1), rel=1e-5)
 
 
 def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: NotePredictor, tmp_path: Path) -> None:
     music = tune(110)
-    shares = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
-    written = with_velocities(music, shares, ["1-31", "96-127"])
+    probabilities = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
+    written = with_velocities(music, probabilities, ["1-31", "96-127"])
     assert (written.notes["velocity"][0::3] == music.notes["velocity"][0::3]).all()
     assert set(written.notes["velocity"][1::3].tolist()) == {16}
     assert set(written.notes["velocity"][2::3].tolist()) == {round(0.25 * 16 + 0.75 * 111.5)}
@@ -262,7 +262,7 @@ def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: NotePredic
         assert (written.notes[name] == music.notes[name]).all()
 
 
-def test_a_velocity_run_writes_what_is_to_be_expected_and_leaves_drums(runs: Path, tmp_path: Path) -> None:
+def test_a_velocity_run_writes_expected_values_and_leaves_drums(runs: Path, tmp_path: Path) -> None:
     """By a run that is not sure of itself, having learnt for one epoch."""
     unsure, music = load(runs / "lora"), tune(110)
     drums = note_array(np.arange(4) * 480, 240, 38, 99, 128, 2)
@@ -284,7 +284,7 @@ def test_a_velocity_run_writes_what_is_to_be_expected_and_leaves_drums(runs: Pat
     assert np.sort(after.notes["velocity"][~after.drums]).tolist() == np.sort(expected).tolist()
 
 
-def test_memory_grows_with_batches_and_the_answer_and_not_with_the_file(melody: NotePredictor) -> None:
+def test_memory_is_bounded_by_a_batch_and_the_result(melody: NotePredictor) -> None:
     held = []
     watch = melody.model.register_forward_pre_hook(lambda _, given: held.append(given[0].numel()))
     short = tune(111, bars=160)

@@ -29,9 +29,9 @@ from symbolic.tokens.tokenizer import Tokenizer
 def _sure(music: Music, tonality: Any, share: float = 0.9) -> np.ndarray:
     """(N, 24) probabilities that say this tonality of each note, and spread the rest."""
     classes = tonal_labels(music.notes["pitch"], np.broadcast_to(tonality, len(music)))
-    shares = np.full((len(music), 24), (1 - share) / 23, dtype=np.float32)
-    shares[np.arange(len(music)), classes] = share
-    return shares
+    probabilities = np.full((len(music), 24), (1 - share) / 23, dtype=np.float32)
+    probabilities[np.arange(len(music)), classes] = share
+    return probabilities
 
 
 def test_names_are_read_back_as_the_tonalities_that_they_name() -> None:
@@ -42,9 +42,9 @@ def test_names_are_read_back_as_the_tonalities_that_they_name() -> None:
 @pytest.mark.parametrize("tonality", [0, 7, 12 + 9, 12 + 3])
 def test_a_key_is_what_the_notes_say_together(tonality: int) -> None:
     music = tune(3)
-    shares = _sure(music, tonality)
-    shares[::3] = 1 / 24
-    found = key_probabilities(music, shares)
+    probabilities = _sure(music, tonality)
+    probabilities[::3] = 1 / 24
+    found = key_probabilities(music, probabilities)
     assert next(iter(found)) == KEYS[tonality]
     assert sum(found.values()) == pytest.approx(1, abs=1e-5)
     assert found[KEYS[tonality]] == pytest.approx(0.9 * 2 / 3 + 1 / 72, abs=0.01)
@@ -53,18 +53,18 @@ def test_a_key_is_what_the_notes_say_together(tonality: int) -> None:
 def test_drums_have_no_say_in_a_key_or_a_chord() -> None:
     pitched, drums = note_array(np.arange(8) * 480, 480, 60), note_array([0, 100], 9, 36, 80, 128)
     music = Music(np.concatenate([drums, pitched]), 480)
-    shares = _sure(music, 0)
-    shares[:2] = np.nan
-    assert next(iter(key_probabilities(music, shares))) == "C major"
-    assert [chord.name for chord in chords(music, shares)] == ["C:maj"]
+    probabilities = _sure(music, 0)
+    probabilities[:2] = np.nan
+    assert next(iter(key_probabilities(music, probabilities))) == "C major"
+    assert [chord.name for chord in chords(music, probabilities)] == ["C:maj"]
 
 
 def test_chords_change_on_beats_and_go_on_where_nothing_is_new() -> None:
     onset = np.array([0, 240, 480, 960, 2400, 2640])  # beats 1, 1, 2, 3 of bar 1; 2, 2 of bar 2
     music = Music(note_array(onset, 200, [60, 64, 67, 62, 65, 69]), 480, tempos=np.array([[0.0, 60.0]]))
-    shares = _sure(music, np.array([0, 0, 0, 2, 21, 21]))
-    shares[1] = _sure(music, 5, 0.5)[1]  # outvoted
-    found = chords(music, shares)
+    probabilities = _sure(music, np.array([0, 0, 0, 2, 21, 21]))
+    probabilities[1] = _sure(music, 5, 0.5)[1]  # outvoted
+    found = chords(music, probabilities)
     assert [(one.name, one.onset, one.bar, one.beat) for one in found] == [
         ("C:maj", 0, 1, 1),
         ("D:maj", 960, 1, 3),
@@ -75,7 +75,7 @@ def test_chords_change_on_beats_and_go_on_where_nothing_is_new() -> None:
     assert found[0].confidence == pytest.approx((0.9 + 0.5 / 23 + 0.9) / 3, abs=0.01)
 
 
-def test_bars_and_beats_follow_the_metre() -> None:
+def test_bars_and_beats_follow_the_time_signature() -> None:
     time_signatures = np.array([[0, 3, 4], [3 * 480 + 480, 6, 8]])  # a bar, and one cut short after a beat
     ticks = np.array([0, 959, 960, 1440, 1919, 1920, 1920 + 719, 1920 + 720, 1920 + 1440])
     bar, beat = beats(Music(note_array(ticks, 1, 60), 480, time_signatures), ticks)
