@@ -1,4 +1,4 @@
-"""A backbone small enough to be counted by hand, and what tests of adapters do with it."""
+"""A backbone small enough to count by hand, for the tests of adapters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REAL = torch.arange(6) < torch.tensor([[4], [6]])
 
 
 def small(kind: str) -> Backbone:
-    """One of that kind, in eval mode, always with the same weights."""
+    """Make a backbone of that kind in eval mode, always with the same weights."""
     torch.manual_seed(0)
     return build_backbone(replace(CONFIG, kind=kind), SIZES).eval()
 

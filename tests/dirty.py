@@ -1,4 +1,4 @@
-"""MIDI files byte by byte, to say what no writer of MIDI would."""
+"""MIDI files byte by byte, with content that no writer of MIDI would make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of fine-tuning share: tunes, two tasks on them, a backbone, a trained run; one of each a module."""
+"""Fixtures of fine-tuning: tunes, two tasks on them, a backbone and a trained run, one of each a module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finetune.training.source import Source, open_source
 
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Nothing of this machine's cache is read or written."""
+    """Use an empty cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -33,25 +33,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def source(folder: Path) -> Source:
-    """A random backbone, in `nano` beside the tunes."""
+    """A random backbone in the folder `nano` next to the tunes."""
     return open_source(nano_checkpoint(folder.parent / "nano"), "tiny")
 
 
 @pytest.fixture(scope="module")
 def notes(own_cache: None, folder: Path, source: Source) -> TaskData:
-    """Which notes are melody."""
+    """The task to find the melody."""
     task = note_task(folder, ["MELODY", "PIANO"])
     return prepared(task, str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 @pytest.fixture(scope="module")
 def dances(own_cache: None, folder: Path, source: Source) -> TaskData:
-    """Which dance a tune is."""
+    """The task to name the dance of a tune."""
     return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 @pytest.fixture(scope="module")
 def trained(notes: TaskData, source: Source, folder: Path) -> tuple[SeedResult, Path]:
-    """A seed that has learnt which notes are melody, and its folder."""
+    """A seed trained to find the melody, and its folder."""
     out = folder.parent / "trained"
     return train_seed(notes, source, PLAN, 0, out, {}), out

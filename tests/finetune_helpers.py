@@ -1,4 +1,4 @@
-"""Small music that fine-tuning can learn: dances told by metre, a melody above its accompaniment."""
+"""Small music that fine-tuning can learn: dances with different time signatures, a melody above its accompaniment."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write_folder(folder: Path, count: int = 24) -> Path:
 
 
 def nano_checkpoint(path: Path, pretrained_on: object = ()) -> Path:
-    """A random backbone so small that training it takes seconds."""
+    """Make a random backbone that trains in seconds."""
     torch.manual_seed(0)
     tokenizer = Tokenizer()
     backbone = build_backbone(NANO, tokenizer.vocabulary.sizes)
@@ -68,7 +68,7 @@ def nano_checkpoint(path: Path, pretrained_on: object = ()) -> Path:
 def trained_in_two_goes(
     data: TaskData, source: Source, plan: Plan, folder: Path, validations: int
 ) -> SeedResult:
-    """A seed whose process is killed after so many validations of a training, and that then goes on."""
+    """Kill the process of a seed after some validations of a training, and resume it."""
     save: Callable[..., None] = training._Keeper.on_validation_end
 
     def killed(self: Any, trainer: Any, module: Any) -> None:

@@ -15,18 +15,18 @@ from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 CACHE = Path(tempfile.gettempdir()) / f"counterpoint-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
-"""Where real corpora are unpacked, once for all tests: thousands of files are slow to write and to delete."""
+"""Folder where real corpora are unpacked once for all tests. Thousands of files are slow to write and to delete."""
 
 
 def needs(name: str) -> pytest.MarkDecorator:
-    """Skip where the real corpus is not at hand."""
+    """Skip a test where the real corpus is absent."""
     return pytest.mark.skipif(
         not (DATA / name).is_dir(), reason=f"no '{name}' in {DATA.name}; set COUNTERPOINT_DATA"
     )
 
 
 def tune(seed: int, notes: int = 24, shift: int = 0, drums: bool = False) -> Music:
-    """A random monophonic tune of sixteenths, moved by some semitones."""
+    """Make a random monophonic tune of sixteenths, transposed by `shift` semitones."""
     random = np.random.default_rng(seed)
     return Music(
         note_array(
@@ -42,7 +42,7 @@ def tune(seed: int, notes: int = 24, shift: int = 0, drums: bool = False) -> Mus
 
 
 def write_tunes(folder: Path, count: int, first: int = 0) -> Path:
-    """A folder of tunes t000.mid, t001.mid, ..."""
+    """Write tunes t000.mid, t001.mid, ... into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in range(first, first + count):
         write_midi(tune(seed), folder / f"t{seed:03d}.mid")
@@ -50,5 +50,5 @@ def write_tunes(folder: Path, count: int, first: int = 0) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder with its bytes."""
+    """Read every file of a folder."""
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}

@@ -1,4 +1,4 @@
-"""What a browser would make of a page, for the tests of what writes pages."""
+"""A parser of pages for tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOADING = {"src", "href", "srcset", "action", "data", "poster"}
 
 
 class Reader(HTMLParser):
-    """Text, JSON islands, and whatever would be fetched; fails where elements do not nest."""
+    """Collects text, JSON data and addresses to load. It fails where elements do not nest."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

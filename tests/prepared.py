@@ -1,4 +1,4 @@
-"""Corpora that misbehave, and ways to run a preparation; shared by the tests of `data.preparation.prepare`."""
+"""Corpora with bad files, and ways to run a preparation, for the tests of `data.preparation.prepare`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 
 
 class Moody(FolderCorpus):
-    """Names of files say what happens when they are read."""
+    """A corpus whose file names choose what happens when they are read."""
 
     name = "moody"
 
@@ -76,7 +76,7 @@ def reasons(out):
 
 
 def write_spoilt(tmp_path):
-    """Good tunes among every kind of bad file."""
+    """Write good tunes and every kind of bad file."""
     folder = write_tunes(tmp_path / "spoilt", 3)
     whole = (folder / "t000.mid").read_bytes()
     (folder / "corrupt.mid").write_bytes(np.random.default_rng(0).bytes(500))

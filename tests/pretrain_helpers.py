@@ -27,14 +27,14 @@ SIZES = Vocabulary().sizes
 SHAPE = BackboneConfig(dim=32, layers=2, heads=2, ffn=64, window=64, dropout=0.0)
 
 BY_UNIT = [(name, unit) for name, selector in SELECTORS.items() for unit in selector.units]
-"""Every selector by every unit that it can work by."""
+"""Every selector with every unit that it supports."""
 LEARNED = [name for name, selector in SELECTORS.items() if selector.learns]
 OBJECTIVES = [
     (name, unit, network)
     for name, unit in BY_UNIT
     for network in (NETWORKS if name in LEARNED else ("small",))
 ]
-"""The same, and by every network that it may have."""
+"""The same with every network that it supports."""
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -61,7 +61,7 @@ def random_windows(
     withheld: tuple[int, ...] = (),
     ragged: bool = True,
 ) -> Batch:
-    """Windows of random notes in bars of any size, all but the first shorter; some fields withheld for good."""
+    """Windows of random notes in bars of any size, all but the first shorter; some fields hidden for good."""
     random = np.random.default_rng(seed)
     tokens = np.stack([random.integers(RESERVED, size, (count, length)) for size in SIZES], -1)
     tokens[..., BAR] = RESERVED + np.sort(random.integers(0, bars, (count, length)), axis=1)
@@ -74,7 +74,7 @@ def random_windows(
 
 
 def random_frozen(windows: Batch, share: float, seed: int = 0) -> torch.Tensor:
-    """(B, L) bool: of the tokens that are not padding, about this share."""
+    """Return (B, L) bool, true for about this share of the tokens that are not padding."""
     return (
         torch.rand(windows.attention_mask.shape, generator=generator(seed)) < share
     ) & windows.attention_mask
@@ -107,7 +107,7 @@ def tunes(count: int = 6, length: int = 48, pad: int = 9) -> Batch:
 
 
 def make_selector(name, unit=None, network="small", schedule=None, shape=SHAPE, **options):
-    """A selector, the same one at every call."""
+    """Make a selector, the same at every call."""
     torch.manual_seed(0)
     chosen = SelectorOptions(unit, network, **options)
     return build_selector(name, schedule or Schedule(), SIZES, shape, chosen)
@@ -124,7 +124,7 @@ def make_objective(
     identity_weight=0.0,
     **options,
 ):
-    """A objective of all parts, the same one at every call."""
+    """Make an objective with all parts, the same at every call."""
     torch.manual_seed(0)
     backbone, heads = build_backbone(shape, SIZES), FieldHeads(shape.dim, SIZES)
     extra = [AUXILIARIES[name](shape.dim, SIZES) for name in auxiliary]
@@ -134,5 +134,5 @@ def make_objective(
 
 
 def make_module(folder, name="adversarial", **parts):
-    """What trains such a objective; nothing is frozen in its book."""
+    """Make the module that trains such an objective, with nothing frozen."""
     return PretrainModule(make_objective(name, **parts), FreezeBook(folder, 10_000))

@@ -1,4 +1,4 @@
-"""Random but repeatable music, as unruly as the files of the world; shared by the tests of `symbolic`."""
+"""Random but repeatable music as irregular as real files, for the tests of `symbolic`."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ METRES = ((4, 4), (3, 4), (5, 8), (7, 16), (12, 2), (3, 128), (13, 8), (2, 1), (
 
 
 def unruly(seed: int, notes: int = 64, tracks: int = 3, resolution: int = 480, changes: int = 4) -> Music:
-    """Notes off the grid, of no length, overlapping and doubled; metre and tempo change anywhere."""
+    """Notes off the grid, of no length, overlapping and doubled; time signature and tempo change anywhere."""
     random = np.random.default_rng(seed)
     span = (notes + 1) * resolution
     programs = random.integers(0, DRUM_PROGRAM, tracks)
@@ -40,7 +40,7 @@ def unruly(seed: int, notes: int = 64, tracks: int = 3, resolution: int = 480, c
 
 
 def musics(min_notes: int = 0) -> st.SearchStrategy[Music]:
-    """Hypothesis strategy of unruly music, small cases first."""
+    """Hypothesis strategy of irregular music, small cases first."""
     return st.builds(
         unruly,
         seed=st.integers(0, 2**32 - 1),

@@ -1,4 +1,4 @@
-"""Who imports whom, and at what cost; each case in a Python of its own."""
+"""Imports between packages and their cost. Each case runs in a new Python process."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ SIBLINGS = ("data", "pretrain", "finetune")
 
 
 def python(code, folder, *path):
-    """What a fresh Python prints that runs `code` in `folder`, with `path` after it on the import path."""
+    """Return the output of a new Python process that runs `code` in `folder`, with `path` on the import path."""
     search = f"import sys; sys.path[:] = [{str(folder)!r}, *{list(map(str, path))!r}, *sys.path[1:]]\n"
     done = subprocess.run(
         [sys.executable, "-c", search + code], cwd=folder, capture_output=True, text=True, timeout=120
@@ -24,7 +24,7 @@ def python(code, folder, *path):
 
 
 def imported(code, names):
-    """Which of these packages a piece of code imports."""
+    """Return the packages of this list that a piece of code imports."""
     listing = f"\nprint(*({set(names)!r} & {{name.partition('.')[0] for name in sys.modules}}))"
     return python(code + listing, HOME)
 
@@ -88,7 +88,7 @@ def hostile(tmp_path):
     return tmp_path
 
 
-def test_symbolic_lives_among_strangers(hostile):
+def test_symbolic_works_beside_foreign_modules(hostile):
     code = "import symbolic\nfor name in symbolic.__all__: print(getattr(symbolic, name) is not None)"
     assert set(python(code, hostile, HOME)) == {"True"}
 
@@ -100,7 +100,7 @@ REQUIRE = (
 )
 
 
-def test_a_stranger_in_the_place_of_data_is_named(hostile):
+def test_a_foreign_data_package_is_named(hostile):
     message = " ".join(python(REQUIRE, hostile, HOME))
     assert str(hostile / "data.py") in message
     assert "Run from another folder" in message

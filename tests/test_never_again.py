@@ -35,7 +35,7 @@ from symbolic.tokens.vocabulary import HIDDEN, PAD, PROGRAM, RESERVED, VELOCITY,
 HOME = Path(__file__).parents[1]
 
 
-def test_the_selectors_targets_are_not_inverted_in_every_second_window():
+def test_selector_targets_are_not_inverted_in_every_second_window():
     recovery = torch.rand(6, 30, generator=torch.Generator().manual_seed(0))
     valid = torch.ones_like(recovery, dtype=torch.bool)
     targets, labelled = extremes(recovery, valid)
@@ -89,7 +89,7 @@ def test_what_is_tested_is_neither_masked_nor_transposed(tmp_path):
     assert np.array_equal(seen[0][0].numpy(), rebase_bars(tokens))
 
 
-def test_a_test_piece_seen_in_pretraining_is_found_even_when_transposed():
+def test_a_transposed_test_piece_of_pretraining_is_found():
     piece = tune(1)
     moved = piece.notes.copy()
     moved["pitch"] += 3

@@ -1,8 +1,8 @@
 """Near-duplicates: the same piece with other velocities, tempo, ornaments or added tracks.
 
 A track is a set of shingles: successive steps of its upper line in pitch and rhythm. Two pieces are near-duplicates
-when two of their tracks resemble one another (Broder, 1997, "On the resemblance and containment of documents"). Sketches
-compare the sets. Locality-sensitive hashing finds the candidates (Indyk and Motwani, 1998).
+when two of their tracks resemble one another (Broder, 1997, "On the resemblance and containment of documents").
+Sketches compare the sets. Locality-sensitive hashing finds the candidates (Indyk and Motwani, 1998).
 
 A sketch takes the hashes of the shingles as points on a circle. It holds the first point at or after each of `SIZE`
 fixed places. Two sets agree in one place with a probability equal to their Jaccard index. This is MinHash by rotation

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 
 class StepProgress(lightning.Callback):
-    """A bar over optimiser steps with losses, rows a second and time left.
+    """A bar over optimiser steps with losses, tokens a second and time left.
 
     Args:
         label: What is going on.

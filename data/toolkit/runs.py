@@ -27,12 +27,12 @@ def find_folder(
     """Find the folder of a run, new or resumed. Nothing is written.
 
     Args:
-        base: Where a run goes that is given no folder; it gets a number where that is taken.
-        settings: Those that make the run what it is, as JSON values, nested or flat.
-        out: The folder asked for, if one was.
-        resume: Go on with the run in `out`, or else with the latest that was named after `base`.
-        flags: Flags of settings that are spelled otherwise.
-        unset: How a user says None of a setting, where leaving its flag out says something else.
+        base: Default folder. It gets a number if it exists.
+        settings: Settings that identify the run, as JSON values, nested or flat.
+        out: The folder that the user names, or None.
+        resume: Resume the run in `out`, or the latest run that was named after `base`.
+        flags: Flags of settings with other names.
+        unset: How a user writes None of a setting, where leaving its flag out means something else.
 
     Raises:
         ConfigError: If a new run would overwrite another, or the run to be resumed had other settings.
@@ -65,9 +65,9 @@ def changed_settings(
 
     Args:
         before: All settings of the run, by the names of leaves.
-        now: Those that must agree with them.
+        now: Settings that must agree with them.
         folder: Folder of the run.
-        flags: Flags of settings that are spelled otherwise.
+        flags: Flags of settings with other names.
         unset: How a user writes None of a setting, where leaving its flag out means something else.
     """
     flags, unset = flags or {}, unset or {}

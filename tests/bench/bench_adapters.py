@@ -1,4 +1,4 @@
-"""What adapting costs beside full fine-tuning, and what serving many adapters costs beside many copies.
+"""Cost of adapters against full fine-tuning, and of many adapters against many copies.
 
     make bench-adapters
 
@@ -30,7 +30,7 @@ COPIES = 8
 
 
 def say(text: str) -> None:
-    """A line for the reader."""
+    """Print a line."""
     print(text, flush=True)  # noqa: T201
 
 
@@ -85,7 +85,7 @@ def bench_training(options: argparse.Namespace) -> dict[str, float]:
 
 
 def bench_serving(size: str) -> dict[str, float]:
-    """Switching between adapters on one backbone, and the memory of as many copies."""
+    """Compare switching adapters on one backbone with the memory of as many copies."""
     backbone = build_backbone(preset(size), SIZES).eval()
     weights = sum(p.numel() for p in backbone.parameters())
     own = 0

@@ -35,7 +35,7 @@ Job = Callable[[Path], object]
 
 
 def say(text: str) -> None:
-    """A line for the reader."""
+    """Print a line."""
     print(text, flush=True)  # noqa: T201
 
 

@@ -29,12 +29,12 @@ WINDOWS = 4
 
 
 def say(text: str) -> None:
-    """A line for the reader."""
+    """Print a line."""
     print(text, flush=True)  # noqa: T201
 
 
 def recipe_step(config: BackboneConfig, device: str = "cpu") -> Callable[[Batch], None]:
-    """The published step, re-enacted, in full precision with Adam."""
+    """Make the published step in full precision with Adam."""
     model = Recipe(SIZES, config.dim, config.layers, config.heads, config.ffn, config.window).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-5)
 
@@ -47,7 +47,7 @@ def recipe_step(config: BackboneConfig, device: str = "cpu") -> Callable[[Batch]
 
 
 def bench_step(rounds: int) -> dict[str, float]:
-    """A step of two layers of `base` against the recipe's, and against the machine's matrix products."""
+    """Compare a step of two layers of `base` with the recipe's and with the machine's matrix products."""
     config, batch = replace(BASE, layers=2), random_batch(WINDOWS, BASE.window)
     ours = {"fp32": Ours(config), "bf16": Ours(config, bf16=True)}
     recipe = recipe_step(config)
@@ -78,7 +78,7 @@ def _ratio(times: Mapping[str, list[float]], name: str) -> float:
 
 
 def selector_share(bf16: bool, rounds: int) -> float:
-    """Of a step of `base` with all its layers: scoring, choosing, corrupting, the selector's loss and its gradient."""
+    """Time the parts of a step of `base`: scoring, choosing, corrupting, the selector's loss and its gradient."""
     ours, batch = Ours(BASE, bf16), random_batch(1, BASE.window)
     watch = Stopwatch("cpu")
     watch.around(ours.objective, ["view", "_teach"])
@@ -105,7 +105,7 @@ def selector_share(bf16: bool, rounds: int) -> float:
 
 
 class _Pieces:
-    """Tokens in memory in place of prepared shards."""
+    """Tokens in memory instead of prepared shards."""
 
     def __init__(self, tokens: int) -> None:
         random = np.random.default_rng(0)
@@ -145,7 +145,7 @@ def bench_fill(rounds: int) -> float:
 
 
 def bench_compile(rounds: int) -> None:
-    """What compiling the backbone gains, once the first step is over."""
+    """Compare the compiled backbone with the plain one, after the first step."""
     batch = random_batch(WINDOWS, BASE.window)
     for bf16 in (False, True):
         plain, compiled = (Ours(replace(BASE, layers=2), bf16) for _ in range(2))

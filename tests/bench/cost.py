@@ -1,4 +1,4 @@
-"""What a preparation costs, and what larger ones would: `python tests/bench/cost.py CORPUS|FOLDER`.
+"""Cost of a preparation, and an estimate for larger ones: `python tests/bench/cost.py CORPUS|FOLDER`.
 
 With `--copies`, of so many files: the starts of those of the corpus, each in another key and tempo. CPU time is
 counted, not the clock's, so that other work on the machine matters little; memory is for `bench_data.py`.

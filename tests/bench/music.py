@@ -1,4 +1,4 @@
-"""Music for the benchmarks: real files where they are at hand, else generated ones; and any number of copies."""
+"""Music for the benchmarks: real files where they are available, else generated ones, and copies of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CORPORA = {"POP909": ("pop909/pop909.tar.xz", ""), "ASAP performances": ("asap/
 
 
 def corpora(folder: Path, count: int) -> dict[str, list[Path]]:
-    """About so many files of each corpus, or of "generated" ones where none is at hand."""
+    """Return about so many files of each corpus, or "generated" ones where there is none."""
     found = {}
     for name, (archive, unwanted) in _CORPORA.items():
         if (DATA / archive).is_file():
@@ -45,7 +45,7 @@ def multiply(files: list[Path], count: int, folder: Path, notes: int = 400) -> N
 
 
 def _unpack(archive: Path, unwanted: str, folder: Path, count: int) -> list[Path]:
-    """Every so-manieth MIDI file of an archive, so that all of it is sampled."""
+    """Yield MIDI files at equal distances in an archive."""
     folder.mkdir(parents=True)
     with tarfile.open(archive) as members:
         names = [m for m in members if m.name.endswith(".mid") and not (unwanted and unwanted in m.name)]

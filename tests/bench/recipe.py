@@ -1,4 +1,4 @@
-"""What a step of the published recipe costs (arXiv 2407.08306 and its release), re-enacted after its description.
+"""A training step of the published recipe (arXiv 2407.08306 and its release), rebuilt from its description.
 
 Written by us for the sake of its cost alone: the operations, shapes and loops of the published training step, none of
 its code, and nothing of what it learns. It differs from ours in design, not in tuning: one encoder both chooses and
@@ -46,7 +46,7 @@ class DistanceAttention(nn.Module):
 
 
 class PostNormLayer(nn.Module):
-    """BERT's layer: the norm stands after each sum."""
+    """BERT's layer: the norm follows each sum."""
 
     def __init__(self, dim: int, heads: int, ffn: int, window: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How many notes begin and never end, which the parser leaves out: `python tests/bench/stuck.py CORPUS|FOLDER ...`.
+"""Count notes that begin and never end, which the parser leaves out: `python tests/bench/stuck.py CORPUS|FOLDER ...`.
 
 Walks the bytes event by event, in Python; also says what that costs beside the parser.
 """
@@ -22,7 +22,7 @@ _SYSTEM, _META = 0xF0, 0xFF
 
 
 def stuck_notes(content: bytes) -> int:
-    """Note-ons of a MIDI file that no note-off of their track answers; a damaged end is passed over."""
+    """Note-ons of a MIDI file that no note-off of their track answers; a damaged end is ignored."""
     position, count = 8 + int.from_bytes(content[4:8], "big"), 0
     while position + 8 <= len(content):
         size = int.from_bytes(content[position + 4 : position + 8], "big")

@@ -1,4 +1,4 @@
-"""A training step of ours and what it is measured by, for `bench_train.py`."""
+"""A training step and its measures, for `bench_train.py`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def now(device: str = "cpu") -> float:
 
 
 def seconds(job: Callable[[], object], device: str = "cpu") -> float:
-    """How long a job takes."""
+    """Return the seconds of a job."""
     begin = now(device)
     job()
     return now(device) - begin
@@ -123,7 +123,7 @@ def peak(dtype: torch.dtype, size: int = 4096, device: str = "cpu") -> float:
 
 @dataclass
 class Stopwatch:
-    """Sums up the time spent in functions that it is wound around."""
+    """Sums the time spent in the functions that it wraps."""
 
     device: str
     total: float = field(default=0.0)

@@ -1,4 +1,4 @@
-"""Windows and batches: every token once an epoch, and batch k the same whoever asks."""
+"""Windows and batches: every token once an epoch, and batch k the same in every process."""
 
 import itertools
 
@@ -56,7 +56,7 @@ def test_windows_of_a_piece_are_of_nearly_equal_length(shards, windows):
             assert max(lengths) - min(lengths) <= 1
 
 
-def test_windows_span_no_more_bars_than_the_tokenizer_of_the_rows_has(tmp_path):
+def test_windows_span_no_more_bars_than_the_vocabulary_has(tmp_path):
     pitches = np.random.default_rng(0).integers(40, 80, 100)
     write_midi(Music(note_array(np.arange(100) * 1920, 1920, pitches), 480), tmp_path / "slow.mid")
     tokenizer = Tokenizer(Vocabulary(max_bars=20))
@@ -68,7 +68,7 @@ def test_windows_span_no_more_bars_than_the_tokenizer_of_the_rows_has(tmp_path):
     assert seen.max() == 20 + RESERVED - 1
 
 
-def test_an_epoch_shows_every_window_once_and_the_next_in_another_order(shards, windows):
+def test_each_epoch_has_every_window_once_in_another_order(shards, windows):
     batches = StepBatches(shards, windows, 256, seed=3)
     epochs = [[batches[e * len(batches) + k] for k in range(len(batches))] for e in range(2)]
     orders = [torch.cat([b.start for b in epoch]).tolist() for epoch in epochs]
@@ -129,7 +129,7 @@ def test_transposition_moves_pitches_together_and_leaves_drums(shards, windows):
     assert all(-11 <= s <= 11 for s in shifts)
 
 
-def test_roaming_windows_keep_length_piece_and_rows_and_are_cut_anew_in_every_epoch(shards, windows):
+def test_roaming_windows_keep_length_and_piece_and_move_each_epoch(shards, windows):
     still = StepBatches(shards, windows, 256, seed=5)
     roaming = StepBatches(shards, windows, 256, seed=5, roam=32)
     offsets, seen = np.asarray(shards.offsets), []
@@ -153,7 +153,7 @@ def test_roaming_windows_keep_length_piece_and_rows_and_are_cut_anew_in_every_ep
     assert not np.array_equal(np.sort(one), np.sort(two))
 
 
-def test_roaming_windows_hear_the_ends_of_a_piece_as_often_as_its_middle(shards):
+def test_roaming_windows_read_ends_as_often_as_the_middle(shards):
     piece = max(range(len(shards.pieces)), key=lambda one: shards.offsets[one + 1] - shards.offsets[one])
     start, stop = int(shards.offsets[piece]), int(shards.offsets[piece + 1])
     windows = make_windows(shards, np.array([piece]), 64)

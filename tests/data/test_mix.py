@@ -1,4 +1,4 @@
-"""Several corpora as one, and one corpus as a file."""
+"""Mixes of corpora, and a corpus as one file."""
 
 import json
 import zipfile
@@ -26,7 +26,7 @@ THRESHOLD = 0.4
 
 
 def corpus(folder, sides, near=THRESHOLD):
-    """A prepared folder whose tunes lie on these sides, by number: long ones, so that they can be compared."""
+    """Prepare a folder of long tunes with these sides, by number."""
     music = folder / "music"
     music.mkdir(parents=True)
     for seed in sides:
@@ -113,7 +113,7 @@ def test_near_duplicates_of_what_is_held_out_are_left_out(tmp_path):
     assert len(blind.pieces) == 2
 
 
-def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_those_that_are_tested(
+def test_copies_of_held_out_pieces_are_left_out(
     tmp_path,
 ):
     """Basses differ, so that notes do, and sketches of the tune do not."""
@@ -142,7 +142,7 @@ def test_all_versions_of_what_is_held_out_are_left_out_and_of_validation_pieces_
     assert found[5].startswith("resembles a piece held out: folder/35.mid")
 
 
-def test_nothing_left_a_full_folder_and_hidden_fields_are_refused(pair, tmp_path):
+def test_unfit_mixes_and_folders_are_refused(pair, tmp_path):
     with pytest.raises(CorpusError, match="No training piece is left"):
         mix([Part(pair[0], guard=True)], tmp_path / "mix", THRESHOLD)
     with pytest.raises(ConfigError, match="holds files"):

@@ -122,7 +122,7 @@ def test_the_fingerprint_tells_any_other_content(path, music, tmp_path):
     assert Shards(other).hide == ("velocity",)
 
 
-def test_absent_unfinished_and_damaged_shards_are_refused_with_the_remedy(path):
+def test_absent_or_damaged_shards_are_refused_with_the_remedy(path):
     with pytest.raises(CorpusError, match="holds no prepared corpus"):
         Shards(path / "none")
     tokens = path / "shard-00001.tokens.npy"

@@ -32,7 +32,7 @@ def unpacked():
 
 
 def at_hand(name, music):
-    """The reader of a corpus, or a skip that says why."""
+    """Open a corpus, or skip the test with the reason."""
     if name == "folder":
         return open_corpus(name, music)
     if not CORPORA[name].presence(DATA):

@@ -9,7 +9,7 @@ from symbolic.errors import CorpusError
 
 
 def archive(root, members=None, name="little"):
-    """An archive as shared folders hold them, and its hash."""
+    """Make an archive and its hash."""
     path = root / name / f"{name}.tar.xz"
     path.parent.mkdir(parents=True)
     with tarfile.open(path, "w:xz") as tar:
@@ -67,7 +67,7 @@ def test_archives_that_are_other_or_unsafe_leave_nothing_behind(tmp_path, cache)
     assert [path.name for path in (cache / "corpora").iterdir()] == [f"little-{other[:8]}"]
 
 
-def test_a_missing_corpus_says_what_was_looked_for_and_where_to_get_it(tmp_path, cache):
+def test_a_missing_corpus_names_its_files_and_homepage(tmp_path, cache):
     with pytest.raises(CorpusError, match=r"'001/001\.mid' in 'little' .* Get it from https://example.org"):
         found(tmp_path)
     with pytest.raises(CorpusError, match=rf"needs a folder\. Get it from .* \${ROOT_VARIABLE}"):

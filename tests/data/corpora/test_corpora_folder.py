@@ -104,7 +104,7 @@ def test_all_troubles_of_a_table_are_named_at_once(music):
         table(music, "file,split\nx.mid,dev\nx.mid,\n").pieces()
 
 
-def test_files_without_labels_are_refused_only_where_labels_are_needed(music):
+def test_files_without_labels_are_refused_where_labels_are_needed(music):
     with pytest.raises(LabelError, match=r"There is no .*labels\.csv\. Make a table"):
         FolderCorpus(music, require_labels=True).pieces()
     (music / "labels.csv").write_text("file,label\nt000.mid,a\nt001.mid,\n")

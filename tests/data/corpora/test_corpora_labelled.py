@@ -1,4 +1,4 @@
-"""What the readers of labelled corpora make of real files."""
+"""Readers of labelled corpora on real files."""
 
 import json
 import tarfile
@@ -84,7 +84,7 @@ def test_a_score_and_its_performances_are_on_one_side():
 
 
 @needs("asap")
-def test_asap_tells_hands_beats_and_nothing_where_nobody_marked_them():
+def test_asap_labels_hands_and_annotated_beats():
     scores, played = (open_corpus(f"asap_{kind}", DATA) for kind in ("scores", "performances"))
     score = next(p for p in scores.pieces() if p.key == "Bach/Fugue/bwv_846/midi_score")
     music = scores.read(score)
@@ -125,7 +125,7 @@ def test_notes_near_a_marked_beat_begin_on_it(tmp_path):
     ]
 
 
-def test_notes_beside_a_beat_that_nobody_is_sure_of_are_unlabelled(tmp_path):
+def test_notes_next_to_an_unsure_beat_are_unlabelled(tmp_path):
     path = tmp_path / "annotations.txt"
     path.write_text(ANNOTATION)
     assert beat_labels(played([3.0, 3.5, 4.0, 4.5, 5.0]), read_annotation(path)).tolist() == [
@@ -167,7 +167,7 @@ def test_keys_of_abc_files_tell_tonic_and_mode(text, mode):
 
 
 @needs("nottingham")
-def test_nottingham_tells_degrees_of_the_key_where_a_tune_keeps_one():
+def test_nottingham_labels_degrees_of_tunes_with_one_key():
     corpus = NottinghamCorpus(DATA)
     pieces = {piece.key: piece for piece in corpus.pieces()}
     labels = {}
@@ -197,7 +197,7 @@ def test_asap_alignments_lead_from_performed_notes_to_the_score(tmp_path):
     assert music.seconds(np.array([first["onset"]]))[0] == pytest.approx(0.5)
 
 
-def test_an_alignment_lies_beside_its_performance_or_is_missed_by_name(tmp_path):
+def test_an_absent_alignment_is_reported_by_name(tmp_path):
     folder = tmp_path / "asap" / "Bach" / "Fugue" / "bwv_846"
     (folder / "Shi05M_note_alignments").mkdir(parents=True)
     for name in (SCORE, "Shi05M.mid", "Other.mid"):
@@ -244,7 +244,7 @@ def test_the_empty_files_of_symbtr_go_to_the_ledger(tmp_path):
 
 
 @needs("symbtr")
-def test_symbtr_labels_come_from_file_names_and_numbers_are_no_titles():
+def test_symbtr_labels_come_from_file_names():
     pieces = {piece.key: piece for piece in SymbtrCorpus(DATA).pieces()}
     piece = pieces["acem--ilahi--duyek--aldanma_dunya--zekai_dede"]
     assert piece.labels == {"makam": "acem", "form": "ilahi", "usul": "duyek"}

@@ -162,7 +162,7 @@ def test_pop909_tracks_leave_no_trace_but_the_labels(unpacked):
 
 
 @needs("pop909")
-def test_a_song_that_comes_twice_is_on_true_bars_and_as_filed_and_on_one_side(unpacked):
+def test_a_song_that_comes_twice_has_both_timings_on_one_side(unpacked):
     corpus = Pop909Corpus(unpacked, twice=True)
     pieces = corpus.pieces()
     assert len(pieces) == 2 * 909

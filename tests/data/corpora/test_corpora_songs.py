@@ -1,4 +1,4 @@
-"""Songs of two corpora as one: each piece as its own corpus reads it, a voice taken for melody."""
+"""Songs of two corpora as one: each piece as its corpus reads it, with the voice as melody."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_piece_is_read_and_placed_as_by_its_own_corpus():
 
 
 def linked(root, pop909, lieder):
-    """The songs of a root that holds the two corpora in these folders, by links."""
+    """Open the songs of a root with links to the two corpora."""
     for folder, name in ((pop909, "pop909"), (lieder, "openscore_lieder")):
         (root / folder).parent.mkdir(parents=True, exist_ok=True)
         (root / folder).symlink_to(open_corpus(name, DATA).folder)

@@ -1,4 +1,4 @@
-"""The hash of a corpus' files, and what may be remembered of it."""
+"""The hash of a corpus' files and its cache."""
 
 import os
 import shutil
@@ -26,14 +26,14 @@ def corpus(tmp_path):
 
 @pytest.fixture
 def later(monkeypatch):
-    """A minute on, when changes of the file system have settled."""
+    """Let a minute pass, so that changes of the file system have settled."""
     now = time.time
     monkeypatch.setattr(contents.time, "time", lambda: now() + 60)
 
 
 @pytest.fixture
 def reads(monkeypatch):
-    """How often files were read."""
+    """Count how often files were read."""
     found = []
     read = contents._read
     monkeypatch.setattr(contents, "_read", lambda *given: found.append(1) or read(*given))

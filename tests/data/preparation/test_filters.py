@@ -96,7 +96,7 @@ def test_metres_are_those_that_sound():
     assert Filters(time_signatures=("4/4",)).metre_refusal(odd) == ""
 
 
-def test_every_drop_is_counted_by_its_reason_and_the_settings_are_read_back(tmp_path):
+def test_skipped_pieces_are_counted_by_reason(tmp_path):
     music = write_tunes(tmp_path / "music", 3)
     write_midi(BAND, music / "band.mid")
     filters = Filters(time_signatures=("4/4", "2/4"), programs=(0,))

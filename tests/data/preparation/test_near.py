@@ -34,12 +34,12 @@ def changed(music, **columns):
 
 
 def alike(one, two):
-    """The greatest resemblance of their tracks, as the sketches have it."""
+    """Return the largest resemblance of their tracks by their sketches."""
     pairs = [(a == b).mean() for a in sketch(one) for b in sketch(two)]
     return max(pairs, default=0.0)
 
 
-def test_all_that_makes_no_other_piece_leaves_the_sketch_as_it_is():
+def test_transposition_velocity_and_tempo_keep_the_sketch():
     music = song(1)
     onset, pitch = music.notes["onset"], music.notes["pitch"]
     drums = note_array(np.arange(99) * 300, 10, 38, 100, DRUM_PROGRAM, 1)
@@ -102,7 +102,7 @@ def test_sketches_are_pinned():
     assert sketch(song(1))[0, :4].tolist() == [22638420, 22638420, 49545952, 80663484]
 
 
-def test_pairs_are_found_wherever_they_stand_and_never_within_a_piece():
+def test_pairs_are_found_at_any_place_and_never_within_a_piece():
     sketches = [sketch(song(seed)) for seed in range(40)]
     parts = [*sketches, sketches[3], np.concatenate([sketches[7]] * 3), np.empty((0, SIZE), np.uint32)]
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -112,7 +112,7 @@ def test_pairs_are_found_wherever_they_stand_and_never_within_a_piece():
     assert len(near_pairs([], np.empty(0, np.int64), THRESHOLD)) == 0
 
 
-def test_a_thousand_copies_are_linked_into_one_group_without_a_million_pairs():
+def test_a_thousand_copies_are_one_group_without_a_million_pairs():
     one = sketch(song(1))
     parts = [np.repeat(one, 1000, axis=0)]
     pairs = near_pairs(parts, np.arange(1000), THRESHOLD)
@@ -143,7 +143,7 @@ def test_near_duplicates_are_joined_before_the_splits_are_dealt():
     assert [v.split for v in turned[::-1]] == [v.split for v in verdicts], "whatever the order"
 
 
-def test_given_sides_are_kept_and_the_near_copy_on_the_laxer_one_is_left_out():
+def test_the_near_copy_on_the_less_strict_side_is_left_out():
     verdicts = resolve(
         [member("a", "train"), member("b", "test"), member("c"), member("d", "train")], EVEN, [(0, 1), (1, 2)]
     )
@@ -156,7 +156,7 @@ def test_given_sides_are_kept_and_the_near_copy_on_the_laxer_one_is_left_out():
 
 @pytest.fixture
 def music(tmp_path):
-    """Tunes, and twenty songs of which each has a near-duplicate with other velocities and a wrong note."""
+    """Write tunes and twenty songs. Each song has a near-duplicate with other velocities and a wrong note."""
     folder = write_tunes(tmp_path / "music", 5)
     for seed in range(20):
         notes = song(seed).notes.copy()

@@ -90,7 +90,7 @@ def test_guards_leave_the_users_own_process_alone():
     assert (signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)) == before
 
 
-def test_an_expendable_process_is_left_as_it_was_once_a_file_is_read(tmp_path):
+def test_an_expendable_process_is_restored_after_a_file(tmp_path):
     ran = script(
         tmp_path,
         "import resource, signal",

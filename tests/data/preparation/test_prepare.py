@@ -62,7 +62,7 @@ class Numbered(FolderCorpus):
         return Reading(music, {"place": np.arange(len(music), dtype=np.int8)})
 
 
-def test_rows_labels_and_notes_stay_together_when_drums_are_dropped(tmp_path):
+def test_tokens_labels_and_notes_stay_aligned_without_drums(tmp_path):
     folder = tmp_path / "music"
     folder.mkdir()
     random = np.random.default_rng(0)
@@ -132,7 +132,7 @@ def test_a_group_on_two_sides_stops_the_run(music, tmp_path):
 
 
 @needs("pop909")
-def test_pop909_keeps_its_published_split_and_refuses_other_content(tmp_path, monkeypatch):
+def test_pop909_has_its_published_split_and_refuses_other_notes(tmp_path, monkeypatch):
     monkeypatch.setenv(CACHE_VARIABLE, str(CACHE))
     corpus = open_corpus("pop909", DATA)
     for key in ("001", "011", "017", "018", "034"):

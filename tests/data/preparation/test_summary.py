@@ -1,4 +1,4 @@
-"""The ledger in a few lines, and the command that shows it."""
+"""The ledger as a few lines, and the command that prints them."""
 
 import pytest
 from made import contents, tune, write_tunes
@@ -68,7 +68,7 @@ def test_sides_stand_in_their_order(tmp_path):
     assert "train 1, valid 1, test 1, excluded 1" in said
 
 
-def test_the_command_prepares_and_tells_where(tmp_path, capsys):
+def test_the_command_prepares_and_names_the_folder(tmp_path, capsys):
     folder = write_tunes(tmp_path / "music", 6)
     write_midi(tune(1, notes=3), folder / "short.mid")
     out = tmp_path / "out"
@@ -83,7 +83,7 @@ def test_the_command_prepares_and_tells_where(tmp_path, capsys):
     assert contents(out) == before
 
 
-def test_the_command_keeps_to_the_filters(tmp_path, capsys):
+def test_the_command_obeys_the_filters(tmp_path, capsys):
     folder = write_tunes(tmp_path / "music", 3)
     assert main(["prepare", str(folder), "--jobs", "0", "--min_notes", "99"]) == 2
     assert "too short (3)" in capsys.readouterr().err

@@ -51,7 +51,7 @@ def test_committed_tables_keep_songs_and_copies_on_one_side(name):
     assert (Path(data.splits.__file__).parent / f"{name}.csv").stat().st_size < 200_000
 
 
-def test_pop909_is_the_published_split_less_the_copy_of_a_test_song():
+def test_pop909_has_the_published_split_without_a_copy():
     table = load_table("pop909")
     assert Counter(entry.split for entry in table.values()) == {
         "train": 692,
@@ -164,7 +164,7 @@ def piece(number, label="a", group="", **changes):
     )
 
 
-def test_a_table_of_folds_holds_whole_groups_of_the_pieces_that_are_asked_of(tmp_path):
+def test_a_table_of_folds_holds_whole_groups_of_asked_pieces(tmp_path):
     pieces = [piece(n, "ab"[n % 2], f"song{n // 2}") for n in range(40)]
     others = [piece(90, "c"), piece(91, labels={}), piece(92, tokens=0)]
     entries = dealt_folds([*pieces, *others], "kind", ("a", "b"))
@@ -180,7 +180,7 @@ def test_a_table_of_folds_holds_whole_groups_of_the_pieces_that_are_asked_of(tmp
     assert sorted(tested) == list(range(40))
 
 
-def test_a_table_of_folds_is_for_the_pieces_and_groups_that_it_was_made_for(tmp_path):
+def test_a_table_of_folds_fits_its_own_pieces_and_groups_alone(tmp_path):
     pieces = [piece(number) for number in range(20)]
     save_table("mine", dealt_folds(pieces, "kind", ("a",)), tmp_path)
     with pytest.raises(LeakError, match="p3 holds other notes"):

@@ -1,4 +1,4 @@
-"""Pages: escaped, whole, and loading nothing."""
+"""Pages as HTML and Markdown: escaped, complete, without anything to load."""
 
 import re
 
@@ -34,7 +34,7 @@ def test_a_page_escapes_what_it_is_given(write):
     assert "data:image/png;base64," in text
 
 
-def test_nothing_is_loaded_and_the_browser_is_told_so(write):
+def test_nothing_is_loaded_and_the_policy_forbids_it(write):
     page = Page("title")
     page.figure(Figure(), "picture")
     page.charts({"title": "t", "x": "x", "y": "y", "series": [{"name": "a", "x": [0], "y": [1.0]}]})
@@ -45,14 +45,14 @@ def test_nothing_is_loaded_and_the_browser_is_told_so(write):
     assert "url(" not in text
 
 
-def test_data_in_a_page_can_end_no_element(write):
+def test_data_of_a_page_cannot_end_an_element(write):
     data = {"key": "</script><script>alert(1)</script>", "n": 1.5, "none": None}
     page = Page("title")
     page.widget("place", data, "", "")
     assert write(page)[1].islands == {"place-data": data}
 
 
-def test_charts_carry_their_numbers_and_the_script_that_draws_them(write):
+def test_charts_carry_their_numbers_and_their_script(write):
     page = Page("title")
     charts = [
         {"title": title, "x": "step", "y": "nats", "series": [{"name": "<a>", "x": [0, 1], "y": [None, 2.5]}]}
@@ -95,7 +95,7 @@ def test_a_confusion_matrix_shows_shares_of_rows_and_counts(write):
     assert "--share:0.750" in text
 
 
-def test_estimates_stand_as_numbers_and_on_a_line(write):
+def test_estimates_are_numbers_and_marks_on_a_line(write):
     page = Page("title")
     page.estimates(("class", "recall, %", "notes"), [Estimate("<a>", 0.5, 0.4, 0.625, "12")])
     page.estimates(("class", "recall, %", "notes"), [Estimate("b", *[float("nan")] * 3, "0")])

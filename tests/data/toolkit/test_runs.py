@@ -31,7 +31,7 @@ def test_a_longer_name_is_another_run(tmp_path):
     assert find_folder(base, {"a": 1}, None, resume=True).name == f"{base.name}-2"
 
 
-def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(tmp_path):
+def test_a_run_is_not_overwritten_or_resumed_with_other_settings(tmp_path):
     begin(tmp_path / "run", {"a": 1, "b": 2, "c": 3})
     with pytest.raises(ConfigError, match="--resume"):
         find_folder("x", {"a": 1}, str(tmp_path / "run"), resume=False)
