@@ -37,13 +37,13 @@ def output(backbone: Backbone) -> Tensor:
 def test_adapters_take_turns_on_one_backbone(backbone: Backbone, tmp_path: Path) -> None:
     wanted, plain = {}, output(backbone)
     for method in METHODS:
-        twin = copy.deepcopy(backbone)
-        adapter = attach(twin, method)
+        other = copy.deepcopy(backbone)
+        adapter = attach(other, method)
         with torch.no_grad():
             for parameter in adapter.parameters():
                 parameter.add_(0.1 * torch.randn_like(parameter))
         adapter.save(tmp_path / method, "tok")
-        wanted[method] = output(twin)
+        wanted[method] = output(other)
     adapter_set = AdapterSet(backbone, "tok")
     for method in METHODS:
         adapter_set.load(method, tmp_path / method)

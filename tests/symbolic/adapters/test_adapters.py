@@ -72,7 +72,7 @@ NEUTRAL: dict[str, dict[str, Any] | None] = {
 }
 """Of methods that by default change something at once, the options that make them neutral, if there are any."""
 
-KEPT = {"prefix": 2 * 2 * 32 * 16}
+SAVED = {"prefix": 2 * 2 * 32 * 16}
 """Of methods that keep less than they train, what they keep, by hand likewise."""
 
 every_method = pytest.mark.parametrize("method", sorted(METHODS))
@@ -180,9 +180,9 @@ def test_the_file_holds_its_tensors_and_nothing_else(method: str, backbone: Back
     adapter.detach()
     loaded = load_adapter(tmp_path, backbone, "tok")
     assert found == {name: tuple(p.shape) for name, p in loaded.named_parameters().items()}
-    kept = KEPT.get(method, EXPECTED_COUNT[backbone.config.kind][method])
-    assert adapter.saved_count() == loaded.saved_count() == loaded.count() == kept
-    assert 4 * kept < (tmp_path / "adapter.safetensors").stat().st_size < 4 * kept + 10_000
+    saved = SAVED.get(method, EXPECTED_COUNT[backbone.config.kind][method])
+    assert adapter.saved_count() == loaded.saved_count() == loaded.count() == saved
+    assert 4 * saved < (tmp_path / "adapter.safetensors").stat().st_size < 4 * saved + 10_000
 
 
 @every_method
@@ -227,14 +227,14 @@ def test_padding_never_changes_other_tokens(method: str, backbone: Backbone) -> 
 @every_method
 def test_a_copied_backbone_keeps_an_adapter_of_its_own(method: str, backbone: Backbone) -> None:
     attach(backbone, method)
-    twin = copy.deepcopy(backbone)
+    other = copy.deepcopy(backbone)
     before = output(backbone)
-    stir(twin.adapter)
-    assert not torch.allclose(output(twin), before, atol=1e-3)
+    stir(other.adapter)
+    assert not torch.allclose(output(other), before, atol=1e-3)
     assert torch.equal(output(backbone), before)
-    twin.adapter.detach()
+    other.adapter.detach()
     backbone.adapter.detach()
-    assert torch.equal(output(twin), output(backbone))
+    assert torch.equal(output(other), output(backbone))
 
 
 @every_method

@@ -83,7 +83,7 @@ def test_a_repeated_piece_has_nearly_the_same_features(music: Music) -> None:
     scale = np.maximum(np.abs(once), 1.0)
     moved = np.abs(doubled - once) / scale
     assert {n: m for n, m in zip(feature_names(), moved, strict=True) if m > 0.1} == {}
-    # The tolerance is far below what tells one piece from another.
+    # The tolerance is far below the differences between pieces.
     assert moved.mean() < 0.1 * (np.abs(other - once) / scale).mean()
 
 

@@ -201,7 +201,7 @@ def test_memory_grows_by_the_table_alone(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Melodies told from chords, in one seed."""
+    """Melodies are distinguished from chords, with one seed."""
     base = tmp_path_factory.mktemp("note-features")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))

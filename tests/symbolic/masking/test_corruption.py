@@ -69,7 +69,7 @@ def test_what_is_said_to_be_changed_or_withheld_is(name, many):
     seen, changed, withheld = corrupt(build_corruption(name, SIZES), many, cells)
     assert torch.equal(changed, (seen != many.tokens) & (seen != MASK))
     assert not ((seen != many.tokens) & ~withheld).any()
-    # A random id may be the right one by chance, and tells nothing all the same.
+    # A random id may be right by chance, and still reveals nothing.
     by_chance = withheld & (seen == many.tokens)
     assert by_chance.sum() < 0.02 * withheld.sum()
 

@@ -21,7 +21,7 @@ def choose(name, windows, candidates, counts, seed=0):
 
 
 def cells_by_loop(name, tokens, attention_mask):
-    """For each window, every unit's real cells (token, field) by its number, said without tensors."""
+    r"""For each window, the cells \(token, field\) of every unit outside padding, computed without tensors."""
     found = []
     for window, there in zip(tokens.tolist(), attention_mask.tolist(), strict=True):
         cells = {}
@@ -109,7 +109,7 @@ def test_the_highest_ranked_are_chosen(name):
 
 
 def ones(name, windows):
-    """Scores of 1 on tokens that are not padding, so that pooling them tells which units there are."""
+    """Scores of 1 on tokens that are not padding, so that pooling finds the units that exist."""
     scores = windows.attention_mask[..., None].expand(-1, -1, UNITS[name](SIZES).outputs).float()
     return scores, windows.tokens, windows.attention_mask
 

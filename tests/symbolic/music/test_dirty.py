@@ -1,4 +1,4 @@
-"""Everything under the sun in one folder: what is repaired is said, what is refused is blamed by name."""
+"""A folder of damaged files: repairs are recorded, and refused files are named."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,7 @@ def test_nothing_is_lost(settled):
 
 def test_bombs_of_notes_are_defused(tmp_path):
     folder = write_tunes(tmp_path / "music", 2)
-    # Running status says a note in three bytes: 600,000 of them, and one long chord of every key.
+    # With running status a note takes three bytes: 600,000 of them, and one long chord of every key.
     (folder / "bomb.mid").write_bytes(midi(track((0, on()), *[(0, b"\x3c\0"), (0, b"\x3c\x40")] * 600_000)))
     (folder / "fat.mid").write_bytes(midi(track(*scale()), b"XXXX\1\x31\x2d\0" + bytes(20_000_000)))
     million = Music(note_array(np.arange(250_000) * 30, 30, 60), 480)

@@ -35,7 +35,7 @@ def midi(*tracks, kind=1, division=480):
 
 
 def tidy(seed):
-    """Unruly music without what MIDI cannot tell: one pitch of one track overlapping itself, no length."""
+    """Unruly music without what MIDI cannot hold: overlapping notes of one pitch and track, notes without length."""
     music = unruly(seed, notes=80)
     notes = music.notes
     notes["duration"] = np.clip(notes["duration"], 1, 50)
@@ -122,9 +122,9 @@ class TestReading:
         assert music.time_signatures.tolist() == [[1920, 3, 4]]
         assert music.tempos.tolist() == [[1920, 60]]
         assert music.seconds(np.array([480, 1920, 2400])).tolist() == [0.5, 2, 3]
-        rows = Tokenizer().encode(music).ids
-        assert VOC.time_signatures[rows[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
-        assert VOC.tempos[rows[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
+        ids = Tokenizer().encode(music).ids
+        assert VOC.time_signatures[ids[:, TIME_SIGNATURE] - RESERVED].tolist() == [[4, 4], [3, 4]]
+        assert VOC.tempos[ids[:, TEMPO] - RESERVED] == pytest.approx([120, 60], rel=0.03)
 
     def test_defaults_of_a_bare_file(self):
         music = parse_midi(midi(NOTE_ON_OFF), "bare")
@@ -183,8 +183,8 @@ class TestReading:
     )
     def test_odd_events_do_no_harm(self, events):
         music = parse_midi(midi(events), "odd")
-        rows = Tokenizer().encode(music).ids
-        assert rows.shape == (1, 8)
+        ids = Tokenizer().encode(music).ids
+        assert ids.shape == (1, 8)
         assert np.isfinite(music.seconds(music.notes["onset"])).all()
 
     @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ class TestReading:
 
 class TestRefusing:
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "message"),
         [
             pytest.param(b"", "not a readable MIDI file", id="empty file"),
             pytest.param(b"RIFF" * 20, "not a readable MIDI file", id="another format"),
@@ -216,10 +216,10 @@ class TestRefusing:
             ),
         ],
     )
-    def test_unreadable_content(self, tmp_path, content, told):
+    def test_unreadable_content(self, tmp_path, content, message):
         path = tmp_path / "broken.mid"
         path.write_bytes(content)
-        with pytest.raises(MusicFileError, match=told) as caught:
+        with pytest.raises(MusicFileError, match=message) as caught:
             read_music(path)
         assert "broken.mid" in str(caught.value)
 

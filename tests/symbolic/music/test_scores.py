@@ -57,12 +57,12 @@ def read(tmp_path):
 
 
 def places(music):
-    """Bar and quarters in the bar of every row."""
-    rows = Tokenizer().encode(music).ids.astype(int) - RESERVED
-    return [(bar, position / 16) for bar, position in rows[:, [BAR, POSITION]].tolist()]
+    """Bar and quarters in the bar of every token."""
+    ids = Tokenizer().encode(music).ids.astype(int) - RESERVED
+    return [(bar, position / 16) for bar, position in ids[:, [BAR, POSITION]].tolist()]
 
 
-def heard(music):
+def sounding(music):
     """Onset and length in quarters, and pitch, of every note."""
     return [
         (onset / RESOLUTION, length / RESOLUTION, pitch)
@@ -122,7 +122,7 @@ class TestBars:
 class TestNotes:
     def test_tied_notes_are_one(self, read):
         tied = [note(tie="start", quarters=4), note(tie="stop start", quarters=4), note(tie="stop"), FULL]
-        assert heard(read(musicxml(*tied)))[0] == (0, 9, 60)
+        assert sounding(read(musicxml(*tied)))[0] == (0, 9, 60)
 
     @pytest.mark.parametrize("tied", ["CE", "C", "E", ""])
     def test_only_the_tied_notes_of_a_chord_are_joined(self, read, tied):
@@ -131,14 +131,14 @@ class TestNotes:
                 note(step, 4, chord=step == "E", tie=kind if step in tied else "") for step in ("C", "E")
             )
 
-        found = heard(read(musicxml(chord("start"), chord("stop"))))
+        found = sounding(read(musicxml(chord("start"), chord("stop"))))
         for step, pitch in (("C", 60), ("E", 64)):
             lengths = [length for _, length, other in found if other == pitch]
             assert lengths == ([8] if step in tied else [4, 4])
 
     def test_a_tie_across_a_rest_joins_nothing(self, read):
         rest = "<note><rest/><duration>12</duration></note>"
-        found = heard(read(musicxml(note(tie="start") + rest + note(tie="stop", quarters=2))))
+        found = sounding(read(musicxml(note(tie="start") + rest + note(tie="stop", quarters=2))))
         assert found == [(0, 1, 60), (2, 2, 60)]
 
     @pytest.mark.parametrize("other", ["", "start", "stop"])
@@ -148,12 +148,12 @@ class TestNotes:
 
         below = "<backup><duration>48</duration></backup>" + voice(2, note("G", 2) + note("C", 2, tie=other))
         held = [voice(1, note(quarters=4, tie=kind)) for kind in ("start", "stop")]
-        found = heard(read(musicxml(held[0] + below, held[1])))
+        found = sounding(read(musicxml(held[0] + below, held[1])))
         assert sorted(found) == [(0, 2, 67), (0, 8, 60), (2, 2, 60)]
 
     def test_abc_ties(self):
         # Of notes alone: music21 forgets the ties of abc's chords.
-        assert heard(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
+        assert sounding(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
 
     def test_chord_symbols_are_left_out(self, read):
         symbol = "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>"
@@ -166,7 +166,7 @@ class TestNotes:
 
     def test_grace_notes_have_no_length(self, read):
         music = read(musicxml(note("D", grace=True) + FULL))
-        assert heard(music)[:2] == [(0, 0, 62), (0, 1, 60)]
+        assert sounding(music)[:2] == [(0, 0, 62), (0, 1, 60)]
         assert len(Tokenizer().encode(music).ids) == 5
 
     def test_tuplets_are_exact(self):
@@ -178,7 +178,7 @@ class TestNotes:
             return notes.replace("</note>", f"<voice>{number}</voice></note>")
 
         second = "<backup><duration>48</duration></backup>" + voice(2, note("G", 2) + note("A", 2))
-        found = heard(read(musicxml(FULL, voice(1, FULL) + second)))
+        found = sounding(read(musicxml(FULL, voice(1, FULL) + second)))
         assert sorted(found)[4:] == [(4, 1, 60), (4, 2, 67), (5, 1, 60), (6, 1, 60), (6, 2, 69), (7, 1, 60)]
 
     def test_loudness_is_read_where_it_is_stated(self, read):
@@ -191,7 +191,7 @@ class TestNotes:
             "<duration>12</duration></note>"
         )
         music = read(musicxml(stroke * 3 + note()))
-        assert heard(music) == [(3, 1, 60)]
+        assert sounding(music) == [(3, 1, 60)]
         assert music.repairs == ("3 unpitched percussion notes left out",)
 
     def test_instruments(self, read):
@@ -264,7 +264,7 @@ class TestOtherFormats:
             (tmp_path / "book.abc").write_bytes(book.replace("\n", ends).encode())
             one, two = (parse_abc(tune, "abc") for tune in abc_tunes(tmp_path / "book.abc"))
             assert (one.time_signatures.tolist(), two.time_signatures.tolist()) == ([[0, 6, 8]], [[0, 3, 4]])
-            assert [length for _, length, _ in heard(one)] == [1] * 6
+            assert [length for _, length, _ in sounding(one)] == [1] * 6
 
     def test_latin_1_abc(self, read):
         assert len(read("X:1\nT:Glühwürmchen\nM:4/4\nL:1/4\nK:C\nCDEF|\n", "a.abc", "latin-1")) == 4

@@ -126,7 +126,7 @@ def test_velocities_on_their_own_values_agree_exactly(octuple, velocity):
 
 
 def within_limits(music):
-    """Whether Octuple can say all of this music."""
+    """Whether Octuple can hold all of this music."""
     notes = music.notes[np.lexsort([music.notes[name] for name in ("onset", "pitch", "program")])]
     before, after = notes[:-1], notes[1:]
     cut = (before["program"] == after["program"]) & (before["pitch"] == after["pitch"])
@@ -143,7 +143,7 @@ def within_limits(music):
 
 
 def real_files(name, count):
-    """Name and content of the first files of a corpus that Octuple can say."""
+    """Name and content of the first files of a corpus that Octuple can hold."""
     with tarfile.open(DATA / name / f"{name}.tar.xz", "r|xz") as archive:
         for member in archive:
             content = archive.extractfile(member)
@@ -185,8 +185,8 @@ class TestConfig:
         config = miditok.TokenizerConfig(use_chords=True, use_rests=True, num_velocities=24)
         with pytest.raises(ConfigError) as caught:
             Tokenizer.from_miditok(config)
-        for told in ("use_chords", "use_rests", "linear tempos", "pitch_range", "num_velocities 24"):
-            assert told in str(caught.value)
+        for message in ("use_chords", "use_rests", "linear tempos", "pitch_range", "num_velocities 24"):
+            assert message in str(caught.value)
         assert "use_programs" not in str(caught.value)
 
     def test_the_nearest_is_taken_on_request(self):

@@ -220,7 +220,7 @@ class TestOrder:
     @pytest.mark.parametrize("count", [300, 1000, 4000])
     def test_order_of_equal_notes_reveals_nothing(self, column, count):
         # Every note stands twice, as melody over accompaniment does; the first of each pair is from track 0
-        # and louder. Which twin comes first must be a toss of a coin: within 4 standard deviations of half.
+        # and louder. Which of two equal notes comes first must be random: within 4 standard deviations of half.
         pair = np.tile(np.arange(count), 2)
         label = np.repeat([0, 1], count)
         music = Music(note_array(pair * 120, 120, 60, 100 - 50 * label, 0, label), 480)
@@ -228,13 +228,13 @@ class TestOrder:
         first = music.notes[source][column][::2]
         assert abs((first == music.notes[column][0]).mean() - 0.5) < 2 / np.sqrt(count)
 
-    @pytest.mark.parametrize("twins", [False, True])
+    @pytest.mark.parametrize("equal", [False, True])
     @pytest.mark.parametrize("count", [0, 1, 2, 500])
-    def test_both_ways_of_sorting_agree(self, count, twins):
+    def test_both_ways_of_sorting_agree(self, count, equal):
         random = np.random.default_rng(count)
         short = np.empty(count, dtype=_SHORT)
         for name in _SHORT.names:
-            short[name] = random.integers(0, 2 if twins else 128, count)
+            short[name] = random.integers(0, 2 if equal else 128, count)
         before = short.copy()
         long = short.astype(_LONG)
         order = _sort(short, [])
@@ -342,7 +342,7 @@ class TestFile:
         assert loaded.fingerprint == saved.fingerprint != TOKENIZER.fingerprint
 
     @pytest.mark.parametrize(
-        ("change", "told"),
+        ("change", "message"),
         [
             ({"velocity_bins": 16}, "edited by hand"),
             ({"velocity_bins": 33}, "not a tokenizer file"),
@@ -351,13 +351,13 @@ class TestFile:
             ({"colour": 1}, "colour"),
         ],
     )
-    def test_changed_settings_are_refused(self, tmp_path, change, told):
+    def test_changed_settings_are_refused(self, tmp_path, change, message):
         path = tmp_path / "tokenizer.json"
         TOKENIZER.save(path)
         document = json.loads(path.read_text())
         document["vocabulary"].update(change)
         path.write_text(json.dumps(document))
-        with pytest.raises(TokenizerMismatch, match=told):
+        with pytest.raises(TokenizerMismatch, match=message):
             Tokenizer.load(path)
 
     @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_unknown_version_or_field_is_refused(change):
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"max_denominator": 48}, "power of two"),
         ({"max_denominator": 2}, "4/4"),
@@ -105,8 +105,8 @@ def test_unknown_version_or_field_is_refused(change):
         ({"positions_per_quarter": 1024, "max_bar_quarters": 60, "duration_octaves": 60}, "64-bit key"),
     ],
 )
-def test_settings_out_of_range_are_refused(settings, told):
-    with pytest.raises(ConfigError, match=told):
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
         Vocabulary(**settings)
 
 
