@@ -1,4 +1,4 @@
-"""What a comparison came to, as JSON values: scores, costs, differences, ranks, claims."""
+"""Results of a comparison as JSON values: scores, costs, differences, ranks, claims."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ PAPER_RANKS = {
     **{"adapter": 2.5, "lora": 2.8, "ssf": 3.5, "prefix": 3.8, "bitfit": 4.5, "full": 4.75, "probe": 6.3}
 }
 """Mean ranks over 14 cells in Ding & Lerch (arXiv 2411.19371)."""
-HELD, CONTRADICTED, OPEN = "held", "contradicted", "could not be told"
+HELD, CONTRADICTED, OPEN = "held", "contradicted", "undecided"
 
 _REMEDY = "Delete the folder of the one that is out of date, and go on with --resume."
 
 Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
-"""By task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
+"""Results by task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
 
 
 _ORIGIN = ("command", "time", "versions", "machine")
@@ -47,9 +47,9 @@ def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping
 
     Args:
         path: The file, replaced as a whole.
-        study: What was compared.
-        outcomes: Of the cells that are done, with portable records.
-        comparison: From `compared`, with the origin, without paths of this machine.
+        study: The study.
+        outcomes: Results of the finished cells, with portable records.
+        comparison: Comparison from `compared`, with its origin and without paths of this machine.
     """
     failures = [
         {"task": task["name"], **failure} for task in comparison["tasks"] for failure in task["failures"]
@@ -98,10 +98,9 @@ def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
-    """Arms that do not pair with the first of their task, as where music or labels changed in between; and why.
+    """Return arms that cannot be paired with the first of their task, and the reason.
 
-    What is scored must be the same for all, and what is learnt from for all that read the same tokens; records of the
-    first release do not say which.
+    All must be scored on the same items. All that read the same tokens must be trained on the same music.
     """
     items: dict[str, tuple[str, Counts]] = {}
     music: dict[tuple[str, str], tuple[str, str]] = {}
@@ -115,17 +114,17 @@ def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
         if not np.array_equal(scored, theirs):
             found[task, arm] = f"it was scored on other test pieces than '{first}'. {_REMEDY}"
         elif corpus["shards"] != shards:
-            found[task, arm] = f"it learnt from other music, labels or sides than '{other}'. {_REMEDY}"
+            found[task, arm] = f"it was trained on other music, labels or sides than '{other}'. {_REMEDY}"
     return found
 
 
 def compared(study: Study, outcomes: Outcomes, failures: Mapping[tuple[str, str], str]) -> dict[str, Any]:
-    """Everything that tables and figures show.
+    """Return everything that tables and charts show.
 
     Args:
-        study: What was compared.
-        outcomes: Of the cells that are done.
-        failures: Reasons, of those that failed.
+        study: The study.
+        outcomes: Results of the finished cells.
+        failures: Reasons of those that failed.
     """
     tasks = [
         _task(study, use, outcomes, failures)
@@ -175,7 +174,7 @@ def _task(
         "items": "notes" if first["task"]["level"] == "note" else "pieces",
         "split": first["split"],
         "baselines": baselines,
-        "best_floor": _best_baseline(first)["title"],
+        "best_baseline": _best_baseline(first)["title"],
         "rows": rows,
     }
 
@@ -213,9 +212,9 @@ def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | Non
 
 
 def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record | None]:
-    """What an arm is held against: full fine-tuning from its checkpoint, full training from scratch, the best baseline.
+    """Return what an arm is compared with: full fine-tuning of its checkpoint, training from scratch, best baseline.
 
-    From scratch it is of the arm's own shape where there is that, else of its kind, else the first.
+    The run from scratch has the arm's own shape if possible, else its kind of backbone, else it is the first.
     """
     full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
     fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
@@ -234,25 +233,25 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
 
 
 def _best_baseline(record: Record) -> Record:
-    """The highest on the test pieces: the hardest to clear."""
+    """Return the baseline with the highest accuracy on the test pieces."""
     baselines: list[Record] = record["baselines"]
     return max(baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
 
 def _above(ours: Record, theirs: Record) -> dict[str, float]:
-    return _told(paired_bootstrap([_counts(ours)], [_counts(theirs)], accuracy))
+    return _values(paired_bootstrap([_counts(ours)], [_counts(theirs)], accuracy))
 
 
 def _counts(record: Record) -> Counts:
     return unpack_counts(record["test_counts"])
 
 
-def _told(gap: Difference) -> dict[str, float]:
+def _values(gap: Difference) -> dict[str, float]:
     return {name: float(value) for name, value in gap._asdict().items()}
 
 
 def ranks(scores: Sequence[float]) -> list[float]:
-    """Rank of each score, 1 for the highest; equals share the mean of the ranks that they take up."""
+    """Return the rank of each score, 1 for the highest. Equal scores share their mean rank."""
     values = np.asarray(scores)
     higher = (values[None, :] > values[:, None]).sum(axis=1)
     equal = (values[None, :] == values[:, None]).sum(axis=1)
@@ -260,10 +259,10 @@ def ranks(scores: Sequence[float]) -> list[float]:
 
 
 def mean_ranks(arms: Sequence[Arm], tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Mean rank over tasks of every arm that was scored on all of them, lowest first.
+    """Return the mean rank over tasks of every arm that was scored on all of them, lowest first.
 
-    Those whose method Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank: those of
-    the usual place and size, and of several of one method the first.
+    Methods that Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank. Only arms of the
+    usual place and size count, and of several arms of one method only the first.
     """
     scored = [{row["arm"]: row["test"]["accuracy"]["mean"] for row in task["rows"]} for task in tasks]
     whole = [arm for arm in arms if scored and all(arm.name in scores for scores in scored)]
@@ -292,17 +291,17 @@ def _means(arms: Sequence[Arm], scored: Sequence[Mapping[str, float]]) -> dict[s
 
 
 def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict[str, Any]:
-    """A claim on a task: the mean over one side's arms and seeds against that of the other, paired by both."""
+    """Test a claim on a task: means over arms and seeds of both sides, paired by song group and seed."""
     sides = [study.matching(side) for side in (claim.better, claim.worse)]
     arms = [len(side) for side in sides]
     said = {"claim": claim.claim, "source": claim.source, "task": use.name, "arms": arms}
     if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
         return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
     better, worse = ([_counts(outcomes[use.name, arm]["record"]) for arm in side] for side in sides)
-    gap = _told(paired_bootstrap(better, worse, accuracy))
+    gap = _values(paired_bootstrap(better, worse, accuracy))
     return said | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
 
 
 def verdict(low: float, high: float) -> str:
-    """Whether a difference that a claim says is above 0 is: only where its interval excludes 0 can that be told."""
+    """Return whether a claimed difference is above 0, by its interval."""
     return HELD if low > 0 else CONTRADICTED if high < 0 else OPEN

@@ -1,4 +1,4 @@
-"""A comparison from a study to its page."""
+"""Run a comparison, from the study to its page."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from finetune.training.record import portable, save_task
 from finetune.training.run import method_options
 from symbolic.errors import ConfigError
 
-LOST = "it ended without an outcome that fits, as where the program changed while it ran; --resume tries it again."
+LOST = "it ended without a result that fits, as if the program changed while it ran. --resume tries it again."
 Place = tuple[str, str]
 """A task and an arm, by name."""
 
 
 def compare(settings: CompareSettings) -> dict[str, Any]:
-    """Run a comparison, or go on with it.
+    """Run a comparison, or resume it.
 
     Args:
-        settings: Which, and how.
+        settings: The study, and how to run it.
 
     Returns:
-        What `comparison.json` holds, with "folder" added. Arms that failed stand among "failures" of their tasks.
+        Content of `comparison.json`, with "folder" added. Each task lists its failed arms under "failures".
 
     Raises:
-        CounterpointError: If study or folder are unfit; says why.
+        CounterpointError: If study or folder are unfit.
     """
     study = settings.study()
-    # What else makes a run what it is, each run's own folder keeps.
+    # Other settings are checked in the folder of each run.
     identity = {"title": study.title, "trials": list(study.trials)}
     out = find_folder(Path("runs") / "compare" / study.slug, identity, settings.out, settings.resume)
     common = {
@@ -67,7 +67,7 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
 
 
 def _train(study: Study, cells: Sequence[Cell], out: Path, parallel: int) -> dict[Place, str]:
-    """Do what is not done; returns why cells failed."""
+    """Run the cells that are not done; return why some failed."""
     waiting = [cell for cell in cells if cell.outcome() is None]
     failures: dict[Place, str] = {}
     with TrainingsBar(out, study.runs, len(cells)) as bar:
@@ -93,7 +93,7 @@ def _train(study: Study, cells: Sequence[Cell], out: Path, parallel: int) -> dic
 
 
 def _refuse_options(cells: Sequence[Cell]) -> None:
-    """Before any music is read, name the options that no method has."""
+    """Refuse options that no method has, before any music is read."""
     problems: dict[str, None] = {}
     for cell in cells:
         try:
@@ -105,7 +105,7 @@ def _refuse_options(cells: Sequence[Cell]) -> None:
 
 
 def _first_of_each(cells: Sequence[Cell]) -> list[Cell]:
-    """A cell for everything that is to be prepared, in a folder beside those of its arms."""
+    """Return one cell for each data set to prepare, in a folder beside those of its arms."""
     first: dict[Any, Cell] = {}
     for cell in cells:
         first.setdefault(_needs(cell), cell)
@@ -113,7 +113,7 @@ def _first_of_each(cells: Sequence[Cell]) -> list[Cell]:
 
 
 def _needs(cell: Cell) -> tuple[str, Any]:
-    """What the data of a cell depends on: the task, and the checkpoint, whose tokenizer reads it."""
+    """Return what the data of a cell depends on: its task, and the checkpoint with its tokenizer."""
     return cell.task, cell.settings.model.checkpoint
 
 
@@ -122,7 +122,7 @@ def _place(cell: Cell) -> Place:
 
 
 def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison: Mapping[str, Any]) -> None:
-    """Save a copy without this machine's paths: records of all arms, their baselines once a task, and the tables."""
+    """Save records of all arms, baselines once a task, and the tables, without paths of this machine."""
     path = folder / STUDIES / f"{study.slug}.jsonl"
     saved = {place: {**outcome, "record": portable(outcome["record"])} for place, outcome in outcomes.items()}
     for outcome in saved.values():
@@ -132,7 +132,7 @@ def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison:
 
 
 def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """A comparison fit to be committed: absolute paths are cut to their last part."""
+    """Return a comparison whose absolute paths are cut to their last part."""
     special: dict[str, Callable[[Any], Any]] = {"command": portable_command, "reason": portable_text}
 
     def cut(value: Any) -> Any:

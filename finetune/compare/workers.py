@@ -1,4 +1,4 @@
-"""Cells at work, each in a process of its own: its peak memory is its own, and a crash costs one arm."""
+"""Run cells, each in its own process. Its peak memory is then its own, and a crash costs one arm."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from symbolic.errors import CounterpointError
 LOG, FAILURE = "log.txt", "failure.json"
 THREADS = "OMP_NUM_THREADS"
 PRELOAD = ("finetune.training.run", "finetune.baselines.baselines")
-"""What every arm imports, torch and Lightning among it: ten seconds of a slow machine, once instead of every time."""
-_LOOK = 1.0
-"""Seconds from one look at what is finished to the next."""
+"""Modules that every arm imports. Loaded once, they save ten seconds an arm on a slow machine."""
+_INTERVAL = 1.0
+"""Seconds between two counts of the finished runs."""
 
 
 def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> Iterator[tuple[Cell, str]]:
-    """Do something for every cell; one that fails keeps no other from its turn.
+    """Run a function for every cell. A cell that fails does not stop the others.
 
     Args:
-        cells: In the order in which they are begun.
-        task: Picklable; writes what it finds into the cell's folder.
-        parallel: Processes at a time; 0 works in this one, where a crash costs all.
+        cells: Cells in the order in which they start.
+        task: Picklable function. It writes its results into the cell's folder.
+        parallel: Number of processes. 0 runs all in this one, where a crash stops everything.
 
     Yields:
-        A cell as soon as it is done, and why it failed, or "".
+        A finished cell, and why it failed, or "".
     """
     waiting = deque(cells)
     if parallel == 0:
@@ -54,7 +54,7 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
         while waiting or running:
             while waiting and len(running) < parallel:
                 cell = waiting.popleft()
-                # Here and not in the process alone, which may end before it comes to that.
+                # Not in the process, which may end before that.
                 (Path(cell.folder) / FAILURE).unlink(missing_ok=True)
                 given = (cell, task, threads, dict(os.environ))
                 # mypy does not know that every context has processes.
@@ -75,16 +75,16 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
 
 
 def _context() -> BaseContext:
-    """How processes begin: never as forks of this one, which has threads (a fork could deadlock) and memory of its own.
+    """Return how processes start. They are never forks of this one, which has threads that could deadlock.
 
-    On Linux they are forks of a server that has imported what they need, and done nothing else; elsewhere, where
-    libraries of the system may have begun threads by then, each begins anew.
+    On Linux they are forks of a server that has only imported modules. Elsewhere system libraries may have started
+    threads by then, so each process starts afresh.
     """
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOAD))
-    # What it imports is what this process would: not a file of this folder that is called as one of our packages is.
+    # It must not import a file of this folder that has the name of one of our packages.
     path = os.pathsep.join(part or os.getcwd() for part in sys.path)
     with _environment(PYTHONSAFEPATH="1", PYTHONPATH=path):
         forkserver.ensure_running()
@@ -103,16 +103,16 @@ def _environment(**changes: str) -> Iterator[None]:
 
 
 def _child(cell: Cell, task: Callable[[Cell], None], threads: int, environment: dict[str, str]) -> None:
-    """The life of a process; what it would show goes into the log of its cell."""
+    """Run a cell in a process. Its output goes into the log of the cell."""
     os.environ.clear()
-    os.environ.update(environment)  # as it is now, and not as it was when the server began
+    os.environ.update(environment)  # the current one, not that of the server
     threading.Thread(target=_follow_parent, daemon=True).start()
     folder = Path(cell.folder)
     folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(log, stream.fileno())
-    os.environ[THREADS] = str(threads)  # torch reads it as it is imported, which may be yet to come here
+    os.environ[THREADS] = str(threads)  # torch reads it on import, which may come later
     if "torch" in sys.modules:
         import torch
 
@@ -122,7 +122,7 @@ def _child(cell: Cell, task: Callable[[Cell], None], threads: int, environment: 
 
 
 def _follow_parent() -> None:
-    """End with the process that began this one, however it ended: the next would find the folder in use."""
+    """End when the parent process ends, so that the folder is free for the next run."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -130,42 +130,42 @@ def _follow_parent() -> None:
 
 
 def _tried(cell: Cell, task: Callable[[Cell], None]) -> str:
-    """Do it; returns why it failed, or ""."""
+    """Run the function; return why it failed, or ""."""
     folder = Path(cell.folder)
     (folder / FAILURE).unlink(missing_ok=True)
     try:
         task(cell)
     except CounterpointError as error:
         return str(error)
-    except Exception as error:  # whatever it is, it costs this arm alone
+    except Exception as error:  # any error costs this arm alone
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exc(file=log)
-        return f"{type(error).__name__}: {error}. {folder / LOG} tells where."
+        return f"{type(error).__name__}: {error}. See {folder / LOG}."
     return ""
 
 
 def _reason(process: BaseProcess, cell: Cell) -> str:
-    """Why a process that has ended failed, or ""."""
+    """Return why an ended process failed, or ""."""
     failure = Path(cell.folder) / FAILURE
     if failure.is_file():
         return str(json.loads(failure.read_text(encoding="utf-8"))["reason"])
     if process.exitcode:
         how = f"by signal {-process.exitcode}" if process.exitcode < 0 else f"with status {process.exitcode}"
         return (
-            f"its process ended {how}, as when memory runs out. {Path(cell.folder) / LOG} has its last words; "
-            "give it less with --tokens_per_batch, or --parallel 1."
+            f"its process ended {how}, as when memory runs out. {Path(cell.folder) / LOG} has its output. "
+            "Give it less with --tokens_per_batch, or --parallel 1."
         )
     return ""
 
 
 class TrainingsBar:
-    """A bar over all trainings, counted by the results that stand in folders, and so right after a resume.
+    """Progress bar over all training runs. It counts results in folders, so it is right after a resume.
 
     Args:
-        folder: Of the comparison.
-        trainings: How many there will be.
-        arms: Cells in all.
+        folder: Folder of the comparison.
+        trainings: Number of training runs.
+        arms: Number of cells.
     """
 
     def __init__(self, folder: Path, trainings: int, arms: int) -> None:
@@ -193,22 +193,22 @@ class TrainingsBar:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._look()
+        self._count()
         self._bar.close()
 
     def finished(self, cells: int) -> None:
-        """So many cells are done now."""
+        """Set the number of finished cells."""
         self.done = cells
 
     def _watch(self) -> None:
-        while not self._stop.wait(_LOOK):
-            self._look()
+        while not self._stop.wait(_INTERVAL):
+            self._count()
 
-    def _look(self) -> None:
+    def _count(self) -> None:
         self._bar.set_postfix_str(f"{self.done} of {self.arms} arms done", refresh=False)
         self._bar.update(self._found() - self._bar.n)
         if sys.stderr.isatty():
-            self._bar.refresh()  # the clock, also while nothing ends
+            self._bar.refresh()  # so that the clock runs
 
     def _found(self) -> int:
         return sum(1 for _ in self.folder.rglob(self._result))

@@ -1,4 +1,4 @@
-"""The card of a task model: what it tells, how well, learnt from what, and how far to trust it, as Markdown."""
+"""The card of a task model as Markdown: task, scores, training data and limits."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from symbolic.checkpoint.card import front_matter
 
 
 def card(name: str, record: Record, base: str, licence: str, transfers: Iterable[Record] = ()) -> str:
-    """The card as Markdown.
+    """Return the card as Markdown.
 
     Args:
-        name: Of the model.
-        record: Of its run.
-        base: The model that comes along and has its backbone; "" where it has its own.
-        licence: Of the weights, in a line.
+        name: Name of the model.
+        record: Record of its run.
+        base: Bundled model that holds its backbone; "" if it has its own.
+        licence: Licence of the weights, in one line.
         transfers: Records of the run on other music.
     """
     task, cost = record["task"], record["seeds"][0]["cost"]
     note_level = task["level"] == "note"
     by_hand = record["method"] == FEATURES
-    stands = "which comes with the installation" if base else "with a backbone of its own"
+    place = "which is bundled" if base else "with a backbone of its own"
     source = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
-    learnt = (
-        "Learnt from hand-made features by "
+    trained = (
+        "Trained on hand-made features by "
         f"{'boosted trees' if note_level else 'discriminants and trees'}, without a backbone"
         if by_hand
-        else f"Learnt by `{method_of(record)}`{source}, {stands}"
+        else f"Trained by `{method_of(record)}`{source}, {place}"
     )
     lines = [
         *front_matter(
@@ -42,8 +42,8 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         ),
         f"# {name}",
         "",
-        f"{task['title']}: tells of every {'note' if note_level else 'piece'} whether it is "
-        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. {learnt}; "
+        f"{task['title']}: predicts for every {'note' if note_level else 'piece'} whether it is "
+        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. {trained}; "
         f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
         "Written by `finetune export`.",
         "",
@@ -62,24 +62,24 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "",
         *_scored(
             record,
-            f"Test pieces that {'it has not' if by_hand else 'neither it nor its backbone has'} heard, in per cent; "
-            "beside the baselines.",
+            f"Test pieces that {'it was' if by_hand else 'neither it nor its backbone was'} "
+            f"{'not ' if by_hand else ''}trained on, in per cent, with the baselines.",
         ),
     ]
     for other in transfers:
-        lines += _scored(other, f"Asked of other test pieces: {other['task']['title']}.")
+        lines += _scored(other, f"On other test pieces: {other['task']['title']}.")
     seeds = len(record["seeds"])
     lines += [
-        f"Scores are means over {seeds} seeds; these are the weights of the one that is best on validation."
+        f"Scores are means over {seeds} seeds. These are the weights of the seed that is best on validation."
         if seeds > 1
-        else "Scores are those of these very weights: of one seed, where a table asks for five.",
+        else "Scores are those of these weights: one seed, where a table asks for five.",
         "Intervals are of 95 %, by a bootstrap over song groups.",
         "",
         "## Limits",
         "",
-        f"It has learnt from {record['split']['train']:,} readings of pieces "
+        f"It was trained on {record['split']['train']:,} readings of pieces "
         f"({record['corpus']['title']}, {record['corpus']['licence']}). "
-        "On music of another kind trust it as far as the tables above go, and no further.",
+        "The tables above say nothing about music of other kinds.",
         "",
         *origin_lines(licence, record),
     ]
@@ -87,7 +87,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
 
 
 def _files(note_level: bool) -> tuple[str, ...]:
-    """What follows the model's name in commands that show it."""
+    """Return the words after the model's name in example commands."""
     return ("song.mid", "songs/ --json answers.json") if note_level else ("songs/ --csv answers.csv",)
 
 

@@ -1,7 +1,6 @@
-"""A fine-tuned run as a folder to hand on: its best seed, and a card.
+"""Export of a fine-tuned run: a folder with its best seed and a card.
 
-What was trained on a frozen model that comes with the installation is handed on without that model: an adapter, or a
-probe, of a megabyte or two.
+Adapters and probes of a bundled model are exported without that model, in a megabyte or two.
 """
 
 from __future__ import annotations
@@ -30,20 +29,20 @@ def export(
     terms: str | Path | None = None,
     scores: str | Path | None = None,
 ) -> Path:
-    """Write the checkpoint of a run that validation chose, as it was scored, with its card; whole or not at all.
+    """Write the checkpoint of a run that validation chose, with its card. The folder is whole or absent.
 
     Args:
         run: Folder of the run.
-        out: Where to; must not exist, or be a checkpoint, which is replaced. Its name is that of the model.
-        licence: Of the weights, in a line; by default that of the model it was trained on, if that comes along.
-        terms: A file with the licence's text; by default likewise.
-        scores: Folder of records of `finetune transfer`; those of this run are told.
+        out: Folder to write. A checkpoint there is replaced. Its name becomes that of the model.
+        licence: Licence of the weights, in one line. Default: that of the bundled model it was trained on.
+        terms: File with the text of the licence. Default: likewise.
+        scores: Folder of records of `finetune transfer`. The card shows those of this run.
 
     Returns:
         The folder.
 
     Raises:
-        CounterpointError: If the run is none, was trained fold by fold, or was scored on what it had seen.
+        CounterpointError: If there is no such run, or it was trained fold by fold, or scored on pieces it had seen.
     """
     run, out = Path(run), Path(out)
     record = read_record(run, {"test_counts", "checkpoint"}, "finetune")
@@ -70,28 +69,28 @@ def export(
 
 
 def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
-    """Refuse a run whose card would promise too much."""
+    """Refuse a run whose scores are not those of one unseen test side."""
     if record["leaks"]["leaky"] is not False:
         raise ConfigError(
             f"{run} was scored on pieces that it may have seen. Train it again from a checkpoint that has not."
         )
     if "folds" in record["split"]:
         raise ConfigError(
-            f"{run} was trained fold by fold, so each of its models has heard what others were tested on. Name a run "
-            "of a protocol without folds."
+            f"{run} was trained fold by fold, so each of its models was trained on test pieces of the others. Name "
+            "a run of a protocol without folds."
         )
 
 
 def _licence_of(home: Checkpoint) -> str:
-    """The licence of a bundled model, in a line."""
+    """Return the licence of a bundled model, in one line."""
     known = read_front_matter(home.path).get("license", "")
     return f"That of `{home.path.name}`{f': {known}' if known else ''}, see LICENSE."
 
 
 def _home(record: dict[str, Any]) -> Checkpoint | None:
-    """The backbone that comes along and that a run began from; None where it began from another.
+    """Return the bundled backbone that a run started from, or None.
 
-    Known by its weights, since a folder at hand can bear the same name.
+    It is recognised by its weights, because another folder can have the same name.
     """
     path = Path(str(record["backbone"].get("path", "")))
     if path.name not in shipped_models():
@@ -103,21 +102,21 @@ def _home(record: dict[str, Any]) -> Checkpoint | None:
 
 
 def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
-    """Records of the run on other tasks, in the order of their folders; runs of one name are told by their settings."""
+    """Return records of the run on other tasks. Runs of one name are recognised by their settings."""
     found = read_results(scores) if scores else []
     ours = (run.resolve().name, record["backbone"].get("weights"))
     settings = portable(record)["settings"]
     return [
         other
         for other in found
-        if (learnt := transfer_of(other))
-        and (learnt["run"], other["backbone"].get("weights")) == ours
+        if (trained_on := transfer_of(other))
+        and (trained_on["run"], other["backbone"].get("weights")) == ours
         and other["settings"] == settings
     ]
 
 
 def _terms(path: str | Path | None, home: Checkpoint | None) -> str | None:
-    """The text of a licence; None where none was given and the model it began from brings none."""
+    """Return the text of a licence; None if none was given and the bundled model has none."""
     try:
         if path is not None:
             return Path(path).read_text(encoding="utf-8")

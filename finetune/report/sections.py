@@ -1,4 +1,4 @@
-"""Records below a folder, by what may stand in one table and be held against one another."""
+"""Records below a folder, grouped into those that one table may compare."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Section:
 
     Attributes:
         baselines: Records of baselines.
-        measured: The record that they were taken from.
+        measured: The record that holds the baselines.
         runs: From random initialisation first, then from checkpoints.
         transfers: Runs that were trained on another task.
     """
@@ -32,12 +32,12 @@ class Section:
 
     @property
     def title(self) -> str:
-        """Task, protocol and label budget."""
+        """Return task, protocol and label budget."""
         return str(self.measured["task"]["title"])
 
     @property
     def best_baseline(self) -> Record:
-        """The highest on the test pieces: the hardest to clear."""
+        """Return the baseline with the highest accuracy on the test pieces."""
         return max(self.baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
     @property
@@ -46,7 +46,7 @@ class Section:
         return baselines_command(self.measured) if "test" in self.measured else str(self.measured["command"])
 
     def scratch_for(self, run: Record) -> Record | None:
-        """The best run from random initialisation whose backbone has the shape of that of a pretrained run."""
+        """Return the best run from random initialisation with the backbone shape of a pretrained run."""
         if not pretrained(run):
             return None
         fresh = [
@@ -66,7 +66,7 @@ def read_sections(folder: str | Path) -> list[Section]:
 
 
 def headings(sections: Sequence[Section]) -> list[str]:
-    """A heading for each: its title, and where several have one, as of runs on differently prepared music, of which."""
+    """Return a heading for each section: its title, with the mark of the prepared music if several have that title."""
     titles = [section.title for section in sections]
     marks = [str(section.measured["corpus"]["shards"]) for section in sections]
     return [
@@ -87,7 +87,7 @@ def baselines_command(record: Record) -> str:
 
 
 def above(run: Record, other: Record) -> Difference | None:
-    """By how much accuracy a run is above a baseline or another run; None where counts were not kept."""
+    """Compute by how much accuracy a run is above a baseline or another run; None without saved counts."""
     if "test_counts" not in run or "test_counts" not in other:
         return None
     ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
@@ -95,7 +95,7 @@ def above(run: Record, other: Record) -> Difference | None:
 
 
 def _section(records: Sequence[Record]) -> Section:
-    # Records of the first format kept no counts of baselines, and those of baselines alone name the command that made them.
+    # Records of baselines alone come first, because they name the command that made them.
     measured = max(
         records, key=lambda one: ("test_counts" in one["baselines"][0], "test" not in one, one["time"])
     )

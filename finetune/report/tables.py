@@ -1,4 +1,4 @@
-"""Rows of tables from records, for the screen, the page of a run, and RESULTS.md."""
+"""Tables made of records, for the screen, the page of a run, and RESULTS.md."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def pretrained(record: Record) -> bool:
-    """Whether a run began from a checkpoint."""
+    """Return whether a run started from a checkpoint."""
     return bool(record["backbone"]["source"] == "checkpoint")
 
 
 def transfer_of(record: Record) -> Record | None:
-    """What a run was trained on, where that is another task than it was scored on; None where it is the same."""
-    learnt: Record | None = record.get("transfer")
-    return learnt
+    """Return what a run was trained on, if that is another task than it was scored on; else None."""
+    trained_on: Record | None = record.get("transfer")
+    return trained_on
 
 
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What tells arms of one method apart, by setting: a probe's kind, note features, trees, an adapter's place, size, options.
+    """Return the unusual settings of a method, by name: kind of probe, note features, ensemble, place, size, options.
 
-    What is usual is left out, so that names of runs that ask for nothing special are the method's alone.
+    Usual settings are left out, so that most runs are named by their method alone.
     """
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    heard = {name: "" for name in ("note_features", "ensemble") if settings.get(name)}
-    return kinds | heard | {name: str(value) for name, value in given.items() if value is not None}
+    inputs = {name: "" for name in ("note_features", "ensemble") if settings.get(name)}
+    return kinds | inputs | {name: str(value) for name, value in given.items() if value is not None}
 
 
 def method_of(record: Record) -> str:
-    """What was trained, in a few words: method, and what is unusual about it."""
+    """Return the method of a run with its unusual settings, in a few words."""
     variant = variant_of(flatten(record.get("settings", {})))
     about = ", ".join(
         value if name in ("probe", "options") else f"{name.replace('_', ' ')} {value}".rstrip()
@@ -57,23 +57,20 @@ def code_mark(record: Record) -> str:
 
 
 def title_of(record: Record) -> str:
-    """A run in a few words: method, backbone, seeds, and what it was trained on where that is another task."""
+    """Return a run in a few words: method, backbone, seeds, and the task it was trained on if that is another."""
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
-    learnt = transfer_of(record)
-    elsewhere = f"trained on {_share(learnt)}'{learnt['from']}': " if learnt else ""
+    other = transfer_of(record)
+    part = "" if other is None or other["budget"] == 1 else f"{other['budget']:.0%} of "
+    elsewhere = f"trained on {part}'{other['from']}': " if other else ""
     fresh = "" if record["method"] == FEATURES else "from scratch"
     source = f"from {record['backbone']['path']}" if pretrained(record) else fresh
     parts = [method_of(record), source, f"{seeds} seed{'s' if seeds > 1 else ''}{marks}"]
     return elsewhere + ", ".join(filter(None, parts)) + code_mark(record)
 
 
-def _share(learnt: Record) -> str:
-    return "" if learnt["budget"] == 1 else f"{learnt['budget']:.0%} of "
-
-
 def score_table(record: Record) -> Table:
-    """Heads and rows on the test pieces, in per cent: baselines first, then the run."""
+    """Return heads and rows of test scores in per cent: baselines first, then the run."""
     metrics = record["task"]["metrics"]
     header, rows = baseline_table(record["baselines"], metrics)
     cells = score_cells(record["test"], metrics, len(record["seeds"]) > 1)
@@ -81,7 +78,7 @@ def score_table(record: Record) -> Table:
 
 
 def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str]) -> Table:
-    """Heads and rows of baselines on the test pieces, in per cent."""
+    """Return heads and rows of the test scores of baselines, in per cent."""
     header = ["test pieces, %", *metrics.values(), "95 % interval of accuracy"]
     return header, [
         [baseline["title"], *score_cells(baseline["test"]["scores"], metrics)] for baseline in baselines
@@ -89,7 +86,7 @@ def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str]) -> T
 
 
 def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = False) -> list[str]:
-    """A cell a metric, with the deviation over several seeds, and one for the interval of accuracy."""
+    """Return a cell for each metric, with the deviation over several seeds, and one for the interval of accuracy."""
     cells = []
     for name in metrics:
         cell = f"{100 * scores[name]['mean']:.1f}"
@@ -99,7 +96,7 @@ def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = Fals
 
 
 def published_table(record: Record) -> Table:
-    """Heads and rows of others' numbers, each with its protocol."""
+    """Return heads and rows of published scores, each with its protocol."""
     metrics = record["task"]["metrics"]
     rows = [
         [
@@ -113,31 +110,31 @@ def published_table(record: Record) -> Table:
 
 
 def window_line(record: Record) -> str:
-    """Window-level accuracy of a sequence-level task, which papers quote; empty at note level."""
+    """Return the window-level accuracy that papers quote; empty at note level."""
     found = record["test"].get("window_accuracy")
     return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
 
 
 def side_lines(record: Record) -> list[str]:
-    """How many pieces each side has, what was left out, and which classes the test side lacks."""
+    """Return lines about the sides: their sizes, how many pieces were left out, and classes without test pieces."""
     split = record["split"]
     truth = unpack_counts(record["test_counts"])[0].sum(axis=(0, 2))
     lacking = [name for name, count in zip(record["task"]["classes"], truth, strict=True) if count == 0]
-    sizes = f"{split['train']:,} pieces to learn from, {split['valid']:,} to select by, {split['test']:,} to test on"
+    sizes = f"{split['train']:,} pieces to train on, {split['valid']:,} to select on, {split['test']:,} to test on"
     if left_out := sum(record["corpus"]["totals"].get("skipped", {}).values()):
         sizes += f"; {left_out:,} left out, as unreadable or filtered"
-    absent = f"nothing on the test side is of class {', '.join(lacking)}: the score says nothing of it"
+    absent = f"the test side has nothing of class {', '.join(lacking)}, so it is not scored"
     return [sizes, *([absent] if lacking else [])]
 
 
 def kept_of(cost: Mapping[str, Any]) -> str:
-    """How many parameters are kept, to be said after how many were trained; empty where they are as many."""
+    """Return how many parameters are saved; empty if all trained ones are."""
     kept = cost.get("kept_parameters")
-    return "" if kept in (None, cost["trained_parameters"]) else f", {kept:,} kept"
+    return "" if kept in (None, cost["trained_parameters"]) else f", {kept:,} saved"
 
 
 def machine_of(record: Record) -> str:
-    """What sort of machine a run took place on."""
+    """Return the kind of machine that a run used."""
     machine = record["machine"]
     name = machine.get("accelerator") or machine.get("processor_name") or machine["processor"]
     return name if "accelerator" in machine else f"{machine['cores']} cores, {name}"

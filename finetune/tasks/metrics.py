@@ -6,8 +6,8 @@ weighted sum of matrices, and thousands of samples are one matrix product.
 
 from __future__ import annotations
 
+import lzma
 import math
-import zlib
 from base64 import b85decode, b85encode
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ Metric = Callable[[Counts], NDArray[np.float64]]
 """(..., C, C) counts -> (...) scores."""
 
 SAMPLES = 2000
+_LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
 
 
 class Interval(NamedTuple):
@@ -104,21 +105,21 @@ def pack_counts(counts: Counts) -> dict[str, Any]:
         counts: (..., G, C, C) of G groups.
 
     Returns:
-        The shape, and the counts as text: groups last, the bytes of all numbers plane by plane, zlib, base 85.
+        The shape, and the counts as text: groups last, the bytes of all numbers plane by plane, LZMA, base 85.
     """
     last = np.ascontiguousarray(np.moveaxis(counts, -3, -1), dtype="<u8")
     planes = np.moveaxis(last.reshape(-1, 1).view(np.uint8), -1, 0)
     used = planes[: max(1, (int(counts.max()).bit_length() + 7) // 8)]
-    return {"shape": list(counts.shape), "packed": b85encode(zlib.compress(used.tobytes(), 9)).decode()}
+    text = b85encode(lzma.compress(used.tobytes(), lzma.FORMAT_RAW, filters=_LZMA)).decode()
+    return {"shape": list(counts.shape), "packed": text}
 
 
 def unpack_counts(packed: Mapping[str, Any]) -> Counts:
     """Undo `pack_counts`."""
     *seeds, groups, classes, _ = packed["shape"]
     shape = (*seeds, classes, classes, groups)
-    used = np.frombuffer(zlib.decompress(b85decode(packed["packed"])), dtype=np.uint8).reshape(
-        -1, math.prod(shape)
-    )
+    raw = lzma.decompress(b85decode(packed["packed"]), lzma.FORMAT_RAW, filters=_LZMA)
+    used = np.frombuffer(raw, dtype=np.uint8).reshape(-1, math.prod(shape))
     planes = np.zeros((8, used.shape[1]), dtype=np.uint8)
     planes[: len(used)] = used
     return np.moveaxis(np.ascontiguousarray(planes.T).view("<u8").reshape(shape), -1, -3).astype(np.int64)

@@ -1,4 +1,4 @@
-"""What a record says: task, corpus and split, scores over seeds and folds; and a copy fit to be committed."""
+"""Records of runs: task, corpus, split, scores over seeds and folds; and the copy among results."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FORMAT = 2
 
 
 def fingerprint(folds: Sequence[TaskData]) -> str:
-    """Of the prepared corpus; of several folds' together."""
+    """Return the fingerprint of the prepared corpus, or of all folds together."""
     marks = [data.shards.fingerprint for data in folds]
     return marks[0] if len(marks) == 1 else hashlib.sha256(" ".join(marks).encode()).hexdigest()[:16]
 
 
 def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[str, Any]:
-    """Task, corpus and split, as JSON values; of several folds the numbers of pieces are the mean.
+    """Return task, corpus and split as JSON values. Sizes of sides are means over folds.
 
     Args:
         folds: The task's data, of every fold.
         budget: Share of the labels.
-        seed: Of the choice of labels.
+        seed: Seed of the choice of labels.
     """
     data = folds[0]
     task, protocol, shards = data.task, data.protocol, data.shards
@@ -166,10 +166,10 @@ def _marks(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def scores(task: Task, seeds: Sequence[SeedResult], folds: Sequence[SeedResult]) -> dict[str, Any]:
-    """Mean, deviation and interval of each metric over seeds, as JSON values.
+    """Return mean, deviation and interval of each metric over seeds, as JSON values.
 
     Args:
-        task: Says which metrics.
+        task: Task with its metrics.
         seeds: Outcome of each seed.
         folds: Of each fold and seed, where there are folds.
     """

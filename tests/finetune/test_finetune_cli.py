@@ -160,7 +160,7 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert "majority class" in printed
     assert "full, from nano, 2 seeds" in printed
     assert "window-level accuracy" in printed
-    assert re.search(r"\d+ pieces to learn from, \d+ to select by, \d+ to test on\n", printed)
+    assert re.search(r"\d+ pieces to train on, \d+ to select on, \d+ to test on\n", printed)
     assert {line["name"] for line in read_lines(KEPT)} == {"sequence-full-nano", "sequence-full-scratch-tiny"}
     # The same again takes its place; what is called the same, and is not, has a place of its own.
     again = [*common, "--from", "scratch", "--epochs", "0.3", "--seeds", "2", "--results", "kept"]

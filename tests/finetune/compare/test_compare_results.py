@@ -93,7 +93,7 @@ def test_differences_are_paired_and_to_the_right_arms() -> None:
     assert rows["full"]["above"]["full"] is None
     assert rows["scratch"]["above"]["scratch"] is rows["scratch"]["above"]["full"] is None
     assert rows["full"]["rank"] == rows["lora"]["rank"] == 2.5
-    assert [task["best_floor"], rows["full"]["share"]] == ["look-up", 100 / 5000]
+    assert [task["best_baseline"], rows["full"]["share"]] == ["look-up", 100 / 5000]
 
 
 def test_full_of_another_checkpoint_is_no_yardstick() -> None:
@@ -159,7 +159,7 @@ def test_arms_that_learnt_from_other_music_stand_beside_none_unless_they_read_ot
     outcomes["genre", "probe"]["record"]["corpus"] = {"shards": "cafe", "tokenizer": "REMI"}
     [(place, reason)] = strangers(outcomes).items()
     assert place == ("genre", "lora")
-    assert "learnt from other music, labels or sides than 'full'" in reason
+    assert "was trained on other music, labels or sides than 'full'" in reason
 
 
 def test_arms_that_were_scored_on_other_pieces_stand_beside_none() -> None:

@@ -89,6 +89,6 @@ def test_the_page_names_the_classifier_of_each_probe(write: Any) -> None:
 
 def test_what_an_adapter_keeps_is_told_where_it_trained_more(write: Any) -> None:
     one = record()
-    for kept, said in ((40, "1,000 of 5,000, 40 kept"), (1000, "1,000 of 5,000")):
+    for kept, said in ((40, "1,000 of 5,000, 40 saved"), (1000, "1,000 of 5,000")):
         one["seeds"][0]["cost"]["kept_parameters"] = kept
         assert said in write(one).text

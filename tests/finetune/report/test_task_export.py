@@ -73,7 +73,7 @@ def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp
     assert len(adapter_sets) == 1
 
 
-def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path) -> None:
+def test_the_card_shows_scores_baselines_and_usage(runs: Path, tmp_path: Path) -> None:
     out = exported(runs / "lora", tmp_path / "tops", "--licence", "As you like")
     card = (out / "README.md").read_text(encoding="utf-8")
     test = json.loads((runs / "lora" / "record.json").read_text())["test"]["accuracy"]["mean"]
@@ -82,7 +82,7 @@ def test_the_card_tells_scores_floors_and_how_to_ask(runs: Path, tmp_path: Path)
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
     assert "    finetune predict tops song.mid\n" in card
-    assert "Learnt by `lora` from `tiny`, which comes with the installation;" in card
+    assert "Trained by `lora` from `tiny`, which is bundled;" in card
     assert "\n## Licence\n\nAs you like\n" in card
     assert str(tmp_path) not in card
     assert str(runs) not in card
@@ -98,7 +98,7 @@ def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path)
         (folder / "record.json").write_text(json.dumps(moved))
     flags = ["--scores", str(tmp_path / "results")]
     card = (exported(runs / "lora", tmp_path / "m", *flags) / "README.md").read_text(encoding="utf-8")
-    assert "Asked of other test pieces: Music of lora." in card
+    assert "On other test pieces: Music of lora." in card
     assert "Music of another" not in card
 
 
@@ -114,7 +114,7 @@ def test_another_base_than_it_was_made_on_is_refused(runs: Path, tmp_path: Path)
             load_checkpoint(out).build_backbone()
 
 
-def test_a_folder_that_bears_the_name_of_a_model_is_not_taken_for_it(runs: Path, tmp_path: Path) -> None:
+def test_a_folder_named_like_a_model_is_not_taken_for_it(runs: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(runs / "probe", run)
     record = json.loads((run / "record.json").read_text())
@@ -126,7 +126,9 @@ def test_a_folder_that_bears_the_name_of_a_model_is_not_taken_for_it(runs: Path,
     assert "unstated" in (out / "README.md").read_text(encoding="utf-8")
 
 
-def test_what_has_no_backbone_is_no_base(monkeypatch: pytest.MonkeyPatch, runs: Path, tmp_path: Path) -> None:
+def test_a_model_without_backbone_is_no_base(
+    monkeypatch: pytest.MonkeyPatch, runs: Path, tmp_path: Path
+) -> None:
     exported(runs / "probe", tmp_path / "told")
     (tmp_path / "tiny").symlink_to(MODELS / "tiny")
     for module in ("symbolic.checkpoint.format", "symbolic.checkpoint.bundled"):
@@ -145,7 +147,7 @@ def test_a_backbone_that_was_trained_on_is_not_left_out(tmp_path: Path) -> None:
         save_checkpoint(tmp_path / "other", backbone, Tokenizer(), base="tiny")
 
 
-def test_what_cannot_be_handed_on_says_why(runs: Path, tmp_path: Path, capsys: Any) -> None:
+def test_runs_that_cannot_be_exported_say_why(runs: Path, tmp_path: Path, capsys: Any) -> None:
     record = json.loads((runs / "probe" / "record.json").read_text())
     unfit = {"leaks": {"leaky": True, "pieces": []}}, {"split": {**record["split"], "folds": []}}
     for name, changes in zip(("leaky", "folded"), unfit, strict=True):
