@@ -1,13 +1,12 @@
-"""What the order of simultaneous notes gives away: a model taught notes in canonical order, and in that of tracks.
+"""Measure how much the order of simultaneous notes reveals: train on canonical order and on track order.
 
     python -m experiments.note_order melody --from tiny-conformer --epochs 4
     python -m experiments.note_order melody --from tiny-conformer --epochs 4 --only tracks
 
-A reader that takes one track after another and then sorts by onset leaves notes that begin together in the order of
-their tracks. POP909 has melody, bridge and piano in this order, so that a network, which hears tokens in theirs, is told
-what it is asked. MIDI-BERT's preparation is such a reader, and moves notes to sixteenths first, so that more of them
-begin together. Scores of such tokens are leaky: they serve to read published ones, and for nothing else. The command can
-be given again: it goes on with what is missing.
+Some readers take one track after another and then sort by onset. Notes that begin together then keep the order of
+their tracks. POP909 has melody, bridge and piano in this order, so the order of tokens contains the label. The
+preparation of MIDI-BERT is such a reader. It moves notes to sixteenths first, so that more of them begin together.
+Scores on such tokens are leaky. They only help to interpret published scores. The same command resumes what is missing.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ CANONICAL, TRACKS = ORDERS = ("canonical", "tracks")
 _TIED = "tied_notes"
 
 
-def say(text: str) -> None:
-    """A line for the reader."""
+def report(text: str) -> None:
+    """Print a line."""
     print(text, flush=True)  # noqa: T201
 
 
 def main() -> int:
-    """Train what is missing, then tell what both orders came to."""
+    """Train what is missing, then print the scores of both orders."""
     options = _options()
     out = options.out / options.task
     settings = FinetuneSettings.of(
@@ -67,7 +66,7 @@ def main() -> int:
 def compare_orders(
     settings: FinetuneSettings, only: Sequence[str] = ORDERS, task: Task | None = None
 ) -> dict[str, Any] | None:
-    """Train on both orders what is not trained yet.
+    """Train the orders and seeds that are missing.
 
     Args:
         settings: As for `finetune`. The run folder receives a run for each order, then `record.json`.
@@ -75,31 +74,31 @@ def compare_orders(
         task: A task of notes; by default the one that the settings name.
 
     Returns:
-        The record; None as long as an order is missing.
+        The record, or None while an order is missing.
     """
     run = open_run(settings, task)
     task = run.task
     (data,) = run.folds
-    told, tied = by_track(
+    by_tracks, tied = by_track(
         data, open_corpus(task.corpus, run.settings.data.place, **task.options), run.out / "shards"
     )
     for order in only:
-        _train(run, told if order == TRACKS else data, order)
-    if record := _outcome(run, tied):
+        _train(run, by_tracks if order == TRACKS else data, order)
+    if record := _result(run, tied):
         write_json(run.out / RECORD, record)
     return record
 
 
 def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, float]:
-    """A task's pieces with tokens in the order of onset in the file, then track, then pitch.
+    """Return a task's pieces with tokens in the order of onset in the file, then track, then pitch.
 
     Args:
-        data: In canonical order.
-        corpus: That it was prepared from.
-        folder: Receives the shards.
+        data: Data in canonical order.
+        corpus: Corpus that it was prepared from.
+        folder: Folder for the shards.
 
     Returns:
-        The data, its labels moved along; and the share of notes that begin together with one of another track.
+        The data with its labels reordered, and the share of notes that begin together with one of another track.
     """
     if not (folder / MANIFEST).is_file():
         _write(data.shards, *_ordered(data.shards, corpus), folder)
@@ -108,7 +107,7 @@ def by_track(data: TaskData, corpus: Corpus, folder: Path) -> tuple[TaskData, fl
 
 
 def _ordered(shards: Shards, corpus: Corpus) -> tuple[NDArray[np.int64], float]:
-    """(R,) which token is to come when, and the share of tokens that begin together with one of another track."""
+    """Return the (N,) new order of tokens, and the share of them that begin together with one of another track."""
     pieces = {piece.key: piece for piece in corpus.pieces()}
     source, order, tied = shards.source(), np.arange(len(shards)), 0
     for record, start in zip(shards.pieces, shards.offsets.tolist(), strict=False):
@@ -120,7 +119,7 @@ def _ordered(shards: Shards, corpus: Corpus) -> tuple[NDArray[np.int64], float]:
 
 
 def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """(N,) whether a note begins together with one of another track; from (N,) onsets and (N,) tracks."""
+    """Return (N,) whether a note begins together with one of another track, from (N,) onsets and (N,) tracks."""
     _, stroke = np.unique(onset, return_inverse=True)
     lowest, highest = np.full(len(onset), 2**31 - 1), np.full(len(onset), -1)
     np.minimum.at(lowest, stroke, track)
@@ -129,7 +128,7 @@ def beside_others(onset: NDArray[np.int64], track: NDArray[np.integer]) -> NDArr
 
 
 def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) -> None:
-    """The same shards with all tokens, and all that is said of tokens, in another order, and the tied share beside them."""
+    """Write the same shards with tokens, their labels and sources in another order, and the tied share."""
     shutil.copytree(shards.path, folder, ignore=shutil.ignore_patterns(MANIFEST), dirs_exist_ok=True)
     edges = np.cumsum([0, *shards.sizes()])
     columns: dict[str, NDArray[Any]] = {"tokens": shards.tokens(0, len(shards)), "source": shards.source()}
@@ -137,7 +136,7 @@ def _write(shards: Shards, order: NDArray[np.int64], tied: float, folder: Path) 
     for shard, start, stop in zip(shards.manifest["shards"], edges[:-1], edges[1:], strict=True):
         for kind, column in columns.items():
             np.save(folder / f"{shard['name']}.{kind}.npy", column[order[start:stop]])
-    # By its manifest a corpus is known, in caches too; it comes last, for it says that all is there.
+    # The manifest identifies a corpus, in caches too. It is written last, because it marks the corpus as complete.
     settings = {**shards.manifest["settings"], "note_order": TRACKS, _TIED: tied}
     write_json(folder / MANIFEST, {**shards.manifest, "settings": settings})
 
@@ -152,14 +151,14 @@ def _train(run: Run, data: TaskData, order: str) -> None:
     for seed in range(run.settings.training.seeds):
         thinned = data.thinned(run.settings.data.budget, seed)
         result = train_seed(thinned, run.source, run.plan, seed, _place(run, order, seed), about)
-        say(f"{order}, seed {seed}: validation accuracy {100 * result.summary['valid']['accuracy']:.1f} %")
+        report(f"{order}, seed {seed}: validation accuracy {100 * result.summary['valid']['accuracy']:.1f} %")
 
 
 def _place(run: Run, order: str, seed: int) -> Path:
     return run.out / order / f"seed-{seed}"
 
 
-def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
+def _result(run: Run, tied: float) -> dict[str, Any] | None:
     found = {
         order: [SeedResult.load(_place(run, order, seed)) for seed in range(run.settings.training.seeds)]
         for order in ORDERS
@@ -188,12 +187,12 @@ def _outcome(run: Run, tied: float) -> dict[str, Any] | None:
 
 
 def show(record: dict[str, Any]) -> None:
-    """A table of test scores in per cent, a line for each metric."""
-    say(f"{100 * record['tied']:.1f} % of the notes begin together with one of another track.")
+    """Print test scores in per cent, a line for each metric."""
+    report(f"{100 * record['tied']:.1f} % of the notes begin together with one of another track.")
     for name, gain in record["gain"].items():
         means = [100 * np.mean([seed["test"][name] for seed in record["orders"][order]]) for order in ORDERS]
         mean, low, high = (100 * value for value in gain)
-        say(
+        report(
             f"{name}: {means[0]:.1f} canonical, {means[1]:.1f} by track: {mean:+.1f} ({low:.1f} to {high:.1f})"
         )
 

@@ -1,4 +1,4 @@
-"""Records of runs that never took place, for the tests of what is made of records."""
+"""Made-up records of runs, for tests of tables and charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiment that measures what an order of notes by track gives away."""
+"""The experiment that trains on notes in canonical order and in track order."""
 
 import importlib.util
 from collections import Counter
@@ -23,10 +23,10 @@ def note_order():
 
 
 @pytest.fixture(scope="module")
-def told(note_order, notes, folder, tmp_path_factory):
-    """The tunes with their tokens in the order of tracks, and the share of notes that it tells something of."""
+def by_tracks(note_order, notes, folder, tmp_path_factory):
+    """The tunes with their tokens in the order of tracks, and the share of notes whose order changes."""
     corpus = open_corpus(notes.task.corpus, str(folder), **notes.task.options)
-    return note_order.by_track(notes, corpus, tmp_path_factory.mktemp("told") / "shards")
+    return note_order.by_track(notes, corpus, tmp_path_factory.mktemp("by_tracks") / "shards")
 
 
 def test_a_note_is_tied_where_another_track_begins_with_it(note_order):
@@ -34,8 +34,8 @@ def test_a_note_is_tied_where_another_track_begins_with_it(note_order):
     assert note_order.beside_others(onset, track).tolist() == [True, True, False, False, False, False]
 
 
-def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, told):
-    data, tied = told
+def test_simultaneous_notes_are_ordered_by_track(notes, by_tracks):
+    data, tied = by_tracks
     assert 0 < tied <= 1
     moved = 0
     for piece in range(len(data.shards.pieces)):
@@ -53,7 +53,7 @@ def test_notes_that_begin_together_come_track_by_track_with_their_labels(notes, 
     assert data.shards.fingerprint != notes.shards.fingerprint
 
 
-def test_both_orders_are_trained_and_held_against_each_other(note_order, notes, folder, tmp_path, capsys):
+def test_both_orders_are_trained_and_compared(note_order, notes, folder, tmp_path, capsys):
     settings = FinetuneSettings.of(
         checkpoint=str(folder.parent / "nano"),
         out=str(tmp_path / "run"),

@@ -1,4 +1,4 @@
-"""What a comparison says: ranks, differences, claims, tables; all from records that never took place."""
+"""Comparisons: ranks, differences, claims and tables, from made-up records."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_equals_share_the_mean_rank() -> None:
     assert ranks([0.3] * 3) == [2, 2, 2]
 
 
-def test_mean_ranks_are_of_arms_that_finished_everywhere_and_the_paper_is_held_against_its_own() -> None:
+def test_mean_ranks_need_scores_on_every_task() -> None:
     def task(**scores: float) -> dict[str, Any]:
         return {
             "rows": [{"arm": arm, "test": {"accuracy": {"mean": score}}} for arm, score in scores.items()]
@@ -96,7 +96,7 @@ def test_differences_are_paired_and_to_the_right_arms() -> None:
     assert [task["best_baseline"], rows["full"]["share"]] == ["look-up", 100 / 5000]
 
 
-def test_full_of_another_checkpoint_is_no_yardstick() -> None:
+def test_full_of_another_checkpoint_is_not_compared() -> None:
     other = Arm("lora", "conformer")
     study = Study("s", (TaskUse("genre"),), (FULL, other), checkpoints={"default": "x", "conformer": "y"})
     outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in study.arms}
@@ -104,7 +104,7 @@ def test_full_of_another_checkpoint_is_no_yardstick() -> None:
     assert row["above"]["full"] is None
 
 
-def test_scratch_of_the_same_kind_is_the_yardstick() -> None:
+def test_scratch_of_the_same_kind_is_compared() -> None:
     arms = (FULL, FRESH, Arm("full", SCRATCH, like="conformer"), Arm("lora", "conformer"))
     study = Study("s", (TaskUse("genre"),), arms, checkpoints={"default": "x", "conformer": "y"})
     scores = {"full": 0.5, "scratch": 0.6, "scratch, conformer": 0.7, "lora, conformer": 0.9}
@@ -131,7 +131,7 @@ def test_a_claim_is_held_only_where_the_interval_says_so() -> None:
     assert found[2]["gap"]["mean"] == 0
 
 
-def test_several_arms_stand_for_their_mean() -> None:
+def test_several_arms_count_by_their_mean() -> None:
     [claim] = comparison(Claim("c", "A", ("adapter", "probe"), ("scratch",)))["claims"]
     scores = [float(accuracy(counts_of(right).sum(axis=1)).mean()) for right in (0.9, 0.4, 0.5)]
     assert claim["gap"]["mean"] == pytest.approx((scores[0] + scores[1]) / 2 - scores[2])
@@ -149,7 +149,7 @@ def test_an_arm_that_failed_is_named_and_settles_no_claim() -> None:
     assert "it broke in x.txt" in kept
 
 
-def test_arms_that_learnt_from_other_music_stand_beside_none_unless_they_read_other_tokens() -> None:
+def test_arms_trained_on_other_music_are_left_out() -> None:
     outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
     # As of old, when tokens were not noted.
     outcomes["genre", "probe"]["record"]["corpus"] = {"shards": "cafe"}
@@ -162,7 +162,7 @@ def test_arms_that_learnt_from_other_music_stand_beside_none_unless_they_read_ot
     assert "was trained on other music, labels or sides than 'full'" in reason
 
 
-def test_arms_that_were_scored_on_other_pieces_stand_beside_none() -> None:
+def test_arms_scored_on_other_pieces_are_left_out() -> None:
     outcomes = {("genre", arm.name): outcome(0.7, arm) for arm in (FULL, LORA, PROBE)}
     assert strangers(outcomes) == {}
     outcomes["genre", "lora"]["record"]["test_counts"] = pack_counts(counts_of(0.7)[:, 1:])
@@ -171,7 +171,7 @@ def test_arms_that_were_scored_on_other_pieces_stand_beside_none() -> None:
     assert "than 'full'" in reason
 
 
-def test_tables_hold_what_the_brief_of_a_comparison_wants() -> None:
+def test_tables_show_scores_and_costs() -> None:
     [task] = comparison()["tasks"]
     heads, rows = score_rows(task)
     assert [row[0] for row in rows] == [
@@ -254,11 +254,11 @@ STUDIES = sorted((Path(__file__).parents[3] / "results" / "studies").glob("*.jso
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_committed_study_is_what_its_records_say(path: Path) -> None:
+def test_a_committed_study_matches_its_records(path: Path) -> None:
     check_study(path)
 
 
-def test_what_is_committed_names_no_path_of_a_machine() -> None:
+def test_committed_results_name_no_path_of_a_machine() -> None:
     assert (
         portable_command("finetune x --from /a/b,c=/d/e --root=/f/g 6/8")
         == "finetune x --from b,c=e --root=g 6/8"

@@ -51,7 +51,7 @@ def test_every_committed_study_is_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_every_arm_of_a_committed_study_can_stand_on_a_tiny_backbone(path: Path) -> None:
+def test_every_arm_of_a_committed_study_fits_a_tiny_backbone(path: Path) -> None:
     study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
     sizes = Tokenizer().vocabulary.sizes
     for cell in cells_of(replace(study, tasks=study.tasks[:1]), Path("out"), {}):
@@ -216,7 +216,7 @@ def test_what_a_file_leaves_open_is_as_usual(tmp_path: Path) -> None:
     assert study.problems() == []
 
 
-def test_a_comparison_begins_from_the_usual_model_and_its_commands_say_from_what() -> None:
+def test_a_comparison_starts_from_the_usual_model() -> None:
     study = CompareSettings(what=["genre"], methods="full,scratch").study()
     assert dict(study.checkpoints) == {"default": USUAL_CHECKPOINT}
     said = [cell.settings.command[:4] for cell in cells_of(study, Path(), {"root": "data"})]

@@ -54,7 +54,7 @@ def look(cell: Cell) -> None:
     Path(cell.folder, "found.json").write_text(json.dumps(found))
 
 
-def test_a_process_has_its_libraries_threads_and_settings_from_the_start(
+def test_a_process_starts_with_its_libraries_and_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)

@@ -1,4 +1,4 @@
-"""Recalls and charts: numbers of the counts and records, and nothing drawn where there is nothing to compare."""
+"""Recalls and charts hold the numbers of counts and records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_all_right_is_not_certain() -> None:
     assert wrong.high == pytest.approx(1 - right.low)
 
 
-def test_budgets_of_one_method_make_a_line_above_the_floors() -> None:
+def test_budgets_of_one_method_make_a_line() -> None:
     runs = [record(right, budget=budget, path="x") for right, budget in ((0.7, 1.0), (0.5, 0.1), (0.3, 0.01))]
     [chart] = task_charts(runs, runs[0])
     line, baseline = chart["series"]
@@ -52,7 +52,7 @@ def test_budgets_of_one_method_make_a_line_above_the_floors() -> None:
     )
 
 
-def test_methods_stand_over_what_they_train() -> None:
+def test_methods_are_placed_by_trained_parameters() -> None:
     runs = [
         record(0.7, method="full", path="x", parameters=10**6),
         record(0.6, method="lora", path="x", parameters=10**4),
@@ -70,7 +70,7 @@ def test_methods_stand_over_what_they_train() -> None:
     )
 
 
-def test_arms_of_one_method_are_lines_of_their_own() -> None:
+def test_arms_of_one_method_have_their_own_lines() -> None:
     arms: list[dict[str, object]] = [{"size": 4}, {"size": 4, "options": "scale=2"}]
     runs = [
         record(0.6, method="lora", parameters=parameters, budget=budget, settings=arm)
@@ -83,7 +83,7 @@ def test_arms_of_one_method_are_lines_of_their_own() -> None:
     assert [series["name"] for series in parameters["series"]] == names
 
 
-def test_one_run_alone_or_beside_strangers_has_no_chart() -> None:
+def test_a_run_without_comparable_runs_has_no_chart() -> None:
     ours = record()
     other_task = record(parameters=5)
     other_task["task"]["name"] = "melody"
@@ -92,7 +92,7 @@ def test_one_run_alone_or_beside_strangers_has_no_chart() -> None:
     assert task_charts([ours, other_task, other_music, record(parameters=7, protocol="folds")], ours) == []
 
 
-def test_curves_hold_every_seed_beside_the_best_floor() -> None:
+def test_curves_show_every_seed_and_the_best_baseline() -> None:
     one = record(0.75)
     loss, accuracy = run_charts(one)
     assert [series["name"] for series in loss["series"]] == [
@@ -102,7 +102,7 @@ def test_curves_hold_every_seed_beside_the_best_floor() -> None:
     assert accuracy["level"] == round(100 * one["baselines"][1]["valid"]["scores"]["accuracy"]["mean"], 2)
 
 
-def test_curves_of_folds_are_their_mean_in_a_band_while_they_last() -> None:
+def test_curves_of_folds_are_their_mean_in_a_band() -> None:
     one = record(0.75)
     entry = dict(one["seeds"][0]["history"][0])
     accuracies = [[0.2, 0.4], [0.6], [0.7, 0.6]]
@@ -120,5 +120,5 @@ def test_curves_of_folds_are_their_mean_in_a_band_while_they_last() -> None:
 @pytest.mark.parametrize(
     ("path", "name"), [("runs/pretrain/x/checkpoint", "x"), ("runs/x/", "x"), ("x", "x"), ("", "scratch")]
 )
-def test_a_backbone_is_called_by_its_run(path: str, name: str) -> None:
+def test_a_backbone_is_named_after_its_run(path: str, name: str) -> None:
     assert backbone_of(record(path=path)) == name

@@ -1,4 +1,4 @@
-"""The page of a run: the record's numbers, and what runs beside it add."""
+"""The page of a run: numbers of its record, and charts with runs in the same folder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_page_holds_scores_confusion_and_recall(write: Any, tmp_path: Path) 
     assert names == {"confusion.png", "recall.png", "curves.png"}
 
 
-def test_runs_beside_it_are_compared(write: Any, tmp_path: Path) -> None:
+def test_runs_in_the_same_folder_are_compared(write: Any, tmp_path: Path) -> None:
     write_records(
         tmp_path / "runs", other=record(0.7, method="lora", parameters=10), few=record(0.5, budget=0.1)
     )
@@ -87,7 +87,7 @@ def test_the_page_names_the_classifier_of_each_probe(write: Any) -> None:
     assert "C=2, C=0, C=2, C=0" in read.text
 
 
-def test_what_an_adapter_keeps_is_told_where_it_trained_more(write: Any) -> None:
+def test_the_page_shows_saved_parameters_of_an_adapter(write: Any) -> None:
     one = record()
     for kept, said in ((40, "1,000 of 5,000, 40 saved"), (1000, "1,000 of 5,000")):
         one["seeds"][0]["cost"]["kept_parameters"] = kept

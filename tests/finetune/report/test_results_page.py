@@ -1,4 +1,4 @@
-"""RESULTS.md: every number that of a record, every difference paired, every row with its command."""
+"""RESULTS.md: numbers come from records, differences are paired, every row has its command."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return write_records(tmp_path / "runs", b=pretrained, a=record(0.6))
 
 
-def test_rows_are_floors_then_scratch_then_checkpoints_then_what_others_report(folder: Path) -> None:
+def test_rows_are_baselines_scratch_checkpoints_and_published(folder: Path) -> None:
     rows = table(results_page(folder))
     assert [row["system"] for row in rows] == [
         *("majority class", "look-up", "full, from scratch, 2 seeds", "lora, from runs/pretrain/x, 2 seeds"),
@@ -88,7 +88,7 @@ def test_scores_and_differences_are_those_of_the_counts(folder: Path) -> None:
     assert rows[2]["above scratch"] == "–"
 
 
-def test_scratch_of_another_size_is_no_yardstick(tmp_path: Path) -> None:
+def test_scratch_of_another_size_is_not_compared(tmp_path: Path) -> None:
     large = record(0.6, backbone={"source": "random initialisation", "config": {"dim": 64}})
     folder = write_records(tmp_path / "runs", a=large, b=record(0.7, path="x"))
     assert table(results_page(folder))[3]["above scratch"] == "–"
@@ -113,7 +113,7 @@ def test_folds_show_their_deviation(tmp_path: Path) -> None:
     assert [row["± over folds"] for row in rows] == ["± 3.5"] * 3 + ["–"] * 2
 
 
-def test_floors_alone_make_a_table_and_lend_their_counts(tmp_path: Path) -> None:
+def test_baselines_alone_make_a_table_and_give_counts(tmp_path: Path) -> None:
     old = record()
     for baseline in old["baselines"]:
         del baseline["test_counts"]
@@ -140,7 +140,7 @@ def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> 
     ]
 
 
-def test_the_committed_table_is_what_the_records_beside_it_say() -> None:
+def test_the_committed_table_matches_the_records() -> None:
     results = Path(__file__).parents[3] / "results"
     remedy = "run `finetune report results`"
     assert (results / "RESULTS.md").read_text(encoding="utf-8") == results_page(results), remedy
