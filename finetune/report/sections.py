@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.toolkit.results import read_results, task_key
-from data.toolkit.settings import flatten
 from finetune.report.tables import Record, pretrained, transfer_of
-from finetune.tasks import TASKS
+from finetune.tasks import baselines_command
 from finetune.tasks.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
 
 
@@ -73,17 +72,6 @@ def headings(sections: Sequence[Section]) -> list[str]:
         f"{title}, prepared as {mark}" if titles.count(title) > 1 else title
         for title, mark in zip(titles, marks, strict=True)
     ]
-
-
-def baselines_command(record: Record) -> str:
-    """Return the command that measures the baselines of a run again; empty if only the run itself does."""
-    name, protocol, budget = record["task"]["name"], record.get("protocol"), record.get("budget", 1.0)
-    if name not in TASKS:
-        return ""
-    seed = flatten(record.get("settings") or {}).get("seed", 0)
-    drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
-    flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
-    return f"finetune baselines {name}{flags}{drawn}"
 
 
 def above(run: Record, other: Record) -> Difference | None:

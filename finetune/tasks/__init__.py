@@ -11,7 +11,9 @@ the commonest class in 37.1 %.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from data.toolkit.settings import flatten
 from finetune.tasks.asap_composer import ASAP_COMPOSER
 from finetune.tasks.base import MergedClasses, Protocol, Published, Task
 from finetune.tasks.beat import BEAT
@@ -50,6 +52,7 @@ __all__ = [
     "Protocol",
     "Published",
     "Task",
+    "baselines_command",
     "known_task",
     "note_task",
     "sequence_task",
@@ -67,3 +70,14 @@ def known_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
             f"There is no task '{name}'; {did_you_mean(name, tasks)}choose one of {', '.join(tasks)}."
         )
     return tasks[name]
+
+
+def baselines_command(record: Mapping[str, Any]) -> str:
+    """Return the command that measures the baselines of a run again; empty if only the run itself does."""
+    name, protocol, budget = record["task"]["name"], record.get("protocol"), record.get("budget", 1.0)
+    if name not in TASKS:
+        return ""
+    seed = flatten(record.get("settings") or {}).get("seed", 0)
+    drawn = "" if budget == 1 else f" --budget {budget:g}" + (f" --seed {seed}" if seed else "")
+    flags = f" --protocol {protocol}" if protocol not in (None, TASKS[name].protocol().name) else ""
+    return f"finetune baselines {name}{flags}{drawn}"

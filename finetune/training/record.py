@@ -14,7 +14,6 @@ import numpy as np
 from data.toolkit.records import portable_command, portable_settings, portable_value, provenance
 from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
 from data.toolkit.settings import flatten
-from finetune.report.sections import baselines_command
 from finetune.tasks.base import Task
 from finetune.tasks.data import TaskData, summarise
 from finetune.tasks.metrics import mean_sd
