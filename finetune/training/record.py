@@ -14,7 +14,7 @@ import numpy as np
 from data.toolkit.records import portable_command, portable_settings, portable_value, provenance
 from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
 from data.toolkit.settings import flatten
-from finetune.tasks.base import Task
+from finetune.tasks import Task, baselines_command
 from finetune.tasks.data import TaskData, summarise
 from finetune.tasks.metrics import mean_sd
 from finetune.training.outcome import SeedResult, processor

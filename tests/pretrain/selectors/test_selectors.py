@@ -69,7 +69,7 @@ def test_names_for_settings_are_those_of_the_registries():
 def test_what_there_is_not_is_refused_with_the_choices():
     with pytest.raises(ConfigError, match=r"adversarial, bar, infilling, .*uniform"):
         build_selector("best", Schedule(), SIZES, SHAPE)
-    with pytest.raises(ConfigError, match="'span' does not support the unit 'bar'. It supports token"):
+    with pytest.raises(ConfigError, match=r"'span' does not support the unit 'bar'\. It supports token"):
         build_selector("span", Schedule(), SIZES, SHAPE, SelectorOptions("bar"))
     with pytest.raises(ConfigError, match="small, exit, shared_exit, full"):
         build_selector("adversarial", Schedule(), SIZES, SHAPE, SelectorOptions(network="large"))
