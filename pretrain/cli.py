@@ -95,14 +95,15 @@ def _scaling(argv: Sequence[str]) -> None:
     from pathlib import Path
 
     from data.toolkit.markdown import markdown_table
-    from pretrain.report.scaling import curve_rows, read_curves, scaling_picture
+    from data.toolkit.pictures import draw_charts
+    from pretrain.report.scaling import curve_rows, read_curves, scaling_charts
     from symbolic.errors import ConfigError
 
     curves = read_curves(settings.runs)
     print("\n".join(markdown_table(*curve_rows(curves))))
     try:
         Path(settings.out).parent.mkdir(parents=True, exist_ok=True)
-        scaling_picture(curves).savefig(settings.out, dpi=110)
+        draw_charts(*scaling_charts(curves)).savefig(settings.out, dpi=110)
     except (OSError, ValueError) as error:  # matplotlib lists the kinds of picture
         raise ConfigError(f"--out {settings.out}: cannot be drawn ({error}).") from error
     print(f"\npicture  {settings.out}")
@@ -116,26 +117,26 @@ def summary(record: dict[str, Any]) -> str:
     from pretrain.report.page import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
-    begun = record["from"] or {}
-    heard, grown = begun.get("held_out_trained_on"), []
-    if smaller := begun.get("expanded_from"):
+    origin = record["from"] or {}
+    seen, expanded = origin.get("held_out_trained_on"), []
+    if smaller := origin.get("expanded_from"):
         size = f"{smaller['layers']} layers of {smaller['dim']} dimensions"
-        grown.append(f"grown from {record['settings']['model']['checkpoint']}, {size}")
+        expanded.append(f"expanded from {record['settings']['model']['checkpoint']}, {size}")
     lines = [
         "",
         f"{corpus['pieces']:,} pieces, {corpus['notes']:,} notes; trained on {corpus['training_pieces']:,} pieces "
         f"for {record['history'][-1]['step']:,} steps",
-        *grown,
+        *expanded,
         "",
         f"{'masked field':<16}{'accuracy':>10}{'majority':>10}   (held-out pieces)",
         *(f"{name:<16}{accuracy:>10}{baseline:>10}" for name, accuracy, baseline in field_table(record)),
         "",
         *(
             [
-                f"{heard} of the {begun['held_out']} held-out pieces were in the training data of --from: they prove less",
+                f"{seen} of the {origin['held_out']} held-out pieces were in the training data of --from: they prove less",
                 "",
             ]
-            if heard
+            if seen
             else []
         ),
         *(f"{label:<46}{value:>8}" for label, value in selector_lines(record)),

@@ -1,4 +1,4 @@
-"""The card of a model: what it is, what it was trained on, what it can and cannot do, as Markdown."""
+"""Model card of a pretrained backbone, as Markdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from data.corpora import CORPORA
 from data.shards import Shards
-from data.toolkit.markdown import markdown_table, origin_lines
+from data.toolkit.page import Page
 from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
 from pretrain.report.page import field_table
@@ -21,6 +21,12 @@ _LEFT_OUT = {
     "resembles a piece held out": "near-duplicates of a piece held out",
     "copy of a training piece": "copies of a training piece",
 }
+_USE = """\
+import symbolic
+
+model = symbolic.load("{name}")
+model.embed("song.mid")  # one vector for the piece, float32
+model.embed_notes("song.mid")  # (notes, {dim}) float32"""
 
 
 def card(
@@ -31,92 +37,62 @@ def card(
     scores: Path | None = None,
     weights: str = "",
 ) -> str:
-    """The card as Markdown.
+    """Return the card: use, training music, accuracies, scores, limits, licence and origin.
 
     Args:
-        name: Of the model.
-        record: Of its run.
-        shards: What it was trained on.
-        licence: Of the weights, in a line.
-        scores: Folder of records of `finetune`, at any depth; those that began from these weights are told.
-        weights: Their fingerprint.
+        name: Name of the model.
+        record: Record of its run.
+        shards: The shards it was trained on.
+        licence: Licence of the weights, in one line.
+        scores: Folder with records of `finetune`, at any depth. Those that start from these weights are listed.
+        weights: Fingerprint of the weights.
     """
-    settings, history = flatten(record["settings"]), record["history"]
-    parts, steps = record["parameters"], history[-1]["step"]
-    lines = [
-        *front_matter(licence, datasets=[name for name, *_ in _sources(shards)[1]]),
-        f"# {name}",
-        "",
-        f"A {settings['backbone'].title()} over rows of notes, {parts['backbone'] / 1e6:.1f} M parameters and "
-        f"{parts['heads'] / 1e6:.2f} M in its heads, pretrained by masked prediction of every field of a note "
-        f"(selector `{settings['selector']}`, {steps:,} steps). Written by `pretrain export`; weights are bfloat16, "
-        "and computed with as float32.",
-        "",
-        "```python",
-        "import symbolic",
-        "",
-        f'model = symbolic.load("{name}")',
-        'model.embed("song.mid")  # one vector for the piece, float32',
-        f'model.embed_notes("song.mid")  # (notes, {_width(settings)}) float32',
-        "```",
-        "",
-        f"    finetune sequence my_midi/ --labels labels.csv --from {name} --method probe",
-        "",
-        "## Music",
-        "",
-        *markdown_table(*_sources(shards)),
-        "",
-        f"{record['corpus']['training_pieces']:,} of these pieces were trained on; of the others "
-        f"{record['corpus']['held_out_windows']:,} windows served to measure it.",
-        "",
-        *_before(record),
-        *_leaks(shards),
-        "",
-        "## What it recovers",
-        "",
-        f"Accuracy on {record['corpus']['held_out_windows']:,} held-out windows, of notes masked whole, beside that of "
-        "always naming the commonest value.",
-        "",
-        *markdown_table(("field", "accuracy", "majority"), field_table(dict(record))),
-        "",
-    ]
-    told = _scores(scores, weights) if scores else []
-    if told:
-        lines += [
-            "## Scores",
-            "",
-            "Test pieces, accuracy in per cent, mean ± deviation over seeds; the baseline is the best of those that need "
-            "no pretraining. Protocols and intervals stand in RESULTS.md of the project.",
-            "",
-            *markdown_table(("task", "learnt by", "accuracy", "best baseline"), told),
-            "",
-        ]
-    lines += [
-        "## Limits",
-        "",
-        "It has heard what the table above names: mostly piano and folk music in equal temperament, little for many "
-        "instruments, no words, no sound. Rows keep pitch, not spelling; positions are a 32nd of a quarter "
-        "apart or coarser. Where a hand-made baseline stands above it, use the baseline.",
-        "",
-        *origin_lines(licence, record),
-    ]
-    return "\n".join(lines)
-
-
-def _before(record: Mapping[str, Any]) -> list[str]:
-    """What it had heard before, where it went on from a checkpoint."""
-    if not record.get("from"):
-        return []
-    count = record["from"]["pieces"]
-    known = "music that is not recorded" if count is None else f"{count:,} pieces"
-    verb, size = "went on", ""
-    if smaller := record["from"].get("expanded_from"):
-        verb, size = "was grown", f"{smaller['layers']} layers of {smaller['dim']} dimensions; "
-    return [
-        f"It {verb} from `{flatten(record['settings'])['checkpoint']}` ({size}weights {record['from']['weights']}), which had "
-        f"heard {known}: see there for their terms, which hold here too.",
-        "",
-    ]
+    settings, parts, corpus = flatten(record["settings"]), record["parameters"], record["corpus"]
+    page = Page(name)
+    page.text(
+        f"A {settings['backbone'].title()} that reads one token for each note. It has {parts['backbone'] / 1e6:.1f} M "
+        f"parameters, and {parts['heads'] / 1e6:.2f} M in its heads. It was pretrained by masked prediction of every "
+        f"field of a note (selector `{settings['selector']}`, {record['history'][-1]['step']:,} steps). `pretrain export` "
+        "wrote it. The weights are saved as bfloat16, and computed with as float32."
+    )
+    page.code(_USE.format(name=name, dim=_width(settings)), "python")
+    page.code(f"finetune sequence my_midi/ --labels labels.csv --from {name} --method probe")
+    page.heading("Music")
+    header, sources = _sources(shards)
+    page.table(header, sources, numbers=False)
+    page.text(
+        f"{corpus['training_pieces']:,} of these pieces were trained on. {corpus['held_out_windows']:,} windows of the "
+        "others served to measure it."
+    )
+    if record.get("from"):
+        page.text(_before(record["from"], settings["checkpoint"]))
+    _leaks(page, shards)
+    page.heading("Accuracy on masked notes")
+    page.text(
+        f"Accuracy on {corpus['held_out_windows']:,} held-out windows, where notes are masked whole. The baseline always "
+        "predicts the most common value."
+    )
+    page.table(("field", "accuracy", "majority"), field_table(dict(record)))
+    if rows := _scores(scores, weights) if scores else []:
+        page.heading("Scores")
+        page.text(
+            "Accuracy on test pieces in per cent, mean ± deviation over seeds. The baseline is the best one without "
+            "pretraining. RESULTS.md of the project has protocols and intervals."
+        )
+        page.table(("task", "method", "accuracy", "best baseline"), rows)
+    page.heading("Limits")
+    page.text(
+        "It was trained on the music of the table above: mostly piano and folk music in equal temperament, little for "
+        "many instruments, no lyrics and no sound. A token keeps pitch, not spelling. Positions are a 32nd of a quarter "
+        "apart or coarser. Where a hand-made baseline is better, use the baseline."
+    )
+    page.heading("Licence")
+    page.text(licence)
+    page.heading("Origin")
+    page.code(record["command"])
+    page.text(f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.")
+    datasets = [corpus for corpus, *_ in sources]
+    return "\n".join([*front_matter(licence, datasets=datasets), page.markdown()])
 
 
 def _width(settings: Mapping[str, Any]) -> int:
@@ -126,7 +102,7 @@ def _width(settings: Mapping[str, Any]) -> int:
 
 
 def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Heads, and a row for every corpus: its pieces on the training and validation sides."""
+    """Return heads, and a row for every corpus with its training and validation pieces."""
     manifest = shards.manifest
     used = [piece.tokens for piece in shards.pieces if piece.split in ("train", "valid")]
     alone = {manifest["corpus"]["name"]: {"pieces": len(used), "tokens": sum(used)}}
@@ -140,44 +116,51 @@ def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
     return header, rows
 
 
-def _leaks(shards: Shards) -> list[str]:
-    """What was left out, and why that is so."""
+def _before(origin: Mapping[str, Any], checkpoint: str) -> str:
+    """Describe the checkpoint that the run started from."""
+    count, smaller = origin["pieces"], origin.get("expanded_from")
+    known = "music that is not recorded" if count is None else f"{count:,} pieces"
+    verb = "was expanded" if smaller else "started"
+    size = f"{smaller['layers']} layers of {smaller['dim']} dimensions; " if smaller else ""
+    return (
+        f"It {verb} from `{checkpoint}` ({size}weights {origin['weights']}), which was trained on {known}. The terms of "
+        "that music hold here too."
+    )
+
+
+def _leaks(page: Page, shards: Shards) -> None:
+    """Add what was left out of training, and why."""
     skipped = shards.manifest["totals"].get("skipped", {})
-    told = [f"- {skipped[reason]:,} {words};" for reason, words in _LEFT_OUT.items() if skipped.get(reason)]
-    kept = (
-        "The fingerprints of all pieces trained on come with the weights (`pretrained_on.safetensors`), and `finetune` "
+    reasons = [f"{skipped[reason]:,} {words}" for reason, words in _LEFT_OUT.items() if skipped.get(reason)]
+    if reasons:
+        guards = shards.manifest["settings"].get("guards", [])
+        page.text(
+            f"Nothing on a test side of {', '.join(['these corpora', *guards])} was trained on. These were left out:"
+        )
+        page.items([*(f"{reason};" for reason in reasons[:-1]), f"{reasons[-1]}."])
+    page.text(
+        "The fingerprints of all pieces trained on are saved with the weights (`pretrained_on.safetensors`). `finetune` "
         "refuses to score on any of them, in any key."
     )
-    if not told:
-        return [kept]
-    told[-1] = told[-1].rstrip(";") + "."
-    guards = shards.manifest["settings"].get("guards", [])
-    return [
-        f"Nothing on a test side of {', '.join(['these corpora', *guards])} was trained on. Left out were:",
-        "",
-        *told,
-        "",
-        f"{kept} Where a task deals a corpus above into folds, each of its pieces is tested in one: that needs a model "
-        "trained without the corpus.",
-    ]
+    if reasons:
+        page.text(
+            "A task that splits a corpus above into folds tests each of its pieces. It needs a model trained without "
+            "that corpus."
+        )
 
 
 def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
-    """A row for every run that began from these weights and was scored, by the rules, on the task it was trained on."""
+    """Return a row for every record without leaks that starts from these weights and is scored on its own task."""
     rows: list[Sequence[str]] = []
     for record in read_results(folder):
         ours = record.get("backbone", {}).get("weights") == weights
         if not ours or "transfer" in record or record["leaks"]["leaky"] is not False:
             continue
-        found = record["test"]["accuracy"]
-        baselines = {
-            baseline["title"]: baseline["test"]["scores"]["accuracy"]["mean"]
-            for baseline in record["baselines"]
-        }
+        found, settings = record["test"]["accuracy"], flatten(record["settings"])
+        baselines = {one["title"]: one["test"]["scores"]["accuracy"]["mean"] for one in record["baselines"]}
         best = max(baselines, key=lambda title: baselines[title])
-        asked = flatten(record["settings"])
-        variant = [asked.get(one) for one in ("probe", "layers", "size", "share", "options")]
-        variant += [one for one in ("note_features", "ensemble") if asked.get(one)]
+        variant = [settings.get(one) for one in ("probe", "layers", "size", "share", "options")]
+        variant += [one.replace("_", " ") for one in ("note_features", "ensemble") if settings.get(one)]
         method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
         score = f"{100 * found['mean']:.1f}"
         score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"

@@ -1,4 +1,4 @@
-"""A close inspection at one window: what the selector makes of every token, and what the backbone makes of it in turn."""
+"""Inspection of one window: the scores of the selector, its choice, and what the backbone recovers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from data.batches import Batch
 from pretrain.training.module import PretrainModule
@@ -22,15 +23,15 @@ class Inspection:
 
     Attributes:
         notes: (N,) `symbolic.music.notes.NOTE` array, times in grid positions.
-        resolution: Positions in a quarter note.
-        values: (N, 8) what the fields are.
-        score: (N, 1) selector score of tokens, or (N, 8) of their fields where these are chosen singly; higher is chosen
-            first. None where the selector learns nothing.
-        chosen: (N, 8) bool, fields that the selector would have recovered.
-        frozen: (N,) bool, tokens that are retired.
-        loss: (N, 8) recovery loss in nats of each token, masked whole among a random share of the others.
-        predicted: (N, 8) what the backbone put in its place then.
-        recovered: (N, 8) what it puts in place of the chosen fields when these are masked together; -1 elsewhere.
+        resolution: Grid positions in a quarter note.
+        values: (N, 8) int64, the fields.
+        score: (N, 1) float64 selector scores of tokens, or (N, 8) of fields if the selector chooses single fields. The
+            highest are chosen first. None if the selector has no network.
+        chosen: (N, 8) bool, the fields that the selector chooses.
+        frozen: (N,) bool, the retired tokens.
+        loss: (N, 8) float64 recovery loss in nats. Each token is masked whole, with a random part of the others.
+        predicted: (N, 8) int64, the predictions made then.
+        recovered: (N, 8) int64, the predictions of the chosen fields when these are masked together; -1 elsewhere.
     """
 
     notes: NDArray[np.void]
@@ -43,6 +44,16 @@ class Inspection:
     predicted: NDArray[np.int64]
     recovered: NDArray[np.int64]
 
+    @property
+    def onset(self) -> NDArray[np.float64]:
+        """(N,) onsets in quarter notes."""
+        return np.asarray(self.notes["onset"] / self.resolution)
+
+    @property
+    def length(self) -> NDArray[np.float64]:
+        """(N,) durations in quarter notes."""
+        return np.asarray(self.notes["duration"] / self.resolution)
+
 
 @torch.no_grad()
 def inspect_window(
@@ -52,13 +63,12 @@ def inspect_window(
 
     Args:
         module: A trained pair of selector and backbone.
-        tokenizer: Of the tokens.
+        tokenizer: Tokenizer of the tokens.
         tokens: (N, 8) ids of one window.
         frozen: (N,) bool, its freeze state.
     """
     module.eval()
-    objective = module.objective
-    selector, unit = objective.selector, objective.selector.unit
+    objective, selector, unit = module.objective, module.objective.selector, module.objective.selector.unit
     window = rebase_bars(tokens)
     music = tokenizer.decode(window)
     ids = torch.from_numpy(window.astype(np.int64))[None].to(module.device)
@@ -66,19 +76,17 @@ def inspect_window(
     retired = torch.from_numpy(frozen)[None].to(ids.device)
     nowhere = torch.zeros(1, dtype=torch.int64)
     generator = torch.Generator(ids.device).manual_seed(0)
-    inputs = objective.selector_input(
-        Batch(ids, attention_mask, nowhere, nowhere, 0, padded=False), retired, generator
-    )
+    batch = Batch(ids, attention_mask, nowhere, nowhere, 0, padded=False)
+    inputs = objective.selector_input(batch, retired, generator)
     scores = selector.scores(inputs)
-    # A control may mask frozen tokens too.
-    free = attention_mask & ~retired if selector.spares_frozen else attention_mask
+    candidates = attention_mask & ~retired if selector.spares_frozen else attention_mask
     most = selector.most(len(tokens))
-    preference = selector.preference(scores, inputs)
-    choice = unit.choose(preference, ids, free, torch.full((1,), most, device=ids.device), most)
+    counts = torch.full((1,), most, device=ids.device)
+    choice = unit.choose(selector.preference(scores, inputs), ids, candidates, counts, most)
     chosen = choice.spread(len(tokens))
     recovered = _masked(module, ids, chosen)[1]
 
-    # In turns, so that every token is judged once, at the mask rate of the held-out measurements.
+    # Every token is masked in one of several turns, at the mask rate of the held-out evaluation.
     turns = turns_of(module)
     turn = torch.randperm(len(tokens), device=ids.device, generator=generator) % turns
     loss, predicted = torch.zeros(ids.shape, device=ids.device), torch.zeros_like(ids)
@@ -100,16 +108,13 @@ def inspect_window(
 
 
 def turns_of(module: PretrainModule) -> int:
-    """In how many turns all notes are masked once."""
+    """Return the number of turns in which every note is masked once."""
     return math.ceil(1 / module.evaluation_rate)
 
 
-def _masked(
-    module: PretrainModule, ids: torch.Tensor, cells: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(1, N, 8) loss, and the likeliest value, of every field when some cells are masked."""
-    objective = module.objective
-    logits = objective.heads(objective.backbone(ids.masked_fill(cells, MASK)))
-    # No token lacks a field, so a reserved id is never the answer.
+def _masked(module: PretrainModule, ids: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """Mask cells; return the (1, N, 8) loss and most likely value of every field."""
+    logits = module.objective.heads(module.objective.backbone(ids.masked_fill(cells, MASK)))
+    # No token lacks a field, so a reserved id is never right.
     guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)
     return recover(logits, ids).loss, guesses

@@ -1,4 +1,4 @@
-"""Report of a run: one self-contained HTML page, and the same pictures as PNG files."""
+"""Report of a run: one self-contained HTML page, and the same charts as PNG files."""
 
 from __future__ import annotations
 
@@ -9,44 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.shards import Shards
-from data.toolkit.page import Page, asset
+from data.toolkit.page import Page, asset, slug
+from data.toolkit.pictures import draw_rolls
 from data.toolkit.settings import flatten
+from pretrain.report.charts import calibration_chart, field_charts, roll_data, rolls, run_charts, value_names
 from pretrain.report.inspection import Inspection, inspect_window, turns_of
-from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
-from pretrain.report.pictures import calibration, curves, piano_roll
 from pretrain.training.measure import spearman
 from pretrain.training.module import PretrainModule
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 
-_SHOWN_ROWS = 400
-_HELD_OUT, _TRAINING = (0.5, 0.25, 0.75, 0.9, 1.0), (0.5, 0.9)
-"""Windows shown of either side, as shares of the windows in order of length: the typical first, none chosen by hand."""
+_SHOWN_NOTES = 400
+_WINDOWS = {"held out": (0.5, 0.25, 0.75, 0.9, 1.0), "training": (0.5, 0.9)}
+"""Windows that are shown, as quantiles of length: the typical one first, none picked by hand."""
 
 
 def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Field, held-out accuracy, majority baseline, as text."""
+    """Return field, held-out accuracy and majority baseline, as text."""
     accuracy, baselines = record["history"][-1]["held_out"]["accuracy"], record["baselines"]
     return [(name.replace("_", " "), f"{accuracy[name]:.3f}", f"{baselines[name]:.3f}") for name in FIELDS]
 
 
 def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the selector learnt, as text; a note where it learns nothing."""
+    """Return how well the selector's scores predict the loss, as text; a note if it has no network."""
     measured = record["history"][-1]["held_out"].get("selector")
     if not measured:
-        return [
-            (
-                "selector",
-                f"{flatten(record['settings'])['selector']}: trains no network, so there is nothing to measure",
-            )
-        ]
-    chance = measured["overlap_by_chance"]
+        name = flatten(record["settings"])["selector"]
+        return [("selector", f"{name}: it trains no network, so there is nothing to measure")]
     shown = (
         ("rank correlation with held-out loss", "correlation"),
-        ("  in even batch rows", "correlation_even"),
-        ("  in odd batch rows", "correlation_odd"),
+        ("  in even windows of a batch", "correlation_even"),
+        ("  in odd windows of a batch", "correlation_odd"),
         ("  within windows", "correlation_within_windows"),
-        (f"overlap with the hardest 30 % (chance {chance:.3f})", "overlap_with_hardest"),
+        (
+            f"overlap with the hardest 30 % (chance {measured['overlap_by_chance']:.3f})",
+            "overlap_with_hardest",
+        ),
         ("entropy of its scores (1: even)", "entropy"),
     )
     return [(label, "–" if measured[key] is None else f"{measured[key]:+.3f}") for label, key in shown]
@@ -65,179 +63,159 @@ def write_report(
 
     Args:
         out: The run folder.
-        record: What `record.json` holds.
+        record: Contents of `record.json`.
         module: Trained.
-        tokenizer: Of the rows.
-        shards: Where they lie.
+        tokenizer: Tokenizer of the tokens.
+        shards: Shards with the tokens.
         train: (W, 3) training windows.
         valid: (V, 3) held-out windows.
     """
-    inspections = _inspections(module, tokenizer, shards, train, valid)
-    scores = module.held_out.tokens() if module.objective.selector.learns else None
-    _write_pictures(out / "pictures", record, inspections, scores)
-
     page = Page(
         f"Pretraining: {flatten(record['settings'])['selector']} selector on {record['corpus']['name']}"
     )
-    _head(page, record, shards)
-    page.heading("Masked rows recovered, field by field")
+    _corpus(page, record, shards)
+    page.heading("Recovery of masked tokens")
     _fields(page, record)
-    page.heading("What the selector learnt")
-    _selector(page, record, scores)
+    page.heading("Choice of the selector")
+    _selector(page, record, module)
     page.heading("Note by note")
+    inspections = _inspections(module, tokenizer, shards, {"held out": valid, "training": train})
+    _rolls(page, inspections, module, tokenizer)
+    page.heading("Course of the run")
+    page.charts(*run_charts(record), picture="curves")
     page.text(
-        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. True "
-        f"loss: every note is masked whole once, in {turns_of(module)} random turns. Positions and durations are in "
-        "quarter notes, tempos in quarter notes a minute. The windows were picked by length alone; of each, the first "
-        f"{_SHOWN_ROWS} notes at most.",
-        note=True,
-    )
-    payload = {
-        "fields": FIELDS,
-        "words": words(tokenizer.vocabulary),
-        "resolution": tokenizer.vocabulary.positions_per_quarter,
-        "learns": module.objective.selector.learns,
-        "windows": [
-            {**roll(inspection, key, side), "correlation": _agreement(inspection)}
-            for inspection, key, side in inspections
-        ],
-    }
-    page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))
-    page.heading("How the run went")
-    page.charts(*run_charts(record))
-    page.text(
-        "Training losses are of what the selector chose, means since the measurement before; held-out losses are of "
-        "rows masked at random. The selector's own loss is known in training alone: its held-out measure is the rank "
-        "correlation.",
+        "Training losses are of the tokens that the selector chose: means since the last evaluation. Held-out losses are "
+        "of tokens masked at random. The selector's own loss is known in training alone. Its held-out measure is the "
+        "rank correlation.",
         note=True,
     )
     if not any("learning_rate" in entry.get("training", {}) for entry in record["history"]):
         page.missing("The learning rate was not recorded.")
-    page.heading("How it was made")
+    page.heading("Origin")
     page.code(record["command"])
-    _origin(page, record)
-    page.write(out / "report.html")
-
-
-def _head(page: Page, record: dict[str, Any], shards: Shards) -> None:
-    """What was run on what, and what the model may be tested on."""
-    corpus, totals, terms = record["corpus"], shards.manifest["totals"], shards.manifest["corpus"]
-    sides = ", ".join(f"{count:,} {side}" for side, count in totals["splits"].items())
-    skipped = sum(totals["skipped"].values())
+    machine = (
+        f"{value} cores" if part == "cores" else str(value) for part, value in record["machine"].items()
+    )
     page.facts(
         {
-            "corpus": f"{terms['title']}: {corpus['pieces']:,} pieces, {corpus['notes']:,} notes ({sides})",
+            "machine": ", ".join(machine),
+            "versions": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
+            "shards": record["corpus"]["shards"],
+        }
+    )
+    settings = flatten(record["settings"]).items()
+    page.facts({name: "–" if value is None else str(value) for name, value in settings}, fold="All settings")
+    page.write(out / "report.html")
+    page.save_pictures(out / "pictures")
+    typical = {side: (inspection, key) for inspection, key, side in reversed(inspections)}
+    for side, (inspection, key) in typical.items():
+        figure = draw_rolls(*rolls(inspection, f"{side} piece {key}"))
+        figure.savefig(out / "pictures" / f"roll-{slug(side)}.png", dpi=110)
+
+
+def _corpus(page: Page, record: dict[str, Any], shards: Shards) -> None:
+    """Add what was trained on, and what the model may be tested on."""
+    corpus, totals, terms = record["corpus"], shards.manifest["totals"], shards.manifest["corpus"]
+    splits = ", ".join(f"{count:,} {split}" for split, count in totals["splits"].items())
+    page.facts(
+        {
+            "corpus": f"{terms['title']}: {corpus['pieces']:,} pieces, {corpus['notes']:,} notes ({splits})",
             "licence": terms["licence"],
             "trained on": f"{corpus['training_pieces']:,} pieces for {record['history'][-1]['step']:,} steps",
             "held out": f"{corpus['held_out_windows']:,} windows of other pieces, for all accuracies and correlations",
-            "tested on": "nothing: test pieces, if the split has any, were neither trained on nor measured. The "
-            "checkpoint names the pieces it was trained on, and `finetune` refuses to score it on them.",
-            "checkpoint": f"{record['files']['checkpoint']}/ beside this page",
+            "tested on": "nothing: test pieces, if there are any, were neither trained on nor measured. The checkpoint "
+            "names the pieces it was trained on, and `finetune` refuses to score it on them.",
+            "checkpoint": f"{record['files']['checkpoint']}/, next to this page",
             "parameters": ", ".join(
                 f"{part} {count:,}" for part, count in record["parameters"].items() if count
             ),
             "ended": f"{record['time'][:16].replace('T', ' ')} UTC",
         }
     )
-    if skipped:
+    if totals["skipped"]:
         reasons = "; ".join(f"{count:,} {reason}" for reason, count in totals["skipped"].items())
+        count = sum(totals["skipped"].values())
         page.missing(
-            f"{skipped:,} files were skipped ({reasons}); ledger.jsonl of the prepared corpus names each."
+            f"{count:,} files were skipped ({reasons}). ledger.jsonl of the prepared corpus names them."
         )
 
 
 def _fields(page: Page, record: dict[str, Any]) -> None:
-    loss = record["history"][-1]["held_out"]["loss"]
+    """Add the accuracy of every field."""
+    held_out = record["history"][-1]["held_out"]
     rows = [
-        (name, accuracy, baseline, f"{float(accuracy) - float(baseline):+.3f}", f"{loss[key]:.3f}")
+        (
+            name,
+            accuracy,
+            baseline,
+            f"{float(accuracy) - float(baseline):+.3f}",
+            f"{held_out['loss'][key]:.3f}",
+        )
         for (name, accuracy, baseline), key in zip(field_table(record), FIELDS, strict=True)
     ]
     page.table(("field", "accuracy", "majority", "gain", "loss, nats"), rows)
     page.text(
-        f"{record['history'][-1]['held_out']['tokens']:,} held-out rows, masked at random, every field of a row at once. "
-        "Majority: always naming the commonest value. A field that never changes scores 1.000 and says nothing.",
+        f"{held_out['tokens']:,} held-out tokens were masked at random, with all their fields. Majority: always predict "
+        "the most common value. A field that never changes scores 1.000 and means nothing.",
         note=True,
     )
-    page.charts(*field_charts(record))
+    page.charts(*field_charts(record), picture="fields")
 
 
-def _selector(
-    page: Page, record: dict[str, Any], scores: tuple[NDArray[np.float64], NDArray[np.float64]] | None
-) -> None:
+def _selector(page: Page, record: dict[str, Any], module: PretrainModule) -> None:
+    """Add what the scores say of the loss."""
     page.table(("measurement", "value"), selector_lines(record))
-    if scores is None:
+    if not module.objective.selector.learns:
+        page.text("No calibration: this selector has no scores to compare with the loss.", note=True)
+    elif (chart := calibration_chart(*module.held_out.tokens())) is None:
+        page.missing("No calibration: all scores of the held-out tokens are the same.")
+    else:
+        page.charts(chart, picture="calibration")
         page.text(
-            "No calibration: this selector learns no scores that could be compared with the loss.", note=True
+            "These tokens were masked at random, whatever the selector would choose. The line rises if the scores "
+            "predict the loss. Even and odd windows are shown apart, because a sign that flips in every second window "
+            "would cancel in the mean.",
+            note=True,
         )
-        return
-    chart = calibration_chart(*scores)
-    if chart is None:
-        page.missing("No calibration: all scores of the held-out rows are the same.")
-        return
-    page.charts(chart)
+
+
+def _rolls(
+    page: Page, inspections: list[tuple[Inspection, str, str]], module: PretrainModule, tokenizer: Tokenizer
+) -> None:
+    """Add the interactive piano roll."""
     page.text(
-        "Rows masked at random, whatever the selector would have chosen. A useful selector makes the line rise. Even "
-        "and odd batch rows are told apart because a sign that flips in every second row would cancel in the mean.",
+        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. For the true "
+        f"loss every note is masked once, in {turns_of(module)} random turns. Positions and durations are in quarter "
+        "notes, tempos in quarter notes a minute. The windows were picked by length alone. Each shows at most its first "
+        f"{_SHOWN_NOTES} notes.",
         note=True,
     )
-
-
-def _origin(page: Page, record: dict[str, Any]) -> None:
-    machine = record["machine"]
-    page.facts(
-        {
-            "machine": ", ".join(
-                f"{value}{' cores' if part == 'cores' else ''}" for part, value in machine.items()
-            ),
-            "versions": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
-            "shards": record["corpus"]["shards"],
-        }
-    )
-    settings = {
-        name: "–" if value is None else str(value) for name, value in flatten(record["settings"]).items()
+    payload = {
+        "fields": FIELDS,
+        "words": value_names(tokenizer.vocabulary),
+        "resolution": tokenizer.vocabulary.positions_per_quarter,
+        "learns": module.objective.selector.learns,
+        "windows": [{**roll_data(*one), "correlation": _agreement(one[0])} for one in inspections],
     }
-    page.facts(settings, fold="All settings")
+    page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))
 
 
 def _inspections(
-    module: PretrainModule,
-    tokenizer: Tokenizer,
-    shards: Shards,
-    train: NDArray[np.int64],
-    valid: NDArray[np.int64],
+    module: PretrainModule, tokenizer: Tokenizer, shards: Shards, sides: dict[str, NDArray[np.int64]]
 ) -> list[tuple[Inspection, str, str]]:
-    """Looks at windows of either side, with the key of the piece and the side."""
-    inspections = []
-    for side, windows, shares in (("held out", valid, _HELD_OUT), ("training", train, _TRAINING)):
+    """Inspect windows of both sides; return each with the key of its piece and its side."""
+    found = []
+    for side, windows in sides.items():
         order = np.argsort(windows[:, 1] - windows[:, 0], kind="stable")
-        picked = dict.fromkeys(int(order[round(share * (len(order) - 1))]) for share in shares)
+        picked = dict.fromkeys(int(order[round(share * (len(order) - 1))]) for share in _WINDOWS[side])
         for start, stop, piece in windows[list(picked)].tolist():
-            stop = min(stop, start + _SHOWN_ROWS)
+            stop = min(stop, start + _SHOWN_NOTES)
             frozen = module.book.frozen(np.array([start]), stop - start)[0]
             inspection = inspect_window(module, tokenizer, shards.tokens(start, stop), frozen)
-            inspections.append((inspection, shards.pieces[piece].key, side))
-    return inspections
-
-
-def _write_pictures(
-    folder: Path,
-    record: dict[str, Any],
-    inspections: list[tuple[Inspection, str, str]],
-    scores: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-) -> None:
-    """The same as files: curves, calibration, and the typical window of either side."""
-    figures = {"curves": curves(record["history"], record["baselines"])}
-    if scores is not None:
-        figures["calibration"] = calibration(*scores)
-    for inspection, key, side in inspections:
-        name = f"roll-{side.replace(' ', '-')}"
-        if name not in figures:
-            figures[name] = piano_roll(inspection, f"{side} piece {key}")
-    folder.mkdir(exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
+            found.append((inspection, shards.pieces[piece].key, side))
+    return found
 
 
 def _agreement(inspection: Inspection) -> float | None:
-    """Rank correlation of score and loss in one window."""
+    """Return the rank correlation of score and loss in one window."""
     return None if inspection.score is None else spearman(inspection.score.mean(1), inspection.loss.sum(1))

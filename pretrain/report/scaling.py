@@ -1,4 +1,4 @@
-"""Runs held against one another: held-out loss over music heard and over work done, whatever their size and length."""
+"""Comparison of runs of any size and length: held-out loss over notes trained on and over computation."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 
+from data.toolkit.charts import Chart
 from data.toolkit.results import read_lines, unpack
 from data.toolkit.runs import read_record
 from pretrain.settings import PretrainSettings
@@ -20,16 +19,16 @@ _NEEDED = {"history", "corpus", "parameters", "settings"}
 
 
 class Curve(NamedTuple):
-    """How a run fared.
+    """The course of a run.
 
     Attributes:
-        name: Of its folder.
+        name: Name of its folder.
         corpus: Fingerprint of the shards it was trained on.
         about: Backbone and selector.
-        begun: What it went on from, if anything; what that one heard and did is not counted here.
-        heard: How many of the held-out pieces that one had heard.
-        parameters: Of the backbone.
-        notes: At each measurement, rows heard so far, padding included.
+        start: Name of the checkpoint it started from, or "". The training of that one is not counted here.
+        seen: Held-out pieces that the checkpoint was trained on.
+        parameters: Parameters of the backbone.
+        notes: Tokens trained on until each evaluation, padding included.
         loss: Held-out cross-entropy in nats, mean of the eight fields.
         pitch: Held-out accuracy of pitch.
     """
@@ -37,40 +36,58 @@ class Curve(NamedTuple):
     name: str
     corpus: str
     about: str
-    begun: str
-    heard: int
+    start: str
+    seen: int
     parameters: int
     notes: Sequence[int]
     loss: Sequence[float]
     pitch: Sequence[float]
 
     @property
-    def told(self) -> str:
-        """What it went on from, as an addition."""
-        if not self.begun:
-            return ""
-        before = f", which had heard {self.heard:,} of the held-out pieces" if self.heard else ""
-        return f", from {self.begun}{before}"
+    def origin(self) -> str:
+        """The checkpoint as an addition to a text."""
+        seen = f", which was trained on {self.seen:,} of the held-out pieces" if self.seen else ""
+        return f", from {self.start}{seen}" if self.start else ""
 
     @property
     def work(self) -> list[float]:
-        """Operations so far: six a parameter and row, forward and backward; attention's scores come on top."""
+        """Operations until each evaluation: six a parameter and token; the scores of attention come on top."""
         return [6.0 * self.parameters * notes for notes in self.notes]
 
 
-def read_curve(run: str | Path) -> Curve:
-    """Return the curve of a finished run.
+def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
+    """Read curves that can be compared.
+
+    Args:
+        runs: Folders of finished runs, or files with one line of JSON a run.
 
     Raises:
-        ConfigError: If the folder holds no record of `pretrain`.
+        ConfigError: If there is no such run, or the runs were not measured on the same pieces.
     """
-    run = Path(run)
-    return _curve(run.resolve().name, read_record(run, _NEEDED, "pretrain"))
+    found = [curve for run in runs for curve in _read(Path(run))]
+    others = [one.name for one in found if one.corpus != found[0].corpus]
+    if others:
+        raise ConfigError(
+            f"{', '.join(others)}: trained on other music than {found[0].name}, or on another split of it. Their "
+            "held-out losses cannot be compared. Compare runs on the same shards."
+        )
+    return found
+
+
+def _read(run: Path) -> list[Curve]:
+    if run.suffix != ".jsonl":
+        return [_curve(run.resolve().name, read_record(run, _NEEDED, "pretrain"))]
+    records = [unpack(line) for line in read_lines(run)]
+    if not records or any(not record.keys() >= _NEEDED for record in records):
+        raise ConfigError(
+            f"{run} holds no record of `pretrain`. Name the folder of a run, or a file of results."
+        )
+    return [_curve(record["name"], record) for record in records]
 
 
 def _curve(name: str, record: Mapping[str, Any]) -> Curve:
     settings = PretrainSettings.from_dict(record["settings"])
-    rows = settings.budget * settings.training.batches_per_step
+    tokens = settings.budget * settings.training.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
     return Curve(
         name,
@@ -79,47 +96,27 @@ def _curve(name: str, record: Mapping[str, Any]) -> Curve:
         model_name(settings.model.checkpoint) if settings.model.checkpoint else "",
         (record.get("from") or {}).get("held_out_trained_on") or 0,
         record["parameters"]["backbone"],
-        [entry["step"] * rows for entry in record["history"]],
+        [entry["step"] * tokens for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],
         [one["accuracy"]["pitch"] for one in measured],
     )
 
 
-def _curves(run: str | Path) -> list[Curve]:
-    """Return the curve of a run folder, or those of all runs in a file with one line of JSON a run."""
-    if Path(run).suffix != ".jsonl":
-        return [read_curve(run)]
-    records = [unpack(line) for line in read_lines(Path(run))]
-    if not records or any(not record.keys() >= _NEEDED for record in records):
-        raise ConfigError(
-            f"{run} holds no record of `pretrain`. Name a folder of a run, or a file of results."
-        )
-    return [_curve(record["name"], record) for record in records]
-
-
-def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
-    """Curves that may be held against one another.
-
-    Raises:
-        ConfigError: If one is no run, or they were not measured on the same pieces.
-    """
-    found = [curve for run in runs for curve in _curves(run)]
-    others = [one.name for one in found if one.corpus != found[0].corpus]
-    if others:
-        raise ConfigError(
-            f"{', '.join(others)} heard other music than {found[0].name}, or another split of it: their held-out "
-            "losses say nothing of one another. Compare runs on the same shards."
-        )
-    return found
-
-
 def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
-    """Heads, and a row for the end of every run."""
-    header = ["run", "backbone, selector", "parameters", "notes heard", "operations", "loss a field", "pitch"]
+    """Return heads, and a row with the end of every run."""
+    header = [
+        "run",
+        "backbone, selector",
+        "parameters",
+        "notes trained on",
+        "operations",
+        "loss a field",
+        "pitch",
+    ]
     return header, [
         [
             one.name,
-            one.about + one.told,
+            one.about + one.origin,
             f"{one.parameters:,}",
             f"{one.notes[-1]:,}",
             f"{one.work[-1]:.1e}",
@@ -130,21 +127,22 @@ def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
     ]
 
 
-def scaling_picture(curves: Sequence[Curve]) -> Figure:
-    """Held-out loss over notes heard, and over operations."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    over_notes, over_work = figure.subplots(1, 2, sharey=True)
-    for one in curves:
-        over_notes.plot(
-            [notes / 1e6 for notes in one.notes],
-            one.loss,
-            marker="o",
-            markersize=3,
-            label=one.name + one.told,
-        )
-        over_work.plot(one.work, one.loss, marker="o", markersize=3, label=one.name + one.told)
-    over_notes.set(xlabel="million notes heard, padding included", ylabel="held-out loss a field, nats")
-    over_work.set(xlabel="operations (6 a parameter and note)", xscale="log")
-    over_work.xaxis.set_minor_formatter(NullFormatter())
-    over_notes.legend(fontsize=8)
-    return figure
+def scaling_charts(curves: Sequence[Curve]) -> list[Chart]:
+    """Return the held-out loss over notes trained on, and over operations."""
+
+    def chart(x: str, values: Sequence[Sequence[float]], log: bool = False) -> Chart:
+        lines = zip(curves, values, strict=True)
+        return {
+            "title": "held-out loss",
+            "x": x,
+            "y": "nats a field",
+            "series": [
+                {"name": one.name + one.origin, "x": list(xs), "y": list(one.loss)} for one, xs in lines
+            ],
+            "log": log,
+        }
+
+    return [
+        chart("million notes trained on, padding included", [[n / 1e6 for n in one.notes] for one in curves]),
+        chart("operations (6 a parameter and note)", [one.work for one in curves], log=True),
+    ]

@@ -55,7 +55,7 @@ class JointOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take a loaded state, and pass it to the parts."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        super().__setstate__(state)
         self._share()
 
     def _share(self) -> None:

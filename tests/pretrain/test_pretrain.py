@@ -18,10 +18,11 @@ from made import tune, write_tunes
 from pretrain_helpers import make_module
 
 from data.toolkit.failures import explained
+from data.toolkit.pictures import draw_charts
 from pretrain import cli
 from pretrain.objective.masked import Objective
+from pretrain.report.charts import field_charts, run_charts
 from pretrain.report.inspection import inspect_window
-from pretrain.report.pictures import curves
 from pretrain.settings import LEARNING_RATES
 from pretrain.training.module import PretrainModule
 from symbolic.checkpoint.format import load_checkpoint
@@ -300,7 +301,8 @@ def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
 
 def test_curves_of_a_single_evaluation_can_be_seen(run):
     record = record_of(run)
-    figure = curves(record["history"][:1], record["baselines"])
+    first = {**record, "history": record["history"][:1]}
+    figure = draw_charts(*field_charts(first), *run_charts(first))
     single = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
     assert single
     assert all(line.get_marker() == "o" for line in single)

@@ -1,4 +1,4 @@
-"""A run handed on: half the bytes, the same answers, a card that says where it comes from."""
+"""Export of a run: half the bytes, the same outputs, and a card that names its origin."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def exported(run, out, *flags):
     return out
 
 
-def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
+def test_weights_take_half_the_bytes_with_nearly_equal_states(run, tmp_path):
     out = exported(run, tmp_path / "model")
     tensors = read_tensors(out / "model.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
@@ -50,7 +50,7 @@ def test_weights_take_half_the_bytes_and_answer_nearly_the_same(run, tmp_path):
     assert np.abs(ours - theirs).max() < 0.05 * np.abs(theirs).max()
 
 
-def test_it_knows_what_it_was_trained_on(run, tmp_path):
+def test_an_export_names_its_training_pieces(run, tmp_path):
     ours, theirs = (load_checkpoint(path) for path in (exported(run, tmp_path / "m"), run / "checkpoint"))
     np.testing.assert_array_equal(ours.pretrained_on, theirs.pretrained_on)
     assert (
@@ -58,7 +58,7 @@ def test_it_knows_what_it_was_trained_on(run, tmp_path):
     )
 
 
-def test_the_card_tells_source_licence_and_floors(run, tmp_path):
+def test_the_card_names_source_licence_and_baselines(run, tmp_path):
     terms = tmp_path / "terms.txt"
     terms.write_text("Do as you like.\n")
     out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0", "--terms", str(terms))
@@ -70,14 +70,14 @@ def test_the_card_tells_source_licence_and_floors(run, tmp_path):
     used = re.search(r"^\| folder \| (\d+) \|.*unstated", card, re.MULTILINE)
     assert (
         corpus["training_pieces"] < int(used[1]) < corpus["pieces"]
-    )  # neither the test side nor less than was heard
+    )  # neither the test side nor less than was trained on
     assert re.search(r"^\| pitch \| 0\.\d{3} \| 0\.\d{3} \|$", card, re.MULTILINE)
     assert "\n## Licence\n\nCC0 1.0\n" in card
     assert "## Scores" not in card
     assert (out / "LICENSE").read_text() == "Do as you like.\n"
 
 
-def test_no_path_of_this_machine_is_handed_on(run, music, tmp_path):
+def test_no_path_of_this_machine_is_exported(run, music, tmp_path):
     out = exported(run, tmp_path / "model")
     assert str(music) in (run / "record.json").read_text()
     for file in out.iterdir():
@@ -86,7 +86,7 @@ def test_no_path_of_this_machine_is_handed_on(run, music, tmp_path):
         assert str(tmp_path).encode() not in content, file.name
 
 
-def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
+def test_scores_are_those_of_runs_from_these_weights(run, tmp_path):
     ours = load_checkpoint(exported(run, tmp_path / "mine")).fingerprint
     baselines = [
         {"title": title, "test": {"scores": {"accuracy": {"mean": baseline}}}}
@@ -124,7 +124,7 @@ def test_scores_are_those_of_runs_that_began_from_these_weights(run, tmp_path):
     assert not re.search(r"9\d\.0 ±", card)
 
 
-def test_it_may_be_written_again_and_keeps_its_licence(run, tmp_path):
+def test_an_export_can_be_replaced_and_keeps_its_licence(run, tmp_path):
     terms = tmp_path / "terms.txt"
     terms.write_text("Do as you like.\n")
     out = exported(run, tmp_path / "model", "--terms", str(terms))
@@ -135,7 +135,7 @@ def test_it_may_be_written_again_and_keeps_its_licence(run, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [("--terms", "nowhere.txt"), ("--scores", "nowhere")])
-def test_what_is_refused_leaves_what_was_there(run, tmp_path, capsys, wrong):
+def test_a_refused_export_changes_nothing(run, tmp_path, capsys, wrong):
     out = exported(run, tmp_path / "model", "--licence", "MIT")
     assert cli.main(["export", str(run), str(out), *wrong]) == 2
     assert wrong[1] in capsys.readouterr().err
@@ -143,7 +143,7 @@ def test_what_is_refused_leaves_what_was_there(run, tmp_path, capsys, wrong):
 
 
 @pytest.mark.parametrize("beside", [["thesis.txt"], ["README.md"]])
-def test_other_things_are_not_written_over(run, tmp_path, capsys, beside):
+def test_other_files_are_not_overwritten(run, tmp_path, capsys, beside):
     out = tmp_path / "mine"
     out.mkdir()
     for name in beside:
@@ -153,7 +153,7 @@ def test_other_things_are_not_written_over(run, tmp_path, capsys, beside):
     assert {path.name: path.read_text() for path in out.iterdir()} == dict.fromkeys(beside, "mine")
 
 
-def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp_path, capsys):
+def test_other_folders_and_other_music_are_refused(run, music, tmp_path, capsys):
     assert cli.main(["export", str(music), str(tmp_path / "model")]) == 2
     assert "holds no record of `pretrain`" in capsys.readouterr().err
     tuned = tmp_path / "tuned"
@@ -170,7 +170,7 @@ def test_what_is_no_run_or_was_trained_on_other_music_is_refused(run, music, tmp
     assert not (tmp_path / "model").exists()
 
 
-def test_the_card_of_a_mix_names_every_source_and_what_was_left_out(run):
+def test_the_card_of_a_mix_names_sources_and_exclusions(run):
     record = json.loads((run / "record.json").read_text())
     totals = {
         "sources": {"pop909": {"pieces": 778, "tokens": 1_318_461, "hours": 53.9}},

@@ -1,4 +1,4 @@
-"""The page of a run: holds the numbers of the record, and is safe to open."""
+"""The page of a run has the numbers of the record, and is safe to open."""
 
 import json
 
@@ -78,13 +78,13 @@ def test_the_page_holds_the_numbers_of_the_record(adversarial):
     assert series["y"] == [pytest.approx(record["history"][0]["held_out"]["accuracy"]["bar"], abs=1e-4)]
 
 
-def test_terms_command_and_failures_stand_in_it(adversarial, shards):
-    said = " ".join(adversarial[1].text)
-    assert shards.manifest["corpus"]["licence"] in said
-    assert "pretrain '<b>'" in said
-    assert "1 files were skipped" in said
-    assert "learning rate was not recorded" in said
-    assert "refuses to score" in said
+def test_page_names_terms_command_and_skipped_files(adversarial, shards):
+    text = " ".join(adversarial[1].text)
+    assert shards.manifest["corpus"]["licence"] in text
+    assert "pretrain '<b>'" in text
+    assert "1 files were skipped" in text
+    assert "learning rate was not recorded" in text
+    assert "refuses to score" in text
 
 
 def test_pieces_of_both_sides_can_be_picked(adversarial):
@@ -98,7 +98,7 @@ def test_pieces_of_both_sides_can_be_picked(adversarial):
     assert roll["learns"] is True
 
 
-def test_nothing_in_it_is_fetched_or_run_that_is_not_ours(adversarial):
+def test_page_loads_nothing_and_runs_no_foreign_script(adversarial):
     text, page, *_ = adversarial
     assert page.loads == []
     assert "alert" in text
@@ -106,12 +106,12 @@ def test_nothing_in_it_is_fetched_or_run_that_is_not_ours(adversarial):
     assert len(text) < 2_000_000
 
 
-def test_the_pictures_are_files_too(adversarial):
+def test_pictures_are_files_too(adversarial):
     names = {path.name for path in (adversarial[3] / "pictures").iterdir()}
-    assert names == {"curves.png", "calibration.png", "roll-held-out.png", "roll-training.png"}
+    assert names == {"curves.png", "calibration.png", "roll-held-out.png", "roll-training.png", "fields.png"}
 
 
-def test_a_selector_without_scores_gets_a_page_that_says_so(shards, tmp_path):
+def test_page_says_that_a_selector_has_no_scores(shards, tmp_path):
     _, page, *_ = report(shards, tmp_path, "uniform")
     roll = page.islands["roll-data"]
     assert roll["learns"] is False

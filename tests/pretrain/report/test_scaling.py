@@ -1,4 +1,4 @@
-"""Runs held against one another by music heard and work done."""
+"""Comparison of runs by notes trained on and by computation."""
 
 import json
 from pathlib import Path
@@ -7,14 +7,14 @@ import pytest
 
 from data.toolkit.markdown import markdown_table
 from pretrain import cli
-from pretrain.report.scaling import curve_rows, read_curve, read_curves, scaling_picture
+from pretrain.report.scaling import curve_rows, read_curves, scaling_charts
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import FIELDS
 
 HOME = Path(__file__).parents[3]
 
 
-def write(folder, preset="tiny", shards="a", heard=0, **settings):
+def write(folder, preset="tiny", shards="a", seen=0, **settings):
     """A record of a run with two measurements."""
     folder.mkdir(parents=True)
     history = [
@@ -32,15 +32,15 @@ def write(folder, preset="tiny", shards="a", heard=0, **settings):
         "corpus": {"shards": shards},
         "parameters": {"backbone": 1000},
         "settings": {"preset": preset, **settings},
-        "from": {"held_out_trained_on": heard} if "checkpoint" in settings else None,
+        "from": {"held_out_trained_on": seen} if "checkpoint" in settings else None,
     }
     (folder / "record.json").write_text(json.dumps(record))
     return folder
 
 
-def test_notes_heard_count_batches_of_all_processes(tmp_path):
+def test_notes_count_batches_of_all_processes(tmp_path):
     run = write(tmp_path / "a", tokens_per_batch=512, devices=2, accumulate=3, selector="uniform")
-    curve = read_curve(run)
+    [curve] = read_curves([run])
     assert list(curve.notes) == [10 * 512 * 6, 20 * 512 * 6]
     assert curve.work == [6 * 1000 * notes for notes in curve.notes]
     assert list(curve.loss) == [2 + 3.5, 1 + 3.5]
@@ -48,50 +48,48 @@ def test_notes_heard_count_batches_of_all_processes(tmp_path):
 
 
 @pytest.mark.parametrize("checkpoint", ["tiny", "models/tiny", "runs/tiny/checkpoint"])
-def test_what_a_run_went_on_from_is_told_in_table_and_picture(checkpoint, tmp_path):
+def test_table_and_chart_name_the_checkpoint_of_a_run(checkpoint, tmp_path):
     curves = read_curves([write(tmp_path / "a"), write(tmp_path / "b", "small", checkpoint=checkpoint)])
     assert [row[1] for row in curve_rows(curves)[1]] == [
         "tiny transformer, uniform",
         "small transformer, uniform, from tiny",
     ]
-    legend = scaling_picture(curves).axes[0].get_legend()
-    assert [text.get_text() for text in legend.get_texts()] == ["a", "b, from tiny"]
+    assert [series["name"] for series in scaling_charts(curves)[0]["series"]] == ["a", "b, from tiny"]
 
 
-def test_held_out_pieces_that_were_heard_before_are_told(tmp_path):
-    curve = read_curve(write(tmp_path / "b", checkpoint="models/own", heard=3))
-    assert curve.told == ", from own, which had heard 3 of the held-out pieces"
+def test_held_out_pieces_that_the_checkpoint_knows_are_named(tmp_path):
+    [curve] = read_curves([write(tmp_path / "b", checkpoint="models/own", seen=3)])
+    assert curve.origin == ", from own, which was trained on 3 of the held-out pieces"
 
 
 def test_the_command_prints_a_table_and_draws(tmp_path, capsys):
     runs = [write(tmp_path / name, preset) for name, preset in (("a", "tiny"), ("b", "small"))]
     picture = tmp_path / "new" / "scaling.svg"
     assert cli.main(["scaling", *map(str, runs), "--out", str(picture)]) == 0
-    said = capsys.readouterr().out
-    assert "| a | tiny transformer, uniform | 1,000 | 40,960 | 2.5e+08 | 4.500 | 50.0 % |" in said
-    assert "| b | small transformer" in said
+    text = capsys.readouterr().out
+    assert "| a | tiny transformer, uniform | 1,000 | 40,960 | 2.5e+08 | 4.500 | 50.0 % |" in text
+    assert "| b | small transformer" in text
     drawn = picture.read_text()
     assert "<svg" in drawn
     assert len(drawn) > 5000
 
 
-def test_every_run_has_a_line_in_both_panels(tmp_path):
+def test_every_run_has_a_line_in_both_charts(tmp_path):
     curves = read_curves([write(tmp_path / name) for name in "ab"])
-    figure = scaling_picture(curves)
-    for axes, xs in zip(figure.axes, (curves[0].notes, curves[0].work), strict=True):
-        assert len(axes.lines) == 2
-        scale = axes.lines[0].get_xdata()[0] / xs[0]
-        assert list(axes.lines[0].get_xdata()) == pytest.approx([scale * x for x in xs])
+    for chart, xs in zip(scaling_charts(curves), (curves[0].notes, curves[0].work), strict=True):
+        assert len(chart["series"]) == 2
+        scale = chart["series"][0]["x"][0] / xs[0]
+        assert chart["series"][0]["x"] == pytest.approx([scale * x for x in xs])
     assert len(curve_rows(curves)[1]) == 2
 
 
 def test_runs_on_other_music_are_not_compared(tmp_path):
     runs = [write(tmp_path / "a"), write(tmp_path / "b", shards="other")]
-    with pytest.raises(ConfigError, match="b heard other music than a"):
+    with pytest.raises(ConfigError, match="b: trained on other music than a"):
         read_curves(runs)
 
 
-def test_the_committed_page_is_what_its_records_say():
+def test_the_committed_page_agrees_with_its_records():
     curves = read_curves([HOME / "results" / "pretrain.jsonl"])
     assert len(curves) >= 3
     page = (HOME / "docs" / "scaling.md").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""A larger backbone that begins with what a smaller one knows: the same answers, and copies that learn apart."""
+"""Expansion of a backbone: the same outputs, and copies that learn apart."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ LARGER = {
 
 
 def pair(config, larger):
-    """A backbone whose weights are far from their initial ones, another grown from it, and the heads of both."""
+    """A backbone whose weights are far from their initial ones, a larger one expanded from it, and the heads of both."""
     torch.manual_seed(0)
     small, heads = build_backbone(config, SIZES).eval(), FieldHeads(config.dim, SIZES)
     for parameter in [*small.parameters(), *heads.parameters()]:
@@ -43,7 +43,7 @@ def pair(config, larger):
     large, others = build_backbone(shape, SIZES).eval(), FieldHeads(shape.dim, SIZES)
     assert obstacles(config, shape) == []
     for name, parameter in large.named_parameters():
-        if "query.weight" not in name:  # where some stay as they began
+        if "query.weight" not in name:  # where some keep their initial values
             torch.nn.init.constant_(parameter, torch.nan)
     expand(small, large)
     expand_heads(heads, others)
@@ -60,7 +60,7 @@ def tokens(*shape):
 
 @pytest.mark.parametrize("kind", ["transformer", "conformer"])
 @pytest.mark.parametrize("larger", LARGER.values(), ids=LARGER)
-def test_it_says_what_the_smaller_one_said(kind, larger):
+def test_the_larger_model_has_the_outputs_of_the_smaller(kind, larger):
     small, heads, large, others = pair(replace(SMALL, kind=kind), larger)
     music = tokens(3, 12)
     attention_mask = torch.arange(12) < torch.tensor([[12], [7], [12]])
@@ -95,7 +95,7 @@ def test_copies_learn_apart_and_added_layers_learn(kind):
             assert alike(part.weight.grad) < 0.98
 
 
-def test_keys_of_new_angles_learn():
+def test_keys_of_new_frequencies_learn():
     _, _, large, others = pair(SMALL, {"dim": 32, "heads": 2})
     key, width = large.blocks[0].attention.key, 16
     new = [
@@ -106,7 +106,7 @@ def test_keys_of_new_angles_learn():
     assert key.weight.grad[new].abs().amax(dim=1).min() > 0
 
 
-def test_what_cannot_grow():
+def test_obstacles_are_named():
     assert obstacles(preset("tiny"), preset("base")) == obstacles(preset("small"), preset("base")) == []
     assert obstacles(preset("mini"), preset("small")) == ["dim 384 is no multiple of 256"]
     assert obstacles(preset("base"), preset("tiny")) == [
@@ -120,11 +120,11 @@ def test_what_cannot_grow():
 
 
 @pytest.mark.parametrize("kind", ["transformer", "conformer"])
-def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
+def test_bundled_models_expand_to_a_larger_preset(kind, tmp_path):
     name = {"transformer": "tiny", "conformer": "tiny-conformer"}[kind]
     settings = PretrainSettings.of(checkpoint=name, preset="small", backbone=kind)
     start = load_initialisation(settings, Tokenizer())
-    # Its window too: what is grown is trained as any of its size.
+    # Its window too: an expanded model is trained as any of its size.
     assert start.config == replace(preset("small"), kind=kind)
     objective, found = module_of(settings, start, tmp_path).objective.eval(), load_checkpoint(name)
     music = torch.randint(4, 20, (1, 30, 8))
@@ -137,7 +137,7 @@ def test_what_comes_along_grows_into_a_larger_preset(kind, tmp_path):
     assert "expanded_from" not in load_initialisation(same, Tokenizer()).describe(nothing)
 
 
-def test_heads_that_a_checkpoint_lacks_begin_at_random(tmp_path):
+def test_heads_missing_in_a_checkpoint_are_random(tmp_path):
     save_checkpoint(tmp_path / "bare", load_checkpoint("tiny").build_backbone(), Tokenizer())
     found = {}
     for name, checkpoint in (("bare", str(tmp_path / "bare")), ("whole", "tiny"), ("none", None)):
@@ -156,22 +156,23 @@ def test_a_larger_checkpoint_does_not_shrink(tmp_path):
         load_initialisation(PretrainSettings.of(checkpoint=str(tmp_path / "mini")), Tokenizer())
 
 
-def test_a_size_of_nobody_is_not_asked_for(tmp_path):
+def test_the_remedy_names_no_preset_that_does_not_exist(tmp_path):
     save_checkpoint(tmp_path / "own", build_backbone(SMALL, Vocabulary().sizes), Tokenizer())
     settings = PretrainSettings.of(checkpoint=str(tmp_path / "own"), backbone="conformer")
     with pytest.raises(ConfigError, match=r"size, 2 layers of 16 dimensions; .* --backbone transformer\.$"):
         load_initialisation(settings, Tokenizer())
 
 
-def test_a_grown_run_says_what_it_grew_from(tmp_path, monkeypatch, capsys):
+def test_an_expanded_run_names_its_checkpoint(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
     music, out, model = write_tunes(tmp_path / "music", 24), tmp_path / "run", tmp_path / "model"
     flags = ["--steps", "1", "--evaluations", "1", "--tokens_per_batch", "256", "--jobs", "1"]
     assert cli.main([str(music), "--from", "tiny", "--preset", "mini", "--out", str(out), *flags]) == 0
-    assert "grown from tiny, 4 layers of 128 dimensions" in capsys.readouterr().out
+    assert "expanded from tiny, 4 layers of 128 dimensions" in capsys.readouterr().out
     assert read_json(out / "record.json")["from"]["expanded_from"]["dim"] == 128
     assert cli.main(["export", str(out), str(model), "--shards", str(music)]) == 0
     assert (
-        "It was grown from `tiny` (4 layers of 128 dimensions; weights " in (model / "README.md").read_text()
+        "It was expanded from `tiny` (4 layers of 128 dimensions; weights "
+        in (model / "README.md").read_text()
     )
     assert load_checkpoint(model).config == preset("mini")

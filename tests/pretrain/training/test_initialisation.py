@@ -1,4 +1,4 @@
-"""A run that goes on from a checkpoint: the same weights, all that was heard, and no size that slips in."""
+"""Initialisation from a checkpoint: the same weights, all its music, and no other size."""
 
 import json
 
@@ -39,7 +39,7 @@ def music(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(music, tmp_path_factory):
-    """Two steps, from a model that comes along."""
+    """Two steps from a bundled model."""
     out = tmp_path_factory.mktemp("runs") / "on"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -47,7 +47,7 @@ def run(music, tmp_path_factory):
         yield out
 
 
-def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
+def test_a_run_starts_with_the_weights_of_the_checkpoint(tmp_path):
     settings = PretrainSettings.of(checkpoint="tiny")
     start = load_initialisation(settings, Tokenizer())
     sizes = Vocabulary().sizes
@@ -61,7 +61,7 @@ def test_it_begins_with_the_weights_of_backbone_and_heads(tmp_path):
         assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True)) is same
 
 
-def test_the_checkpoint_knows_all_that_was_heard(run, music):
+def test_the_checkpoint_names_all_pieces_trained_on(run, music):
     before, after = (load_checkpoint(path).pretrained_on for path in ("tiny", run))
     assert np.isin(before, after).all()
     record = json.loads((run / "record.json").read_text())
@@ -72,26 +72,26 @@ def test_the_checkpoint_knows_all_that_was_heard(run, music):
     assert record["from"]["held_out_trained_on"] == 0
 
 
-def test_held_out_pieces_that_were_heard_before_are_counted_and_told(
-    run, music, tmp_path, capsys, monkeypatch
-):
+def test_held_out_pieces_of_the_checkpoint_are_counted(run, music, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COUNTERPOINT_CACHE", str(tmp_path / "cache"))
-    seen = load_checkpoint(run)
-    heard = json.loads((run / "record.json").read_text())["from"]["held_out"]
+    known = load_checkpoint(run)
+    seen = json.loads((run / "record.json").read_text())["from"]["held_out"]
     shards = PretrainSettings.of(folder=str(music), jobs=1).data.shards("folder", str(music), Tokenizer())
     save_checkpoint(
         tmp_path / "all",
-        seen.build_backbone(),
+        known.build_backbone(),
         Tokenizer(),
-        heads=seen.build_heads(),
+        heads=known.build_heads(),
         pretrained_on=shards.fingerprints,
     )
     flags = ["--from", str(tmp_path / "all"), "--out", str(tmp_path / "again"), *FLAGS]
     assert cli.main([str(music), *flags]) == 0
-    assert f"{heard} of the {heard} held-out pieces were heard before" in capsys.readouterr().out
+    assert (
+        f"{seen} of the {seen} held-out pieces were in the training data of --from" in capsys.readouterr().out
+    )
 
 
-def test_what_an_unrecorded_checkpoint_heard_stays_unknown(tmp_path):
+def test_unknown_music_of_a_checkpoint_stays_unknown(tmp_path):
     backbone = load_checkpoint("tiny").build_backbone()
     save_checkpoint(tmp_path / "unknown", backbone, Tokenizer())
     start = load_initialisation(PretrainSettings.of(checkpoint=str(tmp_path / "unknown")), Tokenizer())
@@ -125,7 +125,7 @@ def test_a_run_is_not_resumed_from_other_weights(music, run, tmp_path, capsys, m
     assert "holds other weights than when" in capsys.readouterr().err
 
 
-def test_the_card_says_what_came_before(run, music, tmp_path):
+def test_the_card_names_the_initial_checkpoint(run, music, tmp_path):
     assert cli.main(["export", str(run), str(tmp_path / "model"), "--shards", str(music)]) == 0
     card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
-    assert "It went on from `tiny` (weights " in card
+    assert "It started from `tiny` (weights " in card

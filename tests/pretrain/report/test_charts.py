@@ -1,4 +1,4 @@
-"""What the report shows, as numbers."""
+"""Charts and piano rolls of a report, as data."""
 
 import json
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made import tune
 
+from pretrain.report.charts import calibration_chart, field_charts, roll_data, rolls, run_charts, value_names
 from pretrain.report.inspection import Inspection
-from pretrain.report.panels import calibration_chart, field_charts, roll, run_charts, words
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS, PITCH, RESERVED, TIME_SIGNATURE, Vocabulary
@@ -38,26 +38,26 @@ def lines(charts):
 def test_lines_hold_the_numbers_of_the_record():
     found = lines(run_charts(record(entry(10), entry(20))))
     correlation = "Rank correlation of score and held-out loss"
-    assert found[correlation, "even batch tokens"]["x"] == [10, 20]
-    assert found[correlation, "even batch tokens"]["y"] == [1.1, 1.2]
+    assert found[correlation, "even windows of a batch"]["x"] == [10, 20]
+    assert found[correlation, "even windows of a batch"]["y"] == [1.1, 1.2]
     assert found["Loss of the backbone", "held out: tokens masked at random"]["y"] == [0.1, 0.2]
     assert found["Loss of the selector", "training"]["y"] == [0.5, 0.5]
     assert found["Masked and frozen", "frozen tokens"]["y"] == [0.0, 0.0]
 
 
-def test_what_was_not_measured_is_a_gap_and_not_a_number():
+def test_missing_measurements_are_gaps():
     found = lines(run_charts(record(entry(0, training=False), entry(10))))
     assert found["Loss of the backbone", "training: the objective (fields weighted)"]["y"] == [None, 2.0]
     assert not any(title == "Learning rate" for title, _ in found)
     assert not any(title.startswith("Overlap") for title, _ in found)
 
 
-def test_a_selector_that_learns_nothing_has_no_charts():
+def test_a_selector_without_network_has_no_charts():
     titles = [chart["title"] for chart in run_charts(record(entry(10, selector=False)))]
     assert titles == ["Loss of the backbone", "Masked and frozen"]
 
 
-def test_auxiliary_losses_and_the_learning_rate_are_shown_where_recorded():
+def test_auxiliary_losses_and_learning_rate_are_shown():
     line = entry(10, auxiliary=("interval",))
     line["training"]["learning_rate"] = 1e-3
     found = lines(run_charts(record(line)))
@@ -72,7 +72,7 @@ def test_equal_lines_are_drawn_once():
     assert ("Masked and frozen", "tokens with a masked field") in lines(run_charts(record(line)))
 
 
-def test_every_field_stands_beside_its_floor():
+def test_every_field_has_its_baseline():
     charts = field_charts(record(entry(50)))
     assert [chart["title"].replace(" ", "_") for chart in charts] == list(FIELDS)
     assert all(chart["level"] == 0.25 and chart["series"][0]["y"] == [0.5] for chart in charts)
@@ -91,24 +91,28 @@ def test_calibration_follows_the_loss():
 
 
 @pytest.mark.parametrize("count", [0, 7])
-def test_scores_that_do_not_vary_tell_nothing(count):
+def test_equal_scores_have_no_calibration(count):
     assert calibration_chart(np.full(count, 0.5), np.arange(count, dtype=float)) is None
 
 
-def test_fewer_rows_than_bins_are_a_bin_each():
+def test_fewer_tokens_than_bins_get_a_bin_each():
     assert len(calibration_chart(np.arange(3.0), np.ones(3))["series"][0]["x"]) == 3
 
 
-def test_a_roll_keeps_every_column_note_by_note():
+@pytest.fixture
+def inspection():
+    """Two notes, of which the first has its pitch chosen and recovered wrongly."""
     values = np.arange(16).reshape(2, 8)
     chosen = np.zeros((2, 8), dtype=bool)
     chosen[0, PITCH] = chosen[1, 0] = True
-    recovered = np.where(chosen, 9, -1)
-    inspection = Inspection(
+    return Inspection(
         note_array([0, 24], [16, 8], [60, 64]), 16, values, None, chosen, np.array([True, False]),
-        np.full((2, 8), 1 / 3), values + 1, recovered,
+        np.full((2, 8), 1 / 3), values + 1, np.where(chosen, 9, -1),
     )  # fmt: skip
-    shown = json.loads(json.dumps(roll(inspection, "key", "held out")))
+
+
+def test_roll_data_keep_every_column_note_by_note(inspection):
+    shown = json.loads(json.dumps(roll_data(inspection, "key", "held out")))
     assert shown["onset"] == [0, 1.5]
     assert shown["length"] == [1, 0.5]
     assert shown["score"] is None
@@ -120,9 +124,19 @@ def test_a_roll_keeps_every_column_note_by_note():
     assert shown["loss"] == [0.3333] * 16
 
 
+def test_rolls_show_choice_and_recovery(inspection):
+    above, below = rolls(inspection, "title")
+    notes, chosen, frozen = above["layers"]
+    assert notes["fill"].tolist() == pytest.approx([8 / 3, 8 / 3])
+    assert chosen["pitch"].tolist() == [60, 64]
+    assert frozen["onset"].tolist() == [0]
+    rest, right, wrong, predicted = below["layers"]
+    assert [layer["pitch"].tolist() for layer in (rest, right, wrong, predicted)] == [[64], [], [60], [9]]
+
+
 def test_every_value_of_every_field_has_a_name():
     vocabulary = Vocabulary()
-    names = words(vocabulary)
+    names = value_names(vocabulary)
     assert tuple(map(len, names)) == vocabulary.values
     values = Tokenizer(vocabulary).encode(tune(0)).ids[0].astype(int) - RESERVED
     assert names[TIME_SIGNATURE][values[TIME_SIGNATURE]] == "4/4"
