@@ -116,12 +116,35 @@ def test_the_true_data_passes():
     assert python(REQUIRE, HOME) == []
 
 
-@pytest.mark.parametrize("room", ["symbolic", "data", "pretrain", "finetune", "finetune/compare"])
-def test_the_map_names_every_file(room):
-    map_of_the_house = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8").split("\n## One file each")[0]
-    files = {path.stem for path in (HOME / room).glob("[!_]*.py")}
-    assert files
-    assert not {name for name in files if not re.search(rf"\b{name}\b", map_of_the_house)}
+PACKAGES = sorted(
+    path.parent.relative_to(HOME).as_posix()
+    for room in ("symbolic", *SIBLINGS, "experiments")
+    for path in (HOME / room).rglob("__init__.py")
+)
+FILES = sorted(path for package in PACKAGES for path in (HOME / package).glob("*.py"))
+
+
+def test_the_map_names_every_package():
+    text = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert len(PACKAGES) > 20
+    assert not [package for package in PACKAGES if f"`{package}/`" not in text]
+
+
+def test_every_path_on_the_map_exists():
+    text = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(
+        r"`((?:symbolic|data|pretrain|finetune|experiments|results|tests|docs)/[\w./-]*)`", text
+    )
+    for folder, files in re.findall(r"^\| \**`([\w/]+/)`\** \|[^|]*\| (.*) \|$", text, flags=re.MULTILINE):
+        named += [folder + name for name in re.findall(r"`([\w]+\.py)`", files)]
+    ours = [path for path in named if "NAME" not in path and path != "docs/reference"]
+    assert len(ours) > 60
+    assert not [path for path in ours if not (HOME / path).exists()]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(HOME).as_posix())
+def test_every_file_begins_with_its_job(path):
+    assert (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").strip()
 
 
 def test_no_exported_name_is_also_that_of_a_module():

@@ -1,0 +1,53 @@
+"""The guides: their links lead somewhere, their numbers of lines stay small, and the notebook runs."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[1]
+PAGES = sorted(
+    [*HOME.glob("*.md"), *(HOME / "docs").glob("*.md"), HOME / "pretrain" / "experiments" / "QUEUE.md"]
+)
+
+
+def anchors(page):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        name, _, anchor = target.partition("#")
+        path = (page.parent / name).resolve() if name else page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_paths_named_in_code_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|docs|data|pretrain|finetune|symbolic|results)/[\w/.-]+\.\w+)", text)
+    assert not [
+        path for path in named if not (HOME / path).exists() and not path.startswith("docs/reference/")
+    ]
+
+
+def test_readme_is_short():
+    assert len((HOME / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_index_names_every_guide():
+    index = (HOME / "docs" / "README.md").read_text(encoding="utf-8")
+    assert not [page.name for page in (HOME / "docs").glob("*.md") if page.name not in index + "README.md"]
+
+
+def test_the_notebook_runs(tmp_path, monkeypatch):
+    jupytext, nbclient = pytest.importorskip("jupytext"), pytest.importorskip("nbclient")
+    monkeypatch.setenv("PYTHONPATH", str(HOME))
+    notebook = jupytext.read(HOME / "docs" / "notebook.py")
+    nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    outputs = [str(output) for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "(20, " in "".join(outputs)
