@@ -31,7 +31,9 @@ def test_paths_named_in_code_exist(page):
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"`((?:tests|docs|data|pretrain|finetune|symbolic|results)/[\w/.-]+\.\w+)", text)
     assert not [
-        path for path in named if not (HOME / path).exists() and "NAME" not in path and not path.startswith("docs/reference/")
+        path
+        for path in named
+        if not (HOME / path).exists() and "NAME" not in path and not path.startswith("docs/reference/")
     ]
 
 
