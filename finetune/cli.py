@@ -264,8 +264,8 @@ def _export(argv: Sequence[str]) -> None:
     from finetune.settings import ExportSettings
 
     description = (
-        "A finished run as a folder to hand on: what validation chose, with a card.\n"
-        "An adapter or a probe of a model that comes along leaves that model out."
+        "Export a finished run: what validation chose, with a card.\n"
+        "An adapter or a probe of a bundled model leaves that model out."
     )
     epilog = """\
 examples:
