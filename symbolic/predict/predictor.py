@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from symbolic.adapters.adapter_set import AdapterSet
@@ -77,6 +78,9 @@ class TaskPredictor(MusicModel):
         about = [f"{len(self.classes)} classes of a {level}: {classes}", *self._about()]
         about += ["ensemble with trees"] if trees else []
         return f"{type(self).__name__}({self.name!r}: {'; '.join(about)})"
+
+    def _modules(self) -> list[torch.nn.Module]:
+        return [self.model]
 
     def _encode(self, music: Music) -> Tokens:
         """Tokens as in training."""

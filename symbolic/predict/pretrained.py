@@ -138,6 +138,12 @@ class MusicModel:
         ]
         return found
 
+    def to(self, device: torch.device | str) -> Self:
+        """Move the model to a device, as torch names devices; returns the model."""
+        for module in self._modules():
+            module.to(device)
+        return self
+
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the model as a checkpoint folder that `symbolic.load` reads; returns the folder.
 
@@ -157,6 +163,10 @@ class MusicModel:
         return self._save(folder, about)
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
+        raise NotImplementedError
+
+    def _modules(self) -> list[torch.nn.Module]:
+        """Everything that has weights."""
         raise NotImplementedError
 
     def _encoding(self) -> Encoder:
@@ -308,7 +318,10 @@ class PretrainedModel(MusicModel):
     @property
     def parameter_count(self) -> int:
         """Number of parameters, with those of its heads."""
-        return sum(count_parameters(one) for one in (self._encoding(), *self.heads.values()))
+        return sum(count_parameters(module) for module in self._modules())
+
+    def _modules(self) -> list[torch.nn.Module]:
+        return [self._encoding(), *self.heads.values()]
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
         return save_checkpoint(folder, self.backbone, self.tokenizer, heads=self.heads, **about)

@@ -208,6 +208,33 @@ def test_damaged_and_unknown_configs_are_refused(saved: Path) -> None:
         load_checkpoint(saved)
 
 
+def test_whatever_does_not_fit_the_schema_is_named(saved: Path) -> None:
+    task = {
+        "name": "m",
+        "title": "M",
+        "level": "bar",
+        "classes": ["a", 1],
+        "hide": [],
+        "one_piano": "yes",
+        "x": 0,
+    }
+    edit_config(saved, heads=[], parts={"selector": 3}, task=task, base={"model": "tiny"}, extra=1)
+    with pytest.raises(CheckpointError) as refused:
+        load_checkpoint(saved)
+    for words in (
+        "extra is unknown",
+        "heads is not an object",
+        "parts.selector is not an object",
+        "base.weights is missing",
+        "task.x is unknown",
+        "task.label is missing",
+        "task.classes is not a list of texts",
+        "task.one_piano is not true or false",
+        "task.level is 'bar', not one of note, sequence",
+    ):
+        assert words in str(refused.value)
+
+
 def test_weights_of_another_shape_are_refused(saved: Path) -> None:
     edit_config(saved, backbone=CONFIG.to_dict() | {"layers": 2})
     with pytest.raises(CheckpointError, match=r"part 'backbone'.*do not fit"):

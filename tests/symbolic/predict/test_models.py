@@ -244,6 +244,11 @@ class TestNames:
         assert repr(three) == repr(tiny)
         assert list(three.heads) == ["fields"]
 
+    def test_models_move_between_devices(self) -> None:
+        model = PretrainedModel.from_pretrained("tiny").to("meta")
+        assert {one.device.type for one in model.backbone.parameters()} == {"meta"}
+        assert {one.device.type for one in model.heads["fields"].parameters()} == {"meta"}
+
     def test_a_model_of_another_class_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="is a PretrainedModel, not a NotePredictor"):
             NotePredictor.from_pretrained("tiny")
