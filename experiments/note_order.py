@@ -27,9 +27,9 @@ from data.shards import MANIFEST, Shards
 from data.toolkit.records import portable_provenance, write_json
 from finetune.settings import FinetuneSettings
 from finetune.tasks import TASKS, Task
-from finetune.tasks.data import TaskData, task_data
+from finetune.tasks.data import TaskData, task_data, task_metrics
 from finetune.tasks.metrics import paired_bootstrap
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.run import Run, open_run
 from finetune.training.seed import train_seed
 from symbolic.checkpoint.bundled import RECORD
@@ -171,7 +171,7 @@ def _result(run: Run, tied: float) -> dict[str, Any] | None:
     }
     gains = {
         name: paired_bootstrap([counts[TRACKS]], [counts[CANONICAL]], metric)
-        for name, metric in run.task.metrics.items()
+        for name, metric in task_metrics(run.task).items()
     }
     return {
         **portable_provenance(run.origin),

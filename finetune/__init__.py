@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from finetune.training.model import build_model
     from finetune.training.module import TaskModule
     from finetune.training.run import finetune as run
-    from finetune.training.source import open_source as open_weights
+    from finetune.training.weights import open_weights
 
 _HOMES = {
     "TASKS": ("tasks", "TASKS"),
@@ -34,7 +34,7 @@ _HOMES = {
     "TaskModule": ("training.module", "TaskModule"),
     "build_model": ("training.model", "build_model"),
     "note_task": ("tasks", "note_task"),
-    "open_weights": ("training.source", "open_source"),
+    "open_weights": ("training.weights", "open_weights"),
     "prepared": ("tasks.folds", "prepared"),
     "run": ("training.run", "finetune"),
     "sequence_task": ("tasks", "sequence_task"),

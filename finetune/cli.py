@@ -293,14 +293,14 @@ def _baselines(argv: Sequence[str]) -> None:
 
     data, task = settings.data, known_task(settings.data.task)
     protocol = task.protocol(data.protocol)
-    from finetune.baselines.baselines import kept_baselines
+    from finetune.baselines.baselines import cached_baselines
     from finetune.report.tables import baseline_table
     from finetune.tasks.folds import prepared_folds
     from finetune.training.record import save_baselines
     from symbolic.tokens.tokenizer import Tokenizer
 
     folds = prepared_folds(task, data.root, Tokenizer(), data, protocol)
-    baselines = kept_baselines(*(one.thinned(data.budget, settings.seed) for one in folds))
+    baselines = cached_baselines(*(one.thinned(data.budget, settings.seed) for one in folds))
     if settings.results:
         print(save_baselines(settings.results, folds, baselines, data.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")

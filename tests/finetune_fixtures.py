@@ -12,9 +12,9 @@ from data.preparation.settings import PrepareSettings
 from finetune.tasks import note_task, sequence_task
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.seed import train_seed
-from finetune.training.source import Source, open_source
+from finetune.training.weights import InitialWeights, open_weights
 
 
 @pytest.fixture(scope="module")
@@ -32,26 +32,26 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def source(folder: Path) -> Source:
+def source(folder: Path) -> InitialWeights:
     """A random backbone in the folder `nano` next to the tunes."""
-    return open_source(nano_checkpoint(folder.parent / "nano"), "tiny")
+    return open_weights(nano_checkpoint(folder.parent / "nano"), "tiny")
 
 
 @pytest.fixture(scope="module")
-def notes(own_cache: None, folder: Path, source: Source) -> TaskData:
+def notes(own_cache: None, folder: Path, source: InitialWeights) -> TaskData:
     """The task to find the melody."""
     task = note_task(folder, ["MELODY", "PIANO"])
     return prepared(task, str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 @pytest.fixture(scope="module")
-def dances(own_cache: None, folder: Path, source: Source) -> TaskData:
+def dances(own_cache: None, folder: Path, source: InitialWeights) -> TaskData:
     """The task to name the dance of a tune."""
     return prepared(sequence_task(folder), str(folder), source.tokenizer, PrepareSettings(jobs=0))
 
 
 @pytest.fixture(scope="module")
-def trained(notes: TaskData, source: Source, folder: Path) -> tuple[SeedResult, Path]:
+def trained(notes: TaskData, source: InitialWeights, folder: Path) -> tuple[SeedResult, Path]:
     """A seed trained to find the melody, and its folder."""
     out = folder.parent / "trained"
     return train_seed(notes, source, PLAN, 0, out, {}), out

@@ -12,9 +12,9 @@ import torch
 
 from finetune.tasks.data import TaskData
 from finetune.training import seed as training
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.seed import Plan, train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
 from symbolic.music.midi import write_midi
@@ -66,7 +66,7 @@ def nano_checkpoint(path: Path, pretrained_on: object = ()) -> Path:
 
 
 def trained_in_two_goes(
-    data: TaskData, source: Source, plan: Plan, folder: Path, validations: int
+    data: TaskData, source: InitialWeights, plan: Plan, folder: Path, validations: int
 ) -> SeedResult:
     """Kill the process of a seed after some validations of a training, and resume it."""
     save: Callable[..., None] = training._Keeper.on_validation_end

@@ -164,7 +164,7 @@ def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
     return records
 
 
-def kept_baselines(*folds: TaskData) -> list[dict[str, Any]]:
+def cached_baselines(*folds: TaskData) -> list[dict[str, Any]]:
     """The baselines of a task, measured once and then kept in the cache.
 
     They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the

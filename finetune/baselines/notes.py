@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.baselines.boosting import fit_boosting
+from finetune.tasks.data import TaskData
 from symbolic.features.notes import note_matrix
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.boosting import Boosting
@@ -77,3 +79,10 @@ def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], class
         kept.append(features[chosen])
         names.append(truth[chosen])
     return fit_boosting(np.concatenate(kept), np.concatenate(names).astype(np.int64), classes)
+
+
+@lru_cache(maxsize=1)
+def fitted_trees(data: TaskData) -> NoteClassifier:
+    """Fit the trees of a task to its training notes; the last are remembered, for every seed has the same."""
+    songs = data.groups[data.splits["train"]]
+    return fit_note_classifier(list(data.pieces("train")), len(data.task.classes), songs, data.name)

@@ -136,17 +136,17 @@ def prepare_cell(cell: Cell) -> None:
     Raises:
         CounterpointError: If data or checkpoint do not fit.
     """
-    from finetune.baselines.baselines import kept_baselines
+    from finetune.baselines.baselines import cached_baselines
     from finetune.tasks.folds import prepared_folds
     from finetune.training.run import task_of
-    from finetune.training.source import open_source
+    from finetune.training.weights import open_weights
 
     settings, data = cell.settings, cell.settings.data
     task = task_of(data)
     model = settings.model
-    source = open_source(model.checkpoint, model.preset, model.backbone)
+    source = open_weights(model.checkpoint, model.preset, model.backbone)
     folds = prepared_folds(task, data.place, source.tokenizer, data, task.protocol(data.protocol))
-    kept_baselines(*(one.thinned(data.budget, settings.training.seed) for one in folds))
+    cached_baselines(*(one.thinned(data.budget, settings.training.seed) for one in folds))
 
 
 def run_cell(cell: Cell) -> None:
@@ -192,11 +192,11 @@ def run_cell(cell: Cell) -> None:
 def _rates(cell: Cell) -> tuple[float, list[float]]:
     """The usual rate of the arm, and those to try."""
     from finetune.training.run import learning_rate
-    from finetune.training.source import open_source
+    from finetune.training.weights import open_weights
 
     settings = _with(cell, None, 1)
     model = settings.model
-    usual = learning_rate(settings, open_source(model.checkpoint, model.preset, model.backbone))
+    usual = learning_rate(settings, open_weights(model.checkpoint, model.preset, model.backbone))
     if usual == 0:  # fitted at once
         return 0.0, [0.0]
     return usual, list(cell.rates) or [float(f"{factor * usual:.3g}") for factor in cell.factors]
@@ -214,9 +214,9 @@ def _shape(cell: Cell) -> dict[str, Any]:
     """Preset and kind that come closest to the checkpoint which an arm from random initialisation stands beside."""
     if cell.like is None:
         return {}
-    from finetune.training.source import open_source
+    from finetune.training.weights import open_weights
     from symbolic.backbone.config import PRESETS
 
-    config = open_source(cell.like).config
+    config = open_weights(cell.like).config
     size = min(PRESETS, key=lambda name: abs(PRESETS[name].dim - config.dim))
     return {"preset": size, "backbone": None if config.kind == PRESETS[size].kind else config.kind}

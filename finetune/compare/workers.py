@@ -16,12 +16,15 @@ from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from data.toolkit.records import write_json
-from finetune.compare.cells import Cell
 from symbolic.errors import CounterpointError
+
+if TYPE_CHECKING:
+    from finetune.compare.cells import Cell
 
 LOG, FAILURE = "log.txt", "failure.json"
 THREADS = "OMP_NUM_THREADS"
@@ -169,7 +172,7 @@ class TrainingsBar:
     """
 
     def __init__(self, folder: Path, trainings: int, arms: int) -> None:
-        from finetune.training.outcome import (
+        from finetune.training.result import (
             RESULT,
         )  # not above: a process at work on one cell has no need of all that
 

@@ -24,7 +24,7 @@ from finetune.report.tables import (
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts, accuracy
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.features import feature_names
 from symbolic.music.notes import Music

@@ -19,6 +19,7 @@ from finetune.tasks.base import MergedClasses, Protocol, Published, Task
 from finetune.tasks.beat import BEAT
 from finetune.tasks.chord import CHORD
 from finetune.tasks.composer import COMPOSER
+from finetune.tasks.custom import note_task, sequence_task
 from finetune.tasks.drum_style import DRUM_STYLE
 from finetune.tasks.emotion import EMOTION
 from finetune.tasks.genre import GENRE
@@ -28,7 +29,6 @@ from finetune.tasks.lieder_composer import LIEDER_COMPOSER
 from finetune.tasks.makam import MAKAM
 from finetune.tasks.melody import MELODY, MELODY_ANY, MELODY_FILES, MELODY_SONGS
 from finetune.tasks.metre import METRE
-from finetune.tasks.own import note_task, sequence_task
 from finetune.tasks.velocity import VELOCITY, VELOCITY_ANY, VELOCITY_FILES
 from finetune.tasks.voice import VOICE
 from symbolic.errors import ConfigError, did_you_mean

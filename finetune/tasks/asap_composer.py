@@ -1,10 +1,8 @@
-"""Which composer of the classical repertoire a performance is of, no piece being heard before."""
+"""Recognise the composer of a performance of classical music, of pieces that are not in the training set."""
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task, folds_in
-
-ASAP_SPLIT = Protocol("pieces", "(n)ASAP by piece, 77/12/11; all performances of a piece on one side")
+from finetune.tasks.base import ASAP_SPLIT, SEQUENCE_BASELINES, Task, folds_in
 
 ASAP_COMPOSER = Task(
     name="asap_composer",

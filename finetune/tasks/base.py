@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from data.splits import FOLDS
-from finetune.tasks.metrics import Counts, Metric, accuracy, class_f1, macro_f1, merge_classes
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import FIELDS
 
@@ -78,6 +73,11 @@ def folds_in(table: str) -> Protocol:
     """Folds of a committed table that has nothing else, one of `data.splits.folds`."""
     split = f"5 folds of song groups, as much of each class in each: the committed table {table}"
     return Protocol("folds", split, FOLDS, table)
+
+
+POP909_SPLIT = Protocol("published", "MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded")
+LIEDER_SPLIT = Protocol("songs", "dealt by song, composer by composer, 80/10/10")
+ASAP_SPLIT = Protocol("pieces", "(n)ASAP by piece, 77/12/11; all performances of a piece on one side")
 
 
 @dataclass(frozen=True)
@@ -161,15 +161,6 @@ class Task:
             raise ConfigError(f"--protocol {name}: task '{self.name}' has {', '.join(found)}.")
         return self.protocols[0] if name is None else found[name]
 
-    @property
-    def metrics(self) -> dict[str, Metric]:
-        """All scores that are reported, by name; the first decides on validation."""
-        metrics: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
-        for view in self.views:
-            metrics[f"{view.name}_accuracy"] = partial(_merged_accuracy, view)
-            metrics[f"{view.name}_f1"] = partial(_merged_f1, view)
-        return metrics
-
     def metric_titles(self) -> dict[str, str]:
         """Column heads, by metric."""
         titles = {"accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -192,12 +183,3 @@ class Task:
             "hide": list(self.hide),
             "one_piano": self.one_piano,
         }
-
-
-def _merged_accuracy(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
-    return accuracy(merge_classes(confusions, view.merge))
-
-
-def _merged_f1(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
-    merged = merge_classes(confusions, view.merge)
-    return macro_f1(merged) if view.positive is None else np.asarray(class_f1(merged)[..., view.positive])

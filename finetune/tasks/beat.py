@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from data.corpora.beats import BEATS
-from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import MergedClasses, Task
+from finetune.tasks.base import ASAP_SPLIT, MergedClasses, Task
 
 BEAT = Task(
     name="beat",

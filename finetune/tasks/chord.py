@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import MergedClasses, Task
-from finetune.tasks.melody import POP909_SPLIT
+from finetune.tasks.base import POP909_SPLIT, MergedClasses, Task
 from symbolic.predict.tonality import TONAL_CLASSES
 
 CHORD = Task(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +12,17 @@ from numpy.typing import NDArray
 from data.shards import Shards
 from data.splits import SPLITS
 from data.splits.folds import sides_of
-from finetune.tasks.base import Protocol, Task
-from finetune.tasks.metrics import Counts, bootstrap_interval, grouped_confusions
+from finetune.tasks.base import MergedClasses, Protocol, Task
+from finetune.tasks.metrics import (
+    Counts,
+    Metric,
+    accuracy,
+    bootstrap_interval,
+    class_f1,
+    grouped_confusions,
+    macro_f1,
+    merge_classes,
+)
 from symbolic.errors import CorpusError, LabelError
 
 Rows = NDArray[np.integer]
@@ -197,7 +207,7 @@ def summarise(
     seeds = counts if counts.ndim == 4 else counts[None]
     totals = seeds.sum(axis=1)
     summary: dict[str, dict[str, float | list[float]]] = {}
-    for name, metric in task.metrics.items():
+    for name, metric in task_metrics(task).items():
         scores = metric(totals)
         summary[name] = {
             "mean": float(scores.mean()),
@@ -207,3 +217,21 @@ def summarise(
         if len(parts) > 1:
             summary[name]["fold_sd"] = float(metric(np.stack(parts)).std(ddof=1))
     return summary
+
+
+def task_metrics(task: Task) -> dict[str, Metric]:
+    """Return all scores of a task, by name; the first selects on validation."""
+    metrics: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
+    for view in task.views:
+        metrics[f"{view.name}_accuracy"] = partial(_merged_accuracy, view)
+        metrics[f"{view.name}_f1"] = partial(_merged_f1, view)
+    return metrics
+
+
+def _merged_accuracy(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
+    return accuracy(merge_classes(confusions, view.merge))
+
+
+def _merged_f1(view: MergedClasses, confusions: Counts) -> NDArray[np.float64]:
+    merged = merge_classes(confusions, view.merge)
+    return macro_f1(merged) if view.positive is None else np.asarray(class_f1(merged)[..., view.positive])

@@ -1,19 +1,15 @@
-"""A task's data, fold by fold, and the guard that pretraining has not seen its test pieces."""
+"""Prepare a task's data, fold by fold."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 from data.corpora import CORPORA, open_corpus
 from data.corpora.archives import ROOT_VARIABLE
-from data.leaks import check_leaks
 from data.preparation.settings import PrepareSettings
-from finetune.tasks import Protocol, Task
+from finetune.tasks.base import Protocol, Task
 from finetune.tasks.data import TaskData, task_data
-from finetune.training.source import Source
-from symbolic.errors import ConfigError, LeakError
+from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
 
@@ -58,42 +54,3 @@ def prepared(
     return task_data(
         task, (settings or PrepareSettings()).prepare(corpus, tokenizer, hide=task.hide), protocol, fold
     )
-
-
-def guard(data: TaskData, source: Source, allow: bool) -> dict[str, Any]:
-    """Refuse to score pieces that pretraining has seen (docs/evaluation.md, rule 2).
-
-    Returns:
-        For the record: whether the score is leaky (None if that cannot be known), and the pieces.
-
-    Raises:
-        LeakError: If there are any, or the checkpoint does not say what it has seen, and leaks are not allowed.
-    """
-    if not source.recorded:
-        if not allow:
-            raise LeakError(
-                f"Checkpoint '{source.name}' does not record which pieces it was pretrained on, so no score can be "
-                "trusted. Use a checkpoint that `pretrain` wrote, or go on with --allow_leaks."
-            )
-        return {"leaky": None, "pieces": []}
-    held_out = [
-        (data.shards.pieces[piece].key + mark, int(data.shards.fingerprints[piece]))
-        for split, mark in (("test", ""), ("valid", " (validation)"))
-        for piece in data.splits[split]
-    ]
-    pieces = check_leaks(source.pretrained_on, held_out, allow)
-    return {
-        "leaky": bool(pieces),
-        "pieces": pieces,
-        "checked": len(held_out),
-        "seen": len(source.pretrained_on),
-    }
-
-
-def together(leaks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the guard said of every fold, for the record."""
-    if len(leaks) == 1:
-        return leaks[0]
-    pieces = sorted({piece for one in leaks for piece in one["pieces"]})
-    unknown = any(one["leaky"] is None for one in leaks)
-    return {**leaks[0], "leaky": None if unknown else bool(pieces), "pieces": pieces, "folds": len(leaks)}

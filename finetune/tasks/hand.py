@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from data.corpora.asap import HANDS
-from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import Task
+from finetune.tasks.base import ASAP_SPLIT, Task
 
 HAND = Task(
     name="hand",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.base import SEQUENCE_BASELINES, Task, folds_in
-from finetune.tasks.voice import LIEDER_SPLIT
+from finetune.tasks.base import LIEDER_SPLIT, SEQUENCE_BASELINES, Task, folds_in
 
 LIEDER_COMPOSER = Task(
     name="lieder_composer",

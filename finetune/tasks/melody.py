@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from finetune.tasks.base import MergedClasses, Protocol, Published, Task
-
-POP909_SPLIT = Protocol("published", "MIDI-BERT's songs, 4/4 only, 693/86/86; copies across sides excluded")
+from finetune.tasks.base import POP909_SPLIT, MergedClasses, Protocol, Published, Task
 
 MELODY = Task(
     name="melody",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from finetune.tasks.asap_composer import ASAP_SPLIT
-from finetune.tasks.base import SEQUENCE_BASELINES, Task, folds_in
+from finetune.tasks.base import ASAP_SPLIT, SEQUENCE_BASELINES, Task, folds_in
 
 METRE = Task(
     name="metre",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data.corpora.velocity import VELOCITIES
-from finetune.tasks.base import Published, Task
-from finetune.tasks.melody import POP909_SPLIT
+from finetune.tasks.base import POP909_SPLIT, Published, Task
 
 VELOCITY = Task(
     name="velocity",

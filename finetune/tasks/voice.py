@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from data.corpora.openscore import PARTS
-from finetune.tasks.base import Protocol, Task
-
-LIEDER_SPLIT = Protocol("songs", "dealt by song, composer by composer, 80/10/10")
+from finetune.tasks.base import LIEDER_SPLIT, Task
 
 VOICE = Task(
     name="voice",

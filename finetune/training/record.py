@@ -17,7 +17,7 @@ from data.toolkit.settings import flatten
 from finetune.tasks import Task, baselines_command
 from finetune.tasks.data import TaskData, summarise
 from finetune.tasks.metrics import mean_sd
-from finetune.training.outcome import SeedResult, processor
+from finetune.training.result import SeedResult, processor
 
 FORMAT = 2
 """Raised when a record's layout changes."""
@@ -69,7 +69,7 @@ def save_baselines(
     Args:
         folder: Folder of results.
         folds: Data that they were measured on.
-        baselines: Baselines, from `kept_baselines`.
+        baselines: Baselines, from `cached_baselines`.
         budget: Share of the labels.
         seed: Seed of the choice of labels.
 

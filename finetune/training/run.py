@@ -15,7 +15,7 @@ from data.preparation.summary import skipped_lines
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
 from data.toolkit.settings import spelling
-from finetune.baselines.baselines import kept_baselines
+from finetune.baselines.baselines import cached_baselines
 from finetune.options import read_options
 from finetune.report.page import write_report
 from finetune.report.tables import variant_of
@@ -31,12 +31,18 @@ from finetune.settings import (
 )
 from finetune.tasks import Protocol, Task, known_task, note_task, sequence_task
 from finetune.tasks.data import TaskData
-from finetune.tasks.folds import guard, prepared_folds, together
+from finetune.tasks.folds import prepared_folds
 from finetune.tasks.metrics import pack_counts
-from finetune.training.outcome import SCORED, SeedResult, pool_folds, processor
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
+from finetune.training.result import SCORED, SeedResult, pool_folds, processor
 from finetune.training.seed import Plan, train_seed
-from finetune.training.source import Source, no_backbone, open_source
+from finetune.training.weights import (
+    InitialWeights,
+    check_pretraining,
+    merged_leaks,
+    no_weights,
+    open_weights,
+)
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import build_method
 from symbolic.backbone.config import PRESETS
@@ -56,7 +62,7 @@ class Run:
         source: Where the backbone comes from.
         out: Its folder.
         folds: The task's data, of every fold.
-        leaks: What the guard said.
+        leaks: What `check_pretraining` found.
         plan: Of every seed.
         origin: Versions, machine, time and command.
     """
@@ -64,7 +70,7 @@ class Run:
     task: Task
     name: str
     settings: FinetuneSettings
-    source: Source
+    source: InitialWeights
     out: Path
     folds: list[TaskData]
     leaks: dict[str, Any]
@@ -123,9 +129,9 @@ def open_run(
         )
     options = method_options(settings)
     source = (
-        no_backbone()
+        no_weights()
         if settings.adapter.method == FEATURES
-        else open_source(settings.model.checkpoint, settings.model.preset, settings.model.backbone)
+        else open_weights(settings.model.checkpoint, settings.model.preset, settings.model.backbone)
     )
     if source.reads_note_features and settings.adapter.method != "full":
         raise ConfigError(
@@ -141,7 +147,7 @@ def open_run(
     run = settings.run
     out = find_folder(base, settings.identity, run.out, run.resume, **spelling(FinetuneSettings))
     folds = prepared_folds(task, settings.data.place, source.tokenizer, settings.data, chosen)
-    leaks = together([guard(data, source, run.allow_leaks) for data in folds])
+    leaks = merged_leaks([check_pretraining(data, source, run.allow_leaks) for data in folds])
     _begin(out, folds, source, settings)
     plan = Plan(
         settings.adapter.method,
@@ -197,7 +203,7 @@ def finetune(
     """
     run = open_run(settings, task, command)
     task, settings, folds, out = run.task, run.settings, run.folds, run.out
-    baselines = kept_baselines(
+    baselines = cached_baselines(
         *(data.thinned(settings.data.budget, settings.training.seed) for data in folds)
     )
     results = run.train()
@@ -229,7 +235,7 @@ def finetune(
     return {**record, "folder": str(out), "skipped": skipped_lines(folds[0].shards)}
 
 
-def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source: Source) -> str:
+def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source: InitialWeights) -> str:
     """Of the run folder: what is usual goes unsaid."""
     parts = [
         task.name,
@@ -247,7 +253,7 @@ def _place(data: TaskData, seed: int) -> str:
     return f"fold-{data.fold}/seed-{seed}" if data.protocol.folds > 1 else f"seed-{seed}"
 
 
-def _begin(out: Path, folds: Sequence[TaskData], source: Source, settings: FinetuneSettings) -> None:
+def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, settings: FinetuneSettings) -> None:
     """Mark the folder; a run that goes on must find the corpus and the weights that it began with."""
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
@@ -287,7 +293,7 @@ def method_options(settings: FinetuneSettings) -> dict[str, Any]:
     return options
 
 
-def learning_rate(settings: FinetuneSettings, source: Source) -> float:
+def learning_rate(settings: FinetuneSettings, source: InitialWeights) -> float:
     """The rate asked for, or the usual one of the method for a backbone of that width; 0 where nothing is descended."""
     if settings.training.lr is not None:
         return settings.training.lr

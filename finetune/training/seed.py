@@ -21,17 +21,17 @@ from tqdm import tqdm
 from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import write_json
-from finetune.baselines.handmade import LEARNT_FROM, train_features
+from finetune.baselines.notes import fitted_trees
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.training.datamodule import TaskDataModule
+from finetune.training.handmade import LEARNT_FROM, train_features
 from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
-from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.training.probe import fit_probe
-from finetune.training.source import Source
-from finetune.training.trees import grown_trees
+from finetune.training.result import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
+from finetune.training.weights import InitialWeights
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.network import PROBE, TaskModel, device_of, load_model, save_model
 
@@ -92,7 +92,9 @@ class _Fit:
 class _Keeper(lightning.Callback):
     """Keep the best weights as a checkpoint, and the state of training to go on from."""
 
-    def __init__(self, folder: Path, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
+    ) -> None:
         self.folder, self.source, self.data, self.provenance = folder, source, data, provenance
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
@@ -102,7 +104,9 @@ class _Keeper(lightning.Callback):
         trainer.save_checkpoint(self.folder / LAST)
 
 
-def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, provenance: dict[str, Any]) -> None:
+def _keep(
+    folder: Path, model: TaskModel, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
+) -> None:
     trained_on = data.shards.fingerprints[data.splits["train"]]
     seen = np.concatenate([source.pretrained_on, trained_on])
     save_model(
@@ -117,7 +121,7 @@ def _keep(folder: Path, model: TaskModel, source: Source, data: TaskData, proven
 
 def train_seed(
     data: TaskData,
-    source: Source,
+    source: InitialWeights,
     plan: Plan,
     seed: int,
     folder: Path,
@@ -166,7 +170,7 @@ def train_seed(
 
 
 def _probe(
-    data: TaskData, source: Source, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+    data: TaskData, source: InitialWeights, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
 ) -> _Fit:
     """Fit a probe at once; its curves are a single point."""
     torch.manual_seed(seed)
@@ -189,7 +193,7 @@ def _known_fit(folder: Path) -> _Fit | None:
 
 def _train(
     data: TaskData,
-    source: Source,
+    source: InitialWeights,
     plan: Plan,
     seed: int,
     folder: Path,
@@ -239,14 +243,14 @@ def _train(
 
 
 def _join_trees(
-    data: TaskData, source: Source, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
+    data: TaskData, source: InitialWeights, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
 ) -> _Fit:
     """Grow trees, weigh them on the validation pieces, and keep them with the network that was kept."""
     began = time.perf_counter()
     model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
     assert isinstance(model, TaskModel)
     model.ensemble = None  # where a run was cut off between here and its scores
-    ensemble = Ensemble(grown_trees(data))
+    ensemble = Ensemble(fitted_trees(data))
     tokens, truths = zip(*data.pieces("valid"), strict=True)
     shown = tqdm(tokens, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
     ensemble.weigh(tokens, [model.logits(one) for one in shown], truths)

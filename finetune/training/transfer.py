@@ -17,14 +17,14 @@ from tqdm import tqdm
 from data.leaks import check_leaks
 from data.toolkit.records import portable_command, provenance
 from data.toolkit.runs import read_record
-from finetune.baselines.baselines import kept_baselines
+from finetune.baselines.baselines import cached_baselines
 from finetune.settings import TransferSettings
 from finetune.tasks import TARGETS, Task, known_task
 from finetune.tasks.data import Predictor, TaskData, summarise
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import pack_counts
-from finetune.training.outcome import CHECKPOINT, processor
 from finetune.training.record import FORMAT, save_record, what
+from finetune.training.result import CHECKPOINT, processor
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.features.stats import softmax
@@ -82,7 +82,7 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
         "backbone": trained["backbone"],
         "settings": trained["settings"],
         "leaks": leaks,
-        "baselines": kept_baselines(data),
+        "baselines": cached_baselines(data),
         "test": summarise(task, np.stack(counts)),
         "seeds": [{"seed": seed["seed"], "cost": seed["cost"]} for seed in trained["seeds"]],
         "test_counts": pack_counts(np.stack(counts)),
@@ -105,7 +105,7 @@ def _leaks(
     Which validation pieces chose it can be told of named tasks; a user's own labels are not asked again.
 
     Returns:
-        For the record, as from `finetune.tasks.folds.guard`.
+        For the record, as from `finetune.training.weights.check_pretraining`.
 
     Raises:
         LeakError: If there are any, or it is not known what was seen, and leaks are not allowed.

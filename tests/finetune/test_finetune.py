@@ -18,14 +18,14 @@ from data.preparation.settings import PrepareSettings
 from data.toolkit.results import read_results
 from finetune.settings import FinetuneSettings
 from finetune.tasks import Protocol, Task, note_task, sequence_task
-from finetune.tasks.data import TaskData
-from finetune.tasks.folds import guard, prepared
+from finetune.tasks.data import TaskData, task_metrics
+from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import accuracy, unpack_counts
 from finetune.training import run
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.run import finetune
 from finetune.training.seed import train_seed
-from finetune.training.source import Source, open_source
+from finetune.training.weights import InitialWeights, check_pretraining, open_weights
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.music.midi import write_midi
@@ -67,20 +67,20 @@ def test_a_test_piece_seen_in_pretraining_is_refused_or_marked(
 def test_a_run_passes_on_what_its_weights_have_seen(
     notes: TaskData, trained: tuple[SeedResult, Path]
 ) -> None:
-    tuned = open_source(trained[1] / "checkpoint", "tiny")
+    tuned = open_weights(trained[1] / "checkpoint", "tiny")
     assert set(notes.shards.fingerprints[notes.splits["train"]]) == set(tuned.pretrained_on)
-    assert guard(notes, tuned, allow=False)["leaky"] is False
+    assert check_pretraining(notes, tuned, allow=False)["leaky"] is False
 
 
-def test_a_checkpoint_that_hides_what_it_saw_is_refused(notes: TaskData, source: Source) -> None:
+def test_a_checkpoint_that_hides_what_it_saw_is_refused(notes: TaskData, source: InitialWeights) -> None:
     silent = replace(source, recorded=False)
     with pytest.raises(LeakError, match="does not record"):
-        guard(notes, silent, allow=False)
-    assert guard(notes, silent, allow=True)["leaky"] is None
+        check_pretraining(notes, silent, allow=False)
+    assert check_pretraining(notes, silent, allow=True)["leaky"] is None
 
 
 def test_a_record_tells_everything_and_resuming_adds_seeds(
-    task: Task, folder: Path, source: Source, tmp_path: Path
+    task: Task, folder: Path, source: InitialWeights, tmp_path: Path
 ) -> None:
     nano = folder.parent / "nano"
     first = finetune(_settings(tmp_path / "run", nano).having(root=str(folder)), task)
@@ -94,7 +94,7 @@ def test_a_record_tells_everything_and_resuming_adds_seeds(
     assert record["leaks"]["leaky"] is False
     assert record["split"]["test"] == 2
     assert {baseline["name"] for baseline in record["baselines"]} == {"majority", "note_table"}
-    assert set(record["test"]) == set(task.metrics)
+    assert set(record["test"]) == set(task_metrics(task))
     assert {"command", "versions", "machine", "time"} <= set(record)
     page = (tmp_path / "run" / "report.html").read_text()
     assert page.count("data:image/png;base64") == 1
@@ -102,7 +102,7 @@ def test_a_record_tells_everything_and_resuming_adds_seeds(
 
 
 def test_a_run_goes_on_only_with_its_own_task_and_music(
-    task: Task, folder: Path, source: Source, tmp_path: Path
+    task: Task, folder: Path, source: InitialWeights, tmp_path: Path
 ) -> None:
     nano, tunes = folder.parent / "nano", write_folder(tmp_path / "tunes")
     finetune(_settings(tmp_path / "run", nano).having(root=str(tunes)), task)

@@ -16,7 +16,7 @@ from data.toolkit.results import read_tasks
 from finetune.baselines.baselines import (
     BASELINES,
     SidePredictor,
-    kept_baselines,
+    cached_baselines,
     measure_baselines,
     runs_of_notes,
 )
@@ -169,12 +169,12 @@ def test_kept_floors_are_measured_again_when_task_or_labels_change(
     task = replace(dances.task, baselines=("majority",))
     plain = replace(dances, task=task)
     viewed = replace(dances, task=replace(task, views=(MergedClasses("same", "same", (0, 1)),)))
-    assert kept_baselines(plain) == kept_baselines(plain)
+    assert cached_baselines(plain) == cached_baselines(plain)
     assert len(list((tmp_path / "baselines").iterdir())) == 1
-    assert "same_accuracy" in kept_baselines(viewed)[0]["test"]["scores"]
-    kept_baselines(plain.thinned(0.5, 0))
-    kept_baselines(plain.thinned(0.5, 1))
-    kept_baselines(replace(plain, protocol=Protocol("other", "made")))
+    assert "same_accuracy" in cached_baselines(viewed)[0]["test"]["scores"]
+    cached_baselines(plain.thinned(0.5, 0))
+    cached_baselines(plain.thinned(0.5, 1))
+    cached_baselines(replace(plain, protocol=Protocol("other", "made")))
     assert len(list((tmp_path / "baselines").iterdir())) == 5
 
 

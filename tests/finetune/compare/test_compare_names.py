@@ -13,11 +13,11 @@ from finetune.report.tables import title_of
 from finetune.settings import FinetuneSettings
 from finetune.tasks import TASKS
 from finetune.training.run import run_name
-from finetune.training.source import open_source
+from finetune.training.weights import open_weights
 
 
 def test_what_is_usual_goes_unsaid(tmp_path: Path) -> None:
-    source, task = open_source(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
+    source, task = open_weights(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
     plain = FinetuneSettings.of(method="probe", probe="mix")
     assert run_name(task, task.protocols[0], plain, source) == "genre-probe-nano"
 
@@ -46,7 +46,7 @@ def test_what_is_usual_goes_unsaid(tmp_path: Path) -> None:
 def test_what_is_unusual_stands_in_name_and_title(
     settings: dict[str, Any], name: str, title: str, tmp_path: Path
 ) -> None:
-    source, task = open_source(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
+    source, task = open_weights(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
     made = FinetuneSettings.of(**settings)
     assert run_name(task, task.protocols[0], made, source) == name
     written = record(method=settings["method"], path="nano", settings=made.identity)

@@ -16,11 +16,10 @@ from data.windows import make_windows
 from finetune.tasks import MELODY, VELOCITY
 from finetune.tasks.base import Task
 from finetune.tasks.data import TaskData
-from finetune.tasks.folds import guard
 from finetune.training.model import build_model
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.seed import train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights, check_pretraining
 from symbolic.errors import LeakError
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
@@ -32,7 +31,9 @@ ALIKE = 0.97
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def test_shuffled_labels_of_pieces_teach_nothing(dances: TaskData, source: Source, tmp_path: Path) -> None:
+def test_shuffled_labels_of_pieces_teach_nothing(
+    dances: TaskData, source: InitialWeights, tmp_path: Path
+) -> None:
     # Half of each dance is called by the other's name in training, once this half and once that, for a probe of few
     # tunes leans to one side by chance; most of the tunes are tested on.
     order = np.concatenate([dances.splits["test"], dances.splits["train"]])
@@ -61,7 +62,7 @@ def test_shuffled_labels_of_pieces_teach_nothing(dances: TaskData, source: Sourc
 
 
 @pytest.mark.parametrize("task", [VELOCITY], ids=["velocity"])
-def test_shuffled_velocities_change_no_prediction(task: Task, source: Source) -> None:
+def test_shuffled_velocities_change_no_prediction(task: Task, source: InitialWeights) -> None:
     torch.manual_seed(0)
     model = build_model(source.backbone(), task, "full")
     music = tune(3)
@@ -73,7 +74,7 @@ def test_shuffled_velocities_change_no_prediction(task: Task, source: Source) ->
     assert not np.array_equal(_answers(model, seen, music), _answers(model, seen, music.with_notes(shuffled)))
 
 
-def test_permuted_tracks_change_no_melody(source: Source) -> None:
+def test_permuted_tracks_change_no_melody(source: InitialWeights) -> None:
     torch.manual_seed(0)
     model = build_model(source.backbone(), MELODY, "full")
     music = tune(3)
@@ -94,7 +95,7 @@ def _answers(model: Any, task: Task, music: Music) -> np.ndarray:
 
 @pytest.mark.parametrize("semitones", [-5, 0, 7])
 def test_a_transposed_copy_of_a_test_piece_in_pretraining_is_refused_by_name(
-    semitones: int, notes: TaskData, source: Source
+    semitones: int, notes: TaskData, source: InitialWeights
 ) -> None:
     number = int(notes.splits["test"][0])
     music = tune(number, ("waltz", "reel")[number % 2])
@@ -102,10 +103,10 @@ def test_a_transposed_copy_of_a_test_piece_in_pretraining_is_refused_by_name(
     moved["pitch"] = moved["pitch"].astype(int) + semitones
     seen = np.array([note_fingerprint(music.with_notes(moved))])
     with pytest.raises(LeakError, match=notes.shards.pieces[number].key):
-        guard(notes, replace(source, pretrained_on=seen), allow=False)
+        check_pretraining(notes, replace(source, pretrained_on=seen), allow=False)
     moved["pitch"][::7] += 1  # another piece
     other = np.array([note_fingerprint(music.with_notes(moved))])
-    assert guard(notes, replace(source, pretrained_on=other), allow=False)["leaky"] is False
+    assert check_pretraining(notes, replace(source, pretrained_on=other), allow=False)["leaky"] is False
 
 
 def test_where_windows_begin_hardly_matters(trained: tuple[SeedResult, Path]) -> None:
@@ -134,7 +135,7 @@ def _shares(logits: np.ndarray) -> np.ndarray:
 
 
 def test_corrupted_test_labels_change_neither_choice_nor_validation(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path
+    notes: TaskData, source: InitialWeights, trained: tuple[SeedResult, Path], tmp_path: Path
 ) -> None:
     labels = notes.labels.copy()
     for piece in notes.splits["test"]:
@@ -152,7 +153,7 @@ def test_corrupted_test_labels_change_neither_choice_nor_validation(
 
 
 def test_selecting_does_listen_to_validation(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path
+    notes: TaskData, source: InitialWeights, trained: tuple[SeedResult, Path], tmp_path: Path
 ) -> None:
     # The counterpart of the test above: were the history blind to labels, that one could not fail.
     labels = notes.labels.copy()
@@ -165,7 +166,11 @@ def test_selecting_does_listen_to_validation(
 
 
 def test_what_is_scored_is_what_the_shards_hold(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path, monkeypatch: Any
+    notes: TaskData,
+    source: InitialWeights,
+    trained: tuple[SeedResult, Path],
+    tmp_path: Path,
+    monkeypatch: Any,
 ) -> None:
     """In a whole run validation and test tokens reach the model as they are; training tokens are transposed."""
     seen: list[tuple[bool, np.ndarray]] = []

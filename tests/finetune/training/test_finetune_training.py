@@ -19,9 +19,9 @@ from finetune.settings import METHODS, FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.module import TaskModule
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.seed import schedule, train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import weights_fingerprint
 from symbolic.errors import CheckpointError, ConfigError
@@ -31,7 +31,7 @@ from symbolic.predict.network import load_model
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def _module(data: TaskData, source: Source, method: str = "full") -> TaskModule:
+def _module(data: TaskData, source: InitialWeights, method: str = "full") -> TaskModule:
     torch.manual_seed(0)
     model = build_model(source.backbone(), data.task, method)
     return TaskModule(model, data.labels, classes=2, steps=10, lr=1e-2)
@@ -50,14 +50,14 @@ def test_it_learns_which_notes_are_melody(trained: tuple[SeedResult, Path]) -> N
     assert trained[0].summary["test"]["accuracy"] > 0.9
 
 
-def test_it_learns_dances_piece_by_piece(dances: TaskData, source: Source, tmp_path: Path) -> None:
+def test_it_learns_dances_piece_by_piece(dances: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     result = train_seed(dances, source, replace(PLAN, epochs=6), 0, tmp_path / "seed", {})
     assert result.summary["valid"]["accuracy"] == 1.0
     assert result.counts["test"].sum() == len(dances.splits["test"])
     assert 0 <= result.summary["test"]["window_accuracy"] <= 1
 
 
-def test_shuffled_labels_teach_nothing(notes: TaskData, source: Source, tmp_path: Path) -> None:
+def test_shuffled_labels_teach_nothing(notes: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     labels = np.random.default_rng(0).permutation(notes.labels)
     result = train_seed(replace(notes, labels=labels), source, PLAN, 0, tmp_path / "seed", {})
     assert abs(result.summary["test"]["accuracy"] - 0.5) < 0.1
@@ -71,7 +71,7 @@ def test_scoring_twice_gives_the_same_digits(notes: TaskData, trained: tuple[See
 
 
 def test_a_run_that_is_only_tried_meets_the_test_pieces_when_it_is_chosen(
-    dances: TaskData, source: Source, tmp_path: Path
+    dances: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     whole = train_seed(dances, source, PLAN, 0, tmp_path / "whole", {})
     tried = train_seed(dances, source, PLAN, 0, tmp_path / "tried", {}, ["valid"])
@@ -84,7 +84,7 @@ def test_a_run_that_is_only_tried_meets_the_test_pieces_when_it_is_chosen(
 
 
 def test_a_tried_run_is_scored_or_trained_again_wherever_it_was_left(
-    dances: TaskData, source: Source, tmp_path: Path
+    dances: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     plan = replace(PLAN, epochs=1)
     whole = train_seed(dances, source, plan, 0, tmp_path / "whole", {})
@@ -109,20 +109,20 @@ def test_the_kept_checkpoint_is_the_best_on_validation(trained: tuple[SeedResult
 
 
 def test_a_done_seed_is_not_trained_again(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path]
+    notes: TaskData, source: InitialWeights, trained: tuple[SeedResult, Path]
 ) -> None:
     again = train_seed(notes, source, replace(PLAN, lr=1.0), 0, trained[1], {})
     assert again.summary == json.loads(json.dumps(trained[0].summary))
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
-def test_an_absent_gpu_is_refused_in_words(notes: TaskData, source: Source, tmp_path: Path) -> None:
+def test_an_absent_gpu_is_refused_in_words(notes: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no GPU"):
         train_seed(notes, source, replace(PLAN, accelerator="gpu"), 0, tmp_path / "seed", {})
 
 
 def test_an_interrupted_run_has_no_more_patience_than_another(
-    notes: TaskData, source: Source, tmp_path: Path
+    notes: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     stuck = replace(PLAN, lr=1e-12, patience=1)
     whole = train_seed(notes, source, stuck, 0, tmp_path / "whole", {})
@@ -131,7 +131,7 @@ def test_an_interrupted_run_has_no_more_patience_than_another(
 
 
 def test_a_run_that_is_cut_off_while_it_is_scored_trains_no_longer_than_another(
-    notes: TaskData, source: Source, tmp_path: Path, monkeypatch: Any
+    notes: TaskData, source: InitialWeights, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """It stopped for want of patience, of which what it has kept knows nothing."""
     stuck = replace(PLAN, lr=1e-12, patience=1)
@@ -153,7 +153,7 @@ def test_a_run_that_is_cut_off_while_it_is_scored_trains_no_longer_than_another(
 
 
 def test_an_interrupted_run_ends_as_if_never_interrupted(
-    notes: TaskData, source: Source, trained: tuple[SeedResult, Path], tmp_path: Path
+    notes: TaskData, source: InitialWeights, trained: tuple[SeedResult, Path], tmp_path: Path
 ) -> None:
     resumed = trained_in_two_goes(notes, source, PLAN, tmp_path / "seed", validations=2)
     assert resumed.summary["history"] == trained[0].summary["history"]
@@ -164,7 +164,7 @@ def test_an_interrupted_run_ends_as_if_never_interrupted(
 
 
 @pytest.mark.parametrize("level", ["notes", "dances"])
-def test_what_stands_in_padding_changes_no_score(level: str, source: Source, request: Any) -> None:
+def test_what_stands_in_padding_changes_no_score(level: str, source: InitialWeights, request: Any) -> None:
     data: TaskData = request.getfixturevalue(level)
     module = _module(data, source).eval()
     batch = _batch(data)
@@ -182,7 +182,7 @@ def test_what_stands_in_padding_changes_no_score(level: str, source: Source, req
     assert torch.allclose(ours[:, : theirs.shape[1]] if level == "notes" else ours, theirs, atol=1e-5)
 
 
-def test_targets_are_the_labels_of_the_rows(notes: TaskData, source: Source) -> None:
+def test_targets_are_the_labels_of_the_rows(notes: TaskData, source: InitialWeights) -> None:
     module, batch = _module(notes, source), _batch(notes)
     targets = module.targets(batch)
     for window, (start, attention_mask) in enumerate(
@@ -195,7 +195,7 @@ def test_targets_are_the_labels_of_the_rows(notes: TaskData, source: Source) -> 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_trains_its_own_parameters_and_is_loaded_as_it_was(
-    method: str, notes: TaskData, source: Source, tmp_path: Path
+    method: str, notes: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     before = weights_fingerprint(source.backbone())
     result = train_seed(notes, source, replace(PLAN, method=method, epochs=1), 0, tmp_path / "seed", {})
@@ -215,7 +215,7 @@ def test_a_method_trains_its_own_parameters_and_is_loaded_as_it_was(
 
 
 def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
-    notes: TaskData, source: Source, tmp_path: Path
+    notes: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     from symbolic import load
 
@@ -229,7 +229,7 @@ def test_a_probe_is_not_mistaken_for_a_head_on_the_last_layer(
     np.testing.assert_array_equal(found.classes[tokens.note_index], model.classes(tokens.ids))
 
 
-def test_a_checkpoint_without_a_task_predicts_nothing(source: Source, folder: Path) -> None:
+def test_a_checkpoint_without_a_task_predicts_nothing(source: InitialWeights, folder: Path) -> None:
     with pytest.raises(CheckpointError, match="not fine-tuned"):
         load_model(folder.parent / "nano")
 
@@ -242,7 +242,7 @@ def test_a_run_ends_with_a_validation_and_small_corpora_are_passed_more_often() 
     assert steps % interval == 0
 
 
-def test_precision_is_as_asked_for_and_told(notes: TaskData, source: Source, tmp_path: Path) -> None:
+def test_precision_is_as_asked_for_and_told(notes: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     short = replace(PLAN, epochs=0.5)
     usual = train_seed(notes, source, short, 0, tmp_path / "usual", {})
     coarse = train_seed(notes, source, replace(short, precision="bf16-mixed"), 0, tmp_path / "coarse", {})

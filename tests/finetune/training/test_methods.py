@@ -11,7 +11,7 @@ from finetune.settings import LEARNING_RATES, LOGGERS, METHODS, FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
 from finetune.training.run import method_options
-from finetune.training.source import Source, open_source
+from finetune.training.weights import InitialWeights, open_weights
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone import BACKBONES, KINDS
 from symbolic.checkpoint.bundled import shipped_models
@@ -28,7 +28,7 @@ def test_loggers_are_those_of_the_toolkit() -> None:
     assert set(LOGGERS) == set(EXTRAS)
 
 
-def test_flags_reach_the_adapter(dances: TaskData, source: Source) -> None:
+def test_flags_reach_the_adapter(dances: TaskData, source: InitialWeights) -> None:
     settings = FinetuneSettings.of(method="lora", layers="last", size=3, options="scale=2,rslora=true")
     options = method_options(settings)
     assert options == {"layers": "last", "rank": 3, "scale": 2, "rslora": True}
@@ -36,7 +36,7 @@ def test_flags_reach_the_adapter(dances: TaskData, source: Source) -> None:
     assert {name.split(".")[1] for name in model.backbone.adapter.named_parameters()} == {"1"}
 
 
-def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: Source) -> None:
+def test_a_share_bounds_what_an_adapter_trains(dances: TaskData, source: InitialWeights) -> None:
     total = sum(p.numel() for p in source.backbone().parameters())
     small, large = (
         build_model(source.backbone(), dances.task, "lora", None, share).backbone.adapter.count()
@@ -77,10 +77,10 @@ def test_training_begins_from_a_model_that_comes_along_unless_told_otherwise() -
     assert FinetuneSettings().model.checkpoint in shipped_models()
     fresh = FinetuneSettings.of(checkpoint="scratch")
     assert fresh.model.checkpoint is None
-    assert open_source(fresh.model.checkpoint, fresh.model.preset).name == "scratch-tiny"
+    assert open_weights(fresh.model.checkpoint, fresh.model.preset).name == "scratch-tiny"
 
 
 def test_a_fresh_conformer_is_named_as_one() -> None:
-    fresh = open_source(None, "tiny", "conformer")
+    fresh = open_weights(None, "tiny", "conformer")
     assert fresh.config.kind == "conformer"
     assert fresh.name == "scratch-conformer-tiny"

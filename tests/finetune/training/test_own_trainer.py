@@ -11,14 +11,14 @@ import pytest
 
 import finetune
 from finetune.tasks.data import TaskData
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_task_is_learnt_with_a_trainer_of_ones_own(
-    method: str, notes: TaskData, source: Source, tmp_path: Path
+    method: str, notes: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     model = finetune.build_model(source.backbone(), notes.task, method)
     batches = finetune.TaskDataModule(notes, window=source.config.window, tokens_per_batch=1024)

@@ -14,11 +14,11 @@ from finetune_helpers import NANO, PLAN
 from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
-from finetune.training.outcome import window_accuracy
 from finetune.training.probe import COPIES, fit_probe, read_examples
+from finetune.training.result import window_accuracy
 from finetune.training.run import method_options
 from finetune.training.seed import train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 from symbolic.errors import ConfigError
 from symbolic.predict.layers import note_states, window_statistics
 from symbolic.predict.network import load_model
@@ -35,7 +35,7 @@ def data(request: Any) -> TaskData:
 
 @pytest.mark.parametrize("layers", ["all", "last", "0"])
 def test_a_saved_probe_scores_and_predicts_as_fitted(
-    layers: str, data: TaskData, source: Source, tmp_path: Path
+    layers: str, data: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     result = train_seed(data, source, replace(PROBE, options={"layers": layers}), 0, tmp_path / "seed", {})
     model, _, _ = load_model(tmp_path / "seed" / "checkpoint")
@@ -54,12 +54,12 @@ def test_a_saved_probe_scores_and_predicts_as_fitted(
     assert found == ["checkpoint", "counts.npz", "result.json"]
 
 
-def test_a_probe_learns(data: TaskData, source: Source, tmp_path: Path) -> None:
+def test_a_probe_learns(data: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     result = train_seed(data, source, PROBE, 0, tmp_path, {})
     assert result.summary["test"]["accuracy"] > 0.9
 
 
-def test_the_backbone_stays_as_it_was(data: TaskData, source: Source, tmp_path: Path) -> None:
+def test_the_backbone_stays_as_it_was(data: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     train_seed(data, source, PROBE, 0, tmp_path, {})
     model, _, _ = load_model(tmp_path / "checkpoint")
     assert not model.backbone.train().training or not model.train().backbone.training
@@ -67,7 +67,7 @@ def test_the_backbone_stays_as_it_was(data: TaskData, source: Source, tmp_path: 
         assert torch.equal(ours, theirs)
 
 
-def test_one_seed_gives_one_probe_and_another_another(data: TaskData, source: Source) -> None:
+def test_one_seed_gives_one_probe_and_another_another(data: TaskData, source: InitialWeights) -> None:
     def fitted(seed: int) -> torch.Tensor:
         model = build_model(source.backbone(), data.task, "probe")
         fit_probe(model, data, seed, 1024)
@@ -78,7 +78,7 @@ def test_one_seed_gives_one_probe_and_another_another(data: TaskData, source: So
     assert not torch.equal(first, fitted(1))
 
 
-def test_test_labels_do_not_change_a_probe(data: TaskData, source: Source, tmp_path: Path) -> None:
+def test_test_labels_do_not_change_a_probe(data: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     labels = data.labels.copy()
     for piece in data.splits["test"]:
         extent = slice(int(data.shards.offsets[piece]), int(data.shards.offsets[piece + 1]))
@@ -93,7 +93,7 @@ def test_test_labels_do_not_change_a_probe(data: TaskData, source: Source, tmp_p
     assert true.summary["test"]["accuracy"] == pytest.approx(1 - false.summary["test"]["accuracy"])
 
 
-def test_only_training_windows_are_transposed(dances: TaskData, source: Source) -> None:
+def test_only_training_windows_are_transposed(dances: TaskData, source: InitialWeights) -> None:
     model = build_model(source.backbone(), dances.task, "probe")
     train = read_examples(model, dances, "train", 0, 1024)
     windows = len(train.labels) // COPIES
@@ -108,7 +108,7 @@ def test_only_training_windows_are_transposed(dances: TaskData, source: Source) 
     np.testing.assert_array_equal(first, other)
 
 
-def test_a_class_without_examples_is_never_predicted(dances: TaskData, source: Source) -> None:
+def test_a_class_without_examples_is_never_predicted(dances: TaskData, source: InitialWeights) -> None:
     one = dances.splits["train"][dances.labels[dances.splits["train"]] == 1]
     model = build_model(source.backbone(), dances.task, "probe")
     about = fit_probe(model, replace(dances, splits={**dances.splits, "train": one}), 0, 1024)
@@ -116,7 +116,7 @@ def test_a_class_without_examples_is_never_predicted(dances: TaskData, source: S
     assert all(model.classes(tokens) == 1 for tokens, _ in dances.pieces("test"))
 
 
-def test_a_probe_of_the_last_layer_reads_no_other(dances: TaskData, source: Source) -> None:
+def test_a_probe_of_the_last_layer_reads_no_other(dances: TaskData, source: InitialWeights) -> None:
     states = [torch.randn(2, 5, NANO.dim, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     last, every = (
         build_model(source.backbone(), dances.task, "probe", {"layers": name}) for name in ("last", "all")
@@ -139,7 +139,7 @@ def test_padding_does_not_change_window_statistics() -> None:
     assert torch.allclose(window_statistics(states, None)[0], found[0], atol=1e-6)
 
 
-def test_an_absent_layer_is_refused(dances: TaskData, source: Source) -> None:
+def test_an_absent_layer_is_refused(dances: TaskData, source: InitialWeights) -> None:
     assert method_options(FinetuneSettings.of(method="probe", probe="1")) == {"layers": "1"}
     with pytest.raises(ConfigError, match="--probe 3: choose all, last, or the number of a layer, 0 to 2"):
         build_model(source.backbone(), dances.task, "probe", {"layers": "3"})

@@ -20,8 +20,8 @@ from finetune.tasks.folds import prepared
 from finetune.tasks.melody import MELODY_FILES
 from finetune.tasks.metrics import unpack_counts
 from finetune.training.run import finetune
-from finetune.training.source import Source
 from finetune.training.transfer import merged_classes, transfer
+from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.predict.network import load_model
@@ -37,7 +37,11 @@ def task(folder: Path) -> Task:
 
 @pytest.fixture(scope="module")
 def run(
-    task: Task, folder: Path, source: Source, tmp_path_factory: pytest.TempPathFactory, own_cache: None
+    task: Task,
+    folder: Path,
+    source: InitialWeights,
+    tmp_path_factory: pytest.TempPathFactory,
+    own_cache: None,
 ) -> Path:
     """Two seeds of a run on the folder's tunes."""
     out = tmp_path_factory.mktemp("runs") / "tunes"
@@ -62,7 +66,7 @@ def test_every_seed_is_scored_on_the_other_tasks_test_pieces(
 ) -> None:
     other = write_folder(tmp_path / "other", 16)
     record = transfer(settings_of(run, results=str(tmp_path / "results")).having(root=str(other)), task)
-    data = prepared(task, str(other), Tokenizer(), settings_of(run))
+    data = prepared(task, str(other), Tokenizer(), settings_of(run).data)
     by_hand = []
     for seed in (0, 1):
         model, _, _ = load_model(run / f"seed-{seed}" / "checkpoint")

@@ -16,9 +16,9 @@ from finetune.report.tables import variant_of
 from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training import seed as training
-from finetune.training.outcome import SeedResult
+from finetune.training.result import SeedResult
 from finetune.training.seed import train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
@@ -83,14 +83,14 @@ def test_no_member_can_rule_out_a_class() -> None:
 
 @pytest.fixture(scope="module")
 def ensembled(
-    notes: TaskData, source: Source, tmp_path_factory: pytest.TempPathFactory
+    notes: TaskData, source: InitialWeights, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SeedResult, Path]:
     folder = tmp_path_factory.mktemp("ensembled") / "seed-0"
     return train_seed(notes, source, ENSEMBLED, 0, folder, {}), folder
 
 
 def test_a_saved_ensemble_is_no_worse_on_validation(
-    ensembled: tuple[SeedResult, Path], notes: TaskData, source: Source, tmp_path: Path
+    ensembled: tuple[SeedResult, Path], notes: TaskData, source: InitialWeights, tmp_path: Path
 ) -> None:
     result, folder = ensembled
     model, _, _ = load_model(folder / "checkpoint")
@@ -119,7 +119,7 @@ def test_a_saved_ensemble_is_no_worse_on_validation(
 def test_resuming_among_trees_does_not_train_the_network_again(
     ensembled: tuple[SeedResult, Path],
     notes: TaskData,
-    source: Source,
+    source: InitialWeights,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -127,7 +127,7 @@ def test_resuming_among_trees_does_not_train_the_network_again(
         raise InterruptedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "grown_trees", cut_off)
+        patch.setattr(training, "fitted_trees", cut_off)
         with pytest.raises(InterruptedError):
             train_seed(notes, source, ENSEMBLED, 0, tmp_path, {})
     monkeypatch.setattr(training, "_train", cut_off)
@@ -136,7 +136,7 @@ def test_resuming_among_trees_does_not_train_the_network_again(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(p.name for p in ensembled[1].iterdir())
 
 
-def test_an_ensemble_works_with_an_adapter(notes: TaskData, source: Source, tmp_path: Path) -> None:
+def test_an_ensemble_works_with_an_adapter(notes: TaskData, source: InitialWeights, tmp_path: Path) -> None:
     result = train_seed(notes, source, replace(ENSEMBLED, method="lora"), 0, tmp_path, {})
     model, _, _ = load_model(tmp_path / "checkpoint")
     assert isinstance(model, TaskModel)

@@ -21,7 +21,7 @@ from finetune.training.model import build_model
 from finetune.training.module import TaskModule
 from finetune.training.note_features import fitted_note_features
 from finetune.training.seed import train_seed
-from finetune.training.source import Source
+from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix, note_names
@@ -61,7 +61,7 @@ def test_no_feature_depends_on_the_key() -> None:
     )
 
 
-def test_training_and_prediction_read_the_same_codes(notes: TaskData, source: Source) -> None:
+def test_training_and_prediction_read_the_same_codes(notes: TaskData, source: InitialWeights) -> None:
     """The codes of the tokens of a window stand beside them, wherever it begins; those of test pieces are not kept."""
     note_features, codes = fitted_note_features(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", note_features=note_features).eval()
@@ -90,7 +90,7 @@ def test_training_and_prediction_read_the_same_codes(notes: TaskData, source: So
     assert not codes[int(notes.shards.offsets[tested]) : int(notes.shards.offsets[tested + 1])].any()
 
 
-def test_features_change_predictions(notes: TaskData, source: Source) -> None:
+def test_features_change_predictions(notes: TaskData, source: InitialWeights) -> None:
     note_features, _ = fitted_note_features(notes, NANO.dim)
     model = build_model(source.backbone(), notes.task, "full", note_features=note_features)
     tokens = notes.tokens(int(notes.splits["valid"][0]))
@@ -102,7 +102,7 @@ def test_features_change_predictions(notes: TaskData, source: Source) -> None:
 
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_a_seed_learns_is_kept_and_goes_on(
-    notes: TaskData, source: Source, tmp_path: Path, method: str
+    notes: TaskData, source: InitialWeights, tmp_path: Path, method: str
 ) -> None:
     plan = replace(EMBEDDED, method=method)
     whole = train_seed(notes, source, plan, 0, tmp_path / "whole", {})

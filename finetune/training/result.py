@@ -19,7 +19,7 @@ from data.toolkit.records import write_json
 from data.toolkit.safewrite import write
 from data.windows import make_windows
 from finetune.tasks.base import Task
-from finetune.tasks.data import TaskData
+from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
 from finetune.training.module import best_entry, count_parameters
 from symbolic.predict.network import TaskModel, device_of, load_model
@@ -81,7 +81,7 @@ def score_seed(
     model, _, _ = load_model(folder / CHECKPOINT, device)
     counts = {split: data.evaluate(model.classes, split) for split in splits}
     scores = {
-        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
+        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(data.task).items()}
         for split, matrix in counts.items()
     }
     if data.task.level == "sequence" and isinstance(model, TaskModel):
@@ -126,7 +126,9 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
     counts = {split: np.concatenate([one.counts[split] for one in folds]) for split in first.counts}
     summary: dict[str, Any] = {"seed": first.summary["seed"]}
     for split, matrix in counts.items():
-        summary[split] = {name: float(metric(matrix.sum(axis=0))) for name, metric in task.metrics.items()}
+        summary[split] = {
+            name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(task).items()
+        }
         if "window_accuracy" in first.summary[split]:
             shares = [one.summary[split]["window_accuracy"] for one in folds]
             summary[split]["window_accuracy"] = float(np.mean(shares))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data.leaks import check_leaks
 from finetune.settings import FEATURES, USUAL_PRESET
+from finetune.tasks.data import TaskData
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.errors import LeakError
 from symbolic.predict.network import NOTE_FEATURES
 from symbolic.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class InitialWeights:
     """A pretrained checkpoint, or a fresh backbone.
 
     Attributes:
@@ -43,9 +46,9 @@ class Source:
     reads_note_features: bool = False
 
 
-def open_source(
+def open_weights(
     checkpoint: str | Path | None, preset_name: str | None = None, kind: str | None = None
-) -> Source:
+) -> InitialWeights:
     """The checkpoint if one is given, else the preset from random initialisation.
 
     Args:
@@ -62,7 +65,7 @@ def open_source(
         preset_name = preset_name or USUAL_PRESET
         usual, tokenizer = preset(preset_name), Tokenizer()
         config = replace(usual, kind=kind or usual.kind)
-        return Source(
+        return InitialWeights(
             "-".join(["scratch", *([] if config == usual else [config.kind]), preset_name]),
             config,
             tokenizer,
@@ -73,7 +76,7 @@ def open_source(
         )
     found = load_checkpoint(checkpoint)
     seen = found.pretrained_on
-    return Source(
+    return InitialWeights(
         model_name(checkpoint),
         found.config,
         found.tokenizer,
@@ -92,6 +95,45 @@ def open_source(
     )
 
 
-def no_backbone() -> Source:
+def no_weights() -> InitialWeights:
     """Where hand-made features come from: the tokenizer of a fresh backbone, of which nothing else is used."""
-    return replace(open_source(None), name="", description={"source": FEATURES})
+    return replace(open_weights(None), name="", description={"source": FEATURES})
+
+
+def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> dict[str, Any]:
+    """Refuse to score pieces that pretraining has seen (docs/evaluation.md).
+
+    Returns:
+        For the record: whether the score is leaky (None if that cannot be known), and the pieces.
+
+    Raises:
+        LeakError: If there are any, or the checkpoint does not say what it has seen, and leaks are not allowed.
+    """
+    if not weights.recorded:
+        if not allow:
+            raise LeakError(
+                f"Checkpoint '{weights.name}' does not record which pieces it was pretrained on, so no score can be "
+                "trusted. Use a checkpoint that `pretrain` wrote, or go on with --allow_leaks."
+            )
+        return {"leaky": None, "pieces": []}
+    held_out = [
+        (data.shards.pieces[piece].key + mark, int(data.shards.fingerprints[piece]))
+        for split, mark in (("test", ""), ("valid", " (validation)"))
+        for piece in data.splits[split]
+    ]
+    pieces = check_leaks(weights.pretrained_on, held_out, allow)
+    return {
+        "leaky": bool(pieces),
+        "pieces": pieces,
+        "checked": len(held_out),
+        "seen": len(weights.pretrained_on),
+    }
+
+
+def merged_leaks(leaks: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Merge the results of `check_pretraining` for every fold, for the record."""
+    if len(leaks) == 1:
+        return leaks[0]
+    pieces = sorted({piece for one in leaks for piece in one["pieces"]})
+    unknown = any(one["leaky"] is None for one in leaks)
+    return {**leaks[0], "leaky": None if unknown else bool(pieces), "pieces": pieces, "folds": len(leaks)}

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.baselines.memory import remembered_stretches
+from finetune.baselines.notes import fitted_trees
 from finetune.baselines.pieces import fit_piece_classifier
-from finetune.tasks.data import TaskData
+from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
-from finetune.training.outcome import CHECKPOINT, SCORED, SeedResult, peak_memory
-from finetune.training.source import Source
-from finetune.training.trees import grown_trees
+from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
+from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
 from symbolic.predict.network import HandMade, load_model, save_model
@@ -44,7 +44,7 @@ class _Fitted(NamedTuple):
 
 def train_features(
     data: TaskData,
-    source: Source,
+    source: InitialWeights,
     seed: int,
     folder: Path,
     provenance: dict[str, Any],
@@ -57,7 +57,7 @@ def train_features(
 
     Args:
         data: The task's pieces.
-        source: From `finetune.training.source.no_backbone`.
+        source: From `finetune.training.weights.no_weights`.
         seed: Which; it has no say.
         folder: Of the seed; receives the checkpoint.
         provenance: Goes into it.
@@ -78,7 +78,7 @@ def train_features(
         assert isinstance(kept, HandMade)
         counts["test"], _ = _judged(data, "test", kept)
     scores = {
-        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in data.task.metrics.items()}
+        split: {name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(data.task).items()}
         for split, matrix in counts.items()
     }
     entry = {
@@ -113,7 +113,7 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 def _of_notes(data: TaskData) -> _Fitted:
     """Of training notes alone: there are enough of them, and to fit again would take minutes."""
-    model = grown_trees(data)
+    model = fitted_trees(data)
     return _Fitted(model, model, ("train",))
 
 
