@@ -4,11 +4,18 @@ import re
 from pathlib import Path
 
 import pytest
+from made import tune
+
+from symbolic import write_midi
 
 HOME = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [*HOME.glob("*.md"), *(HOME / "docs").glob("*.md"), HOME / "pretrain" / "experiments" / "QUEUE.md"]
 )
+
+
+CALLS = ("predict", "tokens", "adapters", "features")
+"""Guides whose Python needs nothing but a file or two."""
 
 
 def anchors(page):
@@ -44,6 +51,18 @@ def test_readme_is_short():
 def test_the_index_names_every_guide():
     index = (HOME / "docs" / "README.md").read_text(encoding="utf-8")
     assert not [page.name for page in (HOME / "docs").glob("*.md") if page.name not in index + "README.md"]
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}.md" for name in CALLS)])
+def test_python_in_guides_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("song.mid", "a.mid", "b.mid"):
+        write_midi(tune(len(name)), tmp_path / name)
+    names = {}
+    blocks = re.findall(r"```python\n(.*?)```", (HOME / page).read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, page, "exec"), names)
 
 
 def test_the_notebook_runs(tmp_path, monkeypatch):
