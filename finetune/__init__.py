@@ -11,7 +11,7 @@
     lightning.Trainer(max_steps=steps).fit(module, batches)
     data.evaluate(model.classes, "test")
 
-`finetune.run(settings)` does what the command does. Names are imported when first used.
+`finetune.run(FinetuneSettings.of(task="melody", root="DATA"))` does what the command does. Names are imported when first used.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from finetune.settings import (
+        AdapterSettings,
+        FinetuneSettings,
+        ModelSettings,
+        RunSettings,
+        TaskSettings,
+        TrainingSettings,
+    )
     from finetune.tasks import TASKS, note_task, sequence_task
     from finetune.tasks.folds import prepared
     from finetune.training.datamodule import TaskDataModule
@@ -28,7 +36,16 @@ if TYPE_CHECKING:
     from finetune.training.run import finetune as run
     from finetune.training.weights import open_weights
 
+_SETTINGS = (
+    "AdapterSettings",
+    "FinetuneSettings",
+    "ModelSettings",
+    "RunSettings",
+    "TaskSettings",
+    "TrainingSettings",
+)
 _HOMES = {
+    **{name: ("settings", name) for name in _SETTINGS},
     "TASKS": ("tasks", "TASKS"),
     "TaskDataModule": ("training.datamodule", "TaskDataModule"),
     "TaskModule": ("training.module", "TaskModule"),
@@ -42,6 +59,12 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - by use
     "run",
+    "FinetuneSettings",
+    "TaskSettings",
+    "ModelSettings",
+    "AdapterSettings",
+    "TrainingSettings",
+    "RunSettings",
     "TASKS",
     "note_task",
     "sequence_task",

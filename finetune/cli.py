@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError, did_you_mean
 from symbolic.siblings import exit_without_sibling
 
@@ -200,6 +201,7 @@ examples:
   finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
   finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
     settings = parse("finetune predict", description, PredictSettings, argv, epilog)
+    require_model(settings.run)
     from itertools import takewhile
 
     from tqdm import tqdm
@@ -249,6 +251,7 @@ examples:
     from finetune.tasks import TARGETS, known_task
 
     known_task(settings.data.task, TARGETS)
+    require_model(settings.run)
     from finetune.report.tables import score_table
     from finetune.training.transfer import transfer
 
@@ -272,6 +275,7 @@ examples:
   finetune export runs/finetune/melody-full-tiny my_melody/ --scores results
   finetune predict my_melody/ song.mid"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
+    require_model(settings.run)
     from finetune.report.export import export
 
     print(export(**settings.flat()))

@@ -11,6 +11,7 @@ from typing import Any
 from data.preparation.settings import PrepareSettings
 from data.toolkit.settings import (
     ACCELERATORS,
+    LOGGERS,
     POSITIVE,
     SEEDS,
     Group,
@@ -36,8 +37,6 @@ SCRATCH = "scratch"
 USUAL_PRESET = "tiny"
 """The default size of that backbone."""
 PROBES = ("all", "last")
-LOGGERS = ("tensorboard", "wandb")
-"""Those of `data.toolkit.loggers`, which imports lightning."""
 PRECISIONS = ("32-true", "bf16-mixed")
 SCRATCH_RATE = 1e-3
 LEARNING_RATES = {

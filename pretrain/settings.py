@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.preparation.settings import PrepareSettings
-from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, SEEDS, Group, Settings, group, setting
+from data.toolkit.settings import (
+    ACCELERATORS,
+    LOGGERS,
+    NATURAL,
+    POSITIVE,
+    SEEDS,
+    Group,
+    Settings,
+    group,
+    setting,
+)
 from pretrain.objective import AUXILIARY_NAMES
 from pretrain.selectors import NETWORK_NAMES, SELECTORS
 from symbolic.backbone.config import KINDS, PRESETS
@@ -171,6 +181,9 @@ class RunSettings(Group):
     """Where the run is written."""
 
     out: str | None = setting(None, "run folder (default: runs/pretrain/...)", free=True)
+    logger: str | None = setting(
+        None, f"also log to {_listed(LOGGERS)} (CSV always)", choices=LOGGERS, rare=True, free=True
+    )
     resume: bool = setting(False, "go on with RUN, with --out, or with the latest run", free=True)
 
 

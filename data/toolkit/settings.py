@@ -18,6 +18,8 @@ POSITIVE, NATURAL = "(0, inf)", "[0, inf)"
 SEEDS = f"[0, {2**32})"
 """The seeds that numpy, torch and scikit-learn all take."""
 ACCELERATORS = ("auto", "cpu", "gpu")
+LOGGERS = ("tensorboard", "wandb")
+"""The loggers of `data.toolkit.loggers`, whose import would cost that of lightning."""
 
 
 def setting(

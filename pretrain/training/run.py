@@ -20,6 +20,7 @@ from data.batches import StepBatches, one_pass_loader
 from data.preparation.summary import skipped_lines
 from data.shards import Shards
 from data.toolkit.failures import explained
+from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
@@ -163,7 +164,7 @@ def _trainer(
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
         use_distributed_sampler=False,
-        logger=False,
+        logger=build_loggers(out, settings.run.logger),
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=out,
