@@ -99,7 +99,7 @@ def test_a_reader_without_terms_cannot_be_written():
 
 
 def test_unknown_readers_and_options_are_named(music):
-    with pytest.raises(CorpusError, match=r"No corpus is called 'lakh'\. Choose from music21, folder"):
+    with pytest.raises(CorpusError, match="No corpus is called 'lakh'; choose from music21, folder"):
         open_corpus("lakh")
     with pytest.raises(ConfigError, match="'folder' takes no such option"):
         open_corpus("folder", music, lables="x.csv")

@@ -88,7 +88,7 @@ def test_json_is_complete(capsys):
 def test_an_unknown_name_is_refused_with_the_known_ones(capsys):
     status, out, err = run(capsys, "lakh")
     assert (status, out) == (2, "")
-    assert err.startswith("error: No corpus is called 'lakh'. Choose from music21, folder, pop909")
+    assert err.startswith("error: No corpus is called 'lakh'; choose from music21, folder, pop909")
 
 
 def test_help_keeps_to_a_screen_and_imports_nothing_heavy(tmp_path):
