@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data.toolkit.results import read_lines
 from finetune.compare.page import comparison_page
-from finetune.compare.results import read_study
+from finetune.compare.storage import read_study
 
 
 def check_study(path: Path) -> None:

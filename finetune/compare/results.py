@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.toolkit.results import (
-    BASELINES,
-    COMPARISON,
-    STUDIES,
-    read_lines,
-    read_tasks,
-    with_shared,
-    without_shared,
-    write_results,
-)
 from finetune.compare.study import Arm, Claim, Study, TaskUse
 from finetune.report.tables import Record, code_mark
 from finetune.settings import SCRATCH
@@ -37,64 +25,6 @@ _REMEDY = "Delete the folder of the one that is out of date, and go on with --re
 
 Outcomes = Mapping[tuple[str, str], Mapping[str, Any]]
 """Results by task and arm: "record", "lr", "usual" and "trials", as `Cell.outcome` gives them."""
-
-
-_ORIGIN = ("command", "time", "versions", "machine")
-
-
-def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping[str, Any]) -> None:
-    """Write a study as lines of JSON: its definition first, then the record of every arm on every task.
-
-    Args:
-        path: The file, replaced as a whole.
-        study: The study.
-        outcomes: Results of the finished cells, with portable records.
-        comparison: Comparison from `compared`, with its origin and without paths of this machine.
-    """
-    failures = [
-        {"task": task["name"], **failure} for task in comparison["tasks"] for failure in task["failures"]
-    ]
-    origin = {name: comparison[name] for name in _ORIGIN if name in comparison}
-    lines: list[dict[str, Any]] = [{**origin, "study": comparison["study"], "failures": failures}]
-    for (task, arm), outcome in outcomes.items():
-        trials = [{"lr": trial["lr"], "valid": trial["valid"]} for trial in outcome["trials"]]
-        about = {"lr": outcome["lr"], "trials": trials, "own_process": outcome.get("own_process", True)}
-        lines.append({"cell": [task, arm], **about, **without_shared(outcome["record"])})
-    write_results(path, lambda _: lines)
-
-
-def read_study(path: Path) -> dict[str, Any]:
-    """Compare again what `save_study` wrote; the baselines are read from the folder above it."""
-    first, *lines = read_lines(path)
-    tasks = read_tasks(path.parent.with_name(BASELINES))
-    outcomes = {}
-    for line in lines:
-        about = {name: line.pop(name) for name in ("lr", "trials", "own_process")}
-        outcomes[tuple(line.pop("cell"))] = {**about, "record": with_shared(line, tasks)}
-    failures = {(one["task"], one["arm"]): one["reason"] for one in first["failures"]}
-    origin = {name: first[name] for name in _ORIGIN if name in first}
-    return {**origin, **compared(_study(first["study"]), outcomes, failures)}
-
-
-def find_studies(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Read every comparison below a folder, with the path of its page: of run folders and of files of results."""
-    runs = [
-        (path.with_suffix(".md"), json.loads(path.read_text(encoding="utf-8")))
-        for path in sorted(folder.rglob(COMPARISON))
-    ]
-    return runs + [
-        (path.with_suffix(".md"), read_study(path)) for path in sorted(folder.rglob(f"{STUDIES}/*.jsonl"))
-    ]
-
-
-def _study(document: Mapping[str, Any]) -> Study:
-    parts = {"tasks": TaskUse, "arms": Arm, "claims": Claim}
-    made = {name: tuple(kind(**_tuples(one)) for one in document[name]) for name, kind in parts.items()}
-    return Study(**{**_tuples(document), **made})
-
-
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def strangers(outcomes: Outcomes) -> dict[tuple[str, str], str]:
@@ -294,12 +224,12 @@ def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict
     """Test a claim on a task: means over arms and seeds of both sides, paired by song group and seed."""
     sides = [study.matching(side) for side in (claim.better, claim.worse)]
     arms = [len(side) for side in sides]
-    said = {"claim": claim.claim, "source": claim.source, "task": use.name, "arms": arms}
+    about = {"claim": claim.claim, "source": claim.source, "task": use.name, "arms": arms}
     if missing := [arm for side in sides for arm in side if (use.name, arm) not in outcomes]:
-        return said | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
+        return about | {"verdict": OPEN, "reason": f"{', '.join(missing)} did not finish", "gap": None}
     better, worse = ([_counts(outcomes[use.name, arm]["record"]) for arm in side] for side in sides)
     gap = _values(paired_bootstrap(better, worse, accuracy))
-    return said | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
+    return about | {"verdict": verdict(gap["low"], gap["high"]), "reason": "", "gap": gap}
 
 
 def verdict(low: float, high: float) -> str:

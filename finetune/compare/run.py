@@ -12,8 +12,9 @@ from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.page import comparison_page, write_page
-from finetune.compare.results import compared, read_study, save_study, strangers
+from finetune.compare.results import compared, strangers
 from finetune.compare.settings import CompareSettings
+from finetune.compare.storage import read_study, save_study
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
 from finetune.training.record import portable, save_task

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from data.toolkit.page import Page, slug
-from finetune.compare.results import find_studies
+from finetune.compare.storage import find_studies
 from finetune.compare.tables import claim_line, claim_rows
 from finetune.report.charts import recalls, task_charts
 from finetune.report.sections import Section, above, headings, read_sections

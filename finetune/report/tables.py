@@ -129,8 +129,8 @@ def side_lines(record: Record) -> list[str]:
 
 def kept_of(cost: Mapping[str, Any]) -> str:
     """Return how many parameters are saved; empty if all trained ones are."""
-    kept = cost.get("kept_parameters")
-    return "" if kept in (None, cost["trained_parameters"]) else f", {kept:,} saved"
+    saved = cost.get("kept_parameters")
+    return "" if saved in (None, cost["trained_parameters"]) else f", {saved:,} saved"
 
 
 def machine_of(record: Record) -> str:
