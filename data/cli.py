@@ -16,7 +16,9 @@ from data.toolkit.settings import Settings, group, setting
 from symbolic.errors import ConfigError, CorpusError, did_you_mean
 from symbolic.siblings import require_sibling
 
-_DESCRIPTION = "List the corpora that can be read: what each offers, its terms, and whether it is on this machine."
+_DESCRIPTION = (
+    "List the corpora that can be read: what each offers, its terms, and whether it is on this machine."
+)
 _EPILOG = """\
 examples:
   corpora                       all of them, those under $COUNTERPOINT_DATA marked

@@ -212,7 +212,7 @@ class Shards:
         except FileNotFoundError as error:
             raise CorpusError(
                 f"{self.path} holds no prepared corpus (no {MANIFEST}), or one that was not finished. "
-                "Prepare the corpus into it; a preparation that was cut off goes on where it was."
+                "Prepare the corpus into it; an interrupted preparation is resumed."
             ) from error
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise self._damaged(error) from error

@@ -36,7 +36,7 @@ class SongsCorpus(Corpus):
     citation = f"{Pop909Corpus.citation}; {LiederCorpus.citation}"
     homepage = f"{Pop909Corpus.homepage} and {LiederCorpus.homepage}"
     size = 2 * Pop909Corpus.size + LiederCorpus.size
-    split = "as of the two"
+    split = "those of the two"
     joins = (Pop909Corpus.name, LiederCorpus.name)
     archives = MappingProxyType({**Pop909Corpus.archives, **LiederCorpus.archives})
     note_classes = MappingProxyType({"melody": _CLASSES})

@@ -49,5 +49,5 @@ def _memory_error(state: Path) -> ConfigError:
 def _rest(state: Path) -> str:
     """Tell what remains of the run."""
     if not state.exists():
-        return " Nothing of the run was kept yet."
-    return f" Its last measured state is kept in {state}; --resume goes on from there."
+        return " Nothing of the run was saved yet."
+    return f" Its last measured state is saved in {state}. Use --resume to continue from there."

@@ -105,7 +105,9 @@ def draw_rolls(*rolls: Roll) -> Figure:
             if "measure" in notes:
                 figure.colorbar(patches, ax=axes, label=notes["measure"], pad=0.01)
             if "name" in notes:
-                named.append(Patch(color=_colour(notes), label=notes["name"]))
+                fill = notes.get("fill")
+                face = fill if isinstance(fill, str) else "none"
+                named.append(Patch(facecolor=face, edgecolor=notes.get("edge", "none"), label=notes["name"]))
         axes.set(title=roll["title"], ylabel="MIDI pitch")
         if named:
             axes.legend(handles=named, fontsize=7, loc="upper right")
@@ -128,7 +130,7 @@ def _draw_chart(axes: Any, chart: Chart) -> None:
         style: dict[str, Any] = {"color": f"C{number % 10}", "label": series["name"]}
         x, y = np.array(series["x"], dtype=np.float64), np.array(series["y"], dtype=np.float64)
         if series.get("dots"):
-            axes.scatter(x, y, s=3, alpha=0.15, linewidths=0, **style)
+            axes.scatter(x, y, s=5, alpha=0.35, linewidths=0, zorder=0, **style)
             continue
         if np.isfinite(y).sum() <= _MARKED:
             style["marker"] = marker
@@ -171,11 +173,6 @@ def _boxes(notes: Notes) -> PatchCollection:
     patches = PatchCollection(boxes, cmap="viridis", **style)
     patches.set_array(fill)
     return patches
-
-
-def _colour(notes: Notes) -> str:
-    fill = notes.get("fill", "none")
-    return fill if isinstance(fill, str) and fill != "none" else notes.get("edge", "none")
 
 
 class _PlainNumbers(LogFormatter):

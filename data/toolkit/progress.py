@@ -24,7 +24,7 @@ class StepProgress(lightning.Callback):
         self._tokens, self._since = 0, 0.0
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-        """Open the bar where the run stands."""
+        """Open the bar at the step of the run."""
         # A log file gets a line now and then, not ten a second.
         interval = 0.2 if sys.stderr.isatty() else 10.0
         self._bar = tqdm(

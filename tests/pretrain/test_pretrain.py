@@ -286,7 +286,7 @@ def test_too_little_memory_is_told_with_a_remedy(error, folder, tmp_path, capsys
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
     said = capsys.readouterr().err
     assert "--tokens_per_batch" in said
-    assert "Nothing of the run was kept" in said
+    assert "Nothing of the run was saved" in said
 
 
 def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
