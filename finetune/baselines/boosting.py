@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from symbolic.predict.boosting import Boosting
-from symbolic.predict.trees import Size, Tree, size_of
+from symbolic.predict.classifiers.boosting import Boosting
+from symbolic.predict.classifiers.trees import Size, Tree, size_of
 
 ROUNDS = 120
 """Of trees of every class; fewer where classes are so many that there would be more trees than `TREES`."""

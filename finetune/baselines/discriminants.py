@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
-from symbolic.predict.discriminants import Discriminants
+from symbolic.predict.classifiers.discriminants import Discriminants
 
 _LEAST_DEVIATION = 1e-6
 """Of a feature, as a share of its mean or of 1; one that varies less is passed over."""

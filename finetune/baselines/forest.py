@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
-from symbolic.predict.forest import Forest
-from symbolic.predict.trees import Tree, size_of
+from symbolic.predict.classifiers.forest import Forest
+from symbolic.predict.classifiers.trees import Tree, size_of
 
 TREES = 100
 FEWEST = 5

@@ -14,8 +14,8 @@ from finetune.baselines.boosting import fit_boosting
 from finetune.tasks.data import TaskData
 from symbolic.features.notes import note_matrix
 from symbolic.features.stats import Floats, softmax
-from symbolic.predict.boosting import Boosting
-from symbolic.predict.note_classifier import NoteClassifier
+from symbolic.predict.classifiers.boosting import Boosting
+from symbolic.predict.classifiers.notes import NoteClassifier
 
 Rows = NDArray[np.integer]
 Labels = NDArray[np.integer]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from finetune.baselines.discriminants import fit_discriminants
 from finetune.baselines.forest import fit_forest
 from symbolic.features.stats import Floats
-from symbolic.predict.piece_classifier import FeatureClassifier
+from symbolic.predict.classifiers.pieces import FeatureClassifier
 
 
 def fit_piece_classifier(

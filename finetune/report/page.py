@@ -28,8 +28,8 @@ from finetune.training.result import SeedResult
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.features import feature_names
 from symbolic.music.notes import Music
+from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import load_model
-from symbolic.predict.piece_classifier import FeatureClassifier
 
 COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d")
 _UNLABELLED = "#e6e6e6"

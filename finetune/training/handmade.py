@@ -21,8 +21,8 @@ from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
+from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import HandMade, load_model, save_model
-from symbolic.predict.piece_classifier import FeatureClassifier
 
 LEARNT_FROM = "learnt_from"
 """In a seed's outcome: the sides that what was tested has learnt from."""

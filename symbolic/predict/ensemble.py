@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from symbolic.features.stats import Floats, softmax
-from symbolic.predict.note_classifier import NoteClassifier
+from symbolic.predict.classifiers.notes import NoteClassifier
 
 SHARES = np.linspace(0, 1, 21)
 """Weights of the trees to choose from."""

@@ -16,11 +16,11 @@ from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpo
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
+from symbolic.predict.classifiers.notes import NoteClassifier
+from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
-from symbolic.predict.note_classifier import NoteClassifier
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
-from symbolic.predict.piece_classifier import FeatureClassifier
 from symbolic.predict.windows import Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED

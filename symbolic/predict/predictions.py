@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from symbolic.errors import ConfigError
 from symbolic.music.midi import to_symusic, write_midi
 from symbolic.music.notes import Music
-from symbolic.predict.discriminants import Reason
+from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_probabilities
 from symbolic.predict.tonality import TONAL_CLASSES
 

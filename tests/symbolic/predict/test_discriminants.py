@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from finetune.baselines.discriminants import fit_discriminants
 from symbolic.features import feature_matrix, feature_names
-from symbolic.predict.discriminants import Discriminants
+from symbolic.predict.classifiers.discriminants import Discriminants
 from symbolic.tokens.tokenizer import Tokenizer
 
 WIDTH = len(feature_names())

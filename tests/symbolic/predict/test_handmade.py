@@ -22,7 +22,7 @@ from finetune.settings import FEATURES, FinetuneSettings
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
 from symbolic.features.stretches import stretch_matrix, stretches
-from symbolic.predict.forest import Forest
+from symbolic.predict.classifiers.forest import Forest
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, RESERVED
 

@@ -267,7 +267,7 @@ class TestNames:
 
 
 def test_without_a_backbone_there_are_no_vectors(tmp_path: Path) -> None:
-    from symbolic.predict.piece_classifier import FeatureClassifier
+    from symbolic.predict.classifiers.pieces import FeatureClassifier
 
     save_model(tmp_path / "m", FeatureClassifier(2), Tokenizer(), {**TASK, "name": "d", "level": "sequence"})
     model = PiecePredictor.from_pretrained(tmp_path / "m")

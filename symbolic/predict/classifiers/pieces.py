@@ -12,9 +12,9 @@ from torch import nn
 from symbolic.features import feature_names
 from symbolic.features.stats import Floats
 from symbolic.features.stretches import stretch_matrix
-from symbolic.predict.discriminants import Discriminants, Reason
-from symbolic.predict.forest import Forest
-from symbolic.predict.trees import Size
+from symbolic.predict.classifiers.discriminants import Discriminants, Reason
+from symbolic.predict.classifiers.forest import Forest
+from symbolic.predict.classifiers.trees import Size
 
 _LEAST = 1e-3
 """Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from symbolic.features.stats import Floats
-from symbolic.predict.trees import Size, Trees
+from symbolic.predict.classifiers.trees import Size, Trees
 
 
 class Forest(Trees):

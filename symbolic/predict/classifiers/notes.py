@@ -11,8 +11,8 @@ from torch import nn
 
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.features.stats import Floats, softmax
-from symbolic.predict.boosting import Boosting
-from symbolic.predict.trees import Size
+from symbolic.predict.classifiers.boosting import Boosting
+from symbolic.predict.classifiers.trees import Size
 
 Rows = NDArray[np.integer]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from symbolic.features.stats import Floats
-from symbolic.predict.trees import Size, Trees
+from symbolic.predict.classifiers.trees import Size, Trees
 
 
 class Boosting(Trees):
