@@ -14,7 +14,7 @@ from finetune.baselines.boosting import fit_boosting
 from finetune.tasks.data import TaskData
 from symbolic.features.notes import note_matrix
 from symbolic.features.stats import Floats, softmax
-from symbolic.predict.classifiers.boosting import Boosting
+from symbolic.predict.classifiers.boosting import BoostedTrees
 from symbolic.predict.classifiers.notes import NoteClassifier
 
 Rows = NDArray[np.integer]
@@ -63,7 +63,7 @@ def fit_note_classifier(
     return model.requires_grad_(False).eval()
 
 
-def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> Boosting:
+def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> BoostedTrees:
     """Trees of the labelled notes of pieces, or of as many drawn from them as `MOST`.
 
     Args:

@@ -1,42 +1,198 @@
-"""Gradient-boosted trees of hand-made features."""
+"""Gradient-boosted trees of hand-made features, kept as the text of a LightGBM model file."""
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from symbolic.errors import CheckpointError
 from symbolic.features.stats import Floats
-from symbolic.predict.classifiers.trees import Size, Trees
+
+TREE_FIELDS = (
+    *("num_leaves", "num_cat", "split_feature", "threshold", "decision_type"),
+    *("left_child", "right_child", "leaf_value", "is_linear", "shrinkage"),
+)
+"""Lines of a tree that a prediction needs. LightGBM writes more."""
+_MOST_LEAVES = 4096
+_NUMERICAL = 2
+"""`decision_type` of a split of a number that is never missing."""
 
 
-class Boosting(Trees):
-    """Trees that add to the logits of classes, one of each class in a round.
+class BoostedTrees(nn.Module):
+    """Logits of classes from features (Ke et al., "LightGBM", 2017).
 
-    Friedman, "Greedy function approximation: a gradient boosting machine" (2001), with features in bins as by Ke et
-    al., "LightGBM" (2017).
+    The text of the model file is a tensor of bytes, so that it is saved like any other weight. LightGBM trusts such
+    files. So the text is checked first: every line, every index, and that no branch leads back.
 
     Args:
-        classes: How many.
-        size: Of the arrays; those of trees that are to be loaded.
+        classes: Number of classes.
+        size: Bytes of the text that will be loaded.
     """
 
-    first: Tensor
-    speaks: Tensor
+    text: Tensor
+    known: Tensor
 
-    def __init__(self, classes: int, size: Size) -> None:
-        super().__init__(1, size, torch.float32)
-        self.register_buffer("first", torch.zeros(classes))  # -inf: a class that no row had
-        self.register_buffer("speaks", torch.zeros(size.trees, dtype=torch.int16))  # a tree's class
+    def __init__(self, classes: int, size: int = 0) -> None:
+        super().__init__()
+        self.register_buffer("text", torch.zeros(size, dtype=torch.uint8))
+        self.register_buffer("known", torch.zeros(classes, dtype=torch.bool))
+        self._booster: Any = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text, for `__init__`."""
+        return len(self.text)
+
+    @property
+    def numbers(self) -> int:
+        """Count the fitted numbers: thresholds and values of leaves."""
+        counts = re.findall(r"^num_leaves=(\d+)$", self._text(), re.MULTILINE)
+        return sum(2 * int(leaves) - 1 for leaves in counts)
+
+    def take(self, text: str, known: NDArray[np.integer]) -> BoostedTrees:
+        """Hold these trees.
+
+        Args:
+            text: From `canonical`; empty where there is a single class and nothing to decide.
+            known: Classes that the trees tell apart, in their order. The others are never predicted.
+        """
+        self.text = torch.frombuffer(bytearray(text, "ascii"), dtype=torch.uint8) if text else self.text[:0]
+        self.known.fill_(False)
+        self.known[torch.from_numpy(np.asarray(known, dtype=np.int64))] = True
+        self._booster = None
+        return self
 
     def logits(self, features: NDArray[np.floating]) -> Floats:
-        """(P, C) from (P, F) features."""
-        said = self.leaf[:, 0].cpu().numpy().astype(np.float64)
-        first, speaks = (tensor.cpu().numpy() for tensor in (self.first, self.speaks))
-        found = np.tile(first.astype(np.float64), (len(features), 1))
-        for rows, leaves in self.reached(features):
-            added = said[leaves]
-            for name in np.unique(speaks):
-                found[rows, name] += added[:, speaks == name].sum(axis=1)
+        """Return (P, C) logits of (P, F) features; minus infinity for classes without training examples.
+
+        Raises:
+            CheckpointError: If the trees are damaged or were fitted to other features.
+            ImportError: If LightGBM cannot be imported.
+        """
+        known = self.known.cpu().numpy()
+        found = np.where(known, 0.0, np.full((len(features), len(known)), -np.inf))
+        if self.size and len(features):
+            if self._booster is None:
+                text = self._text()
+                check_trees(text, int(known.sum()), features.shape[1])
+                self._booster = lightgbm().Booster(model_str=text)
+            # One thread: the answer must not depend on the machine.
+            found[:, known] = self._booster.predict(features, raw_score=True, num_threads=1)
         return found
+
+    def _text(self) -> str:
+        return self.text.cpu().numpy().tobytes().decode("ascii", "replace")
+
+
+def lightgbm() -> Any:
+    """Import LightGBM.
+
+    Raises:
+        ImportError: With the remedy, if it is absent or its OpenMP library is.
+    """
+    try:
+        import lightgbm as library
+    except ImportError as error:
+        raise ImportError(
+            "Boosted trees need LightGBM. Install it: pip install 'lightgbm>=4.5,<5'."
+        ) from error
+    except OSError as error:
+        raise ImportError(
+            f"LightGBM cannot be loaded: {error}. It needs the OpenMP runtime. Install libgomp1 on Debian or Ubuntu, "
+            "libgomp on Fedora, or libomp by Homebrew on macOS."
+        ) from error
+    return library
+
+
+def canonical(text: str, classes: int, features: int) -> str:
+    """Return a LightGBM model text reduced to what predictions need.
+
+    Args:
+        text: From `Booster.model_to_string`.
+        classes: Number of classes that were fitted.
+        features: Number of features.
+    """
+    trees = text.partition("\nend of trees")[0].split("\nTree=")[1:]
+    parts = []
+    for number, tree in enumerate(trees):
+        lines = dict(line.split("=", 1) for line in tree.splitlines()[1:] if line)
+        parts.append(
+            "\n".join([f"Tree={number}", *(f"{name}={lines.get(name, '')}" for name in TREE_FIELDS)])
+        )
+    return "\n\n\n".join([_header(classes, features), *parts, "end of trees\n"])
+
+
+def check_trees(text: str, classes: int, features: int) -> None:
+    """Refuse a text that `canonical` cannot have written.
+
+    Args:
+        text: Of a model file.
+        classes: Number of classes that the trees tell apart.
+        features: Number of features.
+
+    Raises:
+        CheckpointError: If it differs in any line, or a tree is malformed.
+    """
+    header, *trees, end = text.split("\n\n\n")
+    sound = header == _header(classes, features) and end == "end of trees\n" and len(trees) % classes == 0
+    if not (sound and all(_is_tree(tree, number, features) for number, tree in enumerate(trees))):
+        raise CheckpointError(
+            "The boosted trees are damaged, or were fitted to other features. Copy the checkpoint again, or fit it anew."
+        )
+
+
+def _header(classes: int, features: int) -> str:
+    names, ranges = " ".join(f"f{i}" for i in range(features)), " ".join(["[-inf:inf]"] * features)
+    return "\n".join(
+        [
+            *(
+                "tree",
+                "version=v4",
+                f"num_class={classes}",
+                f"num_tree_per_iteration={classes}",
+                "label_index=0",
+            ),
+            *(f"max_feature_idx={features - 1}", f"objective=multiclass num_class:{classes}"),
+            *(f"feature_names={names}", f"feature_infos={ranges}"),
+        ]
+    )
+
+
+def _is_tree(text: str, number: int, features: int) -> bool:
+    """Whether the lines are those of a tree: every index in its range, every child after its parent."""
+    first, *lines = text.split("\n")
+    pairs = [re.fullmatch(r"([a-z_]+)=([-+.e0-9 ]*)", line) for line in lines]
+    if first != f"Tree={number}" or [pair and pair[1] for pair in pairs] != list(TREE_FIELDS):
+        return False
+    values = {pair[1]: pair[2].split() for pair in pairs if pair}
+    try:
+        leaves, categories, linear = (
+            int("".join(values[name])) for name in ("num_leaves", "num_cat", "is_linear")
+        )
+        splits, kinds, left, right = (
+            np.array(values[name], dtype=np.int64)
+            for name in ("split_feature", "decision_type", "left_child", "right_child")
+        )
+        numbers = [
+            np.array(values[name], dtype=np.float64) for name in ("threshold", "leaf_value", "shrinkage")
+        ]
+    except (ValueError, OverflowError):
+        return False
+    nodes = np.arange(leaves - 1)
+    return (
+        1 <= leaves <= _MOST_LEAVES
+        and (categories, linear) == (0, 0)
+        and [len(one) for one in (splits, kinds, left, right)] == [len(nodes)] * 4
+        and [len(one) for one in numbers] == [len(nodes), leaves, 1]
+        and all(np.isfinite(one).all() for one in numbers)
+        and bool(((splits >= 0) & (splits < features) & (kinds == _NUMERICAL)).all())
+        and all(
+            bool((((child > nodes) & (child < leaves - 1)) | ((child < 0) & (child >= -leaves))).all())
+            for child in (left, right)
+        )
+    )

@@ -57,8 +57,8 @@ class Discriminants(nn.Module):
             self.standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
         )
 
-    def shares(self, features: Floats) -> Floats:
-        """(P, C) probabilities from (P, F) features."""
+    def probabilities(self, features: Floats) -> Floats:
+        """Return (P, C) probabilities of (P, F) features."""
         return softmax(self.of_features(features))
 
     def reasons(self, features: Floats, answer: int, most: int = 5) -> list[Reason]:

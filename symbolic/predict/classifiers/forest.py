@@ -1,29 +1,124 @@
-"""Extremely randomised trees of hand-made features."""
+"""Extremely randomised trees of hand-made features, as arrays: no pickle and no scikit-learn."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from symbolic.features.stats import Floats
-from symbolic.predict.classifiers.trees import Size, Trees
+
+BLOCK = 1024
+"""Examples that are looked up at a time: memory does not grow with their number."""
+_STEPS = 4
+"""Levels between two checks whether all have reached a leaf."""
 
 
-class Forest(Trees):
-    """Trees (Geurts et al., "Extremely randomized trees", 2006) that say what share each class has.
+class Size(NamedTuple):
+    """Number of trees, of nodes in all trees, and of leaves among them."""
 
-    Args:
-        classes: How many.
-        size: Of the arrays; those of a forest that is to be loaded.
+    trees: int = 0
+    nodes: int = 0
+    leaves: int = 0
+
+
+class Tree(NamedTuple):
+    """One tree, its nodes in depth-first order: the left child follows its parent.
+
+    Attributes:
+        feature: (N,) feature of each split; negative in a leaf.
+        threshold: (N,) float64; examples at most as large go left.
+        right: (N,) index of the right child; unused in a leaf.
+        leaf: (L, C) probabilities in the leaves, in the order of the nodes.
     """
 
-    def __init__(self, classes: int, size: Size) -> None:
-        super().__init__(classes, size, torch.float16)
+    feature: NDArray[np.integer]
+    threshold: NDArray[np.float64]
+    right: NDArray[np.integer]
+    leaf: NDArray[np.float64]
 
-    def shares(self, features: Floats) -> Floats:
-        """(P, C) mean over trees of the shares in the leaves that (P, F) features fall into."""
-        said = self.leaf.cpu().numpy().astype(np.float64)
-        found = np.empty((len(features), said.shape[1]))
-        for rows, leaves in self.reached(features):
-            found[rows] = said[leaves].mean(axis=1)
+
+class Forest(nn.Module):
+    """Trees that give class probabilities (Geurts et al., "Extremely randomized trees", 2006).
+
+    Args:
+        classes: Number of classes.
+        size: Size of the arrays that will be loaded.
+    """
+
+    roots: Tensor
+    feature: Tensor
+    threshold: Tensor
+    other: Tensor
+    leaf: Tensor
+
+    def __init__(self, classes: int, size: Size) -> None:
+        super().__init__()
+        self.register_buffer("roots", torch.zeros(size.trees, dtype=torch.int32))
+        self.register_buffer("feature", torch.zeros(size.nodes, dtype=torch.int16))  # -1 in a leaf
+        self.register_buffer("threshold", torch.zeros(size.nodes))
+        self.register_buffer(
+            "other", torch.zeros(size.nodes, dtype=torch.int32)
+        )  # right child, or number of the leaf
+        self.register_buffer("leaf", torch.zeros(size.leaves, classes, dtype=torch.float16))
+
+    @classmethod
+    def of(cls, classes: int, trees: Sequence[Tree]) -> Forest:
+        """Build a forest from its trees."""
+        sizes = (sum(len(getattr(tree, name)) for tree in trees) for name in ("feature", "leaf"))
+        forest, node, leaf = cls(classes, Size(len(trees), *sizes)), 0, 0
+        for number, tree in enumerate(trees):
+            nodes, leaves = slice(node, node + len(tree.feature)), slice(leaf, leaf + len(tree.leaf))
+            is_leaf = tree.feature < 0
+            forest.roots[number] = node
+            forest.feature[nodes] = torch.from_numpy(np.where(is_leaf, -1, tree.feature))
+            forest.threshold[nodes] = torch.from_numpy(np.where(is_leaf, 0, _rounded_down(tree.threshold)))
+            other = np.where(is_leaf, np.cumsum(is_leaf) - 1 + leaf, tree.right.astype(np.int64) + node)
+            forest.other[nodes] = torch.from_numpy(other)
+            forest.leaf[leaves] = torch.from_numpy(tree.leaf).to(forest.leaf.dtype)
+            node, leaf = nodes.stop, leaves.stop
+        return forest
+
+    @property
+    def size(self) -> Size:
+        """Size of the arrays, for `__init__`."""
+        return Size(len(self.roots), len(self.feature), len(self.leaf))
+
+    @property
+    def numbers(self) -> int:
+        """Number of fitted values: thresholds and probabilities of leaves."""
+        return self.threshold.numel() + self.leaf.numel()
+
+    def probabilities(self, features: NDArray[np.floating]) -> Floats:
+        """Return (P, C) probabilities of (P, F) features: the mean over trees. Features are compared as float32."""
+        values = features.astype(np.float32)
+        roots, feature, threshold, other = (
+            tensor.cpu().numpy() for tensor in (self.roots, self.feature, self.threshold, self.other)
+        )
+        in_leaves = self.leaf.cpu().numpy().astype(np.float64)
+        found = np.empty((len(features), in_leaves.shape[1]))
+        # A leaf leads to itself, so that all examples can walk until the last has arrived.
+        is_leaf, itself = feature < 0, np.arange(len(feature))
+        left, right = np.where(is_leaf, itself, itself + 1), np.where(is_leaf, itself, other)
+        children = np.stack([left, right], axis=1).ravel()
+        split = np.where(is_leaf, 0, feature).astype(np.int64)
+        for start in range(0, len(values), BLOCK):
+            part = values[start : start + BLOCK]
+            first = np.arange(len(part))[:, None] * part.shape[1]
+            node = np.tile(roots.astype(np.int64), (len(part), 1))
+            while not is_leaf[node].all():
+                for _ in range(_STEPS):
+                    goes_right = part.ravel().take(first + split.take(node)) > threshold.take(node)
+                    node = children.take(2 * node + goes_right)
+            found[start : start + BLOCK] = in_leaves[other.take(node)].mean(axis=1)
         return found
+
+
+def _rounded_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Round to float32 without passing a float32 example."""
+    found = threshold.astype(np.float32)
+    return np.where(found > threshold, np.nextafter(found, np.float32(-np.inf)), found)

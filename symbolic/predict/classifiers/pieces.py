@@ -13,8 +13,7 @@ from symbolic.features import feature_names
 from symbolic.features.stats import Floats
 from symbolic.features.stretches import stretch_matrix
 from symbolic.predict.classifiers.discriminants import Discriminants, Reason
-from symbolic.predict.classifiers.forest import Forest
-from symbolic.predict.classifiers.trees import Size
+from symbolic.predict.classifiers.forest import Forest, Size
 
 _LEAST = 1e-3
 """Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""
@@ -60,7 +59,7 @@ class FeatureClassifier(nn.Module):
         first = np.cumsum([0, *(len(one) for one in pieces[:-1])])
         counts = np.array([[len(one)] for one in pieces])
         voices = [
-            np.log(np.add.reduceat(voice.shares(features), first) / counts + _LEAST)
+            np.log(np.add.reduceat(voice.probabilities(features), first) / counts + _LEAST)
             for voice in (self.discriminants, self.forest)
         ]
         return np.where(known, np.mean(voices, axis=0), -np.inf)

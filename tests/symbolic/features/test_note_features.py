@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 from finetune_helpers import tune, write_folder
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from finetune.baselines import notes as fitting
-from finetune.baselines.boosting import ASKED, LEAVES, RATE, Boosting, fit_boosting
+from finetune.baselines.boosting import fit_boosting
 from finetune.baselines.notes import fit_note_classifier
 from finetune.cli import main
 from finetune.settings import FEATURES
@@ -21,7 +20,6 @@ from symbolic.errors import CheckpointError
 from symbolic.features import notes
 from symbolic.features.neighbours import REACH
 from symbolic.features.notes import FAR, NEVER, note_features, note_matrix, note_names
-from symbolic.features.stats import softmax
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.predict.loading import load
 from symbolic.tokens.tokenizer import Tokenizer
@@ -114,32 +112,6 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
     assert not table[is_drum].any()
     np.testing.assert_array_equal(table[~is_drum], whole)
     assert not note_matrix(beaten[is_drum]).any()
-
-
-@pytest.mark.parametrize("known", [[0, 1], [1, 3], [0, 1, 2], [0, 2, 3, 4]])
-def test_saved_trees_predict_as_the_library_does(known: list[int]) -> None:
-    """On the tokens that they grew from and on others; of classes that no token has, never."""
-    random = np.random.default_rng(0)
-    features = random.normal(size=(600, 6)).astype(np.float32)
-    score = features[:, 0] + features[:, 1] * features[:, 2]
-    labels = np.array(known)[np.digitize(score, np.quantile(score, np.linspace(0, 1, len(known) + 1)[1:-1]))]
-    theirs = HistGradientBoostingClassifier(
-        learning_rate=RATE,
-        max_iter=15,
-        max_leaf_nodes=LEAVES,
-        max_features=ASKED,
-        l2_regularization=1.0,
-        early_stopping=False,
-        random_state=0,
-    ).fit(features, labels)
-    model = fit_boosting(features, labels, 6, rounds=15)
-    asked = np.concatenate([features, random.normal(size=(300, 6)).astype(np.float32)])
-    found = softmax(model.logits(asked))
-    np.testing.assert_allclose(found[:, known], theirs.predict_proba(asked), atol=1e-6)
-    assert not np.delete(found, known, axis=1).any()
-    again = Boosting(6, model.size)
-    again.load_state_dict(model.state_dict())
-    np.testing.assert_array_equal(again.logits(asked), model.logits(asked))
 
 
 def test_of_one_class_there_is_nothing_to_learn() -> None:

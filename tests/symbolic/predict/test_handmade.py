@@ -49,7 +49,7 @@ def test_kept_trees_say_what_the_librarys_say(classes: int) -> None:
         edge = np.zeros((inner.sum(), 6))
         edge[np.arange(len(edge)), tree.tree_.feature[inner]] = tree.tree_.threshold[inner]
         asked += [edge, np.nextafter(edge.astype(np.float32), np.float32(np.inf))]
-    found, expected = forest.shares(np.concatenate(asked)), theirs.predict_proba(np.concatenate(asked))
+    found, expected = forest.probabilities(np.concatenate(asked)), theirs.predict_proba(np.concatenate(asked))
     np.testing.assert_allclose(found[:, theirs.classes_], expected, atol=1e-3)
     unseen = np.setdiff1d(np.arange(classes + 1), theirs.classes_)
     assert not found[:, unseen].any()
@@ -62,7 +62,7 @@ def test_trees_take_the_room_that_their_size_says() -> None:
     assert forest.size.nodes == 2 * forest.size.leaves - TREES
     again = Forest(2, forest.size)
     again.load_state_dict(forest.state_dict())
-    np.testing.assert_array_equal(again.shares(features), forest.shares(features))
+    np.testing.assert_array_equal(again.probabilities(features), forest.probabilities(features))
 
 
 @pytest.mark.parametrize(("notes", "parts"), [(1, 1), (95, 1), (96, 3), (191, 3), (192, 7), (1000, 7)])
@@ -95,7 +95,7 @@ def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
     long = Tokenizer().encode(tune(50, bars=120)).ids
     features = stretch_matrix(long)
     assert len(features) == 7
-    shares = [voice.shares(features).mean(axis=0) for voice in (model.discriminants, model.forest)]
+    shares = [voice.probabilities(features).mean(axis=0) for voice in (model.discriminants, model.forest)]
     expected = np.sqrt(np.prod([share + 1e-3 for share in shares], axis=0))
     np.testing.assert_allclose(np.exp(model.logits(long)), expected, rtol=1e-6)
     together = model.of_stretches([stretch_matrix(music[0]), features])
