@@ -49,7 +49,7 @@ def test_adapters_take_turns_on_one_backbone(backbone: Backbone, tmp_path: Path)
         adapter_set.load(method, tmp_path / method)
         adapter_set.use(method)  # the next is hung up while this one is at work
     assert list(adapter_set) == list(METHODS)
-    for method in [*METHODS, *reversed(METHODS)]:
+    for method in [*METHODS, *reversed([*METHODS])]:
         assert torch.equal(output(adapter_set.use(method)), wanted[method])
     assert torch.equal(output(adapter_set.use(None)), plain)
 
