@@ -179,7 +179,7 @@ def rolls(inspection: Inspection, title: str) -> list[Roll]:
     measure = "recovery loss (nats, 8 fields)" if score is None else "selector score"
     amount = (inspection.loss.sum(1) if score is None else score.mean(1))[pitched]
     asked = inspection.chosen[:, PITCH]
-    wrong = np.logical_and(asked, guess != pitch)
+    wrong = np.asarray(asked & (guess != pitch))
     return [
         {
             "title": f"{title}: {measure}",
