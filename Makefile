@@ -7,7 +7,7 @@ JOBS   ?= 2
 .PHONY: help install pretrain test check lint types slow docs bench-data bench-train bench-adapters clean
 
 help:
-	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus (about 5 minutes on 2 cores)"
+	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus with the adversarial selector (about 5 minutes on 2 cores)"
 	@echo "make test       set up, then the default tests"
 	@echo "make check      lint, types and tests: what CI runs"
 	@echo "make slow       the tests that take minutes"

@@ -1,1 +1,1 @@
-"""Trials that need both trainers: pretraining judged by tasks, and what the order of notes gives away."""
+"""Experiments that need both trainers: downstream evaluation of pretraining, and the order of notes."""

@@ -1,7 +1,7 @@
-"""Ways of pretraining held against one another by what is learnt from their checkpoints, on the validation side.
+"""Downstream evaluation of pretraining settings: tasks are learnt from their checkpoints and scored on validation.
 
-A sweep is a list of runs: each a setting and a seed, its held-out loss, and how a task learnt from it fared on every
-validation group. Nothing of the test side goes in, so that a setting can be chosen by it.
+A sweep is a list of runs. Each has a setting, a seed, its held-out loss, and the validation counts of every task. It has
+nothing of the test side, so a setting can be chosen by it.
 """
 
 from __future__ import annotations
@@ -26,16 +26,15 @@ _RUN = re.compile(r"(?P<setting>.+)-(?P<seed>\d+)")
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """One setting, of every seed.
+class Evaluated:
+    """One setting with all its seeds.
 
     Attributes:
-        name: Of the setting.
-        seeds: Of pretraining and of what was learnt from it.
-        loss: At the end, of each seed: held-out cross-entropy in nats, mean of the eight fields; none where there was
-            no pretraining.
-        correlation: At the end, of each seed of a learned selector: of its score and the loss, by rank.
-        counts: By task, (S, G, C, C) of the validation groups.
+        name: Name of the setting.
+        seeds: Seeds of pretraining and of the tasks learnt from it.
+        loss: Final held-out cross-entropy of each seed in nats, mean of the eight fields; empty without pretraining.
+        correlation: Final rank correlation of score and loss, of each seed of a learned selector.
+        counts: (S, G, C, C) confusion counts of seeds and validation groups, by task.
     """
 
     name: str
@@ -45,11 +44,11 @@ class Judged:
     counts: dict[str, Counts]
 
     def scores(self, task: str) -> list[float]:
-        """(S,) accuracy of each seed, in per cent."""
+        """Return (S,) the accuracy of each seed in per cent."""
         return list(100 * accuracy(self.counts[task].sum(axis=1)))
 
-    def paired(self, other: Judged, task: str) -> tuple[Counts, Counts]:
-        """Their counts and those of another setting, of the seeds that both have.
+    def paired(self, other: Evaluated, task: str) -> tuple[Counts, Counts]:
+        """Return the counts of this setting and of another one, for the seeds that both have.
 
         Raises:
             ConfigError: If the two share no seed.
@@ -57,13 +56,13 @@ class Judged:
         shared = sorted(set(self.seeds) & set(other.seeds))
         if not shared:
             raise ConfigError(
-                f"{self.name} and {other.name} have no seed in common. Judge both with the same."
+                f"{self.name} and {other.name} have no seed in common. Run both with the same seeds."
             )
         ours, theirs = (one.counts[task][[one.seeds.index(seed) for seed in shared]] for one in (self, other))
         return ours, theirs
 
-    def above(self, other: Judged, task: str) -> Difference:
-        """How far this setting is above another, in points, pieces and seeds both paired.
+    def above(self, other: Evaluated, task: str) -> Difference:
+        """Return the gain over another setting in points, with pieces and seeds paired.
 
         Raises:
             ConfigError: If the two share no seed.
@@ -75,14 +74,14 @@ class Judged:
 
 
 def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """The runs of a sweep that all judges have seen, as JSON values.
+    """Return the runs of a sweep that have all tasks, as JSON values.
 
     Args:
-        folder: Holds SETTING-SEED/pretrain, unless there was none, and SETTING-SEED/TASK of every judge.
-        tasks: The judges.
+        folder: Holds SETTING-SEED/pretrain, unless there was none, and SETTING-SEED/TASK for every task.
+        tasks: The downstream tasks.
 
     Raises:
-        ConfigError: If a run was scored before validation counts were kept.
+        ConfigError: If a record has no validation counts.
     """
     runs = []
     for place in sorted(Path(folder).iterdir()):
@@ -104,11 +103,11 @@ def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
     return runs
 
 
-def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
-    """Settings of a sweep, in the order in which they were begun.
+def evaluate(runs: Sequence[Mapping[str, Any]]) -> list[Evaluated]:
+    """Return the settings of a sweep, in their first order.
 
     Args:
-        runs: From `gather`.
+        runs: The runs, from `gather`.
     """
     settings = []
     for name in dict.fromkeys(run["setting"] for run in runs):
@@ -119,14 +118,14 @@ def judged(runs: Sequence[Mapping[str, Any]]) -> list[Judged]:
         }
         ends = [run["history"][-1] for run in mine if "history" in run]
         loss = [float(np.mean(list(end["loss"].values()))) for end in ends]
-        told = [end["selector"]["correlation"] for end in ends if end["selector"]]
-        correlation = [value for value in told if value is not None]
-        settings.append(Judged(name, [run["seed"] for run in mine], loss, correlation, counts))
+        values = [end["selector"]["correlation"] for end in ends if end["selector"]]
+        correlation = [value for value in values if value is not None]
+        settings.append(Evaluated(name, [run["seed"] for run in mine], loss, correlation, counts))
     return settings
 
 
-def control_of(settings: Sequence[Judged], name: str) -> Judged:
-    """The setting that others are held against.
+def control_of(settings: Sequence[Evaluated], name: str) -> Evaluated:
+    """Return the setting that others are compared with.
 
     Raises:
         ConfigError: If there is none of that name.
@@ -135,29 +134,29 @@ def control_of(settings: Sequence[Judged], name: str) -> Judged:
         if one.name == name:
             return one
     known = ", ".join(one.name for one in settings) or "none yet"
-    raise ConfigError(f"{name} has not been judged. Hold the others against one of: {known}.")
+    raise ConfigError(f"{name} has no runs. Compare with one of: {known}.")
 
 
-def ranked(settings: Sequence[Judged], control: str) -> list[Judged]:
-    """The best first, by the points above the control on seeds in common, mean over tasks.
+def ranked(settings: Sequence[Evaluated], control: str) -> list[Evaluated]:
+    """Return the settings by their mean gain over the control on common seeds, best first.
 
-    Scores themselves would not do where settings differ in their seeds: some draws of the labels are worse than others.
+    Scores themselves cannot be compared between different seeds, because some label subsets are harder than others.
     """
     against = control_of(settings, control)
 
-    def behind(one: Judged) -> float:
+    def behind(one: Evaluated) -> float:
         pairs = [one.paired(against, task) for task in against.counts]
         return float(np.mean([np.diff([accuracy(c.sum(axis=1)).mean() for c in pair]) for pair in pairs]))
 
     return sorted(settings, key=behind)
 
 
-def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], list[list[str]]]:
-    """Heads, and a row for every setting.
+def result_rows(settings: Sequence[Evaluated], control: str) -> tuple[list[str], list[list[str]]]:
+    """Return heads, and a row for every setting.
 
-    Held-out loss of a field in nats, of rows masked at random; of a learned selector the rank correlation of its score
-    and that loss; of every task accuracy in per cent, then on seeds in common the points above the control and their
-    interval.
+    A row has the held-out loss of a field in nats, of tokens masked at random. For a learned selector it has the rank
+    correlation of score and loss. For every task it has the accuracy in per cent, then the gain over the control on
+    common seeds with its interval.
     """
     against = control_of(settings, control)
     tasks = list(against.counts)
@@ -180,7 +179,7 @@ def verdict_rows(settings: Sequence[Judged], control: str) -> tuple[list[str], l
     ]
 
 
-def _cell(one: Judged, control: Judged, task: str) -> str:
+def _cell(one: Evaluated, control: Evaluated, task: str) -> str:
     text = _spread(one.scores(task), 1)
     if one is control:
         return text
@@ -189,13 +188,13 @@ def _cell(one: Judged, control: Judged, task: str) -> str:
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
-    """Mean and deviation, as far as there are values for them."""
+    """Return mean and deviation, if there are enough values."""
     words = [f"{value:.{digits}f}" for value in (mean_sd(values) if values else ())]
     return " ± ".join(words[: len(values)])
 
 
-def verdict_picture(settings: Sequence[Judged], control: str) -> Figure:
-    """How far every setting is above the control, with its interval; a panel for every task."""
+def result_picture(settings: Sequence[Evaluated], control: str) -> Figure:
+    """Draw the gain of every setting over the control with its interval, in a panel for every task."""
     against = control_of(settings, control)
     others = [one for one in reversed(ranked(settings, control)) if one is not against]
     tasks = list(against.counts)
@@ -203,9 +202,9 @@ def verdict_picture(settings: Sequence[Judged], control: str) -> Figure:
     for axes, task in zip(figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0], tasks, strict=True):
         for place, one in enumerate(others):
             gap = one.above(against, task)
-            told = gap.low > 0 or gap.high < 0
-            axes.plot([gap.low, gap.high], [place, place], color="C0" if told else "0.6")
-            axes.plot(gap.mean, place, "o", color="C0" if told else "0.6")
+            clear = gap.low > 0 or gap.high < 0
+            axes.plot([gap.low, gap.high], [place, place], color="C0" if clear else "0.6")
+            axes.plot(gap.mean, place, "o", color="C0" if clear else "0.6")
         axes.axvline(0, color="0.3", linewidth=0.8)
         axes.set(title=task, xlabel=f"points above {control}", yticks=range(len(others)))
         axes.set_yticklabels([one.name for one in others])

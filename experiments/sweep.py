@@ -1,11 +1,11 @@
-"""Compare pretraining settings at equal compute: pretrain each with several seeds, fine-tune, tell validation scores.
+"""Compare pretraining settings at equal compute: pretrain with several seeds, fine-tune, compare on validation.
 
     python -m experiments.sweep selectors --only uniform-30,adversarial-30 --seeds 3 --limit 540
-    python -m experiments.sweep selectors --from tiny --judges melody,emotion --out runs/going-on
-    python -m experiments.sweep runs/going-on/sweep.json --out runs/going-on
+    python -m experiments.sweep selectors --from tiny --tasks melody,emotion --out runs/from-tiny
+    python -m experiments.sweep results/sweeps/selectors-from-tiny.json
 
-Every run keeps its record, so that the command can be stopped and given again: it goes on with what is missing. Tables
-tell validation scores alone, and in brackets the 95 % interval of points above the control, pieces and seeds paired.
+Every run saves its record. So the command can be stopped and repeated: it runs what is missing. Tables show validation
+scores alone. Brackets hold the 95 % interval of the gain over the control, with pieces and seeds paired.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any
 from data.toolkit.markdown import markdown_table
 from data.toolkit.records import portable_provenance, provenance, write_json
 from data.toolkit.runs import SETTINGS
-from experiments.downstream import gather, judged, verdict_picture, verdict_rows
+from experiments.downstream import evaluate, gather, result_picture, result_rows
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import ConfigError
 
 HERE = Path(__file__).resolve().parents[1] / "pretrain" / "experiments"
 SWEEP = "sweep.json"
-"""What a sweep came to, small enough to be committed."""
+"""The result of a sweep, small enough to be committed to `results/sweeps`."""
 COMMON = {
     "corpus": "pop909",
     "preset": "tiny",
@@ -36,17 +36,17 @@ COMMON = {
     "steps": "1000",
     "evaluations": "2",
 }
-"""Settings of every pretraining run, unless told otherwise: two minutes on one core."""
+"""Default settings of every pretraining run: two minutes on one core."""
 _PROBE = ["--protocol", "folds", "--method", "probe"]
-JUDGES = {
+TASKS = {
     "melody": ["--budget", "0.03", "--epochs", "3", "--lr", "1e-3", "--tokens_per_batch", "1024"],
     "velocity": ["--budget", "0.1", "--epochs", "3", "--lr", "1e-3"],
     "emotion": _PROBE,
     "composer": _PROBE,
 }
-"""What judges a checkpoint: fine-tuning on few labels, where pretraining tells most, and probes over all folds."""
+"""Downstream tasks: fine-tuning on few labels, where pretraining matters most, and probes over all folds."""
 NONE = "none"
-"""The setting without pretraining: what --from names as it is, or random initialisation."""
+"""The setting without pretraining: the checkpoint of --from, or random initialisation."""
 
 
 class OutOfTime(Exception):
@@ -54,12 +54,12 @@ class OutOfTime(Exception):
 
 
 def say(text: str) -> None:
-    """A line for the reader."""
+    """Print a line."""
     print(text, flush=True)  # noqa: T201
 
 
 def main() -> int:
-    """Run what is missing, then show what there is."""
+    """Run what is missing, then show the results."""
     options = _options()
     if options.past:
         show(json.loads(options.past.read_text(encoding="utf-8")), options.out)
@@ -72,28 +72,28 @@ def main() -> int:
             for name in names:
                 _one(name, seed, options, end)
     except OutOfTime:
-        say(f"The limit of {options.limit} s is reached; the same command goes on.")
+        say(f"The limit of {options.limit} s is reached; the same command continues.")
     about = portable_provenance(provenance())
-    sweep = {**about, "control": options.control, "runs": gather(options.out, options.judges)}
+    sweep = {**about, "control": options.control, "runs": gather(options.out, options.tasks)}
     write_json(options.out / SWEEP, sweep)
     show(sweep, options.out)
     return 0
 
 
 def show(sweep: dict[str, Any], folder: Path) -> None:
-    """The table of what has been judged, and its picture in a folder."""
-    settings = judged(sweep["runs"])
+    """Print the table of results, and draw it into a folder."""
+    settings = evaluate(sweep["runs"])
     try:
-        say("\n".join(markdown_table(*verdict_rows(settings, sweep["control"]))))
+        say("\n".join(markdown_table(*result_rows(settings, sweep["control"]))))
     except ConfigError as error:  # cut short before there was anything to compare
         say(str(error))
         return
     if len(settings) > 1:
-        verdict_picture(settings, sweep["control"]).savefig(folder / "sweep.png", dpi=120)
+        result_picture(settings, sweep["control"]).savefig(folder / "sweep.png", dpi=120)
 
 
 def _one(name: str, seed: int, options: argparse.Namespace, end: float) -> None:
-    """Pretrain once and judge the checkpoint, unless that is done."""
+    """Pretrain once and evaluate the checkpoint, unless that is done."""
     out = options.out / f"{name}-{seed}"
     begin, checkpoint = options.checkpoint, options.checkpoint or "scratch"
     if name != NONE:
@@ -102,13 +102,13 @@ def _one(name: str, seed: int, options: argparse.Namespace, end: float) -> None:
         flags += ["--config", str(HERE / options.study / f"{name}.yaml"), "--seed", str(seed)]
         flags += (["--from", begin] if begin else []) + options.pretrain
         _run("pretrain.cli", [*flags, "--out", checkpoint], out / "pretrain", end)
-    for task in options.judges:
+    for task in options.tasks:
         source = ["--from", checkpoint, "--seed", str(seed)]
-        _run("finetune.cli", [task, *source, *JUDGES[task], "--out", str(out / task)], out / task, end)
+        _run("finetune.cli", [task, *source, *TASKS[task], "--out", str(out / task)], out / task, end)
 
 
 def _run(module: str, arguments: list[str], out: Path, end: float) -> None:
-    """A command, gone on with if it was begun; nothing if it is done."""
+    """Run a command, or resume it; do nothing if it is done."""
     if (out / RECORD).is_file():
         return
     if (out / SETTINGS).is_file():
@@ -133,25 +133,25 @@ def _options() -> argparse.Namespace:
         "study", help=f"folder of YAML files beside this one, such as selectors; or a {SWEEP} to show again"
     )
     parser.add_argument("--only", help=f"some of them, with commas between; {NONE}: without pretraining")
-    parser.add_argument("--from", dest="checkpoint", help="checkpoint that every run goes on from")
-    parser.add_argument("--judges", default=",".join(JUDGES), help="tasks (default: %(default)s)")
+    parser.add_argument("--from", dest="checkpoint", help="checkpoint that every run starts from")
+    parser.add_argument("--tasks", default=",".join(TASKS), help="downstream tasks (default: %(default)s)")
     parser.add_argument(
-        "--control", default="uniform-30", help="setting that others are held against (default: %(default)s)"
+        "--control", default="uniform-30", help="setting to compare with (default: %(default)s)"
     )
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--limit", type=float, help="seconds after which to stop, to go on later")
+    parser.add_argument("--limit", type=float, help="seconds after which to stop; the same command continues")
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"))
     parser.usage = "%(prog)s STUDY [options] [-- flags for every pretraining run]"
-    # By hand, since argparse gives what follows -- to the first positional that would take nothing.
+    # By hand, because argparse gives what follows -- to the first positional.
     end = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options = parser.parse_args(sys.argv[1:end])
     options.pretrain = sys.argv[end + 1 :]
     options.past = Path(options.study) if Path(options.study).suffix == ".json" else None
     if not (options.past or HERE / options.study).exists():
         parser.error(f"there is no folder {options.study} in {HERE}")
-    options.judges = options.judges.split(",")
-    if unknown := set(options.judges) - set(JUDGES):
-        parser.error(f"--judges {', '.join(unknown)}: choose among {', '.join(JUDGES)}")
+    options.tasks = options.tasks.split(",")
+    if unknown := set(options.tasks) - set(TASKS):
+        parser.error(f"--tasks {', '.join(unknown)}: choose among {', '.join(TASKS)}")
     options.every = [NONE, *sorted(path.stem for path in (HERE / options.study).glob("*.yaml"))]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     return options

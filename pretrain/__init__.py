@@ -1,17 +1,28 @@
-"""Pretrain backbones: a selector chooses what is hidden, and the backbone predicts it.
+"""Pretrain a backbone: a selector chooses the notes to mask, and the backbone predicts them.
 
     import pretrain
 
     settings = pretrain.PretrainSettings.of(folder="my_midi", selector="adversarial", steps=1000)
-    record = pretrain.run(settings)
+    record = pretrain.run(settings)  # what the command does
+
+With a trainer of your own:
+
+    import lightning
+
+    data = pretrain.PretrainDataModule(settings)
+    module = pretrain.build_module(settings, data)  # a PretrainModule
+    trainer = lightning.Trainer(max_steps=data.steps, val_check_interval=100, check_val_every_n_epoch=None)
+    trainer.fit(module, data)
+    module.objective.backbone, module.history
 
 Names are imported when first used, so settings cost no import of torch.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
     from pretrain.settings import (
@@ -22,40 +33,38 @@ if TYPE_CHECKING:
         RunSettings,
         TrainingSettings,
     )
+    from pretrain.training.building import build_module
     from pretrain.training.datamodule import PretrainDataModule
     from pretrain.training.module import PretrainModule
-    from pretrain.training.run import pretrain as run
+    from pretrain.training.run import run
 
-_HOMES = {
-    "run": ("training.run", "pretrain"),
-    "PretrainSettings": ("settings", "PretrainSettings"),
-    "CorpusSettings": ("settings", "CorpusSettings"),
-    "ModelSettings": ("settings", "ModelSettings"),
-    "MaskingSettings": ("settings", "MaskingSettings"),
-    "TrainingSettings": ("settings", "TrainingSettings"),
-    "RunSettings": ("settings", "RunSettings"),
-    "PretrainModule": ("training.module", "PretrainModule"),
-    "PretrainDataModule": ("training.datamodule", "PretrainDataModule"),
-}
+_SETTINGS = (
+    "CorpusSettings", "MaskingSettings", "ModelSettings", "PretrainSettings", "RunSettings", "TrainingSettings",
+)  # fmt: skip
 
-__all__ = [  # noqa: RUF022 - by use
-    "run",
-    "PretrainSettings",
+__all__ = [
     "CorpusSettings",
-    "ModelSettings",
     "MaskingSettings",
-    "TrainingSettings",
-    "RunSettings",
-    "PretrainModule",
+    "ModelSettings",
     "PretrainDataModule",
+    "PretrainModule",
+    "PretrainSettings",
+    "RunSettings",
+    "TrainingSettings",
+    "build_module",
+    "run",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'pretrain' has no attribute {name!r}")
-    home, original = _HOMES[name]
-    return getattr(import_module(f"pretrain.{home}"), original)
+__getattr__ = lazy_names(
+    __name__,
+    dict.fromkeys(_SETTINGS, "settings")
+    | {
+        "PretrainDataModule": "training.datamodule",
+        "PretrainModule": "training.module",
+        "build_module": "training.building",
+        "run": "training.run",
+    },
+)
 
 
 def __dir__() -> list[str]:

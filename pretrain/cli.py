@@ -48,9 +48,9 @@ def _run(argv: Sequence[str]) -> None:
 
     settings = parse("pretrain", _DESCRIPTION, PretrainSettings, argv, _EPILOG, runs="runs/pretrain")
     settings.check_sources()
-    from pretrain.training.run import pretrain  # imports torch and lightning
+    from pretrain.training.run import run  # imports torch and lightning
 
-    record = pretrain(settings)
+    record = run(settings)
     if record is not None:
         print(summary(record))
 

@@ -185,7 +185,7 @@ def rolls(inspection: Inspection, title: str) -> list[Roll]:
             "title": f"{title}: {measure}",
             "layers": [
                 layer(pitched, fill=amount, measure=measure),
-                layer(inspection.chosen.any(1), edge=_WRONG, name="chosen"),
+                layer(np.any(inspection.chosen, axis=1), edge=_WRONG, name="chosen"),
                 layer(inspection.frozen, edge=_FROZEN, hatch="////", name="frozen"),
             ],
         },

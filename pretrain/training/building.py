@@ -1,4 +1,4 @@
-"""From settings to a module that can be trained."""
+"""Build the module of a run from its settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from pretrain.objective.auxiliary import AUXILIARIES
-from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import Objective
+from pretrain.objective.retirement import Retirement
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
 from pretrain.settings import PretrainSettings
+from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation, preset_config
 from pretrain.training.module import PretrainModule
 from symbolic.backbone import build_backbone
@@ -19,24 +20,18 @@ from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import build_corruption
 
 
-def build_module(
-    settings: PretrainSettings,
-    sizes: Sequence[int],
-    book: FreezeBook,
-    steps: int,
-    start: Initialisation | None = None,
-) -> PretrainModule:
-    """A module initialised by the settings' seed, or with the weights that it begins from.
+def build_objective(
+    settings: PretrainSettings, sizes: Sequence[int], start: Initialisation | None = None
+) -> Objective:
+    """Build backbone, heads, selector and corruption, initialised by the seed or with the weights of a checkpoint.
 
     Args:
-        settings: Of the run.
-        sizes: Ids of each field.
-        book: Freeze state of the training tokens.
-        steps: Length of the run.
-        start: Where it begins; by default from random initialisation.
+        settings: Settings of the run.
+        sizes: Number of ids of each field.
+        start: Initial weights; random by default.
 
     Raises:
-        ConfigError: If a selector cannot work as asked.
+        ConfigError: If the selector does not support the settings.
     """
     masking, training = settings.masking, settings.training
     torch.manual_seed(training.seed)
@@ -48,8 +43,8 @@ def build_module(
     )
     backbone = build_backbone(config, sizes)
     backbone.recompute = training.recompute
-    # In its modules and not in its shape: the checkpoint keeps the preset's, because what is right for a single pass
-    # over a large corpus is too little for fine-tuning on a few labels.
+    # Set in the modules, not in the shape. The checkpoint keeps the preset's dropout: what is right for one pass over
+    # a large corpus is too little for fine-tuning on a few labels.
     for part in backbone.modules():
         if isinstance(part, nn.Dropout):
             part.p = training.dropout
@@ -57,8 +52,8 @@ def build_module(
     start.initialise(backbone, heads)
     selector = build_selector(masking.selector, schedule, sizes, config, options)
     if training.compile:
-        backbone.compile(dynamic=True)  # the tokens of a window differ from batch to batch
-    objective = Objective(
+        backbone.compile(dynamic=True)  # the length of windows differs from batch to batch
+    return Objective(
         backbone,
         heads,
         selector,
@@ -66,12 +61,34 @@ def build_module(
         [AUXILIARIES[name](config.dim, sizes) for name in masking.auxiliaries],
         identity_weight=masking.identity_weight,
     )
+
+
+def build_module(settings: PretrainSettings, data: PretrainDataModule) -> PretrainModule:
+    """Build the module that trains on a data module.
+
+    Args:
+        settings: Settings of the run.
+        data: Its music and its initial weights.
+
+    Raises:
+        ConfigError: If the selector does not support the settings.
+    """
+    masking, training = settings.masking, settings.training
+    objective = build_objective(settings, data.tokenizer.vocabulary.sizes, data.start)
+    freeze_every = masking.freeze_every
+    if freeze_every is None:
+        freeze_every = 1.0 if objective.selector.retires else 0.0
+    callbacks = []
+    if freeze_every:
+        period = max(1, round(freeze_every * data.batches.per_epoch / training.batches_per_step))
+        callbacks.append(Retirement(data.in_order, data.book, period, masking.freeze_limit))
     return PretrainModule(
         objective,
-        book,
+        data.book,
         seed=training.seed,
-        steps=steps,
+        steps=data.steps,
         lr=settings.learning_rate,
         weight_decay=training.weight_decay,
         optimizer=training.optimizer,
+        callbacks=callbacks,
     )

@@ -12,9 +12,8 @@ from torch import nn
 
 from data.toolkit.command import parse
 from pretrain import cli
-from pretrain.objective.freezing import FreezeBook
 from pretrain.settings import LEARNING_RATES, PretrainSettings
-from pretrain.training.building import build_module
+from pretrain.training.building import build_objective
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import Vocabulary
 
@@ -77,18 +76,18 @@ def test_a_selector_that_cannot_work_by_a_unit_says_by_which_it_can(tmp_path, ca
     assert "'span' does not support the unit 'bar'. It supports token" in capsys.readouterr().err
 
 
-def test_every_committed_experiment_can_be_built(tmp_path):
+def test_every_committed_experiment_can_be_built():
     assert EXPERIMENTS
     for file in EXPERIMENTS:
         settings = parse("pretrain", "", PretrainSettings, ["--config", str(file)])
-        module = build_module(settings, Vocabulary().sizes, FreezeBook(tmp_path, 8), 1)
-        assert module.objective.selector.name == settings.masking.selector
+        objective = build_objective(settings, Vocabulary().sizes)
+        assert objective.selector.name == settings.masking.selector
 
 
-def test_dropout_is_that_of_training_and_not_of_the_checkpoint(tmp_path):
+def test_dropout_of_training_is_not_that_of_the_checkpoint():
     for given, expected in (([], 0.1), (["--dropout", "0"], 0.0)):
         settings = parse("pretrain", "", PretrainSettings, given)
-        backbone = build_module(settings, Vocabulary().sizes, FreezeBook(tmp_path, 8), 1).objective.backbone
+        backbone = build_objective(settings, Vocabulary().sizes).backbone
         dropped = {part.p for part in backbone.modules() if isinstance(part, nn.Dropout)}
         assert dropped == {expected}
         assert backbone.config.dropout == 0.1

@@ -8,9 +8,8 @@ import torch
 from made import write_tunes
 
 from pretrain import cli
-from pretrain.objective.freezing import FreezeBook
 from pretrain.settings import PretrainSettings
-from pretrain.training.building import build_module
+from pretrain.training.building import build_objective
 from pretrain.training.expansion import expand, expand_heads, obstacles
 from pretrain.training.initialisation import load_initialisation
 from symbolic.backbone import BackboneConfig, build_backbone, preset
@@ -50,8 +49,8 @@ def pair(config, larger):
     return small, heads, large, others
 
 
-def module_of(settings, start, folder):
-    return build_module(settings, Vocabulary().sizes, FreezeBook(folder, 8), 1, start)
+def objective_of(settings, start):
+    return build_objective(settings, Vocabulary().sizes, start)
 
 
 def tokens(*shape):
@@ -120,13 +119,13 @@ def test_obstacles_are_named():
 
 
 @pytest.mark.parametrize("kind", ["transformer", "conformer"])
-def test_bundled_models_expand_to_a_larger_preset(kind, tmp_path):
+def test_bundled_models_expand_to_a_larger_preset(kind):
     name = {"transformer": "tiny", "conformer": "tiny-conformer"}[kind]
     settings = PretrainSettings.of(checkpoint=name, preset="small", backbone=kind)
     start = load_initialisation(settings, Tokenizer())
     # Its window too: an expanded model is trained as any of its size.
     assert start.config == replace(preset("small"), kind=kind)
-    objective, found = module_of(settings, start, tmp_path).objective.eval(), load_checkpoint(name)
+    objective, found = objective_of(settings, start).eval(), load_checkpoint(name)
     music = torch.randint(4, 20, (1, 30, 8))
     theirs = found.build_heads()["fields"](found.build_backbone().eval()(music))
     for one, other in zip(objective.heads(objective.backbone(music)), theirs, strict=True):
@@ -142,8 +141,8 @@ def test_heads_missing_in_a_checkpoint_are_random(tmp_path):
     found = {}
     for name, checkpoint in (("bare", str(tmp_path / "bare")), ("whole", "tiny"), ("none", None)):
         settings = PretrainSettings.of(checkpoint=checkpoint, preset="mini")
-        module = module_of(settings, load_initialisation(settings, Tokenizer()), tmp_path)
-        found[name] = module.objective.heads.projection.weight.std()
+        objective = objective_of(settings, load_initialisation(settings, Tokenizer()))
+        found[name] = objective.heads.projection.weight.std()
     assert found["bare"] == found["none"] != found["whole"]
 
 

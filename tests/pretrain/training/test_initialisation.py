@@ -8,9 +8,8 @@ import torch
 from made import tune, write_tunes
 
 from pretrain import cli
-from pretrain.objective.freezing import FreezeBook
 from pretrain.settings import PretrainSettings
-from pretrain.training.building import build_module
+from pretrain.training.building import build_objective
 from pretrain.training.initialisation import load_initialisation
 from symbolic.adapters import attach
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
@@ -47,16 +46,16 @@ def run(music, tmp_path_factory):
         yield out
 
 
-def test_a_run_starts_with_the_weights_of_the_checkpoint(tmp_path):
+def test_a_run_starts_with_the_weights_of_the_checkpoint():
     settings = PretrainSettings.of(checkpoint="tiny")
     start = load_initialisation(settings, Tokenizer())
     sizes = Vocabulary().sizes
-    module = build_module(settings, sizes, FreezeBook(tmp_path, 8), 1, start)
-    fresh = build_module(PretrainSettings(), sizes, FreezeBook(tmp_path, 8), 1)
+    loaded = build_objective(settings, sizes, start)
+    fresh = build_objective(PretrainSettings(), sizes)
     found = load_checkpoint("tiny")
     tokens = torch.from_numpy(Tokenizer().encode(tune(0, 40)).ids.astype(np.int64))[None]
     theirs = found.build_heads()["fields"].eval()(found.build_backbone().eval()(tokens))
-    for objective, same in ((module.objective.eval(), True), (fresh.objective.eval(), False)):
+    for objective, same in ((loaded.eval(), True), (fresh.eval(), False)):
         ours = objective.heads(objective.backbone(tokens))
         assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True)) is same
 
