@@ -24,8 +24,6 @@ from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import did_you_mean
 from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
 
-LOGGERS = ("tensorboard", "wandb")
-"""Those of `data.toolkit.loggers`, which imports lightning."""
 STRATEGIES = ("ddp", "fsdp")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
 ADAMW = "adamw"
@@ -187,9 +185,6 @@ class RunSettings(Group):
         None, f"also log to {_listed(LOGGERS)} (CSV always)", choices=LOGGERS, rare=True, free=True
     )
     resume: bool = setting(False, "go on with RUN, with --out, or with the latest run", free=True)
-    logger: str | None = setting(
-        None, f"also log to {' or '.join(LOGGERS)} (CSV always)", choices=LOGGERS, rare=True, free=True
-    )
 
 
 @dataclass(kw_only=True)

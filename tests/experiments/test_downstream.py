@@ -1,4 +1,4 @@
-"""Pretraining settings held against one another by what is learnt from them."""
+"""Downstream evaluation of pretraining settings."""
 
 import importlib.util
 import json
