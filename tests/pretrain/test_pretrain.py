@@ -144,7 +144,7 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_pa
     assert_same_run(tmp_path / "killed", run)
 
 
-def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_path):
+def test_a_killed_run_of_learnability_resumes_to_the_same_bits(folder, tmp_path):
     flags = [str(folder), *FLAGS, "--steps", "8", "--selector", "learnability", "--accumulate", "2"]
     assert_resumes(flags, tmp_path)
     slow = read_tensors(tmp_path / "whole" / "checkpoint" / "model.safetensors")
@@ -156,7 +156,7 @@ def test_so_does_one_with_a_slow_network_and_several_batches_a_step(folder, tmp_
     assert any(not torch.equal(behind, ahead) for behind, ahead in pairs)
 
 
-def test_so_does_one_that_began_in_a_smaller_model(folder, tmp_path):
+def test_a_killed_run_of_an_expanded_model_resumes_to_the_same_bits(folder, tmp_path):
     flags = [str(folder), *FLAGS, "--steps", "6", "--from", "tiny", "--preset", "mini"]
     assert_resumes(flags, tmp_path)
 
@@ -167,7 +167,7 @@ def test_resuming_a_finished_run_changes_nothing(folder, run):
     assert record_of(run)["history"] == before
 
 
-def test_a_small_folder_without_a_validation_piece_holds_some_out(tmp_path):
+def test_a_small_folder_without_validation_holds_pieces_out(tmp_path):
     small = write_tunes(tmp_path / "small", 6, first=100)
     (small / "labels.csv").write_text("file,split\n" + "".join(f"t10{i}.mid,train\n" for i in range(6)))
     out = tmp_path / "run"
@@ -212,7 +212,7 @@ def state_of(out):
     return torch.load(out / "state" / "last.ckpt", weights_only=True)
 
 
-def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, capsys):
+def test_a_diverged_run_leaves_no_checkpoint(folder, tmp_path, capsys):
     flags = [
         "--steps",
         "12",
@@ -230,9 +230,7 @@ def test_a_run_that_diverges_says_so_and_leaves_no_checkpoint(folder, tmp_path, 
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-def test_a_run_whose_loss_is_no_number_any_more_keeps_its_last_sound_state(
-    folder, tmp_path, capsys, monkeypatch
-):
+def test_a_diverged_run_keeps_its_last_sound_state(folder, tmp_path, capsys, monkeypatch):
     sound = PretrainModule.training_step
 
     def spoilt(self, batch, batch_idx):
@@ -278,7 +276,7 @@ def test_a_full_disk_ends_a_run_with_its_last_state_kept(folder, tmp_path, capsy
         RuntimeError("DefaultCPUAllocator: can't allocate memory"),
     ],
 )
-def test_too_little_memory_is_told_with_a_remedy(error, folder, tmp_path, capsys, monkeypatch):
+def test_too_little_memory_is_reported_with_a_remedy(error, folder, tmp_path, capsys, monkeypatch):
     def hungry(*_):
         raise error
 
@@ -319,7 +317,7 @@ def test_controls_run_too(folder, tmp_path, selector):
 
 
 @pytest.mark.parametrize(("selector", "masks_frozen"), [("adversarial", False), ("scheduled", True)])
-def test_a_look_chooses_from_the_rows_that_the_selector_may_mask(selector, masks_frozen, tmp_path):
+def test_an_inspection_chooses_only_tokens_that_may_be_masked(selector, masks_frozen, tmp_path):
     module, tokenizer = make_module(tmp_path, selector), Tokenizer()
     tokens = tokenizer.encode(tune(0)).ids[:40]
     inspection = inspect_window(module, tokenizer, tokens, np.ones(len(tokens), dtype=bool))

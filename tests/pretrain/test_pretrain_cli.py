@@ -70,7 +70,7 @@ def test_mistakes_are_named_and_end_with_two(argv, said, capsys):
         assert words in error
 
 
-def test_a_selector_that_cannot_work_by_a_unit_says_by_which_it_can(tmp_path, capsys):
+def test_an_unsupported_unit_is_refused_with_the_choices(tmp_path, capsys):
     folder = write_tunes(tmp_path / "music", 12)
     assert cli.main([str(folder), "--selector", "span", "--unit", "bar", "--jobs", "1"]) == 2
     assert "'span' does not support the unit 'bar'. It supports token" in capsys.readouterr().err
@@ -95,7 +95,7 @@ def test_dropout_of_training_is_not_that_of_the_checkpoint():
         PretrainSettings.of(dropout=1.0)
 
 
-def test_an_empty_folder_is_said_to_be_empty(tmp_path, capsys):
+def test_an_empty_folder_is_refused(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert cli.main([str(tmp_path / "empty")]) == 2
     assert "no music files" in capsys.readouterr().err
@@ -120,7 +120,7 @@ def test_another_package_called_data_is_named(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_run_by_muon_says_so_and_has_its_rate(tmp_path):
+def test_a_run_with_muon_records_it_and_has_its_rate(tmp_path):
     tunes, out = write_tunes(tmp_path / "tunes", 6), tmp_path / "run"
     flags = [
         "--steps",

@@ -26,7 +26,7 @@ def test_settings_list_every_head():
     assert sorted(AUXILIARY_NAMES) == sorted(AUXILIARIES)
 
 
-def test_changed_fields_are_told_by_a_yes_or_no_for_every_cell_of_real_rows():
+def test_changed_fields_are_a_binary_target_without_padding():
     windows = random_windows(count=3, length=12, withheld=(VELOCITY,))
     head, hidden, changed = made(ChangedFields.name, windows)
     total, cells = 0.0, 0
@@ -85,7 +85,7 @@ def test_padding_is_no_part_of_it(name):
 
 
 @pytest.mark.parametrize("style", ["mask", "noise"])
-def test_it_is_told_what_the_corruption_changed(style):
+def test_auxiliary_heads_get_the_changed_cells(style):
     objective, windows = make_objective("uniform", style=style, auxiliary=AUXILIARIES), random_windows()
     told, seen = [], []
     objective.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, changed: (

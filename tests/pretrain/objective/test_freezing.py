@@ -18,7 +18,7 @@ from symbolic.errors import CheckpointError
 from symbolic.tokens.vocabulary import POSITION, VELOCITY
 
 
-def test_state_follows_the_row_through_any_window(tmp_path):
+def test_freeze_state_follows_the_token_through_any_window(tmp_path):
     book = FreezeBook(tmp_path, 103)
     state = np.random.default_rng(0).random(103) < 0.3
     starts = np.array([0, 40, 77])
@@ -32,7 +32,7 @@ def test_state_follows_the_row_through_any_window(tmp_path):
     assert (tmp_path / "frozen-00000005.bits").stat().st_size == 13  # one bit a token
 
 
-def test_rows_outside_the_revised_windows_keep_their_state(tmp_path):
+def test_tokens_outside_revised_windows_keep_their_state(tmp_path):
     book = FreezeBook(tmp_path, 20)
     book.revise(1, np.array([0]), [np.ones(10, dtype=bool)])
     book.revise(2, np.array([5]), [np.zeros(10, dtype=bool)])
@@ -75,7 +75,7 @@ def test_the_top_by_score_is_retired_and_some_come_back():
         assert scores[window][new[window]].min() >= kept.max()
 
 
-def test_a_limit_holds_and_leaves_room_for_those_that_come_back():
+def test_a_freeze_limit_leaves_room_for_unfrozen_tokens():
     attention_mask = torch.ones(50, 100, dtype=torch.bool)
     attention_mask[::2, 60:] = False
     state = torch.zeros_like(attention_mask)
@@ -107,7 +107,7 @@ def shards(tmp_path_factory):
 
 
 @pytest.mark.parametrize("length", [7, 16])
-def test_state_follows_the_row_through_shuffling_transposition_and_processes(length, shards, tmp_path):
+def test_freeze_state_follows_the_token_through_loaders(length, shards, tmp_path):
     """A token is told by its content, which transposition leaves alone but for the pitch."""
     book, random = FreezeBook(tmp_path, len(shards)), np.random.default_rng(0)
     state = random.random(len(shards)) < 0.4
@@ -149,7 +149,7 @@ def retirement(shards, folder, rank=0, world=1):
     return book, lambda: callback.on_train_batch_end(trainer, module, None, None, 0)
 
 
-def test_a_revision_reaches_every_window_and_can_be_taken_up_again(shards, tmp_path):
+def test_a_revision_reaches_every_window_and_is_loaded_again(shards, tmp_path):
     book, revise = retirement(shards, tmp_path)
     revise()
     assert book.version == 4
@@ -162,7 +162,7 @@ def test_a_revision_reaches_every_window_and_can_be_taken_up_again(shards, tmp_p
     assert np.array_equal(again.frozen(*everything), book.frozen(*everything))
 
 
-def test_processes_that_share_a_revision_make_the_one_that_one_process_makes(shards, tmp_path, monkeypatch):
+def test_processes_share_one_revision(shards, tmp_path, monkeypatch):
     alone, revise = retirement(shards, tmp_path / "alone")
     revise()
     second = []

@@ -121,14 +121,14 @@ pytestmark = [
 ]
 
 
-def test_chance_retires_rule_and_noise_alike(tmp_path):
+def test_random_scores_retire_rule_and_noise_alike(tmp_path):
     outcome = play("uniform", tmp_path, 100, every=30)
     assert outcome.frozen > 0.4
     assert 0.4 < outcome.retired < 0.6
     assert 0.45 < outcome.chosen.mean() < 0.55
 
 
-def test_the_adversary_hunts_noise_and_retires_it(tmp_path):
+def test_adversarial_chooses_noise_and_retires_it(tmp_path):
     outcome = play("adversarial", tmp_path, 200, every=60)
     assert outcome.frozen > 0.4
     assert outcome.retired > 0.9
@@ -141,7 +141,7 @@ def test_learnability_retires_noise(tmp_path):
     assert outcome.retired > 0.9
 
 
-def test_learnability_does_not_seek_noise_even_where_it_is_never_retired(tmp_path):
+def test_learnability_does_not_choose_noise_without_retirement(tmp_path):
     outcome = play("learnability", tmp_path, 320)
     assert outcome.frozen == 0
     assert outcome.chosen.mean() < 0.42

@@ -47,7 +47,7 @@ def reached(module):
 
 
 @pytest.mark.parametrize(("name", "unit", "network"), [g for g in OBJECTIVES if g[0] in LEARNED])
-def test_the_selectors_loss_reaches_the_selector_and_only_layers_that_it_shares(name, unit, network):
+def test_selector_loss_reaches_only_selector_and_shared_layers(name, unit, network):
     objective = make_objective(name, unit, network, auxiliary=BOTH, layers=1)
     play(objective).selector_loss.backward()
     assert reached(objective.selector.network)
@@ -180,7 +180,7 @@ FEW, MANY = {"count": 2, "length": 16, "bars": 3}, {"count": 9, "length": 40, "b
 
 
 @pytest.mark.parametrize(("name", "unit", "network"), OBJECTIVES)
-def test_a_step_takes_as_many_operations_however_many_windows_rows_and_notes(name, unit, network):
+def test_operations_do_not_grow_with_the_batch(name, unit, network):
     few, many = (
         operations(make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1), **sizes)
         for sizes in (FEW, MANY)
@@ -203,7 +203,7 @@ def test_a_loop_over_windows_would_be_found_out():
 
 @pytest.mark.parametrize("style", CORRUPTIONS)
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
-def test_what_stands_in_padding_never_matters(name, unit, style):
+def test_padding_never_matters(name, unit, style):
     losses = []
     for filling in (0, RESERVED + 3):
         objective, windows = (
@@ -233,7 +233,7 @@ def test_the_backbone_sees_all_but_the_chosen_cells_as_they_are(name, unit, styl
             assert not (touched & frozen[..., None]).any()
 
 
-def test_the_loss_is_the_weighted_mean_over_what_was_to_be_recovered():
+def test_the_loss_is_the_weighted_mean_over_chosen_cells():
     objective, windows = make_objective("uniform", "field", style="noise"), random_windows(withheld=(2,))
     objective.field_weights.accuracy.copy_(torch.linspace(0.1, 0.9, 8))
     step = play(objective, windows)
@@ -244,7 +244,7 @@ def test_the_loss_is_the_weighted_mean_over_what_was_to_be_recovered():
     assert step.loss.item() == pytest.approx(sum(total) / len(total), rel=1e-5)
 
 
-def test_rows_with_a_withheld_field_weigh_as_much_as_others():
+def test_tokens_with_a_hidden_field_weigh_as_much_as_others():
     objective = make_objective("uniform")
     windows = random_windows()
     hidden = windows._replace(tokens=windows.tokens.clone())
@@ -257,7 +257,7 @@ def test_rows_with_a_withheld_field_weigh_as_much_as_others():
         objective.field_weights.gathered.zero_()
 
 
-def test_auxiliary_and_identity_losses_are_added_by_their_weight():
+def test_auxiliary_and_identity_losses_have_weights():
     plain = play(make_objective("uniform"))
     objective = make_objective("uniform", auxiliary=BOTH)
     objective.auxiliary_weight = 0.5
@@ -275,7 +275,7 @@ def test_a_step_is_a_function_of_its_generator(unit):
     assert not torch.equal(first, other)
 
 
-def test_what_a_selector_tries_is_masked_and_only_measured():
+def test_tokens_tried_by_a_selector_are_only_measured():
     objective, windows = make_objective("loss"), tunes()
     seen = []
     objective.backbone.register_forward_hook(lambda _, args, out: seen.append((args[0], out.requires_grad)))

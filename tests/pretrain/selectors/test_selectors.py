@@ -66,7 +66,7 @@ def test_names_for_settings_are_those_of_the_registries():
     assert all(list(rates) == list(PRESETS) for rates in LEARNING_RATES.values())
 
 
-def test_what_there_is_not_is_refused_with_the_choices():
+def test_unknown_names_are_refused_with_the_choices():
     with pytest.raises(ConfigError, match=r"adversarial, bar, infilling, .*uniform"):
         build_selector("best", Schedule(), SIZES, SHAPE)
     with pytest.raises(ConfigError, match=r"'span' does not support the unit 'bar'\. It supports token"):
@@ -78,7 +78,7 @@ def test_what_there_is_not_is_refused_with_the_choices():
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 @settings(max_examples=25)
 @given(state=states(), seed=st.integers(0, 99))
-def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(name, unit, state, seed):
+def test_padding_frozen_tokens_and_hidden_fields_are_not_chosen(name, unit, state, seed):
     (windows, frozen), objective = state, OBJECTIVES[name, unit]
     selector = objective.selector
     inputs = objective.selector_input(windows, frozen, generator(seed), progress=0.5)
@@ -97,7 +97,7 @@ def test_no_cell_is_chosen_of_padding_nor_of_frozen_rows_nor_of_withheld_fields(
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
 @settings(max_examples=25)
 @given(state=states(), seed=st.integers(0, 99))
-def test_as_many_are_chosen_as_the_count_says(name, unit, state, seed):
+def test_the_number_of_chosen_tokens_is_the_count(name, unit, state, seed):
     (windows, frozen), objective = state, OBJECTIVES[name, unit]
     selector, wanted = objective.selector, []
     inputs = objective.selector_input(windows, frozen, generator(seed))
@@ -135,7 +135,7 @@ def test_places_never_fall_short_of_the_count(cap):
             assert int(selector.counts(inputs)) <= selector.most(length) <= length
 
 
-def test_exploration_prefers_high_scores_without_always_taking_them():
+def test_exploration_prefers_high_scores_but_varies():
     scores = torch.tensor([[2.0, 0.0, 0.0, 0.0]]).repeat(4000, 1)
     tokens = torch.full((4000, 4, 8), RESERVED)
     everything = torch.ones(4000, 4, dtype=torch.bool)
@@ -186,7 +186,7 @@ def test_uniform_ignores_the_schedule_and_is_even(unit):
     assert share.max() < 260
 
 
-def test_scheduled_masks_as_few_as_the_adversary_but_anywhere():
+def test_scheduled_masks_as_few_as_adversarial_but_anywhere():
     scheduled, adversary = make_selector("scheduled"), make_selector("adversarial")
     windows = random_windows()
     frozen = windows.attention_mask & (torch.arange(48) % 2 == 0)
@@ -230,7 +230,7 @@ def test_infilling_hides_every_share_alike():
     assert share.max() == 1
 
 
-def test_the_upper_control_takes_the_hardest_of_those_it_tried():
+def test_the_loss_selector_takes_the_hardest_of_those_it_tried():
     selector, windows = make_selector("loss"), full_windows(20, 60)
     hardness = torch.rand(20, 60, 8, generator=generator(1))
     inputs = selector_input(windows, hardness=hardness)
@@ -262,7 +262,7 @@ def test_targets_point_the_same_way_in_every_window():
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_the_adversary_learns_hardness_in_even_and_odd_windows_alike(unit):
+def test_adversarial_learns_in_even_and_odd_windows_alike(unit):
     selector, windows = make_selector("adversarial", unit), full_windows(8, 32)
     hardness = selector.unit.pool(
         # The louder, the harder; by other units, the higher the id.
@@ -300,7 +300,7 @@ def learning(rounds=60):
     return selector, inputs, hopeless
 
 
-def test_learnability_seeks_what_becomes_easy_and_retires_what_stays_hard():
+def test_learnability_chooses_the_learnable_and_retires_noise():
     selector, inputs, hopeless = learning()
     scores = selector.scores(inputs).detach()
     preference, retirement = selector.preference(scores, inputs), selector.retirement(inputs).detach()
@@ -310,7 +310,7 @@ def test_learnability_seeks_what_becomes_easy_and_retires_what_stays_hard():
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_learnability_measures_progress_in_deviations_of_what_there_is(unit):
+def test_learnability_measures_progress_in_deviations(unit):
     selector, windows = make_selector("learnability", unit), random_windows()
     with torch.no_grad():
         for weight in selector.network.parameters():
@@ -327,7 +327,7 @@ def test_learnability_measures_progress_in_deviations_of_what_there_is(unit):
 
 
 @pytest.mark.parametrize("name", LEARNED)
-def test_what_counts_for_nothing_does_not_move_the_loss(name):
+def test_uncounted_cells_do_not_move_the_loss(name):
     scores = torch.rand(4, 20, generator=generator())
     valid = torch.rand(4, 20, generator=generator(1)) < 0.5
     recovery = torch.rand(4, 20, generator=generator(2))
@@ -339,7 +339,7 @@ def test_what_counts_for_nothing_does_not_move_the_loss(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(SELECTORS) - set(LEARNED)))
-def test_one_that_learns_nothing_has_neither_weights_nor_loss(name):
+def test_a_selector_without_network_has_no_weights_and_no_loss(name):
     selector = make_selector(name)
     assert not list(selector.parameters())
     with pytest.raises(NotImplementedError, match=name):
@@ -347,7 +347,7 @@ def test_one_that_learns_nothing_has_neither_weights_nor_loss(name):
 
 
 @pytest.mark.parametrize(("name", "unit"), BY_UNIT)
-def test_rows_can_be_ranked_for_retirement_by_all(name, unit):
+def test_every_selector_ranks_tokens_for_retirement(name, unit):
     windows, objective = random_windows(), OBJECTIVES[name, unit]
     inputs = objective.selector_input(windows, random_frozen(windows, 0.3), generator())
     ranking = objective.selector.retirement(inputs)

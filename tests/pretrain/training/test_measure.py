@@ -43,7 +43,7 @@ def test_a_perfect_selector_is_seen_to_be_perfect():
     assert selector["overlap_with_hardest"] == 1.0
 
 
-def test_overlap_is_told_beside_what_chance_gives_in_windows_so_short():
+def test_overlap_has_its_chance_level_in_short_windows():
     random = np.random.default_rng(0)
     for tokens in (1, 3, 5, 8):
         window = np.repeat(np.arange(2000), tokens)
@@ -58,7 +58,7 @@ def test_an_inverted_second_window_shows_in_the_parities():
     assert selector["correlation_odd"] < -0.99
 
 
-def test_accuracy_counts_only_valid_rows():
+def test_accuracy_counts_only_valid_tokens():
     measured = HeldOut()
     correct = torch.zeros(1, 2, 8, dtype=torch.bool)
     correct[0, 0] = True
@@ -85,7 +85,7 @@ def step_of(chosen, loss=2.0, auxiliary=()):
     return Step(one, 3 * one, dict.fromkeys(auxiliary, 5 * one), recovery, choice, chosen)
 
 
-def test_the_meter_counts_cells_and_sees_padding_and_forgets_after_a_flush():
+def test_the_meter_counts_cells_and_resets_after_a_flush():
     meter = TrainingMeter(["interval"])
     attention_mask = torch.tensor([[True, True, True, False]])
     frozen = torch.tensor([[False, False, True, True]])
@@ -103,7 +103,7 @@ def test_the_meter_counts_cells_and_sees_padding_and_forgets_after_a_flush():
     assert meter.flush()["mask_rate"] == 0
 
 
-def test_rows_touched_are_counted_apart_from_their_cells():
+def test_tokens_with_masked_fields_are_counted_apart_from_cells():
     meter = TrainingMeter()
     attention_mask = torch.ones(1, 4, dtype=torch.bool)
     chosen = torch.zeros(1, 4, 8, dtype=torch.bool)
@@ -114,7 +114,7 @@ def test_rows_touched_are_counted_apart_from_their_cells():
     assert seen["mask_rate"] == pytest.approx(3 / 32)
 
 
-def test_the_meter_says_what_a_loop_over_all_steps_says():
+def test_the_meter_agrees_with_a_loop_over_all_steps():
     objective = make_objective("scheduled", "field", auxiliary=("changed", "chroma"))
     meter, told = TrainingMeter(("changed", "chroma")), []
     for seed in range(3):

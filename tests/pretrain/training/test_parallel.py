@@ -113,7 +113,7 @@ def test_weights_that_are_shared_out_have_them_too(alone, music, environment, tm
     assert_alike(alone, tmp_path / "shared")
 
 
-def test_a_pair_grows_the_model_that_one_process_grows(music, environment, tmp_path):
+def test_a_pair_expands_the_model_as_one_process_does(music, environment, tmp_path):
     grown = ["--from", "tiny", "--preset", "mini", "--steps", "4"]
     finish(music, tmp_path / "alone", environment, *grown, "--accumulate", "2")
     finish(music, tmp_path / "pair", environment, *grown, *PAIR)
