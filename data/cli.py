@@ -76,7 +76,7 @@ def _prepare(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class SourceSettings(Settings):
-        """What to prepare."""
+        """Settings of `corpora prepare`."""
 
         source: str = setting(..., "folder of music files, or the name of a corpus", positional=True)
         root: str | None = setting(None, "folder that holds named corpora")
@@ -103,7 +103,7 @@ def _mix(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class MixSettings(Settings):
-        """What to mix."""
+        """Settings of `corpora mix`."""
 
         names: list[str] = setting(..., "corpora to pretrain on, as `corpora` lists them", positional=True)
         root: str | None = setting(None, "folder that holds named corpora")
@@ -143,7 +143,7 @@ def _pack(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class PackSettings(Settings):
-        """What to pack."""
+        """Settings of `corpora pack`."""
 
         shards: str = setting(..., "folder that `corpora prepare` or `corpora mix` made", positional=True)
         out: str = setting(..., "file to write, ending in .pack", positional=True)
@@ -162,7 +162,7 @@ def _list(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class ListSettings(Settings):
-        """What to list."""
+        """Settings of `corpora`."""
 
         name: str | None = setting(None, "show this one in full", positional=True)
         root: str | None = setting(None, "folder that holds corpora; by default $COUNTERPOINT_DATA")

@@ -1,4 +1,4 @@
-"""Options of an adapter as one line of text, for flags, names of runs and experiment files."""
+"""Read and write options of an adapter as one line of text, for flags, names of runs and experiment files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OPTION = re.compile(r"\s*(\w+)\s*=(.*)", re.DOTALL)
 
 
 def read_options(text: str) -> dict[str, Any]:
-    """Options from key=value with commas between, as in "targets=[query,value],scale=2".
+    """Read options from key=value with commas between, as in "targets=[query,value],scale=2".
 
     Args:
         text: Values are JSON or YAML. A list becomes text with commas between its items, as methods take it.
@@ -44,7 +44,7 @@ def read_options(text: str) -> dict[str, Any]:
 
 
 def written_options(options: Mapping[str, Any]) -> str | None:
-    """What `read_options` reads as these; None where there are none."""
+    """Return options as text that `read_options` reads; None where there are none."""
     return ",".join(f"{name}={_written(value)}" for name, value in options.items()) or None
 
 

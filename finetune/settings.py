@@ -206,7 +206,7 @@ class AdapterSettings(Group):
 
 @dataclass(kw_only=True)
 class TrainingSettings(Group):
-    """How the task model is trained."""
+    """Settings of training."""
 
     epochs: float | None = setting(None, "passes over the training set (default: by task)", within=POSITIVE)
     lr: float | None = setting(None, "peak learning rate (default: by method and size)", within=POSITIVE)
@@ -222,7 +222,7 @@ class TrainingSettings(Group):
 
 @dataclass(kw_only=True)
 class RunSettings(Group):
-    """Where the run is written."""
+    """Settings of the run folder."""
 
     out: str | None = setting(None, "run folder (default: runs/finetune/...)", free=True)
     results: str | None = setting(

@@ -61,7 +61,7 @@ def _export(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class ExportSettings(Settings):
-        """What to export."""
+        """Settings of `pretrain export`."""
 
         run: str = setting(..., "folder of a finished run", positional=True)
         out: str = setting(..., "folder to write", positional=True)
@@ -86,7 +86,7 @@ def _scaling(argv: Sequence[str]) -> None:
 
     @dataclass(kw_only=True)
     class ScalingSettings(Settings):
-        """What to compare."""
+        """Settings of `pretrain scaling`."""
 
         runs: list[str] = setting(..., "folders of finished runs on the same music", positional=True)
         out: str = setting("scaling.png", "picture to draw: .png, .svg or .pdf")

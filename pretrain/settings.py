@@ -74,7 +74,7 @@ class ModelSettings(Group):
 
 @dataclass(kw_only=True)
 class MaskingSettings(Group):
-    """Which notes are hidden, and how."""
+    """Settings of the choice of notes to hide."""
 
     selector: str = setting("uniform", f"{_listed(tuple(SELECTORS))}", choices=tuple(SELECTORS))
     mask_low: float = setting(
@@ -137,7 +137,7 @@ class MaskingSettings(Group):
 
 @dataclass(kw_only=True)
 class TrainingSettings(Group):
-    """How the backbone is trained."""
+    """Settings of training."""
 
     steps: int = setting(0, "optimiser steps; 0: as --epochs says", within=NATURAL)
     epochs: float = setting(4.0, "passes over the corpus", within=POSITIVE)
@@ -167,18 +167,18 @@ class TrainingSettings(Group):
 
     @property
     def processes(self) -> int:
-        """How many processes train together."""
+        """The number of processes that train together."""
         return self.devices * self.nodes
 
     @property
     def batches_per_step(self) -> int:
-        """How many batches make one optimiser step."""
+        """The number of batches in one optimiser step."""
         return self.processes * self.accumulate
 
 
 @dataclass(kw_only=True)
 class RunSettings(Group):
-    """Where the run is written."""
+    """Settings of the run folder."""
 
     out: str | None = setting(None, "run folder (default: runs/pretrain/...)", free=True)
     logger: str | None = setting(

@@ -27,7 +27,7 @@ def _filter(default: Any, help: str, **about: Any) -> Any:
 
 @dataclass(kw_only=True)
 class PrepareSettings(Group):
-    """How files become tokens: the group `data` of every command that reads a corpus."""
+    """Settings of preparation: the group `data` of every command that reads a corpus."""
 
     jobs: int | None = setting(
         None, "processes that prepare files (default: all cores)", within=NATURAL, free=True

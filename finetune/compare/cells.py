@@ -1,4 +1,4 @@
-"""One arm on one task: learning rates tried on validation pieces alone, then every seed with the best of them."""
+"""One arm on one task: try learning rates on validation pieces alone, then train every seed with the best."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OUTCOME = "outcome.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """All that one arm on one task needs; fit to be sent to a process.
+    """One arm on one task; it can be sent to a process.
 
     Args:
         arm: Name of the arm.
@@ -48,14 +48,14 @@ class Cell:
 
     @property
     def question(self) -> dict[str, Any]:
-        """What makes the cell what it is, as JSON values: everything but where it runs and is written."""
+        """The settings that a saved result must have been made with, as JSON values; no place and no machine."""
         asked = {**asdict(self), "settings": self.settings.identity}
         del asked["folder"]
         found: dict[str, Any] = json.loads(json.dumps(asked))  # as it will be read back
         return found
 
     def outcome(self) -> dict[str, Any] | None:
-        """What it came to, with "record" and "question", if that is done."""
+        """Return the saved result with "record" and "question", or None if the cell is not done."""
         path = Path(self.folder) / OUTCOME
         if not path.is_file():
             return None
@@ -107,7 +107,7 @@ def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
 
 
 def _weights(path: str) -> str:
-    """Of a checkpoint; "" where it cannot be read, which is said once it is to be used."""
+    """Return the fingerprint of a checkpoint; "" where it cannot be read. Training reports that later."""
     from symbolic.checkpoint.format import load_checkpoint
 
     try:
@@ -150,11 +150,11 @@ def prepare_cell(cell: Cell) -> None:
 
 
 def run_cell(cell: Cell) -> None:
-    """Try the rates, train the seeds, write `OUTCOME`; what an earlier call left is gone on with.
+    """Try the rates, train the seeds, and write `OUTCOME`; an earlier call that was stopped is continued.
 
-    The rate is chosen by the accuracy of the first seed on the validation pieces; of equals, the one nearest to the
-    usual. That seed is not trained again. The other rates never meet the test pieces, and their checkpoints are
-    deleted.
+    The rate is chosen by the accuracy of the first seed on the validation pieces. Among equals, the rate nearest to
+    the usual one is chosen. That seed is not trained again. The other rates are never scored on test pieces, and their
+    checkpoints are deleted.
 
     Raises:
         CounterpointError: As `finetune.training.run.finetune`.
@@ -190,7 +190,7 @@ def run_cell(cell: Cell) -> None:
 
 
 def _rates(cell: Cell) -> tuple[float, list[float]]:
-    """The usual rate of the arm, and those to try."""
+    """Return the usual rate of the arm, and the rates to try."""
     from finetune.training.run import learning_rate
     from finetune.training.weights import open_weights
 
@@ -211,7 +211,7 @@ def _with(cell: Cell, rate: float | None, seeds: int) -> FinetuneSettings:
 
 
 def _shape(cell: Cell) -> dict[str, Any]:
-    """Preset and kind that come closest to the checkpoint which an arm from random initialisation stands beside."""
+    """Return preset and kind of an arm from random initialisation: those nearest to the checkpoint it is like."""
     if cell.like is None:
         return {}
     from finetune.training.weights import open_weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,23 +13,23 @@ import yaml
 from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
 from finetune.settings import FEATURES, METHODS, SCRATCH
 from finetune.tasks import TASKS
-from symbolic.errors import ConfigError
+from symbolic.errors import ConfigError, did_you_mean
 
 OWN = ("sequence", "note")
 """Tasks of a user's own labels."""
 
 
 def read_study(path: str | Path) -> Study:
-    """A study from an experiment file.
+    """Read a study from an experiment file.
 
     Args:
-        path: YAML with the fields of `Study`. Tasks are names, or mappings of `TaskUse`; arms are methods, "scratch",
-            or mappings of `Arm`; `grid`, or each of several, maps names of axes to their values, and adds an arm for
-            every combination. A value is a mapping of the settings of an arm, under its label; where the axis is itself
-            such a setting, a list of values will do.
+        path: YAML with the fields of `Study`. Tasks are names, or mappings of `TaskUse`. Arms are methods, "scratch",
+            or mappings of `Arm`. A `grid`, or each of several, maps names of axes to values, and adds an arm for every
+            combination. A value is a label with a mapping of arm settings. A list of values is enough if the axis is
+            itself a setting.
 
     Raises:
-        ConfigError: If the file is absent or no YAML, or names what is unknown; all of it at once.
+        ConfigError: If the file is absent or no YAML, or has unknown names; lists all of them.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def read_study(path: str | Path) -> Study:
 
 
 def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
-    """A study of tasks and methods named one by one.
+    """Build a study of tasks and methods that are named one by one.
 
     Args:
         words: Tasks, and folders of music with a labels.csv.
@@ -97,7 +97,8 @@ def _task(given: Any, problems: list[str]) -> TaskUse | None:
     name = values.get("task")
     if name not in (*TASKS, *OWN):
         problems.append(
-            f"There is no task '{name}'; choose of {', '.join((*TASKS, *OWN))}, or name a folder of music."
+            f"There is no task '{name}'; {did_you_mean(str(name), (*TASKS, *OWN))}choose one of "
+            f"{', '.join((*TASKS, *OWN))}, or name a folder of music."
         )
     elif name in OWN and not values.get("folder"):
         problems.append(f"Task '{name}' needs a folder of music: folder: PATH.")
@@ -107,7 +108,8 @@ def _task(given: Any, problems: list[str]) -> TaskUse | None:
         protocols = [one.name for one in TASKS[name].protocols]
         if values["protocol"] not in protocols:
             problems.append(
-                f"Task '{name}' has no protocol '{values['protocol']}'; it has {', '.join(protocols)}."
+                f"Task '{name}' has no protocol '{values['protocol']}'; "
+                f"{did_you_mean(str(values['protocol']), protocols)}it has {', '.join(protocols)}."
             )
     if values.get("epochs") is not None:
         values["epochs"] = _number("epochs", float, values["epochs"], problems)
@@ -135,7 +137,8 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
             else ""
         )
         problems.append(
-            f"Arm '{label}' has no method '{values.get('method')}'; choose one of {known}.{stands}"
+            f"Arm '{label}' has no method '{values.get('method')}'; "
+            f"{did_you_mean(str(values.get('method')), ('scratch', *METHODS))}choose one of {known}.{stands}"
         )
     for name in ("label", "layers", "share"):
         if values.get(name) is not None:
@@ -194,7 +197,7 @@ def _claim(given: Any, problems: list[str]) -> Claim | None:
 
 
 def with_checkpoints(study: Study, given: Sequence[str]) -> Study:
-    """A study whose checkpoints are those of the command line before those of the file.
+    """Return a study with the checkpoints of the command line, which overrule those of its file.
 
     Args:
         study: As read.
@@ -237,6 +240,9 @@ def _number(what: str, kind: type[int] | type[float], given: Any, problems: list
     return found if found is None else kind(found)
 
 
-def _unknown(what: str, given: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+def _unknown(what: str, given: Mapping[str, Any], known: Collection[str]) -> list[str]:
     names = sorted(map(str, given.keys() - set(known)))
-    return [f"{what} has no setting '{name}'; there are {', '.join(sorted(known))}." for name in names]
+    return [
+        f"{what} has no setting '{name}'; {did_you_mean(name, known)}there are {', '.join(sorted(known))}."
+        for name in names
+    ]

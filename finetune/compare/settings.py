@@ -18,7 +18,7 @@ _FILES = (".yaml", ".yml")
 
 @dataclass(kw_only=True)
 class CompareSettings(Settings):
-    """Which study to run, and which settings overrule those of its file.
+    """Settings of `finetune compare`: the study, and settings that overrule those of its file.
 
     Raises:
         ConfigError: Names every setting that is wrong.
@@ -70,7 +70,7 @@ class CompareSettings(Settings):
         return problems
 
     def study(self) -> Study:
-        """The study, as its file and the flags together say.
+        """Return the study that its file and the flags describe.
 
         Raises:
             ConfigError: Names everything that does not fit.

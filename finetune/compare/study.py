@@ -1,4 +1,4 @@
-"""What is compared: tasks, arms, trials, claims. Plain values, so that reading an experiment costs no torch."""
+"""Studies: tasks, arms, trials and claims as plain values. Reading an experiment imports no torch."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class TaskUse:
-    """A task as it is used here.
+    """A task as the study uses it.
 
     Args:
         task: One of `finetune tasks`, or "sequence" or "note" for a user's own labels.
         protocol: How the corpus is divided; None for the first way.
         budget: Share of the training labels.
-        epochs: Passes over the training set, in the place of the study's.
-        folder: Of a user's own labels.
-        labels: Their table, where it is not labels.csv in the folder.
+        epochs: Passes over the training set, instead of the study's.
+        folder: A user's own folder.
+        labels: Table of labels, if it is not labels.csv in the folder.
         tracks: Names of tracks, of task "note".
     """
 
@@ -41,14 +41,14 @@ class TaskUse:
 
     @property
     def name(self) -> str:
-        """In tables and folder names; what is usual goes unsaid."""
+        """The name in tables and folders; it leaves out what is usual."""
         own = _fit_for_a_folder(Path(self.folder).name) if self.folder else ""
         budget = "" if self.budget == 1 else f"budget{self.budget:g}"
         return "-".join(filter(None, [self.task, own, self.protocol or "", budget]))
 
     @property
     def folds(self) -> int:
-        """How many trainings a seed is."""
+        """The number of trainings for each seed."""
         from finetune.tasks import TASKS
 
         return TASKS[self.task].protocol(self.protocol).folds if self.task in TASKS else 1
@@ -65,13 +65,13 @@ class Arm:
     Args:
         method: As `finetune --method` names it.
         checkpoint: Name of one of the study's, or `SCRATCH`.
-        label: In tables; by default made of what is unusual about it.
-        like: From random initialisation: name of the checkpoint whose shape it has, if there is that.
-        preset: From random initialisation: its size, in the place of that.
+        label: Name in tables; by default made of what is unusual about it.
+        like: For random initialisation: name of the checkpoint whose shape it has.
+        preset: For random initialisation: its size, instead of `like`.
         layers, size, share, probe: As the flags of `finetune`.
         options: Of the adapter.
-        rates: Learning rates to try, in the place of the study's factors of the usual one; as many.
-        axes: Where it stands in a grid: value by name of the axis.
+        rates: As many learning rates to try, instead of the study's factors of the usual one.
+        axes: Its place in a grid: value by name of the axis.
     """
 
     method: str
@@ -89,7 +89,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """The label, or what is unusual about it in a few words."""
+        """The label, or a few words for what is unusual about the arm."""
         if self.label:
             return self.label
         fresh = self.checkpoint == SCRATCH
@@ -104,16 +104,16 @@ class Arm:
 
     @property
     def usual(self) -> bool:
-        """Whether place, size and options are the method's own."""
+        """Whether place, size and options are the defaults of the method."""
         return not self._variant()
 
     @property
     def slug(self) -> str:
-        """The name, fit for a folder."""
+        """The name as a folder name."""
         return _fit_for_a_folder(self.name.replace("%", "pct"))
 
     def settings(self) -> dict[str, Any]:
-        """The settings of `finetune` that make the arm what it is, the checkpoint apart."""
+        """Return the settings of `finetune` that make the arm what it is, apart from the checkpoint."""
         given = {"method": self.method, "probe": self.probe, "layers": self.layers, "size": self.size}
         return {**given, "share": self.share, "options": written_options(self.options)}
 
@@ -123,14 +123,14 @@ class Arm:
 
 @dataclass(frozen=True)
 class Claim:
-    """What somebody found, to be tried.
+    """A published finding that the study tests.
 
     Args:
-        claim: In words.
-        source: Who says so.
+        claim: The claim in words.
+        source: The publication.
         better: Names of arms, or patterns such as "conv, all, *"; their mean score should be above
         worse: that of these.
-        tasks: Names of tasks it is tried on, with protocol and budget or without; empty for all.
+        tasks: Names of tasks it is tested on, with protocol and budget or without; empty for all.
     """
 
     claim: str
@@ -140,24 +140,24 @@ class Claim:
     tasks: tuple[str, ...] = ()
 
     def of(self, use: TaskUse) -> bool:
-        """Whether it is tried on that task."""
+        """Return whether it is tested on that task."""
         return not self.tasks or use.name in self.tasks or use.task in self.tasks
 
 
 @dataclass(frozen=True)
 class Study:
-    """A comparison, whole.
+    """A comparison.
 
     Args:
         title: For people, and for the folder.
-        tasks: What is learnt.
-        arms: How.
+        tasks: The tasks.
+        arms: The methods that are compared.
         trials: Learning rates to try, as factors of a method's usual one: the same number for every arm.
         seeds: Fine-tuning runs with the rate that was chosen.
         epochs: Passes over the training set; None as each task says.
-        tokens_per_batch: Rows in a batch, padding included.
+        tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
-        claims: What is to be tried.
+        claims: The findings to test.
         checkpoints: Paths by name.
     """
 
@@ -174,20 +174,20 @@ class Study:
 
     @property
     def slug(self) -> str:
-        """The title, fit for a folder."""
+        """The title as a folder name."""
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
     @property
     def runs(self) -> int:
-        """How often something is trained: by every arm, on every task, each rate but the chosen, each seed and fold."""
+        """The number of trainings: for every arm and task each rate but the chosen one, and each seed and fold."""
         return sum(use.folds for use in self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
-        """Names of the arms that any of the patterns means."""
+        """Return the names of arms that match any of the patterns."""
         return [arm.name for arm in self.arms if any(fnmatchcase(arm.name, one) for one in patterns)]
 
     def problems(self) -> list[str]:
-        """One sentence for everything that does not fit together; values of single settings are looked at elsewhere."""
+        """Return one sentence for everything that does not fit together; single settings are checked elsewhere."""
         problems = []
         for kind, names, remedy in (
             ("task", [use.name for use in self.tasks], "leave one out, or give it a study of its own"),

@@ -125,7 +125,7 @@ def test_what_does_not_exist_is_named(tmp_path: Path, capsys: Any) -> None:
     assert main(["genre", "--from", str(tmp_path / "absent")]) == 2
     assert "does not exist" in capsys.readouterr().err
     assert main(["report", str(tmp_path)]) == 2
-    assert "no record.json" in capsys.readouterr().err
+    assert "holds no record" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
