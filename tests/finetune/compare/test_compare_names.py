@@ -18,7 +18,7 @@ from finetune.training.weights import open_weights
 
 def test_what_is_usual_goes_unsaid(tmp_path: Path) -> None:
     source, task = open_weights(nano_checkpoint(tmp_path / "nano"), "tiny"), TASKS["genre"]
-    plain = FinetuneSettings.of(method="probe", probe="mix")
+    plain = FinetuneSettings.of(method="probe", probe="all")
     assert run_name(task, task.protocols[0], plain, source) == "genre-probe-nano"
 
 
