@@ -61,7 +61,7 @@ def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], Sid
 
 
 def majority(data: TaskData) -> Predictor:
-    """Always the commonest class of the training notes, or pieces."""
+    """Always predict the most common class of the training notes, or pieces."""
     commonest = _commonest(data)
     if data.task.level == "sequence":
         return lambda tokens: np.asarray(commonest)

@@ -58,7 +58,7 @@ def skyline(data: TaskData) -> Predictor:
 
 
 def note_table(data: TaskData) -> Predictor:
-    """The commonest class of training notes with the same pitch, chord size, and rank in the chord.
+    """Predict the most common class of training notes with the same pitch, chord size, and rank in the chord.
 
     Combinations that training never shows get the commonest class of their rank in a chord of that size.
     """
@@ -70,7 +70,7 @@ def note_table(data: TaskData) -> Predictor:
 
 
 def rhythm_table(data: TaskData) -> Predictor:
-    """The commonest class of training notes at the same position of the bar, with times alike, on top or not.
+    """Predict the most common class of training notes at the same position of the bar, with times alike, on top or not.
 
     The times are those since the last onset and to the next, and the note's own length.
     """
@@ -133,7 +133,7 @@ def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _counted(data: TaskData, context: Context, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """How often training notes of each context are of each class: (*shape, C)."""
+    """Count training notes by context and class: (*shape, C)."""
     counts = np.zeros((*shape, len(data.task.classes)), dtype=np.int64)
     for tokens, truth in data.pieces("train"):
         scored = truth >= 0

@@ -1,4 +1,4 @@
-"""What a task is: one object that says which corpus, label and classes, how it is scored, and against what."""
+"""Tasks: one object names the corpus, the label and classes, the score and the baselines."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Task:
         return titles
 
     def describe(self) -> dict[str, Any]:
-        """What a checkpoint must say so that predictions read files as training did; JSON values."""
+        """Return what a checkpoint needs to read files as training did, as JSON values."""
         return {
             "name": self.name,
             "title": self.title,

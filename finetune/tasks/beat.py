@@ -1,4 +1,4 @@
-"""Which notes of a performance begin on a beat, and on which beats bars begin."""
+"""Task: which notes of a performance begin on a beat, and on which beats bars begin."""
 
 from __future__ import annotations
 

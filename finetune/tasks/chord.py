@@ -1,4 +1,4 @@
-"""Which chord sounds: where each note stands above its root."""
+"""Task: which chord sounds: where each note stands above its root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of eight artists plays."""
+"""Task: which of eight artists plays."""
 
 from __future__ import annotations
 

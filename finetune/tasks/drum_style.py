@@ -1,4 +1,4 @@
-"""Which style a drummer plays."""
+"""Task: which style a drummer plays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which dance a folk tune is for."""
+"""Task: which dance a folk tune is for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which hand plays each note."""
+"""Task: which hand plays each note."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which key a tune is in: where each note stands above the tonic."""
+"""Task: which key a tune is in: where each note stands above the tonic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which makam a melody is in."""
+"""Task: which makam a melody is in."""
 
 from __future__ import annotations
 

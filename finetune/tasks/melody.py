@@ -1,4 +1,4 @@
-"""Which notes of a piano arrangement are its melody, its bridge, its accompaniment."""
+"""Task: which notes of a piano arrangement are its melody, its bridge, its accompaniment."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How far one system is above another.
+    """Difference of two systems, with its interval.
 
     Attributes:
         mean: Difference of the scores on all groups.
@@ -194,7 +194,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """How far the mean of some systems is above that of others, groups and training seeds both resampled.
+    """Return the difference of the means of two sets of systems; groups and training seeds are both resampled.
 
     A resample draws groups, and seeds by their number, alike for all systems: seeds of one number share their labels,
     order and transpositions. What holds is then expected of other pieces and of other seeds. Where the two sides

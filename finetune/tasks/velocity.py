@@ -1,4 +1,4 @@
-"""How loud each note was played, when nothing but the other fields can tell."""
+"""Task: how loud each note was played, when nothing but the other fields can tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which notes of a song are sung."""
+"""Task: which notes of a song are sung."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ LEARNT_FROM = "learnt_from"
 
 
 class _Fitted(NamedTuple):
-    """What came of fitting.
+    """Result of fitting.
 
     Attributes:
         scout: What validation scores are of.
@@ -112,7 +112,7 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 
 def _of_notes(data: TaskData) -> _Fitted:
-    """Of training notes alone: there are enough of them, and to fit again would take minutes."""
+    """Fit to training notes alone: there are enough of them, and to fit again would take minutes."""
     model = fitted_trees(data)
     return _Fitted(model, model, ("train",))
 
@@ -139,7 +139,7 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]
 
 
 def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:
-    """Of each labelled token; of a class that training did not show, as if it had a millionth."""
+    """Return the loss of each labelled token; a class that training lacks counts as a millionth."""
     known = truth >= 0
     shares = torch.from_numpy(logits[known]).softmax(dim=1).numpy()
     right = shares[np.arange(len(shares)), truth[known]]

@@ -174,5 +174,5 @@ def best_entry(history: list[dict[str, float]]) -> dict[str, float]:
 
 
 def count_parameters(parameters: list[nn.Parameter]) -> int:
-    """How many numbers they hold."""
+    """Count the numbers that they hold."""
     return sum(parameter.numel() for parameter in parameters)

@@ -1,4 +1,4 @@
-"""What one seed came to: scores of the checkpoint that was kept, and what it cost."""
+"""Result of one seed: scores of its saved checkpoint, and its cost."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class SeedResult:
 
     @classmethod
     def load(cls, folder: Path) -> SeedResult | None:
-        """What `save` wrote, or None if the seed is not done."""
+        """Load what `save` wrote, or None if the seed is not done."""
         if not (folder / RESULT).is_file():
             return None
         summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -149,7 +149,7 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
 def cost_of(
     model: TaskModel, folder: Path, steps: int, per_epoch: int, seconds: float, resumed: bool
 ) -> dict[str, Any]:
-    """What a seed cost, as JSON values; with an adapter also how many of the trained numbers are needed to use it.
+    """Return the cost of a seed as JSON values; with an adapter also the count of trained numbers to save.
 
     Args:
         model: As training left it.
@@ -194,7 +194,7 @@ def peak_memory() -> int | None:
 
 
 def processor() -> str | None:
-    """What the system calls its processor; None where it does not say."""
+    """Return the name of the processor; None where the system does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux

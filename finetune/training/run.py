@@ -78,7 +78,7 @@ class Run:
     origin: dict[str, Any]
 
     def train(self, splits: Sequence[str] = SCORED) -> dict[tuple[int, int], SeedResult]:
-        """What every seed and fold came to on some sides; those that are done are not trained again."""
+        """Train every seed and fold and return their results; those that are done are not trained again."""
         first, budget = self.settings.training.seed, self.settings.data.budget
         about = {**self.origin, "backbone": self.source.description, "method": self.settings.adapter.method}
         return {
@@ -236,7 +236,7 @@ def finetune(
 
 
 def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source: InitialWeights) -> str:
-    """Of the run folder: what is usual goes unsaid."""
+    """Return the name of the run folder; defaults are left out."""
     parts = [
         task.name,
         "" if protocol is task.protocols[0] else protocol.name,

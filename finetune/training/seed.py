@@ -43,7 +43,7 @@ MOST_VALIDATIONS = 30
 
 @dataclass(frozen=True)
 class Plan:
-    """What one seed does.
+    """Settings of one seed.
 
     Args:
         method: What is trained.
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """What one training came to, before anything is scored on test pieces.
+    """Result of one training, before anything is scored on test pieces.
 
     Attributes:
         history: Its curves.
@@ -186,7 +186,7 @@ def _probe(
 
 
 def _known_fit(folder: Path) -> _Fit | None:
-    """Of a training that was done before the run was interrupted."""
+    """Load the result of a training that was done before the run was interrupted."""
     path = folder / FIT
     return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 

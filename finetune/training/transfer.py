@@ -173,7 +173,7 @@ def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
 
 
 def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Checkpoint]:
-    """Of every seed of a run.
+    """Return the checkpoint of every seed of a run.
 
     Raises:
         CheckpointError: If one is none of a task.

@@ -1,4 +1,4 @@
-"""Where a run's backbone comes from, and whether it has seen what it is to be tested on."""
+"""Initial weights of a run, and the check that they have not seen its test pieces."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def open_weights(
 
 
 def no_weights() -> InitialWeights:
-    """Where hand-made features come from: the tokenizer of a fresh backbone, of which nothing else is used."""
+    """Return the source of hand-made features: the tokenizer of a fresh backbone, of which nothing else is used."""
     return replace(open_weights(None), name="", description={"source": FEATURES})
 
 

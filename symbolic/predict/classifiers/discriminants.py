@@ -17,7 +17,7 @@ _FARTHEST = 10.0
 
 
 class Reason(NamedTuple):
-    """What one feature has to do with an answer.
+    """Share of one feature in a prediction.
 
     Attributes:
         feature: Its name.
@@ -62,7 +62,7 @@ class Discriminants(nn.Module):
         return softmax(self.of_features(features))
 
     def reasons(self, features: Floats, answer: int, most: int = 5) -> list[Reason]:
-        """What speaks most, for or against, of a class.
+        """Return the features that count most for or against a class.
 
         Args:
             features: (1, F) of the piece.

@@ -37,19 +37,19 @@ class FeatureClassifier(nn.Module):
         self.forest = Forest(classes, size or Size())
 
     def describe(self) -> dict[str, Any]:
-        """What `described` needs, as JSON values."""
+        """Return what `described` needs, as JSON values."""
         return {"features": feature_names(), "forest": list(self.forest.size)}
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> FeatureClassifier | None:
-        """One whose weights are to be loaded; None if it hears other features than this release makes."""
+        """Build one for weights to be loaded; None if it reads other features than this release makes."""
         if about.get("features") != feature_names() or "forest" not in about:
             return None
         return cls(classes, Size(*about["forest"]))
 
     @property
     def numbers(self) -> int:
-        """How many were fitted."""
+        """Count the fitted numbers."""
         linear = self.discriminants.linear
         return linear.weight.numel() + linear.bias.numel() + self.forest.numbers
 
@@ -69,11 +69,11 @@ class FeatureClassifier(nn.Module):
         return np.asarray(self.of_stretches([stretch_matrix(tokens)])[0])
 
     def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
-        """The likeliest class of a piece, ()."""
+        """Return the most likely class of a piece, ()."""
         return np.asarray(self.logits(tokens).argmax())
 
     def explained(self, tokens: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
-        """(C,) logits of a piece, and what speaks most, for or against, of the likeliest class.
+        """Return (C,) logits of a piece, and the features that count most for or against its most likely class.
 
         The trees give no reasons: these are the discriminants', of the piece as a whole.
 
