@@ -130,7 +130,8 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "study", help=f"folder of YAML files beside this one, such as selectors; or a {SWEEP} to show again"
+        "study",
+        help=f"folder of settings in pretrain/experiments, such as selectors; or a {SWEEP} to show again",
     )
     parser.add_argument("--only", help=f"some of them, with commas between; {NONE}: without pretraining")
     parser.add_argument("--from", dest="checkpoint", help="checkpoint that every run starts from")

@@ -145,7 +145,7 @@ class TrainingSettings(Group):
         None, "tokens in a batch, padding included (default: by preset)", within=POSITIVE
     )
     lr: float | None = setting(None, "peak learning rate (default: by preset and optimiser)", within=POSITIVE)
-    optimizer: str = setting(ADAMW, f"{_listed(OPTIMIZERS)}", choices=OPTIMIZERS, rare=True)
+    optimizer: str = setting(ADAMW, f"{_listed(OPTIMIZERS)}; muon is for GPUs", choices=OPTIMIZERS, rare=True)
     weight_decay: float = setting(0.01, "weight decay of matrices", within=NATURAL, rare=True)
     dropout: float = setting(
         0.1, "dropout while pretraining; the checkpoint keeps the preset's", within="[0, 1)", rare=True

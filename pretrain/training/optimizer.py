@@ -18,7 +18,7 @@ def build_optimizer(
     """Build the optimiser of a run; norms and biases get no weight decay.
 
     Args:
-        name: "adamw" or "muon".
+        name: "adamw", or "muon" for GPUs. `torch.optim.Muon` computes in bfloat16, which CPUs do slowly.
         blocks: The blocks of the backbone; Muon takes their matrices.
         parameters: All parameters of the run.
         lr: Peak learning rate, for Muon and AdamW alike.

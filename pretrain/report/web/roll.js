@@ -266,7 +266,7 @@
   }
 
   // The nearest higher or lower note among those that sound together with this one.
-  function beside(note, direction) {
+  function soundingWith(note, direction) {
     const height = (other) => lanes.get(other.values[pitchField]);
     const steps = (other) => direction * (height(other) - height(note));
     const together = window_.notes.filter((other) => steps(other) > 0 &&
@@ -280,8 +280,8 @@
     const moves = {
       ArrowRight: () => Math.min(last, here + 1),
       ArrowLeft: () => Math.max(0, here - 1),
-      ArrowUp: () => beside(window_.notes[here], -1).i,
-      ArrowDown: () => beside(window_.notes[here], 1).i,
+      ArrowUp: () => soundingWith(window_.notes[here], -1).i,
+      ArrowDown: () => soundingWith(window_.notes[here], 1).i,
       Home: () => 0,
       End: () => last,
     };
