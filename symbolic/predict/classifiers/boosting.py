@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ TREE_FIELDS = (
 )
 """Lines of a tree that a prediction needs. LightGBM writes more."""
 _MOST_LEAVES = 4096
+_LONGEST_TEXT = 2**28
 _NUMERICAL = 2
 """`decision_type` of a split of a number that is never missing."""
 
@@ -26,12 +28,12 @@ _NUMERICAL = 2
 class BoostedTrees(nn.Module):
     """Logits of classes from features (Ke et al., "LightGBM", 2017).
 
-    The text of the model file is a tensor of bytes, so that it is saved like any other weight. LightGBM trusts such
-    files. So the text is checked first: every line, every index, and that no branch leads back.
+    The text of the model file is compressed into a tensor of bytes, so that it is saved like any other weight.
+    LightGBM trusts such files. So the text is checked first: every line, every index, and that no branch leads back.
 
     Args:
         classes: Number of classes.
-        size: Bytes of the text that will be loaded.
+        size: Compressed bytes that will be loaded.
     """
 
     text: Tensor
@@ -45,7 +47,7 @@ class BoostedTrees(nn.Module):
 
     @property
     def size(self) -> int:
-        """Bytes of the text, for `__init__`."""
+        """Compressed bytes of the text, for `__init__`."""
         return len(self.text)
 
     @property
@@ -61,7 +63,8 @@ class BoostedTrees(nn.Module):
             text: From `canonical`; empty where there is a single class and nothing to decide.
             known: Classes that the trees tell apart, in their order. The others are never predicted.
         """
-        self.text = torch.frombuffer(bytearray(text, "ascii"), dtype=torch.uint8) if text else self.text[:0]
+        packed = bytearray(zlib.compress(text.encode("ascii"), 9)) if text else None
+        self.text = torch.frombuffer(packed, dtype=torch.uint8) if packed else self.text[:0]
         self.known.fill_(False)
         self.known[torch.from_numpy(np.asarray(known, dtype=np.int64))] = True
         self._booster = None
@@ -86,7 +89,13 @@ class BoostedTrees(nn.Module):
         return found
 
     def _text(self) -> str:
-        return self.text.cpu().numpy().tobytes().decode("ascii", "replace")
+        if not self.size:
+            return ""
+        try:  # bounded, for a few bytes can unpack to gigabytes
+            text = zlib.decompressobj().decompress(self.text.cpu().numpy().tobytes(), _LONGEST_TEXT)
+        except zlib.error as error:
+            raise CheckpointError(f"The trees are damaged: {error}. Copy the checkpoint again.") from error
+        return text.decode("ascii", "replace")
 
 
 def lightgbm() -> Any:
