@@ -35,7 +35,7 @@ def windows(shards):
     return make_windows(shards, np.arange(len(shards.pieces)), 64)
 
 
-def test_windows_cover_every_row_once_within_pieces_and_bars(shards, windows):
+def test_windows_hold_every_token_once_within_pieces_and_bars(shards, windows):
     starts, stops, pieces = windows.T
     assert np.array_equal(
         np.concatenate([np.arange(a, b) for a, b in zip(starts, stops, strict=True)]), np.arange(len(shards))

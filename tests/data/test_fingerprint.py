@@ -68,7 +68,7 @@ def test_a_note_more_less_or_elsewhere_changes_it():
     assert len(set(prints)) == len(prints)
 
 
-def test_drums_alone_are_told_by_their_keys():
+def test_drums_alone_are_hashed_by_their_keys():
     assert note_fingerprint(tune(1, drums=True)) != note_fingerprint(tune(1, shift=1, drums=True))
     assert note_fingerprint(tune(1, drums=True)) != note_fingerprint(tune(1))
 

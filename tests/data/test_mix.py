@@ -65,7 +65,7 @@ def test_what_any_corpus_holds_out_is_trained_on_in_none(pair, tmp_path):
     assert mixed.manifest["totals"]["kept"] == len(mixed.pieces) == 5
 
 
-def test_rows_are_those_of_the_corpora(pair, tmp_path):
+def test_tokens_are_those_of_the_corpora(pair, tmp_path):
     mixed = mix([Part(shards) for shards in pair], tmp_path / "mix", THRESHOLD)
     assert np.array_equal(mixed.tokens(0, 240), pair[0].tokens(0, 240))
     assert np.array_equal(mixed.tokens(len(mixed) - 240, len(mixed)), pair[1].tokens(720, 960))
@@ -152,7 +152,7 @@ def test_unfit_mixes_and_folders_are_refused(pair, tmp_path):
         mix([Part(pair[0]), Part(hidden)], tmp_path / "mix", THRESHOLD)
 
 
-def test_without_sketches_near_duplicates_cannot_be_told(tmp_path):
+def test_near_duplicates_need_sketches(tmp_path):
     plain = corpus(tmp_path / "a", {1: "train", 2: "test"}, near=None)
     with pytest.raises(ConfigError, match="no sketches"):
         mix([Part(plain)], tmp_path / "mix", THRESHOLD)

@@ -38,7 +38,7 @@ def path(music, tmp_path, monkeypatch):
     return tmp_path / "out"
 
 
-def test_rows_are_those_of_the_pieces_wherever_the_shards_end(path, music):
+def test_tokens_are_those_of_the_pieces_across_shards(path, music):
     shards = Shards(path)
     assert len(list(path.glob("shard-*.tokens.npy"))) == 3
     pieces = [Tokenizer().encode(read_music(music / piece.file)) for piece in shards.pieces]
@@ -57,12 +57,12 @@ def test_rows_are_those_of_the_pieces_wherever_the_shards_end(path, music):
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 2), (5, 4), (0, 10_000)])
-def test_rows_that_are_not_there_are_refused(path, start, stop):
+def test_absent_tokens_are_refused(path, start, stop):
     with pytest.raises(IndexError):
         Shards(path).tokens(start, stop)
 
 
-def test_pieces_carry_what_the_corpus_said(path):
+def test_pieces_have_the_labels_of_the_corpus(path):
     shards = Shards(path)
     assert [piece.key for piece in shards.pieces] == [f"t{i:03d}.mid" for i in range(TUNES)]
     assert [piece.labels["label"] for piece in shards.pieces[:3]] == ["even", "odd", "even"]
@@ -74,7 +74,7 @@ def test_pieces_carry_what_the_corpus_said(path):
         shards.select("dev")
 
 
-def test_note_labels_stand_in_the_order_of_rows(path):
+def test_note_labels_are_aligned_with_tokens(path):
     shards = Shards(path)
     assert shards.note_classes == {"track": ("tune",)}
     assert shards.note_labels("track").tolist() == [0] * len(shards)
@@ -112,7 +112,7 @@ def test_the_manifest_states_terms_and_totals(path):
     }
 
 
-def test_the_fingerprint_tells_any_other_content(path, music, tmp_path):
+def test_the_fingerprint_changes_with_any_content(path, music, tmp_path):
     same, before = tmp_path / "same", Shards(path).fingerprint
     prepare(FolderCorpus(music, tracks=["tune"]), same, Tokenizer(), jobs=0, progress=False)
     assert Shards(same).fingerprint == before

@@ -155,14 +155,14 @@ def test_damaged_annotations_are_refused(tmp_path, text):
     [("C:maj", 0), ("Bb:min7/5", 22), ("F#:7", 6), ("A:minmaj7", 21), ("Cb:maj6", 11)]
     + [(symbol, None) for symbol in ("N", "C:sus4(b7)", "C:dim", "C:hdim7", "C:aug", "H:maj")],
 )
-def test_chord_symbols_tell_root_and_mode(symbol, mode):
+def test_chord_symbols_give_root_and_mode(symbol, mode):
     assert chord_mode(symbol) == mode
 
 
 @pytest.mark.parametrize(
     ("text", "mode"), [("D", 2), ("Am", 21), ("Bb ", 10), ("F# minor", 18), ("Gmix", None), ("none", None)]
 )
-def test_keys_of_abc_files_tell_tonic_and_mode(text, mode):
+def test_keys_of_abc_files_give_tonic_and_mode(text, mode):
     assert key_mode(text) == mode
 
 
@@ -263,7 +263,7 @@ def test_lead_sheets_with_malformed_containers_are_read():
 
 
 @needs("openscore_lieder")
-def test_lieder_tell_voice_from_accompaniment_by_labels_alone():
+def test_lieder_mark_voice_and_accompaniment_in_labels_alone():
     corpus = open_corpus("openscore_lieder", DATA)
     piece = next(p for p in corpus.pieces() if p.key == "lc6583477")
     music = corpus.read(piece)
@@ -290,7 +290,7 @@ def test_lieder_tell_voice_from_accompaniment_by_labels_alone():
         ("Flute", ""),
     ],
 )
-def test_parts_are_told_by_their_names(track, part):
+def test_parts_are_found_by_their_names(track, part):
     assert part_of(track) == part
 
 
@@ -357,5 +357,5 @@ def test_nottingham_reads_full_tunes_with_their_dance():
     ("key", "dance"),
     [("reelsa-c3", "reel"), ("hpps1", "hornpipe"), ("waltzes2", "waltz"), ("slip1", None), ("xmas1", None)],
 )
-def test_dances_are_told_by_the_kind_of_tune(key, dance):
+def test_dances_are_found_by_the_kind_of_tune(key, dance):
     assert dance_of(key) == dance

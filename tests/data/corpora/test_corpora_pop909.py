@@ -123,7 +123,7 @@ def test_damaged_chords_are_refused(tmp_path, text):
 
 
 @needs("pop909")
-def test_pop909_bars_are_bars_though_the_file_says_otherwise(unpacked):
+def test_pop909_bars_follow_the_beats_and_not_the_file(unpacked):
     corpus = Pop909Corpus(unpacked)
     pieces = {piece.key: piece for piece in corpus.pieces()}
     assert len(pieces) == 909

@@ -40,18 +40,18 @@ def test_every_piece_is_read_and_placed_as_by_its_own_corpus():
             assert [songs.path(file) for file in songs.sources(ours)] == [
                 corpus.path(file) for file in corpus.sources(piece)
             ]
-            said, expected = (
+            text, expected = (
                 songs.interpret(ours, songs.read(ours)),
                 corpus.interpret(piece, corpus.read(piece)),
             )
-            assert (said.music.notes == expected.music.notes).all()
-            assert (said.music.time_signatures == expected.music.time_signatures).all()
+            assert (text.music.notes == expected.music.notes).all()
+            assert (text.music.time_signatures == expected.music.time_signatures).all()
             if name == "pop909":
-                assert (said.note_labels["melody"] == expected.note_labels["melody"]).all()
+                assert (text.note_labels["melody"] == expected.note_labels["melody"]).all()
             else:
                 voice = {0: 0, 1: 2, -1: -1}  # bridge is a word of POP909's
                 wanted = [voice[label] for label in expected.note_labels["part"].tolist()]
-                assert said.note_labels["melody"].tolist() == wanted
+                assert text.note_labels["melody"].tolist() == wanted
                 assert set(np.unique(wanted)) == {0, 2}
     assert not pieces
 
@@ -66,7 +66,7 @@ def linked(root, pop909, lieder):
 
 @needs("pop909")
 @needs("openscore_lieder")
-def test_where_files_lie_changes_nothing(tmp_path):
+def test_the_place_of_files_changes_nothing(tmp_path):
     as_files = linked(tmp_path / "files", "pop909", "openscore_lieder")
     as_clones = linked(tmp_path / "clones", "pop909/POP909", "openscore_lieder/a/scores")
     pieces = as_files.pieces()

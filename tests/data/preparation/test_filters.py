@@ -70,7 +70,7 @@ def test_impossible_filters_are_all_named():
         (Filters(min_notes=17, keep_drums=False), "too short: 16 notes, the filter asks for 17"),
     ],
 )
-def test_each_filter_says_in_words_why_it_drops(filters, kind):
+def test_each_filter_names_its_reason(filters, kind):
     assert filters.refusal(BAND) == kind
 
 

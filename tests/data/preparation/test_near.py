@@ -74,7 +74,7 @@ def test_some_other_notes_leave_it_near_and_another_song_is_far():
     assert max(alike(music, song(seed)) for seed in range(2, 30)) < 0.05
 
 
-def test_the_sketch_tells_the_jaccard_index():
+def test_the_sketch_estimates_the_jaccard_index():
     random = np.random.default_rng(0)
     errors = []
     for seed in range(30):

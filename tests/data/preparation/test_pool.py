@@ -41,7 +41,7 @@ def test_endless_and_failing_readers_cost_one_piece_each(music, tmp_path):
     assert re.fullmatch(r"failed: KeyError: 'x at <object object at 0x…>'", found["bug.mid"])
 
 
-def test_a_script_without_a_main_guard_is_told_so(music, tmp_path):
+def test_a_script_without_a_main_guard_is_refused(music, tmp_path):
     ran = script(
         tmp_path,
         "from data.corpora import open_corpus",
@@ -71,7 +71,7 @@ def test_workers_never_import_torch(music, tmp_path):
     assert reasons(tmp_path / "out") == {}
 
 
-def test_c_code_that_hears_no_alarm_is_ended_and_its_file_blamed(music, tmp_path):
+def test_c_code_that_ignores_the_alarm_is_ended(music, tmp_path):
     for name in ("deaf", "kill"):
         shutil.copy(music / "t000.mid", music / f"{name}.mid")
     shards = run(Moody(music), tmp_path / "out", jobs=2, filters=Filters(read_seconds=0.2))

@@ -17,12 +17,12 @@ def cache(tmp_path, monkeypatch):
 
 def test_every_reason_has_its_line_with_an_example(tmp_path):
     shards = run(FolderCorpus(write_spoilt(tmp_path)), tmp_path / "out")
-    said = summary(shards)
-    assert "A folder of music files: 13 pieces" in said
+    text = summary(shards)
+    assert "A folder of music files: 13 pieces" in text
     skipped = shards.manifest["totals"]["skipped"]
-    assert sum("such as" in line for line in said.splitlines()) == len(skipped) > 3
-    assert "such as short.mid" in next(line for line in said.splitlines() if "too short" in line)
-    (whole,) = [line for line in said.splitlines() if line.startswith("skipped")]
+    assert sum("such as" in line for line in text.splitlines()) == len(skipped) > 3
+    assert "such as short.mid" in next(line for line in text.splitlines() if "too short" in line)
+    (whole,) = [line for line in text.splitlines() if line.startswith("skipped")]
     assert int(whole.split()[1]) == sum(skipped.values())
 
 
@@ -43,8 +43,8 @@ def test_repairs_are_counted_by_kind_not_by_wording(tmp_path):
     folder = write_tunes(tmp_path / "music", 4)
     for seed, name in enumerate(("one.mid", "three.mid")):
         write_midi(tune(50 + seed), folder / name)
-    said = summary(run(Lengthless(folder), tmp_path / "out"))
-    (line,) = [line for line in said.splitlines() if "no length" in line]
+    text = summary(run(Lengthless(folder), tmp_path / "out"))
+    (line,) = [line for line in text.splitlines() if "no length" in line]
     assert line.split()[-1] == "2"
 
 
@@ -59,13 +59,13 @@ class Lengthless(FolderCorpus):
         return music
 
 
-def test_sides_stand_in_their_order(tmp_path):
+def test_sides_are_listed_in_order(tmp_path):
     folder = write_tunes(tmp_path / "music", 4)
     sides = enumerate(["test", "excluded", "valid", "train"])
     table = [f"t{number:03d}.mid,{side}" for number, side in sides]
     (folder / "labels.csv").write_text("\n".join(["file,split", *table]))
-    said = summary(run(FolderCorpus(folder), tmp_path / "out"))
-    assert "train 1, valid 1, test 1, excluded 1" in said
+    text = summary(run(FolderCorpus(folder), tmp_path / "out"))
+    assert "train 1, valid 1, test 1, excluded 1" in text
 
 
 def test_the_command_prepares_and_names_the_folder(tmp_path, capsys):
@@ -73,11 +73,11 @@ def test_the_command_prepares_and_names_the_folder(tmp_path, capsys):
     write_midi(tune(1, notes=3), folder / "short.mid")
     out = tmp_path / "out"
     assert main(["prepare", str(folder), "--out", str(out), "--jobs", "0"]) == 0
-    said = capsys.readouterr().out
-    assert "7 pieces" in said
-    assert f"shards  {out}" in said
-    assert "short.mid: too short: 3 notes" in said
-    assert f"{out / 'ledger.jsonl'}" in said
+    text = capsys.readouterr().out
+    assert "7 pieces" in text
+    assert f"shards  {out}" in text
+    assert "short.mid: too short: 3 notes" in text
+    assert f"{out / 'ledger.jsonl'}" in text
     before = contents(out)
     assert main(["prepare", str(folder), "--out", str(out), "--jobs", "0"]) == 0
     assert contents(out) == before

@@ -78,7 +78,7 @@ def test_a_page_of_text_has_no_script(write):
     assert "script" not in write(page)[1].tags
 
 
-def test_a_confusion_matrix_shows_shares_of_rows_and_counts(write):
+def test_a_confusion_matrix_shows_proportions_and_counts(write):
     page = Page("title")
     page.matrix(["<a>", "b", "never"], [[3, 1, 0], [0, 1200, 0], [0, 0, 0]])
     text, read = write(page)

@@ -84,7 +84,7 @@ def test_many_series_look_different() -> None:
     assert len(looks) == len({(line.get_color(), line.get_linestyle()) for line in lines}) == 25
 
 
-def test_charts_stand_in_a_grid() -> None:
+def test_charts_form_a_grid() -> None:
     figure = drawn(draw_charts(*[chart_of(bars("a", 1, 10))] * 3))
     assert [axes.axison for axes in figure.axes] == [True, True, True, False]
 

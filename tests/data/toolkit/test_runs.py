@@ -48,20 +48,20 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
         begin(tmp_path / "file" / "run", {"a": 1})
 
 
-def test_what_was_not_given_is_told_as_a_user_would_say_it(tmp_path):
+def test_settings_that_were_not_given_are_named_as_users_write_them(tmp_path):
     begin(tmp_path / "run", {"lr": None, "checkpoint": None, "size": 3})
     now = {"lr": 0.5, "checkpoint": "tiny", "size": None}
     words = {"flags": {"checkpoint": "from"}, "unset": {"checkpoint": "scratch"}}
     with pytest.raises(ConfigError) as error:
         find_folder("x", now, str(tmp_path / "run"), resume=True, **words)
-    said = " ".join(str(error.value).split())
-    assert "--lr was not given when" in said
-    assert f"--from was scratch when {tmp_path / 'run'} began and is 'tiny' now" in said
-    assert "--size was 3" in said
-    assert "is not given now" in said
+    text = " ".join(str(error.value).split())
+    assert "--lr was not given when" in text
+    assert f"--from was scratch when {tmp_path / 'run'} began and is 'tiny' now" in text
+    assert "--size was 3" in text
+    assert "is not given now" in text
 
 
-def test_a_record_is_read_if_it_tells_what_it_must(tmp_path):
+def test_a_record_is_read_if_it_has_the_needed_keys(tmp_path):
     with pytest.raises(ConfigError, match="holds no record of `bake`"):
         read_record(tmp_path, {"a"}, "bake")
     write_json(tmp_path / "record.json", {"a": 1, "b": 2})

@@ -44,7 +44,7 @@ def test_every_command_takes_the_same_flags(settings):
 
 
 @pytest.mark.parametrize("settings", [PretrainSettings, FinetuneSettings])
-def test_what_shapes_the_rows_is_part_of_a_run_and_how_they_are_made_is_not(settings):
+def test_settings_that_shape_tokens_identify_a_run(settings):
     plain = settings().identity
     assert settings.of(jobs=3, engine="ray").identity == plain
     for change in ({"min_seconds": 3.0}, {"near_duplicates": 0.9}, {"need_drums": True}):
@@ -83,12 +83,12 @@ def test_all_wrong_settings_are_named_at_once_by_their_flags():
             near_duplicates=2,
             engine="slow",
         )
-    said = str(caught.value)
+    text = str(caught.value)
     for flag in (
         "--preset", "--jobs", "--min_notes", "--programs", "--time_signatures", "--near_duplicates", "--engine",
     ):  # fmt: skip
-        assert flag in said
-    assert "filters." not in said
+        assert flag in text
+    assert "filters." not in text
 
 
 def test_filters_and_near_duplicates_reach_the_shards(music, tmp_path):
@@ -98,7 +98,7 @@ def test_filters_and_near_duplicates_reach_the_shards(music, tmp_path):
     assert json.loads((tmp_path / "out" / "settings.json").read_text())["filters"]["min_notes"] == 8
 
 
-def test_shards_that_stand_already_are_opened_without_the_music(music, tmp_path):
+def test_existing_shards_are_opened_without_the_music(music, tmp_path):
     made = prepared(music, tmp_path / "out", min_notes=10)
     for file in music.iterdir():
         file.unlink()
@@ -114,7 +114,7 @@ def test_a_folder_of_music_is_prepared_into_the_cache(music, tmp_path, monkeypat
     assert same.path == shards.path
 
 
-def test_filters_on_shards_that_stand_already_are_refused(music, tmp_path):
+def test_filters_on_existing_shards_are_refused(music, tmp_path):
     made = prepared(music, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"prepared before.*--min_notes, --time_signatures"):
         PrepareSettings(jobs=4, min_notes=9, time_signatures="3/4").shards(
