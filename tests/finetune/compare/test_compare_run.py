@@ -138,10 +138,10 @@ def test_an_arm_that_fails_costs_no_other(place: Path, capsys: Any) -> None:
     assert "tiny on sequence-tunes failed" in Path("out/comparison.html").read_text(encoding="utf-8")
 
 
-def test_an_arm_that_leaves_nothing_is_no_silence(place: Path, capsys: Any, monkeypatch: Any) -> None:
+def test_an_arm_without_a_result_is_named(place: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("finetune.compare.run.run_cell", lambda cell: None)
     assert main(words("lora", "--parallel", "0", "--out", "out")) == 2
-    assert "lora on sequence-tunes failed: it ended without an outcome" in capsys.readouterr().err
+    assert "lora on sequence-tunes failed: it ended without a result" in capsys.readouterr().err
 
 
 def test_unknown_options_are_refused_before_any_music_is_read(place: Path, capsys: Any) -> None:
