@@ -1,4 +1,4 @@
-"""Baselines: what a model must clear to have earned its name (docs/evaluation.md, rule 8).
+"""Baselines that a model must exceed (docs/evaluation.md, rule 8).
 
 A baseline is fitted on the training pieces alone and then predicts like any model.
 """
@@ -30,7 +30,7 @@ from symbolic.features import chords
 from symbolic.tokens.vocabulary import PITCH
 
 SidePredictor = Callable[[Sequence[Rows]], list[NDArray[np.integer]]]
-"""From the tokens of several pieces to what a `Predictor` says of each: some classifiers take many at little cost."""
+"""From the tokens of several pieces to their predictions: some classifiers take many pieces at little cost."""
 RUN = 5
 """Notes in the runs by which pieces are looked up."""
 
@@ -51,7 +51,7 @@ class Baseline:
 
 
 def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], SidePredictor]:
-    """A baseline that takes pieces one by one."""
+    """Build a baseline that predicts pieces one by one."""
 
     def fitted(data: TaskData) -> SidePredictor:
         predictor = fit(data)
@@ -61,36 +61,36 @@ def _piecewise(fit: Callable[[TaskData], Predictor]) -> Callable[[TaskData], Sid
 
 
 def majority(data: TaskData) -> Predictor:
-    """Always predict the most common class of the training notes, or pieces."""
-    commonest = _commonest(data)
+    """Predict the most frequent class of the training notes or pieces."""
+    most_frequent = _most_frequent(data)
     if data.task.level == "sequence":
-        return lambda tokens: np.asarray(commonest)
-    return lambda tokens: np.full(len(tokens), commonest)
+        return lambda tokens: np.asarray(most_frequent)
+    return lambda tokens: np.full(len(tokens), most_frequent)
 
 
 def look_up(data: TaskData) -> SidePredictor:
-    """The label of the training piece whose top line has most runs of five notes in common, rare runs counting more.
+    """Predict the label of the training piece that shares most runs of five notes; rare runs count more.
 
     Where clips or versions of a song stand on two sides this finds the song. Where songs are disjoint it can find no
-    more than likeness. Without a common run it is the commonest class.
+    more than likeness. Without a common run it predicts the most frequent class.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     tokens, truth = zip(*data.pieces("train"), strict=True)
-    labels, commonest = np.array(truth), _commonest(data)
+    labels, most_frequent = np.array(truth), _most_frequent(data)
     vectors = TfidfVectorizer(analyzer=runs_of_notes, binary=True)
     known = vectors.fit_transform(tokens)
 
     def predict(pieces: Sequence[Rows]) -> list[NDArray[np.integer]]:
         likeness = (vectors.transform(pieces) @ known.T).toarray()
-        found = np.where(likeness.max(axis=1) > 0, labels[likeness.argmax(axis=1)], commonest)
+        found = np.where(likeness.max(axis=1) > 0, labels[likeness.argmax(axis=1)], most_frequent)
         return list(found.astype(np.int64))
 
     return predict
 
 
 def runs_of_notes(tokens: Rows) -> list[tuple[int, ...]]:
-    """Intervals in semitones of each run of five notes of the top line: the same in every key."""
+    """Return the intervals in semitones of each run of five notes of the top line. They are the same in every key."""
     chord = chords(tokens)
     top = np.flatnonzero(chord.rank == 0)
     _, first = np.unique(chord.onset[top], return_index=True)
@@ -100,21 +100,21 @@ def runs_of_notes(tokens: Rows) -> list[tuple[int, ...]]:
 
 
 def features_logistic(data: TaskData) -> SidePredictor:
-    """Hand-made features, standardised, and logistic regression."""
+    """Fit logistic regression to standardised hand-made features."""
     from sklearn.linear_model import LogisticRegression
 
     return _classifier(data, LogisticRegression(max_iter=2000))
 
 
 def features_trees(data: TaskData) -> SidePredictor:
-    """Hand-made features and extremely randomised trees."""
+    """Fit extremely randomised trees to hand-made features."""
     from sklearn.ensemble import ExtraTreesClassifier
 
     return _classifier(data, ExtraTreesClassifier(500, random_state=0))
 
 
 def features_together(data: TaskData) -> SidePredictor:
-    """Hand-made features of pieces and their stretches, discriminants and trees: as `--method features`."""
+    """Fit the classifier of `--method features`: discriminants and trees on pieces and their stretches."""
     tokens, truth = zip(*data.pieces("train"), strict=True)
     model = fit_piece_classifier(remembered_stretches(tokens), np.array(truth), len(data.task.classes))
     return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
@@ -138,7 +138,7 @@ BASELINES: Mapping[str, Baseline] = {
 
 
 def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
-    """Records of all baselines of a task on its valid and test pieces, as JSON values.
+    """Measure all baselines of a task on its validation and test pieces, as JSON values.
 
     Args:
         folds: The task's data, or that of every fold, whose pieces are counted together.
@@ -165,7 +165,7 @@ def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
 
 
 def cached_baselines(*folds: TaskData) -> list[dict[str, Any]]:
-    """The baselines of a task, measured once and then kept in the cache.
+    """Return the baselines of a task, measured once and then cached.
 
     They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the
     code that measures them, or the library that does.
@@ -192,12 +192,12 @@ def cached_baselines(*folds: TaskData) -> list[dict[str, Any]]:
 
 
 def _as_dict(value: Any) -> dict[str, Any]:
-    """Tasks, views and read-only mappings as JSON has them."""
+    """Convert tasks, merged classes and read-only mappings for JSON."""
     return dict(vars(value) if is_dataclass(value) else value)
 
 
 def _code() -> str:
-    """A hash of the files that decide what a baseline says."""
+    """Hash the files that decide the predictions of a baseline."""
     home, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
     for pattern in ("finetune/baselines/*.py", "finetune/tasks/*.py", "symbolic/features/*.py"):
         for path in sorted(home.glob(pattern)):
@@ -211,7 +211,7 @@ def _scores(folds: Sequence[TaskData], counts: Sequence[NDArray[np.int64]]) -> d
     return {"scores": summarise(folds[0].task, total, parts), "confusion": total.sum(axis=0).tolist()}
 
 
-def _commonest(data: TaskData) -> int:
+def _most_frequent(data: TaskData) -> int:
     truth = np.concatenate([np.atleast_1d(truth) for _, truth in data.pieces("train")])
     return int(np.bincount(truth[truth >= 0]).argmax())
 

@@ -10,9 +10,9 @@ from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.discriminants import Discriminants
 
 _LEAST_DEVIATION = 1e-6
-"""Of a feature, as a share of its mean or of 1; one that varies less is passed over."""
+"""Least deviation of a feature, as a share of its mean or of 1. A feature that varies less is ignored."""
 _FEWEST = 3
-"""Pieces of a class that its covariance can be told from."""
+"""Fewest pieces of a class for an estimate of its covariance."""
 _RIDGE = 1e-3
 """Added to the covariance, as a share of its mean variance, where shrinking leaves it singular."""
 
@@ -23,7 +23,7 @@ def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: in
     Args:
         features: (P, F) from `feature_matrix`.
         labels: (P,) class of each.
-        classes: How many there are; those that no piece has are never answered.
+        classes: How many there are; those without a piece are never predicted.
     """
     centre, deviation = features.mean(axis=0), features.std(axis=0)
     # What hardly varies here would weigh all the more in music where it does.
@@ -45,7 +45,7 @@ def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: in
 
 
 def _within(moved: Floats, place: NDArray[np.integer]) -> Floats:
-    """(F, F) covariance within classes, positive definite however few the pieces.
+    """Estimate the (F, F) covariance within classes, positive definite even for few pieces.
 
     Args:
         moved: (P, F) standardised features, less the mean of their class.

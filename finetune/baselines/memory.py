@@ -1,4 +1,4 @@
-"""Features of pieces that are asked for again: by several baselines, and by every fold."""
+"""Remember features of pieces, which several baselines and every fold need."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _KNOWN: dict[bytes, Floats] = {}
 
 
 def remembered_stretches(pieces: Sequence[NDArray[np.integer]]) -> list[Floats]:
-    """As `stretch_matrix` of each piece, computed once in a process."""
+    """Return `stretch_matrix` of each piece, computed once in a process."""
     keys = [blake2b(tokens.tobytes(), digest_size=16).digest() for tokens in pieces]
     for key, tokens in zip(keys, pieces, strict=True):
         if key not in _KNOWN:
@@ -25,5 +25,5 @@ def remembered_stretches(pieces: Sequence[NDArray[np.integer]]) -> list[Floats]:
 
 
 def remembered(pieces: Sequence[NDArray[np.integer]]) -> Floats:
-    """(P, F) features of whole pieces, computed once in a process."""
+    """Return (P, F) features of whole pieces, computed once in a process."""
     return np.stack([one[0] for one in remembered_stretches(pieces)])

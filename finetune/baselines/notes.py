@@ -21,9 +21,9 @@ Rows = NDArray[np.integer]
 Labels = NDArray[np.integer]
 _T = TypeVar("_T")
 MOST = 240_000
-"""Notes that trees are grown on; of more, so many are drawn. What is next to one another is alike."""
+"""Most notes that trees are fitted to; a random subset of more. Neighbours are alike."""
 PARTS = 2
-"""Parts of the training songs, each judged by trees of the others, for the second trees to learn from."""
+"""Parts of the training songs. The second trees learn from predictions of trees fitted to the other parts."""
 
 
 def fit_note_classifier(
@@ -36,7 +36,7 @@ def fit_note_classifier(
 
     Args:
         pieces: (N, 8) ids of each, and (N,) class of its notes, -1 where there is none.
-        classes: How many there are; those that no note has are never answered.
+        classes: How many there are; those without a note are never predicted.
         groups: (P,) song of each piece; by default each is of its own.
         label: What the progress bars say.
     """
@@ -44,27 +44,32 @@ def fit_note_classifier(
     def shown(these: Iterable[_T], doing: str) -> tqdm[_T]:
         return tqdm(these, f"{label}, {doing}", len(pieces), leave=False, disable=None, unit=" pieces")
 
-    heard = [note_matrix(tokens) for tokens, _ in shown(pieces, "features")]
+    features = [note_matrix(tokens) for tokens, _ in shown(pieces, "features")]
     _, song = np.unique(np.arange(len(pieces)) if groups is None else groups, return_inverse=True)
     parts = (np.random.default_rng(0).permutation(song.max() + 1) % PARTS)[song]
-    labels, model, said = [truth for _, truth in pieces], NoteClassifier(classes), dict[int, Floats]()
+    labels, model, predicted = [truth for _, truth in pieces], NoteClassifier(classes), dict[int, Floats]()
     with tqdm(total=PARTS + 2, desc=f"{label}, trees", leave=False, disable=None) as bar:
-        model.first = grown(heard, labels, classes)
+        model.first = grown(features, labels, classes)
         bar.update()
         for part in range(PARTS):
             # Of a single song there are no others, and it is judged by what it has taught.
             others = np.flatnonzero((parts != part) | (song.max() == 0))
-            judge = grown([heard[i] for i in others], [labels[i] for i in others], classes)
-            said |= {int(i): softmax(judge.logits(heard[i])) for i in np.flatnonzero(parts == part)}
+            other_trees = grown([features[i] for i in others], [labels[i] for i in others], classes)
+            predicted |= {
+                int(i): softmax(other_trees.logits(features[i])) for i in np.flatnonzero(parts == part)
+            }
             bar.update()
-        both = (note_matrix(tokens, said[i]) for i, (tokens, _) in enumerate(shown(pieces, "what was said")))
+        both = (
+            note_matrix(tokens, predicted[i])
+            for i, (tokens, _) in enumerate(shown(pieces, "first predictions"))
+        )
         model.second = grown(both, labels, classes)
         bar.update()
     return model.requires_grad_(False).eval()
 
 
 def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> BoostedTrees:
-    """Trees of the labelled notes of pieces, or of as many drawn from them as `MOST`.
+    """Fit trees to the labelled notes of pieces, or to a random subset of about `MOST`.
 
     Args:
         pieces: (N, F) features of each.

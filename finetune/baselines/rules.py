@@ -1,4 +1,4 @@
-"""Baselines of note-level tasks: rules that nothing teaches, and tables that know a note's nearest surroundings alone.
+"""Baselines of note-level tasks: fixed rules, and tables of a note's nearest surroundings.
 
 Each is fitted on a task's training pieces, or on nothing, and returns what predicts the (N,) classes of a piece.
 """
@@ -41,7 +41,7 @@ KRUMHANSL = np.array(
         [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
     ]
 )
-"""How well each degree fits a major and a minor key (Krumhansl & Kessler, 1982)."""
+"""Profiles of a major and a minor key, by degree (Krumhansl & Kessler, 1982)."""
 TRIADS = np.zeros((2, 12))
 TRIADS[0, [0, 4, 7]] = TRIADS[1, [0, 3, 7]] = 1
 _KEYS = np.arange(24)
@@ -49,7 +49,7 @@ _TURNED = np.arange(12)[None] - np.arange(12)[:, None]
 
 
 def skyline(data: TaskData) -> Predictor:
-    """A note is melody (the first class) if none higher sounds when it begins, else of the last class.
+    """Predict melody (the first class) for notes above all that sound at their onset, else the last class.
 
     Uitdenbogerd & Zobel (1998), "Manipulation of music for melody matching". Nothing is fitted.
     """
@@ -58,9 +58,9 @@ def skyline(data: TaskData) -> Predictor:
 
 
 def note_table(data: TaskData) -> Predictor:
-    """Predict the most common class of training notes with the same pitch, chord size, and rank in the chord.
+    """Predict the most frequent class of training notes with the same pitch, chord size and rank in the chord.
 
-    Combinations that training never shows get the commonest class of their rank in a chord of that size.
+    Combinations that training never shows get the most frequent class of their rank in a chord of that size.
     """
     counts = _counted(data, _note_context, (256, LARGEST_CHORD + 1, LARGEST_CHORD + 1))
     # A fraction of the pitch-blind counts decides only where a pitch was never seen.
@@ -70,7 +70,7 @@ def note_table(data: TaskData) -> Predictor:
 
 
 def rhythm_table(data: TaskData) -> Predictor:
-    """Predict the most common class of training notes at the same position of the bar, with times alike, on top or not.
+    """Predict the most frequent class of training notes with the same bar position, similar times and rank.
 
     The times are those since the last onset and to the next, and the note's own length.
     """
@@ -82,7 +82,7 @@ def rhythm_table(data: TaskData) -> Predictor:
 
 
 def key_profiles(data: TaskData) -> Predictor:
-    """Degrees of the one key whose profile the piece's pitch classes, weighed by length, correlate with most.
+    """Predict degrees of the key whose profile correlates most with the pitch classes, weighted by length.
 
     Krumhansl & Schmuckler's algorithm. Nothing is fitted.
     """
@@ -99,7 +99,7 @@ def key_profiles(data: TaskData) -> Predictor:
 
 
 def triads(data: TaskData) -> Predictor:
-    """Degrees of the triad that is likest to what sounds in the same quarter note, its lowest note counted twice.
+    """Predict degrees of the triad most similar to the notes of each quarter; its lowest note counts twice.
 
     Fujishima (1999), "Realtime chord recognition of musical sound". Nothing is fitted.
     """
@@ -133,7 +133,7 @@ def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _counted(data: TaskData, context: Context, shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Count training notes by context and class: (*shape, C)."""
+    """Count the classes of the training notes in each context: (*shape, C)."""
     counts = np.zeros((*shape, len(data.task.classes)), dtype=np.int64)
     for tokens, truth in data.pieces("train"):
         scored = truth >= 0
@@ -156,9 +156,9 @@ def _rhythm_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
     """Position in the bar, binned times before, after and of each note, and whether it is the top of its chord."""
     chord = chords(tokens)
     onset, end, _ = _times(tokens)
-    heard = np.unique(onset)
-    place = np.searchsorted(heard, onset)
-    gaps = np.diff(heard, prepend=heard[0], append=heard[-1])
+    onsets = np.unique(onset)
+    place = np.searchsorted(onsets, onset)
+    gaps = np.diff(onsets, prepend=onsets[0], append=onsets[-1])
     return (
         np.minimum(tokens[:, POSITION].astype(np.int64), POSITIONS - 1),
         _binned(gaps[place]),

@@ -1,11 +1,11 @@
-"""Tasks, by name. One file a task; tasks on a user's own folder are made in `own`.
+"""Tasks by name, one file a task. `custom` makes tasks from a user's folder.
 
 What the corpora also label and is no task here, because the input or the file would tell: the usul of SymbTr and the
 metre of scores (rows count positions from the bar), beat or fill of Groove (fills are short takes), Bach's chorales
 against Joplin's rags (four voices). GiantMIDI's sample is too small to tell composers. POP909's keys were found in
 audio whose time is not that of the MIDI. OpenEWLD's genres are those under which recordings of a song are listed, and
 its melody does not tell them: in five folds of songs, extra trees on hand-made features were right in 34.7 % of 455,
-the commonest class in 37.1 %.
+the most frequent class in 37.1 %.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ TASKS: dict[str, Task] = {
 """Note-level tasks, then sequence-level ones."""
 
 TARGETS: dict[str, Task] = {**TASKS, **{task.name: task for task in (MELODY_FILES, VELOCITY_FILES)}}
-"""What a run may be transferred to: also the same music, prepared otherwise, which nobody would train on."""
+"""Tasks that a run can be transferred to: also the same music, prepared in another way."""
 
 __all__ = [
     "TARGETS",

@@ -1,4 +1,4 @@
-"""Tasks: one object names the corpus, the label and classes, the score and the baselines."""
+"""Define tasks: corpus, label, classes, protocols, scores and baselines in one object."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from symbolic.tokens.vocabulary import FIELDS
 
 Level = Literal["note", "sequence"]
 SEQUENCE_BASELINES = ("majority", "look_up", "features_logistic", "features_trees", "features_together")
-"""What every sequence-level task is measured against."""
+"""Baselines of every sequence-level task."""
 
 
 @dataclass(frozen=True)
 class MergedClasses:
-    """A coarser question put to the same predictions, such as melody or bridge against the rest.
+    """Merged classes of the same predictions, such as melody or bridge against the rest.
 
     Attributes:
         name: Prefix of its scores in records.
@@ -35,7 +35,7 @@ class MergedClasses:
 
 @dataclass(frozen=True)
 class Published:
-    """A number from elsewhere, never without its protocol.
+    """A published score with its protocol.
 
     Attributes:
         system: Whose.
@@ -52,7 +52,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to divide a corpus into what is trained on, selected on, and tested on once.
+    """A division of a corpus into training, validation and test pieces.
 
     Attributes:
         name: On the command line and in records.
@@ -70,7 +70,7 @@ class Protocol:
 
 
 def folds_in(table: str) -> Protocol:
-    """Folds of a committed table that has nothing else, one of `data.splits.folds`."""
+    """Return the protocol of a committed table of folds, one of `data.splits.folds`."""
     split = f"5 folds of song groups, as much of each class in each: the committed table {table}"
     return Protocol("folds", split, FOLDS, table)
 
@@ -151,7 +151,7 @@ class Task:
             raise ConfigError(problems)
 
     def protocol(self, name: str | None = None) -> Protocol:
-        """The protocol of that name, or the first.
+        """Return the protocol of that name, or the first.
 
         Raises:
             ConfigError: If there is none; names those there are.
@@ -162,7 +162,7 @@ class Task:
         return self.protocols[0] if name is None else found[name]
 
     def metric_titles(self) -> dict[str, str]:
-        """Column heads, by metric."""
+        """Return the column headings by metric."""
         titles = {"accuracy": "accuracy", "macro_f1": "macro F1"}
         for view in self.views:
             kind = "macro F1" if view.positive is None else "F1"
@@ -173,7 +173,7 @@ class Task:
         return titles
 
     def describe(self) -> dict[str, Any]:
-        """Return what a checkpoint needs to read files as training did, as JSON values."""
+        """Return what a checkpoint needs to read files as in training, as JSON values."""
         return {
             "name": self.name,
             "title": self.title,

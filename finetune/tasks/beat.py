@@ -1,4 +1,4 @@
-"""Task: which notes of a performance begin on a beat, and on which beats bars begin."""
+"""Find the notes of a performance on beats and on downbeats."""
 
 from __future__ import annotations
 

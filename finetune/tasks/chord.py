@@ -1,4 +1,4 @@
-"""Task: which chord sounds: where each note stands above its root."""
+"""Recognise chords: the degree of each note above the root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task: which of eight artists plays."""
+"""Recognise the artist of a performance, one of eight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks on a user's own folder: labels of pieces from a table, labels of notes from track names."""
+"""Make tasks from a user's folder: labels of pieces from a table, labels of notes from track names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPLIT = Protocol(
 
 
 def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
-    """One label for each piece of a folder.
+    """Make a task with one label for each piece of a folder.
 
     Args:
         folder: Music files.
@@ -49,11 +49,11 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
 
 
 def note_task(folder: str | Path, tracks: Sequence[str]) -> Task:
-    """One label for each note of the files in a folder: the name of its track.
+    """Make a task with one label for each note of a folder: the name of its track.
 
     Args:
         folder: Music files; all pitched tracks are read as one piano, so that nothing but music tells the label.
-        tracks: Track names, regardless of case; notes of other tracks are heard but not scored.
+        tracks: Track names, regardless of case; notes of other tracks are read but not scored.
 
     Raises:
         ConfigError: If fewer than two names are given, or one twice.

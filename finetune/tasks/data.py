@@ -1,4 +1,4 @@
-"""A task's pieces, labels and splits, and the one way in which any predictor is scored on them."""
+"""Pieces, labels and splits of a task, and the scoring of any predictor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Predictor = Callable[[Rows], NDArray[np.integer]]
 
 @dataclass(frozen=True, eq=False)
 class TaskData:
-    """Everything a baseline or a model is fitted to and scored on.
+    """Data of a task for fitting and scoring.
 
     Attributes:
         task: The question.
@@ -55,12 +55,12 @@ class TaskData:
 
     @property
     def name(self) -> str:
-        """Task and fold, for people who wait."""
+        """Task and fold, for progress bars."""
         folds = self.protocol.folds
         return self.task.name + (f", fold {self.fold + 1} of {folds}" if folds > 1 else "")
 
     def thinned(self, budget: float, seed: int) -> TaskData:
-        """The same with fewer labels: a share of the training groups, of each class alike, and at least one.
+        """Return the data with fewer labels: a share of the training groups of each class, and at least one.
 
         A smaller budget of the same seed takes a part of what a larger one takes.
 
@@ -82,24 +82,24 @@ class TaskData:
         return replace(self, splits={**self.splits, "train": train[chosen]})
 
     def tokens(self, piece: int) -> Rows:
-        """(N, 8) ids of a piece."""
+        """Return (N, 8) ids of a piece."""
         start, stop = self._extent(piece)
         return self.shards.tokens(start, stop)
 
     def truth(self, piece: int) -> Labels:
-        """(N,) classes of a piece's notes, or its () class."""
+        """Return (N,) classes of a piece's notes, or its () class."""
         if self.task.level == "sequence":
             return np.asarray(self.labels[piece])
         start, stop = self._extent(piece)
         return np.asarray(self.labels[start:stop])
 
     def pieces(self, split: str) -> Iterator[tuple[Rows, Labels]]:
-        """Tokens and truth of every piece on a side."""
+        """Yield tokens and classes of every piece on a side."""
         for piece in self.splits[split]:
             yield self.tokens(piece), self.truth(piece)
 
     def counts(self, split: str, predictions: Sequence[NDArray[np.integer]]) -> Counts:
-        """Confusion matrices by song group.
+        """Count confusion matrices by song group.
 
         Args:
             split: The side.
@@ -119,7 +119,7 @@ class TaskData:
         )
 
     def evaluate(self, predictor: Predictor, split: str) -> Counts:
-        """Confusion matrices of a predictor on all pieces of a side: (G, C, C)."""
+        """Return (G, C, C) confusion matrices of a predictor on all pieces of a side."""
         return self.counts(split, [predictor(tokens) for tokens, _ in self.pieces(split)])
 
     def _extent(self, piece: int) -> tuple[int, int]:
@@ -127,7 +127,7 @@ class TaskData:
 
 
 def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold: int = 0) -> TaskData:
-    """Line up shards with a task.
+    """Align shards with a task.
 
     Args:
         task: The question.
@@ -186,7 +186,7 @@ def _piece_labels(task: Task, shards: Shards) -> NDArray[np.int16]:
 
 
 def _labelled_pieces(task: Task, shards: Shards, labels: Labels) -> NDArray[np.bool_]:
-    """(P,) true where there is something to learn or to score."""
+    """Return (P,) whether a piece has labels."""
     if task.level == "sequence":
         return np.asarray(labels >= 0) & (np.diff(shards.offsets) > 0)
     counted = np.concatenate([[0], np.cumsum(labels >= 0)])
@@ -196,7 +196,7 @@ def _labelled_pieces(task: Task, shards: Shards, labels: Labels) -> NDArray[np.b
 def summarise(
     task: Task, counts: Counts, parts: Sequence[Counts] = ()
 ) -> dict[str, dict[str, float | list[float]]]:
-    """Each of the task's metrics with its bootstrap interval over song groups, as JSON values.
+    """Compute each metric with its bootstrap interval over song groups, as JSON values.
 
     Args:
         task: Says which metrics.

@@ -1,4 +1,4 @@
-"""Task: which style a drummer plays."""
+"""Recognise the style of a drummer."""
 
 from __future__ import annotations
 

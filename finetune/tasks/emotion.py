@@ -1,4 +1,4 @@
-"""In which quadrant of valence and arousal listeners put a clip.
+"""Recognise emotion: the quadrant of valence and arousal that listeners chose for a clip.
 
 Both protocols keep all clips of a song on one side, so that there is no song to look up: the look-up among the baselines
 finds likeness at most. On the split by clip that others use it would find the song.

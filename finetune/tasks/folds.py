@@ -16,7 +16,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 def prepared_folds(
     task: Task, root: str | None, tokenizer: Tokenizer, settings: PrepareSettings, protocol: Protocol
 ) -> list[TaskData]:
-    """A task's data for each fold of a protocol; for one without folds, a list of one."""
+    """Prepare a task's data for each fold of a protocol; without folds, a list of one."""
     return [prepared(task, root, tokenizer, settings, protocol, fold) for fold in range(protocol.folds)]
 
 
@@ -28,13 +28,13 @@ def prepared(
     protocol: Protocol | None = None,
     fold: int = 0,
 ) -> TaskData:
-    """A task's corpus in the cache, lined up with the task.
+    """Prepare a task's corpus in the cache, and align it with the task.
 
     Args:
-        task: Whose.
+        task: The task.
         root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
-        tokenizer: Makes the rows.
-        settings: What to keep, and how.
+        tokenizer: The tokenizer of the model.
+        settings: Filters and workers of preparation; by default the usual.
         protocol: How to divide it; by default the task's first.
         fold: Which fold to test on, where the protocol has several.
 

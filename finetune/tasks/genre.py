@@ -1,4 +1,4 @@
-"""Task: which dance a folk tune is for."""
+"""Recognise the dance of a folk tune."""
 
 from __future__ import annotations
 

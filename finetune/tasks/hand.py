@@ -1,4 +1,4 @@
-"""Task: which hand plays each note."""
+"""Assign each note to a hand."""
 
 from __future__ import annotations
 

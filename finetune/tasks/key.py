@@ -1,4 +1,4 @@
-"""Task: which key a tune is in: where each note stands above the tonic."""
+"""Recognise the key of a tune: the degree of each note above the tonic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wrote a song with piano."""
+"""Recognise the composer of a song with piano."""
 
 from __future__ import annotations
 

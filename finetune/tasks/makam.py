@@ -1,4 +1,4 @@
-"""Task: which makam a melody is in."""
+"""Recognise the makam of a melody."""
 
 from __future__ import annotations
 

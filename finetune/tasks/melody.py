@@ -1,4 +1,4 @@
-"""Task: which notes of a piano arrangement are its melody, its bridge, its accompaniment."""
+"""Find melody, bridge and accompaniment in a piano arrangement."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MELODY_FILES = replace(
     options={"beats": False},
     published=(),
 )
-"""To be transferred to: the same songs, as filed."""
+"""Target of transfer: the same songs, as filed."""
 
 MELODY_ANY = replace(
     MELODY,
@@ -57,7 +57,7 @@ MELODY_ANY = replace(
     published=(),
     epochs=3,
 )
-"""Each song twice, so that the model learns to do without true bars where it must."""
+"""Each song twice, so that the model also learns to do without true bars."""
 
 MELODY_SONGS = replace(
     MELODY_ANY,
@@ -72,4 +72,4 @@ MELODY_SONGS = replace(
         ),
     ),
 )
-"""What to train for use: written scores too, where a voice stands above a piano."""
+"""Training data for use: also written scores of voice and piano."""

@@ -1,4 +1,4 @@
-"""In which metre a performance is, of which only the time of its notes is known."""
+"""Recognise the metre of a performance from the times of its notes."""
 
 from __future__ import annotations
 

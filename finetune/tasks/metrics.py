@@ -24,14 +24,14 @@ _LZMA = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "
 
 
 class Interval(NamedTuple):
-    """The ends of a confidence interval."""
+    """Lower and upper end of a confidence interval."""
 
     low: float
     high: float
 
 
 class Difference(NamedTuple):
-    """Difference of two systems, with its interval.
+    """Difference between two systems, with its interval.
 
     Attributes:
         mean: Difference of the scores on all groups.
@@ -65,7 +65,7 @@ def confusion_matrix(truth: NDArray, predicted: NDArray, classes: int) -> Counts
 
 
 def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, classes: int) -> Counts:
-    """A confusion matrix for every group, in rising order of the group's number.
+    """Count a confusion matrix for every group, in rising order of the group's number.
 
     Args:
         truth: (K,) class indices.
@@ -126,13 +126,13 @@ def unpack_counts(packed: Mapping[str, Any]) -> Counts:
 
 
 def accuracy(confusions: Counts) -> NDArray[np.float64]:
-    """Micro accuracy: the share of all items that are right. (..., C, C) -> (...)."""
+    """Return micro accuracy, the share of correct items. (..., C, C) -> (...)."""
     right = np.trace(confusions, axis1=-2, axis2=-1)
     return np.asarray(right / confusions.sum(axis=(-2, -1)))
 
 
 def class_f1(confusions: Counts) -> NDArray[np.float64]:
-    """F1 of each class, NaN for one neither true nor predicted. (..., C, C) -> (..., C)."""
+    """Return F1 of each class, NaN for one neither true nor predicted. (..., C, C) -> (..., C)."""
     right = np.diagonal(confusions, axis1=-2, axis2=-1)
     involved = confusions.sum(axis=-1) + confusions.sum(axis=-2)
     scores = np.full(right.shape, np.nan)
@@ -140,12 +140,12 @@ def class_f1(confusions: Counts) -> NDArray[np.float64]:
 
 
 def macro_f1(confusions: Counts) -> NDArray[np.float64]:
-    """Mean F1 over the classes that are true or predicted anywhere. (..., C, C) -> (...)."""
+    """Return the mean F1 over the classes that are true or predicted anywhere. (..., C, C) -> (...)."""
     return np.asarray(np.nanmean(class_f1(confusions), axis=-1))
 
 
 def merge_classes(confusions: Counts, merge: Sequence[int]) -> Counts:
-    """Counts of a coarser question.
+    """Merge classes of confusion counts.
 
     Args:
         confusions: (..., C, C).
@@ -159,7 +159,7 @@ def merge_classes(confusions: Counts, merge: Sequence[int]) -> Counts:
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and sample standard deviation; the latter is 0 for a single value.
+    """Return mean and sample standard deviation; the latter is 0 for a single value.
 
     Raises:
         ValueError: If there are no values.
@@ -172,7 +172,7 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float]:
 def bootstrap_interval(
     confusions: Counts, metric: Metric, samples: int = SAMPLES, level: float = 0.95, seed: int = 0
 ) -> Interval:
-    """Percentile bootstrap over groups, of the mean score over fine-tuning seeds.
+    """Return the percentile bootstrap interval over groups, of the mean score over seeds.
 
     Args:
         confusions: (G, C, C), or (S, G, C, C) of S seeds on the same groups.
@@ -194,7 +194,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Return the difference of the means of two sets of systems; groups and training seeds are both resampled.
+    """Compare the mean scores of two sides; groups and training seeds are both resampled.
 
     A resample draws groups, and seeds by their number, alike for all systems: seeds of one number share their labels,
     order and transpositions. What holds is then expected of other pieces and of other seeds. Where the two sides

@@ -1,4 +1,4 @@
-"""Task: how loud each note was played, when nothing but the other fields can tell."""
+"""Predict the velocity of each note from its other fields."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VELOCITY_FILES = replace(
     options={"beats": False},
     published=(),
 )
-"""To be transferred to: the same songs, as filed."""
+"""Target of transfer: the same songs, as filed."""
 
 VELOCITY_ANY = replace(
     VELOCITY,
@@ -50,4 +50,4 @@ VELOCITY_ANY = replace(
     published=(),
     epochs=3,
 )
-"""What to train for use: each song twice, so that the model does not lean on bars that a file may not have."""
+"""Training data for use: each song twice, so that the model does not need true bars."""

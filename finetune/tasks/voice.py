@@ -1,4 +1,4 @@
-"""Task: which notes of a song are sung."""
+"""Find the sung notes of a song."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One seed of hand-made features: fitted at once, its checkpoint kept, its curves a single point."""
+"""Fit and score hand-made features: one seed, whose curves are a single point."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import HandMade, load_model, save_model
 
 LEARNT_FROM = "learnt_from"
-"""In a seed's outcome: the sides that what was tested has learnt from."""
+"""Key in the results of a seed: the sides that the tested model was fitted to."""
 
 
 class _Fitted(NamedTuple):
-    """Result of fitting.
+    """Fitted models.
 
     Attributes:
         scout: What validation scores are of.
@@ -50,7 +50,7 @@ def train_features(
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Fit to the training pieces, and score.
+    """Fit hand-made features to the training pieces, and score them.
 
     Validation pieces choose nothing, for there is nothing to be chosen. So what is kept, and scored on test pieces,
     learns from them too, once they are scored, where that takes no more than seconds.
@@ -112,7 +112,7 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 
 def _of_notes(data: TaskData) -> _Fitted:
-    """Fit to training notes alone: there are enough of them, and to fit again would take minutes."""
+    """Fit to training notes alone: there are enough, and a second fit takes minutes."""
     model = fitted_trees(data)
     return _Fitted(model, model, ("train",))
 
@@ -126,7 +126,7 @@ def _stretches(data: TaskData, split: str) -> list[Floats]:
 
 
 def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]:
-    """(G, C, C) confusion matrices by song group, and the mean cross-entropy of what is labelled, in nats."""
+    """Return (G, C, C) confusion matrices by song group, and the mean cross-entropy of labelled examples in nats."""
     if isinstance(model, FeatureClassifier):
         logits = list(model.of_stretches(_stretches(data, split)))
     else:
@@ -139,7 +139,7 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]
 
 
 def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:
-    """Return the loss of each labelled token; a class that training lacks counts as a millionth."""
+    """Return the loss of each labelled token; a class without training examples counts as probability 1e-6."""
     known = truth >= 0
     shares = torch.from_numpy(logits[known]).softmax(dim=1).numpy()
     right = shares[np.arange(len(shares)), truth[known]]

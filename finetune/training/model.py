@@ -23,7 +23,7 @@ def build_model(
     share: float | None = None,
     note_features: NoteFeatureEmbedding | None = None,
 ) -> TaskModel:
-    """A fresh head, and what the method trains, on a backbone; the backbone is changed in place.
+    """Add a head and the trained parameters of a method to a backbone, in place.
 
     Args:
         backbone: Pretrained or fresh.
@@ -31,7 +31,7 @@ def build_model(
         method: "full", "probe", or the name of an adapter method.
         options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
         share: Train at most this share of the backbone's parameters, by the adapter's size.
-        note_features: What is heard beside the notes; not by a probe.
+        note_features: Note features that the network reads too; not for a probe.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.

@@ -1,4 +1,4 @@
-"""Training of a task model, for Lightning."""
+"""The Lightning module that trains a task model."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from finetune.tasks.metrics import accuracy, macro_f1
 from symbolic.predict.network import TaskModel
 
 WARMUP = 0.06
-"""Share of the run in which the learning rate rises; after it, it falls to zero on a cosine."""
+"""Share of the run in which the learning rate rises. Then it falls to zero on a cosine."""
 WEIGHT_DECAY = 0.01
 
 
 class TaskModule(lightning.LightningModule):
-    """One seed of a fine-tuning run.
+    """Train a task model, with any Lightning trainer.
 
     Args:
         model: What is trained.
@@ -59,14 +59,14 @@ class TaskModule(lightning.LightningModule):
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def targets(self, batch: Batch) -> Tensor:
-        """(B, L) int64 classes of tokens, or (B,) of windows; -1 where padded or unlabelled."""
+        """Return (B, L) int64 classes of tokens, or (B,) of windows; -1 where padded or unlabelled."""
         labels = self.get_buffer("labels")
         if not self.by_note:
             return labels[batch.piece].long()
         return labels[_places(batch, len(labels))].long().masked_fill(~batch.attention_mask, -1)
 
     def logits(self, batch: Batch) -> Tensor:
-        """(B, L, C) of tokens, or (B, C) of windows."""
+        """Return logits: (B, L, C) of tokens, or (B, C) of windows."""
         tokens = batch.tokens
         if self.model.note_features is not None:
             codes = self.get_buffer("codes")
@@ -75,18 +75,18 @@ class TaskModule(lightning.LightningModule):
         return logits
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Make dropout a function of the step, so that a resumed run draws what an uninterrupted one would."""
+        """Seed dropout by the step, so that a resumed run equals an uninterrupted one."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Cross-entropy over labelled tokens, or over windows."""
+        """Compute the cross-entropy over labelled tokens, or over windows."""
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keep what the epoch's scores need: logits of windows, or counts of notes."""
+        """Collect the logits of windows, or the counts of notes, for the scores."""
         logits, targets = self.logits(batch), self.targets(batch)
         loss = self._loss(logits, targets)
         if self.by_note:
@@ -97,7 +97,7 @@ class TaskModule(lightning.LightningModule):
             self._outputs.append((logits.float(), batch.piece, loss))
 
     def on_validation_epoch_end(self) -> None:
-        """Scores of this evaluation; `valid_accuracy` is what selects."""
+        """Compute the scores of this validation; `valid_accuracy` selects the checkpoint."""
         if self.by_note:
             counts, sizes, losses = (torch.stack(part) for part in zip(*self._outputs, strict=True))
             confusion = counts.sum(0).view(self.classes, self.classes)
@@ -119,7 +119,7 @@ class TaskModule(lightning.LightningModule):
         self.log("valid_accuracy", entry["valid_accuracy"], rank_zero_only=True)
 
     def _piece_confusion(self, logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
-        """(C, C) counts of pieces by mean logits of their windows, and the mean loss of windows."""
+        """Return (C, C) counts of pieces by the mean logits of their windows, and the mean loss of windows."""
         labels = self.get_buffer("labels").long()
         known, place, windows = torch.unique(pieces, return_inverse=True, return_counts=True)
         sums = logits.new_zeros(len(known), self.classes).index_add_(0, place, logits)
@@ -136,7 +136,7 @@ class TaskModule(lightning.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        """AdamW with warm-up and cosine; without decay it is the Adam of arXiv 2411.19371."""
+        """Build AdamW with warm-up and cosine; without decay it is the Adam of arXiv 2411.19371."""
         parameters = self.model.trained()
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.decay},
@@ -153,26 +153,26 @@ class TaskModule(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the curves beside the weights."""
+        """Save the curves with the weights."""
         checkpoint["counterpoint"] = {"history": self.history}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take them up again."""
+        """Restore the curves."""
         self.history = checkpoint["counterpoint"]["history"]
 
 
 def _places(batch: Batch, tokens: int) -> Tensor:
-    """(B, L) which token of the shards stands at each place; where padded, some other."""
+    """Return the (B, L) index in the shards of each token; arbitrary where padded."""
     return (
         batch.start[:, None] + torch.arange(batch.attention_mask.shape[1], device=batch.attention_mask.device)
     ).clamp(max=tokens - 1)
 
 
 def best_entry(history: list[dict[str, float]]) -> dict[str, float]:
-    """The evaluation with the highest validation accuracy; of equals, which few pieces make common, the lowest loss."""
+    """Return the validation with the highest accuracy, and among equals with the lowest loss."""
     return max(history, key=lambda entry: (entry["valid_accuracy"], -entry["valid_loss"]))
 
 
 def count_parameters(parameters: list[nn.Parameter]) -> int:
-    """Count the numbers that they hold."""
+    """Count the numbers in parameters."""
     return sum(parameter.numel() for parameter in parameters)

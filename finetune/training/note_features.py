@@ -1,4 +1,4 @@
-"""Fit the note features of a task that a network reads beside the notes."""
+"""Fit the note features that a network reads with the notes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from symbolic.predict.note_features import (
 
 
 def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding, NDArray[np.uint8]]:
-    """Note features for a task, fitted to its training notes.
+    """Fit note features to the training notes of a task.
 
     Args:
         data: The task's pieces.
@@ -39,7 +39,7 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
 
 @lru_cache(maxsize=1)
 def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Edges and codes, the last of which are remembered: they are the same for every seed. Draws nothing at random."""
+    """Return edges and codes; those of the last task are remembered, for every seed has the same."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
     shown = tqdm(pieces, f"{data.name}, note features", leave=False, disable=None, unit=" pieces")
     features = [embedded_features(note_matrix(data.tokens(piece))) for piece in shown]

@@ -33,7 +33,7 @@ _NEVER = -1e4
 
 
 class Examples(NamedTuple):
-    """Samples to which a classifier is fitted, or by which it is chosen.
+    """Examples that a classifier is fitted to or chosen by.
 
     Attributes:
         features: (E, W) float32, of notes or of windows.

@@ -1,4 +1,4 @@
-"""Result of one seed: scores of its saved checkpoint, and its cost."""
+"""Results of one seed: scores of its checkpoint, curves and cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SCORED = ("valid", "test")
 
 @dataclass(frozen=True, eq=False)
 class SeedResult:
-    """One seed's outcome.
+    """Results of one seed.
 
     Attributes:
         summary: Scores, curves and cost, as JSON values.
@@ -41,7 +41,7 @@ class SeedResult:
     counts: Mapping[str, Counts]
 
     def save(self, folder: Path) -> None:
-        """Write it, each file whole or not at all; the JSON last, which says what is done."""
+        """Write the results, each file atomically. The JSON comes last: it marks the seed as done."""
         buffer, counts = io.BytesIO(), dict[str, Any](self.counts)
         np.savez_compressed(buffer, **counts)
         write(folder / COUNTS, buffer.getvalue())
@@ -49,7 +49,7 @@ class SeedResult:
 
     @classmethod
     def load(cls, folder: Path) -> SeedResult | None:
-        """Load what `save` wrote, or None if the seed is not done."""
+        """Load what `save` wrote; None if the seed is not done."""
         if not (folder / RESULT).is_file():
             return None
         summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def score_seed(
     accelerator: str,
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Scores of the checkpoint that was kept, read back from disk.
+    """Score the saved checkpoint, as loaded from disk.
 
     Args:
         data: The task's pieces.
@@ -99,7 +99,7 @@ def score_seed(
 
 @torch.inference_mode()
 def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
-    """Share of windows, each judged alone, that get their piece's label: what papers quote."""
+    """Return the share of windows that get their piece's label, each window predicted alone. Papers quote it."""
     windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
     device = next(model.parameters()).device
     right = 0
@@ -111,7 +111,7 @@ def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
 
 
 def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
-    """One seed's outcome over all folds: every piece is counted once, in the fold that tested it.
+    """Pool the results of one seed over all folds: every piece counts once, in the fold that tests it.
 
     Scores are those of the counts together, but for the share of windows, which is the mean over folds; cost is the
     sum; the curves are the first fold's. What each fold came to stands under "folds".
@@ -149,7 +149,7 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
 def cost_of(
     model: TaskModel, folder: Path, steps: int, per_epoch: int, seconds: float, resumed: bool
 ) -> dict[str, Any]:
-    """Return the cost of a seed as JSON values; with an adapter also the count of trained numbers to save.
+    """Return the cost of a seed as JSON values; with an adapter also the number of parameters that its use needs.
 
     Args:
         model: As training left it.
@@ -182,7 +182,7 @@ def cost_of(
 
 
 def peak_memory() -> int | None:
-    """Bytes at most held: on the accelerator if there is one, else by this process; None where unknown."""
+    """Return the peak memory in bytes, of the accelerator or else of this process; None if unknown."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
     try:
@@ -194,7 +194,7 @@ def peak_memory() -> int | None:
 
 
 def processor() -> str | None:
-    """Return the name of the processor; None where the system does not report it."""
+    """Return the name of the processor; None if the system does not give it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux

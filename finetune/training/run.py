@@ -78,7 +78,7 @@ class Run:
     origin: dict[str, Any]
 
     def train(self, splits: Sequence[str] = SCORED) -> dict[tuple[int, int], SeedResult]:
-        """Train every seed and fold and return their results; those that are done are not trained again."""
+        """Train every seed and fold that is not done, and return all results."""
         first, budget = self.settings.training.seed, self.settings.data.budget
         about = {**self.origin, "backbone": self.source.description, "method": self.settings.adapter.method}
         return {
@@ -96,7 +96,7 @@ class Run:
         }
 
     def pooled(self, results: Mapping[tuple[int, int], SeedResult]) -> list[SeedResult]:
-        """The outcome of each seed, over all folds."""
+        """Return the results of each seed over all folds."""
         first = self.settings.training.seed
         seeds = range(first, first + self.settings.training.seeds)
         return [pool_folds(self.task, [results[seed, data.fold] for data in self.folds]) for seed in seeds]
@@ -188,7 +188,7 @@ def task_of(data: TaskSettings) -> Task:
 def finetune(
     settings: FinetuneSettings, task: Task | None = None, command: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Run, or go on with a run.
+    """Run, or resume a run.
 
     Args:
         settings: What to learn, and how.
@@ -236,7 +236,7 @@ def finetune(
 
 
 def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source: InitialWeights) -> str:
-    """Return the name of the run folder; defaults are left out."""
+    """Return the name of the run folder; defaults are left out of it."""
     parts = [
         task.name,
         "" if protocol is task.protocols[0] else protocol.name,
@@ -249,12 +249,12 @@ def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source:
 
 
 def _place(data: TaskData, seed: int) -> str:
-    """Folder of one training, in that of the run."""
+    """Return the folder of one training inside the run folder."""
     return f"fold-{data.fold}/seed-{seed}" if data.protocol.folds > 1 else f"seed-{seed}"
 
 
 def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, settings: FinetuneSettings) -> None:
-    """Mark the folder; a run that goes on must find the corpus and the weights that it began with."""
+    """Write the settings into the folder. A resumed run needs the corpus and the weights of its start."""
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
         before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
@@ -271,7 +271,7 @@ def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, setting
 
 
 def method_options(settings: FinetuneSettings) -> dict[str, Any]:
-    """Options of the adapter, or of the probe, from the flags.
+    """Return the options of the adapter or of the probe.
 
     Raises:
         ConfigError: If the method has no such option, or none that sets its size.
@@ -294,7 +294,7 @@ def method_options(settings: FinetuneSettings) -> dict[str, Any]:
 
 
 def learning_rate(settings: FinetuneSettings, source: InitialWeights) -> float:
-    """The rate asked for, or the usual one of the method for a backbone of that width; 0 where nothing is descended."""
+    """Return the learning rate: the given one or the default of method and width; 0 without gradient descent."""
     if settings.training.lr is not None:
         return settings.training.lr
     if settings.adapter.method in (FEATURES, "probe"):

@@ -1,4 +1,4 @@
-"""One seed of a run: train, keep what is best on the validation pieces, then score that once on the test pieces."""
+"""Train one seed, save the best checkpoint on validation pieces, and score it once on test pieces."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from symbolic.predict.network import PROBE, TaskModel, device_of, load_model, sa
 
 LAST, FIT = "last.ckpt", "fit.json"
 FEWEST_STEPS = 300
-"""A small corpus is passed over more often, until a run has this many steps."""
+"""Fewest steps of a run: a small corpus gets more epochs."""
 MOST_VALIDATIONS = 30
 
 
@@ -55,7 +55,7 @@ class Plan:
         options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
-        note_features: Whether hand-made features of notes are heard beside them.
+        note_features: Whether the network reads hand-made features of notes too.
         ensemble: Whether boosted trees share in the predictions, once the network is trained.
         logger: A logger beside CSV, by name.
     """
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Result of one training, before anything is scored on test pieces.
+    """Results of one training, before test pieces are scored.
 
     Attributes:
         history: Its curves.
@@ -90,7 +90,7 @@ class _Fit:
 
 
 class _Keeper(lightning.Callback):
-    """Keep the best weights as a checkpoint, and the state of training to go on from."""
+    """Save the best weights as a checkpoint, and the training state for resuming."""
 
     def __init__(
         self, folder: Path, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
@@ -128,7 +128,7 @@ def train_seed(
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Train with one seed, or take up what an interrupted run left in the folder.
+    """Train one seed, or resume it from the state in the folder.
 
     Args:
         data: The task's pieces.
@@ -186,7 +186,7 @@ def _probe(
 
 
 def _known_fit(folder: Path) -> _Fit | None:
-    """Load the result of a training that was done before the run was interrupted."""
+    """Return the results of a training that was done before an interruption; None if there are none."""
     path = folder / FIT
     return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
@@ -199,7 +199,7 @@ def _train(
     folder: Path,
     provenance: dict[str, Any],
 ) -> _Fit:
-    """Train one model, or take up what an interrupted run left; the folder then holds its best checkpoint."""
+    """Train one model, or resume it. The folder then holds its best checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     began = time.perf_counter()
@@ -245,7 +245,7 @@ def _train(
 def _join_trees(
     data: TaskData, source: InitialWeights, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
 ) -> _Fit:
-    """Grow trees, weigh them on the validation pieces, and keep them with the network that was kept."""
+    """Fit trees, choose their weight on validation pieces, and save them with the network."""
     began = time.perf_counter()
     model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
     assert isinstance(model, TaskModel)
@@ -264,7 +264,7 @@ def _join_trees(
 
 
 def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int]:
-    """Steps of a run, and steps from one validation to the next; the last step is followed by one.
+    """Return the number of steps of a run and of steps between validations. The last step is followed by one.
 
     Args:
         per_epoch: Batches in a pass over the training windows.

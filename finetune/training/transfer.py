@@ -134,14 +134,14 @@ def _leaks(
 
 
 def merged_classes(learnt: Mapping[str, Any], task: Task) -> tuple[int, ...]:
-    """For each class that was learnt, the class of the task that it counts as.
+    """Return, for each class of the run, the class of the task that it counts as.
 
     Args:
         learnt: What `Task.describe` said of the run's task.
         task: To be scored on.
 
     Raises:
-        ConfigError: If the run cannot answer the task's question, or hears other music than it was trained on.
+        ConfigError: If the run cannot answer the task's question, or reads music in another way than in training.
     """
     problems = []
     if tuple(learnt["classes"]) == task.classes:
@@ -154,7 +154,7 @@ def merged_classes(learnt: Mapping[str, Any], task: Task) -> tuple[int, ...]:
                 f"A run of '{learnt['name']}' has other classes than '{task.name}', which can be answered by: {able}."
             )
     if learnt["level"] != task.level or learnt["one_piano"] != task.one_piano:
-        problems.append(f"'{learnt['name']}' and '{task.name}' do not hear music alike.")
+        problems.append(f"'{learnt['name']}' and '{task.name}' do not read music in the same way.")
     if set(task.hide) - set(learnt["hide"]):
         problems.append(f"'{task.name}' hides {', '.join(task.hide)}, which the run was trained to see.")
     if problems:
@@ -163,7 +163,7 @@ def merged_classes(learnt: Mapping[str, Any], task: Task) -> tuple[int, ...]:
 
 
 def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
-    """The class whose share is largest, once shares of classes that count as one are summed."""
+    """Build a predictor that sums the probabilities of merged classes."""
     into = np.eye(max(merge) + 1)[list(merge)]
 
     def predict(tokens: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -173,7 +173,7 @@ def _answering(logits: Any, merge: Sequence[int]) -> Predictor:
 
 
 def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Checkpoint]:
-    """Return the checkpoint of every seed of a run.
+    """Open the checkpoints of all seeds of a run.
 
     Raises:
         CheckpointError: If one is none of a task.

@@ -1,4 +1,4 @@
-"""Initial weights of a run, and the check that they have not seen its test pieces."""
+"""Load the initial weights of a run, and check that pretraining did not include its test pieces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class InitialWeights:
-    """A pretrained checkpoint, or a fresh backbone.
+    """Initial weights: a pretrained checkpoint or random initialisation.
 
     Attributes:
         name: For folder names and tables.
@@ -49,10 +49,10 @@ class InitialWeights:
 def open_weights(
     checkpoint: str | Path | None, preset_name: str | None = None, kind: str | None = None
 ) -> InitialWeights:
-    """The checkpoint if one is given, else the preset from random initialisation.
+    """Open a checkpoint, or a preset with random initialisation.
 
     Args:
-        checkpoint: A run or a checkpoint, or the name of one that comes along.
+        checkpoint: A run or a checkpoint, or the name of a bundled one.
         preset_name: Size when there is none; by default `USUAL_PRESET`.
         kind: Architecture when there is none; by default the preset's.
 
@@ -96,12 +96,12 @@ def open_weights(
 
 
 def no_weights() -> InitialWeights:
-    """Return the source of hand-made features: the tokenizer of a fresh backbone, of which nothing else is used."""
+    """Return initial weights for hand-made features, which use the tokenizer alone."""
     return replace(open_weights(None), name="", description={"source": FEATURES})
 
 
 def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> dict[str, Any]:
-    """Refuse to score pieces that pretraining has seen (docs/evaluation.md).
+    """Refuse test pieces that pretraining was trained on (docs/evaluation.md).
 
     Returns:
         For the record: whether the score is leaky (None if that cannot be known), and the pieces.

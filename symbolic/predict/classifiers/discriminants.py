@@ -1,4 +1,4 @@
-"""Linear discriminants of hand-made features, fitted at once; they say why."""
+"""Linear discriminants of hand-made features, which give reasons."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from symbolic.features import feature_names
 from symbolic.features.stats import Floats, softmax
 
 _FARTHEST = 10.0
-"""Standard deviations: music that lies farther off is taken to lie there, lest one feature answer alone."""
+"""Largest deviation of a feature; larger ones are clipped, so that no feature decides alone."""
 
 
 class Reason(NamedTuple):
-    """Share of one feature in a prediction.
+    """Contribution of one feature to a prediction.
 
     Attributes:
         feature: Its name.
@@ -32,7 +32,7 @@ class Reason(NamedTuple):
 
 
 class Discriminants(nn.Module):
-    """Features, standardised, and a linear layer: logits of classes.
+    """Standardise features and apply a linear layer: logits of classes.
 
     Its weights are those of Fisher's linear discriminants. The covariance within classes is the mean of the classes'
     own, each shrunken as Ledoit & Wolf (2004) say, so that nothing is to be chosen; `fit` makes them.
@@ -52,7 +52,7 @@ class Discriminants(nn.Module):
         self.linear = nn.Linear(width, classes)
 
     def of_features(self, features: Floats) -> Floats:
-        """(P, C) logits from (P, F) features, on the processor: the widest features need its precision."""
+        """Return (P, C) logits of (P, F) features, in double precision on the CPU."""
         return np.asarray(
             self.standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
         )
@@ -62,7 +62,7 @@ class Discriminants(nn.Module):
         return softmax(self.of_features(features))
 
     def reasons(self, features: Floats, answer: int, most: int = 5) -> list[Reason]:
-        """Return the features that count most for or against a class.
+        """Return the strongest reasons for and against a class.
 
         Args:
             features: (1, F) of the piece.
@@ -76,16 +76,16 @@ class Discriminants(nn.Module):
 
     @property
     def known(self) -> NDArray[np.bool_]:
-        """(C,) which classes had pieces to learn from."""
+        """(C,) whether a class had training pieces."""
         return np.isfinite(_double(self.linear.bias))
 
     def weights(self) -> Floats:
-        """(C, F) what one standard deviation of a feature adds to a class, above the mean over those with pieces."""
+        """Return (C, F) the logit that one standard deviation adds to a class, above the mean over classes."""
         weight = _double(self.linear.weight)
         return np.asarray(weight - weight[self.known].mean(axis=0))
 
     def standardised(self, features: Floats) -> Floats:
-        """(P, F) features in deviations from the mean of the training pieces, clipped."""
+        """Return (P, F) features in deviations from the mean of the training pieces, clipped."""
         moved = (features - _double(self.centre)) / _double(self.deviation)
         return np.asarray(moved.clip(-_FARTHEST, _FARTHEST))
 

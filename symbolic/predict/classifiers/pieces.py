@@ -1,4 +1,4 @@
-"""Hand-made features as a classifier of pieces: discriminants and trees, fitted at once, kept like any other model."""
+"""Classify pieces by hand-made features: discriminants and trees."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from symbolic.predict.classifiers.discriminants import Discriminants, Reason
 from symbolic.predict.classifiers.forest import Forest, Size
 
 _LEAST = 1e-3
-"""Share that each of the two voices leaves to a class at least: neither can rule out what the other is sure of."""
+"""Added to probabilities, so that neither classifier can rule out a class alone."""
 
 
 class FeatureClassifier(nn.Module):
-    """Logits of a piece's classes, from the features of the whole and of its stretches.
+    """Logits of a piece's classes, from features of the whole piece and of its stretches.
 
-    Linear discriminants and extremely randomised trees err in different places. Each learns from every stretch of a
-    piece as if it were one, and says of a piece the mean of what it says of the stretches; the answer is the geometric
-    mean of the two. `fit` makes them.
+    Linear discriminants and extremely randomised trees make different errors. Each is fitted to every stretch of a
+    piece as one example. Its prediction for a piece is the mean over the stretches. The result is the geometric mean
+    of both.
 
     Args:
         classes: How many.
@@ -42,7 +42,7 @@ class FeatureClassifier(nn.Module):
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> FeatureClassifier | None:
-        """Build one for weights to be loaded; None if it reads other features than this release makes."""
+        """Return one whose weights can be loaded; None if it reads other features than this release computes."""
         if about.get("features") != feature_names() or "forest" not in about:
             return None
         return cls(classes, Size(*about["forest"]))
@@ -54,7 +54,7 @@ class FeatureClassifier(nn.Module):
         return linear.weight.numel() + linear.bias.numel() + self.forest.numbers
 
     def of_stretches(self, pieces: Sequence[Floats]) -> Floats:
-        """(P, C) logits, from (S, F) features of each piece's stretches."""
+        """Return (P, C) logits from (S, F) features of each piece's stretches."""
         features, known = np.concatenate(pieces), self.discriminants.known
         first = np.cumsum([0, *(len(one) for one in pieces[:-1])])
         counts = np.array([[len(one)] for one in pieces])
@@ -65,7 +65,7 @@ class FeatureClassifier(nn.Module):
         return np.where(known, np.mean(voices, axis=0), -np.inf)
 
     def logits(self, tokens: NDArray[np.integer]) -> Floats:
-        """(C,) logits of a piece from its (N, 8) ids."""
+        """Return (C,) logits of a piece from its (N, 8) ids."""
         return np.asarray(self.of_stretches([stretch_matrix(tokens)])[0])
 
     def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
@@ -73,7 +73,7 @@ class FeatureClassifier(nn.Module):
         return np.asarray(self.logits(tokens).argmax())
 
     def explained(self, tokens: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
-        """Return (C,) logits of a piece, and the features that count most for or against its most likely class.
+        """Return (C,) logits of a piece, and the strongest reasons for and against its most likely class.
 
         The trees give no reasons: these are the discriminants', of the piece as a whole.
 
