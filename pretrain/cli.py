@@ -114,7 +114,7 @@ _FURTHER: dict[str, Callable[[Sequence[str]], None]] = {"export": _export, "scal
 
 def summary(record: dict[str, Any]) -> str:
     """Return the summary of a run, in plain text."""
-    from pretrain.report.page import field_table, selector_lines
+    from pretrain.report.summary import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]
     origin = record["from"] or {}

@@ -11,7 +11,7 @@ from data.shards import Shards
 from data.toolkit.page import Page
 from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
-from pretrain.report.page import field_table
+from pretrain.report.summary import field_table
 from symbolic.checkpoint.card import front_matter
 
 _LEFT_OUT = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from data.batches import Batch
-from pretrain.training.module import PretrainModule
 from symbolic.masking.losses import recover
 from symbolic.tokens.tokenizer import Tokenizer, rebase_bars
 from symbolic.tokens.vocabulary import MASK, RESERVED
+
+if TYPE_CHECKING:
+    from pretrain.training.module import PretrainModule
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,40 +14,17 @@ from data.toolkit.pictures import draw_rolls
 from data.toolkit.settings import flatten
 from pretrain.report.charts import calibration_chart, field_charts, roll_data, rolls, run_charts, value_names
 from pretrain.report.inspection import Inspection, inspect_window, turns_of
+from pretrain.report.summary import field_table, selector_lines
 from pretrain.training.measure import spearman
-from pretrain.training.module import PretrainModule
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
+
+if TYPE_CHECKING:
+    from pretrain.training.module import PretrainModule
 
 _SHOWN_NOTES = 400
 _WINDOWS = {"held out": (0.5, 0.25, 0.75, 0.9, 1.0), "training": (0.5, 0.9)}
 """Windows that are shown, as quantiles of length: the typical one first, none picked by hand."""
-
-
-def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return field, held-out accuracy and majority baseline, as text."""
-    accuracy, baselines = record["history"][-1]["held_out"]["accuracy"], record["baselines"]
-    return [(name.replace("_", " "), f"{accuracy[name]:.3f}", f"{baselines[name]:.3f}") for name in FIELDS]
-
-
-def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return how well the selector's scores predict the loss, as text; a note if it has no network."""
-    measured = record["history"][-1]["held_out"].get("selector")
-    if not measured:
-        name = flatten(record["settings"])["selector"]
-        return [("selector", f"{name}: it trains no network, so there is nothing to measure")]
-    shown = (
-        ("rank correlation with held-out loss", "correlation"),
-        ("  in even windows of a batch", "correlation_even"),
-        ("  in odd windows of a batch", "correlation_odd"),
-        ("  within windows", "correlation_within_windows"),
-        (
-            f"overlap with the hardest 30 % (chance {measured['overlap_by_chance']:.3f})",
-            "overlap_with_hardest",
-        ),
-        ("entropy of its scores (1: even)", "entropy"),
-    )
-    return [(label, "–" if measured[key] is None else f"{measured[key]:+.3f}") for label, key in shown]
 
 
 def write_report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning
 from lightning.pytorch.strategies import DDPStrategy, ModelParallelStrategy
@@ -12,8 +12,9 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.nn.parallel import DistributedDataParallel
 
-from pretrain.objective.masked import Objective
-from pretrain.settings import PretrainSettings
+if TYPE_CHECKING:
+    from pretrain.objective.masked import Objective
+    from pretrain.settings import PretrainSettings
 
 
 def parallel_strategy(settings: PretrainSettings) -> Any:

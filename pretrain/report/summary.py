@@ -1,0 +1,34 @@
+"""The results of a run as lines of text, for the page, the card and the command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data.toolkit.settings import flatten
+from symbolic.tokens.vocabulary import FIELDS
+
+
+def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return field, held-out accuracy and majority baseline, as text."""
+    accuracy, baselines = record["history"][-1]["held_out"]["accuracy"], record["baselines"]
+    return [(name.replace("_", " "), f"{accuracy[name]:.3f}", f"{baselines[name]:.3f}") for name in FIELDS]
+
+
+def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return how well the selector's scores predict the loss, as text; a note if it has no network."""
+    measured = record["history"][-1]["held_out"].get("selector")
+    if not measured:
+        name = flatten(record["settings"])["selector"]
+        return [("selector", f"{name}: it trains no network, so there is nothing to measure")]
+    shown = (
+        ("rank correlation with held-out loss", "correlation"),
+        ("  in even windows of a batch", "correlation_even"),
+        ("  in odd windows of a batch", "correlation_odd"),
+        ("  within windows", "correlation_within_windows"),
+        (
+            f"overlap with the hardest 30 % (chance {measured['overlap_by_chance']:.3f})",
+            "overlap_with_hardest",
+        ),
+        ("entropy of its scores (1: even)", "entropy"),
+    )
+    return [(label, "–" if measured[key] is None else f"{measured[key]:+.3f}") for label, key in shown]
