@@ -52,7 +52,7 @@ def fit_note_classifier(
         model.first = grown(features, labels, classes)
         bar.update()
         for part in range(PARTS):
-            # Of a single song there are no others, and it is judged by what it has taught.
+            # A single song has no others: its predictions come from trees that were fitted to it.
             others = np.flatnonzero((parts != part) | (song.max() == 0))
             other_trees = grown([features[i] for i in others], [labels[i] for i in others], classes)
             predicted |= {

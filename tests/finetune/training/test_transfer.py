@@ -94,7 +94,7 @@ def test_classes_that_count_as_one_are_added_up() -> None:
     learnt = {**melody.describe(), "one_piano": False, "name": "hand", "classes": ["a", "b"]}
     with pytest.raises(ConfigError, match="can be answered by: melody") as error:
         merged_classes(learnt, voice)
-    assert "do not hear music alike" in str(error.value)
+    assert "do not read music in the same way" in str(error.value)
     with pytest.raises(ConfigError, match="hides velocity, which the run was trained to see"):
         merged_classes({**melody.describe(), "hide": []}, replace(MELODY_FILES, hide=("velocity",)))
 
