@@ -41,7 +41,7 @@ def test_options_are_read_with_their_types(text: str, options: dict[str, Any]) -
         ("a b=1", ["'a b=1'"]),
     ],
 )
-def test_pieces_that_cannot_be_read_are_named_with_the_other_settings(text: str, pieces: list[str]) -> None:
+def test_unreadable_pieces_are_named_with_other_mistakes(text: str, pieces: list[str]) -> None:
     with pytest.raises(ConfigError) as caught:
         FinetuneSettings.of(method="lora", options=text, seeds=0)
     for words in (*(f"cannot read {piece};" for piece in pieces), "--seeds 0"):

@@ -82,7 +82,7 @@ def test_an_unknown_flag_names_the_one_that_was_meant(capsys):
     assert "did you mean '--heat'?" in capsys.readouterr().err
 
 
-def test_a_resumed_run_keeps_the_settings_that_are_not_given_again(tmp_path):
+def test_a_resumed_run_keeps_settings_not_given_again(tmp_path):
     run = tmp_path / "runs" / "cake"
     begin(run, {"command": "bake", "settings": Bake.of(heat=210, fan=True).to_dict()})
     for argv in (
