@@ -67,7 +67,7 @@ for name in names:
 assert {"load", "Tokenizer", "MusicDataset", "adapters"} <= set(dir(symbolic))
 assert "lora" in symbolic.adapters.METHODS
 ours = {name.partition(".")[0] for name in sys.modules}
-assert not ours & {"data", "finetune", "pretrain", "lightning", "sklearn"}, ours
+assert not ours & {"data", "finetune", "pretrain", "lightning"}, ours
 print(*names)
 """
 
