@@ -116,7 +116,7 @@ def test_what_is_kept_has_learnt_from_validation_pieces_too(run: Path) -> None:
     seen = symbolic.checkpoint.format.load_checkpoint(run / "seed-0" / "checkpoint").pretrained_on
     assert len(seen) == record["split"]["train"] + record["split"]["valid"]
     assert record["seeds"][0]["history"][0]["valid_accuracy"] == record["seeds"][0]["valid"]["accuracy"]
-    assert "validation pieces were learnt from too" in (run / "report.html").read_text()
+    assert "validation pieces were trained on too" in (run / "report.html").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path)
         None
     }
     assert record["leaks"]["leaky"] is False
-    about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["task"]["forest"]
+    about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["parts"]["features"]["forest"]
     assert about[0] == TREES
     page = (run / "report.html").read_text()
     assert "features (of validation pieces too), 1 seed" in page
@@ -184,7 +184,7 @@ def test_classes_and_pieces_can_be_few(run: Path, tmp_path: Path, capsys: Any) -
         == 0
     )
     assert "no training piece" in (tmp_path / "r" / "report.html").read_text()
-    assert "nothing on the test side is of class reel" in capsys.readouterr().out
+    assert "the test side has nothing of class reel" in capsys.readouterr().out
 
 
 def test_it_predicts_and_says_why(run: Path, tmp_path: Path, capsys: Any) -> None:
