@@ -69,9 +69,7 @@ def test_an_unknown_command_is_answered_with_those_there_are(capsys: Any) -> Non
     assert "sequence, note" in said
 
 
-def test_tasks_lists_protocols_and_presence_of_corpora(
-    tmp_path: Path, capsys: Any
-) -> None:
+def test_tasks_lists_protocols_and_presence_of_corpora(tmp_path: Path, capsys: Any) -> None:
     tunes = tmp_path / "nottingham" / "MIDI"
     tunes.mkdir(parents=True)
     (tunes / "jigs1.mid").touch()

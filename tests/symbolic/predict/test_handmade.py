@@ -142,12 +142,14 @@ def test_it_is_scored_beside_the_floors_and_stands_where_its_own_does(run: Path)
         None
     }
     assert record["leaks"]["leaky"] is False
-    about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["parts"]["features"]["forest"]
+    about = json.loads((run / "seed-0" / "checkpoint" / "config.json").read_text())["parts"]["features"][
+        "forest"
+    ]
     assert about[0] == TREES
     page = (run / "report.html").read_text()
     assert "features (of validation pieces too), 1 seed" in page
     assert "from scratch" not in page
-    assert "What speaks for each class" in page
+    assert "Features for and against each class" in page
 
 
 def test_it_has_a_row_in_the_table_of_results(run: Path, tmp_path: Path) -> None:
