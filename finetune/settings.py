@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.preparation.settings import PrepareSettings
+from data.toolkit.options import read_options, written_options
 from data.toolkit.settings import (
     ACCELERATORS,
     LOGGERS,
@@ -21,7 +22,6 @@ from data.toolkit.settings import (
     nested,
     setting,
 )
-from finetune.options import read_options, written_options
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from finetune.options import written_options
+from data.toolkit.options import written_options
 from finetune.report.tables import variant_of
 from finetune.settings import SCRATCH
 

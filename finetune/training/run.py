@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from data.preparation.summary import skipped_lines
+from data.toolkit.options import read_options
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
 from data.toolkit.settings import spelling
 from finetune.baselines.baselines import cached_baselines
-from finetune.options import read_options
 from finetune.report.page import write_report
 from finetune.report.tables import variant_of
 from finetune.settings import (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from finetune.options import read_options, written_options
+from data.toolkit.options import read_options, written_options
 from finetune.settings import FinetuneSettings
 from finetune.training.run import method_options
 from symbolic.errors import ConfigError
