@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.compare.study import Arm, Claim, Study, TaskUse
 from finetune.report.tables import Record, code_mark
 from finetune.settings import SCRATCH
 from finetune.tasks.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
+
+if TYPE_CHECKING:
+    from finetune.compare.study import Arm, Claim, Study, TaskUse
 
 FORMAT = 1
 METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1"}
