@@ -26,15 +26,10 @@ from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
 
 STRATEGIES = ("ddp", "fsdp")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
-ADAMW = "adamw"
-LEARNING_RATES = {
-    "muon": {"tiny": 4e-3, "mini": 3e-3, "small": 2e-3, "base": 1e-3},
-    ADAMW: {"tiny": 2e-3, "mini": 1e-3, "small": 5e-4, "base": 1e-4},
-}
-"""Peak learning rates by optimiser and preset; those of Muon are not tuned."""
-OPTIMIZERS = tuple(LEARNING_RATES)
+LEARNING_RATES = {"tiny": 2e-3, "mini": 1e-3, "small": 5e-4, "base": 1e-4}
+"""Peak learning rates by preset."""
 TOKENS_PER_BATCH = {"tiny": 2048, "mini": 4096, "small": 8192, "base": 8192}
-"""By preset."""
+"""Tokens in a batch by preset."""
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -144,8 +139,7 @@ class TrainingSettings(Group):
     tokens_per_batch: int | None = setting(
         None, "tokens in a batch, padding included (default: by preset)", within=POSITIVE
     )
-    lr: float | None = setting(None, "peak learning rate (default: by preset and optimiser)", within=POSITIVE)
-    optimizer: str = setting(ADAMW, f"{_listed(OPTIMIZERS)}; muon is for GPUs", choices=OPTIMIZERS, rare=True)
+    lr: float | None = setting(None, "peak learning rate (default: by preset)", within=POSITIVE)
     weight_decay: float = setting(0.01, "weight decay of matrices", within=NATURAL, rare=True)
     dropout: float = setting(
         0.1, "dropout while pretraining; the checkpoint keeps the preset's", within="[0, 1)", rare=True
@@ -217,8 +211,8 @@ class PretrainSettings(Settings):
     @property
     def learning_rate(self) -> float:
         """The learning rate in force."""
-        rates = LEARNING_RATES[self.training.optimizer]
-        return self.training.lr if self.training.lr is not None else rates[self.model.preset]
+        lr = self.training.lr
+        return LEARNING_RATES[self.model.preset] if lr is None else lr
 
     @property
     def budget(self) -> int:

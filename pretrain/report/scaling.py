@@ -11,6 +11,7 @@ import numpy as np
 from data.toolkit.charts import Chart
 from data.toolkit.results import read_lines, unpack
 from data.toolkit.runs import read_record
+from data.toolkit.settings import flatten, leaves
 from pretrain.settings import PretrainSettings
 from symbolic.checkpoint.bundled import model_name
 from symbolic.errors import ConfigError
@@ -86,7 +87,11 @@ def _read(run: Path) -> list[Curve]:
 
 
 def _curve(name: str, record: Mapping[str, Any]) -> Curve:
-    settings = PretrainSettings.from_dict(record["settings"])
+    # A record may have settings that are no longer there, such as its optimiser.
+    known = leaves(PretrainSettings)
+    settings = PretrainSettings.of(
+        **{name: value for name, value in flatten(record["settings"]).items() if name in known}
+    )
     tokens = settings.budget * settings.training.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
     return Curve(

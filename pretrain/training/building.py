@@ -89,6 +89,5 @@ def build_module(settings: PretrainSettings, data: PretrainDataModule) -> Pretra
         steps=data.steps,
         lr=settings.learning_rate,
         weight_decay=training.weight_decay,
-        optimizer=training.optimizer,
         callbacks=callbacks,
     )

@@ -58,7 +58,6 @@ class PretrainModule(lightning.LightningModule):
         lr: Peak learning rate.
         warmup: Share of the run in which the rate rises. Then it falls on a cosine to a tenth.
         weight_decay: Weight decay of matrices and embeddings.
-        optimizer: "adamw", or "muon" for the matrices of the blocks.
         evaluation_rate: Share of held-out tokens that are masked.
         callbacks: Callbacks that the trainer must have, such as `Retirement`.
     """
@@ -73,7 +72,6 @@ class PretrainModule(lightning.LightningModule):
         lr: float = 1e-3,
         warmup: float = 0.05,
         weight_decay: float = 0.01,
-        optimizer: str = "adamw",
         evaluation_rate: float = 0.15,
         callbacks: Sequence[lightning.Callback] = (),
     ) -> None:
@@ -82,8 +80,8 @@ class PretrainModule(lightning.LightningModule):
         self.meter = TrainingMeter(tuple(objective.auxiliary))
         self.tokens = TokenUnit(objective.heads.sizes)
         self.seed, self.steps, self.lr, self.warmup = seed, steps, lr, warmup
-        self.weight_decay, self.optimizer = weight_decay, optimizer
-        self.evaluation_rate, self.callbacks = evaluation_rate, list(callbacks)
+        self.weight_decay, self.evaluation_rate = weight_decay, evaluation_rate
+        self.callbacks = list(callbacks)
         self.held_out = HeldOut()
         self.history: list[dict[str, Any]] = []
         self.losses: dict[str, Tensor] = {}
@@ -239,9 +237,7 @@ class PretrainModule(lightning.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, with warm-up and cosine decay; it serves backbone and selector."""
-        optimizer = build_optimizer(
-            self.optimizer, self.objective.backbone.blocks, self.parameters(), self.lr, self.weight_decay
-        )
+        optimizer = build_optimizer(self.parameters(), self.lr, self.weight_decay)
         rise = max(1, round(self.warmup * self.steps))
 
         def rate(step: int) -> float:

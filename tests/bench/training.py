@@ -66,10 +66,7 @@ class Ours:
             FieldHeads(config.dim, SIZES),
             build_selector("adversarial", Schedule(), SIZES, config),
         )
-        # The recipe's optimiser, so that steps are compared and not what they are worth.
-        self.module = PretrainModule(self.objective, FreezeBook("unused", 0), lr=1e-5, optimizer="adamw").to(
-            device
-        )
+        self.module = PretrainModule(self.objective, FreezeBook("unused", 0), lr=1e-5).to(device)
         self.optimizer: Any = self.module.configure_optimizers()["optimizer"]
 
     def forward(self, batch: Batch) -> Tensor:

@@ -96,7 +96,7 @@ def test_the_record_holds_the_selectors_measurements(run):
         training, selector = entry["training"], entry["held_out"]["selector"]
         assert training["padding_share"] == 0
         assert 0.02 < training["mask_rate"] <= 0.16
-        assert 0 < training["learning_rate"] <= LEARNING_RATES["adamw"]["tiny"]
+        assert 0 < training["learning_rate"] <= LEARNING_RATES["tiny"]
         assert set(training["chosen_loss"]) == set(entry["held_out"]["accuracy"])
         assert {
             "correlation",

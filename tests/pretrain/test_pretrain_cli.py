@@ -1,6 +1,5 @@
 """The command: help on one screen, errors that say what to do, exit codes."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from torch import nn
 
 from data.toolkit.command import parse
 from pretrain import cli
-from pretrain.settings import LEARNING_RATES, PretrainSettings
+from pretrain.settings import PretrainSettings
 from pretrain.training.building import build_objective
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import Vocabulary
@@ -118,25 +117,3 @@ def test_another_package_called_data_is_named(tmp_path):
     assert done.returncode == 2, done.stderr
     assert "data.py" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_run_with_muon_records_it_and_has_its_rate(tmp_path):
-    tunes, out = write_tunes(tmp_path / "tunes", 6), tmp_path / "run"
-    flags = [
-        "--steps",
-        "4",
-        "--evaluations",
-        "2",
-        "--tokens_per_batch",
-        "256",
-        "--jobs",
-        "0",
-        "--accelerator",
-        "cpu",
-    ]
-    assert cli.main([str(tunes), *flags, "--optimizer", "muon", "--out", str(out)]) == 0
-    record = json.loads((out / "record.json").read_text())
-    assert record["settings"]["training"]["optimizer"] == "muon"
-    rates = [entry["training"]["learning_rate"] for entry in record["history"]]
-    assert max(rates) > LEARNING_RATES["adamw"]["tiny"]
-    assert cli.main([str(tunes), *flags, "--optimizer", "adamw", "--out", str(out), "--resume"]) == 2

@@ -31,7 +31,7 @@ from pretrain.selectors import (
 )
 from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.network import NETWORKS, build_network
-from pretrain.settings import LEARNING_RATES, OPTIMIZERS, TOKENS_PER_BATCH
+from pretrain.settings import LEARNING_RATES, TOKENS_PER_BATCH
 from symbolic.backbone import PRESETS, build_backbone
 from symbolic.errors import ConfigError
 from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
@@ -61,9 +61,7 @@ def test_names_for_settings_are_those_of_the_registries():
     assert sorted(UNIT_NAMES) == sorted(UNITS)
     assert sorted(CORRUPTION_NAMES) == sorted(CORRUPTIONS)
     assert sorted(AUXILIARY_NAMES) == sorted(AUXILIARIES)
-    assert list(TOKENS_PER_BATCH) == list(PRESETS)
-    assert sorted(LEARNING_RATES) == sorted(OPTIMIZERS)
-    assert all(list(rates) == list(PRESETS) for rates in LEARNING_RATES.values())
+    assert list(TOKENS_PER_BATCH) == list(LEARNING_RATES) == list(PRESETS)
 
 
 def test_unknown_names_are_refused_with_the_choices():

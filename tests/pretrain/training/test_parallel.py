@@ -28,10 +28,6 @@ FLAGS = [
     "1",
     "--accelerator",
     "cpu",
-    # Whose steps are as near to each other as their gradients. Muon makes of what is nearly nothing in a gradient, such
-    # as the rounding of a sum, a step of full size; test_muon has it in two processes.
-    "--optimizer",
-    "adamw",
 ]
 PAIR = ["--devices", "2"]
 
