@@ -11,7 +11,7 @@ import lightgbm
 import numpy as np
 import pytest
 
-from finetune.baselines.boosting import SETTINGS, fit_boosting
+from finetune.baselines.boosting import fit_boosting, lightgbm_settings
 from symbolic.errors import CheckpointError
 from symbolic.features.stats import softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
@@ -33,7 +33,7 @@ def test_saved_trees_predict_what_lightgbm_predicts(known: list[int]) -> None:
     """Test fitted and new examples; a class without examples is never predicted."""
     features, labels = examples(known)
     place = np.searchsorted(known, labels)
-    theirs = lightgbm.train({**SETTINGS, "num_class": len(known)}, lightgbm.Dataset(features, place), 15)
+    theirs = lightgbm.train(lightgbm_settings(len(known)), lightgbm.Dataset(features, place), 15)
     model = fit_boosting(features, labels, 6, rounds=15)
     asked = np.concatenate([features, np.random.default_rng(1).normal(size=(300, 6)).astype(np.float32)])
     found = softmax(model.logits(asked))
