@@ -171,7 +171,8 @@ def _list(argv: Sequence[str]) -> None:
     settings = parse("corpora", _DESCRIPTION, ListSettings, argv, _EPILOG)
     if settings.name is not None and settings.name not in CORPORA:
         raise CorpusError(
-            f"No corpus is called '{settings.name}'; {did_you_mean(settings.name, CORPORA)}choose from {', '.join(CORPORA)}."
+            f"No corpus is called '{settings.name}'; {did_you_mean(settings.name, CORPORA)}choose from "
+            f"{', '.join(CORPORA)}."
         )
     names = CORPORA if settings.name is None else [settings.name]
     found = [about(name, settings.root) for name in names]

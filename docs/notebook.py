@@ -6,8 +6,9 @@
 # %% [markdown]
 # # First steps with Counterpoint
 #
-# This notebook reads scores, predicts melodies, embeds twenty pieces, finds neighbours and fits a probe. It needs no download:
-# the scores come with music21. Open it with `jupytext --to ipynb docs/notebook.py` or run it with `python docs/notebook.py`.
+# This notebook reads scores, predicts melodies, embeds twenty pieces, finds neighbours and fits a probe. It needs no
+# download: the scores come with music21. Open it with `jupytext --to ipynb docs/notebook.py` or run it with `python
+# docs/notebook.py`.
 
 # %%
 import numpy as np
@@ -50,8 +51,8 @@ print(symbolic.transpose(tokens, 3).ids[:3])
 # %% [markdown]
 # ## Predict
 #
-# The bundled model `melody` labels every note as melody, bridge or accompaniment. It was trained on pop songs for piano, so a
-# chorale for choir and instruments is a hard test. Its soprano is track 0.
+# The bundled model `melody` labels every note as melody, bridge or accompaniment. It was trained on pop songs for
+# piano, so a chorale for choir and instruments is a hard test. Its soprano is track 0.
 
 # %%
 melody = symbolic.load("melody")
@@ -87,8 +88,8 @@ print(f"{np.mean(styles[nearest] == styles):.0%} of the nearest neighbours have 
 # %% [markdown]
 # ## Probe
 #
-# A probe is a simple classifier on frozen vectors. Each piece is predicted from the other nineteen. Twenty pieces are few, so read
-# the number as a demonstration and not as a result.
+# A probe is a simple classifier on frozen vectors. Each piece is predicted from the other nineteen. Twenty pieces
+# are few, so read the number as a demonstration and not as a result.
 
 # %%
 probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))

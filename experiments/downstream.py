@@ -1,7 +1,7 @@
 """Downstream evaluation of pretraining settings: tasks are learnt from their checkpoints and scored on validation.
 
-A sweep is a list of runs. Each has a setting, a seed, its held-out loss, and the validation counts of every task. It has
-nothing of the test side, so a setting can be chosen by it.
+A sweep is a list of runs. Each has a setting, a seed, its held-out loss, and the validation counts of every task. It
+has nothing of the test side, so a setting can be chosen by it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@
     lightning.Trainer(max_steps=steps).fit(module, batches)
     data.evaluate(model.classes, "test")
 
-`finetune.run(FinetuneSettings.of(task="melody", root="DATA"))` does what the command does. Names are imported when first used.
+`finetune.run(FinetuneSettings.of(task="melody", root="DATA"))` does what the command does. Names are imported when
+first used.
 """
 
 from __future__ import annotations

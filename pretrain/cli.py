@@ -133,7 +133,8 @@ def summary(record: dict[str, Any]) -> str:
         "",
         *(
             [
-                f"{seen} of the {origin['held_out']} held-out pieces were in the training data of --from: they prove less",
+                f"{seen} of the {origin['held_out']} held-out pieces were in the training data of --from: they "
+                "prove less",
                 "",
             ]
             if seen

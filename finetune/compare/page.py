@@ -27,9 +27,10 @@ NOTE = (
     "intervals are a little narrow. {rates} Trained parameters include the head.{few}"
 )
 TRIED = (
-    "Every arm had the same number of learning rates to try, on the first seed. The one that was best on the validation "
-    "pieces was used for all seeds. No test score was used. The lowest or highest of three or more is marked *: a better "
-    "one may lie beyond."
+    "Every arm had the same number of learning rates to try, on the first seed. The one that was best on the "
+    "validation "
+    "pieces was used for all seeds. No test score was used. The lowest or highest of three or more is marked *: "
+    "a better one may lie beyond."
 )
 GIVEN = (
     "Every arm was trained at one learning rate, {factor:g} times the usual one of its method unless it names its own. "
@@ -39,15 +40,18 @@ WANTED = 5
 """Seeds of a table (docs/evaluation.md, rule 7)."""
 FEW = " With {seeds} seeds there are fewer than the 5 that this project asks of a table."
 COST_NOTE = (
-    "Seconds are those of training and validation for one pass over the training windows. Arms that run at the same time "
-    "share the machine. The seconds of a probe leave out the passes of the backbone, and those of the best layer are of "
-    "that layer alone. Runs with folds and resumed runs have none. Peak memory is the accelerator's if there is one, else "
-    "that of the arm's process with its libraries. The file is the adapter's, or the whole model's if there is no adapter."
+    "Seconds are those of training and validation for one pass over the training windows. Arms that run at the "
+    "same time "
+    "share the machine. The seconds of a probe leave out the passes of the backbone, and those of the best layer "
+    "are of that layer alone. Runs with folds and resumed runs have none. Peak memory is the accelerator's if there is "
+    "one, else "
+    "that of the arm's process with its libraries. The file is the adapter's, or the whole model's if there is "
+    "no adapter."
 )
 RANK_NOTE = (
     "Mean over tasks of the rank by test accuracy, 1 the best. Equals share the mean rank. Ding & Lerch (arXiv "
-    "2411.19371) rank seven methods over 14 cells. Compare theirs with the rank among these alone. If not all seven are "
-    "here, compare the order and not the size."
+    "2411.19371) rank seven methods over 14 cells. Compare theirs with the rank among these alone. If not all "
+    "seven are here, compare the order and not the size."
 )
 CLAIM_NOTE = (
     "A claim is about means of all arms on either side. The difference is paired by song group and by seed. It held if "

@@ -34,8 +34,8 @@ NOTE = (
 )
 STUDIES = (
     "Methods compared at the same number of learning rates, each study on a page of its own. A claim is about the mean "
-    "over all arms on either side, in points of accuracy, paired by song group and by seed. It held if the 95 % interval "
-    "lies above 0, and is contradicted if it lies below."
+    "over all arms on either side, in points of accuracy, paired by song group and by seed. It held if the 95 % "
+    "interval lies above 0, and is contradicted if it lies below."
 )
 _KINDS = (FEATURES, "from scratch", "probe", "adapter", "full")
 

@@ -1,7 +1,7 @@
 """Recognise emotion: the quadrant of valence and arousal that listeners chose for a clip.
 
-Both protocols keep all clips of a song on one side, so that there is no song to look up: the look-up among the baselines
-finds likeness at most. On the split by clip that others use it would find the song.
+Both protocols keep all clips of a song on one side, so that there is no song to look up: the look-up among the
+baselines finds likeness at most. On the split by clip that others use it would find the song.
 """
 
 from __future__ import annotations

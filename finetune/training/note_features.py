@@ -28,8 +28,8 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
         dim: Width of the embedding.
 
     Returns:
-        The note features, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in the shards;
-        zeros elsewhere.
+        The note features, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in
+        the shards; zeros elsewhere.
     """
     edges, codes = _ranked(data)
     note_features = NoteFeatureEmbedding(dim)

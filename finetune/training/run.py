@@ -120,12 +120,13 @@ def open_run(
     settings = settings.having(task=task.name, protocol=chosen.name)
     if settings.adapter.note_features and task.level != "note":
         raise ConfigError(
-            f"{settings.adapter.note_feature_flag}: note features are of notes, and '{task.name}' asks of pieces. Leave it out."
+            f"{settings.adapter.note_feature_flag}: note features are of notes, and '{task.name}' asks of pieces. "
+            "Leave it out."
         )
     if settings.adapter.method == FEATURES and settings.training.seeds > 1 and settings.data.budget == 1:
         raise ConfigError(
-            f"--seeds {settings.training.seeds}: what is fitted to the same labels is the same. Leave it out, or draw labels by "
-            "--budget."
+            f"--seeds {settings.training.seeds}: what is fitted to the same labels is the same. Leave it out, or "
+            "draw labels by --budget."
         )
     options = method_options(settings)
     source = (
@@ -141,7 +142,8 @@ def open_run(
     name = run_name(task, chosen, settings, source)
     if settings.adapter.note_features and source.tokenizer.fingerprint != Tokenizer().fingerprint:
         raise ConfigError(
-            f"{settings.adapter.note_feature_flag}: note features are made of our own tokens, and '{source.name}' reads others. Leave it out."
+            f"{settings.adapter.note_feature_flag}: note features are made of our own tokens, and '{source.name}' "
+            "reads others. Leave it out."
         )
     base = Path("runs") / "finetune" / name
     run = settings.run

@@ -52,8 +52,8 @@ def card(
     page.text(
         f"A {settings['backbone'].title()} that reads one token for each note. It has {parts['backbone'] / 1e6:.1f} M "
         f"parameters, and {parts['heads'] / 1e6:.2f} M in its heads. It was pretrained by masked prediction of every "
-        f"field of a note (selector `{settings['selector']}`, {record['history'][-1]['step']:,} steps). `pretrain export` "
-        "wrote it. The weights are saved as bfloat16, and computed with as float32."
+        f"field of a note (selector `{settings['selector']}`, {record['history'][-1]['step']:,} steps). `pretrain "
+        "export` wrote it. The weights are saved as bfloat16, and computed with as float32."
     )
     page.code(_USE.format(name=name, dim=_width(settings)), "python")
     page.code(f"finetune sequence my_midi/ --labels labels.csv --from {name} --method probe")
@@ -69,8 +69,8 @@ def card(
     _leaks(page, shards)
     page.heading("Accuracy on masked notes")
     page.text(
-        f"Accuracy on {corpus['held_out_windows']:,} held-out windows, where notes are masked whole. The baseline always "
-        "predicts the most common value."
+        f"Accuracy on {corpus['held_out_windows']:,} held-out windows, where notes are masked whole. The baseline "
+        "always predicts the most common value."
     )
     page.table(("field", "accuracy", "majority"), field_table(dict(record)))
     if rows := _scores(scores, weights) if scores else []:
@@ -83,8 +83,8 @@ def card(
     page.heading("Limits")
     page.text(
         "It was trained on the music of the table above: mostly piano and folk music in equal temperament, little for "
-        "many instruments, no lyrics and no sound. A token keeps pitch, not spelling. Positions are a 32nd of a quarter "
-        "apart or coarser. Where a hand-made baseline is better, use the baseline."
+        "many instruments, no lyrics and no sound. A token keeps pitch, not spelling. Positions are a 32nd of a "
+        "quarter apart or coarser. Where a hand-made baseline is better, use the baseline."
     )
     page.heading("Licence")
     page.text(licence)
@@ -123,8 +123,8 @@ def _before(origin: Mapping[str, Any], checkpoint: str) -> str:
     verb = "was expanded" if smaller else "started"
     size = f"{smaller['layers']} layers of {smaller['dim']} dimensions; " if smaller else ""
     return (
-        f"It {verb} from `{checkpoint}` ({size}weights {origin['weights']}), which was trained on {known}. The terms of "
-        "that music hold here too."
+        f"It {verb} from `{checkpoint}` ({size}weights {origin['weights']}), which was trained on {known}. The "
+        "terms of that music hold here too."
     )
 
 
@@ -139,8 +139,8 @@ def _leaks(page: Page, shards: Shards) -> None:
         )
         page.items([*(f"{reason};" for reason in reasons[:-1]), f"{reasons[-1]}."])
     page.text(
-        "The fingerprints of all pieces trained on are saved with the weights (`pretrained_on.safetensors`). `finetune` "
-        "refuses to score on any of them, in any key."
+        "The fingerprints of all pieces trained on are saved with the weights (`pretrained_on.safetensors`). "
+        "`finetune` refuses to score on any of them, in any key."
     )
     if reasons:
         page.text(

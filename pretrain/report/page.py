@@ -61,7 +61,8 @@ def write_report(
     page.heading("Course of the run")
     page.charts(*run_charts(record), picture="curves")
     page.text(
-        "Training losses are of the tokens that the selector chose: means since the last evaluation. Held-out losses are "
+        "Training losses are of the tokens that the selector chose: means since the last evaluation. Held-out "
+        "losses are "
         "of tokens masked at random. The selector's own loss is known in training alone. Its held-out measure is the "
         "rank correlation.",
         note=True,
@@ -132,8 +133,8 @@ def _fields(page: Page, record: dict[str, Any]) -> None:
     ]
     page.table(("field", "accuracy", "majority", "gain", "loss, nats"), rows)
     page.text(
-        f"{held_out['tokens']:,} held-out tokens were masked at random, with all their fields. Majority: always predict "
-        "the most common value. A field that never changes scores 1.000 and means nothing.",
+        f"{held_out['tokens']:,} held-out tokens were masked at random, with all their fields. Majority: always "
+        "predict the most common value. A field that never changes scores 1.000 and means nothing.",
         note=True,
     )
     page.charts(*field_charts(record), picture="fields")
@@ -161,10 +162,11 @@ def _rolls(
 ) -> None:
     """Add the interactive piano roll."""
     page.text(
-        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. For the true "
+        "Point at a note, or focus the roll and use the arrow keys; + and - zoom, 1 to 4 change the colours. For "
+        "the true "
         f"loss every note is masked once, in {turns_of(module)} random turns. Positions and durations are in quarter "
-        "notes, tempos in quarter notes a minute. The windows were picked by length alone. Each shows at most its first "
-        f"{_SHOWN_NOTES} notes.",
+        "notes, tempos in quarter notes a minute. The windows were picked by length alone. Each shows at most "
+        f"its first {_SHOWN_NOTES} notes.",
         note=True,
     )
     payload = {

@@ -107,12 +107,13 @@ def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Ini
         config = found.config
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
-            f"--from {settings.model.checkpoint}: it cannot be expanded to preset '{settings.model.preset}': {'; '.join(lacking)}. "
-            f"{_remedy(found.config)}."
+            f"--from {settings.model.checkpoint}: it cannot be expanded to preset '{settings.model.preset}': "
+            f"{'; '.join(lacking)}. {_remedy(found.config)}."
         )
     if (found.path / ADAPTER_SETTINGS).is_file():
         raise ConfigError(
-            f"--from {settings.model.checkpoint}: it has an adapter. Start from the checkpoint that the adapter was made on."
+            f"--from {settings.model.checkpoint}: it has an adapter. Start from the checkpoint that the adapter "
+            "was made on."
         )
     return Initialisation(config, found)
 

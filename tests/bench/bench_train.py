@@ -67,8 +67,8 @@ def bench_step(rounds: int) -> dict[str, float]:
     found = {name: _ratio(times, name) for name in shares}
     for name, value in found.items():
         say(
-            f"A step of {WINDOWS} windows of {BASE.window} tokens, {BASE.dim} wide, 2 layers, {name}: {value:.1f} times "
-            f"as fast as the recipe's in fp32; {median(shares[name]):.0%} of the rate of a square product"
+            f"A step of {WINDOWS} windows of {BASE.window} tokens, {BASE.dim} wide, 2 layers, {name}: {value:.1f} "
+            f"times as fast as the recipe's in fp32; {median(shares[name]):.0%} of the rate of a square product"
         )
     return {f"recipe_ratio_{name}": value for name, value in found.items()}
 
@@ -139,7 +139,8 @@ def bench_fill(rounds: int) -> float:
             rates[fill].append(tokens / (now() - begin))
     for fill, values in rates.items():
         say(
-            f"small, windows {fill:.0%} full: {median(values[1:]):,.0f} tokens that are not padding a second in training"
+            f"small, windows {fill:.0%} full: {median(values[1:]):,.0f} tokens that are not padding a second in "
+            "training"
         )
     return median(low / high for low, high in zip(rates[0.2][1:], rates[0.8][1:], strict=True))
 

@@ -1,4 +1,5 @@
-"""Selectors learn what they are for: of tokens that follow a rule and tokens of pure noise, they tell which is which."""
+"""Selectors learn what they are for: of tokens that follow a rule and tokens of pure noise, they tell which is "
+"which."""
 
 from typing import NamedTuple
 

@@ -33,7 +33,8 @@ LARGER = {
 
 
 def pair(config, larger):
-    """A backbone whose weights are far from their initial ones, a larger one expanded from it, and the heads of both."""
+    """A backbone whose weights are far from their initial ones, a larger one expanded from it, and the heads of "
+    "both."""
     torch.manual_seed(0)
     small, heads = build_backbone(config, SIZES).eval(), FieldHeads(config.dim, SIZES)
     for parameter in [*small.parameters(), *heads.parameters()]:

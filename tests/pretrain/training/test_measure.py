@@ -74,7 +74,8 @@ def test_accuracy_counts_only_valid_tokens():
 
 
 def step_of(chosen, loss=2.0, auxiliary=()):
-    """A step in which these (1, L, 8) cells were chosen, each with the same loss and none right but those of token 0."""
+    """A step in which these (1, L, 8) cells were chosen, each with the same loss and none right but those of "
+    "token 0."""
     length = chosen.shape[1]
     places = torch.arange(length)[None]
     counted = torch.ones(chosen.shape, dtype=torch.bool)
