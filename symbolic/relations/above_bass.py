@@ -1,0 +1,24 @@
+"""Relate a note to the lowest note of its onset group."""
+
+from symbolic.relations.arrays import Array
+from symbolic.relations.base import known, relation
+from symbolic.relations.notes import Notes
+
+WIDEST = 38
+"""Semitones; wider intervals count as this."""
+
+
+@relation("above_bass", WIDEST + 2, "semitones above the lowest note that begins with it")
+def above_bass(notes: Notes) -> Array:
+    """Return (B, L): 1 + semitones above the lowest note of the group."""
+    groups = notes.groups
+    return known(notes, groups.members, 1 + (notes.pitch - groups.bottom).clip(0, WIDEST))
+
+
+@relation("above_bass_class", 14, "the same modulo 12; the lowest note apart")
+def above_bass_class(notes: Notes) -> Array:
+    """Return (B, L): 1 for the lowest pitch itself, else 2 + semitones above it modulo 12."""
+    groups = notes.groups
+    interval = notes.pitch - groups.bottom
+    ids = notes.ops.where(interval == 0, 0 * interval + 1, 2 + interval % 12)
+    return known(notes, groups.members, ids)

@@ -1,0 +1,43 @@
+"""State what a relation is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from symbolic.relations.arrays import Array
+from symbolic.relations.notes import Notes
+
+UNKNOWN = 0
+"""The id of a relation that cannot be known: the note is padding or a drum, or a field that it needs is hidden."""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One small integer for each note: how it stands to its neighbours.
+
+    Attributes:
+        name: What users call it.
+        size: Number of ids, `UNKNOWN` among them.
+        about: One line for people.
+        ids: Function from `Notes` to (B, L) int64 ids in 0..size-1. Must depend on visible fields alone.
+    """
+
+    name: str
+    size: int
+    about: str
+    ids: Callable[[Notes], Array]
+
+
+def relation(name: str, size: int, about: str) -> Callable[[Callable[[Notes], Array]], Relation]:
+    """Return a decorator that makes a relation of the function of its ids."""
+
+    def made(ids: Callable[[Notes], Array]) -> Relation:
+        return Relation(name, size, about, ids)
+
+    return made
+
+
+def known(notes: Notes, where: Array, ids: Array) -> Array:
+    """Return (B, L) ids where they are known, else `UNKNOWN`."""
+    return notes.ops.where(where, ids, 0 * ids)

@@ -1,0 +1,11 @@
+"""Relate a note to the keyboard: its octave."""
+
+from symbolic.relations.arrays import Array
+from symbolic.relations.base import known, relation
+from symbolic.relations.notes import Notes
+
+
+@relation("octave", 12, "octave of the pitch")
+def octave(notes: Notes) -> Array:
+    """Return (B, L): 1 + pitch // 12."""
+    return known(notes, notes.pitched, 1 + notes.pitch // 12)

@@ -1,0 +1,11 @@
+"""Relate a note to the octave: its pitch class."""
+
+from symbolic.relations.arrays import Array
+from symbolic.relations.base import known, relation
+from symbolic.relations.notes import Notes
+
+
+@relation("pitch_class", 13, "pitch class: C is 1")
+def pitch_class(notes: Notes) -> Array:
+    """Return (B, L): 1 + pitch modulo 12."""
+    return known(notes, notes.pitched, 1 + notes.pitch % 12)

@@ -1,0 +1,28 @@
+"""Relate an onset group to the one before: the steps of its lowest and its highest line."""
+
+from symbolic.relations.arrays import Array
+from symbolic.relations.base import known, relation
+from symbolic.relations.notes import Notes
+
+WIDEST = 12
+"""Semitones; wider steps count as this."""
+_SIZE = 2 * WIDEST + 3
+
+
+def _ids(notes: Notes, step: Array) -> Array:
+    """Return (B, L): 1 where no group comes before, else 2 + the clipped step from `-WIDEST` up."""
+    groups = notes.groups
+    ids = notes.ops.where(groups.first, 0 * step + 1, 2 + WIDEST + step.clip(-WIDEST, WIDEST))
+    return known(notes, groups.members, ids)
+
+
+@relation("bass_step", _SIZE, "semitones from the lowest note of the onset before")
+def bass_step(notes: Notes) -> Array:
+    """Return (B, L) ids of the step of the lowest line."""
+    return _ids(notes, notes.groups.bottom_step)
+
+
+@relation("top_step", _SIZE, "semitones from the highest note of the onset before")
+def top_step(notes: Notes) -> Array:
+    """Return (B, L) ids of the step of the highest line."""
+    return _ids(notes, notes.groups.top_step)
