@@ -147,7 +147,7 @@ def open_run(
         )
     base = Path("runs") / "finetune" / name
     run = settings.run
-    out = find_folder(base, settings.identity, run.out, run.resume, **spelling(FinetuneSettings))
+    out = find_folder(base, settings.repeated, run.out, run.resume, **spelling(FinetuneSettings))
     folds = prepared_folds(task, settings.data.place, source.tokenizer, settings.data, chosen)
     leaks = merged_leaks([check_pretraining(data, source, run.allow_leaks) for data in folds])
     _begin(out, folds, source, settings)

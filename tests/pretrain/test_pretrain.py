@@ -293,7 +293,7 @@ def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
         with pytest.raises(type(error)), explained(state):
             raise error
     state.touch()
-    with pytest.raises(ConfigError, match="--resume goes on"), explained(state):
+    with pytest.raises(ConfigError, match="Use --resume to continue"), explained(state):
         raise OSError(errno.ENOSPC, "no space")
 
 

@@ -151,7 +151,7 @@ def check_trees(text: str, classes: int, features: int) -> None:
     sound = header == _header(classes, features) and end == "end of trees\n" and len(trees) % classes == 0
     if not (sound and all(_is_tree(tree, number, features) for number, tree in enumerate(trees))):
         raise CheckpointError(
-            "The boosted trees are damaged, or were fitted to other features. Copy the checkpoint again, or fit it anew."
+            "The boosted trees are damaged, or were fitted to other features. Copy the checkpoint again, or refit it."
         )
 
 
