@@ -206,7 +206,14 @@ def _from_run(settings: type[Settings], given: Mapping[str, Any], runs: Path, co
             if given.get("out"):
                 raise ConfigError(f"{path.parent} holds no run of `{command}`. Name another folder.")
             continue
-        before = settings.from_dict({**flatten(found["settings"]), "out": str(path.parent), "resume": True})
+        try:
+            before = settings.from_dict(
+                {**flatten(found["settings"]), "out": str(path.parent), "resume": True}
+            )
+        except ConfigError as error:  # the run of another release
+            if given.get("out"):
+                raise ConfigError([f"{path.parent}: {problem}" for problem in error.problems]) from error
+            continue
         now = before.having(**given)
         asked = {
             name: value

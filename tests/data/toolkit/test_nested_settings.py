@@ -102,6 +102,15 @@ def test_a_resumed_run_keeps_settings_not_given_again(tmp_path):
     assert parsed("--resume", "--heat", "150", runs=tmp_path / "runs").run.out is None
 
 
+def test_a_run_of_another_release_is_passed_over_or_named(tmp_path):
+    runs = tmp_path / "runs"
+    begin(runs / "cake", {"command": "bake", "settings": Bake.of(heat=210).to_dict()})
+    begin(runs / "old", {"command": "bake", "settings": {"steam": True}})
+    assert parsed("--resume", runs=runs).run.out == str(runs / "cake")
+    with pytest.raises(ConfigError, match=r"old: .*'steam'"):
+        parsed("--resume", str(runs / "old"), runs=runs)
+
+
 def test_only_a_run_of_the_same_command_is_resumed(tmp_path, capsys):
     begin(tmp_path / "x", {"command": "fry", "settings": {}})
     with pytest.raises(ConfigError, match="holds no run of `bake`"):
