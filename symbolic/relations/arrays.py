@@ -1,4 +1,4 @@
-"""Do for numpy arrays and torch tensors alike the few things that relations need."""
+"""Give numpy arrays and torch tensors the few operations that relations need."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Array = Any
 
 
 class Operations(Protocol):
-    """What the two libraries spell differently."""
+    """The operations that the two libraries spell differently."""
 
     def integers(self, values: Array) -> Array:
         """Convert to int64."""
