@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from finetune.tasks.data import Predictor, Rows, TaskData
 from symbolic.features import chords, under_another
+from symbolic.music.profiles import KEY_PROFILES
 from symbolic.predict.tonality import tonal_labels
 from symbolic.tokens.grid import bar_starts
 from symbolic.tokens.vocabulary import (
@@ -35,13 +36,6 @@ SPANS = 6
 POSITIONS = 256
 PRIOR = 20.0
 """So many notes without regard to position weigh as much as those at one position of the bar."""
-KRUMHANSL = np.array(
-    [
-        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-    ]
-)
-"""Profiles of a major and a minor key, by degree (Krumhansl & Kessler, 1982)."""
 TRIADS = np.zeros((2, 12))
 TRIADS[0, [0, 4, 7]] = TRIADS[1, [0, 3, 7]] = 1
 _KEYS = np.arange(24)
@@ -86,7 +80,7 @@ def key_profiles(data: TaskData) -> Predictor:
 
     Krumhansl & Schmuckler's algorithm. Nothing is fitted.
     """
-    profiles = _rotated(KRUMHANSL)
+    profiles = _rotated(KEY_PROFILES)
 
     def predict(tokens: Rows) -> NDArray[np.int64]:
         onset, end, pitch = _times(tokens)

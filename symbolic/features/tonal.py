@@ -17,6 +17,7 @@ from symbolic.features.stats import (
     named,
     shares,
 )
+from symbolic.music.profiles import KEY_PROFILES
 
 STEPS = {"repeated": 0, "semitone": 1, "tone": 2, "third": 3, "fourth": 5, "fifth": 6, "sixth_seventh": 8}
 STEPS |= {"octave": 12, "wider": 13}
@@ -28,10 +29,6 @@ PHRASE = 64
 LONGEST = 2.0
 """Longest duration in seconds that counts for the key, since pedal makes notes longer than they sound."""
 
-# Krumhansl & Kessler (1982), "Tracing the dynamic changes in perceived tonal organization".
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-
 
 def _centred(weights: Floats) -> Floats:
     """Scale weights to mean 0 and length 1 along the last axis. Equal weights become 0."""
@@ -40,7 +37,7 @@ def _centred(weights: Floats) -> Floats:
     return np.asarray(np.where(length > 1e-9, centred / np.maximum(length, 1e-9), 0.0))
 
 
-_KEYS = _centred(np.array([[np.roll(mode, tonic) for tonic in range(12)] for mode in (_MAJOR, _MINOR)]))
+_KEYS = _centred(np.array([[np.roll(mode, tonic) for tonic in range(12)] for mode in KEY_PROFILES]))
 
 
 def key_fit(weights: Floats) -> Floats:

@@ -82,7 +82,7 @@ def relation_ids(
     notes = Notes(batch, vocabulary or Vocabulary())
     columns = [one.ids(notes) for one in chosen]
     if isinstance(tokens, np.ndarray):
-        found = np.stack(columns, axis=-1)
+        found: Array = np.stack(columns, axis=-1)
     else:
         import torch
 

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from symbolic.music.profiles import KEY_PROFILES
 from symbolic.relations.arrays import Array, operations_of
 from symbolic.tokens.vocabulary import (
     BAR,
@@ -24,18 +25,11 @@ _LATE = 2**40
 """Sorts behind every onset."""
 _HIGH = 2**20
 """Above every pitch and every onset."""
-_KRUMHANSL = np.array(
-    [
-        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
-        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
-    ]
-)
-"""Key profiles, major and minor, from the tonic up (Krumhansl & Kessler, 1982)."""
 
 
 def _key_profiles() -> np.ndarray:
     """Return (12, 24) profiles of all keys, tonic + 12 * mode, each with mean 0 and length 1."""
-    centred = _KRUMHANSL - _KRUMHANSL.mean(axis=1, keepdims=True)
+    centred = KEY_PROFILES - KEY_PROFILES.mean(axis=1, keepdims=True)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
     return np.stack([np.roll(centred[mode], tonic) for mode in (0, 1) for tonic in range(12)], axis=1)
 
