@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
@@ -86,7 +87,7 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
                 content = os.read(file, size)
                 while len(content) < size and (more := os.read(file, size - len(content))):
                     content += more
-                return parse_midi(content, str(path))
+                return replace(parse_midi(content, str(path)), path=str(path))
         finally:
             os.close(file)
     except OSError as error:
@@ -95,4 +96,4 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
         ) from error
     from symbolic.music.scores import read_score  # music21 takes seconds to import
 
-    return read_score(Path(path))
+    return replace(read_score(Path(path)), path=str(path))

@@ -53,6 +53,7 @@ class Music:
             before the first ones.
         tracks: Track names. `notes["track"]` is an index into them.
         repairs: Repairs made when the file was read, as sentences. Empty for a sound file.
+        path: The file that it was read from; "" for music made in memory. Predictions are written by editing this file.
     """
 
     notes: NDArray[np.void]
@@ -61,6 +62,7 @@ class Music:
     tempos: NDArray[np.float64] = field(default_factory=_default_tempos)
     tracks: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
+    path: str = ""
 
     def __len__(self) -> int:
         return len(self.notes)
