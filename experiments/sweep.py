@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from data.toolkit.markdown import markdown_table
+from data.toolkit.page import markdown_table
 from data.toolkit.records import portable_provenance, provenance, write_json
 from data.toolkit.runs import SETTINGS
 from experiments.downstream import evaluate, gather, result_picture, result_rows

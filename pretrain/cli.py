@@ -94,8 +94,8 @@ def _scaling(argv: Sequence[str]) -> None:
     settings = parse("pretrain scaling", _SCALING, ScalingSettings, argv, _SCALING_EPILOG)
     from pathlib import Path
 
-    from data.toolkit.markdown import markdown_table
-    from data.toolkit.pictures import draw_charts
+    from data.toolkit.charts import draw_charts
+    from data.toolkit.page import markdown_table
     from pretrain.report.scaling import curve_rows, read_curves, scaling_charts
     from symbolic.errors import ConfigError
 

@@ -1,11 +1,21 @@
-"""Charts as data. `Page` shows them with a script and `data.toolkit.pictures` draws them as PNG files."""
+"""Charts as data, and the one renderer that draws them for pages, files and slides."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 from numpy.typing import NDArray
+
+_STYLES = (("o", "-"), ("s", "--"), ("^", ":"), ("D", "-."))
+"""A marker and a line style for each round of matplotlib's ten colours."""
+_LEGEND_INSIDE = 8
+"""A longer legend would hide the lines. It is placed outside the axes."""
+_MARKED = 40
+"""Lines of at most this many points show each of them."""
 
 
 class Series(TypedDict):
@@ -38,7 +48,6 @@ class Chart(TypedDict):
         level: Height of a dashed line to compare with.
         level_name: Text of the legend for `level`.
         low, high: Values that the y axis must reach at least.
-        small: Draw it small, as one of many.
         log: Make the x axis logarithmic. All x are then above 0.
     """
 
@@ -50,19 +59,11 @@ class Chart(TypedDict):
     level_name: NotRequired[str]
     low: NotRequired[float]
     high: NotRequired[float]
-    small: NotRequired[bool]
     log: NotRequired[bool]
 
 
 class Estimate(NamedTuple):
-    """A proportion with its interval.
-
-    Attributes:
-        name: What was measured.
-        value: The proportion from 0 to 1. NaN where there is none.
-        low, high: Ends of the interval.
-        note: The sample it was taken from, in a few words.
-    """
+    """A proportion from 0 to 1 with its interval. `note` describes the sample it was taken from."""
 
     name: str
     value: float
@@ -71,38 +72,109 @@ class Estimate(NamedTuple):
     note: str
 
 
-class Notes(TypedDict):
-    """Notes of a piano roll that are drawn alike.
+def draw_charts(*charts: Chart, columns: int = 2) -> Figure:
+    """Draw charts side by side.
 
-    Attributes:
-        onset, length: (N,) in quarter notes.
-        pitch: (N,) MIDI pitches.
-        fill: One colour, (N,) colours, or (N,) numbers for a colour scale. Default: no fill.
-        edge: Colour of the outline. Default: none.
-        line: Style of the outline, such as "--". Default: solid.
-        hatch: Pattern such as "////". Default: none.
-        name: Text of the legend. Default: no entry.
-        measure: Text of the colour scale, where `fill` holds numbers.
+    Args:
+        charts: At least one.
+        columns: Largest number in a row.
     """
+    columns = min(columns, len(charts))
+    rows = -(-len(charts) // columns)
+    crowded = len(charts) == 1 and len(charts[0]["series"]) > _LEGEND_INSIDE
+    width = 6.4 if columns == 1 else 10.4 / columns
+    figure = Figure(figsize=(width * columns + 2 * crowded, 0.75 * width * rows), layout="constrained")
+    places = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes, chart in zip(places, charts, strict=False):
+        _draw_chart(axes, chart)
+        if not crowded:
+            axes.legend(fontsize=7)
+    for axes in places[len(charts) :]:
+        axes.set_axis_off()
+    if crowded:
+        figure.legend(fontsize=7, loc="outside right upper")
+    return figure
 
-    onset: NDArray[Any]
-    length: NDArray[Any]
-    pitch: NDArray[Any]
-    fill: NotRequired[str | Sequence[str] | NDArray[Any]]
-    edge: NotRequired[str]
-    line: NotRequired[str]
-    hatch: NotRequired[str]
-    name: NotRequired[str]
-    measure: NotRequired[str]
 
+def draw_matrix(names: Sequence[str], counts: NDArray[Any], title: str) -> Figure:
+    """Draw a confusion matrix with the proportion and the count of every cell.
 
-class Roll(TypedDict):
-    """A piano roll: layers of notes over time and pitch.
-
-    Attributes:
-        title: Heading of the roll.
-        layers: Drawn in this order.
+    Args:
+        names: (C,) classes.
+        counts: (C, C) with the true classes in rows.
+        title: Heading of the picture.
     """
+    many = len(names) > 10
+    size = 1.6 + (0.5 if many else 0.75) * len(names)
+    figure = Figure(figsize=(size + 0.6, size), layout="constrained")
+    axes = figure.subplots()
+    proportions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(proportions, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), value in np.ndenumerate(proportions):
+        text = f"{value:.0%}\n{counts[row, column]:,}"
+        colour = "white" if value > 0.55 else "black"
+        axes.text(column, row, text, ha="center", va="center", fontsize=5.5 if many else 8, color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
 
-    title: str
-    layers: Sequence[Notes]
+
+def draw_estimates(estimates: Sequence[Estimate], title: str, axis: str) -> Figure:
+    """Draw proportions with their intervals in per cent, the first on top.
+
+    Args:
+        estimates: At least one. One that is NaN has no mark.
+        title: Heading of the picture.
+        axis: What was measured, with its unit.
+    """
+    figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(estimates)), layout="constrained")
+    axes, places = figure.subplots(), range(len(estimates))
+    low, value, high = (
+        100 * np.array([getattr(one, key) for one in estimates]) for key in ("low", "value", "high")
+    )
+    axes.hlines(places, low, high, color="C0")
+    axes.plot(value, places, "o", color="C0")
+    axes.set_yticks(places, [f"{one.name} ({one.note})" for one in estimates])
+    axes.set(xlim=(-2, 102), ylim=(len(estimates) - 0.5, -0.5), xlabel=axis, title=title)
+    axes.grid(axis="x", color="0.9")
+    return figure
+
+
+def _draw_chart(axes: Any, chart: Chart) -> None:
+    everywhere = [x for series in chart["series"] for x in series["x"]]
+    for number, series in enumerate(chart["series"]):
+        marker, line = _STYLES[number // 10 % len(_STYLES)]
+        style: dict[str, Any] = {"color": f"C{number % 10}", "label": series["name"]}
+        x, y = np.array(series["x"], dtype=np.float64), np.array(series["y"], dtype=np.float64)
+        if series.get("dots"):
+            axes.scatter(x, y, s=5, alpha=0.35, linewidths=0, zorder=0, **style)
+            continue
+        if np.isfinite(y).sum() <= _MARKED:
+            style["marker"] = marker
+        if series.get("bars"):
+            # Bars of several series at one place would hide one another. Each is moved a little aside.
+            meets = chart.get("log") and any(everywhere.count(value) > 1 for value in series["x"])
+            aside = 1.03 ** (number - (len(chart["series"]) - 1) / 2) if meets else 1.0
+            edges = np.abs(np.array([series["low"], series["high"]]) - y)
+            axes.errorbar(aside * x, y, yerr=edges, capsize=2, linestyle=line, **style)
+            continue
+        axes.plot(x, y, markersize=3, linestyle=line, **style)
+        if "low" in series:
+            axes.fill_between(x, series["low"], series["high"], alpha=0.2, color=style["color"], linewidth=0)
+    if "level" in chart:
+        axes.axhline(chart["level"], color="0.5", linestyle="--", label=chart["level_name"])
+    if chart.get("log"):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_PlainNumbers())
+        axes.xaxis.set_minor_formatter(_PlainNumbers())
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, chart.get("low", bottom)), max(top, chart.get("high", top)))
+    axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
+
+
+class _PlainNumbers(LogFormatter):
+    """Label the ticks of a logarithmic axis that have room with plain numbers."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:,.12g}" if super().__call__(x, pos) else ""

@@ -1,4 +1,4 @@
-"""One document for a browser and for Markdown: text, tables, charts and pictures.
+"""One document for a browser and for Markdown: text, tables and pictures.
 
 The HTML is one file that can be mailed. It holds its styles and scripts and loads nothing. Its policy makes the browser
 refuse to load anything.
@@ -11,16 +11,11 @@ import html
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-
-from data.toolkit.charts import Chart, Estimate
-from data.toolkit.markdown import markdown_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +32,6 @@ class Page:
     """A page under construction. Each method adds one block at the end.
 
     Texts and cells of tables may hold `code`, *emphasis* and **strong emphasis** as in Markdown.
-    `picture` names a PNG file for `save_pictures`. Markdown shows that file. HTML shows the block itself.
 
     Args:
         title: Heading of the page.
@@ -45,12 +39,9 @@ class Page:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._html: list[str] = []
-        self._markdown: list[str] = []
-        self._pictures: dict[str, tuple[str, Callable[[], Figure]]] = {}
-        self._charts: list[Chart] = []
-        self._styles = [asset("data.toolkit", "page.css")]
-        self._scripts: list[str] = []
+        self._blocks: list[tuple[str, str]] = []
+        self._pictures: dict[str, tuple[str, Callable[[], bytes]]] = {}
+        self._styles, self._scripts = [asset("data.toolkit", "page.css")], list[str]()
 
     def heading(self, text: str, level: int = 2) -> None:
         """Add the heading of a section."""
@@ -62,117 +53,62 @@ class Page:
         self._add(f"<p{kind}>{_inline(text)}</p>", text)
 
     def missing(self, text: str) -> None:
-        """Add a warning: what is not here, and why."""
+        """Add a warning that names what is absent and why."""
         self._add(f'<p class="missing">{_inline(text)}</p>', f"**{text}**")
 
     def items(self, items: Sequence[str]) -> None:
         """Add a list with bullets."""
-        self._add(
-            f"<ul>{''.join(f'<li>{_inline(item)}</li>' for item in items)}</ul>",
-            "\n".join(f"- {item}" for item in items),
-        )
+        markup = "".join(f"<li>{_inline(item)}</li>" for item in items)
+        self._add(f"<ul>{markup}</ul>", "\n".join(f"- {item}" for item in items))
 
     def code(self, text: str, language: str = "") -> None:
         """Add preformatted text."""
         self._add(f"<pre>{html.escape(text)}</pre>", f"```{language}\n{text}\n```")
 
     def facts(self, facts: Mapping[str, str], fold: str = "") -> None:
-        """Add names and their values. With `fold`, the HTML hides them below a line of that text."""
+        """Add names and their values. With `fold` the HTML hides them below a line of that text."""
         pairs = "".join(f"<dt>{_inline(name)}</dt><dd>{_inline(fact)}</dd>" for name, fact in facts.items())
-        listing = f"<dl>{pairs}</dl>"
+        markup = f"<dl>{pairs}</dl>"
         if fold:
-            listing = f"<details><summary>{html.escape(fold)}</summary>{listing}</details>"
+            markup = f"<details><summary>{html.escape(fold)}</summary>{markup}</details>"
         lines = [*([f"{fold}:", ""] if fold else []), *(f"- {name}: {fact}" for name, fact in facts.items())]
-        self._add(listing, "\n".join(lines))
+        self._add(markup, "\n".join(lines))
+
+    def origin(self, record: Mapping[str, Any], facts: Mapping[str, str] | None = None) -> None:
+        """Add the command that made a record, its machine, versions and date, and further facts."""
+        machine = record["machine"]
+        parts = [
+            f"{machine['cores']} cores",
+            *(str(value) for key, value in machine.items() if key != "cores"),
+        ]
+        versions = (f"{package} {version}" for package, version in record["versions"].items())
+        self.heading("Origin")
+        self.code(record["command"])
+        about = {"machine": ", ".join(parts), "versions": ", ".join(versions), "date": record["time"][:10]}
+        self.facts({**(facts or {}), **about})
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], numbers: bool = True) -> None:
         """Add a table. The first column is set left. `numbers` sets the others right."""
-        body = ["".join(f"<td{_kind(text)}>{_inline(text)}</td>" for text in map(str, row)) for row in rows]
-        self._table("" if numbers else "left", header, body, markdown_table(header, rows, numbers))
-
-    def matrix(
-        self, names: Sequence[str], counts: Sequence[Sequence[int]], title: str = "", picture: str = ""
-    ) -> None:
-        """Add a confusion matrix: proportions of each true class, shaded, with counts.
-
-        Args:
-            names: (C,) classes.
-            counts: (C, C) with the true classes in rows and the predicted ones in columns.
-            title: Heading of the picture.
-            picture: Name of the picture.
-        """
-        body = []
-        for name, row in zip(names, counts, strict=True):
-            total = max(sum(row), 1)
-            cells = "".join(
-                f'<td style="--share:{count / total:.3f}">{count / total:.0%}<small>{count:,}</small></td>'
-                for count in row
-            )
-            body.append(f"<th>{html.escape(name)}</th>{cells}")
-        self._table("matrix", ["true \\ predicted", *names], body, [])
-        self._picture(picture, title, partial(_draw, "matrix", names, np.asarray(counts), title))
-
-    def estimates(
-        self,
-        heads: tuple[str, str, str],
-        estimates: Sequence[Estimate],
-        title: str = "",
-        picture: str = "",
-    ) -> None:
-        """Add proportions with intervals, each drawn on a line from 0 to 1.
-
-        Args:
-            heads: Heads of the columns of names, proportions and notes.
-            estimates: The rows. One that is NaN shows a dash.
-            title: Heading of the picture.
-            picture: Name of the picture.
-        """
-        body = []
-        for name, value, low, high, note in estimates:
-            shown, between, line = "–", "–", ""
-            if value == value:
-                shown, between = f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
-                line = f'<i style="--low:{low:.4f};--high:{high:.4f};--value:{value:.4f}"></i>'
-            cells = (html.escape(name), shown, between, line, html.escape(note))
-            body.append("<td>{}</td><td>{}</td><td>{}</td><td class='line'>{}</td><td>{}</td>".format(*cells))
-        self._table("estimates", [*heads[:2], "95 %", "0 to 100 %", heads[2]], body, [])
-        axis = f"{heads[1]} (95 % by bootstrap)"
-        self._picture(picture, title, partial(_draw, "estimates", estimates, title, axis))
-
-    def figure(self, figure: Figure, caption: str, picture: str = "") -> None:
-        """Add a matplotlib figure as PNG. The caption is also its alternative text."""
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
-        data = base64.b64encode(buffer.getvalue()).decode()
-        text = html.escape(caption, quote=True)
+        head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
+        lines = ("".join(f"<td{_kind(text)}>{_inline(text)}</td>" for text in map(str, row)) for row in rows)
+        body = "".join(f"<tr>{line}</tr>" for line in lines)
+        opening = "<table>" if numbers else '<table class="left">'
         self._add(
-            f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+            f'<div class="wide">{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>',
+            "\n".join(markdown_table(header, rows, numbers)),
         )
-        self._picture(picture, caption, lambda: figure)
 
-    def charts(self, *charts: Chart, picture: str | Sequence[str] = "") -> None:
-        """Add charts side by side, as many as the width allows.
+    def figure(self, name: str, caption: str, draw: Callable[..., Figure], *arguments: Any) -> None:
+        """Add a picture, which is drawn only if the page is written with its pictures.
 
         Args:
-            charts: Any number.
-            picture: One name for a picture of all charts, or a name for each.
+            name: Name of its PNG file, without the suffix.
+            caption: Text below it, and its alternative text.
+            draw: Draws it from the arguments.
+            *arguments: Arguments of `draw`.
         """
-        if not charts:
-            return
-        small = " small" if any(chart.get("small") for chart in charts) else ""
-        captions = (f"<figcaption>{html.escape(chart['title'])}</figcaption>" for chart in charts)
-        figures = "".join(
-            f'<figure class="chart" data-chart="{number}">{caption}</figure>'
-            for number, caption in enumerate(captions, len(self._charts))
-        )
-        self._charts += charts
-        self._add(f'<div class="charts{small}">{figures}</div>')
-        if isinstance(picture, str):
-            titles = ", ".join(chart["title"] for chart in charts)
-            self._picture(picture, titles, partial(_draw, "charts", *charts))
-        else:
-            for name, chart in zip(picture, charts, strict=True):
-                self._picture(name, chart["title"], partial(_draw, "charts", chart))
+        self._pictures[name] = caption, cache(partial(_png, draw, arguments))
+        self._add("", f"\0{name}")
 
     def widget(self, name: str, data: Any, style: str, script: str) -> None:
         """Add a place that a script fills. Markdown has none.
@@ -181,23 +117,23 @@ class Page:
             name: Id of the place. Its data are JSON under this id and `-data`.
             data: JSON values.
             style: CSS.
-            script: Run when the page is loaded. It may use `elements` of `data/toolkit/web/elements.js`.
+            script: Run when the page is loaded.
         """
-        self._add(f'<div id="{name}"></div>{_island(f"{name}-data", data)}')
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        # No `<` is left that could end the element.
+        island = text.replace("<", "\\u003c")
+        self._add(
+            f'<noscript><p>The {name} needs JavaScript.</p></noscript><div id="{name}"></div>'
+            f'<script type="application/json" id="{name}-data">{island}</script>'
+        )
         self._styles.append(style)
         self._scripts.append(script)
 
     def html(self) -> str:
         """Return the page as one HTML file."""
-        title, parts, scripts = html.escape(self._title), list(self._html), list(self._scripts)
-        if self._charts:
-            parts.append(_island("charts-data", self._charts))
-            scripts.insert(0, asset("data.toolkit", "charts.js"))
-        if scripts:
-            scripts.insert(0, asset("data.toolkit", "elements.js"))
-            needed = "Charts and piano rolls need JavaScript; the tables do not."
-            parts.insert(0, f"<noscript><p>{needed}</p></noscript>")
-        parts += [f"<script>{script}</script>" for script in scripts]
+        title = html.escape(self._title)
+        parts = [markup or self._image(markdown[1:]) for markup, markdown in self._blocks]
+        parts += [f"<script>{script}</script>" for script in self._scripts]
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -211,69 +147,63 @@ class Page:
         Args:
             pictures: Folder of the pictures as seen from the page. Without it they are left out.
         """
-        parts = (
-            f"![{self._pictures[part[1:]][0]}]({pictures}/{part[1:]}.png)" if part.startswith("\0") else part
-            for part in self._markdown
-            if pictures or not part.startswith("\0")
-        )
-        return "\n\n".join([f"# {self._title}", *parts]) + "\n"
+        parts = [f"# {self._title}"]
+        for _, text in self._blocks:
+            if not text.startswith("\0"):
+                parts += [text] if text else []
+            elif pictures:
+                parts.append(f"![{self._pictures[text[1:]][0]}]({pictures}/{text[1:]}.png)")
+        return "\n\n".join(parts) + "\n"
 
     def save_pictures(self, folder: str | Path) -> list[Path]:
-        """Draw every named picture into a folder, which is made, and return the paths of the PNG files."""
-        paths = []
-        for name, (_, draw) in self._pictures.items():
-            path = Path(folder) / f"{name}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            draw().savefig(path, dpi=110, bbox_inches="tight")
-            paths.append(path)
-        return paths
+        """Write every picture into a folder, which is made, and return the paths of the PNG files."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        paths = {Path(folder) / f"{name}.png": draw for name, (_, draw) in self._pictures.items()}
+        for path, draw in paths.items():
+            path.write_bytes(draw())
+        return list(paths)
 
     def write(self, path: str | Path) -> None:
         """Write the page as HTML."""
         Path(path).write_text(self.html(), encoding="utf-8")
 
     def _add(self, markup: str, markdown: str = "") -> None:
-        self._html.append(markup)
-        if markdown:
-            self._markdown.append(markdown)
+        self._blocks.append((markup, markdown))
 
-    def _table(self, kind: str, header: Sequence[str], rows: Sequence[str], markdown: Sequence[str]) -> None:
-        """Add a table whose rows are markup."""
-        head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        opening = f'<table class="{kind}">' if kind else "<table>"
-        self._add(
-            f'<div class="wide">{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>',
-            "\n".join(markdown),
-        )
+    def _image(self, name: str) -> str:
+        caption, draw = self._pictures[name]
+        text, data = html.escape(caption, quote=True), base64.b64encode(draw()).decode()
+        return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
-    def _picture(self, name: str, caption: str, draw: Callable[[], Figure]) -> None:
-        if name:
-            self._pictures[name] = (caption.replace("\n", " "), draw)
-            self._markdown.append(f"\0{name}")
+
+def markdown_table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], numbers: bool = False
+) -> list[str]:
+    """Return the lines of a table. A bar in a cell is escaped.
+
+    Args:
+        header: Heads of the columns.
+        rows: Cells of each row, as many as heads.
+        numbers: Whether all columns but the first hold numbers and are set right.
+    """
+    lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]
+    return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def asset(package: str, name: str) -> str:
-    """Read a style or script that is installed with a package.
-
-    Args:
-        package: Such as "data.toolkit".
-        name: A file in its folder `web`.
-    """
+    """Read a style or script from the folder `web` of a package such as "data.toolkit"."""
     return (files(package) / "web" / name).read_text(encoding="utf-8")
 
 
 def slug(text: str) -> str:
-    """Return a text as the name of a file: lower case, with a hyphen for all but letters and digits."""
+    """Return a text as the name of a file, in lower case with hyphens between words."""
     return re.sub(r"\W+", "-", text.lower()).strip("-")
 
 
-def _draw(kind: str, *arguments: Any) -> Figure:
-    """Draw a picture. matplotlib is imported only here."""
-    from data.toolkit import pictures
-
-    figure: Figure = getattr(pictures, f"draw_{kind}")(*arguments)
-    return figure
+def _png(draw: Callable[..., Figure], arguments: Sequence[Any]) -> bytes:
+    buffer = io.BytesIO()
+    draw(*arguments).savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    return buffer.getvalue()
 
 
 def _inline(text: str) -> str:
@@ -287,10 +217,3 @@ def _inline(text: str) -> str:
 def _kind(cell: str) -> str:
     """Return the class of a cell that begins as a number does. Such a cell is not broken into lines."""
     return ' class="number"' if cell.lstrip("+-")[:1].isdigit() else ""
-
-
-def _island(name: str, data: Any) -> str:
-    """Return JSON for a page. It can end no element, because no `<` is left in it."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    safe = text.replace("<", "\\u003c")
-    return f'<script type="application/json" id="{name}">{safe}</script>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.toolkit.markdown import markdown_table, origin_lines
+from data.toolkit.page import Page
 from finetune.report.tables import Record, method_of, pretrained, score_table
 from finetune.settings import FEATURES
 from symbolic.checkpoint.card import front_matter
@@ -21,75 +21,57 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         licence: Licence of the weights, in one line.
         transfers: Records of the run on other music.
     """
-    task, cost = record["task"], record["seeds"][0]["cost"]
-    note_level = task["level"] == "note"
-    by_hand = record["method"] == FEATURES
-    place = "which is bundled" if base else "with a backbone of its own"
+    task, cost, corpus = record["task"], record["seeds"][0]["cost"], record["corpus"]
+    notes, fitted, seeds = task["level"] == "note", record["method"] == FEATURES, len(record["seeds"])
     source = f" from `{record['backbone']['path']}`" if pretrained(record) else ", from scratch"
+    place = "which is bundled" if base else "with a backbone of its own"
     trained = (
-        "Trained on hand-made features by "
-        f"{'boosted trees' if note_level else 'discriminants and trees'}, without a backbone"
-        if by_hand
-        else f"Trained by `{method_of(record)}`{source}, {place}"
+        f"by `{method_of(record)}`{source}, {place}"
+        if not fitted
+        else "on hand-made features, without a backbone"
     )
-    lines = [
-        *front_matter(
-            licence,
-            task=task,
-            datasets=[record["corpus"]["name"]],
-            base_model=Path(record["backbone"]["path"]).name if pretrained(record) else "",
-            scores={metric: found["mean"] for metric, found in record["test"].items() if "mean" in found},
-        ),
-        f"# {name}",
-        "",
-        f"{task['title']}: predicts for every {'note' if note_level else 'piece'} whether it is "
-        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. {trained}; "
+    page = Page(name)
+    page.text(
+        f"{task['title']}: predicts for every {'note' if notes else 'piece'} whether it is "
+        f"{', '.join(task['classes'][:-1])} or {task['classes'][-1]}. Trained {trained}; "
         f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
-        "Written by `finetune export`.",
-        "",
-        *(f"    finetune predict {name} {files}" for files in _files(note_level)),
-        "",
-        "```python",
-        "import symbolic",
-        "",
-        f'found = symbolic.load("{name}")("song.mid")',
-        "found.labels, found.probabilities  # aligned with found.music.notes"
-        if note_level
-        else "found.label, found.probabilities",
-        "```",
-        "",
-        "## Scores",
-        "",
-        *_scored(
-            record,
-            f"Test pieces that {'it was' if by_hand else 'neither it nor its backbone was'} "
-            f"{'not ' if by_hand else ''}trained on, in per cent, with the baselines.",
-        ),
-    ]
+        "Written by `finetune export`."
+    )
+    calls = ("song.mid", "songs/ --json answers.json") if notes else ("songs/ --csv answers.csv",)
+    page.code("\n".join(f"finetune predict {name} {words}" for words in calls))
+    found = "found.labels, found.probabilities  # aligned with found.music.notes"
+    page.code(
+        f'import symbolic\n\nfound = symbolic.load("{name}")("song.mid")\n'
+        + (found if notes else "found.label, found.probabilities"),
+        "python",
+    )
+    page.heading("Scores")
+    unseen = "that it was not trained on" if fitted else "that neither it nor its backbone was trained on"
+    page.text(f"Test pieces {unseen}, in per cent, with the baselines.")
+    page.table(*score_table(record))
     for other in transfers:
-        lines += _scored(other, f"On other test pieces: {other['task']['title']}.")
-    seeds = len(record["seeds"])
-    lines += [
+        page.text(f"On other test pieces: {other['task']['title']}.")
+        page.table(*score_table(other))
+    means = (
         f"Scores are means over {seeds} seeds. These are the weights of the seed that is best on validation."
-        if seeds > 1
-        else "Scores are those of these weights: one seed, where a table asks for five.",
-        "Intervals are of 95 %, by a bootstrap over song groups.",
-        "",
-        "## Limits",
-        "",
-        f"It was trained on {record['split']['train']:,} readings of pieces "
-        f"({record['corpus']['title']}, {record['corpus']['licence']}). "
-        "The tables above say nothing about music of other kinds.",
-        "",
-        *origin_lines(licence, record),
-    ]
-    return "\n".join(lines)
-
-
-def _files(note_level: bool) -> tuple[str, ...]:
-    """Return the words after the model's name in example commands."""
-    return ("song.mid", "songs/ --json answers.json") if note_level else ("songs/ --csv answers.csv",)
-
-
-def _scored(record: Record, words: str) -> list[str]:
-    return [words, "", *markdown_table(*score_table(record), numbers=True), ""]
+    )
+    page.text(
+        (means if seeds > 1 else "Scores are those of these weights: one seed, where a table asks for five.")
+        + " Intervals are of 95 %, by a bootstrap over song groups."
+    )
+    page.heading("Limits")
+    page.text(
+        f"It was trained on {record['split']['train']:,} readings of pieces ({corpus['title']}, {corpus['licence']}). "
+        "The tables above say nothing about music of other kinds."
+    )
+    page.heading("Licence")
+    page.text(licence)
+    page.origin(record)
+    matter = front_matter(
+        licence,
+        task=task,
+        datasets=[corpus["name"]],
+        base_model=Path(record["backbone"]["path"]).name if pretrained(record) else "",
+        scores={metric: found["mean"] for metric, found in record["test"].items() if "mean" in found},
+    )
+    return "\n".join([*matter, page.markdown()])

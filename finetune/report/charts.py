@@ -1,4 +1,4 @@
-"""Charts of runs as data: recall of each class, accuracy over budgets and sizes, training curves."""
+"""Charts of runs: recall of each class, accuracy over budgets and sizes, training curves, a piano roll."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from data.toolkit.charts import Chart, Estimate, Series
 from finetune.report.tables import Record, method_of, pretrained
 from finetune.settings import FEATURES
 from finetune.tasks.metrics import SAMPLES, Counts
+from symbolic.music.notes import Music
 
 _BASELINE = "best baseline"
+_COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d", "#e6e6e6")
+"""Colours of classes, in turn. The last one is of unlabelled notes."""
 
 
 def recalls(counts: Counts, classes: Sequence[str]) -> list[Estimate]:
@@ -84,6 +89,44 @@ def run_charts(record: Record) -> list[Chart]:
             **_level(record, "valid"),
         },
     ]
+
+
+def draw_classes(
+    music: Music, truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
+) -> Figure:
+    """Draw two piano rolls of the same notes, coloured by true and by predicted class.
+
+    Args:
+        music: N notes.
+        truth: (N,) classes; -1 is unlabelled.
+        predicted: (N,) classes.
+        classes: Names.
+    """
+    notes, quarter = music.notes, music.resolution
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    colour = [_COLOURS[number % (len(_COLOURS) - 1)] for number in range(len(classes))] + [_COLOURS[-1]]
+    wrong = [
+        "black" if true >= 0 and true != other else "none"
+        for true, other in zip(truth, predicted, strict=True)
+    ]
+    for axes, found, edge, title in zip(
+        panels,
+        (truth, predicted),
+        ("none", wrong),
+        ("truth", "prediction (wrong notes outlined)"),
+        strict=True,
+    ):
+        # A little shorter than the note, so that repeated ones stay apart.
+        length = np.maximum(notes["duration"] / quarter - 0.04, 0.05)
+        fill = [colour[number] for number in found]
+        axes.barh(notes["pitch"], length, 0.9, notes["onset"] / quarter, color=fill, edgecolor=edge)
+        axes.set(title=title, ylabel="MIDI pitch")
+    panels[0].legend(
+        handles=[Patch(color=one, label=name) for one, name in zip(colour, classes, strict=False)]
+    )
+    panels[1].set_xlabel("time (quarter notes)")
+    return figure
 
 
 def backbone_of(record: Record) -> str:

@@ -9,30 +9,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.toolkit.charts import Notes, Roll
+from data.toolkit.charts import draw_charts, draw_estimates, draw_matrix
 from data.toolkit.page import Page, slug
-from finetune.report.charts import recalls, run_charts, task_charts
-from finetune.report.tables import (
-    Record,
-    kept_of,
-    machine_of,
-    published_table,
-    score_table,
-    title_of,
-    window_line,
-)
+from finetune.report.charts import draw_classes, recalls, run_charts, task_charts
+from finetune.report.tables import Record, kept_of, published_table, score_table, title_of, window_line
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts, accuracy
 from finetune.training.result import SeedResult
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.features import feature_names
-from symbolic.music.notes import Music
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import load_model
 
-COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#e6ab02", "#a6761d")
-_UNLABELLED = "#e6e6e6"
 _SHOWN_NOTES = 220
 _SHOWN_FEATURES = 5
 
@@ -52,22 +41,30 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     _classes(page, record, np.stack([result.counts["test"] for result in results]), of_notes)
     if charts := task_charts(_records_beside(out, record), record):
         page.heading("Other runs of this task")
-        page.charts(*charts, picture=[slug(chart["title"]) for chart in charts])
-        page.text(
-            "Runs in the same folder. Bars are 95 % intervals by bootstrap over song groups.", note=True
-        )
+        for chart in charts:
+            caption = "Runs in the same folder. Bars are 95 % intervals by bootstrap over song groups."
+            page.figure(slug(chart["title"]), caption, draw_charts, chart)
     if at_once and not of_notes:
         _features(page, out / record["checkpoint"], record)
     elif not at_once and record["method"] != "probe":
         page.heading("Training")
-        page.charts(*run_charts(record), picture="curves")
-        if "folds" in record["seeds"][0]:
-            page.text(
-                "Mean over folds that have not stopped, in a band from the lowest to the highest.", note=True
-            )
+        folded = "folds" in record["seeds"][0]
+        band = (
+            " Mean over folds that have not stopped, in a band from the lowest to the highest."
+            if folded
+            else ""
+        )
+        page.figure("curves", f"Every seed beside the best baseline.{band}", draw_charts, *run_charts(record))
     if of_notes:
         _piano_roll(page, out / record["checkpoint"], data, results[0].counts["test"])
-    _origin(page, record)
+    cost, runs = (
+        record["seeds"][0]["cost"],
+        [one for seed in record["seeds"] for one in seed.get("folds", [seed])],
+    )
+    probes = ", ".join(str(one["probe"]["classifier"]) for one in runs if "probe" in one)
+    trained = f"{cost['trained_parameters']:,} of {cost['parameters']:,}{kept_of(cost)}"
+    facts = {"trained parameters": trained, "time": f"{cost['seconds']:,.0f} s a seed"}
+    page.origin(record, {**({"classifier of each probe": probes} if probes else {}), **facts})
     page.write(out / "report.html")
     page.save_pictures(out)
 
@@ -77,15 +74,10 @@ def _scores(page: Page, record: Record, refitted: bool) -> None:
     page.text(
         f"{corpus['title']} ({corpus['licence']}): {split['train']} pieces to train on, {split['valid']} to select "
         f"on, {split['test']} to test on once. Split: {split['source']}."
-        + (
-            " Nothing was selected, so validation pieces were trained on too, once scored."
-            if refitted
-            else ""
-        )
+        + (" Nothing was selected. Validation pieces were trained on too, once scored." if refitted else "")
     )
     page.table(*score_table(record))
-    if window_line(record):
-        page.text(window_line(record), note=True)
+    page.text(window_line(record), note=True)
     page.text("Mean ± standard deviation over seeds; interval by bootstrap over song groups.", note=True)
     if record["published"]:
         page.heading("Published scores")
@@ -94,19 +86,16 @@ def _scores(page: Page, record: Record, refitted: bool) -> None:
 
 def _classes(page: Page, record: Record, counts: Counts, of_notes: bool) -> None:
     classes, items = record["task"]["classes"], "notes" if of_notes else "pieces"
-    page.heading("Confusion")
-    total = counts.sum(axis=(0, 1)).tolist()
-    page.matrix(classes, total, f"test {items}, all seeds", picture="confusion")
-    page.text(
-        f"Proportions of each true class among the test {items}, and their number; all seeds together.",
-        note=True,
+    page.heading("Each class")
+    caption = f"Proportions of each true class among the test {items} and their number, all seeds together."
+    page.figure(
+        "confusion", caption, draw_matrix, classes, counts.sum(axis=(0, 1)), f"test {items}, all seeds"
     )
-    page.heading("Recall of each class")
-    heads = ("class", "recall, %", items)
-    page.estimates(heads, recalls(counts, classes), f"recall of test {items}", picture="recall")
-    page.text(
-        "Mean over seeds; 95 % interval by bootstrap over song groups, or by Wilson's formula if all resamples agree.",
-        note=True,
+    caption = (
+        "Mean over seeds with the 95 % interval by bootstrap, or by Wilson's formula if all resamples agree."
+    )
+    page.figure(
+        "recall", caption, draw_estimates, recalls(counts, classes), f"recall of test {items}", "recall, %"
     )
 
 
@@ -139,8 +128,6 @@ def _features(page: Page, checkpoint: Path, record: Record) -> None:
 
 def _piano_roll(page: Page, checkpoint: Path, data: TaskData, counts: Counts) -> None:
     """Show the first notes of the test song of median accuracy."""
-    from data.toolkit.pictures import draw_rolls
-
     model, tokenizer, _ = load_model(checkpoint)
     pieces = data.splits["test"]
     group = np.argsort(accuracy(counts), kind="stable")[len(counts) // 2]
@@ -148,70 +135,9 @@ def _piano_roll(page: Page, checkpoint: Path, data: TaskData, counts: Counts) ->
     tokens, truth = data.tokens(piece), data.truth(piece)[:_SHOWN_NOTES]
     predicted = model.classes(tokens)[:_SHOWN_NOTES]
     music = tokenizer.decode(tokens[:_SHOWN_NOTES])
-    key = data.shards.pieces[piece].key
-    rolls = class_rolls(music, truth, predicted, data.task.classes, key)
     page.heading("A test piece")
-    page.figure(
-        draw_rolls(*rolls), f"The first notes of {key}, the test piece of median accuracy.", picture="roll"
-    )
-
-
-def class_rolls(
-    music: Music,
-    truth: NDArray[np.integer],
-    predicted: NDArray[np.integer],
-    classes: Sequence[str],
-    title: str,
-) -> tuple[Roll, Roll]:
-    """Return two piano rolls of the same notes, coloured by true and by predicted class.
-
-    Args:
-        music: N notes.
-        truth: (N,) classes; -1 is unlabelled.
-        predicted: (N,) classes.
-        classes: Names.
-        title: Name of the music.
-    """
-    wrong = (truth >= 0) & (truth != predicted)
-    outlined = {**_notes(music, wrong), "edge": "black"}
-    return (
-        {"title": f"{title}: truth", "layers": _layers(music, truth, classes)},
-        {
-            "title": "prediction (wrong notes outlined)",
-            "layers": [*_layers(music, predicted, classes), outlined],  # type: ignore[list-item]
-        },
-    )
-
-
-def _layers(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> list[Notes]:
-    layers: list[Notes] = [{**_notes(music, classes < 0), "fill": _UNLABELLED}]
-    for number, name in enumerate(names):
-        colour = COLOURS[number % len(COLOURS)]
-        layers.append({**_notes(music, classes == number), "fill": colour, "name": name})
-    return layers
-
-
-def _notes(music: Music, chosen: NDArray[np.bool_]) -> Notes:
-    notes = music.notes[chosen]
-    quarter = music.resolution
-    return {"onset": notes["onset"] / quarter, "length": notes["duration"] / quarter, "pitch": notes["pitch"]}
-
-
-def _origin(page: Page, record: Record) -> None:
-    cost = record["seeds"][0]["cost"]
-    runs = [run for seed in record["seeds"] for run in seed.get("folds", [seed])]
-    probes = ", ".join(str(run["probe"]["classifier"]) for run in runs if "probe" in run)
-    page.heading("How it was made")
-    page.code(record["command"])
-    page.facts(
-        {
-            **({"classifier of each probe": probes} if probes else {}),
-            "machine": machine_of(record),
-            "trained parameters": f"{cost['trained_parameters']:,} of {cost['parameters']:,}{kept_of(cost)}",
-            "time": f"{cost['seconds']:,.0f} s a seed",
-            "versions": ", ".join(f"{package} {version}" for package, version in record["versions"].items()),
-        }
-    )
+    caption = f"The first notes of {data.shards.pieces[piece].key}, the test piece of median accuracy."
+    page.figure("roll", caption, draw_classes, music, truth, predicted, data.task.classes)
 
 
 def _records_beside(out: Path, record: Record) -> list[Record]:

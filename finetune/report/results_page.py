@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data.toolkit.charts import draw_charts, draw_estimates, draw_matrix
 from data.toolkit.page import Page, slug
 from finetune.compare.storage import find_studies
 from finetune.compare.tables import claim_line, claim_rows
@@ -177,11 +178,14 @@ def _pictures(page: Page, heading: str, section: Section, runs: Sequence[Record]
     best = max(section.runs, key=lambda run: run["valid"]["accuracy"]["mean"])
     classes, counts = best["task"]["classes"], unpack_counts(best["test_counts"])
     title = f"{section.title}\n{title_of(best)} together"
-    page.matrix(classes, counts.sum(axis=(0, 1)).tolist(), title, slug(f"{heading} confusion"))
-    heads = ("class", "recall, %", "items")
-    page.estimates(heads, recalls(counts, classes), title, slug(f"{heading} recall"))
+    caption, total = title.replace("\n", " "), counts.sum(axis=(0, 1))
+    axis = "recall, % (95 % by bootstrap)"
+    page.figure(slug(f"{heading} confusion"), caption, draw_matrix, classes, total, title)
+    page.figure(slug(f"{heading} recall"), caption, draw_estimates, recalls(counts, classes), title, axis)
     for chart in task_charts(runs, best):
-        page.charts({**chart, "title": section.title}, picture=slug(f"{heading} {chart['title']}"))
+        page.figure(
+            slug(f"{heading} {chart['title']}"), section.title, draw_charts, {**chart, "title": section.title}
+        )
 
 
 def _studies(page: Page, studies: Sequence[tuple[Path, Record]], home: Path) -> None:

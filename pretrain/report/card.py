@@ -88,9 +88,7 @@ def card(
     )
     page.heading("Licence")
     page.text(licence)
-    page.heading("Origin")
-    page.code(record["command"])
-    page.text(f"torch {record['versions'].get('torch', 'unknown')}, {record['time'][:10]}.")
+    page.origin(record)
     datasets = [corpus for corpus, *_ in sources]
     return "\n".join([*front_matter(licence, datasets=datasets), page.markdown()])
 

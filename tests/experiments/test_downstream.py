@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.toolkit.markdown import markdown_table
+from data.toolkit.page import markdown_table
 from experiments.downstream import control_of, evaluate, gather, ranked, result_picture, result_rows
 from finetune.tasks.metrics import pack_counts
 from symbolic.errors import ConfigError

@@ -1,13 +1,12 @@
 """Pages as HTML and Markdown: escaped, complete, without anything to load."""
 
-import re
+import base64
 
 import pytest
 from matplotlib.figure import Figure
 from pages import Reader
 
-from data.toolkit.charts import Estimate
-from data.toolkit.page import Page, asset
+from data.toolkit.page import Page
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def test_a_page_escapes_what_it_is_given(write):
     page.missing("<i>")
     page.facts({"<dt>": "</dl>"}, fold="<summary>")
     page.table(("x",), [("<script>",)])
-    page.figure(Figure(), 'says "so"')
+    page.figure("so", 'says "so"', Figure)
     text, read = write(page)
     assert "script" not in read.tags
     assert "a < b" in read.text
@@ -36,8 +35,8 @@ def test_a_page_escapes_what_it_is_given(write):
 
 def test_nothing_is_loaded_and_the_policy_forbids_it(write):
     page = Page("title")
-    page.figure(Figure(), "picture")
-    page.charts({"title": "t", "x": "x", "y": "y", "series": [{"name": "a", "x": [0], "y": [1.0]}]})
+    page.figure("picture", "caption", Figure)
+    page.widget("place", {}, "", "")
     text, read = write(page)
     assert read.loads == []
     assert "default-src 'none'" in text
@@ -52,59 +51,10 @@ def test_data_of_a_page_cannot_end_an_element(write):
     assert write(page)[1].islands == {"place-data": data}
 
 
-def test_charts_carry_their_numbers_and_their_script(write):
-    page = Page("title")
-    charts = [
-        {"title": title, "x": "step", "y": "nats", "series": [{"name": "<a>", "x": [0, 1], "y": [None, 2.5]}]}
-        for title in ("one", "<two>")
-    ]
-    page.charts(charts[0])
-    page.charts(charts[1])
-    text, read = write(page)
-    assert read.islands["charts-data"] == charts
-    assert "<two>" in read.text
-    assert text.count('data-chart="0"') == text.count('data-chart="1"') == 1
-    assert text.count('querySelectorAll("[data-chart]")') == 1
-
-
-def test_the_script_knows_how_many_colours_the_style_has():
-    colours = set(re.findall(r"--c(\d+):", asset("data.toolkit", "page.css")))
-    assert f"const colours = {len(colours)}," in asset("data.toolkit", "charts.js")
-
-
 def test_a_page_of_text_has_no_script(write):
     page = Page("title")
     page.text("text")
     assert "script" not in write(page)[1].tags
-
-
-def test_a_confusion_matrix_shows_proportions_and_counts(write):
-    page = Page("title")
-    page.matrix(["<a>", "b", "never"], [[3, 1, 0], [0, 1200, 0], [0, 0, 0]])
-    text, read = write(page)
-    assert read.text.count("<a>") == 2
-    assert [cell for cell in read.text if cell.endswith("%")] == [
-        "75%",
-        "25%",
-        "0%",
-        "0%",
-        "100%",
-        *["0%"] * 4,
-    ]
-    assert "1,200" in read.text
-    assert "--share:0.750" in text
-
-
-def test_estimates_are_numbers_and_marks_on_a_line(write):
-    page = Page("title")
-    page.estimates(("class", "recall, %", "notes"), [Estimate("<a>", 0.5, 0.4, 0.625, "12")])
-    page.estimates(("class", "recall, %", "notes"), [Estimate("b", *[float("nan")] * 3, "0")])
-    text, read = write(page)
-    assert [cell for cell in read.text if cell in ("<a>", "50.0", "40.0 to 62.5", "12", "–")] == [
-        *("<a>", "50.0", "40.0 to 62.5", "12", "–", "–")
-    ]
-    assert "--low:0.4000;--high:0.6250;--value:0.5000" in text
-    assert "nan" not in text.split("<body>")[1]
 
 
 def test_what_json_cannot_hold_is_refused():
@@ -127,8 +77,7 @@ def test_one_page_is_html_and_markdown(tmp_path):
     page.table(["arm", "score"], [["a|b", 97.1]])
     page.code("make results", "sh")
     page.facts({"machine": "2 cores"})
-    chart = {"title": "Loss", "x": "step", "y": "nats", "series": [{"name": "a", "x": [0], "y": [1.0]}]}
-    page.charts(chart, picture="loss")
+    page.figure("loss", "Loss", Figure)
     assert page.markdown("figures").split("\n\n") == [
         "# Results",
         "### Scores",
@@ -145,22 +94,29 @@ def test_one_page_is_html_and_markdown(tmp_path):
     assert '<td>a|b</td><td class="number">97.1</td>' in markup
 
 
-def test_named_blocks_are_saved_as_pictures(tmp_path):
+def test_a_picture_is_drawn_once_for_page_and_file(tmp_path):
+    drawn = []
     page = Page("title")
-    chart = {
-        "title": "Loss",
-        "x": "step",
-        "y": "nats",
-        "series": [{"name": "a", "x": [0, 1], "y": [None, 1.0]}],
+    page.figure("roll", "A roll", lambda *numbers: drawn.append(numbers) or Figure(), 1, 2)
+    assert page.markdown("figures").endswith("![A roll](figures/roll.png)\n")
+    assert drawn == []
+    assert page.save_pictures(tmp_path / "figures") == [tmp_path / "figures" / "roll.png"]
+    assert base64.b64encode((tmp_path / "figures" / "roll.png").read_bytes()).decode() in page.html()
+    assert drawn == [(1, 2)]
+
+
+def test_origin_names_command_machine_versions_and_date():
+    page = Page("title")
+    machine = {"system": "Linux", "processor": "x86_64", "cores": 2, "accelerator": "H200"}
+    record = {
+        "command": "pretrain x",
+        "machine": machine,
+        "versions": {"torch": "2"},
+        "time": "2026-01-02T03:04:05",
     }
-    page.charts(chart, chart, picture="together")
-    page.charts(chart, chart, picture=["one", "two"])
-    page.charts(chart)
-    page.matrix(["a", "b"], [[1, 2], [3, 4]], "Confusion", picture="confusion")
-    page.estimates(("class", "recall, %", "notes"), [Estimate("a", 0.5, 0.4, 0.6, "12")], "Recall", "recall")
-    page.figure(Figure(), "roll", picture="roll")
-    names = ["together", "one", "two", "confusion", "recall", "roll"]
-    assert page.save_pictures(tmp_path / "figures") == [
-        tmp_path / "figures" / f"{name}.png" for name in names
+    page.origin(record, {"shards": "feed"})
+    assert page.markdown().split("\n\n")[1:] == [
+        "## Origin",
+        "```\npretrain x\n```",
+        "- shards: feed\n- machine: 2 cores, Linux, x86_64, H200\n- versions: torch 2\n- date: 2026-01-02\n",
     ]
-    assert all((tmp_path / "figures" / f"{name}.png").read_bytes()[:4] == b"\x89PNG" for name in names)

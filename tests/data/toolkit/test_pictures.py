@@ -1,4 +1,4 @@
-"""Pictures drawn from charts, matrices, estimates and piano rolls."""
+"""Pictures drawn from charts, matrices and estimates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from data.toolkit.charts import Chart, Estimate, Series
-from data.toolkit.pictures import draw_charts, draw_estimates, draw_matrix, draw_rolls
+from data.toolkit.charts import Chart, Estimate, Series, draw_charts, draw_estimates, draw_matrix
 
 
 def drawn(figure: Figure) -> Figure:
@@ -87,14 +86,3 @@ def test_many_series_look_different() -> None:
 def test_charts_form_a_grid() -> None:
     figure = drawn(draw_charts(*[chart_of(bars("a", 1, 10))] * 3))
     assert [axes.axison for axes in figure.axes] == [True, True, True, False]
-
-
-def test_rolls_share_their_axes() -> None:
-    notes = {"onset": np.arange(3.0), "length": np.ones(3), "pitch": np.array([60, 64, 67])}
-    score = {**notes, "fill": np.array([0.1, 0.5, 0.9]), "measure": "score"}
-    wrong = {**notes, "edge": "red", "line": "--", "name": "wrong"}
-    figure = drawn(draw_rolls({"title": "a", "layers": [score]}, {"title": "b", "layers": [wrong]}))
-    above, below = figure.axes[:2]
-    assert len(above.collections[0].get_paths()) == 3
-    assert above.get_xlim() == below.get_xlim() == (-0.25, 3.25)
-    assert [text.get_text() for text in below.get_legend().get_texts()] == ["wrong"]

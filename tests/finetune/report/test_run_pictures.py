@@ -8,9 +8,8 @@ from benchmark_records import record
 from finetune_helpers import tune
 from matplotlib.figure import Figure
 
-from data.toolkit.pictures import draw_charts, draw_rolls
-from finetune.report.charts import run_charts, task_charts
-from finetune.report.page import class_rolls
+from data.toolkit.charts import draw_charts
+from finetune.report.charts import draw_classes, run_charts, task_charts
 
 
 def painted(figure: Figure) -> Figure:
@@ -59,6 +58,9 @@ def test_curves_of_seeds_and_of_folds_are_drawn() -> None:
 def test_wrong_notes_are_outlined_in_the_piano_roll() -> None:
     music = tune(1, bars=2)
     truth = music.notes["track"].astype(int)
-    _, below = painted(draw_rolls(*class_rolls(music, truth, 1 - truth, ("MELODY", "PIANO"), "t"))).axes
-    assert len(below.collections[-1].get_paths()) == len(music)
-    assert sum(len(layer.get_paths()) for layer in below.collections[:-1]) == len(music)
+    truth[0] = -1
+    panels = painted(draw_classes(music, truth, 1 - truth.clip(0), ("MELODY", "PIANO"))).axes
+    above, below = ([box.get_edgecolor()[3] > 0 for box in axes.patches] for axes in panels)
+    assert above == [False] * len(music)
+    assert below == [False, *[True] * (len(music) - 1)]
+    assert [text.get_text() for text in panels[0].get_legend().get_texts()] == ["MELODY", "PIANO"]

@@ -81,7 +81,7 @@ def test_the_card_shows_scores_baselines_and_usage(runs: Path, tmp_path: Path) -
     assert "\n---\n\n# tops\n" in card
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
-    assert "    finetune predict tops song.mid\n" in card
+    assert "```\nfinetune predict tops song.mid\n" in card
     assert "Trained by `lora` from `tiny`, which is bundled;" in card
     assert "\n## Licence\n\nAs you like\n" in card
     assert str(tmp_path) not in card

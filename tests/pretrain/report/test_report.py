@@ -75,8 +75,6 @@ def test_the_page_holds_the_numbers_of_the_record(adversarial):
     for parity in ("", "_even", "_odd"):
         assert f"{measured[f'correlation{parity}']:+.3f}" in page.text
     assert "backbone 12,345" in page.text
-    series = page.islands["charts-data"][0]["series"][0]
-    assert series["y"] == [pytest.approx(record["history"][0]["held_out"]["accuracy"]["bar"], abs=1e-4)]
 
 
 def test_page_names_terms_command_and_skipped_files(adversarial, shards):
@@ -84,7 +82,6 @@ def test_page_names_terms_command_and_skipped_files(adversarial, shards):
     assert shards.manifest["corpus"]["licence"] in text
     assert "pretrain '<b>'" in text
     assert "1 files were skipped" in text
-    assert "learning rate was not recorded" in text
     assert "refuses to score" in text
 
 
@@ -95,7 +92,7 @@ def test_pieces_of_both_sides_can_be_picked(adversarial):
     assert any(NASTY in key for key in held_out)
     for window in roll["windows"]:
         assert len(window["score"]) == len(window["onset"])
-        assert len(window["loss"]) == len(FIELDS) * len(window["onset"])
+        assert [len(losses) for losses in window["loss"]] == [len(FIELDS)] * len(window["onset"])
     assert roll["learns"] is True
 
 
@@ -109,13 +106,13 @@ def test_page_loads_nothing_and_runs_no_foreign_script(adversarial):
 
 def test_pictures_are_files_too(adversarial):
     names = {path.name for path in (adversarial[3] / "pictures").iterdir()}
-    assert names == {"curves.png", "calibration.png", "roll-held-out.png", "roll-training.png", "fields.png"}
+    assert names == {"curves.png", "calibration.png", "fields.png"}
 
 
 def test_page_says_that_a_selector_has_no_scores(shards, tmp_path):
     _, page, *_ = report(shards, tmp_path, "uniform")
     roll = page.islands["roll-data"]
     assert roll["learns"] is False
-    assert all(window["score"] is None and any(window["chosen"]) for window in roll["windows"])
+    assert all(window["score"] is None and any(map(any, window["chosen"])) for window in roll["windows"])
     assert any("No calibration" in text for text in page.text)
     assert not (tmp_path / "pictures" / "calibration.png").exists()

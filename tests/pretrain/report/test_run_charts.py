@@ -1,4 +1,4 @@
-"""Charts and piano rolls of a report, as data."""
+"""Charts of a report and the notes of its piano roll, as data."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import tune
 
-from pretrain.report.charts import calibration_chart, field_charts, roll_data, rolls, run_charts, value_names
+from pretrain.report.charts import calibration_chart, field_charts, roll_data, run_charts, value_names
 from pretrain.report.inspection import Inspection
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
@@ -41,15 +41,12 @@ def test_lines_hold_the_numbers_of_the_record():
     assert found[correlation, "even windows of a batch"]["x"] == [10, 20]
     assert found[correlation, "even windows of a batch"]["y"] == [1.1, 1.2]
     assert found["Loss of the backbone", "held out: tokens masked at random"]["y"] == [0.1, 0.2]
-    assert found["Loss of the selector", "training"]["y"] == [0.5, 0.5]
     assert found["Masked and frozen", "frozen tokens"]["y"] == [0.0, 0.0]
 
 
 def test_missing_measurements_are_gaps():
     found = lines(run_charts(record(entry(0, training=False), entry(10))))
     assert found["Loss of the backbone", "training: the objective (fields weighted)"]["y"] == [None, 2.0]
-    assert not any(title == "Learning rate" for title, _ in found)
-    assert not any(title.startswith("Overlap") for title, _ in found)
 
 
 def test_a_selector_without_network_has_no_charts():
@@ -57,19 +54,9 @@ def test_a_selector_without_network_has_no_charts():
     assert titles == ["Loss of the backbone", "Masked and frozen"]
 
 
-def test_auxiliary_losses_and_learning_rate_are_shown():
-    line = entry(10, auxiliary=("interval",))
-    line["training"]["learning_rate"] = 1e-3
-    found = lines(run_charts(record(line)))
+def test_auxiliary_losses_are_shown():
+    found = lines(run_charts(record(entry(10, auxiliary=("interval",)))))
     assert found["Loss of the backbone", "training: interval"]["y"] == [3.0]
-    assert found["Learning rate", "learning rate"]["y"] == [1e-3]
-
-
-def test_equal_lines_are_drawn_once():
-    line = entry(10)
-    assert ("Masked and frozen", "tokens with a masked field") not in lines(run_charts(record(line)))
-    line["training"]["tokens_touched"] = 0.9
-    assert ("Masked and frozen", "tokens with a masked field") in lines(run_charts(record(line)))
 
 
 def test_every_field_has_its_baseline():
@@ -81,13 +68,11 @@ def test_every_field_has_its_baseline():
 def test_calibration_follows_the_loss():
     score = np.random.default_rng(0).normal(size=5000)
     chart = calibration_chart(score, 3 + score)
-    mean, quartiles, tokens = chart["series"]
+    mean, tokens = chart["series"]
     np.testing.assert_allclose(mean["y"], 3 + np.array(mean["x"]), rtol=1e-2)
     assert len(tokens["x"]) < 5000
     assert all(np.diff(mean["x"]) > 0)
-    assert all(
-        np.less_equal(quartiles["low"], quartiles["y"]) & np.less_equal(quartiles["y"], quartiles["high"])
-    )
+    assert all(np.less_equal(mean["low"], mean["y"]) & np.less_equal(mean["y"], mean["high"]))
 
 
 @pytest.mark.parametrize("count", [0, 7])
@@ -116,22 +101,12 @@ def test_roll_data_keep_every_column_note_by_note(inspection):
     assert shown["onset"] == [0, 1.5]
     assert shown["length"] == [1, 0.5]
     assert shown["score"] is None
-    assert shown["chosen"] == [1 << PITCH, 1]
+    assert [[f for f, one in enumerate(fields) if one] for fields in shown["chosen"]] == [[PITCH], [0]]
     assert shown["frozen"] == [1, 0]
-    assert shown["recovered"] == [9, 9]
-    assert shown["values"] == list(range(16))
-    assert shown["predicted"] == list(range(1, 17))
-    assert shown["loss"] == [0.3333] * 16
-
-
-def test_rolls_show_choice_and_recovery(inspection):
-    above, below = rolls(inspection, "title")
-    notes, chosen, frozen = above["layers"]
-    assert notes["fill"].tolist() == pytest.approx([8 / 3, 8 / 3])
-    assert chosen["pitch"].tolist() == [60, 64]
-    assert frozen["onset"].tolist() == [0]
-    rest, right, wrong, predicted = below["layers"]
-    assert [layer["pitch"].tolist() for layer in (rest, right, wrong, predicted)] == [[64], [], [60], [9]]
+    assert (shown["recovered"][0][PITCH], shown["recovered"][1][0], shown["recovered"][0][0]) == (9, 9, -1)
+    assert shown["values"] == [list(range(8)), list(range(8, 16))]
+    assert shown["predicted"] == [list(range(1, 9)), list(range(9, 17))]
+    assert shown["loss"] == [[0.3333] * 8] * 2
 
 
 def test_every_value_of_every_field_has_a_name():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data.toolkit.markdown import markdown_table
+from data.toolkit.page import markdown_table
 from pretrain import cli
 from pretrain.report.scaling import curve_rows, read_curves, scaling_charts
 from symbolic.errors import ConfigError
