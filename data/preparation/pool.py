@@ -59,6 +59,7 @@ def run_tasks(
     if jobs == 0:
         yield from ((task, function(task)) for task in waiting)
         return
+    others = set(multiprocessing.active_children())
     while waiting:
         marks = tempfile.TemporaryDirectory(prefix="counterpoint-")
         executor = _start(min(jobs, len(waiting)), marks.name)
@@ -76,6 +77,10 @@ def run_tasks(
             died = Died(late=any(mark.stat().st_size for mark in Path(marks.name).iterdir()))
             for task in running.values():
                 yield task, died
+        except BaseException:  # an interrupt does not wait for what the workers are at
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
             marks.cleanup()
@@ -102,8 +107,13 @@ def _start(jobs: int, marks: str) -> ProcessPoolExecutor:
     executor = ProcessPoolExecutor(jobs, spawn, initializer=_settle, initargs=(marks,))
     try:
         executor.submit(os.getpid).result()
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, BrokenPipeError) as error:  # it ended at once, or before it was told its work
         raise ConfigError(_UNGUARDED) from error
+    except OSError as error:
+        executor.shutdown(wait=False)
+        raise ConfigError(
+            f"Worker processes cannot start ({error.strerror}). Free memory or processes, or lower --jobs."
+        ) from error
     return executor
 
 

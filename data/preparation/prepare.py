@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, fields
 from functools import partial
 from pathlib import Path
@@ -32,13 +30,11 @@ from data.preparation.near import SIZE, THRESHOLD
 from data.preparation.pool import Died, refuse_import_time, run_tasks, usable_cores
 from data.preparation.tokenise import PreparedPiece, Recipe, tokenise, too_slow
 from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
+from data.toolkit.locks import sole_writer
 from data.toolkit.safewrite import as_json, write, write_array
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
-
-if os.name == "posix":
-    import fcntl
 
 __all__ = ["Filters", "prepare"]
 
@@ -113,7 +109,7 @@ def prepare(
     del pieces  # a million of them take a gigabyte
     _refuse_other(folder, settings)
     if not _is_finished(folder, chunks):
-        with _sole_writer(folder):
+        with sole_writer(folder, wait=True):
             _refuse_other(folder, settings)
             if not _is_finished(folder, chunks):
                 write(folder / SETTINGS, as_json(settings))
@@ -181,20 +177,6 @@ def _chunks(pieces: Sequence[Piece]) -> dict[str, list[Piece]]:
 
 def _is_finished(folder: Path, chunks: Mapping[str, Sequence[Piece]]) -> bool:
     return (folder / MANIFEST).is_file() and all((folder / f"{name}.json").is_file() for name in chunks)
-
-
-@contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock of the folder. The system frees it when the process ends."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written ({error}). Choose another folder.") from error
-    with lock:
-        if os.name == "posix":
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _make(

@@ -11,17 +11,20 @@ import shutil
 import sys
 from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
+from data.toolkit.endings import Terminated, terminable, unread
+from data.toolkit.failures import in_words, is_memory_error
 from data.toolkit.runs import SETTINGS, changed_settings
 from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
 from symbolic.errors import ConfigError, CounterpointError, did_you_mean
 
 Chosen = TypeVar("Chosen", bound=Settings)
-USER_ERROR, INTERRUPTED = 2, 130
+USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
 FULL_HELP, VERSION = "--help_all", "--version"
 _NAMED = 4
 """The line about rare flags names so many of them."""
@@ -236,30 +239,47 @@ def guarded(run: Callable[[Sequence[str]], None], argv: Sequence[str] | None = N
         argv: Arguments; by default those of the process.
 
     Returns:
-        Exit status: 0, 2 for a user's error, 130 when interrupted.
+        Exit status: 0, 2 for a user's error or a machine that refuses, 130 when interrupted, 143 when terminated.
     """
     argv = sys.argv[1:] if argv is None else argv
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # replaced by a plain buffer
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # names that are not UTF-8
     try:
-        if list(argv) == [VERSION]:
-            sys.stdout.write(f"{version()}\n")
-        else:
-            run(argv)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has closed the pipe. Send what Python writes at its end to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with terminable():
+            if list(argv) == [VERSION]:
+                sys.stdout.write(f"{version()}\n")
+            else:
+                run(argv)
+            sys.stdout.flush()
     except CounterpointError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return USER_ERROR
+        return _refused(str(error))
     except (KeyboardInterrupt, SystemExit) as end:
         # Lightning answers an interrupt in training with exit(1).
-        if isinstance(end, SystemExit) and not isinstance(end.__context__, KeyboardInterrupt):
+        cause = end.__context__ if isinstance(end, SystemExit) else end
+        if not isinstance(cause, KeyboardInterrupt):
             raise
         sys.stderr.write(
             "interrupted; prepared music is kept, and --resume goes on with a run that had begun\n"
         )
-        return INTERRUPTED
+        return TERMINATED if isinstance(cause, Terminated) else INTERRUPTED
+    except OSError as error:
+        closed = [stream for stream in (sys.stdout, sys.stderr) if unread(stream)]
+        if not (isinstance(error, BrokenPipeError) and closed):
+            return _refused(in_words(error))
+        for stream in closed:  # what Python writes at its end goes to nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory_error(error):
+            raise
+        return _refused("The memory does not suffice. Give this less at once, or use a machine with more.")
     return 0
+
+
+def _refused(reason: str) -> int:
+    """Write an error message and return the exit status."""
+    sys.stderr.write(f"error: {reason}\n")
+    return USER_ERROR
 
 
 def version() -> str:

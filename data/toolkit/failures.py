@@ -1,4 +1,4 @@
-"""Messages for runs that end for want of memory or disk space."""
+"""Messages for what the machine refuses: memory, disk space, files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
-
 from symbolic.errors import ConfigError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -16,7 +14,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def explained(state: Path) -> Iterator[None]:
-    """Turn a want of memory or disk space into a message.
+    """Turn a want of memory or disk space into a message that names the saved state.
 
     Args:
         state: The file from which a run is resumed. Only a complete new one replaces it.
@@ -26,24 +24,36 @@ def explained(state: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        raise _memory_error(state) from error
-    except RuntimeError as error:
-        # PyTorch has no class of its own for the memory of a CPU.
-        if "allocate memory" not in str(error):
+    except (MemoryError, RuntimeError) as error:
+        if not is_memory_error(error):
             raise
-        raise _memory_error(state) from error
+        raise ConfigError(
+            "The memory does not suffice for a step. Start a new run with a lower --tokens_per_batch (and a higher "
+            f"--accumulate to make up for it), or with --recompute.{_rest(state)}"
+        ) from error
     except OSError as error:
         if error.errno not in _FULL:
             raise
-        raise ConfigError(f"The disk is full ({error}). Make room on it.{_rest(state)}") from error
+        raise ConfigError(f"{in_words(error)}{_rest(state)}") from error
 
 
-def _memory_error(state: Path) -> ConfigError:
-    return ConfigError(
-        "The memory does not suffice for a step. Start a new run with a lower --tokens_per_batch (and a higher "
-        f"--accumulate to make up for it), or with --recompute.{_rest(state)}"
+def is_memory_error(error: BaseException) -> bool:
+    """Return whether an error is a want of memory, of the machine or of a device."""
+    # PyTorch has no class of its own for the memory of a CPU, and importing it for that of a device takes seconds.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "allocate memory" in str(error)
     )
+
+
+def in_words(error: OSError) -> str:
+    """Return what the system refused as a sentence with a remedy."""
+    reason = error.strerror or str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in _FULL:
+        return f"{place}The disk is full ({reason}). Make room on it. What was there before is unchanged."
+    return f"{place}{reason}. Check the path and its permissions."
 
 
 def _rest(state: Path) -> str:

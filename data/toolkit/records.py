@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -14,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from data.toolkit.safewrite import write
+from data.toolkit.safewrite import as_json, write
 
 _PACKAGES = ("counterpoint-smu", "torch", "lightning", "numpy", "symusic", "music21", "scikit-learn")
 
@@ -89,10 +88,10 @@ def portable_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> None:
-    """Write JSON so that a reader finds the old file or the new one, never a part."""
+    """Write JSON so that a reader finds the old file or the new one, never a part. NaN becomes null."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
+    write(path, as_json(document, indent=2, sort_keys=False))
 
 
 def _own_command() -> list[str]:

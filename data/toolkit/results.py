@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.toolkit.safewrite import write_lines
+from data.toolkit.locks import sole_writer
+from data.toolkit.safewrite import as_json, write_lines
 from symbolic.checkpoint.bundled import RECORD
-
-if os.name == "posix":
-    import fcntl
 
 Record = dict[str, Any]
 RUNS, BASELINES, STUDIES = "finetune.jsonl", "baselines.jsonl", "studies"
@@ -38,7 +34,7 @@ def write_results(path: Path, change: Callable[[list[Record]], Sequence[Record]]
         change: Returns the new lines from the old ones.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _sole_writer(path.parent):
+    with sole_writer(path.parent, wait=True):
         write_lines(path, map(_line, change(read_lines(path))))
 
 
@@ -124,18 +120,4 @@ def unpack(value: Any) -> Any:
 
 
 def _line(document: Record) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-
-
-@contextmanager
-def _sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The system frees it however the process ends."""
-    if os.name != "posix":
-        yield
-        return
-    place = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(place, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(place)
+    return as_json(document, indent=None, sort_keys=False)

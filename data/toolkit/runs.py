@@ -8,6 +8,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from data.toolkit.locks import LOCK
 from data.toolkit.records import write_json
 from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD
@@ -40,7 +41,7 @@ def find_folder(
     base = Path(base)
     folder = Path(out) if out else (_latest(base) if resume else None) or _unused(base)
     if not (folder / SETTINGS).is_file():
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(entry.name != LOCK for entry in folder.iterdir())):
             raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")
         return folder
     if not resume:

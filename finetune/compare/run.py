@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.toolkit.locks import sole_writer
 from data.toolkit.records import portable_command, portable_text, portable_value, provenance, write_json
 from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
@@ -36,7 +37,7 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
         Content of `comparison.json`, with "folder" added. Each task lists its failed arms under "failures".
 
     Raises:
-        CounterpointError: If study or folder are unfit.
+        CounterpointError: If study or folder are unfit, or another process uses the folder.
     """
     study = settings.study()
     # Other settings are checked in the folder of each run.
@@ -50,7 +51,13 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     }
     cells = cells_of(study, out, common)
     _refuse_options(cells)
-    begin(out, identity)
+    with sole_writer(out, wait=False):
+        begin(out, identity)
+        return _compare(settings, study, cells, out)
+
+
+def _compare(settings: CompareSettings, study: Study, cells: Sequence[Cell], out: Path) -> dict[str, Any]:
+    """Run a comparison in a folder that no other run uses."""
     failures = _train(study, cells, out, settings.parallel)
     outcomes = {_place(cell): found for cell in cells if (found := cell.outcome()) is not None}
     for place in map(_place, cells):

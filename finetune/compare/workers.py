@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from data.toolkit.records import write_json
-from symbolic.errors import CounterpointError
+from symbolic.errors import ConfigError, CounterpointError
 
 if TYPE_CHECKING:
     from finetune.compare.cells import Cell
@@ -44,6 +44,9 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
 
     Yields:
         A finished cell, and why it failed, or "".
+
+    Raises:
+        ConfigError: If a process cannot start.
     """
     waiting = deque(cells)
     if parallel == 0:
@@ -62,7 +65,13 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
                 given = (cell, task, threads, dict(os.environ))
                 # mypy does not know that every context has processes.
                 process = context.Process(target=_child, args=given, name=cell.arm)  # type: ignore[attr-defined]
-                process.start()
+                try:
+                    process.start()
+                except (OSError, EOFError) as error:  # a closed pipe too: the process ended at once
+                    raise ConfigError(
+                        f"A process for arm '{cell.arm}' cannot start ({error!r}). Free memory or processes, or use "
+                        "--parallel 0 to work in one process."
+                    ) from error
                 running.append((process, cell))
             ended = set(wait([process.sentinel for process, _ in running]))
             done = [one for one in running if one[0].sentinel in ended]

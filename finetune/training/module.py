@@ -14,11 +14,14 @@ from torch.nn import functional as F
 
 from data.batches import Batch
 from finetune.tasks.metrics import accuracy, macro_f1
+from symbolic.errors import ConfigError
 from symbolic.predict.network import TaskModel
 
 WARMUP = 0.06
 """Share of the run in which the learning rate rises. Then it falls to zero on a cosine."""
 WEIGHT_DECAY = 0.01
+_CHECK_EVERY = 20
+"""Steps between two looks at the training loss, each of which waits for the device."""
 
 
 class TaskModule(lightning.LightningModule):
@@ -83,6 +86,8 @@ class TaskModule(lightning.LightningModule):
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
+        if self.global_step % _CHECK_EVERY == 0:
+            self._refuse_divergence(loss)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -97,15 +102,20 @@ class TaskModule(lightning.LightningModule):
             self._outputs.append((logits.float(), batch.piece, loss))
 
     def on_validation_epoch_end(self) -> None:
-        """Compute the scores of this validation; `valid_accuracy` selects the checkpoint."""
+        """Compute the scores of this validation; `valid_accuracy` selects the checkpoint.
+
+        Raises:
+            ConfigError: If the training has diverged. Its state is not saved then, so that the last sound one remains.
+        """
         if self.by_note:
             counts, sizes, losses = (torch.stack(part) for part in zip(*self._outputs, strict=True))
             confusion = counts.sum(0).view(self.classes, self.classes)
-            loss = (losses * sizes).sum() / sizes.sum()
+            loss = (losses * sizes).sum() / sizes.sum().clamp(min=1)
         else:
             logits, pieces = (torch.cat([o[i] for o in self._outputs]) for i in (0, 1))
             confusion, loss = self._piece_confusion(logits, pieces)
         self._outputs.clear()
+        self._refuse_divergence(loss, *self._losses)
         matrix = confusion.cpu().numpy()
         entry = {
             "step": self.global_step,
@@ -117,6 +127,13 @@ class TaskModule(lightning.LightningModule):
         self._losses.clear()
         self.history.append(entry)
         self.log("valid_accuracy", entry["valid_accuracy"], rank_zero_only=True)
+
+    def _refuse_divergence(self, *losses: Tensor) -> None:
+        if not torch.stack(losses).isfinite().all():
+            raise ConfigError(
+                f"The training diverged: at step {self.global_step} its loss is no finite number. The state of its "
+                "last validation is kept. Start a new run with a lower --lr, or with --precision 32-true."
+            )
 
     def _piece_confusion(self, logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
         """Return (C, C) counts of pieces by the mean logits of their windows, and the mean loss of windows."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from data.preparation.summary import skipped_lines
+from data.toolkit.locks import sole_writer
 from data.toolkit.options import read_options
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
@@ -201,9 +202,15 @@ def finetune(
         The record, as written to `record.json`, with "folder" and the lines of "skipped" files added.
 
     Raises:
-        CounterpointError: As `open_run`.
+        CounterpointError: As `open_run`, or if another process uses the run folder.
     """
     run = open_run(settings, task, command)
+    with sole_writer(run.out, wait=False):
+        return _finetune(run)
+
+
+def _finetune(run: Run) -> dict[str, Any]:
+    """Train and score in a folder that no other run uses."""
     task, settings, folds, out = run.task, run.settings, run.folds, run.out
     baselines = cached_baselines(
         *(data.thinned(settings.data.budget, settings.training.seed) for data in folds)

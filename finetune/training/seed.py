@@ -18,9 +18,11 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from tqdm import tqdm
 
+from data.toolkit.failures import explained
 from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import write_json
+from data.toolkit.states import StateFiles, read_state
 from finetune.baselines.notes import fitted_trees
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
@@ -209,7 +211,7 @@ def _train(
     model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, note_features)
     state = folder / LAST
     resumed = state.is_file()
-    start = int(torch.load(state, weights_only=True)["global_step"]) if resumed else 0
+    start = int(read_state(state)["global_step"]) if resumed else 0
     batches = TaskDataModule(
         data, window=source.config.window, tokens_per_batch=plan.tokens_per_batch, seed=seed, start=start
     )
@@ -229,7 +231,7 @@ def _train(
     # Patience first: the state that the keeper saves must have counted this validation.
     progress = StepProgress(label, steps)
     trainer = _trainer(plan, folder, steps, interval, [progress, _patience(plan), keeper])
-    with warnings.catch_warnings():
+    with explained(state), warnings.catch_warnings():
         # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own affair.
         for text in (".*does not have many workers.*", ".*LeafSpec.*"):
             warnings.filterwarnings("ignore", text)
@@ -300,6 +302,7 @@ def _trainer(
         callbacks=callbacks,
         logger=build_loggers(folder, plan.logger),
         enable_checkpointing=False,
+        plugins=[StateFiles()],
         enable_progress_bar=False,
         enable_model_summary=False,
     )

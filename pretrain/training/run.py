@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from data.batches import one_pass_loader
 from data.preparation.summary import skipped_lines
 from data.toolkit.failures import explained
+from data.toolkit.locks import sole_writer
 from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder
 from data.toolkit.settings import spelling
+from data.toolkit.states import StateFiles, read_state
 from pretrain.report.page import write_report
 from pretrain.settings import PretrainSettings
 from pretrain.training.building import build_module
@@ -50,6 +53,7 @@ def run(settings: PretrainSettings) -> dict[str, Any] | None:
 
     Raises:
         CounterpointError: If music, settings or run folder cannot be used, or memory or disk ran out.
+            Also if another process uses the run folder.
     """
     _quiet()
     if settings.training.accelerator == "gpu" and not torch.accelerator.is_available():
@@ -57,15 +61,23 @@ def run(settings: PretrainSettings) -> dict[str, Any] | None:
     chief = getattr(rank_zero_only, "rank", 0) == 0  # known from the environment before there is a trainer
     name, root = settings.data.source
     out = _folder(settings, Path(root).resolve().name if settings.data.folder and root else name, chief)
+    with sole_writer(out, wait=False) if chief else nullcontext():
+        return _run(settings, out, chief)
+
+
+def _run(settings: PretrainSettings, out: Path, chief: bool) -> dict[str, Any] | None:
+    """Pretrain in a folder that no other run uses."""
     start = load_initialisation(settings, Tokenizer())
     data = PretrainDataModule(settings, out / "frozen", start, progress=chief)
     module = build_module(settings, data)
     if chief:
         _mark(out, settings, data)  # nothing is left to refuse
     trainer, state = _trainer(settings, out, data.steps), out / "state" / "last.ckpt"
-    resumed = str(state) if settings.run.resume and state.exists() else None
+    resumed = settings.run.resume and state.exists()
+    if resumed:
+        read_state(state)  # refuses a damaged one
     with explained(state):
-        trainer.fit(module, data, ckpt_path=resumed, weights_only=True)
+        trainer.fit(module, data, ckpt_path=str(state) if resumed else None, weights_only=True)
         if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
             trainer.validate(module, one_pass_loader(data.held_out), verbose=False)
         state_dict = full_state(trainer)
@@ -143,6 +155,7 @@ def _trainer(settings: PretrainSettings, out: Path, steps: int) -> lightning.Tra
         enable_progress_bar=False,
         enable_model_summary=False,
         default_root_dir=out,
+        plugins=[StateFiles()],
     )
 
 

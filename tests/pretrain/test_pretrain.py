@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from pretrain_helpers import make_module
 
 from data.toolkit.charts import draw_charts
 from data.toolkit.failures import explained
+from data.toolkit.locks import sole_writer
 from pretrain import cli
 from pretrain.objective.masked import Objective
 from pretrain.report.charts import field_charts, run_charts
@@ -267,6 +269,32 @@ def test_a_full_disk_ends_a_run_with_its_last_state_kept(folder, tmp_path, capsy
     assert "--resume" in error
     assert saved == [3, 6]
     assert state_of(tmp_path / "run")["global_step"] == 3
+
+
+def test_sigterm_keeps_the_last_state_as_an_interrupt_does(folder, tmp_path, capsys, monkeypatch):
+    sound = PretrainModule.training_step
+
+    def terminated(self, batch, batch_idx):
+        if self.global_step == 7:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return sound(self, batch, batch_idx)
+
+    monkeypatch.setattr(PretrainModule, "training_step", terminated)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # states need no such folder
+    assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 143
+    assert "--resume" in capsys.readouterr().err
+    assert state_of(tmp_path / "run")["global_step"] == 6
+    monkeypatch.undo()
+    (tmp_path / "run" / "state" / "last.ckpt").write_bytes(b"half")
+    assert cli.main([str(folder), "--out", str(tmp_path / "run"), "--resume", *BRIEF]) == 2
+    assert "last.ckpt is damaged" in capsys.readouterr().err
+
+
+def test_a_folder_in_use_by_another_process_is_refused(folder, tmp_path, capsys):
+    with sole_writer(tmp_path / "run", wait=False):
+        assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 2
+    assert f"Process {os.getpid()} is at work" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
