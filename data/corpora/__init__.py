@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from data.corpora.art_melody import ArtMelodyCorpus
 from data.corpora.asap import AsapPerformancesCorpus, AsapScoresCorpus
 from data.corpora.base import Corpus, Piece, Reading
 from data.corpora.emopia import EmopiaCorpus
@@ -20,7 +21,9 @@ from data.corpora.music21_corpus import Music21Corpus
 from data.corpora.nottingham import NottinghamCorpus
 from data.corpora.openewld import OpenEwldCorpus
 from data.corpora.openscore import LiederCorpus, QuartetsCorpus
+from data.corpora.orchestra import OrchestraCorpus
 from data.corpora.pianist8 import Pianist8Corpus
+from data.corpora.polish_scores import PolishScoresCorpus
 from data.corpora.pop1k7 import Pop1k7Corpus
 from data.corpora.pop909 import Pop909Corpus
 from data.corpora.songs import SongsCorpus
@@ -41,12 +44,15 @@ CORPORA: dict[str, type[Corpus]] = {
         GiantMidiCorpus,
         LiederCorpus,
         QuartetsCorpus,
+        OrchestraCorpus,
+        PolishScoresCorpus,
         HumdrumSappCorpus,
         OpenEwldCorpus,
         NottinghamCorpus,
         SymbtrCorpus,
         GrooveCorpus,
         GameMultitrackCorpus,
+        ArtMelodyCorpus,
         SongsCorpus,
     )
 }

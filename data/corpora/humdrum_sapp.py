@@ -22,6 +22,7 @@ class HumdrumSappCorpus(ArchivedCorpus):
         "Sapp, C. S. (2009). 370 J. S. Bach chorales; Sapp, C. S. (2004). Scott Joplin's music, in **kern"
     )
     homepage = "https://github.com/craigsapp/bach-370-chorales and https://github.com/craigsapp/joplin"
+    version = 2
     size = 417
     labels = MappingProxyType({"composer": 2})
     marker = "bach_370_chorales/kern/chor001.krn"

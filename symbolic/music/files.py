@@ -1,6 +1,7 @@
 """Find and read music files of every known kind.
 
-MIDI is read by `symbolic.music.midi`. MusicXML, Humdrum kern and abc are read by `symbolic.music.scores`.
+MIDI is read by `symbolic.music.midi`, Humdrum kern by `symbolic.music.kern`. MusicXML and abc are read by
+`symbolic.music.scores`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
+from symbolic.music.kern import parse_kern
 from symbolic.music.midi import parse_midi
 from symbolic.music.notes import Music
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
-SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", ".krn", ".abc"})
+KERN_SUFFIX = ".krn"
+SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", KERN_SUFFIX, ".abc"})
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
 MAX_BYTES = 64 * 2**20
 _BINARY: int = getattr(os, "O_BINARY", 0)  # only Windows has text files
@@ -83,11 +86,12 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
             size = os.fstat(file).st_size
             if size > max_bytes:
                 raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
-            if suffix in MIDI_SUFFIXES:
+            if suffix in MIDI_SUFFIXES or suffix == KERN_SUFFIX:
                 content = os.read(file, size)
                 while len(content) < size and (more := os.read(file, size - len(content))):
                     content += more
-                return replace(parse_midi(content, str(path)), path=str(path))
+                parse = parse_kern if suffix == KERN_SUFFIX else parse_midi
+                return replace(parse(content, str(path)), path=str(path))
         finally:
             os.close(file)
     except OSError as error:

@@ -146,7 +146,7 @@ class Notation:
                 if not 0 <= pitch <= 127:
                     outside += 1
                     continue
-                start, duration = _ticks(onset + pickup), _ticks(length)
+                start, duration = _ticks(onset + pickup if pickup else onset), _ticks(length)
                 if start < 0 or duration < 0 or start + duration > _LAST_TICK:
                     raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
                 found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track))
@@ -185,4 +185,7 @@ def time_signatures_of(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Fraction
 
 
 def _ticks(quarters: Fraction) -> int:
-    return round(quarters * RESOLUTION)
+    """Return `round(quarters * RESOLUTION)`, several times as fast."""
+    ticks, rest = divmod(quarters.numerator * RESOLUTION, quarters.denominator)
+    twice = 2 * rest - quarters.denominator
+    return ticks + (ticks & 1 if twice == 0 else twice > 0)

@@ -1,0 +1,128 @@
+"""MIDI programs and drums of Humdrum's instrument codes, and of names where a part has no code.
+
+The codes are those of the Humdrum User Guide, Appendix II, and of the collections that our corpora come from.
+"""
+
+from __future__ import annotations
+
+import re
+
+_PROGRAMS = {
+    0: "piano forte pfrte pianf Clav",
+    6: "cemba hpschd virgi spine",
+    7: "clavi",
+    8: "celes",
+    9: "glock",
+    11: "vibra",
+    12: "marim",
+    13: "xylo",
+    14: "campn tubel carll",
+    15: "cimba zithr dulcm psalt",
+    19: "organ porti regal",
+    20: "physh harmn hmnium reedo",
+    21: "accor conce",
+    22: "armon",
+    24: "guitr liuto archl theor tiorb chita mando vihue banjl ukule lyra",
+    33: "bguit",
+    40: "violn viols",
+    41: "viola violt violm viold",
+    42: "cello violb violc gamba viole",
+    43: "cbass violon",
+    46: "arpa arpha",
+    47: "timpa",
+    52: "soprn canto cant mezzo calto alto tenor barit bass bspro bsbar vox male feme female nfant recit coro "
+    "choir lyrsp lyrtn colsp heltn counT ftenr sesto quinto trebl falto",
+    56: "tromp clrno cornt cornet flugh buccn",
+    57: "tromb tromt troma trombn sackb",
+    58: "tuba ophic serp sousa euph barhn",
+    60: "cor corno",
+    61: "brass",
+    64: "saxS saxso",
+    65: "saxA",
+    66: "saxT",
+    67: "saxR saxB",
+    68: "oboe oboeD shawm",
+    69: "cangl oboC",
+    70: "fagot fagoc dulc contf",
+    71: "clars clara clarb clarp bassh clari",
+    72: "picco",
+    73: "flt flute flt_a",
+    74: "recor fltds fltda fltdt fltdb fltdn",
+    75: "panpi",
+    105: "banjo",
+    109: "bagpi",
+}
+PROGRAMS = {code: program for program, codes in _PROGRAMS.items() for code in codes.split()}
+"""MIDI program of each code of an instrument or a voice."""
+DRUMS = {
+    "bdrum": 36,
+    "drumB": 36,
+    "sdrum": 38,
+    "drum": 38,
+    "drumP": 38,
+    "drums": 38,
+    "rulla": 38,
+    "tambu": 38,
+    "piatt": 49,
+    "crshc": 49,
+    "gong": 52,
+    "tamtm": 52,
+    "tambn": 54,
+    "cowb": 56,
+    "woodb": 76,
+    "tmplb": 77,
+    "trngl": 81,
+    "sleig": 83,
+    "campa": 83,
+    "castn": 85,
+}
+"""Key on the drum kit of each code of an unpitched instrument."""
+_CLASSES = {"vox": 52, "str": 48, "bras": 61, "brass": 61, "ww": 71, "klav": 0, "Klav": 0}
+KEYBOARDS = frozenset(
+    {"piano", "forte", "organ", "cemba", "clavi", "celes", "physh", "arpa", "accor", "Clav", "reedo"}
+)
+"""Codes of instruments that are written on two staves."""
+_NAMES = (
+    (0, r"piano|klavier|pianoforte|fortepian"),
+    (6, r"cembal|harpsichord|klaw[ie]"),
+    (19, r"orga|orgel"),
+    (46, r"arpa|harp|harfe"),
+    (43, r"contrab|kontrab|double bass|violone"),
+    (42, r"violoncell|cello|wiolonczel"),
+    (41, r"viol[ae]\b|bratsche|altówka|viola"),
+    (40, r"violin|geige|skrzypce"),
+    (
+        52,
+        r"sopran|canto|cantus|discant|alto?\b|altus|tenor|bass[ou]s?\b|baritono?|voce|voice|cor[oi]\b|glos|singstimme",
+    ),
+    (69, r"corno inglese|english horn"),
+    (60, r"corn[oiu]|horn"),
+    (56, r"clarin[oi]\b|tromb[ae]\b|trumpet|trompete"),
+    (57, r"trombon|posaun"),
+    (58, r"tuba"),
+    (47, r"timpan|tympan|pauken"),
+    (71, r"clarinet|klarnet|klarinette"),
+    (70, r"fagott|bassoon|fagot"),
+    (68, r"oboe|obój"),
+    (72, r"piccolo|ottavino"),
+    (73, r"flaut|flute|flöte|flet"),
+    (24, r"guitar|gitar|chitarr|liuto|lute"),
+)
+
+
+def program_of(code: str, kind: str, name: str) -> int:
+    """Return the MIDI program of an instrument, 0 where nothing is known of it.
+
+    Args:
+        code: Its code, as after `*I`. Of several with `&` or `|` the first holds.
+        kind: Its class, as after `*IC`.
+        name: Its name, as after `*I"`.
+    """
+    first = re.split(r"[&|/]", code)[0]
+    if first in PROGRAMS:
+        return PROGRAMS[first]
+    lower = name.casefold()
+    for program, pattern in _NAMES:
+        if re.search(rf"\b(?:{pattern})", lower):
+            return program
+    return _CLASSES.get(kind, 0)

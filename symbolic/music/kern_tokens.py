@@ -1,0 +1,112 @@
+"""Read one token of a Humdrum **kern spine: durations, pitches and ties."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+_RECIP = re.compile(r"(\d+)(?:%(\d+))?")
+_PITCH = re.compile(r"(([a-g])\2*|([A-G])\3*)(#+|-+)?")
+_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+UNIT = 2**8 * 3**3 * 5**2 * 7 * 11 * 13
+"""Parts of a quarter in which times are counted while a file is read."""
+Time = int | Fraction
+"""A time in units. It is a whole number for all common durations, since Python's fractions are slow."""
+_LONGEST_NUMBER = 3
+"""Digits of a duration. More would let the denominators of a hostile file grow without end."""
+_MOST_DOTS = 8
+_TIES = {"[": "start", "_": "continue", "]": "stop"}
+
+
+class Note(NamedTuple):
+    """One note of a token.
+
+    Attributes:
+        length: Length in quarter notes, 0 for a grace note.
+        pitch: MIDI pitch. None: an unpitched note.
+        tie: "start", "continue", "stop" or "".
+        timeless: It has neither a duration nor the mark of a grace note.
+    """
+
+    length: Fraction
+    pitch: int | None
+    tie: str
+    timeless: bool
+
+
+class Token(NamedTuple):
+    """One token of a spine: a note, a chord or a rest.
+
+    Attributes:
+        length: Time until the next token of the spine, in units.
+        notes: Its notes, none for a rest.
+        unread: Number of its parts that are neither a note nor a rest.
+    """
+
+    length: Time
+    notes: tuple[Note, ...]
+    unread: int
+
+
+@lru_cache(1 << 14)
+def parse_token(text: str) -> Token:
+    """Parse a data token that is not null.
+
+    The notes of a chord are separated by spaces. A note without a duration has that of the note before it. A chord is
+    as long as its first note or rest.
+
+    Args:
+        text: The token, such as `8.cc#L`, `4C 4E [4G`, `3%2r` or `8qd`.
+    """
+    notes: list[Note] = []
+    whole: Fraction | None = None
+    length: Fraction | None = None
+    unread = 0
+    for part in text.split(" "):
+        if not part:
+            continue
+        own = _length(part)
+        length = length if own is None else own
+        if "r" in part and length is not None:
+            pass
+        elif (pitch := pitch_of(part)) is None and "R" not in part:
+            unread += 1
+            continue
+        else:
+            tie = next((_TIES[mark] for mark in part if mark in _TIES), "")
+            notes.append(Note(length or Fraction(0), pitch, tie, length is None))
+        whole = length if whole is None else whole
+    units = (whole or 0) * UNIT
+    return Token(int(units) if units == int(units) else units, tuple(notes), unread)
+
+
+def pitch_of(text: str) -> int | None:
+    """Return the MIDI pitch of a note, or None if it states none. `c` is 60, `C` 48, `cc` 72 and `CC` 36."""
+    found = _PITCH.search(text)
+    if not found:
+        return None
+    letters, low, _, accidental = found.groups()
+    octave = 4 + len(letters) if low else 5 - len(letters)
+    alter = 0 if not accidental else len(accidental) if accidental[0] == "#" else -len(accidental)
+    return 12 * octave + _STEPS[letters[0].lower()] + alter
+
+
+def _length(part: str) -> Fraction | None:
+    """Return the length of a note or rest in quarter notes, or None if it states none.
+
+    `4` is a quarter, `0` a breve, `00` a long and `000` a maxima. `3%2` is a third of two whole notes.
+    """
+    if "q" in part:
+        return Fraction(0)
+    found = _RECIP.search(part)
+    return _quarters(found[1], found[2] or "1", part.count(".")) if found else None
+
+
+@cache
+def _quarters(number: str, over: str, dots: int) -> Fraction | None:
+    if max(len(number), len(over)) > _LONGEST_NUMBER or dots > _MOST_DOTS:
+        return None
+    whole = Fraction(1, int(number)) if number.strip("0") else Fraction(2 ** len(number))
+    return 4 * whole * int(over) * (2 - Fraction(1, 2**dots))
