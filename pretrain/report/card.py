@@ -12,6 +12,7 @@ from data.toolkit.page import Page
 from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
 from pretrain.report.summary import field_table
+from symbolic.backbone import preset
 from symbolic.checkpoint.card import front_matter
 
 _LEFT_OUT = {
@@ -21,6 +22,7 @@ _LEFT_OUT = {
     "resembles a piece held out": "near-duplicates of a piece held out",
     "copy of a training piece": "copies of a training piece",
 }
+_VARIANT = ("probe", "layers", "size", "share", "options")
 _USE = """\
 import symbolic
 
@@ -48,6 +50,7 @@ def card(
         weights: Fingerprint of the weights.
     """
     settings, parts, corpus = flatten(record["settings"]), record["parameters"], record["corpus"]
+    header, sources = _sources(shards)
     page = Page(name)
     page.text(
         f"A {settings['backbone'].title()} that reads one token for each note. It has {parts['backbone'] / 1e6:.1f} M "
@@ -55,15 +58,11 @@ def card(
         f"field of a note (selector `{settings['selector']}`, {record['history'][-1]['step']:,} steps). `pretrain "
         "export` wrote it. The weights are saved as bfloat16, and computed with as float32."
     )
-    page.code(_USE.format(name=name, dim=_width(settings)), "python")
+    page.code(_USE.format(name=name, dim=preset(settings["preset"]).dim), "python")
     page.code(f"finetune sequence my_midi/ --labels labels.csv --from {name} --method probe")
     page.heading("Music")
-    header, sources = _sources(shards)
     page.table(header, sources, numbers=False)
-    page.text(
-        f"{corpus['training_pieces']:,} of these pieces were trained on. {corpus['held_out_windows']:,} windows of the "
-        "others served to measure it."
-    )
+    page.text(f"{corpus['training_pieces']:,} of these pieces were trained on.")
     if record.get("from"):
         page.text(_before(record["from"], settings["checkpoint"]))
     _leaks(page, shards)
@@ -89,14 +88,7 @@ def card(
     page.heading("Licence")
     page.text(licence)
     page.origin(record)
-    datasets = [corpus for corpus, *_ in sources]
-    return "\n".join([*front_matter(licence, datasets=datasets), page.markdown()])
-
-
-def _width(settings: Mapping[str, Any]) -> int:
-    from symbolic.backbone import preset
-
-    return preset(settings["preset"]).dim
+    return "\n".join([*front_matter(licence, datasets=[corpus for corpus, *_ in sources]), page.markdown()])
 
 
 def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -118,33 +110,28 @@ def _before(origin: Mapping[str, Any], checkpoint: str) -> str:
     """Describe the checkpoint that the run started from."""
     count, smaller = origin["pieces"], origin.get("expanded_from")
     known = "music that is not recorded" if count is None else f"{count:,} pieces"
-    verb = "was expanded" if smaller else "started"
     size = f"{smaller['layers']} layers of {smaller['dim']} dimensions; " if smaller else ""
     return (
-        f"It {verb} from `{checkpoint}` ({size}weights {origin['weights']}), which was trained on {known}. The "
-        "terms of that music hold here too."
+        f"It {'was expanded' if smaller else 'started'} from `{checkpoint}` ({size}weights {origin['weights']}), which "
+        f"was trained on {known}. The terms of that music hold here too."
     )
 
 
 def _leaks(page: Page, shards: Shards) -> None:
     """Add what was left out of training, and why."""
-    skipped = shards.manifest["totals"].get("skipped", {})
-    reasons = [f"{skipped[reason]:,} {words}" for reason, words in _LEFT_OUT.items() if skipped.get(reason)]
-    if reasons:
-        guards = shards.manifest["settings"].get("guards", [])
-        page.text(
-            f"Nothing on a test side of {', '.join(['these corpora', *guards])} was trained on. These were left out:"
-        )
+    skipped, guards = (
+        shards.manifest["totals"].get("skipped", {}),
+        shards.manifest["settings"].get("guards", []),
+    )
+    if reasons := [f"{skipped[one]:,} {words}" for one, words in _LEFT_OUT.items() if skipped.get(one)]:
+        corpora = ", ".join(["these corpora", *guards])
+        page.text(f"Nothing on a test side of {corpora} was trained on. These were left out:")
         page.items([*(f"{reason};" for reason in reasons[:-1]), f"{reasons[-1]}."])
     page.text(
         "The fingerprints of all pieces trained on are saved with the weights (`pretrained_on.safetensors`). "
-        "`finetune` refuses to score on any of them, in any key."
+        "`finetune` refuses to score on any of them, in any key. A task that splits one of these corpora into folds "
+        "tests each of its pieces. It needs a model trained without that corpus."
     )
-    if reasons:
-        page.text(
-            "A task that splits a corpus above into folds tests each of its pieces. It needs a model trained without "
-            "that corpus."
-        )
 
 
 def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
@@ -157,10 +144,9 @@ def _scores(folder: Path, weights: str) -> list[Sequence[str]]:
         found, settings = record["test"]["accuracy"], flatten(record["settings"])
         baselines = {one["title"]: one["test"]["scores"]["accuracy"]["mean"] for one in record["baselines"]}
         best = max(baselines, key=lambda title: baselines[title])
-        variant = [settings.get(one) for one in ("probe", "layers", "size", "share", "options")]
+        variant = [str(settings[one]) for one in _VARIANT if settings.get(one) is not None]
         variant += [one.replace("_", " ") for one in ("note_features", "ensemble") if settings.get(one)]
-        method = ", ".join([record["method"], *(str(one) for one in variant if one is not None)])
-        score = f"{100 * found['mean']:.1f}"
-        score += f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ", one seed"
+        spread = f"± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else "of one seed"
+        score, method = f"{100 * found['mean']:.1f} {spread}", ", ".join([record["method"], *variant])
         rows.append((record["task"]["title"], method, score, f"{100 * baselines[best]:.1f} ({best})"))
     return rows

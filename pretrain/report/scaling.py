@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from data.toolkit.charts import Chart
+from data.toolkit.charts import Chart, Series
 from data.toolkit.results import read_lines, unpack
 from data.toolkit.runs import read_record
 from data.toolkit.settings import flatten, leaves
@@ -26,8 +26,7 @@ class Curve(NamedTuple):
         name: Name of its folder.
         corpus: Fingerprint of the shards it was trained on.
         about: Backbone and selector.
-        start: Name of the checkpoint it started from, or "". The training of that one is not counted here.
-        seen: Held-out pieces that the checkpoint was trained on.
+        origin: The checkpoint it started from as an addition to a text. The training of that one is not counted.
         parameters: Parameters of the backbone.
         notes: Tokens trained on until each evaluation, padding included.
         loss: Held-out cross-entropy in nats, mean of the eight fields.
@@ -37,22 +36,15 @@ class Curve(NamedTuple):
     name: str
     corpus: str
     about: str
-    start: str
-    seen: int
+    origin: str
     parameters: int
     notes: Sequence[int]
     loss: Sequence[float]
     pitch: Sequence[float]
 
     @property
-    def origin(self) -> str:
-        """The checkpoint as an addition to a text."""
-        seen = f", which was trained on {self.seen:,} of the held-out pieces" if self.seen else ""
-        return f", from {self.start}{seen}" if self.start else ""
-
-    @property
     def work(self) -> list[float]:
-        """Operations until each evaluation: six a parameter and token; the scores of attention come on top."""
+        """Operations until each evaluation: six a parameter and token. The scores of attention come on top."""
         return [6.0 * self.parameters * notes for notes in self.notes]
 
 
@@ -65,7 +57,7 @@ def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
     Raises:
         ConfigError: If there is no such run, or the runs were not measured on the same pieces.
     """
-    found = [curve for run in runs for curve in _read(Path(run))]
+    found = [_curve(name, record) for run in runs for name, record in _records(Path(run))]
     others = [one.name for one in found if one.corpus != found[0].corpus]
     if others:
         raise ConfigError(
@@ -75,31 +67,32 @@ def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
     return found
 
 
-def _read(run: Path) -> list[Curve]:
+def _records(run: Path) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the names and records of a folder of a run or of a file of results."""
     if run.suffix != ".jsonl":
-        return [_curve(run.resolve().name, read_record(run, _NEEDED, "pretrain"))]
+        return [(run.resolve().name, read_record(run, _NEEDED, "pretrain"))]
     records = [unpack(line) for line in read_lines(run)]
     if not records or any(not record.keys() >= _NEEDED for record in records):
         raise ConfigError(
             f"{run} holds no record of `pretrain`. Name the folder of a run, or a file of results."
         )
-    return [_curve(record["name"], record) for record in records]
+    return [(record["name"], record) for record in records]
 
 
 def _curve(name: str, record: Mapping[str, Any]) -> Curve:
     # A record may have settings that are no longer there, such as its optimiser.
     known = leaves(PretrainSettings)
-    settings = PretrainSettings.of(
-        **{name: value for name, value in flatten(record["settings"]).items() if name in known}
-    )
-    tokens = settings.budget * settings.training.batches_per_step
+    given = {name: value for name, value in flatten(record["settings"]).items() if name in known}
+    settings = PretrainSettings.of(**given)
+    model, tokens = settings.model, settings.budget * settings.training.batches_per_step
     measured = [entry["held_out"] for entry in record["history"]]
+    seen = (record.get("from") or {}).get("held_out_trained_on") or 0
+    origin = f", from {model_name(model.checkpoint)}" if model.checkpoint else ""
     return Curve(
         name,
         record["corpus"]["shards"],
-        f"{settings.model.preset} {settings.model.backbone}, {settings.masking.selector}",
-        model_name(settings.model.checkpoint) if settings.model.checkpoint else "",
-        (record.get("from") or {}).get("held_out_trained_on") or 0,
+        f"{model.preset} {model.backbone}, {settings.masking.selector}",
+        origin + (f", which was trained on {seen:,} of the held-out pieces" if origin and seen else ""),
         record["parameters"]["backbone"],
         [entry["step"] * tokens for entry in record["history"]],
         [float(np.mean(list(one["loss"].values()))) for one in measured],
@@ -118,36 +111,23 @@ def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
         "loss a field",
         "pitch",
     ]
+    ends = [(f"{one.notes[-1]:,}", f"{one.work[-1]:.1e}", f"{one.loss[-1]:.3f}") for one in curves]
     return header, [
-        [
-            one.name,
-            one.about + one.origin,
-            f"{one.parameters:,}",
-            f"{one.notes[-1]:,}",
-            f"{one.work[-1]:.1e}",
-            f"{one.loss[-1]:.3f}",
-            f"{100 * one.pitch[-1]:.1f} %",
-        ]
-        for one in curves
+        [one.name, one.about + one.origin, f"{one.parameters:,}", *end, f"{100 * one.pitch[-1]:.1f} %"]
+        for one, end in zip(curves, ends, strict=True)
     ]
 
 
 def scaling_charts(curves: Sequence[Curve]) -> list[Chart]:
     """Return the held-out loss over notes trained on, and over operations."""
-
-    def chart(x: str, values: Sequence[Sequence[float]], log: bool = False) -> Chart:
-        lines = zip(curves, values, strict=True)
-        return {
-            "title": "held-out loss",
-            "x": x,
-            "y": "nats a field",
-            "series": [
-                {"name": one.name + one.origin, "x": list(xs), "y": list(one.loss)} for one, xs in lines
-            ],
-            "log": log,
-        }
-
-    return [
-        chart("million notes trained on, padding included", [[n / 1e6 for n in one.notes] for one in curves]),
-        chart("operations (6 a parameter and note)", [one.work for one in curves], log=True),
+    notes = [[count / 1e6 for count in one.notes] for one in curves]
+    axes: list[tuple[str, list[list[float]], bool]] = [
+        ("million notes trained on, padding included", notes, False),
+        ("operations (6 a parameter and note)", [one.work for one in curves], True),
     ]
+    charts: list[Chart] = []
+    for x, places, log in axes:
+        lines = [(one.name + one.origin, xs, one.loss) for one, xs in zip(curves, places, strict=True)]
+        series: list[Series] = [{"name": name, "x": xs, "y": loss} for name, xs, loss in lines]
+        charts.append({"title": "held-out loss", "x": x, "y": "nats a field", "series": series, "log": log})
+    return charts

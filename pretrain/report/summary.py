@@ -7,6 +7,16 @@ from typing import Any
 from data.toolkit.settings import flatten
 from symbolic.tokens.vocabulary import FIELDS
 
+_MEASURED = {
+    "correlation": "rank correlation with held-out loss",
+    "correlation_even": "  in even windows of a batch",
+    "correlation_odd": "  in odd windows of a batch",
+    "correlation_within_windows": "  within windows",
+    "overlap_with_hardest": "overlap with the hardest 30 %",
+    "overlap_by_chance": "  by chance",
+    "entropy": "entropy of its scores (1: even)",
+}
+
 
 def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return field, held-out accuracy and majority baseline, as text."""
@@ -16,19 +26,8 @@ def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
     """Return how well the selector's scores predict the loss, as text; a note if it has no network."""
-    measured = record["history"][-1]["held_out"].get("selector")
-    if not measured:
+    found = record["history"][-1]["held_out"].get("selector")
+    if not found:
         name = flatten(record["settings"])["selector"]
         return [("selector", f"{name}: it trains no network, so there is nothing to measure")]
-    shown = (
-        ("rank correlation with held-out loss", "correlation"),
-        ("  in even windows of a batch", "correlation_even"),
-        ("  in odd windows of a batch", "correlation_odd"),
-        ("  within windows", "correlation_within_windows"),
-        (
-            f"overlap with the hardest 30 % (chance {measured['overlap_by_chance']:.3f})",
-            "overlap_with_hardest",
-        ),
-        ("entropy of its scores (1: even)", "entropy"),
-    )
-    return [(label, "–" if measured[key] is None else f"{measured[key]:+.3f}") for label, key in shown]
+    return [(label, "–" if found[key] is None else f"{found[key]:+.3f}") for key, label in _MEASURED.items()]

@@ -13,7 +13,7 @@ from compare_helpers import check_study
 from pages import Reader
 
 from data.toolkit.records import portable_command, portable_text
-from finetune.compare.charts import cost_charts, trade_off
+from finetune.compare.charts import size_chart
 from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import CONTRADICTED, HELD, OPEN, compared, mean_ranks, ranks, strangers, verdict
 from finetune.compare.run import portable_comparison
@@ -209,10 +209,13 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
     assert "paired by song group and by seed" in markdown
 
 
-def test_costs_that_are_the_same_or_unknown_make_no_chart() -> None:
+def test_arms_of_one_size_make_no_chart() -> None:
     [task] = comparison()["tasks"]
-    titles = [chart["title"] for chart in cost_charts(task)]
-    assert titles == ["Accuracy over trained parameters"]
+    chart = size_chart(task)
+    assert chart is not None
+    assert chart["title"] == "Accuracy over trained parameters"
+    assert chart["level_name"] == "best baseline"
+    assert size_chart({**task, "rows": [{**row, "trained": 5} for row in task["rows"]]}) is None
 
 
 def test_a_grid_draws_a_line_for_every_body_and_place() -> None:
@@ -227,12 +230,10 @@ def test_a_grid_draws_a_line_for_every_body_and_place() -> None:
         ("genre", arm.name): outcome(0.7, arm, parameters=sizes.get(arm.axes.get("share", ""), 5000))
         for arm in study.arms
     }
-    chart = trade_off(compared(study, outcomes, {})["tasks"][0])
+    chart = size_chart(compared(study, outcomes, {})["tasks"][0])
     assert chart is not None
-    assert {line["name"]: line["x"] for line in chart["series"]} == {"all": [1.0, 2.0], "last": [1.0, 2.0]}
-    assert chart["level_name"] == "full"
-    [costs] = cost_charts(compared(study, outcomes, {})["tasks"][0])
-    assert [line["name"] for line in costs["series"]] == ["full", "all", "last"]
+    lines = {line["name"]: line["x"] for line in chart["series"]}
+    assert lines == {"full": [5000], "all": [50, 100], "last": [50, 100]}
 
 
 def test_a_study_is_linked_and_its_records_are_in_no_other_table(tmp_path: Path) -> None:
