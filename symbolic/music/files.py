@@ -1,13 +1,13 @@
 """Find and read music files of every known kind.
 
-MIDI is read by `symbolic.music.midi`, Humdrum kern by `symbolic.music.kern`. MusicXML and abc are read by
-`symbolic.music.scores`.
+MIDI is read by `symbolic.music.midi`, MusicXML by `symbolic.music.musicxml`, Humdrum kern by `symbolic.music.kern`,
+abc by `symbolic.music.scores`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +15,19 @@ from pathlib import Path
 from symbolic.errors import MusicFileError
 from symbolic.music.kern import parse_kern
 from symbolic.music.midi import parse_midi
+from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
 KERN_SUFFIX = ".krn"
-SCORE_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml", KERN_SUFFIX, ".abc"})
+MUSICXML_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml"})
+SCORE_SUFFIXES = MUSICXML_SUFFIXES | {KERN_SUFFIX, ".abc"}
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
+_PARSERS: dict[str, Callable[[bytes, str], Music]] = {
+    KERN_SUFFIX: parse_kern,
+    **dict.fromkeys(MIDI_SUFFIXES, parse_midi),
+    **dict.fromkeys(MUSICXML_SUFFIXES, parse_musicxml),
+}
 MAX_BYTES = 64 * 2**20
 _BINARY: int = getattr(os, "O_BINARY", 0)  # only Windows has text files
 
@@ -86,11 +93,10 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
             size = os.fstat(file).st_size
             if size > max_bytes:
                 raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
-            if suffix in MIDI_SUFFIXES or suffix == KERN_SUFFIX:
+            if parse := _PARSERS.get(suffix):
                 content = os.read(file, size)
                 while len(content) < size and (more := os.read(file, size - len(content))):
                     content += more
-                parse = parse_kern if suffix == KERN_SUFFIX else parse_midi
                 return replace(parse(content, str(path)), path=str(path))
         finally:
             os.close(file)

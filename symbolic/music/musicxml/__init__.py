@@ -1,0 +1,1 @@
+"""Read MusicXML into music."""

@@ -1,0 +1,128 @@
+"""Read MusicXML into music, in one pass over its tree.
+
+Measures begin together in all parts. A part whose notes stand on several staves has a track for each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from xml.etree.ElementTree import Element
+
+from symbolic.errors import MusicFileError
+from symbolic.music.musicxml import values
+from symbolic.music.musicxml.part import PartReader
+from symbolic.music.musicxml.sounds import part_name
+from symbolic.music.musicxml.source import score_tree
+from symbolic.music.musicxml.timeline import Timeline
+from symbolic.music.notation import Notation, Part
+from symbolic.music.notes import Music
+
+_MAX_UNIT = 2**128
+"""Largest common multiple of the divisions of a score. Real ones are below 2^20."""
+
+
+def parse_musicxml(content: bytes, name: str) -> Music:
+    """Read a MusicXML file, plain or zipped.
+
+    Args:
+        content: The bytes of the file.
+        name: Name of the file in errors.
+
+    Raises:
+        MusicFileError: If it is damaged, too large, or no MusicXML.
+    """
+    return read_tree(score_tree(content, name), name)[0]
+
+
+def read_tree(root: Element, name: str) -> tuple[Music, list[list[Element]]]:
+    """Read the tree of a score, and keep the elements that its notes came from.
+
+    Args:
+        root: From `source.score_tree`.
+        name: Name of the file in errors.
+
+    Returns:
+        The music, and for each of its notes the `<note>` elements that ties join in it.
+
+    Raises:
+        MusicFileError: If it holds no music.
+    """
+    unit = _unit(root, name)
+    listed = {element.get("id"): element for element in root.iter("score-part")}
+    readers: list[tuple[str, PartReader]] = []
+    for identity, measures in _parts(root):
+        reader = PartReader(listed.get(identity), unit)
+        reader.read(measures)
+        readers.append((part_name(listed.get(identity)), reader))
+    timeline = Timeline([reader for _, reader in readers], _implicit(root), unit)
+    notation = Notation(bars=timeline.bars(), tempos=timeline.tempos())
+    elements: list[list[Element]] = []
+    for index, (part, reader) in enumerate(readers):
+        for track, sources in _tracks(part or f"part {index + 1}", reader, timeline):
+            notation.parts.append(track)
+            elements += sources
+    notation.repairs = _repairs([reader for _, reader in readers], timeline)
+    return notation.music(name), elements
+
+
+def _unit(root: Element, name: str) -> int:
+    """Return the units of time to the quarter note in which all durations are whole numbers."""
+    stated = {values.number(element.text) for element in root.iter("divisions")}
+    unit = math.lcm(*(one for one in stated if isinstance(one, int) and one > 0))
+    if unit > _MAX_UNIT:
+        raise MusicFileError(name, "its divisions of the quarter note have no common measure")
+    return unit
+
+
+def _parts(root: Element) -> Iterator[tuple[str, Sequence[Iterable[Element]]]]:
+    """Yield the id and the measures of each part."""
+    if root.tag == "score-partwise":
+        for part in root.iter("part"):
+            yield part.get("id", ""), part.findall("measure")
+        return
+    measures = [{part.get("id", ""): part for part in measure} for measure in root.findall("measure")]
+    for identity in dict.fromkeys(one for parts in measures for one in parts):
+        yield identity, [parts.get(identity, ()) for parts in measures]
+
+
+def _implicit(root: Element) -> set[int]:
+    """Return the indices of measures without a number of their own."""
+    first = root if root.tag == "score-timewise" else root.find("part")
+    measures = [] if first is None else first.findall("measure")
+    return {index for index, measure in enumerate(measures) if measure.get("implicit") == "yes"}
+
+
+def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple[Part, list[list[Element]]]]:
+    """Yield a track for each staff of a part, with the elements of its notes. Ties may cross staves."""
+    whole, staves, elements = Part(), list[int](), list[list[Element]]()
+    ordered = sorted(
+        (timeline.quarters(note.measure, note.onset), index) for index, note in enumerate(reader.notes)
+    )
+    for onset, index in ordered:
+        note = reader.notes[index]
+        added = whole.add(
+            onset,
+            timeline.length(note.length),
+            note.pitch,
+            tie=note.tie,
+            velocity=note.velocity,
+            program=note.program,
+        )
+        if added == len(staves):
+            staves.append(note.staff)
+            elements.append([])
+        elements[added].append(note.element)
+    for staff in sorted(set(staves)) or [1]:
+        chosen = [index for index, one in enumerate(staves) if one == staff]
+        track = Part(name)
+        track.notes = [whole.notes[index] for index in chosen]
+        yield track, [elements[index] for index in chosen]
+
+
+def _repairs(readers: Sequence[PartReader], timeline: Timeline) -> list[str]:
+    """Return what was made, moved or left out, as sentences."""
+    counts = sum((reader.repairs for reader in readers), Counter[str]())
+    counts["{} bars begin when the longest part has ended the one before"] += timeline.uneven
+    return [text.format(count) for text, count in counts.items() if count]

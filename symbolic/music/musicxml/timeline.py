@@ -1,0 +1,103 @@
+"""Put the measures of all parts onto one line of time: they begin together, each as long as its longest part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import accumulate
+
+from symbolic.music.musicxml.part import Mark, PartReader, Signature, Time
+from symbolic.music.notation import Bar
+
+_DEFAULT = (4, 4)
+
+
+class Timeline:
+    """The measures of a score in time.
+
+    Args:
+        readers: The parts, read.
+        implicit: Measures that count as no bars of their own: they take no time if nothing stands in them.
+        unit: Units of time to the quarter note.
+
+    Attributes:
+        uneven: Number of measures that are shorter in some parts than in others.
+    """
+
+    def __init__(self, readers: Sequence[PartReader], implicit: set[int], unit: int) -> None:
+        self._readers = readers
+        self._unit = unit
+        self._signatures = _leading(readers)
+        self.uneven = 0
+        lengths = self._lengths(implicit)
+        self._starts: list[Time] = [0, *accumulate(lengths)]
+
+    def quarters(self, measure: int, onset: Time) -> Fraction:
+        """Return a time within a measure in quarters from the beginning."""
+        return Fraction(self._starts[measure] + onset, self._unit)
+
+    def length(self, units: Time) -> Fraction:
+        """Return a length in quarters."""
+        return Fraction(units, self._unit)
+
+    def _lengths(self, implicit: set[int]) -> list[Time]:
+        """Return how long each measure is, in units."""
+        lengths: list[Time] = []
+        signature, changes = _DEFAULT, iter(self._signatures)
+        coming = next(changes, None)
+        for measure in range(max((len(reader.lengths) for reader in self._readers), default=0)):
+            while coming and coming.measure <= measure:
+                signature, coming = (coming.numerator, coming.denominator), next(changes, None)
+            found = {reader.lengths[measure] for reader in self._readers if measure < len(reader.lengths)}
+            self.uneven += len(found - {0}) > 1
+            longest = max(found)
+            if not longest and measure not in implicit:
+                longest = Fraction(4 * signature[0] * self._unit, signature[1])
+            lengths.append(longest)
+        return lengths
+
+    def bars(self) -> list[Bar]:
+        """Return the bars. A change of time signature within a measure begins one."""
+        bars: list[Bar] = []
+        signature, changes = _DEFAULT, list(self._signatures)
+        changes.reverse()
+        for measure, (start, end) in enumerate(zip(self._starts, self._starts[1:], strict=False)):
+            cuts: list[tuple[Time, tuple[int, int]]] = [(start, signature)]
+            while changes and changes[-1].measure == measure:
+                change = changes.pop()
+                signature = change.numerator, change.denominator
+                at = start + change.onset
+                if at == cuts[-1][0]:
+                    cuts[-1] = at, signature
+                elif at < end:
+                    cuts.append((at, signature))
+            for (at, (upper, lower)), until in zip(cuts, [*(cut for cut, _ in cuts[1:]), end], strict=True):
+                # Where a change cuts the first bar short, that is no pick-up.
+                length = Fraction(4 * upper, lower) if until != end else Fraction(until - at, self._unit)
+                bars.append(Bar(Fraction(at, self._unit), length, upper, lower))
+        return bars
+
+    def tempos(self) -> dict[Fraction, float]:
+        """Return quarter notes per minute by time in quarters.
+
+        At one time, the mark of the first part holds, and a tempo for playback before a metronome mark.
+        """
+        found: dict[Fraction, tuple[float, bool]] = {}
+        for marks in ([r.sounds for r in self._readers], [r.marks for r in self._readers]):
+            for part in marks:
+                for mark in part:
+                    found.setdefault(self._time_of(mark), mark.metronome)
+        tempos: dict[Fraction, float] = {}
+        last = 120.0
+        for time, (value, is_ratio) in sorted(found.items()):
+            last = tempos[time] = last * value if is_ratio else value
+        return tempos
+
+    def _time_of(self, mark: Mark) -> Fraction:
+        return self.quarters(mark.measure, mark.onset)
+
+
+def _leading(readers: Sequence[PartReader]) -> list[Signature]:
+    """Return the time signatures of the part that states one first: parts may differ, and bars can have but one."""
+    stated = [reader.signatures for reader in readers if reader.signatures]
+    return min(stated, key=lambda changes: (changes[0].measure, changes[0].onset), default=[])
