@@ -346,7 +346,7 @@ def _report(argv: Sequence[str]) -> None:
     epilog = """\
 examples:
   finetune report runs/finetune
-  finetune report results --figures"""
+  finetune report results --out TABLE.md"""
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 
@@ -355,9 +355,7 @@ examples:
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
     page = results_page(settings.folder, out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page.markdown("figures" if settings.figures else ""), encoding="utf-8")
-    if settings.figures:
-        page.save_pictures(out.parent / "figures")
+    out.write_text(page.markdown(), encoding="utf-8")
     print(out)
 
 

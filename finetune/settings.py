@@ -389,4 +389,3 @@ class ReportSettings(Settings):
 
     folder: str = setting(..., "folder that holds runs, at any depth", positional=True)
     out: str | None = setting(None, "file of the table (default: RESULTS.md in FOLDER)")
-    figures: bool = setting(False, "also draw figures, into `figures` beside the table")

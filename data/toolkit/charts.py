@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -62,16 +62,6 @@ class Chart(TypedDict):
     log: NotRequired[bool]
 
 
-class Estimate(NamedTuple):
-    """A proportion from 0 to 1 with its interval. `note` describes the sample it was taken from."""
-
-    name: str
-    value: float
-    low: float
-    high: float
-    note: str
-
-
 def draw_charts(*charts: Chart, columns: int = 2) -> Figure:
     """Draw charts side by side.
 
@@ -117,27 +107,6 @@ def draw_matrix(names: Sequence[str], counts: NDArray[Any], title: str) -> Figur
     axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    return figure
-
-
-def draw_estimates(estimates: Sequence[Estimate], title: str, axis: str) -> Figure:
-    """Draw proportions with their intervals in per cent, the first on top.
-
-    Args:
-        estimates: At least one. One that is NaN has no mark.
-        title: Heading of the picture.
-        axis: What was measured, with its unit.
-    """
-    figure = Figure(figsize=(6.4, 1.2 + 0.3 * len(estimates)), layout="constrained")
-    axes, places = figure.subplots(), range(len(estimates))
-    low, value, high = (
-        100 * np.array([getattr(one, key) for one in estimates]) for key in ("low", "value", "high")
-    )
-    axes.hlines(places, low, high, color="C0")
-    axes.plot(value, places, "o", color="C0")
-    axes.set_yticks(places, [f"{one.name} ({one.note})" for one in estimates])
-    axes.set(xlim=(-2, 102), ylim=(len(estimates) - 0.5, -0.5), xlabel=axis, title=title)
-    axes.grid(axis="x", color="0.9")
     return figure
 
 

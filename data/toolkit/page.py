@@ -39,8 +39,8 @@ class Page:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._blocks: list[tuple[str, str]] = []
-        self._pictures: dict[str, tuple[str, Callable[[], bytes]]] = {}
+        self._blocks: list[tuple[str | Callable[[], str], str]] = []
+        self._pictures: dict[str, Callable[[], bytes]] = {}
         self._styles, self._scripts = [asset("data.toolkit", "page.css")], list[str]()
 
     def heading(self, text: str, level: int = 2) -> None:
@@ -107,8 +107,8 @@ class Page:
             draw: Draws it from the arguments.
             *arguments: Arguments of `draw`.
         """
-        self._pictures[name] = caption, cache(partial(_png, draw, arguments))
-        self._add("", f"\0{name}")
+        self._pictures[name] = cache(partial(_png, draw, arguments))
+        self._blocks.append((partial(_image, caption, self._pictures[name]), ""))
 
     def widget(self, name: str, data: Any, style: str, script: str) -> None:
         """Add a place that a script fills. Markdown has none.
@@ -132,7 +132,7 @@ class Page:
     def html(self) -> str:
         """Return the page as one HTML file."""
         title = html.escape(self._title)
-        parts = [markup or self._image(markdown[1:]) for markup, markdown in self._blocks]
+        parts = [markup() if callable(markup) else markup for markup, _ in self._blocks]
         parts += [f"<script>{script}</script>" for script in self._scripts]
         return (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -141,24 +141,14 @@ class Page:
             f"<style>{''.join(self._styles)}</style></head><body><h1>{title}</h1>{''.join(parts)}</body></html>\n"
         )
 
-    def markdown(self, pictures: str = "") -> str:
-        """Return the page as Markdown.
-
-        Args:
-            pictures: Folder of the pictures as seen from the page. Without it they are left out.
-        """
-        parts = [f"# {self._title}"]
-        for _, text in self._blocks:
-            if not text.startswith("\0"):
-                parts += [text] if text else []
-            elif pictures:
-                parts.append(f"![{self._pictures[text[1:]][0]}]({pictures}/{text[1:]}.png)")
-        return "\n\n".join(parts) + "\n"
+    def markdown(self) -> str:
+        """Return the page as Markdown, without its pictures."""
+        return "\n\n".join([f"# {self._title}", *(text for _, text in self._blocks if text)]) + "\n"
 
     def save_pictures(self, folder: str | Path) -> list[Path]:
         """Write every picture into a folder, which is made, and return the paths of the PNG files."""
         Path(folder).mkdir(parents=True, exist_ok=True)
-        paths = {Path(folder) / f"{name}.png": draw for name, (_, draw) in self._pictures.items()}
+        paths = {Path(folder) / f"{name}.png": draw for name, draw in self._pictures.items()}
         for path, draw in paths.items():
             path.write_bytes(draw())
         return list(paths)
@@ -169,11 +159,6 @@ class Page:
 
     def _add(self, markup: str, markdown: str = "") -> None:
         self._blocks.append((markup, markdown))
-
-    def _image(self, name: str) -> str:
-        caption, draw = self._pictures[name]
-        text, data = html.escape(caption, quote=True), base64.b64encode(draw()).decode()
-        return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
 def markdown_table(
@@ -204,6 +189,11 @@ def _png(draw: Callable[..., Figure], arguments: Sequence[Any]) -> bytes:
     buffer = io.BytesIO()
     draw(*arguments).savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     return buffer.getvalue()
+
+
+def _image(caption: str, draw: Callable[[], bytes]) -> str:
+    text, data = html.escape(caption, quote=True), base64.b64encode(draw()).decode()
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
 def _inline(text: str) -> str:

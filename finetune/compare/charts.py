@@ -5,32 +5,48 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data.toolkit.charts import Chart
-from finetune.report.charts import accuracy_chart, line_of
+from data.toolkit.charts import Chart, Series
 
 SIZES = ("share", "size", "layers")
 """Axes of a grid along which a line is drawn. Every combination of the others has a line of its own."""
+Row = Mapping[str, Any]
 
 
-def size_chart(task: Mapping[str, Any]) -> Chart | None:
+def size_chart(task: Row) -> Chart | None:
     """Return accuracy over trained parameters, or None if all arms train as many. Arms of a grid form its lines."""
-    lines = {
-        name: [(row["trained"], row["test"]["accuracy"]) for row in rows]
-        for name, rows in _lines(task["rows"]).items()
-    }
-    if len({size for points in lines.values() for size, _ in points}) < 2:
+    rows = task["rows"]
+    if len({row["trained"] for row in rows}) < 2:
         return None
-    series = [line_of(name, points) for name, points in lines.items()]
     best = max(baseline["test"]["accuracy"]["mean"] for baseline in task["baselines"])
-    chart = accuracy_chart("Accuracy over trained parameters", "trained parameters", series)
-    return {**chart, "level": round(100 * best, 2), "level_name": "best baseline"}
+    return {
+        "title": "Accuracy over trained parameters",
+        "x": "trained parameters",
+        "y": "accuracy, %",
+        "series": [_series(name, line) for name, line in _lines(rows).items()],
+        "log": True,
+        "level": round(100 * best, 2),
+        "level_name": "best baseline",
+    }
 
 
-def _lines(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Group rows by all axes but size. A row outside every grid is alone."""
-    lines: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
+    lines: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["trained"]):
         axes = row["axes"]
         common = ", ".join(value for axis, value in axes.items() if axis not in SIZES) or row["method"]
         lines.setdefault(common if set(axes) & set(SIZES) else row["arm"], []).append(row)
     return lines
+
+
+def _series(name: str, rows: Sequence[Row]) -> Series:
+    """Return accuracies with intervals, in per cent."""
+    scores = [row["test"]["accuracy"] for row in rows]
+    return {
+        "name": name,
+        "x": [row["trained"] for row in rows],
+        "y": [round(100 * score["mean"], 2) for score in scores],
+        "low": [round(100 * score["interval"][0], 2) for score in scores],
+        "high": [round(100 * score["interval"][1], 2) for score in scores],
+        "bars": True,
+    }

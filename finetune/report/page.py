@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data.toolkit.charts import draw_charts, draw_estimates, draw_matrix
-from data.toolkit.page import Page, slug
-from finetune.report.charts import draw_classes, recalls, run_charts, task_charts
+from data.toolkit.charts import draw_charts, draw_matrix
+from data.toolkit.page import Page
+from finetune.report.charts import draw_classes, run_charts
 from finetune.report.tables import Record, kept_of, published_table, score_table, title_of, window_line
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts, accuracy
 from finetune.training.result import SeedResult
-from symbolic.checkpoint.bundled import RECORD
 from symbolic.features import feature_names
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import load_model
@@ -38,12 +36,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     page = Page(f"{record['task']['title']}: {title_of(record)}")
     of_notes, at_once = data.task.level == "note", record["method"] == FEATURES
     _scores(page, record, at_once and not of_notes)
-    _classes(page, record, np.stack([result.counts["test"] for result in results]), of_notes)
-    if charts := task_charts(_records_beside(out, record), record):
-        page.heading("Other runs of this task")
-        for chart in charts:
-            caption = "Runs in the same folder. Bars are 95 % intervals by bootstrap over song groups."
-            page.figure(slug(chart["title"]), caption, draw_charts, chart)
+    _confusion(page, record, np.stack([result.counts["test"] for result in results]), of_notes)
     if at_once and not of_notes:
         _features(page, out / record["checkpoint"], record)
     elif not at_once and record["method"] != "probe":
@@ -84,19 +77,11 @@ def _scores(page: Page, record: Record, refitted: bool) -> None:
         page.table(*published_table(record))
 
 
-def _classes(page: Page, record: Record, counts: Counts, of_notes: bool) -> None:
-    classes, items = record["task"]["classes"], "notes" if of_notes else "pieces"
-    page.heading("Each class")
-    caption = f"Proportions of each true class among the test {items} and their number, all seeds together."
-    page.figure(
-        "confusion", caption, draw_matrix, classes, counts.sum(axis=(0, 1)), f"test {items}, all seeds"
-    )
-    caption = (
-        "Mean over seeds with the 95 % interval by bootstrap, or by Wilson's formula if all resamples agree."
-    )
-    page.figure(
-        "recall", caption, draw_estimates, recalls(counts, classes), f"recall of test {items}", "recall, %"
-    )
+def _confusion(page: Page, record: Record, counts: Counts, of_notes: bool) -> None:
+    title = f"test {'notes' if of_notes else 'pieces'}, all seeds"
+    page.heading("Confusion")
+    caption = "Proportions of each true class and their number. The diagonal holds the recall of each class."
+    page.figure("confusion", caption, draw_matrix, record["task"]["classes"], counts.sum(axis=(0, 1)), title)
 
 
 def _features(page: Page, checkpoint: Path, record: Record) -> None:
@@ -138,10 +123,3 @@ def _piano_roll(page: Page, checkpoint: Path, data: TaskData, counts: Counts) ->
     page.heading("A test piece")
     caption = f"The first notes of {data.shards.pieces[piece].key}, the test piece of median accuracy."
     page.figure("roll", caption, draw_classes, music, truth, predicted, data.task.classes)
-
-
-def _records_beside(out: Path, record: Record) -> list[Record]:
-    """Return this run's record, and those of the finished runs in the same folder."""
-    others = [path for path in sorted(out.parent.glob(f"*/{RECORD}")) if path.parent != out]
-    read = [json.loads(path.read_text(encoding="utf-8")) for path in others]
-    return [record, *(one for one in read if "task" in one and "baselines" in one)]

@@ -1,23 +1,27 @@
-"""RESULTS.md: a summary of all tasks, then a table and pictures of each, made of records alone."""
+"""RESULTS.md: a summary of all tasks, then a table of each, made of records alone."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
-import numpy as np
-
-from data.toolkit.charts import draw_charts, draw_estimates, draw_matrix
-from data.toolkit.page import Page, slug
+from data.toolkit.page import Page
 from finetune.compare.storage import find_studies
 from finetune.compare.tables import claim_line, claim_rows
-from finetune.report.charts import recalls, task_charts
 from finetune.report.sections import Section, above, headings, read_sections
-from finetune.report.tables import Record, machine_of, pretrained, score_cells, title_of, transfer_of
+from finetune.report.tables import (
+    Record,
+    machine_of,
+    pretrained,
+    published_table,
+    score_cells,
+    title_of,
+    transfer_of,
+)
 from finetune.settings import FEATURES
-from finetune.tasks.metrics import unpack_counts
 from symbolic.errors import CorpusError
 
 SUMMARY = (
@@ -59,12 +63,9 @@ def results_page(folder: str | Path, beside: str | Path | None = None) -> Page:
     named = list(zip(headings(sections), sections, strict=True))
     _summary(page, [(heading, section) for heading, section in named if section.runs])
     page.text(NOTE)
-    runs = [run for section in sections for run in section.runs]
     for heading, section in named:
         page.heading(heading)
         _section(page, section)
-        if section.runs:
-            _pictures(page, heading, section, runs)
     if studies:
         _studies(page, studies, Path(beside or folder))
     return page
@@ -77,17 +78,15 @@ def _summary(page: Page, named: Sequence[tuple[str, Section]]) -> None:
     kinds = [kind for kind in _KINDS if any(_kind(run) == kind for _, one in named for run in one.runs)]
     rows = []
     for heading, section in named:
-        baseline = section.best_baseline
-        score = f"{100 * baseline['test']['scores']['accuracy']['mean']:.1f}"
-        rows.append([_link(heading), baseline["title"], score, *(_cell(section, kind) for kind in kinds)])
+        anchor = re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(
+            " ", "-"
+        )  # as readers of Markdown make it
+        score = f"{100 * section.best_baseline['test']['scores']['accuracy']['mean']:.1f}"
+        cells = [section.best_baseline["title"], score, *(_cell(section, kind) for kind in kinds)]
+        rows.append([f"[{heading}](#{anchor})", *cells])
     page.heading("Summary")
     page.text(SUMMARY)
     page.table(["task", "best baseline", "", *kinds], rows, numbers=False)
-
-
-def _link(heading: str) -> str:
-    anchor = re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-")  # as readers of Markdown make it
-    return f"[{heading}](#{anchor})"
 
 
 def _kind(run: Record) -> str:
@@ -113,79 +112,57 @@ def _cell(section: Section, kind: str) -> str:
 
 
 def _section(page: Page, section: Section) -> None:
-    metrics, split = section.measured["task"]["metrics"], section.measured["split"]
-    protocol = section.measured.get("protocol", "published")
-    folds = ["± over folds"] if "folds" in split else []
-    heads = [
-        *("system", "protocol", *metrics.values(), "95 % of accuracy", *folds),
-        *("above best baseline", "above scratch", "trained", "seconds", "machine", "command"),
-    ]
-    command = section.baselines_command
-    origin = [machine_of(section.measured), f"`{command}`" if command else "with each run"]
+    measured, best, command = section.measured, section.best_baseline, section.baselines_command
+    metrics, split, protocol = (
+        measured["task"]["metrics"],
+        measured["split"],
+        measured.get("protocol", "published"),
+    )
     page.text(
         f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}. "
-        f"The best baseline: {section.best_baseline['title']}."
+        f"The best baseline: {best['title']}."
     )
-    baselines = [
-        [one["title"], protocol, *_scores(one["test"]["scores"], metrics, False), *["–"] * 4, *origin]
+    heads = [
+        *("system", "protocol", *metrics.values(), "95 % of accuracy"),
+        *(["± over folds"] if "folds" in split else []),
+        *("above best baseline", "above scratch", "trained", "seconds", "machine", "command"),
+    ]
+    origin = [*["–"] * 4, machine_of(measured), f"`{command}`" if command else "with each run"]
+    rows = [
+        [one["title"], protocol, *_scores(one["test"]["scores"], measured, False), *origin]
         for one in section.baselines
     ]
-    runs = [
-        [title_of(run), protocol, *_run_cells(section, run)] for run in (*section.runs, *section.transfers)
-    ]
-    published = [
-        [
-            f"*reported:* {row['system']}",
-            row["protocol"] + (" *(leaky)*" if row["leaky"] else ""),
-            *(str(row["scores"].get(name, "")) for name in metrics),
-            *["–"] * (len(heads) - 2 - len(metrics)),
-        ]
-        for row in section.measured["published"]
-    ]
-    page.table(heads, [*baselines, *runs, *published], numbers=False)
+    for run in (*section.runs, *section.transfers):
+        costs, trained_on = [seed["cost"] for seed in run["seeds"]], transfer_of(run)
+        scratch = None if trained_on else section.scratch_for(run)
+        rows.append(
+            [
+                *(title_of(run), protocol, *_scores(run["test"], run, len(costs) > 1)),
+                *(_above(run, best), _above(run, scratch)),
+                f"{costs[0]['trained_parameters']:,}",
+                f"{fmean(cost['seconds'] for cost in costs):,.0f}",
+                machine_of(trained_on or run),
+                f"`{run['command']}`" + (f" after `{trained_on['command']}`" if trained_on else ""),
+            ]
+        )
+    for system, *scores, source in published_table(measured, "*(leaky)*")[1]:
+        rest = ["–"] * (len(heads) - 2 - len(metrics))
+        rows.append([f"*reported:* {system}", source, *scores, *rest])
+    page.table(heads, rows, numbers=False)
 
 
-def _scores(scores: Record, metrics: Mapping[str, str], several: bool) -> list[str]:
+def _scores(scores: Record, record: Record, several: bool) -> list[str]:
     """Return the scores, and the deviation of accuracy over folds and seeds if there are folds."""
     over_folds = scores["accuracy"].get("fold_sd")
     folds = [] if over_folds is None else [f"± {100 * over_folds:.1f}"]
-    return [*score_cells(scores, metrics, several), *folds]
+    return [*score_cells(scores, record["task"]["metrics"], several), *folds]
 
 
-def _run_cells(section: Section, run: Record) -> list[str]:
-    costs, trained_on = [seed["cost"] for seed in run["seeds"]], transfer_of(run)
-    scratch = None if trained_on else section.scratch_for(run)
-    return [
-        *_scores(run["test"], run["task"]["metrics"], len(run["seeds"]) > 1),
-        _above(run, section.best_baseline),
-        "–" if scratch is None else _above(run, scratch),
-        f"{costs[0]['trained_parameters']:,}",
-        f"{np.mean([cost['seconds'] for cost in costs]):,.0f}",
-        machine_of(trained_on or run),
-        f"`{run['command']}`" + (f" after `{trained_on['command']}`" if trained_on else ""),
-    ]
-
-
-def _above(run: Record, other: Record) -> str:
-    gap = above(run, other)
+def _above(run: Record, other: Record | None) -> str:
+    gap = None if other is None else above(run, other)
     if gap is None:
         return "–"
     return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
-
-
-def _pictures(page: Page, heading: str, section: Section, runs: Sequence[Record]) -> None:
-    """Add pictures of the run that is best on validation, and charts of all runs of the task."""
-    best = max(section.runs, key=lambda run: run["valid"]["accuracy"]["mean"])
-    classes, counts = best["task"]["classes"], unpack_counts(best["test_counts"])
-    title = f"{section.title}\n{title_of(best)} together"
-    caption, total = title.replace("\n", " "), counts.sum(axis=(0, 1))
-    axis = "recall, % (95 % by bootstrap)"
-    page.figure(slug(f"{heading} confusion"), caption, draw_matrix, classes, total, title)
-    page.figure(slug(f"{heading} recall"), caption, draw_estimates, recalls(counts, classes), title, axis)
-    for chart in task_charts(runs, best):
-        page.figure(
-            slug(f"{heading} {chart['title']}"), section.title, draw_charts, {**chart, "title": section.title}
-        )
 
 
 def _studies(page: Page, studies: Sequence[tuple[Path, Record]], home: Path) -> None:

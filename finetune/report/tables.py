@@ -73,16 +73,16 @@ def score_table(record: Record) -> Table:
     """Return heads and rows of test scores in per cent: baselines first, then the run."""
     metrics = record["task"]["metrics"]
     header, rows = baseline_table(record["baselines"], metrics)
-    cells = score_cells(record["test"], metrics, len(record["seeds"]) > 1)
-    return header, [*rows, [title_of(record), *cells]]
+    return header, [
+        *rows,
+        [title_of(record), *score_cells(record["test"], metrics, len(record["seeds"]) > 1)],
+    ]
 
 
 def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str]) -> Table:
     """Return heads and rows of the test scores of baselines, in per cent."""
-    header = ["test pieces, %", *metrics.values(), "95 % interval of accuracy"]
-    return header, [
-        [baseline["title"], *score_cells(baseline["test"]["scores"], metrics)] for baseline in baselines
-    ]
+    rows = [[one["title"], *score_cells(one["test"]["scores"], metrics)] for one in baselines]
+    return ["test pieces, %", *metrics.values(), "95 % interval of accuracy"], rows
 
 
 def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = False) -> list[str]:
@@ -95,17 +95,13 @@ def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = Fals
     return [*cells, f"{100 * low:.1f} to {100 * high:.1f}"]
 
 
-def published_table(record: Record) -> Table:
-    """Return heads and rows of published scores, each with its protocol."""
+def published_table(record: Record, leaky: str = "(leaky)") -> Table:
+    """Return heads and rows of published scores, each with its protocol and the mark of a leaky one."""
     metrics = record["task"]["metrics"]
-    rows = [
-        [
-            row["system"],
-            *(str(row["scores"].get(name, "")) for name in metrics),
-            row["protocol"] + (" (leaky)" if row["leaky"] else ""),
-        ]
-        for row in record["published"]
-    ]
+    rows = []
+    for row in record["published"]:
+        scores = (str(row["scores"].get(name, "")) for name in metrics)
+        rows.append([row["system"], *scores, row["protocol"] + (f" {leaky}" if row["leaky"] else "")])
     return ["reported elsewhere, %", *metrics.values(), "protocol"], rows
 
 

@@ -1,4 +1,4 @@
-"""Pictures drawn from charts, matrices and estimates."""
+"""Pictures drawn from charts and matrices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from data.toolkit.charts import Chart, Estimate, Series, draw_charts, draw_estimates, draw_matrix
+from data.toolkit.charts import Chart, Series, draw_charts, draw_matrix
 
 
 def drawn(figure: Figure) -> Figure:
@@ -33,13 +33,6 @@ def test_matrix_shows_share_and_count_of_every_cell(classes: int) -> None:
     texts = [text.get_text() for text in axes.texts]
     assert len(texts) == classes**2
     assert texts[-1] == f"{counts[-1, -1] / counts[-1].sum():.0%}\n{counts[-1, -1]:,}"
-
-
-def test_estimates_have_the_first_on_top() -> None:
-    estimates = [Estimate("a", 0.5, 0.4, 0.6, "240"), Estimate("b", float("nan"), 0.0, 0.0, "0")]
-    axes = drawn(draw_estimates(estimates, "t", "recall, %")).axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a (240)", "b (0)"]
-    assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
 
 def test_chart_has_its_axes_level_and_legend() -> None:

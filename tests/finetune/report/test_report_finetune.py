@@ -1,4 +1,4 @@
-"""The page of a run: numbers of its record, and charts with runs in the same folder."""
+"""The page of a run holds the numbers of its record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from benchmark_records import counts_of, record, write_records
+from benchmark_records import counts_of, record
 from pages import Reader
 
 from finetune.report.page import write_report
@@ -28,28 +28,16 @@ def write(tmp_path: Path) -> Any:
     return written
 
 
-def test_the_page_holds_scores_confusion_and_recall(write: Any, tmp_path: Path) -> None:
+def test_the_page_holds_scores_and_pictures(write: Any, tmp_path: Path) -> None:
     one = record()
     read = write(one)
     assert f"{100 * one['test']['accuracy']['mean']:.1f}" in " ".join(read.text)
     assert "by | clip (leaky)" in read.text
     assert one["command"] in read.text
     assert read.loads == []
-    assert read.tags.count("img") == 3
+    assert read.tags.count("img") == 2
     names = {path.name for path in (tmp_path / "runs" / "own").glob("*.png")}
-    assert names == {"confusion.png", "recall.png", "curves.png"}
-
-
-def test_runs_in_the_same_folder_are_compared(write: Any, tmp_path: Path) -> None:
-    write_records(
-        tmp_path / "runs", other=record(0.7, method="lora", parameters=10), few=record(0.5, budget=0.1)
-    )
-    (tmp_path / "runs" / "stranger").mkdir()
-    (tmp_path / "runs" / "stranger" / "record.json").write_text("{}")
-    read = write(record())
-    assert "Other runs of this task" in read.text
-    names = {path.name for path in (tmp_path / "runs" / "own").glob("accuracy-*.png")}
-    assert names == {"accuracy-over-labels.png", "accuracy-over-trained-parameters.png"}
+    assert names == {"confusion.png", "curves.png"}
 
 
 def test_names_in_a_record_are_text_and_no_markup(write: Any) -> None:
