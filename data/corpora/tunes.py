@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
+from symbolic.music.abc import abc_tunes, parse_abc
 from symbolic.music.notes import Music
-from symbolic.music.scores import abc_tunes, parse_abc
 
 
 @lru_cache(maxsize=8)

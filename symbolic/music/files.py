@@ -1,7 +1,7 @@
 """Find and read music files of every known kind.
 
 MIDI is read by `symbolic.music.midi`, MusicXML by `symbolic.music.musicxml`, Humdrum kern by `symbolic.music.kern`,
-abc by `symbolic.music.scores`.
+abc by `symbolic.music.abc`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
+from symbolic.music.abc import parse_abc_file
 from symbolic.music.kern import parse_kern
 from symbolic.music.midi import parse_midi
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
+ABC_SUFFIX = ".abc"
 KERN_SUFFIX = ".krn"
 MUSICXML_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml"})
-SCORE_SUFFIXES = MUSICXML_SUFFIXES | {KERN_SUFFIX, ".abc"}
+SCORE_SUFFIXES = MUSICXML_SUFFIXES | {KERN_SUFFIX, ABC_SUFFIX}
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
 _PARSERS: dict[str, Callable[[bytes, str], Music]] = {
+    ABC_SUFFIX: parse_abc_file,
     KERN_SUFFIX: parse_kern,
     **dict.fromkeys(MIDI_SUFFIXES, parse_midi),
     **dict.fromkeys(MUSICXML_SUFFIXES, parse_musicxml),
@@ -93,17 +96,13 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
             size = os.fstat(file).st_size
             if size > max_bytes:
                 raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
-            if parse := _PARSERS.get(suffix):
-                content = os.read(file, size)
-                while len(content) < size and (more := os.read(file, size - len(content))):
-                    content += more
-                return replace(parse(content, str(path)), path=str(path))
+            content = os.read(file, size)
+            while len(content) < size and (more := os.read(file, size - len(content))):
+                content += more
         finally:
             os.close(file)
     except OSError as error:
         raise MusicFileError(
             path, error.strerror or str(error), "Check the path and its permissions."
         ) from error
-    from symbolic.music.scores import read_score  # music21 takes seconds to import
-
-    return replace(read_score(Path(path)), path=str(path))
+    return replace(_PARSERS[suffix](content, str(path)), path=str(path))

@@ -1,16 +1,12 @@
-"""Read notated scores (MusicXML, kern, abc) through music21.
+"""Convert music21 scores to music.
 
 Repeats are not unfolded. A pick-up is moved to the end of a full bar, so that bars begin on downbeats.
 """
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Callable
 from fractions import Fraction
-from itertools import takewhile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,71 +20,6 @@ if TYPE_CHECKING:
 RESOLUTION = 10_080
 """Ticks per quarter note. Every common tuplet divides it."""
 _VELOCITY = 64
-_TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
-_OF_BOOKS = ("L:", "M:", "Q:")
-"""Header fields of an abc file that change its tunes: note length, time signature, tempo."""
-
-
-def read_score(path: str | Path) -> Music:
-    """Read a MusicXML, kern or abc file.
-
-    Args:
-        path: The file.
-
-    Raises:
-        MusicFileError: If music21 cannot parse it, or it holds several tunes.
-    """
-    path = Path(path)
-    if path.suffix.lower() == ".abc":
-        tunes = abc_tunes(path)
-        if len(tunes) != 1:
-            raise MusicFileError(path, f"it holds {len(tunes)} tunes", "Split it, or read it with abc_tunes.")
-        return parse_abc(tunes[0], str(path))
-    from music21 import converter
-
-    return _convert(lambda: converter.parse(path, forceSource=True), str(path))
-
-
-def abc_tunes(path: str | Path) -> list[str]:
-    """Return the text of each tune of an abc file, with the fields of the file's header.
-
-    Raises:
-        MusicFileError: If the file cannot be read.
-    """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise MusicFileError(path, error.strerror or str(error)) from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    before, *tunes = _TUNE.split(text.replace("\r\n", "\n").replace("\r", "\n"))
-    header = [line for line in before.partition("\n\n")[0].split("\n") if line.startswith(_OF_BOOKS)]
-    return [_with_header(tune, header) for tune in tunes]
-
-
-def _with_header(tune: str, header: list[str]) -> str:
-    """Add to a tune those lines of the file's header that it does not override."""
-    own = {line[:2] for line in takewhile(lambda line: not line.startswith("K:"), tune.split("\n"))}
-    first, _, rest = tune.partition("\n")
-    return "\n".join([first, *(line for line in header if line[:2] not in own), rest])
-
-
-def parse_abc(text: str, name: str) -> Music:
-    """Read music from one tune in abc notation.
-
-    Args:
-        text: The tune, from its `X:` line on.
-        name: Name of the tune in errors.
-
-    Raises:
-        MusicFileError: If music21 cannot parse it.
-    """
-    from music21 import converter
-
-    # `parse` would first try the text as a path or a web address.
-    return _convert(lambda: converter.parseData(text, format="abc"), name)
 
 
 def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
@@ -101,22 +32,16 @@ def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
     Raises:
         MusicFileError: If its notes cannot be read.
     """
-    if any(not part.getElementsByClass("Measure") for part in score.parts):
-        score = score.makeNotation()
-    return _convert(lambda: score, name)
-
-
-def _convert(parse: Callable[[], Any], name: str) -> Music:
-    """Run a music21 parser and collect its notes. Turn whatever it raises into a `MusicFileError`."""
     try:
-        score = parse()
+        if any(not part.getElementsByClass("Measure") for part in score.parts):
+            score = score.makeNotation()
         if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
             score = score.toSoundingPitch()
         return _collect(score, name)
     except MusicFileError:
         raise
     except Exception as error:  # music21 raises all kinds
-        raise MusicFileError(name, f"music21 cannot parse it ({type(error).__name__}: {error})") from error
+        raise MusicFileError(name, f"music21 cannot read it ({type(error).__name__}: {error})") from error
 
 
 def _collect(score: Any, name: str) -> Music:

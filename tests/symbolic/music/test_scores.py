@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from symbolic.errors import MusicFileError
+from symbolic.music.abc import abc_tunes, parse_abc
 from symbolic.music.files import read_music
+from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM
-from symbolic.music.scores import RESOLUTION, abc_tunes, parse_abc
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, POSITION, RESERVED
 
@@ -152,7 +153,6 @@ class TestNotes:
         assert sorted(found) == [(0, 2, 67), (0, 8, 60), (2, 2, 60)]
 
     def test_abc_ties(self):
-        # Of notes alone: music21 forgets the ties of abc's chords.
         assert sounding(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
 
     def test_chord_symbols_are_left_out(self, read):

@@ -1,0 +1,133 @@
+"""Divide abc files into tunes, and read each tune.
+
+Repeats are not unfolded, and the parts that a `P:` field orders stand once. Grace notes take no time. Each voice is a
+track. The bars of all voices begin together.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+from pathlib import Path
+
+from symbolic.errors import MusicFileError
+from symbolic.music.abc.score import notation_of
+from symbolic.music.abc.tune import Tune
+from symbolic.music.notes import Music
+
+_TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
+_ANY_TUNE = re.compile(r"^[ \t]*[XK]:", re.MULTILINE)
+_OF_BOOKS = ("L:", "M:", "Q:")
+"""Fields of a book's header that hold for the tunes that do not state them."""
+_FOR_ALL = ("m:", "I:", "%%propagate-accidentals", "%%MIDI")
+"""Lines of a book's header that hold for all its tunes, before their own."""
+_MAILED = "=3D"
+"""A natural sign in files that a mail program has encoded. It means nothing in abc."""
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+def abc_tunes(path: str | Path) -> list[str]:
+    """Return the text of each tune of an abc file, with the fields of the file's header.
+
+    Raises:
+        MusicFileError: If the file cannot be read.
+    """
+    try:
+        return _split_tunes(Path(path).read_bytes())
+    except OSError as error:
+        raise MusicFileError(path, error.strerror or str(error)) from error
+
+
+def _split_tunes(content: bytes) -> list[str]:
+    """Return the text of each tune in the bytes of an abc file, with the fields of the file's header.
+
+    A file without an `X:` field is one tune if it has a `K:` field.
+    """
+    text = _LINE_END.sub("\n", _decoded(content))
+    if _MAILED in text:
+        text = text.replace(_MAILED, "=")
+    before, *tunes = _TUNE.split(text)
+    if not tunes:
+        return [text] if _ANY_TUNE.search(text) else []
+    header = before.partition("\n\n")[0].split("\n")
+    return [_with_header(tune, header) for tune in tunes]
+
+
+def parse_abc_file(content: bytes, name: str) -> Music:
+    """Read music from the bytes of an abc file with one tune.
+
+    Args:
+        content: The whole file.
+        name: Name of the file in errors.
+
+    Raises:
+        MusicFileError: If it holds no tune or several, or its times lie outside MIDI's.
+    """
+    tunes = _split_tunes(content)
+    if len(tunes) != 1:
+        raise MusicFileError(
+            name,
+            f"it holds {len(tunes) or 'no'} tunes",
+            "Split it, or read it with abc_tunes." * (len(tunes) > 1),
+        )
+    return parse_abc(tunes[0], name)
+
+
+def parse_abc(text: str, name: str) -> Music:
+    """Read music from one tune in abc notation.
+
+    Args:
+        text: The tune. It ends at an empty line after music, and at the next `X:`.
+        name: Name of the tune in errors.
+
+    Raises:
+        MusicFileError: If it is no tune, or longer than MIDI's time.
+    """
+    if not _ANY_TUNE.search(text):
+        raise MusicFileError(name, "it holds no tune (no line begins with 'X:' or 'K:')")
+    before, *tunes = _TUNE.split(text)
+    try:
+        notation = notation_of(Tune(list(_lines(before + tunes[0] if tunes else text))))
+        if len(tunes) > 1:
+            notation.repairs.append(f"{len(tunes) - 1} tunes after the first left out")
+        return notation.music(name)
+    except OverflowError as error:
+        raise MusicFileError(name, str(error)) from error
+
+
+def _decoded(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16", errors="replace")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def _with_header(tune: str, header: Sequence[str]) -> str:
+    """Add to a tune those lines of the file's header that it does not override."""
+    if not header:
+        return tune
+    own = {line[:2] for line in takewhile(lambda line: not line.startswith("K:"), tune.split("\n"))}
+    first, _, rest = tune.partition("\n")
+    added = [
+        line
+        for line in header
+        if line.startswith(_FOR_ALL) or (line.startswith(_OF_BOOKS) and line[:2] not in own)
+    ]
+    return "\n".join([first, *added, rest])
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines, without blocks of text such as from %%begintext to %%endtext."""
+    lines = _LINE_END.split(text.removeprefix("\ufeff"))
+    ends = {line[5:].strip(): index for index, line in enumerate(lines) if line.startswith("%%end")}
+    block = ""
+    for index, line in enumerate(lines):
+        if block:
+            block = "" if line[5:].strip() == block and line.startswith("%%end") else block
+        elif line.startswith("%%begin") and ends.get(line[7:].partition(" ")[0], -1) > index:
+            block = line[7:].partition(" ")[0]
+        else:
+            yield line

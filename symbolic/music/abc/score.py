@@ -1,0 +1,99 @@
+"""Put the voices of an abc tune together: bars that begin at once, tracks, tempos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from symbolic.music.abc.tune import Tune
+from symbolic.music.abc.voice import Voice, VoiceBar
+from symbolic.music.notation import Bar, Notation, Part
+
+
+def notation_of(tune: Tune) -> Notation:
+    """Return the voices of a tune as parts. Voices without notes are left out.
+
+    Args:
+        tune: A tune that was read.
+    """
+    read = [(voice, voice.end()) for voice in tune.voices.values()]
+    read = [one for one in read if any(bar.notes for bar in one[1])] or read[:1]
+    bars, starts, repairs = _together([bars for _, bars in read])
+    notation = Notation(bars=bars, repairs=[*_repairs(tune), *repairs])
+    for (voice, own), at in zip(read, starts, strict=True):
+        part = Part(voice.name, voice.setting.program)
+        for bar, start in zip(own, at, strict=True):
+            _add(part, bar, start - bar.start)
+            for when, tempo in bar.tempos:
+                notation.tempos.setdefault(when + start - bar.start, tempo)
+        notation.parts.append(part)
+    if tune.tempo:
+        notation.tempos.setdefault(Fraction(0), tune.tempo)
+    return notation
+
+
+def _add(part: Part, bar: VoiceBar, shift: Fraction) -> None:
+    for note in bar.notes:
+        tie = ("continue" if note.after else "stop") if note.before else "start" * note.after
+        part.add(note.onset + shift, note.length, note.pitch, tie=tie, program=note.program)
+
+
+def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[list[Fraction]], list[str]]:
+    """Begin the bars of all voices together. A bar lasts as long as in the voice where it is longest.
+
+    Voices whose bar lines differ in number keep the times that their notes give them.
+
+    Args:
+        voices: The bars of each voice, by its own time.
+
+    Returns:
+        The bars of all voices together, the start of each bar of each voice, and what was moved.
+    """
+    longest = max(voices, key=len)
+    lengths = [max(voice[i].length for voice in voices if i < len(voice)) for i in range(len(longest))]
+    uneven = sum(
+        any(voice[i].length != length for voice in voices if i < len(voice))
+        for i, length in enumerate(lengths)
+    )
+    if uneven and any(len(voice) != len(longest) for voice in voices):
+        last = max(voices, key=lambda voice: voice[-1].start + voice[-1].length if voice else 0)
+        starts = [[bar.start for bar in voice] for voice in voices]
+        return (
+            [Bar(bar.start, bar.length, *bar.signature) for bar in last],
+            starts,
+            ["the voices have different bar lines, so that each keeps its own time"],
+        )
+    at = [sum(lengths[:0], Fraction(0))]
+    for length in lengths:
+        at.append(at[-1] + length)
+    signatures = _signatures(voices, len(longest))
+    bars = [
+        Bar(start, length, *signature)
+        for start, length, signature in zip(at, lengths, signatures, strict=False)
+    ]
+    repairs = [f"{uneven} bars are shorter in some voices than in others: the next begins with the longest"]
+    return bars, [at[: len(voice)] for voice in voices], repairs if uneven else []
+
+
+def _signatures(voices: Sequence[Sequence[VoiceBar]], count: int) -> list[tuple[int, int]]:
+    """Return the time signature of each bar: that of the first voice in which it changes."""
+    found: list[tuple[int, int]] = []
+    for i in range(count):
+        here = [voice for voice in voices if i < len(voice)]
+        changed = [
+            voice[i].signature for voice in here if not i or voice[i].signature != voice[i - 1].signature
+        ]
+        found.append(changed[0] if changed else found[-1])
+    return found
+
+
+def _repairs(tune: Tune) -> list[str]:
+    voices: list[Voice] = list(tune.voices.values())
+    counts = {
+        "{} characters that mean nothing in abc left out": sum(voice.strays for voice in voices),
+        "{} quotations without an end: the rest of their lines is text": sum(
+            voice.unclosed for voice in voices
+        ),
+        "{} microtones rounded to semitones": sum(voice.microtones for voice in voices),
+    }
+    return [*tune.problems, *(sentence.format(count) for sentence, count in counts.items() if count)]

@@ -1,0 +1,367 @@
+"""Read the music text of one voice of an abc tune: notes, chords, rests, bar lines and what changes their lengths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
+
+from symbolic.music.notation import RESOLUTION
+from symbolic.music.notes import DRUM_PROGRAM
+
+_LENGTH = r"\d{0,9}(?:/{1,8}\d{0,9})?"
+_NOTE = (
+    r"(?:(?P<sign>\^\^?|__?|=)(?P<micro>\d{0,2}/\d{0,2})?)?"
+    rf"(?P<letter>[A-Ga-g])(?P<octave>[,']*)(?P<length>{_LENGTH})"
+)
+NOTE = re.compile(_NOTE)
+TOKEN = re.compile(
+    "|".join(
+        # Lengths are limited, so that an opening bracket without its end does not cost a search of the whole line.
+        [
+            f"(?P<note>{_NOTE})",
+            r"(?P<bar>\.?(?:\[\||:{0,4}\||::)[|\]:]*(?:\[?\d[\d,.\-]*)?)",
+            rf"(?P<rest>[zx](?P<rest_length>{_LENGTH}))",
+            r'(?P<text>"[^"]*"?)',
+            r"(?P<decoration>![^!\s|\]\[]{0,60}!)",
+            r"(?P<field>\[(?P<name>[A-Za-z]):(?P<value>[^\]]{0,1000})\])",
+            rf"(?P<chord>\[(?P<inside>[^\]|]{{0,1000}})\](?P<chord_length>{_LENGTH}))",
+            r"(?P<ending>\[\d[\d,.\-]*)",
+            r"(?P<old_chord>\+(?P<between>[^+\s|\[\]]{0,60})\+)",
+            r"(?P<tie>-)",
+            r"(?P<broken>>{1,8}|<{1,8})",
+            r"(?P<tuplet>\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,3}))?)",
+            r"(?P<grace>\{(?P<graces>[^}]{0,1000})\})",
+            r"(?P<bars_of_rest>[ZX](?P<bars>\d{0,9}))",
+            r"(?P<overlay>&)",
+            r"(?P<spacer>y\d*)",
+            r"(?P<stray>[^\s.~`()H-Wh-w$\\:\]*;!+\[])",
+        ]
+    )
+)
+"""Music text of one line, without comment. Spaces, slurs and decorations of one letter stand between the matches."""
+
+_IN_CHORD = re.compile(r'"[^"]*"?|![^!]*!|\{[^}]*\}')
+"""What stands within chords beside the notes."""
+_OLD_CHORD = re.compile(rf"(?:{re.sub(r'[?]P<[a-z]+>', '?:', _NOTE)}){{2,}}")
+_TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
+"""Notes in the time of which a tuplet of so many is played. Of others, 3 in compound time and else 2."""
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ALTERATIONS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+_FINEST = 2**40
+"""Largest denominator of a time. Beyond, times are rounded to ticks, for sums of fractions could grow without end."""
+_MAX_RESTS = 65_536
+"""Largest number of bars of rest that a voice states by numbers."""
+
+
+@dataclass(slots=True)
+class Note:
+    """A note with its onset in the time of its voice. Times are in quarters.
+
+    Attributes:
+        place: Letter and octave as they are written, which a tie keeps.
+        before: Whether a tie joins it to a note before.
+        after: Whether a tie begins at it.
+    """
+
+    onset: Fraction
+    length: Fraction
+    pitch: int
+    program: int
+    place: tuple[str, int]
+    before: bool = False
+    after: bool = False
+
+
+@dataclass(slots=True)
+class VoiceBar:
+    """A bar of one voice, or the part of it before a change of time signature."""
+
+    start: Fraction
+    signature: tuple[int, int]
+    length: Fraction = Fraction(0)
+    notes: list[Note] = field(default_factory=list)
+    tempos: list[tuple[Fraction, float]] = field(default_factory=list)
+
+
+@dataclass
+class Setting:
+    """What holds at a place of a voice, by fields and directives.
+
+    Attributes:
+        key: Alteration in semitones of each letter that has one.
+        unit: Quarters of a note without a length. None until the header ends.
+        signature: Time signature; (4, 4) in free time.
+        shifts: Semitones of transposition by the parameter that states them.
+        program: MIDI program, 128 for drums.
+        spread: Notes for which an accidental holds to the end of the bar: "pitch" for its letter in all octaves,
+            "octave" for its own octave, "not" for itself alone.
+    """
+
+    key: dict[str, int] = field(default_factory=dict)
+    unit: Fraction | None = None
+    signature: tuple[int, int] = (4, 4)
+    shifts: dict[str, int] = field(default_factory=dict)
+    program: int = 0
+    spread: str = "pitch"
+
+
+class Voice:
+    """One voice of a tune. It reads the matches of `TOKEN` in turn, and collects bars.
+
+    Args:
+        name: Name of the voice.
+        setting: What holds at its start. Fields change it as the voice goes on.
+
+    Attributes:
+        strays: Number of characters that mean nothing.
+        unclosed: Number of quotation marks without a second one, which take the rest of their line.
+        microtones: Number of notes between the semitones. They are rounded towards the note without accidental.
+    """
+
+    def __init__(self, name: str, setting: Setting) -> None:
+        self.name = name
+        self.setting = setting
+        self.strays = self.unclosed = self.microtones = 0
+        self._bars: list[VoiceBar] = []
+        self._now = self._layers_end = Fraction(0)  # the end is that of the bar's layers before the last '&'
+        self._bar = VoiceBar(self._now, setting.signature)
+        self._accidentals: dict[tuple[str, int], int] = {}
+        # Notes at which a tie begins, by end and pitch; pitches by end and place.
+        self._tied: dict[tuple[Fraction, int], list[Note]] = {}
+        self._tied_places: dict[tuple[Fraction, tuple[str, int]], int] = {}
+        self._tuplet, self._in_tuplet = Fraction(1), 0
+        self._last: list[Note] = []
+        self._element: tuple[Fraction, int] | None = None  # length of the last, and notes of the bar up to it
+        self._broken = ""  # the mark of broken rhythm after it
+        self._rests = 0
+
+    def read(self, match: re.Match[str]) -> None:
+        """Read one match of `TOKEN`.
+
+        Raises:
+            OverflowError: If the voice rests for more bars than any piece has.
+        """
+        if handler := _HANDLERS.get(match.lastgroup or ""):
+            handler(self, match)
+
+    def end(self) -> list[VoiceBar]:
+        """Close the last bar and return all."""
+        self._close()
+        return self._bars
+
+    def set_signature(self, signature: tuple[int, int]) -> None:
+        """Change the time signature. Within a bar, what was read of it becomes a bar by itself."""
+        if signature != self._bar.signature:
+            self._close()
+            self._bar.signature = self.setting.signature = signature
+
+    def set_tempo(self, tempo: float) -> None:
+        """Change the quarters a minute from here on."""
+        self._bar.tempos.append((self._now, tempo))
+
+    def _read_note(self, match: re.Match[str]) -> None:
+        length = self._begin(match["length"])
+        self._advance(length, [self._sound(match, length)])
+
+    def _read_rest(self, match: re.Match[str]) -> None:
+        self._advance(self._begin(match["rest_length"]), [])
+
+    def _read_chord(self, match: re.Match[str]) -> None:
+        self._chord(_IN_CHORD.sub("", match["inside"]), match["chord_length"])
+
+    def _read_old_chord(self, match: re.Match[str]) -> None:
+        """Read a chord of abc 1.6, unless it is a decoration, such as +trill+ or +ff+."""
+        between = match["between"]
+        if _OLD_CHORD.fullmatch(between) and set(between) != {"f"}:
+            self._chord(between, "")
+
+    def _chord(self, inside: str, outer: str) -> None:
+        """Read the notes of a chord. It lasts as long as its first note."""
+        found = list(NOTE.finditer(inside))
+        if not found:
+            self.strays += 1
+            return
+        first = _multiple(found[0]["length"])
+        unit = self._begin(outer, first) / first
+        notes = []
+        for match in found:
+            note = self._sound(match, unit * _multiple(match["length"]))
+            note.after = inside.startswith("-", match.end())
+            notes.append(note)
+        self._advance(notes[0].length, notes)
+
+    def _read_grace(self, match: re.Match[str]) -> None:
+        for note in NOTE.finditer(match["graces"]):
+            self._bar.notes.append(self._sound(note, Fraction(0), joins=False))
+
+    def _read_tie(self, match: re.Match[str]) -> None:
+        for note in self._last:
+            note.after = True
+
+    def _read_broken(self, match: re.Match[str]) -> None:
+        """Note a mark such as '>', until the length of the next note is known."""
+        if self._element is None or self._broken:
+            self.strays += 1
+        else:
+            self._broken = match[0]
+
+    def _read_tuplet(self, match: re.Match[str]) -> None:
+        p = int(match["p"])
+        if p:
+            compound = self._bar.signature[0] % 3 == 0
+            q = int(match["q"] or 0) or _TUPLETS.get(p) or (3 if compound else 2)
+            self._tuplet, self._in_tuplet = Fraction(q, p), int(match["r"] or 0) or p
+
+    def _read_bar(self, match: re.Match[str]) -> None:
+        self._close()
+        self._accidentals.clear()
+        self._break_off()
+
+    def _read_bars_of_rest(self, match: re.Match[str]) -> None:
+        count = int(match["bars"] or 1)
+        self._rests += count
+        if self._rests > _MAX_RESTS:
+            raise OverflowError(f"a voice rests for more than {_MAX_RESTS:,} bars")
+        self._break_off()
+        self._settle_ties()
+        for _ in range(count):
+            self._close()
+            numerator, denominator = self._bar.signature
+            self._now += Fraction(4 * numerator, denominator)
+
+    def _read_overlay(self, match: re.Match[str]) -> None:
+        """Go back to the start of the bar, for notes that sound together with those before."""
+        self._layers_end = max(self._layers_end, self._now)
+        self._now = self._bar.start
+        self._accidentals.clear()
+        self._break_off()
+
+    def _read_text(self, match: re.Match[str]) -> None:
+        self.unclosed += len(match[0]) == 1 or match[0][-1] != '"'
+
+    def _read_stray(self, match: re.Match[str]) -> None:
+        self.strays += 1
+
+    def _begin(self, length: str, inner: Fraction = Fraction(1)) -> Fraction:
+        """Begin a note, rest or chord, whose first note has an inner length. Return its length in quarters."""
+        quarters = (self.setting.unit or Fraction(1, 2)) * _multiple(length) * inner
+        if self._in_tuplet:
+            self._in_tuplet -= 1
+            quarters *= self._tuplet
+        if self._broken:
+            quarters += self._break(quarters)
+        self._settle_ties()
+        return quarters
+
+    def _settle_ties(self) -> None:
+        """Note where the ties of the last note or chord lead, since its length is final now."""
+        for note in self._last:
+            if note.after:
+                end = note.onset + note.length
+                self._tied.setdefault((end, note.pitch), []).append(note)
+                self._tied_places[end, note.place] = note.pitch
+        self._last = []
+
+    def _break(self, following: Fraction) -> Fraction:
+        """Give time of one of two notes to the other, and return what the second gains.
+
+        One of two equal notes becomes dotted. Of unequal ones abc 2.1 leaves open what they become. Their sum is kept,
+        which fills the bars of tunes that have such marks.
+        """
+        length, count = self._element or (Fraction(0), 0)
+        lost = 1 - Fraction(1, 2 ** len(self._broken))
+        gain = length * lost if self._broken[0] == "<" else -following * lost
+        self._broken = ""
+        for note in self._last:
+            note.length *= (length - gain) / length
+        for grace in self._bar.notes[count:]:
+            grace.onset -= gain
+        self._now -= gain
+        return gain
+
+    def _break_off(self) -> None:
+        """Forget the last note where a bar ends: it has no broken rhythm with the next."""
+        self.strays += len(self._broken)
+        self._element, self._broken = None, ""
+
+    def _sound(self, match: re.Match[str], length: Fraction, joins: bool = True) -> Note:
+        """Make a note that begins now, and join it to the note that a tie leads from."""
+        setting = self.setting
+        letter, octaves = match["letter"], match["octave"]
+        name, octave = letter.upper(), octaves.count("'") - octaves.count(",") + (letter >= "a")
+        place = (name, octave)
+        bar_place = place if setting.spread == "octave" else (name, 0)
+        pitch = 60 + 12 * octave + _SEMITONES[name]
+        if setting.program != DRUM_PROGRAM:
+            pitch += sum(setting.shifts.values())
+        sign = match["sign"]
+        if sign:
+            alteration = self._alteration(sign, match["micro"])
+            pitch += alteration
+            if setting.spread != "not":
+                self._accidentals[bar_place] = alteration
+        elif joins and (self._now, place) in self._tied_places:
+            pitch = self._tied_places[self._now, place]
+        else:
+            pitch += self._accidentals.get(bar_place, setting.key.get(name, 0))
+        note = Note(self._now, length, pitch, setting.program, place)
+        if joins and (waiting := self._tied.get((self._now, pitch))):
+            waiting.pop()
+            note.before = True
+        return note
+
+    def _alteration(self, sign: str, micro: str | None) -> int:
+        if micro is None:
+            return _ALTERATIONS[sign]
+        self.microtones += 1
+        above, _, below = micro.partition("/")
+        # Of two semitones that are equally near, the one nearer to the note without accidental.
+        steps = -((int(below or 2) or 2) - 2 * int(above or 1)) // (2 * (int(below or 2) or 2))
+        return steps if sign[0] == "^" else -steps
+
+    def _advance(self, length: Fraction, notes: list[Note]) -> None:
+        self._bar.notes.extend(notes)
+        self._last, self._element = notes, (length, len(self._bar.notes))
+        now = self._now + length
+        self._now = now if now.denominator < _FINEST else Fraction(round(now * RESOLUTION), RESOLUTION)
+
+    def _close(self) -> None:
+        """End the bar, unless nothing in it takes time."""
+        end = max(self._now, self._layers_end)
+        self._bar.length = end - self._bar.start
+        if self._bar.length:
+            self._bars.append(self._bar)
+            self._bar, self._now = VoiceBar(end, self.setting.signature), end
+            if self._tied:  # only a tie from the last moment of the bar can still meet its note
+                self._tied = {key: notes for key, notes in self._tied.items() if key[0] == end}
+                self._tied_places = {key: pitch for key, pitch in self._tied_places.items() if key[0] == end}
+
+
+@lru_cache(maxsize=1024)
+def _multiple(length: str) -> Fraction:
+    """Read how many units a note lasts, such as "3/2", "/" or "". Zeros count as nothing written."""
+    above, slashes, below = length.partition("/")
+    more = len(below) - len(below := below.lstrip("/"))
+    halves = 2 ** (more + 1) if slashes and not int(below or 0) else int(below or 1)
+    return Fraction(int(above or 1) or 1, halves)
+
+
+_HANDLERS: Mapping[str, Callable[[Voice, re.Match[str]], None]] = {
+    "note": Voice._read_note,
+    "rest": Voice._read_rest,
+    "chord": Voice._read_chord,
+    "old_chord": Voice._read_old_chord,
+    "grace": Voice._read_grace,
+    "tie": Voice._read_tie,
+    "broken": Voice._read_broken,
+    "tuplet": Voice._read_tuplet,
+    "bar": Voice._read_bar,
+    "bars_of_rest": Voice._read_bars_of_rest,
+    "overlay": Voice._read_overlay,
+    "text": Voice._read_text,
+    "stray": Voice._read_stray,
+}
+"""What is done with each kind of match. Others mean nothing for the notes."""
