@@ -55,7 +55,7 @@ def run_charts(record: Entry) -> list[Chart]:
     charts: list[Chart] = []
     for title, (unit, lines) in _LINES.items():
         more = {f"training: {name}": f"training.auxiliary.{name}" for name in auxiliary if title == _LOSS}
-        found = [_series(name, history, path) for name, path in (lines | more).items()]
+        found = [_series(name, history, path) for name, path in {**lines, **more}.items()]
         shown = [one for one in found if any(value is not None for value in one["y"])]
         if shown:
             charts.append({"title": title, "x": "step", "y": unit, "series": shown, "low": 0.0})
@@ -99,7 +99,8 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
     low, high = (_rounded(np.percentile(loss[part], percent) for part in bins) for percent in (25, 75))
     mean = _rounded(loss[part].mean() for part in bins)
     sample = order[np.linspace(0, len(order) - 1, min(_DOTS, len(order))).astype(int)]  # even over the scores
-    dots = {"x": _rounded(score[sample]), "y": _rounded(loss[sample])}
+    dots: Series = {"name": "single tokens", "dots": True}
+    dots |= {"x": _rounded(score[sample]), "y": _rounded(loss[sample])}
     return {
         "title": f"Selector score and recovery loss of {len(score):,} held-out tokens",
         "x": "selector score",
@@ -107,7 +108,7 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
         "low": 0.0,
         "series": [
             {"name": "mean and quartiles of a bin", "x": centre, "y": mean, "low": low, "high": high},
-            {"name": "single tokens", **dots, "dots": True},
+            dots,
         ],
     }
 

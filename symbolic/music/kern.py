@@ -38,12 +38,15 @@ def parse_kern(content: bytes | str, name: str) -> Music:
     Raises:
         MusicFileError: If it has no **kern spine, or its lines do not tell which token belongs to which spine.
     """
-    if isinstance(content, bytes):
-        try:
-            content = content.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            content = content.decode("latin-1")
-    return _Reader(name).read(_LINE.split(content.removeprefix("\ufeff")))
+    text = content if isinstance(content, str) else _decoded(content)
+    return _Reader(name).read(_LINE.split(text.removeprefix("\ufeff")))
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 class _Reader:
