@@ -62,18 +62,11 @@ class Chart(TypedDict):
     log: NotRequired[bool]
 
 
-def draw_charts(*charts: Chart, columns: int = 2) -> Figure:
-    """Draw charts side by side.
-
-    Args:
-        charts: At least one.
-        columns: Largest number in a row.
-    """
-    columns = min(columns, len(charts))
-    rows = -(-len(charts) // columns)
+def draw_charts(*charts: Chart) -> Figure:
+    """Draw one or more charts, two in a row."""
+    columns, rows = min(2, len(charts)), -(-len(charts) // 2)
     crowded = len(charts) == 1 and len(charts[0]["series"]) > _LEGEND_INSIDE
-    width = 6.4 if columns == 1 else 10.4 / columns
-    figure = Figure(figsize=(width * columns + 2 * crowded, 0.75 * width * rows), layout="constrained")
+    figure = Figure(figsize=((6.4, 10.4)[columns - 1] + 2 * crowded, 4.2 * rows), layout="constrained")
     places = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, chart in zip(places, charts, strict=False):
         _draw_chart(axes, chart)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from data.toolkit.charts import Chart, Series
 from pretrain.report.inspection import Inspection
 from pretrain.training.measure import spearman
-from symbolic.tokens.vocabulary import DRUM_PITCH, FIELDS, POSITION, Vocabulary
+from symbolic.tokens.vocabulary import DRUM_PITCH, POSITION, Vocabulary
 
 Entry = Mapping[str, Any]
 _BINS, _DOTS = 12, 1500
@@ -64,32 +64,12 @@ def run_charts(record: Entry) -> list[Chart]:
     return charts
 
 
-def field_charts(record: Entry) -> list[Chart]:
-    """Return the held-out accuracy of each field over steps, with its baseline."""
-    return [
-        {
-            "title": name.replace("_", " "),
-            "x": "step",
-            "y": "accuracy",
-            "series": [_series("held out", record["history"], f"held_out.accuracy.{name}")],
-            "level": record["baselines"][name],
-            "level_name": "majority",
-            "low": 0.0,
-            "high": 1.0,
-        }
-        for name in FIELDS
-    ]
-
-
 def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Chart | None:
     """Return the recovery loss over the selector score: mean and quartiles of bins, and a sample of tokens.
 
     Args:
-        score: (N,) scores of held-out tokens that were masked at random.
+        score: (N,) scores of held-out tokens that were masked at random. If all are the same there is no chart.
         loss: (N,) their losses in nats, summed over fields.
-
-    Returns:
-        None if the scores are all the same.
     """
     if not len(score) or np.ptp(score) == 0:
         return None

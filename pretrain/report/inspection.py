@@ -1,8 +1,9 @@
-"""Inspection of one window: the scores of the selector, its choice, and what the backbone recovers."""
+"""Inspection of windows: the scores of the selector, its choice, and what the backbone recovers."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,12 @@ from symbolic.tokens.tokenizer import Tokenizer, rebase_bars
 from symbolic.tokens.vocabulary import MASK, RESERVED
 
 if TYPE_CHECKING:
+    from data.shards import Shards
     from pretrain.training.module import PretrainModule
+
+SHOWN_NOTES = 400
+_WINDOWS = {"held out": (0.5, 0.25, 0.75, 0.9, 1.0), "training": (0.5, 0.9)}
+"""Windows that are shown, as quantiles of length: the typical one first, none picked by hand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +114,29 @@ def inspect_window(
         predicted[0].cpu().numpy(),
         torch.where(chosen, recovered, -1)[0].cpu().numpy(),
     )
+
+
+def inspect_sides(
+    module: PretrainModule, tokenizer: Tokenizer, shards: Shards, sides: Mapping[str, NDArray[np.int64]]
+) -> list[tuple[Inspection, str, str]]:
+    """Inspect windows of both sides of the split, and return each with the key of its piece and its side.
+
+    Args:
+        module: A trained pair of selector and backbone.
+        tokenizer: Tokenizer of the tokens.
+        shards: Shards with the tokens.
+        sides: (W, 3) windows of "held out" and "training".
+    """
+    found = []
+    for side, windows in sides.items():
+        order = np.argsort(windows[:, 1] - windows[:, 0], kind="stable")
+        picked = dict.fromkeys(int(order[round(share * (len(order) - 1))]) for share in _WINDOWS[side])
+        for start, stop, piece in windows[list(picked)].tolist():
+            stop = min(stop, start + SHOWN_NOTES)
+            frozen = module.book.frozen(np.array([start]), stop - start)[0]
+            inspection = inspect_window(module, tokenizer, shards.tokens(start, stop), frozen)
+            found.append((inspection, shards.pieces[piece].key, side))
+    return found
 
 
 def turns_of(module: PretrainModule) -> int:

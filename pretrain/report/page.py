@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +12,14 @@ from data.shards import Shards
 from data.toolkit.charts import draw_charts
 from data.toolkit.page import Page, asset
 from data.toolkit.settings import flatten
-from pretrain.report.charts import calibration_chart, field_charts, roll_data, run_charts, value_names
-from pretrain.report.inspection import inspect_window, turns_of
+from pretrain.report.charts import calibration_chart, roll_data, run_charts, value_names
+from pretrain.report.inspection import SHOWN_NOTES, inspect_sides, turns_of
 from pretrain.report.summary import field_table, selector_lines
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 
 if TYPE_CHECKING:
     from pretrain.training.module import PretrainModule
-
-_SHOWN_NOTES = 400
-_WINDOWS = {"held out": (0.5, 0.25, 0.75, 0.9, 1.0), "training": (0.5, 0.9)}
-"""Windows that are shown, as quantiles of length: the typical one first, none picked by hand."""
 
 
 def write_report(
@@ -109,9 +104,6 @@ def _fields(page: Page, record: dict[str, Any]) -> None:
         "predict the most common value. A field that never changes scores 1.000 and means nothing.",
         note=True,
     )
-    page.figure(
-        "fields", "Held-out accuracy of each field.", partial(draw_charts, columns=4), *field_charts(record)
-    )
 
 
 def _selector(page: Page, record: dict[str, Any], module: PretrainModule) -> None:
@@ -142,23 +134,15 @@ def _roll(
     page.text(
         "Point at a note, or focus the roll and use the arrow keys. For the true loss every note is masked once, in "
         f"{turns_of(module)} random turns. Positions and durations are in quarter notes, tempos in quarter notes a "
-        f"minute. The windows were picked by length alone. Each shows at most its first {_SHOWN_NOTES} notes.",
+        f"minute. The windows were picked by length alone. Each shows at most its first {SHOWN_NOTES} notes.",
         note=True,
     )
-    shown = []
-    for side, windows in sides.items():
-        order = np.argsort(windows[:, 1] - windows[:, 0], kind="stable")
-        picked = dict.fromkeys(int(order[round(share * (len(order) - 1))]) for share in _WINDOWS[side])
-        for start, stop, piece in windows[list(picked)].tolist():
-            stop = min(stop, start + _SHOWN_NOTES)
-            frozen = module.book.frozen(np.array([start]), stop - start)[0]
-            inspection = inspect_window(module, tokenizer, shards.tokens(start, stop), frozen)
-            shown.append(roll_data(inspection, shards.pieces[piece].key, side))
+    found = inspect_sides(module, tokenizer, shards, sides)
     payload = {
         "fields": FIELDS,
         "words": value_names(tokenizer.vocabulary),
         "resolution": tokenizer.vocabulary.positions_per_quarter,
         "learns": module.objective.selector.learns,
-        "windows": shown,
+        "windows": [roll_data(*one) for one in found],
     }
     page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))

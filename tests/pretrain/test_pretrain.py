@@ -23,7 +23,7 @@ from data.toolkit.failures import explained
 from data.toolkit.locks import sole_writer
 from pretrain import cli
 from pretrain.objective.masked import Objective
-from pretrain.report.charts import field_charts, run_charts
+from pretrain.report.charts import run_charts
 from pretrain.report.inspection import inspect_window
 from pretrain.settings import LEARNING_RATES
 from pretrain.training.module import PretrainModule
@@ -89,7 +89,7 @@ def test_a_run_leaves_checkpoint_record_report_and_pictures(run):
     assert set(checkpoint.parts) == {"backbone", "heads", "selector"}
     checkpoint.build_backbone()
     assert (run / "report.html").stat().st_size < 2e6
-    for name in ("curves", "calibration", "fields"):
+    for name in ("curves", "calibration"):
         assert (run / "pictures" / f"{name}.png").stat().st_size > 5000
 
 
@@ -328,7 +328,7 @@ def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path):
 def test_curves_of_a_single_evaluation_can_be_seen(run):
     record = record_of(run)
     first = {**record, "history": record["history"][:1]}
-    figure = draw_charts(*field_charts(first), *run_charts(first))
+    figure = draw_charts(*run_charts(first))
     single = [line for axes in figure.axes for line in axes.lines if len(line.get_xdata()) == 1]
     assert single
     assert all(line.get_marker() == "o" for line in single)

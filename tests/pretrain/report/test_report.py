@@ -106,7 +106,7 @@ def test_page_loads_nothing_and_runs_no_foreign_script(adversarial):
 
 def test_pictures_are_files_too(adversarial):
     names = {path.name for path in (adversarial[3] / "pictures").iterdir()}
-    assert names == {"curves.png", "calibration.png", "fields.png"}
+    assert names == {"curves.png", "calibration.png"}
 
 
 def test_page_says_that_a_selector_has_no_scores(shards, tmp_path):

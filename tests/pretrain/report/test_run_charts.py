@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made import tune
 
-from pretrain.report.charts import calibration_chart, field_charts, roll_data, run_charts, value_names
+from pretrain.report.charts import calibration_chart, roll_data, run_charts, value_names
 from pretrain.report.inspection import Inspection
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
@@ -57,12 +57,6 @@ def test_a_selector_without_network_has_no_charts():
 def test_auxiliary_losses_are_shown():
     found = lines(run_charts(record(entry(10, auxiliary=("interval",)))))
     assert found["Loss of the backbone", "training: interval"]["y"] == [3.0]
-
-
-def test_every_field_has_its_baseline():
-    charts = field_charts(record(entry(50)))
-    assert [chart["title"].replace(" ", "_") for chart in charts] == list(FIELDS)
-    assert all(chart["level"] == 0.25 and chart["series"][0]["y"] == [0.5] for chart in charts)
 
 
 def test_calibration_follows_the_loss():
