@@ -56,11 +56,6 @@ class Page:
         """Add a warning that names what is absent and why."""
         self._add(f'<p class="missing">{_inline(text)}</p>', f"**{text}**")
 
-    def items(self, items: Sequence[str]) -> None:
-        """Add a list with bullets."""
-        markup = "".join(f"<li>{_inline(item)}</li>" for item in items)
-        self._add(f"<ul>{markup}</ul>", "\n".join(f"- {item}" for item in items))
-
     def code(self, text: str, language: str = "") -> None:
         """Add preformatted text."""
         self._add(f"<pre>{html.escape(text)}</pre>", f"```{language}\n{text}\n```")

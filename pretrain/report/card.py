@@ -125,8 +125,7 @@ def _leaks(page: Page, shards: Shards) -> None:
     )
     if reasons := [f"{skipped[one]:,} {words}" for one, words in _LEFT_OUT.items() if skipped.get(one)]:
         corpora = ", ".join(["these corpora", *guards])
-        page.text(f"Nothing on a test side of {corpora} was trained on. These were left out:")
-        page.items([*(f"{reason};" for reason in reasons[:-1]), f"{reasons[-1]}."])
+        page.text(f"Nothing on a test side of {corpora} was trained on. Left out were {'; '.join(reasons)}.")
     page.text(
         "The fingerprints of all pieces trained on are saved with the weights (`pretrained_on.safetensors`). "
         "`finetune` refuses to score on any of them, in any key. A task that splits one of these corpora into folds "

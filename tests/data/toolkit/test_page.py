@@ -73,7 +73,6 @@ def test_one_page_is_html_and_markdown(tmp_path):
     page = Page("Results")
     page.heading("Scores", 3)
     page.text("*Above* holds `--lr` and **bold**, but 2 * 3 * 4 stays.")
-    page.items(["first", "second"])
     page.table(["arm", "score"], [["a|b", 97.1]])
     page.code("make results", "sh")
     page.facts({"machine": "2 cores"})
@@ -82,7 +81,6 @@ def test_one_page_is_html_and_markdown(tmp_path):
         "# Results",
         "### Scores",
         "*Above* holds `--lr` and **bold**, but 2 * 3 * 4 stays.",
-        "- first\n- second",
         "| arm | score |\n| --- | ---: |\n| a\\|b | 97.1 |",
         "```sh\nmake results\n```",
         "- machine: 2 cores\n",

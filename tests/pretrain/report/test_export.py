@@ -184,5 +184,5 @@ def test_the_card_of_a_mix_names_sources_and_exclusions(run):
     text = card("mine", record, mix, "MIT")
     assert re.search(r"^\| pop909 \| 778 \| 1,318,461 \| 53\.9 \| MIT \| Wang, Z\..* \|$", text, re.MULTILINE)
     assert "Nothing on a test side of these corpora, emopia, pianist8 was trained on." in text
-    assert "- 1,489 of a corpus that is tested whole, by folds." in text
+    assert "; 1,489 of a corpus that is tested whole, by folds." in text
     assert "copies of a training piece" not in text
