@@ -23,6 +23,7 @@ from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import did_you_mean
 from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
+from symbolic.relations import RELATIONS, relation_problems
 
 STRATEGIES = ("ddp", "fsdp")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true", "64-true")
@@ -65,6 +66,25 @@ class ModelSettings(Group):
     )
     preset: str = setting("tiny", f"size: {_listed(tuple(PRESETS))}", choices=tuple(PRESETS))
     backbone: str = setting("transformer", f"kind: {_listed(KINDS)}", choices=KINDS)
+    relations: str | None = setting(
+        None, "relations of notes to embed: all, none, or names (default: of --from, else all)"
+    )
+    relative_pitch: bool = setting(
+        False, "embed no absolute pitch: relations alone tell pitches apart", rare=True
+    )
+
+    def problems(self) -> list[str]:
+        """Return one sentence for each setting that does not fit the others."""
+        return [
+            f"--relations {self.relations}: {problem}" for problem in relation_problems(self.related or ())
+        ]
+
+    @property
+    def related(self) -> tuple[str, ...] | None:
+        """The relations by name; None for those of the checkpoint, else all."""
+        if self.relations in (None, "all"):
+            return None if self.relations is None else tuple(RELATIONS)
+        return () if self.relations == "none" else tuple(filter(None, self.relations.split(",")))
 
 
 @dataclass(kw_only=True)
@@ -157,7 +177,9 @@ class TrainingSettings(Group):
     recompute: bool = setting(False, "save memory: compute activations twice", rare=True)
     compile: bool = setting(False, "compile the backbone (pays on long runs)", rare=True)
     workers: int = setting(0, "processes that make batches", within=NATURAL, rare=True, free=True)
-    evaluations: int = setting(8, "most held-out evaluations; --resume starts at one", within=POSITIVE)
+    evaluations: int = setting(
+        8, "most held-out evaluations; --resume starts at one", within=POSITIVE, rare=True
+    )
 
     @property
     def processes(self) -> int:

@@ -51,7 +51,13 @@ class SmallNetwork(ScoreNetwork):
         super().__init__()
         width = max(32, backbone.dim // 4)
         shape = replace(
-            backbone, dim=width, heads=2, ffn=2 * width, layers=min(layers, backbone.layers), dropout=0.0
+            backbone,
+            dim=width,
+            heads=2,
+            ffn=2 * width,
+            layers=min(layers, backbone.layers),
+            dropout=0.0,
+            relations=(),  # it sees no more than the fields, so that choosing stays cheap
         )
         self.body = build_backbone(shape, sizes)
         self.score = nn.Linear(width, outputs)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from symbolic.backbone import Backbone, BackboneConfig
 from symbolic.backbone.attention import SelfAttention
 from symbolic.backbone.conformer import ConformerBlock, Convolution
+from symbolic.backbone.embedding import TokenEmbedding
 from symbolic.backbone.parts import FeedForward
 from symbolic.heads import FieldHeads
 
@@ -46,12 +47,11 @@ def expand(small: Backbone, large: Backbone) -> None:
     """Fill a backbone with the weights of a smaller one, so that its states repeat those of the smaller one.
 
     Args:
-        small: Trained; its shape has no `obstacles`.
+        small: Trained; its shape has no `obstacles`. It may be as large, and lack relations.
         large: Freshly initialised; changed in place.
     """
     stream = _copies(small.config.dim, large.config.dim)
-    for old, new in zip(small.embedding.parameters(), large.embedding.parameters(), strict=True):
-        new.copy_(old[:, stream])
+    _expand_embedding(small.embedding, large.embedding, stream)
     _expand_norm(small.norm, large.norm, stream)
     sources = [i * len(small.blocks) // len(large.blocks) for i in range(len(large.blocks))]
     for i, (source, block) in enumerate(zip(sources, large.blocks, strict=True)):
@@ -77,7 +77,17 @@ def _divided(weight: Tensor, units: Tensor) -> Tensor:
     count = units.bincount(minlength=weight.shape[1]).to(weight)
     uneven = torch.randn(len(weight), len(units)) * _UNEVEN
     mean = torch.zeros_like(weight).index_add_(1, units, uneven) / count
-    return weight[:, units] * (1 + uneven - mean[:, units]) / count[units]
+    return weight[:, units] * (1 + (uneven - mean[:, units])) / count[units]
+
+
+def _expand_embedding(old: TokenEmbedding, new: TokenEmbedding, stream: Tensor) -> None:
+    """Copy the vectors of fields and relations. Relations that the small backbone lacks begin with zeros."""
+    for before, after in zip(old.tables.parameters(), new.tables.parameters(), strict=True):
+        after.copy_(before[:, stream])
+    if new.relations is not None:
+        known = {} if old.relations is None else old.relations.vectors()
+        for name, after in new.relations.vectors().items():
+            after.copy_(known[name][:, stream] if name in known else torch.zeros_like(after))
 
 
 def _expand_linear(old: nn.Linear, new: nn.Linear, outputs: Tensor, inputs: Tensor) -> None:

@@ -15,6 +15,7 @@ from symbolic.backbone import PRESETS, Backbone, BackboneConfig, preset
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
+from symbolic.relations import RELATIONS
 from symbolic.tokens.tokenizer import Tokenizer
 
 _HEADS = "fields"
@@ -37,7 +38,7 @@ class Initialisation:
         if self.checkpoint is None:
             return
         saved = self.checkpoint.build_heads().get(_HEADS)
-        if self.expands:
+        if self.checkpoint.config != self.config:
             expand(self.checkpoint.build_backbone(), backbone)
             if isinstance(saved, FieldHeads):
                 expand_heads(saved, heads)
@@ -82,8 +83,12 @@ class Initialisation:
 
 
 def preset_config(settings: PretrainSettings) -> BackboneConfig:
-    """Return the backbone shape that the settings name."""
-    return replace(preset(settings.model.preset), kind=settings.model.backbone)
+    """Return the backbone shape that the settings name, with all relations by default."""
+    model = settings.model
+    related = tuple(RELATIONS) if model.related is None else model.related
+    return replace(
+        preset(model.preset), kind=model.backbone, relations=related, absolute_pitch=not model.relative_pitch
+    )
 
 
 def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Initialisation:
@@ -96,15 +101,20 @@ def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Ini
     Raises:
         CheckpointError: If there is no such checkpoint.
         TokenizerMismatch: If the checkpoint has another tokenizer.
-        ConfigError: If its model cannot be expanded to the size and kind of the settings, or has an adapter.
+        ConfigError: If its model cannot be expanded to the size and kind of the settings, would lose what it embeds,
+            or has an adapter.
     """
     config = preset_config(settings)
     if settings.model.checkpoint is None:
         return Initialisation(config)
     found = load_checkpoint(settings.model.checkpoint, tokenizer)
+    if settings.model.related is None:
+        config = replace(config, relations=found.config.relations)
+    config = replace(config, absolute_pitch=config.absolute_pitch and found.config.absolute_pitch)
+    _refuse_losses(settings.model.checkpoint, found.config, config)
     # Learning rate and batch follow from the preset, so the preset names the size. The rest may differ from it.
     if _size(found.config) == _size(config):
-        config = found.config
+        config = replace(found.config, relations=config.relations)
     elif lacking := obstacles(found.config, config):
         raise ConfigError(
             f"--from {settings.model.checkpoint}: it cannot be expanded to preset '{settings.model.preset}': "
@@ -116,6 +126,19 @@ def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Ini
             "was made on."
         )
     return Initialisation(config, found)
+
+
+def _refuse_losses(checkpoint: str, before: BackboneConfig, now: BackboneConfig) -> None:
+    """Refuse to leave out what a checkpoint's model embeds."""
+    if lost := [name for name in before.relations if name not in now.relations]:
+        raise ConfigError(
+            f"--from {checkpoint}: it was trained with the relations {', '.join(lost)}. Name them in --relations too, "
+            "or leave that out."
+        )
+    if before.absolute_pitch and not now.absolute_pitch:
+        raise ConfigError(
+            f"--relative_pitch: {checkpoint} was trained with absolute pitch. Leave it out, or start without --from."
+        )
 
 
 def _size(config: BackboneConfig) -> dict[str, Any]:

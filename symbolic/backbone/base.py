@@ -112,7 +112,7 @@ class Backbone(nn.Module):
         self.recompute = False
         self.config = config
         self.sizes = tuple(sizes)
-        self.embedding = TokenEmbedding(sizes, config.dim)
+        self.embedding = TokenEmbedding(sizes, config.dim, config.relations, config.absolute_pitch)
         self.dropout = Dropout(config.dropout)
         self.entrance = Entrance()
         self.blocks = nn.ModuleList(blocks)
@@ -203,7 +203,7 @@ class Backbone(nn.Module):
     def _enter(
         self, tokens: Tensor, attention_mask: Tensor | None, extra_embedding: Tensor | None = None
     ) -> tuple[Tensor, Rotation, Tensor | None]:
-        embedded = self.embedding(tokens)
+        embedded = self.embedding(tokens, attention_mask)
         x, attention_mask = self.entrance(
             self.dropout(embedded if extra_embedding is None else embedded + extra_embedding), attention_mask
         )

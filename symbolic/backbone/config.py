@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from symbolic.errors import ConfigError
+from symbolic.relations import relation_problems
 
 KINDS = ("transformer", "conformer")
 
@@ -24,6 +25,9 @@ class BackboneConfig:
         window: Tokens in a training window. Rotary positions accept longer windows, for which the model is not
             trained.
         dropout: Dropout probability on the embedding and on every residual branch.
+        relations: Relations of notes to embed beside the fields, by name (`symbolic.relations.RELATIONS`).
+        absolute_pitch: Embed which pitch a note has. Without it, a model with no relation `pitch_class` or `octave`
+            gives a transposed piece the same states.
 
     Raises:
         ConfigError: If fields are wrong. All are named.
@@ -36,9 +40,12 @@ class BackboneConfig:
     ffn: int
     window: int
     dropout: float = 0.1
+    relations: tuple[str, ...] = ()
+    absolute_pitch: bool = True
 
     def __post_init__(self) -> None:
-        problems = []
+        object.__setattr__(self, "relations", tuple(self.relations))  # JSON has lists
+        problems = relation_problems(self.relations)
         if self.kind not in KINDS:
             problems.append(f"backbone kind {self.kind!r} is unknown; choose one of {', '.join(KINDS)}.")
         sizes = ("dim", "layers", "heads", "ffn", "window")
@@ -60,7 +67,7 @@ class BackboneConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "relations": list(self.relations)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> BackboneConfig:
@@ -70,7 +77,7 @@ class BackboneConfig:
             ConfigError: If fields are unknown, missing or wrong. All are named.
         """
         known = {field.name for field in fields(cls)}
-        required = known - {"kind", "dropout"}
+        required = {field.name for field in fields(cls) if field.default is MISSING}
         problems = [f"backbone has no field {name!r}; remove it." for name in sorted(values.keys() - known)]
         problems += [f"backbone field {name!r} is missing." for name in sorted(required - values.keys())]
         if problems:

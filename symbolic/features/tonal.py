@@ -17,7 +17,7 @@ from symbolic.features.stats import (
     named,
     shares,
 )
-from symbolic.music.profiles import KEY_PROFILES
+from symbolic.music.profiles import centred, centred_keys
 
 STEPS = {"repeated": 0, "semitone": 1, "tone": 2, "third": 3, "fourth": 5, "fifth": 6, "sixth_seventh": 8}
 STEPS |= {"octave": 12, "wider": 13}
@@ -30,19 +30,9 @@ LONGEST = 2.0
 """Longest duration in seconds that counts for the key, since pedal makes notes longer than they sound."""
 
 
-def _centred(weights: Floats) -> Floats:
-    """Scale weights to mean 0 and length 1 along the last axis. Equal weights become 0."""
-    centred = weights - weights.mean(axis=-1, keepdims=True)
-    length = np.sqrt((centred**2).sum(axis=-1, keepdims=True))
-    return np.asarray(np.where(length > 1e-9, centred / np.maximum(length, 1e-9), 0.0))
-
-
-_KEYS = _centred(np.array([[np.roll(mode, tonic) for tonic in range(12)] for mode in KEY_PROFILES]))
-
-
 def key_fit(weights: Floats) -> Floats:
     """Correlate pitch-class weights (..., 12) with the major and minor keys on each tonic, as (..., 2, 12)."""
-    return np.asarray(np.einsum("...c,mtc->...mt", _centred(weights), _KEYS))
+    return np.asarray(np.einsum("...c,mtc->...mt", centred(weights), centred_keys()))
 
 
 def register(table: NoteTable) -> Features:

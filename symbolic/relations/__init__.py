@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from symbolic.errors import ConfigError
 from symbolic.relations.above_bass import above_bass, above_bass_class
 from symbolic.relations.arrays import Array
@@ -27,7 +25,7 @@ from symbolic.relations.pitch_class import pitch_class
 from symbolic.relations.steps import bass_step, top_step
 from symbolic.tokens.vocabulary import Vocabulary
 
-__all__ = ["RELATIONS", "UNKNOWN", "Relation", "relation_ids", "relations_named"]
+__all__ = ["RELATIONS", "UNKNOWN", "Relation", "relation_ids", "relation_problems", "relations_named"]
 
 
 RELATIONS: Mapping[str, Relation] = {
@@ -40,6 +38,16 @@ RELATIONS: Mapping[str, Relation] = {
 """All relations by name, in the order of their columns."""
 
 
+def relation_problems(names: Sequence[str]) -> list[str]:
+    """Return one sentence for each name that is unknown or given twice."""
+    distinct = dict.fromkeys(names)
+    unknown = [name for name in distinct if name not in RELATIONS]
+    return [
+        *(f"There is no relation {name!r}; choose among {', '.join(RELATIONS)}." for name in unknown),
+        *(f"Relation {name!r} is named twice." for name in distinct if list(names).count(name) > 1),
+    ]
+
+
 def relations_named(names: Sequence[str] | None = None) -> list[Relation]:
     """Return relations by name, in the order given; all of them by default.
 
@@ -47,15 +55,7 @@ def relations_named(names: Sequence[str] | None = None) -> list[Relation]:
         ConfigError: If a name is unknown or given twice.
     """
     names = list(RELATIONS) if names is None else list(names)
-    problems = [
-        f"There is no relation {name!r}; choose among {', '.join(RELATIONS)}."
-        for name in dict.fromkeys(names)
-        if name not in RELATIONS
-    ]
-    problems += [
-        f"Relation {name!r} is named twice." for name in dict.fromkeys(names) if names.count(name) > 1
-    ]
-    if problems:
+    if problems := relation_problems(names):
         raise ConfigError(problems)
     return [RELATIONS[name] for name in names]
 
@@ -80,11 +80,5 @@ def relation_ids(
     chosen = relations_named(names)
     batch = tokens if tokens.ndim == 3 else tokens[None]
     notes = Notes(batch, vocabulary or Vocabulary())
-    columns = [one.ids(notes) for one in chosen]
-    if isinstance(tokens, np.ndarray):
-        found: Array = np.stack(columns, axis=-1)
-    else:
-        import torch
-
-        found = torch.stack(columns, dim=-1)
+    found = notes.ops.stack([one.ids(notes) for one in chosen])
     return found if tokens.ndim == 3 else found[0]

@@ -12,7 +12,7 @@ WIDEST = 38
 def above_bass(notes: Notes) -> Array:
     """Return (B, L): 1 + semitones above the lowest note of the group."""
     groups = notes.groups
-    return known(notes, groups.members, 1 + (notes.pitch - groups.bottom).clip(0, WIDEST))
+    return known(groups.members, 1 + (notes.pitch - groups.bottom).clip(0, WIDEST))
 
 
 @relation("above_bass_class", 14, "the same modulo 12; the lowest note apart")
@@ -20,5 +20,5 @@ def above_bass_class(notes: Notes) -> Array:
     """Return (B, L): 1 for the lowest pitch itself, else 2 + semitones above it modulo 12."""
     groups = notes.groups
     interval = notes.pitch - groups.bottom
-    ids = notes.ops.where(interval == 0, 0 * interval + 1, 2 + interval % 12)
-    return known(notes, groups.members, ids)
+    ids = notes.ops.where(interval != 0, 2 + interval % 12, 1)
+    return known(groups.members, ids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 Array = Any
 """A numpy array or a torch tensor. What both do by the same operator or method is used directly."""
@@ -13,14 +14,17 @@ Array = Any
 class Operations(Protocol):
     """The operations that the two libraries spell differently."""
 
+    def columns(self, tokens: Array) -> Array:
+        """Turn (B, L, F) integers into (F, B, L) int64, each column in one piece of memory."""
+
+    def range(self, count: int, like: Array) -> Array:
+        """Return (count,) int64 from 0, on the device of `like`."""
+
     def integers(self, values: Array) -> Array:
         """Convert to int64."""
 
-    def like(self, table: np.ndarray, values: Array) -> Array:
-        """Convert a numpy table to the library, and the device, of `values`."""
-
-    def where(self, condition: Array, one: Array, other: Array) -> Array:
-        """Choose element by element."""
+    def where(self, condition: Array, one: Array, other: int) -> Array:
+        """Choose element by element; `other` is one number."""
 
     def order(self, keys: Array) -> Array:
         """Sort (B, L) keys along the last axis, stably; return the places they came from."""
@@ -28,24 +32,36 @@ class Operations(Protocol):
     def take(self, values: Array, places: Array) -> Array:
         """Take along the last axis."""
 
-    def bins(self, edges: np.ndarray, values: Array) -> Array:
-        """Return how many of the rising edges are at most each value."""
+    def put(self, values: Array, places: Array) -> Array:
+        """Put each value at its place along the last axis; the places are a permutation."""
+
+    def highest_so_far(self, values: Array) -> Array:
+        """Return the running maximum along the last axis."""
 
     def lowest(self, values: Array, segments: Array, count: int, start: int) -> Array:
         """Return the (count,) minimum of each segment of flat values; `start` where a segment is empty."""
 
     def total(self, values: Array, segments: Array, count: int) -> Array:
-        """Return the (count,) sum of each segment of flat values."""
+        """Return the (count,) sum of each segment of flat integers."""
+
+    def join(self, parts: list[Array]) -> Array:
+        """Concatenate along the last axis."""
+
+    def stack(self, parts: list[Array]) -> Array:
+        """Stack along a new last axis."""
 
 
 class _Numpy:
+    def columns(self, tokens: Array) -> Array:
+        return np.ascontiguousarray(np.moveaxis(tokens, -1, 0), dtype=np.int64)
+
+    def range(self, count: int, like: Array) -> Array:
+        return np.arange(count)
+
     def integers(self, values: Array) -> Array:
         return values.astype(np.int64)
 
-    def like(self, table: np.ndarray, values: Array) -> Array:
-        return table
-
-    def where(self, condition: Array, one: Array, other: Array) -> Array:
+    def where(self, condition: Array, one: Array, other: int) -> Array:
         return np.where(condition, one, other)
 
     def order(self, keys: Array) -> Array:
@@ -54,8 +70,13 @@ class _Numpy:
     def take(self, values: Array, places: Array) -> Array:
         return np.take_along_axis(values, places, axis=-1)
 
-    def bins(self, edges: np.ndarray, values: Array) -> Array:
-        return np.searchsorted(edges, values, side="right")
+    def put(self, values: Array, places: Array) -> Array:
+        found = np.empty_like(values)
+        np.put_along_axis(found, places, values, axis=-1)
+        return found
+
+    def highest_so_far(self, values: Array) -> Array:
+        return np.maximum.accumulate(values, axis=-1)
 
     def lowest(self, values: Array, segments: Array, count: int, start: int) -> Array:
         found = np.full(count, start, dtype=values.dtype)
@@ -63,22 +84,29 @@ class _Numpy:
         return found
 
     def total(self, values: Array, segments: Array, count: int) -> Array:
-        return np.bincount(segments, weights=values, minlength=count)
+        return np.bincount(segments, weights=values, minlength=count).astype(np.int64)
+
+    def join(self, parts: list[Array]) -> Array:
+        return np.concatenate(parts, axis=-1)
+
+    def stack(self, parts: list[Array]) -> Array:
+        return np.stack(parts, axis=-1)
 
 
 class _Torch:
+    def columns(self, tokens: Array) -> Array:
+        return tokens.long().movedim(-1, 0).contiguous()
+
+    def range(self, count: int, like: Array) -> Array:
+        import torch
+
+        return torch.arange(count, device=like.device)
+
     def integers(self, values: Array) -> Array:
         return values.long()
 
-    def like(self, table: np.ndarray, values: Array) -> Array:
-        import torch
-
-        return torch.as_tensor(table, device=values.device)
-
-    def where(self, condition: Array, one: Array, other: Array) -> Array:
-        import torch
-
-        return torch.where(condition, one, other)
+    def where(self, condition: Array, one: Array, other: int) -> Array:
+        return one.masked_fill(~condition, other)
 
     def order(self, keys: Array) -> Array:
         return keys.argsort(dim=-1, stable=True)
@@ -86,21 +114,55 @@ class _Torch:
     def take(self, values: Array, places: Array) -> Array:
         return values.gather(-1, places)
 
-    def bins(self, edges: np.ndarray, values: Array) -> Array:
-        import torch
+    def put(self, values: Array, places: Array) -> Array:
+        return values.scatter(-1, places, values)
 
-        return torch.searchsorted(self.like(edges, values), values.contiguous(), right=True)
+    def highest_so_far(self, values: Array) -> Array:
+        return values.cummax(-1).values
 
     def lowest(self, values: Array, segments: Array, count: int, start: int) -> Array:
         return values.new_full((count,), start).scatter_reduce(0, segments, values, "amin")
 
     def total(self, values: Array, segments: Array, count: int) -> Array:
+        return values.new_zeros(count).scatter_add(0, segments, values)
+
+    def join(self, parts: list[Array]) -> Array:
         import torch
 
-        # float32: the counts are small, and some accelerators have no float64.
-        return torch.zeros(count, device=values.device).scatter_add(0, segments, values.float())
+        return torch.cat(parts, dim=-1)
+
+    def stack(self, parts: list[Array]) -> Array:
+        import torch
+
+        return torch.stack(parts, dim=-1)
 
 
 def operations_of(values: Array) -> Operations:
     """Return the operations of the library that `values` belongs to; torch is not imported for numpy arrays."""
     return _Numpy() if isinstance(values, np.ndarray) else _Torch()
+
+
+class Table:
+    """A constant table for arrays of either library. Its copies on devices are kept, so no step waits for one.
+
+    Args:
+        values: The table.
+    """
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self._values = values
+        self._copies: dict[Any, Array] = {}
+
+    def like(self, other: Array) -> Array:
+        """Return the table in the library, and on the device, of `other`."""
+        if isinstance(other, np.ndarray):
+            return self._values
+        if other.device not in self._copies:
+            import torch
+
+            self._copies[other.device] = torch.as_tensor(self._values, device=other.device)
+        return self._copies[other.device]
+
+    def __getitem__(self, places: Array) -> Array:
+        """Look up an array of places."""
+        return self.like(places)[places]

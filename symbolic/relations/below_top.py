@@ -12,4 +12,4 @@ WIDEST = 25
 def below_top(notes: Notes) -> Array:
     """Return (B, L): 1 + semitones below the highest note of the group."""
     groups = notes.groups
-    return known(notes, groups.members, 1 + (groups.top - notes.pitch).clip(0, WIDEST))
+    return known(groups.members, 1 + (groups.top - notes.pitch).clip(0, WIDEST))

@@ -10,4 +10,4 @@ def degree(notes: Notes) -> Array:
     """Return (B, L): 2 + semitones above the tonic + 12 in minor; 1 where no tonic is known."""
     tonic = notes.tonic
     above = 2 + (notes.pitch - tonic) % 12 + 12 * (tonic // 12)
-    return known(notes, notes.pitched, notes.ops.where(tonic < 0, 0 * above + 1, above))
+    return known(notes.pitched, notes.ops.where(tonic >= 0, above, 1))

@@ -12,4 +12,4 @@ MOST = 9
 def group_size(notes: Notes) -> Array:
     """Return (B, L): notes of the group, at most `MOST`."""
     groups = notes.groups
-    return known(notes, groups.members, groups.size.clip(max=MOST))
+    return known(groups.members, groups.size.clip(max=MOST))

@@ -8,4 +8,4 @@ from symbolic.relations.notes import Notes
 @relation("octave", 12, "octave of the pitch")
 def octave(notes: Notes) -> Array:
     """Return (B, L): 1 + pitch // 12."""
-    return known(notes, notes.pitched, 1 + notes.pitch // 12)
+    return known(notes.pitched, 1 + notes.pitch // 12)

@@ -8,4 +8,4 @@ from symbolic.relations.notes import Notes
 @relation("pitch_class", 13, "pitch class: C is 1")
 def pitch_class(notes: Notes) -> Array:
     """Return (B, L): 1 + pitch modulo 12."""
-    return known(notes, notes.pitched, 1 + notes.pitch % 12)
+    return known(notes.pitched, 1 + notes.pitch % 12)

@@ -12,8 +12,8 @@ _SIZE = 2 * WIDEST + 3
 def _ids(notes: Notes, step: Array) -> Array:
     """Return (B, L): 1 where no group comes before, else 2 + the clipped step from `-WIDEST` up."""
     groups = notes.groups
-    ids = notes.ops.where(groups.first, 0 * step + 1, 2 + WIDEST + step.clip(-WIDEST, WIDEST))
-    return known(notes, groups.members, ids)
+    ids = notes.ops.where(~groups.first, 2 + WIDEST + step.clip(-WIDEST, WIDEST), 1)
+    return known(groups.members, ids)
 
 
 @relation("bass_step", _SIZE, "semitones from the lowest note of the onset before")

@@ -16,6 +16,7 @@ from symbolic.backbone import BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
+from symbolic.relations import RELATIONS
 from symbolic.storage import read_json
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import Vocabulary
@@ -176,3 +177,45 @@ def test_an_expanded_run_names_its_checkpoint(tmp_path, monkeypatch, capsys):
         in (model / "README.md").read_text()
     )
     assert load_checkpoint(model).config == preset("mini")
+
+
+def test_relations_grow_with_the_model():
+    sizes, names = Vocabulary().sizes, tuple(RELATIONS)
+    torch.manual_seed(0)
+    small = build_backbone(replace(SMALL, relations=names[2:5]), sizes).eval()
+    torch.nn.init.normal_(small.embedding.relations.weight)
+    large = build_backbone(replace(SMALL, dim=48, heads=6, relations=names), sizes).eval()
+    expand(small, large)
+    music = torch.stack([torch.randint(4, size, (2, 12)) for size in sizes], dim=-1)
+    torch.testing.assert_close(large(music), small(music).repeat(1, 1, 3), atol=1e-5, rtol=1e-4)
+
+
+def test_tiny_is_given_relations_without_a_change(tmp_path):
+    settings = PretrainSettings.of(checkpoint="tiny", relations="all")
+    start = load_initialisation(settings, Tokenizer())
+    assert start.config.relations == tuple(RELATIONS)
+    assert "expanded_from" not in start.describe(np.empty(0, dtype=np.int64))
+    objective = objective_of(settings, start).eval()
+    music = torch.stack([torch.randint(4, size, (2, 12)) for size in Vocabulary().sizes], dim=-1)
+    assert torch.equal(objective.backbone(music), load_checkpoint("tiny").build_backbone().eval()(music))
+
+
+def test_relations_are_those_asked_for_or_of_the_checkpoint(tmp_path):
+    def shape(**settings):
+        return load_initialisation(PretrainSettings.of(**settings), Tokenizer()).config
+
+    assert shape().relations == tuple(RELATIONS)
+    assert shape(relations="none").relations == ()
+    assert shape(relations="octave,degree", relative_pitch=True).relations == ("octave", "degree")
+    assert not shape(relative_pitch=True).absolute_pitch
+    assert shape(checkpoint="tiny").relations == ()
+    found = load_checkpoint("tiny")
+    backbone = build_backbone(replace(found.config, relations=("octave",)), found.tokenizer.vocabulary.sizes)
+    saved = str(save_checkpoint(tmp_path / "related", backbone, found.tokenizer))
+    assert shape(checkpoint=saved).relations == ("octave",)
+    with pytest.raises(ConfigError, match="with the relations octave"):
+        shape(checkpoint=saved, relations="none")
+    with pytest.raises(ConfigError, match="with absolute pitch"):
+        shape(checkpoint=saved, relative_pitch=True)
+    with pytest.raises(ConfigError, match=r"--relations bass: There is no relation 'bass'"):
+        PretrainSettings.of(relations="bass")
