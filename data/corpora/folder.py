@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
+from data.corpora.labels import Row, read_table
 from data.corpora.tunes import read_tune, tune_keys
-from data.splits import EXCLUDED, SPLITS
+from data.splits import EXCLUDED
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.files import SUFFIXES, music_files
 from symbolic.music.notes import Music
@@ -20,20 +18,18 @@ from symbolic.music.piano import as_one_piano, track_labels
 LABELS = "labels.csv"
 LABEL = "label"
 """Name of the sequence-level label of this corpus."""
-COLUMNS = ("file", "label", "split", "group")
 
 
 class FolderCorpus(Corpus):
     """All music files of a folder and its subfolders.
 
     A table may name labels. Its column `file` is relative to the folder. The columns `label`, `split` (train, valid,
-    test, excluded) and `group` (pieces that must stay on one side) are optional. Others are ignored. A hash of the
-    notes or of the group deals pieces without a split 80/10/10.
+    test, excluded) and `group` (pieces that must stay on one side) are optional. Others are ignored.
 
     Args:
         root: The folder.
         labels: The table. Default: labels.csv in the folder, if there is one.
-        require_labels: Refuse files without a label.
+        require_labels: Leave out files without a label. There must be a table with labels.
         tracks: Track names that become note labels, in any case. Notes of other tracks are unlabelled.
         merge: With `tracks`, read all pitched tracks as one piano, so that no program reveals a label.
 
@@ -91,13 +87,9 @@ class FolderCorpus(Corpus):
         entries = [(key, file) for file in files for key in tune_keys(self.folder, file)]
         rows = self._rows({name for entry in entries for name in entry}) if self._has_table else {}
         # The row of a book holds for all its tunes that have no row.
-        pieces = [_piece(key, file, rows.get(key) or rows.get(file) or {}) for key, file in entries]
-        bare = [piece.key for piece in pieces if not piece.labels]
-        if self._require_labels and bare:
-            raise LabelError(
-                f"{self._table_path}: {_some(bare, 'file has', 'files have')} no label. "
-                "Add a row with columns file and label for each, or remove the files."
-            )
+        pieces = [self._piece(key, file, rows.get(key) or rows.get(file)) for key, file in entries]
+        if self._require_labels and not any(piece.labels for piece in pieces):
+            raise LabelError(f"{self._table_path} labels no file. Fill in column '{LABEL}'.")
         return pieces
 
     def read(self, piece: Piece) -> Music:
@@ -119,84 +111,15 @@ class FolderCorpus(Corpus):
     def _has_table(self) -> bool:
         return self._table is not None or self._table_path.is_file()
 
-    def _rows(self, known: set[str]) -> dict[str, dict[str, str]]:
-        """Read the rows of the table by file."""
-        path = self._table_path
-        try:
-            with path.open(encoding="utf-8-sig", newline="") as file:
-                reader = csv.DictReader(file)
-                columns = [(name or "").strip() for name in reader.fieldnames or ()]
-                reader.fieldnames = columns
-                read = list(reader)
-        except OSError as error:
-            raise LabelError(f"{path} cannot be read ({error.strerror}).") from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise LabelError(f"{path} cannot be read ({error}). It must be a CSV table in UTF-8.") from error
-        if "file" not in columns:
-            raise LabelError(
-                f"{path} has no column 'file'; its columns are {', '.join(columns) or 'none'}. "
-                f"Name the columns {', '.join(COLUMNS)} (only the first is required)."
-            )
-        table = [{c: (row.get(c) or "").strip() for c in COLUMNS if c in columns} for row in read]
-        long = [row for row in read if any(cell.strip() for cell in row.get(None) or ())]
-        if long:
-            which = _some([str(row["file"]) for row in long], "row has", "rows have")
-            raise LabelError(
-                f'{path}: {which} more cells than there are columns. Quote what holds a comma: "Bach, J. S.".'
-            )
-        for row in table:
-            row["file"] = row["file"].replace("\\", "/").removeprefix("./")
-        _respell(table, known)
-        self._check(path, table, known)
-        return {row["file"]: row for row in table}
+    def _rows(self, names: set[str]) -> dict[str, Row]:
+        needed = [LABEL] if self._require_labels else []
+        return {row.file: row for row in read_table(self._table_path, names, self.folder, needed)}
 
-    def _check(self, path: Path, table: list[dict[str, str]], known: set[str]) -> None:
-        """Refuse a table that does not fit the files. The message names all problems at once."""
-        problems = []
-        if absent := [row["file"] for row in table if row["file"] not in known]:
-            problems.append(
-                f"{_some(absent, 'row names', 'rows name')} no music file under {self.folder}; "
-                "paths are relative to that folder. Correct or remove them."
-            )
-        counts = Counter(row["file"] for row in table)
-        if twice := [file for file, count in counts.items() if count > 1]:
-            problems.append(
-                f"{_some(twice, 'file has', 'files have')} several rows. Keep one row for each file."
-            )
-        if strange := sorted({row.get("split", "") for row in table} - {"", *SPLITS, EXCLUDED}):
-            problems.append(
-                f"{_some(strange, 'split is', 'splits are')} unknown. Use {', '.join(SPLITS)}, {EXCLUDED}, "
-                "or leave it blank."
-            )
-        if problems:
-            raise LabelError(f"{path}: " + " ".join(problems))
-
-
-def _respell(table: Sequence[dict[str, str]], known: set[str]) -> None:
-    """Spell names as the file system does. macOS stores accents as separate characters."""
-    absent = [row for row in table if row["file"] not in known]
-    spelled: dict[str, str] = {}
-    for name in known if absent else ():
-        plain = unicodedata.normalize("NFC", name)
-        spelled[plain] = "" if plain in spelled else name  # of two files, neither
-    for row in absent:
-        row["file"] = spelled.get(unicodedata.normalize("NFC", row["file"])) or row["file"]
-
-
-def _piece(key: str, file: str, row: Mapping[str, str]) -> Piece:
-    label, split = row.get("label"), row.get("split") or None
-    return Piece(
-        key,
-        file,
-        {LABEL: label} if label else NO_LABELS,
-        split,
-        row.get("group", ""),
-        reason="excluded by the labels file" if split == EXCLUDED else "",
-    )
-
-
-def _some(names: Iterable[str], one: str, many: str, shown: int = 5) -> str:
-    """Return a count with the first few names: '3 files have (a, b, c)'."""
-    listed = list(names)
-    rest = f", and {len(listed) - shown} more" if len(listed) > shown else ""
-    return f"{len(listed)} {one if len(listed) == 1 else many} ({', '.join(map(repr, listed[:shown]))}{rest})"
+    def _piece(self, key: str, file: str, row: Row | None) -> Piece:
+        labels = {LABEL: row.label} if row and row.label else NO_LABELS
+        split, reason = row.split if row else None, ""
+        if split == EXCLUDED:
+            reason = "excluded by the labels file"
+        elif self._require_labels and not labels:
+            split, reason = EXCLUDED, "no label in its row" if row else "no row in the labels file"
+        return Piece(key, file, labels, split, row.group if row else "", reason=reason)
