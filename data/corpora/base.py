@@ -59,6 +59,10 @@ class Reading:
     note_labels: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
 
 
+class LeftOut(Exception):
+    """A piece does not serve the purpose. The message is the reason, as 'kind: details'."""
+
+
 class Corpus(ABC):
     """A reader of one corpus. Instances are pickled for worker processes.
 
@@ -70,7 +74,8 @@ class Corpus(ABC):
         split: Source of the split, in a few words.
         table: Split table under `data/splits`, where it is not named after the corpus.
         drums_alone: Whether pieces hold drums alone and need `Filters(drum_only=True)`.
-        fractions: Proportions of the splits, for pieces whose split is chosen by hash.
+        fractions: Proportions of the splits, for pieces whose split is not given.
+        dealt_by: Label within whose classes such pieces are dealt if the corpus is small. "": a hash deals always.
         joins: Names of the corpora that it combines, where it has no music of its own.
         note_classes: Class names of each note-level label.
         folder: Folder to which `Piece.file` is relative.
@@ -88,6 +93,7 @@ class Corpus(ABC):
     table: ClassVar[str] = ""
     drums_alone: ClassVar[bool] = False
     fractions: ClassVar[Mapping[str, float]] = MappingProxyType({"train": 0.8, "valid": 0.1, "test": 0.1})
+    dealt_by: ClassVar[str] = ""
     joins: ClassVar[tuple[str, ...]] = ()
     note_classes: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     folder: Path
@@ -171,6 +177,7 @@ class Corpus(ABC):
 
         Raises:
             MusicFileError: If a further file of the piece, such as its beats, cannot be read.
+            LeftOut: If the piece has no note to learn from.
         """
         return Reading(music)
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from data.corpora.base import NO_LABELS, Corpus, Piece, Reading
+from data.corpora.base import NO_LABELS, Corpus, LeftOut, Piece, Reading
 from data.corpora.labels import Row, read_table
 from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED
+from data.splits.small import SMALL
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.files import SUFFIXES, music_files
 from symbolic.music.notes import Music
@@ -42,6 +43,9 @@ class FolderCorpus(Corpus):
     licence = "unstated: whatever the files' own terms are"
     citation = "none"
     homepage = "none"
+    version = 2
+    split = f"80/10/10: by hash, or within classes below {SMALL} pieces"
+    dealt_by = LABEL
 
     def __init__(
         self,
@@ -97,10 +101,17 @@ class FolderCorpus(Corpus):
         return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
-        """Label notes by track names if there are `tracks`. Else return the file as it is."""
+        """Label notes by track names if there are `tracks`. Else return the file as it is.
+
+        Raises:
+            LeftOut: If no track has one of the names.
+        """
         if not self._tracks:
             return Reading(music)
         labels = {"track": track_labels(music, self._tracks)}
+        if (labels["track"] < 0).all():
+            named = ", ".join(filter(None, music.tracks)) or "without names"
+            raise LeftOut(f"no track called {' or '.join(self._tracks)}: its tracks are {named}")
         return Reading(as_one_piano(music) if self._merge else music, labels)
 
     @property

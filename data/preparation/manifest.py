@@ -21,6 +21,7 @@ from data.preparation.near import PAIR, near_pairs
 from data.preparation.tokenise import Recipe
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, SETTINGS, TOKENIZER, PieceRecord
 from data.splits import Member, Verdict, resolve
+from data.splits.small import SMALL
 from data.toolkit.safewrite import as_json, as_line, write, write_lines
 from symbolic.errors import CorpusError
 
@@ -42,6 +43,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     reasons: Counter[str] = Counter()
     members: list[Member] = []
     tracks: list[int] = []
+    classes: list[str] = []
     hashes = []
     tokens = repaired = 0
     for name in names:
@@ -55,6 +57,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
                 Member(piece["key"], piece["split"], piece["group"], piece["fingerprint"], piece["reason"])
             )
             tracks.append(piece["tracks"])
+            classes.append(piece["labels"].get(recipe.corpus.dealt_by, ""))
             tokens += piece["tokens"]
             repaired += bool(piece["repairs"])
     if len(members) + reasons.total() != total:
@@ -65,7 +68,9 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     if not members:
         _refuse_nothing(recipe, folder, names, reasons)
     near = _near(folder, names, members, tracks, settings["near_duplicates"])
-    verdicts = resolve(members, recipe.corpus.fractions, (pair.item()[:2] for pair in near))
+    undealt = sum(member.split is None for member in members)
+    by_class = classes if recipe.corpus.dealt_by and undealt < SMALL else None
+    verdicts = resolve(members, recipe.corpus.fractions, (pair.item()[:2] for pair in near), by_class)
     recipe.tokenizer.save(folder / TOKENIZER)
     manifest = {
         "format": FORMAT,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data.corpora.base import Corpus, Piece
+from data.corpora.base import Corpus, LeftOut, Piece
 from data.fingerprint import note_fingerprint
 from data.preparation.filters import Filters
 from data.preparation.guards import TimeUp, guarded
@@ -64,16 +64,12 @@ class PreparedPiece:
     sketches: Sketches = field(default_factory=lambda: np.empty((0, SIZE), dtype=np.uint32))
 
 
-class _Skip(Exception):
-    """A filter refuses the piece."""
-
-
 def tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     """Read, filter, interpret and encode a piece. Any failure becomes the reason why it is skipped."""
     try:
         with guarded(recipe.filters.read_seconds, recipe.filters.read_memory):
             return _tokenise(recipe, piece)
-    except _Skip as skip:
+    except LeftOut as skip:
         reason = str(skip)
     except TimeUp:
         reason = too_slow(recipe)
@@ -91,17 +87,17 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     path = Path(corpus.path(piece.file))
     size = path.stat().st_size if path.is_file() else 0  # an absent file is for the reader to report
     if size > filters.max_bytes:
-        raise _Skip(f"too large: {size:,} bytes, the filter allows {filters.max_bytes:,}")
+        raise LeftOut(f"too large: {size:,} bytes, the filter allows {filters.max_bytes:,}")
     music = corpus.read(piece)
     if refusal := filters.refusal(music):
-        raise _Skip(refusal)
+        raise LeftOut(refusal)
     fingerprint = note_fingerprint(music)
     if piece.fingerprint not in (None, fingerprint):
-        raise _Skip("other content: its notes are not those that the split table was made for")
+        raise LeftOut("other content: its notes are not those that the split table was made for")
 
     reading = corpus.interpret(piece, music)
     if refusal := filters.metre_refusal(reading.music):
-        raise _Skip(refusal)
+        raise LeftOut(refusal)
     kept = np.arange(len(reading.music))
     if not filters.keep_drums:
         kept = np.flatnonzero(~reading.music.drums)
@@ -110,7 +106,7 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
             reading.music.with_notes(reading.music.notes[kept]), hide=recipe.hide
         )
     except ConfigError as error:  # hide was checked before, so it is the number of bars
-        raise _Skip(f"absurdly long: {error}") from error
+        raise LeftOut(f"absurdly long: {error}") from error
     source = kept[tokens.note_index]
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else PreparedPiece(piece).sketches

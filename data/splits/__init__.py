@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
+from data.splits.small import Bundle, dealt_in_classes
 from symbolic.errors import CorpusError, LeakError
 
 SPLITS = ("train", "valid", "test")
@@ -112,18 +113,23 @@ def side_in_fold(entry: Entry, fold: int) -> str:
 
 
 def resolve(
-    members: Sequence[Member], fractions: Mapping[str, float], near: Iterable[tuple[int, int]] = ()
+    members: Sequence[Member],
+    fractions: Mapping[str, float],
+    near: Iterable[tuple[int, int]] = (),
+    classes: Sequence[str] | None = None,
 ) -> list[Verdict]:
     """Settle the side of each piece, so that no group, copy or near-duplicate is on two sides.
 
     Pieces that share a group or a fingerprint, or are near-duplicates, form one set, directly or through others. If
     sides are given, pieces without a side join the strictest, and copies on a less strict side are excluded. If none is
-    given, a hash of the group or of the notes chooses. It is the same on every machine.
+    given, a hash of the group or of the notes chooses, or `dealt_in_classes` in a small corpus. Either is the same on
+    every machine.
 
     Args:
         members: All pieces of a corpus.
         fractions: Proportion of each side. They add to 1.
         near: Pairs of indices of near-duplicates.
+        classes: Class of each piece, "" where it has none, to deal within classes. None: a hash chooses.
 
     Raises:
         LeakError: If a given group has pieces on two given sides.
@@ -132,6 +138,7 @@ def resolve(
     together: dict[int, list[int]] = defaultdict(list)
     for index, root in enumerate(connected([(m.group, m.fingerprint) for m in members], near)):
         together[root].append(index)
+    dealt = {} if classes is None else _dealt(members, list(together.values()), fractions, classes)
     verdicts: dict[int, Verdict] = {}
     for indices in together.values():
         some = [members[i] for i in indices]
@@ -141,7 +148,8 @@ def resolve(
         side = (
             max(sides, key=SPLITS.index)
             if sides
-            else hashed_split(name if groups else min(m.fingerprint for m in some), fractions)
+            else dealt.get(indices[0])
+            or hashed_split(name if groups else min(m.fingerprint for m in some), fractions)
         )
         staying = [m for m in some if m.split in (side, None) or not sides]
         same = {mark for m in staying for mark in (m.group, m.fingerprint) if mark != ""}
@@ -154,6 +162,26 @@ def resolve(
                 what = "same music as" if {member.group, member.fingerprint} & same else "near-duplicate of"
                 verdicts[index] = Verdict(EXCLUDED, name, f"{what} {staying[0].key}, which is in {side}")
     return [verdicts[i] for i in range(len(members))]
+
+
+def _dealt(
+    members: Sequence[Member],
+    together: Iterable[Sequence[int]],
+    fractions: Mapping[str, float],
+    classes: Sequence[str],
+) -> dict[int, str]:
+    """Return the side of each set of pieces without a given side, by its first index."""
+    firsts, bundles = [], []
+    for indices in together:
+        if {members[i].split for i in indices} & {*SPLITS}:
+            continue
+        inside = [i for i in indices if members[i].split is None]
+        if inside:
+            counts = Counter(sorted(classes[i] for i in inside))
+            mark = min(members[i].fingerprint for i in inside)
+            firsts.append(indices[0])
+            bundles.append(Bundle(counts.most_common(1)[0][0], len(inside), mark))
+    return dict(zip(firsts, dealt_in_classes(bundles, fractions), strict=True))
 
 
 def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
