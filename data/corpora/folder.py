@@ -130,6 +130,7 @@ class FolderCorpus(Corpus):
         labels = {LABEL: row.label} if row and row.label else NO_LABELS
         split, reason = row.split if row else None, ""
         if split == EXCLUDED:
+            labels = NO_LABELS  # no class is made of it
             reason = "excluded by the labels file"
         elif self._require_labels and not labels:
             split, reason = EXCLUDED, "no label in its row" if row else "no row in the labels file"

@@ -24,11 +24,11 @@ def summary(shards: Shards) -> str:
     """
     totals = shards.manifest["totals"]
     skipped, examples, repairs = Counter(totals["skipped"]), dict[str, str](), Counter[str]()
-    for line in _ledger(shards):
+    for line in read_ledger(shards):
         if line["status"] == "skipped":
-            examples.setdefault(_kind(line["reason"]), line["key"])
+            examples.setdefault(kind_of(line["reason"]), line["key"])
         else:
-            repairs.update({_kind(repair) for repair in line.get("repairs", ())})
+            repairs.update({kind_of(repair) for repair in line.get("repairs", ())})
     sides = totals["splits"]
     splits = ", ".join(f"{side} {sides[side]:,}" for side in (*SPLITS, EXCLUDED) if side in sides)
     rows = [("kept", totals["kept"], splits)]
@@ -59,7 +59,7 @@ def skipped_lines(shards: Shards, shown: int = 10) -> list[str]:
     count, ledger = sum(totals["skipped"].values()), shards.path / LEDGER
     if not count or "sources" in totals:
         return []
-    skipped = (line for line in _ledger(shards) if line["status"] == "skipped")
+    skipped = (line for line in read_ledger(shards) if line["status"] == "skipped")
     named = [f"  {line['key']}: {shorten(line['reason'], 100)}" for line in islice(skipped, shown)]
     end = f"  ... and {count - shown:,} more: {ledger}" if count > shown else f"  ledger: {ledger}"
     return [f"{count:,} file{'s were' if count > 1 else ' was'} skipped:", *named, end]
@@ -79,12 +79,13 @@ def _sources(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
     return ["", f"{'source':<{width}}   pieces       notes    hours", *rows]
 
 
-def _ledger(shards: Shards) -> Iterator[dict[str, Any]]:
+def read_ledger(shards: Shards) -> Iterator[dict[str, Any]]:
+    """Yield the lines of the ledger: one for each input, with "key", "status" and, if there is one, "reason"."""
     with (shards.path / LEDGER).open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
 
 
-def _kind(text: str) -> str:
+def kind_of(text: str) -> str:
     """Return a reason or repair without counts and details: 'too short: 3 notes' gives 'too short'."""
     return _DETAILS.sub("", _NUMBER.sub("", text))

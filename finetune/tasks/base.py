@@ -103,6 +103,7 @@ class Task:
         baselines: Names of the baselines, lowest first.
         published: Others' numbers.
         epochs: Passes over the training windows, unless told otherwise.
+        warnings: What is odd about a user's own labels, in sentences.
         answers: By name of another task, the class here that each class there counts as: a run of it can be scored
             on this one's test pieces.
 
@@ -127,6 +128,7 @@ class Task:
     baselines: tuple[str, ...] = ("majority",)
     published: tuple[Published, ...] = ()
     epochs: int = 10
+    warnings: tuple[str, ...] = ()
     answers: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:

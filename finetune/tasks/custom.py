@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from data.corpora import open_corpus
+from data.splits.small import SMALL
 from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
+from finetune.tasks.checks import class_warnings
 from symbolic.errors import LabelError
 
 _SPLIT = Protocol(
     "split",
-    "column 'split' of the labels table; without one, 80/10/10 by a hash of the notes or of column 'group'",
+    f"column 'split' of the labels table; without one, 80/10/10, within classes below {SMALL} pieces and by hash above",
 )
 
 
@@ -28,10 +31,11 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
     """
     options = {"labels": str(labels) if labels else None, "require_labels": True}
     pieces = open_corpus("folder", folder, **options).pieces()
-    classes = tuple(sorted({piece.labels["label"] for piece in pieces}))
-    if len(classes) < 2:
+    counts = Counter(sorted(piece.labels["label"] for piece in pieces if piece.labels))
+    if len(counts) < 2:
         raise LabelError(
-            f"All {len(pieces)} files in {folder} are labelled '{classes[0]}'. Give at least two labels to tell apart."
+            f"All {counts.total()} labelled files in {folder} are '{''.join(counts)}'. Give at least two labels "
+            "to tell apart."
         )
     return Task(
         name="sequence",
@@ -41,8 +45,9 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
         corpus="folder",
         options=options,
         label="label",
-        classes=classes,
+        classes=tuple(counts),
         protocols=(_SPLIT,),
+        warnings=tuple(class_warnings(counts)),
         baselines=SEQUENCE_BASELINES,
         epochs=30,
     )

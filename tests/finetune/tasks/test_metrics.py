@@ -157,6 +157,29 @@ def test_several_systems_stand_for_their_mean_and_one_without_seeds_beside_those
         paired_bootstrap([high, low[:2]], [baseline], accuracy)
 
 
+def test_all_right_or_few_groups_are_as_uncertain_as_their_number() -> None:
+    """As statistical tables give Wilson's interval for 3 of 3, 20 of 20 and 2 of 4."""
+    right = np.array([[[1, 0], [0, 0]]])
+    wrong = np.array([[[0, 1], [0, 0]]])
+    assert bootstrap_interval(right.repeat(3, 0), accuracy) == pytest.approx((0.4385, 1), abs=1e-3)
+    assert bootstrap_interval(right.repeat(20, 0), accuracy) == pytest.approx((0.8389, 1), abs=1e-3)
+    some = np.concatenate([right, right, wrong, wrong])
+    assert bootstrap_interval(some, accuracy) == pytest.approx((0.15, 0.85), abs=1e-3)
+    assert bootstrap_interval(wrong.repeat(3, 0), accuracy) == pytest.approx((0, 1 - 0.4385), abs=1e-3)
+
+
+@pytest.mark.parametrize(("groups", "p"), [(1, 1.0), (2, 0.5), (5, 0.0625)])
+def test_few_test_pieces_prove_no_difference(groups: int, p: float) -> None:
+    right, wrong = (
+        np.repeat(np.array([one]), groups, axis=0) for one in ([[1, 0], [0, 0]], [[0, 1], [0, 0]])
+    )
+    gap = paired_bootstrap([right], [wrong], accuracy)
+    assert gap.mean == 1
+    assert gap.p == p
+    assert gap.low <= 0
+    assert gap.high == pytest.approx(1)
+
+
 def test_pairing_runs_of_different_tests_is_refused() -> None:
     with pytest.raises(ValueError, match="same items"):
         paired_bootstrap([drawn(0.8, groups=10)], [drawn(0.8, groups=11)], accuracy)

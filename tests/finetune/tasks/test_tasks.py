@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from data.splits.folds import FOLD_TABLES, dealt_folds, sides_of
 from finetune.baselines.baselines import BASELINES
 from finetune.tasks import TASKS, MergedClasses, Protocol, Task, note_task, sequence_task
 from finetune.tasks import data as taskdata
+from finetune.tasks.accounts import LEFT_OUT, left_out, piece_uses
 from finetune.tasks.data import TaskData, task_data, task_metrics
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import confusion_matrix
@@ -139,12 +141,25 @@ def test_one_label_is_no_task(tmp_path: Path) -> None:
         sequence_task(folder)
 
 
-def test_a_file_without_a_label_is_named(tmp_path: Path) -> None:
-    folder = write_folder(tmp_path / "tunes", 6)
+def test_a_file_without_a_label_is_left_out_and_accounted_for(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "tunes", 24)
     lines = (folder / "labels.csv").read_text().splitlines()
+    lines[1] = "tune00.mid,,"
+    lines[2] = "tune01.mid,ballad,excluded"
     (folder / "labels.csv").write_text("\n".join(lines[:-1]))
-    with pytest.raises(LabelError, match=r"tune05\.mid"):
-        sequence_task(folder)
+    (folder / "bad.mid").write_bytes(b"MThd")
+    task = sequence_task(folder)
+    data = prepared(task, str(folder), Tokenizer(), PrepareSettings(jobs=0))
+    assert task.classes == ("reel", "waltz")
+    uses = {use.piece: (use.use, use.reason) for use in piece_uses([data])}
+    assert uses["tune00.mid"] == (LEFT_OUT, "no label in its row")
+    assert uses["tune01.mid"] == (LEFT_OUT, "excluded by the labels file")
+    assert uses["tune23.mid"] == (LEFT_OUT, "no row in the labels file")
+    assert uses["bad.mid"][1].startswith("unreadable: ")
+    assert (uses["tune12.mid"], uses["tune14.mid"]) == (("valid", ""), ("test", ""))
+    counts = Counter(use for use, _ in uses.values())
+    assert counts == {"train": 17, "valid": 2, "test": 2, LEFT_OUT: 4}
+    assert sum(left_out(piece_uses([data])).values()) == 4
 
 
 def test_a_side_without_pieces_is_refused_with_the_remedy(tmp_path: Path) -> None:
