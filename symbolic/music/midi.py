@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from functools import cache
 from operator import itemgetter
@@ -12,7 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.errors import MusicFileError
+from symbolic.errors import ConfigError, MusicFileError
+from symbolic.music.midi_check import is_whole
+from symbolic.music.midi_container import unwrapped
+from symbolic.music.midi_repair import KEEP, PEDAL, read_repaired
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
 
 if TYPE_CHECKING:
@@ -27,38 +29,46 @@ _PICKLED = np.dtype([("time", "i4"), ("duration", "i4"), ("pitch", "i1"), ("velo
 _MAX_TRACKS = np.iinfo(NOTE["track"]).max + 1
 
 
-def parse_midi(content: bytes, name: str) -> Music:
+def parse_midi(content: bytes, name: str, pedal: str = KEEP) -> Music:
     """Read music from the bytes of a MIDI file.
 
-    A file that the parser refuses is read again leniently. Values above 127 are then clipped: the standard
-    forbids them, but they are frequent on the web. `Music.repairs` records this.
+    symusic parses it. Where that gives less than the file holds, its events are repaired first: values above 127 are
+    clipped, notes without an end get one, programs and names are found where they are. `Music.repairs` states it.
 
     Args:
         content: The whole file.
         name: Name of the file in errors.
+        pedal: "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the sustain pedal,
+            or to the next strike of their pitch.
 
     Raises:
         MusicFileError: If it is not MIDI, even after repair.
+        ConfigError: If `pedal` is neither.
     """
     from symusic import Score
 
-    content = _without_riff(content)
-    repairs: tuple[str, ...] = ()
+    if pedal not in PEDAL:
+        raise ConfigError(f"pedal is {pedal!r}; it must be one of {', '.join(PEDAL)}.")
+    content, repairs = unwrapped(content, name)
     if content[8:10] == b"\0\2":
-        repairs = (
+        repairs += (
             "type 2, whose tracks are pieces of their own: read as tracks of one, as in most such files",
         )
+    reason = ""
     try:
         score = Score.from_midi(content)
+        if pedal == KEEP and is_whole(content, score):
+            return from_symusic(score, name, repairs)
     except Exception as error:  # symusic raises bare RuntimeErrors and the like
-        mended = _clip_bytes(content)
-        if mended is None:
-            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
-        try:
-            score = Score.from_midi(mended)
-            repairs += (f"read leniently, values above 127 clipped ({_first_line(error)})",)
-        except Exception as again:
-            raise MusicFileError(name, f"not a readable MIDI file ({_first_line(again)})") from again
+        reason = _first_line(error)
+    file = read_repaired(content, name, pedal)
+    repairs += tuple(file.repairs)
+    if reason and not file.repairs:
+        repairs += (f"read leniently ({reason})",)
+    try:
+        score = Score.from_midi(file.to_bytes())
+    except Exception as error:
+        raise MusicFileError(name, f"not a readable MIDI file ({_first_line(error)})") from error
     return from_symusic(score, name, repairs)
 
 
@@ -94,15 +104,27 @@ def from_symusic(score: Score, name: str = "symusic.Score", repairs: tuple[str, 
     if np.minimum.reduce(onset, initial=0) < 0 or np.maximum.reduce(onset + duration, initial=0) > _LAST_TICK:
         raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
     time_signatures = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
-    tempos = sorted([(t.time, t.qpm) for t in score.tempos], key=_TICK)
+    tempos = _tempos_of(score)
     return Music(
         notes,
         score.ticks_per_quarter,
         np.array(time_signatures or [(0, 4, 4)]),
-        np.array(tempos or [(0.0, 120.0)]),
+        tempos,
         tuple([track.name for track in tracks]),
         repairs,
     )
+
+
+def _tempos_of(score: Score) -> NDArray[np.float64]:
+    """Return (T, 2) ticks and quarter notes per minute; some performances have thousands."""
+    if len(score.tempos) == 0:
+        return np.array([(0.0, 120.0)])
+    columns = score.tempos.numpy()
+    found = np.empty((len(columns["time"]), 2))
+    found[:, 0] = columns["time"]
+    with np.errstate(divide="ignore"):  # a tempo of no duration is infinite
+        np.divide(6e7, columns["mspq"], out=found[:, 1])
+    return found if len(found) == 1 else found[found[:, 0].argsort(kind="stable")]
 
 
 def write_midi(music: Music, path: str | Path) -> None:
@@ -184,34 +206,6 @@ def _pickles_memory() -> bool:
         return False
     found = np.frombuffer(state, dtype=_PICKLED, offset=4)
     return all((found[name] == column).all() for name, column in sample.items())
-
-
-def _clip_bytes(content: bytes) -> bytes | None:
-    """Clip the file's data bytes above 127, or return None if the file cannot be parsed."""
-    import mido
-
-    try:
-        mended = io.BytesIO()
-        mido.MidiFile(file=io.BytesIO(content), clip=True).save(file=mended)
-    except Exception:  # mido raises EOFError, KeyError, IndexError and others
-        return None
-    return mended.getvalue()
-
-
-def _without_riff(content: bytes) -> bytes:
-    """Return the MIDI file inside a RIFF container (RMID, written by Windows programs), or the bytes unchanged.
-
-    Source: MIDI Manufacturers Association, Recommended Practice RP-029.
-    """
-    if content[:4] != b"RIFF" or content[8:12] != b"RMID":
-        return content
-    start = 12
-    while start + 8 <= len(content):
-        size = int.from_bytes(content[start + 4 : start + 8], "little")
-        if content[start : start + 4] == b"data":
-            return content[start + 8 : start + 8 + size]
-        start += 8 + size + size % 2  # chunks are padded to even lengths
-    return content
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,12 +14,10 @@ from symbolic.music.notes import Music, note_array
 SOUND = midi(track(*scale()))
 
 KEPT = {
-    "wrong-track-count": midi(track(*scale()), count=9),
     "running-status": midi(
         track((0, on()), *[(60, bytes([60 + i // 2, 80 - 80 * (i % 2)])) for i in range(1, 30)])
     ),
     "overlapping": midi(track(*[(9, on())] * 12, *[(9, off())] * 12)),
-    "some-stuck": midi(track(*scale(), *[(10, on(90))] * 3)),
     "unknown-chunk": midi(b"XFIH\0\0\0\4abcd", track(*scale())),
     "trailing-junk": SOUND + b"junk" * 9,
     "no-end-of-track": midi(track(*scale(), end=False)),
@@ -31,10 +29,16 @@ KEPT = {
     "impossible-key": midi(track((0, meta(0x59, b"\x7f\x7f")), *scale())),
 }
 REPAIRED = {
-    "velocity-200": (midi(track(*scale(velocity=200))), "values above 127 clipped (Get velocity=200)"),
+    "velocity-200": (midi(track(*scale(velocity=200))), "12 values above 127 clipped"),
     "controller-200": (midi(track((0, b"\xb0\x40\xc8"), *scale())), "values above 127 clipped"),
     "program-200": (midi(track((0, b"\xc0\xc8"), *scale())), "values above 127 clipped"),
     "long-header": (SOUND[:7] + b"\x08" + SOUND[8:14] + b"\0\0" + SOUND[14:], "read leniently"),
+    "type-7": (midi(track(*scale()), kind=7), "type 7, which does not exist: read as type 1"),
+    "no-tracks": (midi(track(*scale()), count=0), "its header promises 0 tracks, it holds 1"),
+    "wrong-track-count": (midi(track(*scale()), count=9), "its header promises 9 tracks, it holds 1"),
+    "status-missing": (midi(track((0, b"\x3c\x50"), *scale())), "3 bytes before the first status byte"),
+    "some-stuck": (midi(track(*scale(), *[(10, on(90))] * 3)), "3 notes without an end last until"),
+    "all-stuck": (midi(track(*[(10, on(50 + i)) for i in range(20)])), "20 notes without an end last until"),
     "type-2": (midi(track(*scale()), track(*scale()), kind=2), "type 2, whose tracks are pieces"),
     "tempo-0": (midi(track((0, meta(0x51, b"\0\0\0")), *scale())), "1 tempos of no duration"),
     "metre-0-4": (midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())), "1 time signatures of no beats"),
@@ -42,10 +46,8 @@ REPAIRED = {
     "zero-length": (midi(track(*scale(length=0))), "12 notes of no length"),
 }
 REFUSED = {
-    "type-7": (midi(track(*scale()), kind=7), "unreadable"),
     "no-header": (track(*scale()), "unreadable"),
     "header-of-5": (SOUND[:7] + b"\x05" + SOUND[8:], "unreadable"),
-    "status-missing": (midi(track((0, b"\x3c\x50"), *scale())), "unreadable"),
     "no-ticks": (midi(track(*scale()), division=0), "unreadable"),
     "smpte": (midi(track(*scale()), division=-25 * 256 + 40), "unreadable"),
     "cut-off": (SOUND[:-9], "unreadable"),
@@ -54,8 +56,6 @@ REFUSED = {
     "wait-of-2^31": (midi(track(*scale(), (2**31, on()), (9, off()))), "unreadable"),
     "sum-of-2^31": (midi(track(*[(2**28 - 1, meta(1, b"x"))] * 9, *scale())), "unreadable"),
     "bars-beyond-count": (midi(track(*scale(), (2**28 - 1, on()), (9, off()))), "absurdly long"),
-    "no-tracks": (midi(track(*scale()), count=0), "empty"),
-    "all-stuck": (midi(track(*[(10, on(50 + i)) for i in range(20)])), "empty"),
     "ends-alone": (midi(track(*[(10, off())] * 20)), "empty"),
     "web-page": (b"<!DOCTYPE html><html>404</html>", "unreadable"),
     "zeros": (bytes(1000), "unreadable"),
