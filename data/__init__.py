@@ -10,13 +10,14 @@ Names are imported when they are first used. Reading shards needs numpy alone.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
     from data.batches import Batch, StepBatches
     from data.corpora import CORPORA, open_corpus
-    from data.dataset import ShardDataset, Window, collate
+    from data.dataset import ShardDataset, collate
     from data.fingerprint import note_fingerprint
     from data.leaks import check_leaks
     from data.preparation.filters import Filters
@@ -31,7 +32,6 @@ _HOMES = {
     "prepare": "preparation.prepare",
     "Shards": "shards",
     "ShardDataset": "dataset",
-    "Window": "dataset",
     "collate": "dataset",
     "make_windows": "windows",
     "StepBatches": "batches",
@@ -47,7 +47,6 @@ __all__ = [  # noqa: RUF022 - by use
     "prepare",
     "Shards",
     "ShardDataset",
-    "Window",
     "collate",
     "make_windows",
     "StepBatches",
@@ -56,11 +55,7 @@ __all__ = [  # noqa: RUF022 - by use
     "check_leaks",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'data' has no attribute {name!r}")
-    return getattr(import_module(f"data.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

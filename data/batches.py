@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.shards import Shards
-from symbolic.tokens.tokenizer import rebase_bars
-from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.tokens.transposition import window_of
 from symbolic.tokens.vocabulary import BAR, FIELDS, PAD
 
 _BUCKET = 16
@@ -102,11 +101,7 @@ class StepBatches(Dataset[Batch]):
             chosen = self._roaming(chosen, random)
         tokens = []
         for start, stop, _ in chosen.tolist():
-            window = rebase_bars(self.shards.tokens(start, stop))
-            if self.transposition:
-                low, high = transposition_range(window, self.transposition)
-                window = transpose(window, int(random.integers(low, high + 1)))
-            tokens.append(window)
+            tokens.append(window_of(self.shards.tokens(start, stop), self.transposition, random.integers))
         return pad(tokens, chosen[:, 0], chosen[:, 2], step)
 
     def _roaming(self, windows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:

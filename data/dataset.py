@@ -1,39 +1,22 @@
-"""A torch data set of windows, and the function that batches them, for a training loop of your own."""
+"""A torch data set of the windows of a prepared corpus, for a training loop of your own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from data.batches import Batch, pad
 from data.preparation.settings import PrepareSettings
 from data.shards import Shards
 from data.windows import make_windows
-from symbolic.tokens.tokenizer import Tokenizer, rebase_bars
-from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.dataset import MusicWindow, collate, cut_window
+from symbolic.tokens.tokenizer import Tokenizer
+
+__all__ = ["ShardDataset", "collate"]
 
 
-class Window(NamedTuple):
-    """A stretch of one piece.
-
-    Attributes:
-        tokens: (L, 8) int64 ids. Bars count from the start of the window.
-        start: Index of its first token in the shards.
-        piece: Index of its piece in `ShardDataset.shards.pieces`.
-    """
-
-    tokens: Tensor
-    start: int
-    piece: int
-
-
-class ShardDataset(Dataset[Window]):
+class ShardDataset(Dataset[MusicWindow]):
     """Windows of a prepared corpus, one an item.
 
         dataset = data.ShardDataset("my_midi/", window=512, transposition=6)
@@ -72,26 +55,6 @@ class ShardDataset(Dataset[Window]):
     def __len__(self) -> int:
         return len(self.windows)
 
-    def __getitem__(self, index: int) -> Window:
+    def __getitem__(self, index: int) -> MusicWindow:
         start, stop, piece = self.windows[index].tolist()
-        tokens = rebase_bars(self.shards.tokens(start, stop))
-        if self.transposition:
-            low, high = transposition_range(tokens, self.transposition)
-            tokens = transpose(tokens, int(torch.randint(low, high + 1, ())))
-        return Window(torch.from_numpy(tokens.astype(np.int64)), start, piece)
-
-
-def collate(windows: Sequence[Window]) -> Batch:
-    """Pad windows to one length, for `DataLoader(..., collate_fn=collate)`.
-
-    Args:
-        windows: B windows.
-
-    Returns:
-        A `Batch` of (B, L, 8) tokens with their attention mask. Its `step` is 0.
-    """
-    return pad(
-        [window.tokens.numpy() for window in windows],
-        np.array([window.start for window in windows]),
-        np.array([window.piece for window in windows]),
-    )
+        return cut_window(self.shards.tokens(start, stop), self.transposition, start, piece)

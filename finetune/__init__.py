@@ -17,8 +17,9 @@ first used.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
     from finetune.settings import (
@@ -46,16 +47,16 @@ _SETTINGS = (
     "TrainingSettings",
 )
 _HOMES = {
-    **{name: ("settings", name) for name in _SETTINGS},
-    "TASKS": ("tasks", "TASKS"),
-    "TaskDataModule": ("training.datamodule", "TaskDataModule"),
-    "TaskModule": ("training.module", "TaskModule"),
-    "build_model": ("training.model", "build_model"),
-    "note_task": ("tasks", "note_task"),
-    "open_weights": ("training.weights", "open_weights"),
-    "prepared": ("tasks.folds", "prepared"),
-    "run": ("training.run", "finetune"),
-    "sequence_task": ("tasks", "sequence_task"),
+    **dict.fromkeys(_SETTINGS, "settings"),
+    "TASKS": "tasks",
+    "TaskDataModule": "training.datamodule",
+    "TaskModule": "training.module",
+    "build_model": "training.model",
+    "note_task": "tasks",
+    "open_weights": "training.weights",
+    "prepared": "tasks.folds",
+    "run": "training.run:finetune",
+    "sequence_task": "tasks",
 }
 
 __all__ = [  # noqa: RUF022 - by use
@@ -76,12 +77,7 @@ __all__ = [  # noqa: RUF022 - by use
     "TaskDataModule",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'finetune' has no attribute {name!r}")
-    home, original = _HOMES[name]
-    return getattr(import_module(f"finetune.{home}"), original)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

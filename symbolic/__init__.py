@@ -11,8 +11,9 @@ Names are imported when they are first used. Tokens need no torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
     from symbolic import adapters
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
 
 _HOMES = {
+    "adapters": "adapters",
     "load": "predict.loading",
     "load_predictors": "predict.loading",
     "shipped_models": "checkpoint.bundled",
@@ -88,13 +90,7 @@ __all__ = [  # noqa: RUF022 - by use
     "CounterpointError",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "adapters":
-        return import_module("symbolic.adapters")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'symbolic' has no attribute {name!r}")
-    return getattr(import_module(f"symbolic.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -21,8 +21,8 @@ from torch.utils.data import Dataset
 from symbolic.errors import ConfigError, CounterpointError
 from symbolic.music.files import music_files
 from symbolic.predict.windows import overlapping_windows
-from symbolic.tokens.tokenizer import Tokenizer, rebase_bars
-from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.transposition import window_of
 from symbolic.tokens.vocabulary import PAD
 
 
@@ -31,8 +31,8 @@ class MusicWindow(NamedTuple):
 
     Attributes:
         tokens: (L, 8) int64 ids. Bars count from the start of the window.
-        start: Index of its first token in the piece.
-        piece: Index of its piece in `MusicDataset.pieces`.
+        start: Index of its first token in the piece, or in the shards of a `data.ShardDataset`.
+        piece: Index of its piece.
     """
 
     tokens: Tensor
@@ -46,7 +46,7 @@ class MusicBatch(NamedTuple):
     Attributes:
         tokens: (B, L, 8) int64 ids.
         attention_mask: (B, L) bool, False where a token is padding.
-        start: (B,) int64 index of each window's first token in its piece.
+        start: (B,) int64 index of each window's first token.
         piece: (B,) int64 index of each window's piece.
     """
 
@@ -120,11 +120,20 @@ class MusicDataset(Dataset[MusicWindow]):
 
     def __getitem__(self, index: int) -> MusicWindow:
         piece, start, stop = self._windows[index]
-        ids = rebase_bars(self._ids[piece][start:stop])
-        if self.transposition:
-            low, high = transposition_range(ids, self.transposition)
-            ids = transpose(ids, int(torch.randint(low, high + 1, ())))
-        return MusicWindow(torch.from_numpy(ids.astype(np.int64)), start, piece)
+        return cut_window(self._ids[piece][start:stop], self.transposition, start, piece)
+
+
+def cut_window(tokens: NDArray[np.integer], transposition: int, start: int, piece: int) -> MusicWindow:
+    """Return a stretch of a piece as an item of a data set, transposed at random by torch's generator.
+
+    Args:
+        tokens: (L, 8) ids of the stretch.
+        transposition: Largest shift in semitones either way. 0: none.
+        start: Index of its first token.
+        piece: Index of its piece.
+    """
+    ids = window_of(tokens, transposition, lambda low, high: torch.randint(low, high, ()))
+    return MusicWindow(torch.from_numpy(ids.astype(np.int64)), start, piece)
 
 
 def collate(windows: Sequence[MusicWindow]) -> MusicBatch:

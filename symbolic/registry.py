@@ -44,12 +44,15 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
 
     Args:
         package: Name of the package.
-        homes: The module of each name, relative to the package.
+        homes: "module" or "module:attribute" of each name, relative to the package. A name that is its own home is
+            a package inside it.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        home, _, attribute = homes[name].partition(":")
+        module = import_module(f"{package}.{home}")
+        return module if home == name else getattr(module, attribute or name)
 
     return __getattr__

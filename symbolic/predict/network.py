@@ -21,7 +21,7 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
-from symbolic.predict.windows import Rows, predict_pooled, predict_tokens
+from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
@@ -75,15 +75,11 @@ class Encoder(nn.Module):
         """Return the hidden states (B, L, D) of the embedding and of every layer; arguments as for `forward`."""
         return self.backbone.states(inputs[..., : len(FIELDS)], attention_mask, self._extra(inputs))
 
-    def windows(self) -> dict[str, Any]:
-        """Return settings for `predict_tokens`: windows as in training that overlap by half."""
-        length = self.backbone.config.window
-        return {
-            "length": length,
-            "overlap": length // 2,
-            "max_bars": self.backbone.sizes[BAR] - RESERVED,
-            "device": next(self.backbone.parameters()).device,
-        }
+    @property
+    def cut(self) -> Cut:
+        """Windows as in training that overlap by half."""
+        length, device = self.backbone.config.window, next(self.backbone.parameters()).device
+        return Cut(length, length // 2, self.backbone.sizes[BAR] - RESERVED, device=device)
 
     def _extra(self, inputs: Tensor) -> Tensor | None:
         return None if self.note_features is None else self.note_features(inputs[..., len(FIELDS) :])
@@ -185,7 +181,7 @@ class TaskModel(nn.Module):
         wanted = self.note_features is not None or self.ensemble is not None
         features = [note_matrix(tokens) if wanted else None for tokens in pieces]
         inputs = [encoder.inputs(*piece) for piece in zip(pieces, features, strict=True)]
-        found = run(self, inputs, **encoder.windows())
+        found = run(self, inputs, encoder.cut)
         if self.ensemble is None:
             return found
         return [self.ensemble.joined(*piece) for piece in zip(pieces, found, features, strict=True)]

@@ -133,9 +133,7 @@ class MusicModel:
         encoder = self._encoding()
         read, tokens = self._prepared(music)
         found = np.empty((len(read), encoder.backbone.config.dim), dtype=np.float32)
-        found[tokens.note_index] = predict_tokens(encoder, [encoder.inputs(tokens.ids)], **encoder.windows())[
-            0
-        ]
+        found[tokens.note_index] = predict_tokens(encoder, [encoder.inputs(tokens.ids)], encoder.cut)[0]
         return found
 
     def to(self, device: torch.device | str) -> Self:
@@ -216,7 +214,7 @@ class MusicModel:
 
         shape = len(inputs), encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
         total, squares = np.zeros(shape), np.zeros(shape)
-        for piece, _, output in central_outputs(states, inputs, **encoder.windows()):
+        for piece, _, output in central_outputs(states, inputs, encoder.cut):
             output = output.double()
             total[piece] += output.sum(0).cpu().numpy()
             squares[piece] += output.square().sum(0).cpu().numpy()
@@ -296,7 +294,7 @@ class PretrainedModel(MusicModel):
             )
         cells = np.broadcast_to(hidden if hidden.ndim == 2 else hidden[:, None], ids.shape)
         encoder = self._encoding()
-        device = encoder.windows()["device"]
+        device = encoder.cut.device
         corruption = build_corruption("mask", self.tokenizer.vocabulary.sizes, withhold_all=True).to(device)
         generator = torch.Generator(device)
 
@@ -306,7 +304,7 @@ class PretrainedModel(MusicModel):
             return encoder.forward(corruption(clean, chosen, fate, generator).tokens, attention_mask)
 
         # The true bars cut the windows; fields are hidden inside them.
-        states = predict_tokens(masked_states, [np.concatenate([ids, cells], axis=1)], **encoder.windows())[0]
+        states = predict_tokens(masked_states, [np.concatenate([ids, cells], axis=1)], encoder.cut)[0]
         asked = cells.any(axis=1)
         with torch.inference_mode():
             logits = head(torch.from_numpy(states[asked]).to(device))

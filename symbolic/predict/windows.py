@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,25 @@ Rows = NDArray[np.integer]
 Window = tuple[int, int]
 WindowFunction = Callable[[Tensor, Tensor | None], Tensor]
 """From tokens (B, L, 8) int64 and attention_mask (B, L) bool, or None if no token is padding, to (B, ...)."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How pieces are cut into windows, and where a network reads these.
+
+    Attributes:
+        length: Most tokens in a window.
+        overlap: Tokens that neighbouring windows share.
+        max_bars: Most bars in a window.
+        batch: Windows at a time. A batch can hold windows of several pieces.
+        device: Where the network runs.
+    """
+
+    length: int
+    overlap: int
+    max_bars: int = 256
+    batch: int = 8
+    device: torch.device | str = "cpu"
 
 
 def overlapping_windows(tokens: Rows, length: int, overlap: int, max_bars: int = 256) -> list[Window]:
@@ -66,12 +86,7 @@ def overlapping_windows(tokens: Rows, length: int, overlap: int, max_bars: int =
 def predict_tokens(
     function: WindowFunction,
     pieces: Sequence[Rows],
-    *,
-    length: int,
-    overlap: int,
-    batch: int = 8,
-    max_bars: int = 256,
-    device: torch.device | str = "cpu",
+    cut: Cut,
 ) -> list[NDArray[np.float32]]:
     """Return one output for every token, each from the window in which the token is most central.
 
@@ -80,11 +95,7 @@ def predict_tokens(
     Args:
         function: Gives (B, L, ...) for a batch of windows, such as a backbone in eval mode.
         pieces: (N, 8) ids of each piece, as the tokenizer gives them. Further columns pass through.
-        length: Most tokens in a window.
-        overlap: Tokens that neighbouring windows share.
-        batch: Windows at a time. A batch can hold windows of several pieces.
-        max_bars: Most bars in a window.
-        device: Where the function runs.
+        cut: How the pieces are cut into windows.
 
     Returns:
         (N, ...) float32 for each piece.
@@ -93,9 +104,7 @@ def predict_tokens(
         ConfigError: If a piece is empty or a number is out of range.
     """
     found: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(pieces)
-    for piece, places, outputs in central_outputs(
-        function, pieces, length=length, overlap=overlap, batch=batch, max_bars=max_bars, device=device
-    ):
+    for piece, places, outputs in central_outputs(function, pieces, cut):
         if not len(found[piece]):
             found[piece] = np.empty((len(pieces[piece]), *outputs.shape[1:]), dtype=np.float32)
         found[piece][places] = outputs.cpu().numpy()
@@ -105,21 +114,16 @@ def predict_tokens(
 def central_outputs(
     function: WindowFunction,
     pieces: Sequence[Rows],
-    *,
-    length: int,
-    overlap: int,
-    batch: int = 8,
-    max_bars: int = 256,
-    device: torch.device | str = "cpu",
+    cut: Cut,
 ) -> Iterator[tuple[int, NDArray[np.int64], Tensor]]:
     """Yield the outputs of tokens by window; arguments as for `predict_tokens`.
 
     Yields:
         The piece's index, (n,) indices of its tokens, and their (n, ...) float32 outputs. Every token comes once.
     """
-    windows = _windows_of(pieces, length, overlap, max_bars)
+    windows = _windows_of(pieces, cut)
     owners = [_most_central(own, len(tokens)) for own, tokens in zip(windows, pieces, strict=True)]
-    for piece, start, stop, index, output in _outputs(function, pieces, windows, batch, device):
+    for piece, start, stop, index, output in _outputs(function, pieces, windows, cut):
         own = np.flatnonzero(owners[piece][start:stop] == index)
         yield piece, start + own, output[: stop - start][torch.from_numpy(own).to(output.device)]
 
@@ -127,23 +131,14 @@ def central_outputs(
 def predict_pooled(
     function: WindowFunction,
     pieces: Sequence[Rows],
-    *,
-    length: int,
-    overlap: int,
-    batch: int = 8,
-    max_bars: int = 256,
-    device: torch.device | str = "cpu",
+    cut: Cut,
 ) -> list[NDArray[np.float32]]:
     """Return one output for each piece: the mean over its windows, which all weigh the same.
 
     Args:
         function: Gives (B, ...) for a batch of windows, such as the logits of a sequence head.
         pieces: (N, 8) ids of each piece, as the tokenizer gives them.
-        length: Most tokens in a window.
-        overlap: Tokens that neighbouring windows share.
-        batch: Windows at a time. A batch can hold windows of several pieces.
-        max_bars: Most bars in a window.
-        device: Where the function runs.
+        cut: How the pieces are cut into windows.
 
     Returns:
         (...) float32 for each piece.
@@ -151,15 +146,15 @@ def predict_pooled(
     Raises:
         ConfigError: If a piece is empty or a number is out of range.
     """
-    windows = _windows_of(pieces, length, overlap, max_bars)
+    windows = _windows_of(pieces, cut)
     found: list[Any] = [0.0] * len(pieces)
-    for piece, _, _, _, output in _outputs(function, pieces, windows, batch, device):
+    for piece, _, _, _, output in _outputs(function, pieces, windows, cut):
         found[piece] = found[piece] + output.cpu().numpy()
     return [np.asarray(total / len(own), dtype=np.float32) for total, own in zip(found, windows, strict=True)]
 
 
-def _windows_of(pieces: Sequence[Rows], length: int, overlap: int, max_bars: int) -> list[list[Window]]:
-    found = [overlapping_windows(tokens, length, overlap, max_bars) for tokens in pieces]
+def _windows_of(pieces: Sequence[Rows], cut: Cut) -> list[list[Window]]:
+    found = [overlapping_windows(tokens, cut.length, cut.overlap, cut.max_bars) for tokens in pieces]
     if not all(found):
         raise ConfigError("The piece has no notes, so there is nothing to predict. Leave it out.")
     return found
@@ -183,22 +178,21 @@ def _outputs(
     function: WindowFunction,
     pieces: Sequence[Rows],
     windows: list[list[Window]],
-    batch: int,
-    device: torch.device | str,
+    cut: Cut,
 ) -> Iterator[tuple[int, int, int, int, Tensor]]:
     """Piece, start, stop, index in the piece, and float32 output of every window."""
     flat = [(piece, *window, index) for piece, own in enumerate(windows) for index, window in enumerate(own)]
     if len(pieces) > 1:  # Windows of like length side by side need little padding.
         flat.sort(key=lambda window: window[1] - window[2])
-    for first in range(0, len(flat), batch):
-        chosen = flat[first : first + batch]
+    for first in range(0, len(flat), cut.batch):
+        chosen = flat[first : first + cut.batch]
         lengths = np.array([stop - start for _, start, stop, _ in chosen])
         ids = np.full((len(chosen), lengths.max(), pieces[0].shape[1]), PAD, dtype=np.int64)
         for token, (piece, start, stop, _) in zip(ids, chosen, strict=True):
             token[: stop - start] = rebase_bars(pieces[piece][start:stop])
         attention_mask = None
         if lengths.min() < lengths.max():
-            attention_mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None]).to(device)
-        outputs = function(torch.from_numpy(ids).to(device), attention_mask).float()
+            attention_mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None]).to(cut.device)
+        outputs = function(torch.from_numpy(ids).to(cut.device), attention_mask).float()
         for window, output in zip(chosen, outputs, strict=True):
             yield *window, output

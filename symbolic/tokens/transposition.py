@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.tokens.tokenizer import Tokens
+from symbolic.tokens.tokenizer import Tokens, rebase_bars
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED
 
 Id = TypeVar("Id", bound=np.integer)
@@ -67,6 +68,21 @@ def transpose(tokens: Tokens | NDArray[Id], semitones: int) -> Tokens | NDArray[
     moved = tokens.copy()
     moved[..., PITCH] = pitch
     return moved
+
+
+def window_of(tokens: NDArray[Id], most: int, draw: Callable[[int, int], Any]) -> NDArray[Id]:
+    """Return a stretch of a piece as a window whose bars count from its start, transposed at random.
+
+    Args:
+        tokens: (L, 8) ids of the stretch.
+        most: Largest shift in semitones either way. 0: none.
+        draw: Draws an integer from the first argument up to the second, which is left out.
+    """
+    window = rebase_bars(tokens)
+    if not most:
+        return window
+    low, high = transposition_range(window, most)
+    return transpose(window, int(draw(low, high + 1)))
 
 
 @lru_cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from symbolic.heads import Head, NoteHead, SequenceHead
 from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, save_model
 from symbolic.predict.predictor import PiecePredictor
-from symbolic.predict.windows import overlapping_windows, predict_pooled, predict_tokens
+from symbolic.predict.windows import Cut, overlapping_windows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, PITCH, RESERVED
 
@@ -95,7 +96,7 @@ def test_each_token_comes_from_its_most_central_window() -> None:
         place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
         return torch.minimum(place, place.flip(1))
 
-    [found] = predict_tokens(margins, [piece([0] * 14)], length=8, overlap=5, batch=2)
+    [found] = predict_tokens(margins, [piece([0] * 14)], Cut(8, 5, batch=2))
     # Windows start at 0, 3 and 6.
     assert found.tolist() == [0, 1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 1, 0]
 
@@ -113,7 +114,7 @@ def test_tokens_return_to_their_places_with_bars_rebased(steps: list[int], batch
             assert not attention_mask.all()
         return ids[..., PITCH:]
 
-    [found] = predict_tokens(echo, [tokens], length=8, overlap=3, batch=batch)
+    [found] = predict_tokens(echo, [tokens], Cut(8, 3, batch=batch))
     np.testing.assert_array_equal(found, tokens[:, PITCH:])
     assert found.dtype == np.float32
 
@@ -126,7 +127,7 @@ def test_pooling_weighs_windows_alike() -> None:
         return ids[:, 0, [PITCH]] - RESERVED
 
     # Windows start at 0, 4 and 6; three in batches of two.
-    [found] = predict_pooled(first_pitch, [tokens], length=4, overlap=0, batch=2)
+    [found] = predict_pooled(first_pitch, [tokens], Cut(4, 0, batch=2))
     np.testing.assert_allclose(found, [(0 + 4 + 6) / 3])
 
 
@@ -159,7 +160,7 @@ def test_the_number_of_windows_at_a_time_changes_nothing() -> None:
     model = make_model(NoteHead(16, 3))
     tokens = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
     one, seven = (
-        predict_tokens(model, [tokens], **model.encoder.windows(), batch=batch)[0] for batch in (1, 7)
+        predict_tokens(model, [tokens], replace(model.encoder.cut, batch=batch))[0] for batch in (1, 7)
     )
     assert one.shape == (100, 3)
     np.testing.assert_allclose(seven, one, atol=1e-5)
