@@ -43,7 +43,10 @@ _MIX = (
 _MIX_EPILOG = """\
 examples:
   corpora mix pop909 asap_performances giantmidi_sample --root DATA --out mix/    then: pretrain mix/
-  corpora mix pop909 --guard emopia,pianist8 --root DATA --out mix/"""
+  corpora mix pop909 --guard emopia,pianist8 --root DATA --out mix/
+  corpora mix --permissive --root DATA --out mix/      all that may be used for anything, polish_scores 40 % at most"""
+_PERMISSIVE_SHARES = "polish_scores=0.4"
+"""Most of the permissive music is Polish and sacred. It would drown the rest."""
 _PACK = "Write prepared rows as one small file, to be carried; `pretrain FILE.pack` reads it elsewhere."
 _PACK_EPILOG = """\
 examples:
@@ -105,7 +108,12 @@ def _mix(argv: Sequence[str]) -> None:
     class MixSettings(Settings):
         """Settings of `corpora mix`."""
 
-        names: list[str] = setting(..., "corpora to pretrain on, as `corpora` lists them", positional=True)
+        names: list[str] = setting([], "corpora to pretrain on, as `corpora` lists them", positional=True)
+        permissive: bool = setting(False, "add every corpus here whose terms allow any use")
+        shares: str | None = setting(
+            None,
+            f"largest share of a corpus, as in {_PERMISSIVE_SHARES} (default: that with --permissive)",
+        )
         root: str | None = setting(None, "folder that holds named corpora")
         guard: str | None = setting(
             None,
@@ -116,24 +124,31 @@ def _mix(argv: Sequence[str]) -> None:
 
     settings = parse("corpora mix", _MIX, MixSettings, argv, _MIX_EPILOG)
     from data.corpora import CORPORA, open_corpus
-    from data.mix import Part, mix, new_folder, usual_guards
+    from data.mix import Part, mix, new_folder, permissive_corpora, usual_guards
     from data.preparation.summary import summary
+    from data.shares import parsed_shares
     from symbolic.tokens.tokenizer import Tokenizer
 
+    free = permissive_corpora(settings.root) if settings.permissive else []
+    names = list(dict.fromkeys([*settings.names, *free]))
+    if not names:
+        raise ConfigError("Name corpora to pretrain on, or use --permissive with a --root that holds some.")
+    usual = _PERMISSIVE_SHARES if settings.permissive and "polish_scores" in names else ""
+    shares = parsed_shares(usual if settings.shares is None else settings.shares)
     guards = [name for name in (settings.guard or "").split(",") if name]
     if settings.guard is None:
-        guards = usual_guards(settings.names, settings.root)
-    if unknown := sorted({*settings.names, *guards} - set(CORPORA)):
+        guards = usual_guards(names, settings.root)
+    if unknown := sorted({*names, *guards} - set(CORPORA)):
         raise CorpusError(f"No corpus is called {', '.join(unknown)}. Choose from {', '.join(CORPORA)}.")
     new_folder(settings.out)
     tokenizer = Tokenizer()
     parts = []
-    for name in (*settings.names, *guards):
+    for name in (*names, *guards):
         corpus = open_corpus(name, settings.root)
         parts.append(
             Part(settings.data.prepare(corpus, tokenizer), name in guards or "fold" in corpus.options())
         )
-    shards = mix(parts, settings.out, settings.data.near_duplicates)
+    shards = mix(parts, settings.out, settings.data.near_duplicates, shares)
     print(f"{summary(shards)}\n")
     print(f"shards  {shards.path}   then: pretrain {shards.path}")
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from data.corpora import CORPORA
 from data.preparation.lengths import piece_seconds
 from data.preparation.near import near_pairs
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
+from data.shares import beyond_shares
 from data.toolkit.safewrite import as_json, as_line, write, write_array, write_lines
 from symbolic.errors import ConfigError, CorpusError
 
@@ -82,7 +84,17 @@ def new_folder(folder: str | Path) -> Path:
     return folder
 
 
-def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
+def permissive_corpora(root: str | Path | None = None) -> list[str]:
+    """List the corpora under root whose terms allow any use of what is made from them."""
+    return [name for name, one in CORPORA.items() if one.permissive and one.presence(root)]
+
+
+def mix(
+    parts: Sequence[Part],
+    folder: str | Path,
+    threshold: float,
+    shares: Mapping[str, float] = MappingProxyType({}),
+) -> Shards:
     """Write the training and validation pieces of several corpora as one prepared corpus.
 
     A training piece is left out if it copies or resembles a piece that any corpus holds out, or copies an earlier
@@ -93,12 +105,15 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
         parts: Corpora to use and corpora to hold out.
         folder: A new or empty folder.
         threshold: Smallest resemblance of near-duplicates.
+        shares: Largest share of the tokens by name of a corpus, on each side. Of a larger corpus some pieces are left
+            out, the same in every mix of these parts.
 
     Returns:
         The mix. Its ledger names every piece with its side or the reason why it was left out.
 
     Raises:
-        ConfigError: If the folder holds files or cannot be made, or if the tokenizers of the corpora differ.
+        ConfigError: If the folder holds files or cannot be made, if the tokenizers of the corpora differ, or if a share
+            is that of a corpus that is not used.
         CorpusError: If nothing is left to train on.
     """
     folder = new_folder(folder)
@@ -106,7 +121,12 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
         raise ConfigError(
             "The corpora were prepared with different tokenizers or hidden fields; prepare them alike."
         )
+    if unknown := sorted(set(shares) - {part.name for part in parts if not part.guard}):
+        raise ConfigError(f"--shares names {', '.join(unknown)}, which the mix does not use.")
+    if shares and not any(part.name not in shares for part in parts if not part.guard):
+        raise ConfigError("--shares names every corpus of the mix; leave out at least one to fill the rest.")
     reasons = _reasons(parts, threshold)
+    _keep_shares(parts, reasons, shares)
     if not any(not r and p.split == "train" for (_, p), r in zip(_pieces(parts), reasons, strict=True)):
         raise CorpusError(
             "No training piece is left: name corpora with pieces that none of the others holds out."
@@ -142,6 +162,7 @@ def mix(parts: Sequence[Part], folder: str | Path, threshold: float) -> Shards:
             "near_duplicates": threshold,
             "parts": {part.name: part.shards.fingerprint for part in parts},
             "guards": sorted(part.name for part in parts if part.guard),
+            "shares": dict(sorted(shares.items())),
         },
         "note_classes": {},
         "totals": {
@@ -218,6 +239,17 @@ def _add_near(
         for mine, other in ((one, two), (two, one)):
             if not reasons[mine] and sides[other] in _HELD_FROM[sides[mine]]:
                 reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
+
+
+def _keep_shares(parts: Sequence[Part], reasons: list[str], shares: Mapping[str, float]) -> None:
+    """Leave out pieces of corpora that would have more than their share of the tokens of a side."""
+    found = list(_pieces(parts))
+    for side in _USED:
+        used = [i for i, (_, piece) in enumerate(found) if not reasons[i] and piece.split == side]
+        sizes = [(found[i][0].name, found[i][1].key, found[i][1].tokens) for i in used]
+        for place in beyond_shares(sizes, shares):
+            name = sizes[place][0]
+            reasons[used[place]] = f"left out: {name} has its share of the mix, {shares[name]:g}"
 
 
 def _write_tokens(parts: Sequence[Part], reasons: Sequence[str], folder: Path) -> list[dict[str, Any]]:

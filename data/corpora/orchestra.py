@@ -19,6 +19,7 @@ class OrchestraCorpus(ArchivedCorpus):
     licence = "CC0 1.0 (scores); CC BY-SA (annotations)"
     citation = "Gotham, M. R. H. et al. OpenScore Orchestra and Hauptstimme, https://github.com/MarkGotham/Hauptstimme"
     homepage = "https://github.com/MarkGotham/Hauptstimme"
+    permissive = True
     size = 96
     labels = MappingProxyType({"composer": 8})
     split = "80/10/10 by work"

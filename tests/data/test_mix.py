@@ -10,13 +10,15 @@ from made import tune, write_tunes
 from prepared import run
 
 from data.cli import main
+from data.corpora import CORPORA
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.folder import FolderCorpus
-from data.mix import Part, mix
+from data.mix import Part, mix, permissive_corpora
 from data.pack import pack, unpack
 from data.preparation.lengths import piece_seconds
 from data.preparation.summary import summary
 from data.shards import LEDGER
+from data.shares import parsed_shares
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import note_array
@@ -89,6 +91,61 @@ def test_lengths_are_those_of_the_music_but_for_tempo_bins(tmp_path, tempo):
     shards = run(FolderCorpus(tmp_path / "music"), tmp_path / "shards")
     attention_mask = music.seconds(np.array([64 * 120]))
     assert piece_seconds(shards, [0]) == pytest.approx(attention_mask, rel=0.03)
+
+
+class TestShares:
+    @pytest.fixture
+    def parts(self, tmp_path):
+        """Ten training pieces of a large corpus and two of a small one, 240 tokens each."""
+        found = [corpus(tmp_path / "a", dict.fromkeys(range(1, 11), "train") | {30: "test"})]
+        found.append(corpus(tmp_path / "b", {20: "train", 21: "train", 22: "valid", 23: "test"}))
+        names = ("large", "small")
+        for shards, name in zip(found, names, strict=True):
+            shards.manifest["corpus"]["name"] = name
+        return [Part(shards) for shards in found]
+
+    def pieces(self, mixed):
+        names = [piece.key.partition("/")[0] for piece in mixed.pieces if piece.split == "train"]
+        return names.count("large"), names.count("small")
+
+    @pytest.mark.parametrize(("share", "kept"), [(0.5, 2), (0.6, 3), (0.01, 0), (0.9, 10)])
+    def test_a_large_corpus_is_cut_to_its_share(self, parts, tmp_path, share, kept):
+        mixed = mix(parts, tmp_path / "mix", THRESHOLD, {"large": share})
+        assert self.pieces(mixed) == (kept, 2)
+        left = [reason for reason in reasons(mixed) if reason.startswith("left out: large has its share")]
+        assert len(left) == 10 - kept
+        assert mixed.manifest["settings"]["shares"] == {"large": share}
+
+    def test_a_small_corpus_is_used_whole(self, parts, tmp_path):
+        assert self.pieces(mix(parts, tmp_path / "mix", THRESHOLD, {"small": 0.5})) == (10, 2)
+        with pytest.raises(ConfigError, match="names every corpus"):
+            mix(parts, tmp_path / "two", THRESHOLD, {"small": 0.5, "large": 0.4})
+
+    def test_without_shares_all_is_used(self, parts, tmp_path):
+        assert self.pieces(mix(parts, tmp_path / "mix", THRESHOLD)) == (10, 2)
+
+    def test_the_share_of_an_unused_corpus_is_refused(self, parts, tmp_path):
+        with pytest.raises(ConfigError, match="names other, which the mix does not use"):
+            mix(parts, tmp_path / "mix", THRESHOLD, {"other": 0.5})
+
+    @pytest.mark.parametrize("text", ["a", "a=x", "a=0", "a=1", "a=nan", "a=0.5,b=0.5", "a=-1"])
+    def test_wrong_shares_are_refused(self, text):
+        with pytest.raises(ConfigError, match="--shares"):
+            parsed_shares(text)
+
+    def test_shares_are_parsed(self):
+        assert parsed_shares("a=0.4, b=.1,") == {"a": 0.4, "b": 0.1}
+
+
+def test_permissive_corpora_state_free_licences(tmp_path):
+    free = [reader for reader in CORPORA.values() if reader.permissive]
+    assert {reader.name for reader in free} == {
+        "pop909", "giantmidi_sample", "openscore_lieder", "openscore_quartets", "polish_scores", "orchestra",
+        "openewld", "groove",
+    }  # fmt: skip
+    assert all(reader.licence.startswith(("MIT", "CC0 1.0", "CC BY 4.0")) for reader in free)
+    assert permissive_corpora(tmp_path) == []
+    assert main(["mix", "--permissive", "--root", str(tmp_path), "--out", str(tmp_path / "m")]) == 2
 
 
 def test_of_a_guard_nothing_is_used_and_all_is_held_out(pair, tmp_path):
