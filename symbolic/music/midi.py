@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from symusic import Score, Track
 
 _TICK = itemgetter(0)
+_MANY = 16
+"""Tempos from which on columns of numpy are faster."""
 _LAST_TICK = 2**31 - 1
 _LONGEST_WAIT = 2**28
 """First number of ticks between two events that MIDI's four 7-bit digits cannot hold."""
@@ -104,27 +106,24 @@ def from_symusic(score: Score, name: str = "symusic.Score", repairs: tuple[str, 
     if np.minimum.reduce(onset, initial=0) < 0 or np.maximum.reduce(onset + duration, initial=0) > _LAST_TICK:
         raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
     time_signatures = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
-    tempos = _tempos_of(score)
     return Music(
         notes,
         score.ticks_per_quarter,
         np.array(time_signatures or [(0, 4, 4)]),
-        tempos,
+        _tempos_of(score),
         tuple([track.name for track in tracks]),
         repairs,
     )
 
 
 def _tempos_of(score: Score) -> NDArray[np.float64]:
-    """Return (T, 2) ticks and quarter notes per minute; some performances have thousands."""
-    if len(score.tempos) == 0:
-        return np.array([(0.0, 120.0)])
+    """Return (T, 2) ticks and quarter notes per minute."""
+    if len(score.tempos) < _MANY:
+        return np.array(sorted([(t.time, t.qpm) for t in score.tempos], key=_TICK) or [(0.0, 120.0)])
     columns = score.tempos.numpy()
-    found = np.empty((len(columns["time"]), 2))
-    found[:, 0] = columns["time"]
     with np.errstate(divide="ignore"):  # a tempo of no duration is infinite
-        np.divide(6e7, columns["mspq"], out=found[:, 1])
-    return found if len(found) == 1 else found[found[:, 0].argsort(kind="stable")]
+        found = np.column_stack([columns["time"], 6e7 / columns["mspq"]])
+    return found[found[:, 0].argsort(kind="stable")]
 
 
 def write_midi(music: Music, path: str | Path) -> None:

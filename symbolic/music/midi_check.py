@@ -10,7 +10,7 @@ its data. This holds with and without running status. The other messages are rar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,31 +29,19 @@ from symbolic.music.midi_events import (
 if TYPE_CHECKING:
     from symusic import Score, Track
 
-_HIGH = bytes(range(128, 256))
-_RARE = np.isin(np.arange(256) >> 4, [0xC, 0xD, 0xF])
-"""Whether a status byte is that of a message that has not two data bytes."""
-_NONE = (2**63, 0, 0)
+_END = 2**63
+"""A place behind every track."""
 _FEW_TEMPOS = 16
+_SHORT = 100
+"""Bytes from which on numpy is faster."""
+_HIGH = bytes(range(0x80, 0x100))
 _TEMPO = bytes([META, 0x51, 3])
+_Span = tuple[int, int]
+"""First byte of a track, and the first after it."""
 
 
 class _Odd(Exception):
     """The bytes are not laid out as in nearly all files."""
-
-
-class _Layout(NamedTuple):
-    """The bytes of a file by the kind of their messages.
-
-    Attributes:
-        stretches: For each stretch of messages with two data bytes: the bytes below 128 before it, in the whole file,
-            and the number of its messages.
-        tracks: First byte of each track, the byte after it, and the first program that it sets on each channel.
-        only_instrument: Whether a track has the name of an instrument and none of its own.
-    """
-
-    stretches: list[tuple[int, int]]
-    tracks: list[tuple[int, int, dict[int, int]]]
-    only_instrument: bool
 
 
 def is_whole(content: bytes, score: Score) -> bool:
@@ -69,7 +57,8 @@ def is_whole(content: bytes, score: Score) -> bool:
         if len(score.tempos) > _FEW_TEMPOS:
             found, spans, messages = _with_short_tempos(found, spans)
             content = found.tobytes()
-        layout = _layout(content, found, spans)
+        low = found < 0x80
+        stretches, counted, programs, only_instrument = _layout(content, found, low, spans)
     except (_Odd, IndexError, ValueError):
         return False
     notes, tracks = 0, list(score.tracks)
@@ -78,22 +67,39 @@ def is_whole(content: bytes, score: Score) -> bool:
         messages += len(track.controls) + len(track.pitch_bends)
         name = track.name
         if name.isascii():
-            if "\0" in name or (not name and layout.only_instrument):
+            if "\0" in name or (not name and only_instrument):
                 return False
         elif "\ufffd" in name or "\0" in name:
             return False
     # symusic knows no aftertouch and drops tracks without notes. Then strikes have to be counted.
-    if (
-        messages + 2 * notes != sum([count for _, count in layout.stretches])
-        and _strikes(found, layout.stretches) != notes
-    ):
+    if messages + 2 * notes != counted and _strikes(found, low, stretches) != notes:
         return False
-    return not _may_borrow_a_program(content, layout, tracks)
+    return not _may_borrow_a_program(content, spans, programs, tracks)
+
+
+def _spans(content: bytes) -> list[_Span]:
+    """Return where tracks begin and end.
+
+    Raises:
+        _Odd: If the header promises another number of tracks, or states no known type.
+    """
+    found, others, stop, size = list[_Span](), 0, 8 + int.from_bytes(content[4:8]), len(content)
+    while stop + 8 <= size:
+        start = stop + 8
+        stop = start + int.from_bytes(content[stop + 4 : start])
+        if content[start - 8 : start - 4] == b"MTrk":
+            found.append((start, stop))
+        else:
+            others += 1
+    promised = int.from_bytes(content[10:12])
+    if int.from_bytes(content[8:10]) > 2 or not len(found) <= promised <= len(found) + others:
+        raise _Odd
+    return found
 
 
 def _with_short_tempos(
-    found: NDArray[np.uint8], spans: NDArray[np.int64]
-) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
+    found: NDArray[np.uint8], spans: list[_Span]
+) -> tuple[NDArray[np.uint8], list[_Span], int]:
     """Make controllers of all tempos, for some performances hold thousands.
 
     Args:
@@ -109,103 +115,115 @@ def _with_short_tempos(
     kept[(places[:, None] + np.arange(3, 6)).ravel()] = False
     short = found.copy()
     short[places] = CONTROL
-    return short[kept], spans - 3 * places.searchsorted(spans), len(places)
+    before = places.searchsorted(spans)
+    moved = (np.array(spans) - 3 * before).tolist()
+    return short[kept], [(start, stop) for start, stop in moved], len(places)
 
 
-def _layout(content: bytes, found: NDArray[np.uint8], spans: NDArray[np.int64]) -> _Layout:
+def _layout(
+    content: bytes, found: NDArray[np.uint8], low: NDArray[np.bool_], spans: list[_Span]
+) -> tuple[list[_Span], int, list[dict[int, int]], bool]:
     """Find the stretches of messages with two data bytes, and what stands between.
+
+    Args:
+        content: A file.
+        found: Its bytes.
+        low: Whether each is below 128.
+        spans: From `_spans`.
+
+    Returns:
+        The stretches; the number of their messages; the first program that each track sets on a channel; whether a
+        track has the name of an instrument and none of its own.
 
     Raises:
         _Odd: If a track holds anything but plain events.
         ValueError, IndexError: If a length is impossible.
     """
-    high = (found >= 0x80).nonzero()[0]
-    values = found[high]
-    rare = _RARE[values].nonzero()[0]
-    places = high[rare]
-    candidates = zip(places.tolist(), (places - rare).tolist(), values[rare].tolist(), strict=True)
-    edges = (spans - high.searchsorted(spans)).tolist()
-    stretches, tracks, only_instrument = list[tuple[int, int]](), [], False
-    place, before, status = next(candidates, _NONE)
-    for start, stop, low, last in zip(*spans.T.tolist(), *zip(*edges, strict=True), strict=True):
-        end, kinds, programs = start, 0, dict[int, int]()
+    # True of 0xC0 to 0xDF and of 0xF0 to 0xFF: status bytes of messages that have not two data bytes.
+    places = iter(((found ^ 0xE0) - 0x10 < 0x30).nonzero()[0].tolist())
+    stretches, programs, only_instrument = list[_Span](), [], False
+    messages, place, count = 0, next(places, _END), np.count_nonzero
+    for start, stop in spans:
+        kinds, own = 0, dict[int, int]()
         while place < stop:
-            # A candidate can lie inside the message before it. After whole messages it is a byte of a wait.
-            if place >= end and (more := (before - low) % 3):
-                if more == 2:
-                    raise _Odd
-                if before > low + 1:
-                    stretches.append((low, (before - low) // 3))
-                if status == META:
-                    kind, length, end = content[place + 1], content[place + 2], place + 3
-                    if length >= 0x80:
-                        length, end = read_quantity(content, place + 2)
-                    end += length
-                    if kind == END_OF_TRACK and end != stop:
-                        raise _Odd
-                    if length and TRACK_NAME <= kind <= INSTRUMENT_NAME:
-                        kinds |= kind
-                    low = before + len(content[place:end].translate(None, _HIGH))
-                elif status < 0xE0:
-                    low, end = before + 1, place + 2
-                    if status < 0xD0:
-                        programs.setdefault(status & 0x0F, content[place + 1])
-                elif status in SYSEX:
-                    length, end = read_quantity(content, place + 1)
-                    end += length
-                    low = before + len(content[place:end].translate(None, _HIGH))
+            if place < start:  # inside the message before it, or before the track
+                place = next(places, _END)
+                continue
+            if place > start + 1 or content[start] >= 0x80:  # else a wait of one byte, as mostly
+                if place - start < _SHORT:
+                    lows = len(content[start:place].translate(None, _HIGH))
                 else:
+                    lows = int(count(low[start:place]))
+                if lows > 1:
+                    stretches.append((start, place))
+                    messages += lows // 3
+                if lows % 3 == 0:  # After whole messages, it is a byte of a wait.
+                    start, place = place, next(places, _END)
+                    continue
+                if lows % 3 == 2:
                     raise _Odd
-            place, before, status = next(candidates, _NONE)
-        messages, more = divmod(last - low, 3)
-        if more or end > stop:
+            start, status, place = place, content[place], next(places, _END)
+            if status == META:
+                kind, length, start = content[start + 1], content[start + 2], start + 3
+                if length >= 0x80:
+                    length, start = read_quantity(content, start - 1)
+                start += length
+                if kind == END_OF_TRACK and start != stop:
+                    raise _Odd
+                if length and TRACK_NAME <= kind <= INSTRUMENT_NAME:
+                    kinds |= kind
+            elif status < 0xE0:
+                if status < 0xD0:
+                    own.setdefault(status & 0x0F, content[start + 1])
+                start = _after_short(content, start + 2)
+            elif status in SYSEX:
+                length, start = read_quantity(content, start + 1)
+                start += length
+            else:
+                raise _Odd
+        lows = int(count(low[start:stop]))
+        if lows % 3 or start > stop:
             raise _Odd
-        stretches.append((low, messages))
-        tracks.append((start, stop, programs))
+        stretches.append((start, stop))
+        messages += lows // 3
+        programs.append(own)
         only_instrument |= kinds == INSTRUMENT_NAME
-    return _Layout(stretches, tracks, only_instrument)
+    return stretches, messages, programs, only_instrument
 
 
-def _spans(content: bytes) -> NDArray[np.int64]:
-    """Return (T, 2) the first byte of each track, and the first after it.
-
-    Raises:
-        _Odd: If the header promises another number of tracks, or states no known type.
-    """
-    found, others, stop, size = [], 0, 8 + int.from_bytes(content[4:8]), len(content)
-    while stop + 8 <= size:
-        start = stop + 8
-        stop = start + int.from_bytes(content[stop + 4 : start])
-        if content[start - 8 : start - 4] == b"MTrk":
-            found.append((start, stop))
-        else:
-            others += 1
-    promised = int.from_bytes(content[10:12])
-    if int.from_bytes(content[8:10]) > 2 or not found or not len(found) <= promised <= len(found) + others:
-        raise _Odd
-    return np.array(found)
+def _after_short(content: bytes, at: int) -> int:
+    """Return the place after messages with one data byte that follow such a message without a status byte."""
+    while content[at] >= 0x80 or content[at + 1] < 0x80:
+        following = read_quantity(content, at)[1]
+        if content[following] >= 0x80:
+            return at
+        at = following + 1
+    return at
 
 
-def _strikes(found: NDArray[np.uint8], stretches: list[tuple[int, int]]) -> int:
+def _strikes(found: NDArray[np.uint8], low: NDArray[np.bool_], stretches: list[_Span]) -> int:
     """Count the messages that begin a note."""
-    low, strikes = (found < 0x80).nonzero()[0], 0
-    for start, count in stretches:
-        _, first, second = low[start : start + 3 * count].reshape(-1, 3).T
+    strikes = 0
+    for start, stop in stretches:
+        places = start + low[start:stop].nonzero()[0]
+        _, first, second = places[: len(places) // 3 * 3].reshape(-1, 3).T
         status = found[first - 1]
         # Without a status byte of its own, a message has that of the last one before it.
-        own = np.maximum.accumulate(np.where(status >= 0x80, np.arange(count), 0))
+        own = np.maximum.accumulate(np.where(status >= 0x80, np.arange(len(status)), 0))
         strikes += int(np.count_nonzero((status[own] & 0xF0 == NOTE_ON) & (found[second] > 0)))
     return strikes
 
 
-def _may_borrow_a_program(content: bytes, layout: _Layout, tracks: list[Track]) -> bool:
+def _may_borrow_a_program(
+    content: bytes, spans: list[_Span], programs: list[dict[int, int]], tracks: list[Track]
+) -> bool:
     """Return whether a track may play on a channel whose program only other tracks set."""
-    channels = {channel for *_, own in layout.tracks for channel, program in own.items() if program}
+    channels = {channel for own in programs for channel, program in own.items() if program}
     if not channels or all(track.program or track.is_drum or not track.notes for track in tracks):
         return False
     return any(
         content.find(NOTE_ON | channel, start, stop) >= 0
         for channel in channels
-        for start, stop, own in layout.tracks
+        for (start, stop), own in zip(spans, programs, strict=True)
         if channel not in own
     )
