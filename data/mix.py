@@ -23,7 +23,8 @@ from data.preparation.lengths import piece_seconds
 from data.preparation.near import near_pairs
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
 from data.shares import beyond_shares
-from data.toolkit.safewrite import as_json, as_line, write, write_array, write_lines
+from data.toolkit.safewrite import as_line, write, write_array, write_lines
+from symbolic.documents import as_json
 from symbolic.errors import ConfigError, CorpusError
 
 _SHARD = 1 << 20

@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
 from data.shards import LEDGER, MANIFEST, NEAR, PIECES, TOKENIZER, Shards
-from data.toolkit.safewrite import as_json, write, write_array
+from data.toolkit.safewrite import write, write_array
+from symbolic.documents import as_json
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokens.vocabulary import BAR, FIELDS
 

@@ -1,9 +1,9 @@
-"""Read and write tensors and settings as safetensors and JSON. Neither format can run code when it is opened."""
+"""Read and write tensors as safetensors, a format that runs no code when it is opened."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ import safetensors.torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError
-
-RECOPY = "Copy the checkpoint again from its source."
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -29,64 +28,47 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """Read the tensors whose names start with `prefix` to the CPU, and remove the prefix from their names.
 
     Raises:
+        CheckpointError: If the file is missing, is not safetensors, or holds what is no number.
+    """
+    with _opened(path) as file:
+        found: dict[str, Tensor] = {
+            name.removeprefix(prefix): file.get_tensor(name)
+            for name in file.keys()  # noqa: SIM118 (not a mapping)
+            if name.startswith(prefix)
+        }
+    if spoilt := [name for name, tensor in found.items() if not _is_sound(tensor)]:
+        raise CheckpointError(
+            f"{path} holds NaN, infinity or complex numbers in {', '.join(spoilt[:3])}. {RECOPY}"
+        )
+    return found
+
+
+def tensor_shapes(path: Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
+    """Read the shapes of tensors as `read_tensors` names them. The tensors are not read.
+
+    Raises:
         CheckpointError: If the file is missing or is not safetensors.
     """
-    _require(path)
+    with _opened(path) as file:
+        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a mapping)
+        return {name.removeprefix(prefix): tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist. Give a directory that `save` has written completely.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {
-                name.removeprefix(prefix): file.get_tensor(name)
-                for name in file.keys()  # noqa: SIM118 (not a mapping)
-                if name.startswith(prefix)
-            }
-    except SafetensorError as error:
+            yield file
+    except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file ({error}). {RECOPY}") from error
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write an object as indented JSON."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        CheckpointError: If the file is missing or holds no JSON object.
-    """
-    _require(path)
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}). {RECOPY}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object. {RECOPY}")
-    return values
-
-
-def require_fields(path: Path, values: Mapping[str, Any], names: tuple[str, ...], version: int) -> None:
-    """Check the format version of a file, and that all its fields are present.
-
-    Args:
-        path: Path of the file, for errors.
-        values: Content of the file.
-        names: Required fields.
-        version: Required format version.
-
-    Raises:
-        CheckpointError: If the version differs, or fields are missing.
-    """
-    found = values.get("format_version")
-    if found != version:
-        raise CheckpointError(
-            f"{path} has format version {found!r}, and this release reads version {version}. "
-            "Install the release that wrote it, or train again."
-        )
-    missing = [name for name in names if name not in values]
-    if missing:
-        raise CheckpointError(f"{path} lacks {', '.join(missing)}. {RECOPY}")
-
-
-def _require(path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"{path} does not exist. Give a directory that `save` has written completely.")
+def _is_sound(tensor: Tensor) -> bool:
+    """Return whether a tensor holds numbers alone, or is a bias that rules out classes by minus infinity."""
+    if tensor.is_complex():
+        return False
+    if not tensor.is_floating_point() or tensor.isfinite().all():
+        return True
+    return tensor.ndim == 1 and not bool((tensor.isnan() | tensor.isposinf()).any())

@@ -15,7 +15,8 @@ from hashlib import blake2b
 
 from data.corpora.archives import cache_folder
 from data.corpora.base import Corpus, Piece
-from data.toolkit.safewrite import as_json, write
+from data.toolkit.safewrite import write
+from symbolic.documents import as_json
 
 _SETTLED = 10.0
 """Seconds since the last change of any file before the hash is cached. File systems have clocks of up to two seconds,

@@ -22,7 +22,8 @@ from data.preparation.tokenise import Recipe
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, SETTINGS, TOKENIZER, PieceRecord
 from data.splits import Member, Verdict, resolve
 from data.splits.small import SMALL
-from data.toolkit.safewrite import as_json, as_line, write, write_lines
+from data.toolkit.safewrite import as_line, write, write_lines
+from symbolic.documents import as_json
 from symbolic.errors import CorpusError
 
 

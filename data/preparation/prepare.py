@@ -31,7 +31,8 @@ from data.preparation.pool import Died, refuse_import_time, run_tasks, usable_co
 from data.preparation.tokenise import PreparedPiece, Recipe, tokenise, too_slow
 from data.shards import FORMAT, MANIFEST, SETTINGS, Shards
 from data.toolkit.locks import sole_writer
-from data.toolkit.safewrite import as_json, write, write_array
+from data.toolkit.safewrite import write, write_array
+from symbolic.documents import as_json
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS

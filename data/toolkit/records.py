@@ -13,7 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from data.toolkit.safewrite import as_json, write
+from data.toolkit.safewrite import write
+from symbolic.documents import as_json
 
 _PACKAGES = ("counterpoint-smu", "torch", "lightning", "numpy", "symusic", "music21", "scikit-learn")
 

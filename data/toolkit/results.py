@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.locks import sole_writer
-from data.toolkit.safewrite import as_json, write_lines
+from data.toolkit.safewrite import write_lines
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import as_json
 
 Record = dict[str, Any]
 RUNS, BASELINES, STUDIES = "finetune.jsonl", "baselines.jsonl", "studies"

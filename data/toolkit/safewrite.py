@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -57,32 +56,6 @@ def write_array(path: Path, array: NDArray[Any]) -> str:
     return write_lines(path, [buffer.getbuffer()])
 
 
-def as_json(document: Any, *, indent: int | None = 1, sort_keys: bool = True) -> bytes:
-    """Return a document as JSON. Equal documents give equal bytes.
-
-    Args:
-        document: JSON values. Numbers that are not finite become null, for JSON has none.
-        indent: Spaces by which a level is indented; None for one line.
-        sort_keys: Sort the keys of objects.
-    """
-    separators = None if indent else (",", ":")
-    style: dict[str, Any] = {"indent": indent, "sort_keys": sort_keys, "separators": separators}
-    try:
-        text = json.dumps(document, ensure_ascii=False, allow_nan=False, **style)
-    except ValueError:
-        text = json.dumps(_finite(document), ensure_ascii=False, allow_nan=False, **style)
-    return (text + "\n").encode(errors=_ESCAPE)
-
-
 def as_line(document: dict[str, Any]) -> bytes:
     """Return JSON on one line."""
     return (json.dumps(document, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)
-
-
-def _finite(value: Any) -> Any:
-    """Return JSON values with None in the place of numbers that are not finite."""
-    if isinstance(value, Mapping):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

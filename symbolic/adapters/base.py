@@ -14,11 +14,37 @@ from torch import Tensor, nn
 
 from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.backbone import Backbone
+from symbolic.documents import (
+    anything,
+    fields,
+    mapped,
+    number,
+    read_json,
+    require,
+    require_fields,
+    text,
+    write_json,
+)
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
-from symbolic.storage import read_json, read_tensors, require_fields, write_json, write_tensors
+from symbolic.storage import read_tensors, tensor_shapes, write_tensors
 
 FORMAT_VERSION = 1
 TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
+_OBJECT = mapped(anything, anything)
+
+
+def _option(place: str, value: Any) -> list[str]:
+    """Check the value of an option: text, true or false, or a number that a method can compute with."""
+    return [] if isinstance(value, str | bool) else number(-1e6, 1e6)(place, value)
+
+
+_SCHEMA = {
+    "method": text(),
+    "options": mapped(text(), _option),
+    "backbone": _OBJECT,
+    "weights": text(),
+    "tokenizer": text(),
+}
 
 
 class Adapter:
@@ -61,6 +87,10 @@ class Adapter:
     def parameters(self) -> list[nn.Parameter]:
         """Return the adapter's parameters, for an optimiser."""
         return list(self.named_parameters().values())
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the adapter's parameters by their names."""
+        return {name: tuple(parameter.shape) for name, parameter in self.named_parameters().items()}
 
     def count(self) -> int:
         """Return the number of trained values."""
@@ -139,23 +169,6 @@ class Adapter:
         }
         write_json(directory / SETTINGS, settings)
 
-    def load_tensors(self, path: Path) -> None:
-        """Load the values of the adapter's parameters from a file.
-
-        Raises:
-            CheckpointError: If the names or shapes of the tensors do not match.
-        """
-        parameters, found = self.named_parameters(), read_tensors(path)
-        shapes = {name: tuple(p.shape) for name, p in parameters.items()}
-        if shapes != {name: tuple(tensor.shape) for name, tensor in found.items()}:
-            raise CheckpointError(
-                f"{path} does not hold the tensors of method {self.method.name!r} with its recorded options. "
-                f"Copy it again from its source, together with {SETTINGS}."
-            )
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(found[name])
-
     def _place(self, modules: Mapping[str, nn.Module]) -> None:
         device = next(self.backbone.parameters()).device
         for module_path, module in modules.items():
@@ -206,7 +219,8 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
     """
     path = Path(directory) / SETTINGS
     settings = read_json(path)
-    require_fields(path, settings, ("method", "options", "backbone", "weights", "tokenizer"), FORMAT_VERSION)
+    require_fields(path, settings, tuple(_SCHEMA), FORMAT_VERSION)
+    require(path, settings, fields(_SCHEMA, {"format_version": anything}))
     if settings["tokenizer"] != tokenizer_fingerprint:
         raise TokenizerMismatch(
             f"The adapter in {directory} was made for tokenizer {settings['tokenizer']}, "
@@ -226,8 +240,28 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
             f"The adapter in {directory} was made for another backbone, with {', '.join(differing)}. "
             "Use the backbone it was trained on."
         )
-    adapter = Adapter(build_method(settings["method"], **settings["options"]), backbone)
-    adapter.load_tensors(Path(directory) / TENSORS)
+    return fitted(
+        build_method(settings["method"], **settings["options"]), backbone, Path(directory) / TENSORS
+    )
+
+
+def fitted(method: AdapterMethod, backbone: Backbone, path: Path) -> Adapter:
+    """Return an adapter with the tensors of a file. Shapes are compared before any memory is taken.
+
+    Raises:
+        CheckpointError: If the names or shapes of the tensors do not match.
+    """
+    with torch.device("meta"):
+        shapes = Adapter(method, backbone).shapes()
+    if shapes != tensor_shapes(path):
+        raise CheckpointError(
+            f"{path} does not hold the tensors of method {method.name!r} with its recorded options. "
+            f"Copy it again from its source, together with {SETTINGS}."
+        )
+    adapter, tensors = Adapter(method, backbone), read_tensors(path)
+    with torch.no_grad():
+        for name, parameter in adapter.named_parameters().items():
+            parameter.copy_(tensors[name])
     return adapter
 
 

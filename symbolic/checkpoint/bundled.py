@@ -5,9 +5,9 @@ Each is a folder of `symbolic/models`: a checkpoint with a model card (README.md
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from symbolic.documents import read_json
 from symbolic.errors import CheckpointError, did_you_mean
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -40,7 +40,7 @@ def find_model(path: Path | str) -> Path:
     if (path / "checkpoint" / _MARK).is_file():
         return path / "checkpoint"
     if (path / RECORD).is_file():
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+        record = read_json(path / RECORD, remedy="Name the checkpoint itself.")
         return path / str(record.get("checkpoint", ""))
     return path
 

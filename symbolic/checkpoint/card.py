@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from symbolic.checkpoint.bundled import CARD
+from symbolic.documents import read_yaml
+from symbolic.errors import ConfigError
 
 _FENCE = "---"
 _LICENCES = ("cc-by-nc-sa-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-4.0", "cc0-1.0", "apache-2.0", "mit")
@@ -54,15 +56,13 @@ def front_matter(
 
 def read_front_matter(folder: Path) -> dict[str, Any]:
     """Read the front matter of the card in a folder; empty where there is none."""
-    import yaml
-
     path = folder / CARD
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if not text.startswith(f"{_FENCE}\n"):
         return {}
     try:
-        values = yaml.safe_load(text[len(_FENCE) :].partition(f"\n{_FENCE}")[0])
-    except yaml.YAMLError:
+        values = read_yaml(text[len(_FENCE) :].partition(f"\n{_FENCE}")[0])
+    except ConfigError:
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -33,15 +33,17 @@ from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
 from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, find_model, require_model, shipped_models
-from symbolic.checkpoint.schema import FORMAT_VERSION, check_config
+from symbolic.checkpoint.schema import FORMAT_VERSION, check_config, check_provenance
+from symbolic.documents import RECOPY, read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
-from symbolic.storage import RECOPY, read_json, read_tensors, write_json, write_tensors
+from symbolic.storage import read_tensors, tensor_shapes, write_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
+Part = TypeVar("Part", bound=nn.Module)
 FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE}
 
 
@@ -112,15 +114,18 @@ class Checkpoint:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
         return digest.hexdigest()[:16]
 
-    def build_backbone(self) -> Backbone:
-        """Build the backbone with its weights, and with its adapter attached if it was saved with one.
+    def build_backbone(self, adapter: bool = True) -> Backbone:
+        """Build the backbone with its weights.
+
+        Args:
+            adapter: Attach the adapter that it was saved with, if any.
 
         Raises:
             CheckpointError: If weights do not fit the description, or the adapter does not fit the backbone.
         """
-        backbone = build_backbone(self.config, self.tokenizer.vocabulary.sizes)
-        self.load_part("backbone", backbone)
-        if (self.path / ADAPTER_SETTINGS).exists():
+        config, sizes = self.config, self.tokenizer.vocabulary.sizes
+        backbone = self.build("backbone", lambda: build_backbone(config, sizes))
+        if adapter and (self.path / ADAPTER_SETTINGS).exists():
             load_adapter(self.path, backbone, self.tokenizer.fingerprint)
         return backbone
 
@@ -130,10 +135,38 @@ class Checkpoint:
         Raises:
             CheckpointError: If weights do not fit the descriptions.
         """
-        heads = {name: build_head(description) for name, description in self.heads.items()}
-        if heads:
-            self.load_part("heads", nn.ModuleDict(heads))
-        return heads
+        if not self.heads:
+            return {}
+        described = self.heads.items()
+        heads = self.build(
+            "heads", lambda: nn.ModuleDict({name: build_head(about) for name, about in described})
+        )
+        return {name: cast(Head, heads[name]) for name in self.heads}
+
+    def build(self, name: str, make: Callable[[], Part]) -> Part:
+        """Build a part and load its weights. Shapes are compared before any memory is taken.
+
+        Args:
+            name: One of `parts`.
+            make: Builds the module.
+
+        Raises:
+            CheckpointError: If nothing can be built, or the weights do not fit.
+            ConfigError: If `make` refuses the settings.
+        """
+        path = self._weights_of(name)
+        try:
+            with torch.device("meta"):
+                wanted = {key: tuple(value.shape) for key, value in make().state_dict().items()}
+        except (TypeError, ValueError, RuntimeError, OverflowError, KeyError) as error:
+            raise CheckpointError(
+                f"{self.path / CONFIG} describes no part {name!r} ({error}). {RECOPY}"
+            ) from error
+        if wanted != tensor_shapes(path, f"{name}."):
+            raise self._misfit(name)
+        module = make()
+        self.load_part(name, module)
+        return module
 
     def load_part(self, name: str, module: nn.Module) -> None:
         """Load the weights of one part into a module of the same shape.
@@ -145,21 +178,32 @@ class Checkpoint:
         Raises:
             CheckpointError: If there is no such part, the tensors do not fit, or the base has changed.
         """
-        if name not in self.parts:
-            raise CheckpointError(f"{self.path} has no part {name!r}; it has {', '.join(self.parts)}.")
-        based = name == "backbone" and bool(self.base)
+        tensors = read_tensors(self._weights_of(name), f"{name}.")
         try:
-            module.load_state_dict(read_tensors((self._home if based else self.path) / WEIGHTS, f"{name}."))
+            module.load_state_dict(tensors)
         except RuntimeError as error:
-            raise CheckpointError(
-                f"The weights of part {name!r} in {self.path} do not fit what they are loaded into. "
-                f"Use a module made with the same settings. {error}"
-            ) from error
-        if based and weights_fingerprint(cast(Backbone, module)) != self.base["weights"]:
+            raise self._misfit(name) from error
+        if (
+            name == "backbone"
+            and self.base
+            and weights_fingerprint(cast(Backbone, module)) != self.base["weights"]
+        ):
             raise CheckpointError(
                 f"{self.path} was made on another model '{self.base['model']}' than the one that is bundled with "
                 "this release. Use the release that it was made with, or train it again."
             )
+
+    def _weights_of(self, name: str) -> Path:
+        """Return the file with the weights of a part."""
+        if name not in self.parts:
+            raise CheckpointError(f"{self.path} has no part {name!r}; it has {', '.join(self.parts)}.")
+        return (self._home if name == "backbone" and self.base else self.path) / WEIGHTS
+
+    def _misfit(self, name: str) -> CheckpointError:
+        return CheckpointError(
+            f"The weights of part {name!r} in {self.path} do not fit what they are loaded into. "
+            "Use a module made with the same settings."
+        )
 
     @property
     def _home(self) -> Path:
@@ -242,6 +286,7 @@ def save_checkpoint(
     with _replacing(path) as new:
         write_tensors(new / WEIGHTS, tensors)
         write_json(new / CONFIG, config)
+        check_config(new / CONFIG, read_json(new / CONFIG))
         write_json(new / PROVENANCE, dict(provenance or {}))
         tokenizer.save(new / TOKENIZER)
         if pretrained_on is not None:
@@ -250,7 +295,7 @@ def save_checkpoint(
         if backbone is not None and backbone.adapter is not None:
             backbone.adapter.save(new, tokenizer.fingerprint)
         for name, text in (texts or {}).items():
-            (new / name).write_text(text, encoding="utf-8")
+            (new / name).write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 
@@ -282,7 +327,9 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         )
     seen = None
     if (path / PRETRAINED_ON).exists():
-        seen = read_tensors(path / PRETRAINED_ON)["fingerprints"].numpy()
+        seen = _fingerprints(path / PRETRAINED_ON)
+    provenance = read_json(path / PROVENANCE)
+    check_provenance(path / PROVENANCE, provenance)
     return Checkpoint(
         path=path,
         shape=None if values["backbone"] is None else BackboneConfig.from_dict(values["backbone"]),
@@ -290,10 +337,18 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         heads=values["heads"],
         others=values["parts"],
         task=values["task"],
-        provenance=read_json(path / PROVENANCE),
+        provenance=provenance,
         pretrained_on=seen,
         base=values.get("base", {}),
     )
+
+
+def _fingerprints(path: Path) -> NDArray[np.int64]:
+    """Read the note fingerprints of the training pieces."""
+    found = read_tensors(path).get("fingerprints")
+    if found is None or found.ndim != 1 or found.dtype != torch.int64:
+        raise CheckpointError(f"{path} holds no fingerprints. {RECOPY}")
+    return np.asarray(found.numpy())
 
 
 def _refuse_foreign(path: Path) -> None:

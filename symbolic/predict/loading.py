@@ -15,14 +15,13 @@ import torch
 
 from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.backbone import build_backbone
 from symbolic.checkpoint.bundled import find_model, model_name
 from symbolic.checkpoint.format import CONFIG, Checkpoint, load_checkpoint
+from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.predict.network import HandMade, TaskModel, open_task, task_model
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 from symbolic.predict.pretrained import PretrainedModel
-from symbolic.storage import read_json
 
 
 def load(
@@ -97,8 +96,7 @@ def _with_adapter(
     tokenizer = checkpoint.tokenizer
     made_for = (str(read_json(checkpoint.path / ADAPTER_SETTINGS).get("weights")), tokenizer.fingerprint)
     if made_for not in adapter_sets:
-        backbone = build_backbone(checkpoint.config, tokenizer.vocabulary.sizes)
-        checkpoint.load_part("backbone", backbone)
+        backbone = checkpoint.build_backbone(adapter=False)
         adapter_sets[made_for] = AdapterSet(backbone.to(device).eval(), tokenizer.fingerprint)
     adapter_sets[made_for].load(name, checkpoint.path)
     return adapter_sets[made_for]
@@ -108,7 +106,10 @@ def _names(paths: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> li
     """Names of the tasks; those of the folders where several have the same task."""
     tasks = [str(checkpoint.task["name"]) for checkpoint in checkpoints]
     often = Counter(tasks)
-    names = [task if often[task] == 1 else Path(path).name for path, task in zip(paths, tasks, strict=True)]
+    names = [
+        task if often[task] == 1 else Path(path).resolve().name
+        for path, task in zip(paths, tasks, strict=True)
+    ]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"Several runs of one task are called {', '.join(twice)}. Give them one at a time, or rename the folders."

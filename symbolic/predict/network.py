@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from symbolic.backbone import Backbone
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
+from symbolic.documents import RECOPY, anything, fields, listed, mapped, require, text, whole
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
@@ -25,6 +26,7 @@ from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
+Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier)
 HandMade = FeatureClassifier | NoteClassifier
 """A classifier of hand-made features, without a backbone."""
 FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
@@ -226,38 +228,63 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         backbone: One with the weights of that checkpoint, where several models share it. By default it is built.
 
     Raises:
-        CheckpointError: If the model reads other features than this release computes.
+        CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
     classes = len(checkpoint.task["classes"])
     if FEATURES in checkpoint.parts:
         kind = NoteClassifier if checkpoint.task["level"] == "note" else FeatureClassifier
-        model = kind.described(classes, checkpoint.describe(FEATURES))
-        if model is None:
-            raise _other_features(checkpoint)
-        checkpoint.load_part(FEATURES, model)
-        return model
+        about = checkpoint.describe(FEATURES)
+        found = checkpoint.build(FEATURES, lambda: _described(kind, classes, about, checkpoint))
+        found.check()
+        return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone
     if PROBE in checkpoint.parts:
-        about = checkpoint.describe(PROBE)
-        head = build_head(about["head"])
-        checkpoint.load_part(PROBE, head)
-        assert isinstance(head, NoteHead | SequenceHead)
-        return TaskModel(backbone, head, about["layers"])
-    head = checkpoint.build_heads()[checkpoint.task["name"]]
-    assert isinstance(head, NoteHead | SequenceHead)
+        about, depth = checkpoint.describe(PROBE), len(backbone.blocks)
+        require(
+            checkpoint.path,
+            about,
+            fields({"head": mapped(text(), anything), "layers": listed(whole(0, depth))}),
+        )
+        head = checkpoint.build(PROBE, lambda: build_head(about["head"]))
+        states = len(about["layers"]) * (1 if checkpoint.task["level"] == "note" else 2)
+        return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
+    head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
     note_features = ensemble = None
     if NOTE_FEATURES in checkpoint.parts:
-        if checkpoint.describe(NOTE_FEATURES)["features"] != EMBEDDED_FEATURES:
+        if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
             raise _other_features(checkpoint)
-        note_features = NoteFeatureEmbedding(backbone.config.dim)
-        checkpoint.load_part(NOTE_FEATURES, note_features)
+        note_features = checkpoint.build(NOTE_FEATURES, lambda: NoteFeatureEmbedding(backbone.config.dim))
     if ENSEMBLE in checkpoint.parts:
-        trees = NoteClassifier.described(classes, checkpoint.describe(ENSEMBLE))
-        if trees is None:
-            raise _other_features(checkpoint)
-        ensemble = Ensemble(trees)
-        checkpoint.load_part(ENSEMBLE, ensemble)
+        about = checkpoint.describe(ENSEMBLE)
+        ensemble = checkpoint.build(
+            ENSEMBLE, lambda: Ensemble(_described(NoteClassifier, classes, about, checkpoint))
+        )
+        ensemble.trees.check()
     return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble)
+
+
+def _described(
+    kind: type[Classifier], classes: int, about: Mapping[str, Any], checkpoint: Checkpoint
+) -> Classifier:
+    """Build a classifier of hand-made features, whose weights are then loaded."""
+    found = kind.described(classes, about)
+    if found is None:
+        raise _other_features(checkpoint)
+    return found
+
+
+def _fitting(checkpoint: Checkpoint, head: nn.Module | None, width: int) -> NoteHead | SequenceHead:
+    """Return a head if it reads states of a width and tells apart the classes of the checkpoint's task."""
+    kind, classes = (
+        (NoteHead if checkpoint.task["level"] == "note" else SequenceHead),
+        checkpoint.task["classes"],
+    )
+    if not isinstance(head, kind) or (head.arguments["dim"], head.arguments["classes"]) != (
+        width,
+        len(classes),
+    ):
+        raise CheckpointError(f"{checkpoint.path} has no head that fits its task. {RECOPY}")
+    return head
 
 
 def save_model(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.documents import fields, mapped, number, read_json, require, text
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.music.conversion import as_music
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
@@ -55,6 +56,7 @@ _SHORT, _LONG = (
 """Sort keys of notes, the last field first. A short key, read as one integer, sorts as its fields do."""
 _HIGHEST_ID = np.iinfo(np.uint16).max
 _LONGEST_TABLE = 2**20
+_SCHEMA = fields({"vocabulary": mapped(text(), number(-1e9, 1e9)), "fingerprint": text()})
 """Durations up to this many ticks are looked up in a table. Vocabularies with longer ones search instead."""
 
 
@@ -355,10 +357,11 @@ class Tokenizer:
             TokenizerMismatch: If the file holds no tokenizer, or its fingerprint does not match its settings.
         """
         try:
-            document = json.loads(Path(path).read_text(encoding="utf-8"))
+            document = read_json(Path(path), ConfigError, "")
+            require(Path(path), document, _SCHEMA, ConfigError, "")
             tokenizer = cls(Vocabulary.from_dict(document["vocabulary"]))
             stated = document["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+        except ConfigError as error:
             raise TokenizerMismatch(
                 f"{path}: not a tokenizer file ({type(error).__name__}: {error}). "
                 "Point to a tokenizer.json that Tokenizer.save wrote."

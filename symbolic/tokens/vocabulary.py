@@ -32,6 +32,8 @@ DRUM_ID = DRUM_PROGRAM + RESERVED
 DRUM_PITCH = 128
 """Drum keys follow the 128 pitches: the pitch value of a drum token is DRUM_PITCH + key."""
 VERSION = 1
+_LARGEST = 2**16
+"""No setting is larger: a field has fewer ids."""
 _KEY_BITS = 63 - 16
 """Bits of a signed 64-bit sort key that bars of 16 bits leave for other fields."""
 
@@ -68,10 +70,13 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         problems = [
-            f"{f.name} must be positive and finite"
+            f"{f.name} must be positive, finite and at most {_LARGEST}"
             for f in fields(self)
-            if not 0 < getattr(self, f.name) < math.inf
+            if not 0 < getattr(self, f.name) <= _LARGEST
         ]
+        if not problems:
+            wholes = [(f.name, getattr(self, f.name)) for f in fields(self) if f.type == "int"]
+            problems = [f"{name} must be a whole number" for name, value in wholes if value != int(value)]
         if not problems:
             if self.max_denominator & (self.max_denominator - 1):
                 problems.append("max_denominator must be a power of two")
@@ -85,7 +90,13 @@ class Vocabulary:
                 problems.append("velocity_bins must divide 128")
             if self.max_tempo <= self.min_tempo:
                 problems.append("max_tempo must exceed min_tempo")
-            if max(self.sizes) > np.iinfo(np.uint16).max:
+            if self.max_bar_quarters * self.max_denominator > 2 * _LARGEST:
+                problems.append(
+                    "max_bar_quarters and max_denominator make more time signatures than 16 bits hold"
+                )
+            elif self.tempos_per_octave * math.log2(max(self.max_tempo / self.min_tempo, 2)) > _LARGEST:
+                problems.append("tempos_per_octave makes more tempos than 16 bits hold")
+            elif max(self.sizes) > np.iinfo(np.uint16).max:
                 problems.append("a field has more ids than 16 bits hold")
             elif math.prod(self.sizes[POSITION:TIME_SIGNATURE]) > 2**_KEY_BITS:
                 problems.append("positions or durations are too many to order tokens by one 64-bit key")

@@ -44,6 +44,7 @@ class BoostedTrees(nn.Module):
         self.register_buffer("text", torch.zeros(size, dtype=torch.uint8))
         self.register_buffer("known", torch.zeros(classes, dtype=torch.bool))
         self._booster: Any = None
+        self._sound_for = -1
 
     @property
     def size(self) -> int:
@@ -67,8 +68,21 @@ class BoostedTrees(nn.Module):
         self.text = torch.frombuffer(packed, dtype=torch.uint8) if packed else self.text[:0]
         self.known.fill_(False)
         self.known[torch.from_numpy(np.asarray(known, dtype=np.int64))] = True
-        self._booster = None
+        self._booster, self._sound_for = None, -1
         return self
+
+    def check(self, features: int) -> None:
+        """Refuse a text that `canonical` cannot have written; see `check_trees`.
+
+        Args:
+            features: Number of features.
+
+        Raises:
+            CheckpointError: If the trees are malformed or were fitted to other features.
+        """
+        if self.size and self._sound_for != features:
+            check_trees(self._text(), int(self.known.sum()), features)
+            self._sound_for = features
 
     def logits(self, features: NDArray[np.floating]) -> Floats:
         """Return (P, C) logits of (P, F) features; minus infinity for classes without training examples.
@@ -81,9 +95,8 @@ class BoostedTrees(nn.Module):
         found = np.where(known, 0.0, np.full((len(features), len(known)), -np.inf))
         if self.size and len(features):
             if self._booster is None:
-                text = self._text()
-                check_trees(text, int(known.sum()), features.shape[1])
-                self._booster = lightgbm().Booster(model_str=text)
+                self.check(features.shape[1])
+                self._booster = lightgbm().Booster(model_str=self._text())
             # One thread: the answer must not depend on the machine.
             found[:, known] = self._booster.predict(features, raw_score=True, num_threads=1)
         return found
@@ -147,8 +160,14 @@ def check_trees(text: str, classes: int, features: int) -> None:
     Raises:
         CheckpointError: If it differs in any line, or a tree is malformed.
     """
-    header, *trees, end = text.split("\n\n\n")
-    sound = header == _header(classes, features) and end == "end of trees\n" and len(trees) % classes == 0
+    header, *parts = text.split("\n\n\n")
+    *trees, end = parts or [""]
+    sound = (
+        classes > 0
+        and header == _header(classes, features)
+        and end == "end of trees\n"
+        and len(trees) % classes == 0
+    )
     if not (sound and all(_is_tree(tree, number, features) for number, tree in enumerate(trees))):
         raise CheckpointError(
             "The boosted trees are damaged, or were fitted to other features. Copy the checkpoint again, or refit it."

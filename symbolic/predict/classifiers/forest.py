@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from symbolic.errors import CheckpointError
 from symbolic.features.stats import Floats
 
 BLOCK = 1024
@@ -65,6 +66,33 @@ class Forest(nn.Module):
             "other", torch.zeros(size.nodes, dtype=torch.int32)
         )  # right child, or number of the leaf
         self.register_buffer("leaf", torch.zeros(size.leaves, classes, dtype=torch.float16))
+
+    def check(self, features: int) -> None:
+        """Refuse trees in which a walk could leave its tree or run for ever.
+
+        Args:
+            features: Number of features.
+
+        Raises:
+            CheckpointError: If a root, a feature, a child, a leaf or a probability is out of its range.
+        """
+        roots, feature, other = (
+            tensor.cpu().numpy().astype(np.int64) for tensor in (self.roots, self.feature, self.other)
+        )
+        nodes, is_leaf = np.arange(len(feature)), feature < 0
+        inner = nodes[~is_leaf]
+        sound = (
+            ((roots >= 0) & (roots < len(feature))).all()
+            and ((feature >= -1) & (feature < features)).all()
+            # Both children come after their parent, so that every walk ends.
+            and (
+                (other[~is_leaf] > inner) & (other[~is_leaf] < len(feature)) & (inner + 1 < len(feature))
+            ).all()
+            and ((other[is_leaf] >= 0) & (other[is_leaf] < len(self.leaf))).all()
+            and bool(((self.leaf >= 0) & (self.leaf <= 1)).all())
+        )
+        if not sound:
+            raise CheckpointError("The trees are damaged. Copy the checkpoint again, or fit it again.")
 
     @classmethod
     def of(cls, classes: int, trees: Sequence[Tree]) -> Forest:

@@ -42,6 +42,15 @@ class NoteClassifier(nn.Module):
         first, second = about["trees"]
         return cls(classes, (int(first), int(second)))
 
+    def check(self) -> None:
+        """Refuse damaged trees, in which a walk might run for ever.
+
+        Raises:
+            CheckpointError: If there are any.
+        """
+        self.first.check(len(note_names()))
+        self.second.check(len(note_names(len(self.second.known))))
+
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""

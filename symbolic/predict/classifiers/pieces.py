@@ -47,6 +47,14 @@ class FeatureClassifier(nn.Module):
             return None
         return cls(classes, Size(*about["forest"]))
 
+    def check(self) -> None:
+        """Refuse damaged trees, in which a walk might run for ever.
+
+        Raises:
+            CheckpointError: If there are any.
+        """
+        self.forest.check(len(feature_names()))
+
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""

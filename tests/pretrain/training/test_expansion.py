@@ -14,10 +14,10 @@ from pretrain.training.expansion import expand, expand_heads, obstacles
 from pretrain.training.initialisation import load_initialisation
 from symbolic.backbone import BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
+from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.relations import RELATIONS
-from symbolic.storage import read_json
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import Vocabulary
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from variants import variants_of_json
 
 from symbolic.adapters import attach
-from symbolic.adapters.peft_format import load_from_peft, save_as_peft
+from symbolic.adapters.peft_format import TENSORS, load_from_peft, save_as_peft
 from symbolic.backbone import KINDS, Backbone, BackboneConfig, build_backbone
-from symbolic.errors import CheckpointError, ConfigError
+from symbolic.documents import read_json, write_json
+from symbolic.errors import CheckpointError, ConfigError, CounterpointError
+from symbolic.storage import read_tensors, write_tensors
 
 peft = pytest.importorskip("peft", reason="peft is not installed; it is in the extra [dev]")
 
@@ -117,3 +121,66 @@ def test_unknown_methods_and_foreign_files_are_refused(backbone: Backbone, tmp_p
     backbone.adapter.detach()
     with pytest.raises(CheckpointError, match=r"adapts blocks\.1\."):
         load_from_peft(tmp_path, build_backbone(replace(backbone.config, layers=1), SIZES))
+
+
+OTHERS: dict[str, dict[str, Any]] = {
+    "alpha_pattern": {"alpha_pattern": {"query": 9}},
+    "rank_pattern": {"rank_pattern": {"query": 4}},
+    "use_dora": {"use_dora": True},
+    "lora_bias": {"lora_bias": True},
+    "bias": {"bias": "all"},
+    "fan_in_fan_out": {"fan_in_fan_out": True},
+    "modules_to_save": {"modules_to_save": ["norm"]},
+    "init_lora_weights 'pissa'": {"init_lora_weights": "pissa"},
+    "init_lora_weights 'pissa_niter_4'": {"init_lora_weights": "pissa_niter_4"},
+    "init_lora_weights 'olora'": {"init_lora_weights": "olora"},
+    "init_lora_weights 'corda'": {"init_lora_weights": "corda"},
+    "init_lora_weights 'loftq'": {"init_lora_weights": "loftq"},
+    "of_the_future": {"of_the_future": {"a": 1}},
+}
+
+
+@pytest.mark.parametrize("named", OTHERS)
+def test_settings_that_change_the_result_are_refused_by_name(named: str, tmp_path: Path) -> None:
+    backbone = build_backbone(CONFIG, SIZES)
+    theirs(backbone, "lora", r=2, lora_alpha=3).save_pretrained(tmp_path)
+    config = read_json(tmp_path / "adapter_config.json")
+    load_from_peft(tmp_path, copy.deepcopy(backbone))
+    write_json(tmp_path / "adapter_config.json", {**config, **OTHERS[named]})
+    with pytest.raises(CheckpointError, match=re.escape(f"was made with {named}")):
+        load_from_peft(tmp_path, backbone)
+
+
+@pytest.mark.parametrize("initialisation", ["gaussian", "orthogonal"])
+def test_initialisations_that_keep_the_backbone_are_read(initialisation: str, tmp_path: Path) -> None:
+    backbone = build_backbone(CONFIG, SIZES)
+    model = theirs(backbone, "lora", r=2, lora_alpha=3, init_lora_weights=initialisation)
+    model.save_pretrained(tmp_path)
+    load_from_peft(tmp_path, backbone)
+    torch.testing.assert_close(backbone.eval()(ROWS), model(ROWS))
+
+
+def test_factors_of_the_other_side_are_refused(tmp_path: Path) -> None:
+    """A square layer has as many inputs as outputs: only the shape tells which are scaled."""
+    backbone = build_backbone(replace(CONFIG, ffn=CONFIG.dim), SIZES)
+    save_as_peft(attach(backbone, "ia3"), tmp_path)
+    tensors = {name: tensor.T for name, tensor in read_tensors(tmp_path / TENSORS).items()}
+    backbone.adapter.detach()
+    load_from_peft(tmp_path, backbone).detach()
+    write_tensors(tmp_path / TENSORS, tensors)
+    with pytest.raises(CheckpointError, match="adapts other layers than ours would, or otherwise"):
+        load_from_peft(tmp_path, backbone)
+
+
+def test_variants_of_the_settings_are_read_or_refused(tmp_path: Path) -> None:
+    backbone = build_backbone(CONFIG, SIZES)
+    save_as_peft(attach(backbone, "lora"), tmp_path)
+    backbone.adapter.detach()
+    for name, variant in list(variants_of_json(read_json(tmp_path / "adapter_config.json")))[::5]:
+        (tmp_path / "adapter_config.json").write_bytes(variant)
+        try:
+            load_from_peft(tmp_path, backbone).detach()
+        except CounterpointError:
+            pass
+        except Exception as error:
+            raise AssertionError(f"{name} is a traceback") from error

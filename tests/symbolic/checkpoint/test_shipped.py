@@ -19,12 +19,13 @@ from finetune.settings import USUAL_CHECKPOINT
 from symbolic.adapters import attach, load_adapter, weights_fingerprint
 from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.documents import read_json
 from symbolic.errors import CheckpointError
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.pretrained import PretrainedModel
-from symbolic.storage import read_json, read_tensors
+from symbolic.storage import read_tensors
 from symbolic.tokens.vocabulary import FIELDS, RESERVED
 
 HELD_OUT = ("asap", "emopia", "giantmidi_sample", "groove", "nottingham", "openewld", "openscore_lieder")

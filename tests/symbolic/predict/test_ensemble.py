@@ -20,12 +20,12 @@ from finetune.training.result import SeedResult
 from finetune.training.seed import train_seed
 from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.documents import read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, load_model
-from symbolic.storage import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 ENSEMBLED = replace(PLAN, note_features=True, ensemble=True)

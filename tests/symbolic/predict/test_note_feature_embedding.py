@@ -23,11 +23,11 @@ from finetune.training.note_features import fitted_note_features
 from finetune.training.seed import train_seed
 from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.documents import read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.predict.network import TaskModel, load_model
 from symbolic.predict.note_features import EMBEDDED_FEATURES, LEVELS, NoteFeatureEmbedding, embedded_features
-from symbolic.storage import read_json, write_json
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
 

@@ -101,6 +101,13 @@ def test_unknown_version_or_field_is_refused(change):
         ({"max_tempo": 16.0}, "exceed"),
         ({"max_tempo": float("inf")}, "finite"),
         ({"duration_octaves": 0}, "duration_octaves"),
+        ({"positions_per_quarter": 2**40, "max_denominator": 2**40}, "at most"),
+        (
+            {"positions_per_quarter": 2**14, "max_denominator": 2**14, "max_bar_quarters": 64},
+            "time signatures than",
+        ),
+        ({"tempos_per_octave": 2**15}, "tempos than 16 bits"),
+        ({"max_bars": 1.5}, "whole number"),
         ({"positions_per_quarter": 2**14}, "16 bits"),
         ({"positions_per_quarter": 1024, "max_bar_quarters": 60, "duration_octaves": 60}, "64-bit key"),
     ],
