@@ -29,7 +29,13 @@ FORMAT_VERSION = 2
 LEVELS = ("note", "sequence")
 _MOST = {"layers": 512, "heads": 4096}
 """Limits of sizes that no tensor's shape shows. Others are compared with the weights."""
-_KINDS: Mapping[str, Check] = {"int": whole(1, 2**24), "float": number(0, 1), "str": text(), "bool": truth}
+_KINDS: Mapping[str, Check] = {
+    "int": whole(1, 2**24),
+    "float": number(0, 1),
+    "str": text(),
+    "bool": truth,
+    "tuple[str, ...]": texts,
+}
 _SHAPE = fields(
     {},
     {

@@ -6,13 +6,15 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from finetune_helpers import NANO, tune
+from finetune_helpers import NANO as PLAIN
+from finetune_helpers import tune
 from safetensors.torch import load_file, save_file
 from variants import variants_of_bytes, variants_of_json
 
@@ -32,6 +34,7 @@ from symbolic.predict.pretrained import PretrainedModel
 from symbolic.tokens.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer()
+NANO = replace(PLAIN, relations=("octave",))
 TASK = {"title": "Made", "label": "x", "classes": ["a", "b"], "hide": [], "one_piano": False}
 EVERY = 17
 """One variant in so many is tried by default, and all of them among the slow tests."""
