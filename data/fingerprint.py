@@ -17,7 +17,7 @@ def note_fingerprint(music: Music) -> int:
     keys. Copies and transpositions are found. Arrangements and excerpts are not.
 
     Args:
-        music: The piece as its file has it, before any corpus reader interprets it. A copy of the file in another
+        music: The piece as its file has it before any corpus reader interprets it. A copy of the file in another
             corpus then gives the same number.
 
     Returns:

@@ -13,7 +13,7 @@ from symbolic.errors import LeakError
 def check_leaks(
     seen: NDArray[np.int64], pieces: Iterable[tuple[str, int]], allow: bool = False, shown: int = 5
 ) -> list[str]:
-    """Refuse to test on pieces of the pretraining data, in any key.
+    """Refuse to test on pieces of the pretraining data in any key.
 
     Args:
         seen: (P,) note fingerprints of a checkpoint's pretraining data.

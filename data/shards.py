@@ -2,9 +2,9 @@
 
 A prepared corpus is a folder:
 
-    manifest.json     terms of the corpus, settings, totals, list of shards; written last
+    manifest.json     terms of the corpus, settings, totals, list of shards. Written last
     tokenizer.json    the tokenizer
-    pieces.jsonl      one `PieceRecord` a line, in the order of tokens
+    pieces.jsonl      one `PieceRecord` a line in the order of tokens
     ledger.jsonl      one input a line: kept, with its side and its repairs, or skipped, with the reason
     near_duplicates.jsonl   pairs of near-duplicates with their resemblance
     settings.json     settings that a resumed preparation must match

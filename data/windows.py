@@ -20,7 +20,7 @@ def make_windows(shards: Shards, pieces: NDArray[np.integer], length: int) -> ND
         length: Largest number of tokens in a window.
 
     Returns:
-        (W, 3) int64: start and end in the tokens of the corpus, and the piece. No window crosses a piece or spans more
+        (W, 3) int64: start and end in the tokens of the corpus and the piece. No window crosses a piece or spans more
         bars than the vocabulary has.
     """
     found: list[tuple[int, int, int]] = []

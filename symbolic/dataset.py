@@ -31,7 +31,7 @@ class MusicWindow(NamedTuple):
 
     Attributes:
         tokens: (L, 8) int64 ids. Bars count from the start of the window.
-        start: Index of its first token in the piece, or in the shards of a `data.ShardDataset`.
+        start: Index of its first token in the piece or in the shards of a `data.ShardDataset`.
         piece: Index of its piece.
     """
 
@@ -61,7 +61,7 @@ class MusicDataset(Dataset[MusicWindow]):
 
     Args:
         music: A folder, or a list of paths, `Music`, or the other kinds that a `Tokenizer` takes.
-        tokenizer: By default `Tokenizer()`; take that of the model which reads the tokens.
+        tokenizer: By default `Tokenizer()`. Take that of the model which reads the tokens.
         window: Largest number of tokens in a window.
         overlap: Tokens that neighbouring windows share.
         transposition: Largest random transposition in semitones, up or down, drawn anew each time from torch's
@@ -69,7 +69,7 @@ class MusicDataset(Dataset[MusicWindow]):
         skip_unreadable: Leave out pieces that cannot be read and name them in `skipped`. By default they are an error.
 
     Attributes:
-        pieces: What each piece was made from, without those that were skipped.
+        pieces: What each piece was made from without those that were skipped.
         note_index: For each piece (N,) int32, the index in `music.notes` of the note of each token.
         skipped: Reasons by piece.
 
@@ -137,7 +137,7 @@ def cut_window(tokens: NDArray[np.integer], transposition: int, start: int, piec
 
 
 def collate(windows: Sequence[MusicWindow]) -> MusicBatch:
-    """Pad windows to one length, for `DataLoader(..., collate_fn=collate)`.
+    """Pad windows to one length for `DataLoader(..., collate_fn=collate)`.
 
     Args:
         windows: B windows.

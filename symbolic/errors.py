@@ -16,12 +16,12 @@ class CounterpointError(Exception):
 
 
 class MusicFileError(CounterpointError):
-    """A music file cannot be read, or holds nothing usable.
+    """A music file cannot be read or holds nothing usable.
 
     Args:
         path: The file.
-        reason: Why it was refused, without a full stop at the end.
-        remedy: What the user can do, as a full sentence. It may be empty.
+        reason: Why it was refused without a full stop at the end.
+        remedy: What the user can do as a full sentence. It may be empty.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str, remedy: str = "") -> None:

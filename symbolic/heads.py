@@ -17,7 +17,7 @@ class Head(nn.Module):
     """Base class of heads. It stores its constructor arguments for the checkpoint.
 
     Args:
-        **arguments: The constructor arguments of the subclass, as JSON values.
+        **arguments: The constructor arguments of the subclass as JSON values.
     """
 
     kind: ClassVar[str]
@@ -33,7 +33,7 @@ class Head(nn.Module):
 
 
 class FieldHeads(Head):
-    """Predict the eight fields of a token, with one classifier for each.
+    """Predict the eight fields of a token with one classifier for each.
 
     Pass masked tokens only: then the eight matrices cost little of a training step.
 
@@ -58,7 +58,7 @@ class FieldHeads(Head):
 
 
 class SequenceHead(Head):
-    """Predict one label for a window, from the pooled states of its tokens.
+    """Predict one label for a window from the pooled states of its tokens.
 
     Args:
         dim: Width of the hidden states.

@@ -18,7 +18,7 @@ def read_options(text: str) -> dict[str, Any]:
     """Read options from key=value with commas between, as in "targets=[query,value],scale=2".
 
     Args:
-        text: Values are JSON or YAML. A list becomes text with commas between its items, as methods take it.
+        text: Values are JSON or YAML. A list becomes text with commas between its items as methods take it.
 
     Raises:
         ConfigError: Names every piece that cannot be read.

@@ -97,8 +97,8 @@ class Page:
         """Add a picture, which is drawn only if the page is written with its pictures.
 
         Args:
-            name: Name of its PNG file, without the suffix.
-            caption: Text below it, and its alternative text.
+            name: Name of its PNG file without the suffix.
+            caption: Text below it and its alternative text.
             draw: Draws it from the arguments.
             *arguments: Arguments of `draw`.
         """
@@ -163,7 +163,7 @@ def markdown_table(
 
     Args:
         header: Heads of the columns.
-        rows: Cells of each row, as many as heads.
+        rows: One cell a head for each row.
         numbers: Whether all columns but the first hold numbers and are set right.
     """
     lines = [header, ["---", *["---:" if numbers else "---"] * (len(header) - 1)], *rows]

@@ -1,6 +1,6 @@
 """Settings as dataclasses: one declaration gives the flags, the YAML, the record and the Python object.
 
-A settings class derives from `Settings`. Its fields are made by `setting`, or are groups: dataclasses of such fields.
+A settings class derives from `Settings`. Its fields are made by `setting` or are groups: dataclasses of such fields.
 The name of every leaf is unique in its class, so that flags and YAML can be flat.
 """
 
@@ -41,7 +41,7 @@ def setting(
         default: Its default; `...` makes it required.
         help: One line for `--help`.
         choices: The values that are allowed.
-        within: The interval that a number must lie in, as in "(0, 1]".
+        within: The interval that a number must lie in as in "(0, 1]".
         positional: Given by place, not by name. A list takes any number of values.
         flag: Another spelling of the flag than the field's name, such as "from".
         rare: Shown by `--help_all` only, so that `--help` fits a screen.
@@ -78,10 +78,10 @@ class Leaf:
 
     Attributes:
         name: Name of the field.
-        group: Name of the group that holds it; "" at the top.
+        group: Name of the group that holds it. "" at the top.
         kind: Its type: int, float, str, bool or list.
         optional: Whether it may be None.
-        default: Its default, or MISSING.
+        default: Its default or MISSING.
         about: The other arguments of `setting`.
     """
 
@@ -267,7 +267,7 @@ def typed(settings: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         settings: The settings class.
-        values: Flat or nested by group; names of flags are understood too.
+        values: Flat or nested by group. Names of flags are understood too.
 
     Raises:
         ConfigError: Names everything that is unknown or of another type.

@@ -69,7 +69,7 @@ def majority(data: TaskData) -> Predictor:
 
 
 def look_up(data: TaskData) -> SidePredictor:
-    """Predict the label of the training piece that shares most runs of five notes; rare runs count more.
+    """Predict the label of the training piece that shares most runs of five notes. Rare runs count more.
 
     Where clips or versions of a song stand on two sides this finds the song. Where songs are disjoint it can find no
     more than likeness. Without a common run it predicts the most frequent class.
@@ -138,7 +138,7 @@ BASELINES: Mapping[str, Baseline] = {
 
 
 def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
-    """Measure all baselines of a task on its validation and test pieces, as JSON values.
+    """Measure all baselines of a task on its validation and test pieces as JSON values.
 
     Args:
         folds: The task's data, or that of every fold, whose pieces are counted together.

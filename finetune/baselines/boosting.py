@@ -43,7 +43,7 @@ def lightgbm_settings(classes: int) -> dict[str, Any]:
 def fit_boosting(
     features: NDArray[np.float32], labels: NDArray[np.integer], classes: int, rounds: int = ROUNDS
 ) -> BoostedTrees:
-    """Fit boosted trees with LightGBM; the same examples give the same trees.
+    """Fit boosted trees with LightGBM. The same examples give the same trees.
 
     Args:
         features: (P, F), finite.

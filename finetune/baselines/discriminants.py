@@ -23,7 +23,7 @@ def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: in
     Args:
         features: (P, F) from `feature_matrix`.
         labels: (P,) class of each.
-        classes: How many there are; those without a piece are never predicted.
+        classes: How many there are. Those without a piece are never predicted.
     """
     centre, deviation = features.mean(axis=0), features.std(axis=0)
     # What hardly varies here would weigh all the more in music where it does.

@@ -16,7 +16,7 @@ FEWEST = 5
 
 
 def fit_forest(features: Floats, labels: NDArray[np.integer], classes: int, trees: int = TREES) -> Forest:
-    """Fit a forest; the same examples give the same forest.
+    """Fit a forest. The same examples give the same forest.
 
     Args:
         features: (P, F).

@@ -36,8 +36,8 @@ def fit_note_classifier(
 
     Args:
         pieces: (N, 8) ids of each, and (N,) class of its notes, -1 where there is none.
-        classes: How many there are; those without a note are never predicted.
-        groups: (P,) song of each piece; by default each is of its own.
+        classes: How many there are. Those without a note are never predicted.
+        groups: (P,) song of each piece. By default each is of its own.
         label: What the progress bars say.
     """
 
@@ -69,7 +69,7 @@ def fit_note_classifier(
 
 
 def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> BoostedTrees:
-    """Fit trees to the labelled notes of pieces, or to a random subset of about `MOST`.
+    """Fit trees to the labelled notes of pieces or to a random subset of about `MOST`.
 
     Args:
         pieces: (N, F) features of each.

@@ -21,7 +21,7 @@ def fit_piece_classifier(
     Args:
         pieces: (S, F) of each from `stretch_matrix`.
         labels: (P,) class of each.
-        classes: How many there are; those without a piece are never predicted.
+        classes: How many there are. Those without a piece are never predicted.
     """
     features = np.concatenate(pieces)
     repeated = np.repeat(labels, [len(one) for one in pieces])

@@ -1,4 +1,4 @@
-"""Baselines of note-level tasks: fixed rules, and tables of a note's nearest surroundings.
+"""Baselines of note-level tasks: fixed rules and tables of a note's nearest surroundings.
 
 Each is fitted on a task's training pieces, or on nothing, and returns what predicts the (N,) classes of a piece.
 """
@@ -66,7 +66,7 @@ def note_table(data: TaskData) -> Predictor:
 def rhythm_table(data: TaskData) -> Predictor:
     """Predict the most frequent class of training notes with the same bar position, similar times and rank.
 
-    The times are those since the last onset and to the next, and the note's own length.
+    The times are those since the last onset and to the next and the note's own length.
     """
     counts = _counted(data, _rhythm_context, (POSITIONS, SPANS, SPANS, SPANS, 2))
     anywhere = counts.sum(axis=0)
@@ -93,7 +93,7 @@ def key_profiles(data: TaskData) -> Predictor:
 
 
 def triads(data: TaskData) -> Predictor:
-    """Predict degrees of the triad most similar to the notes of each quarter; its lowest note counts twice.
+    """Predict degrees of the triad most similar to the notes of each quarter. Its lowest note counts twice.
 
     Fujishima (1999), "Realtime chord recognition of musical sound". Nothing is fitted.
     """

@@ -22,14 +22,14 @@ OUTCOME = "outcome.json"
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm on one task; it can be sent to a process.
+    """One arm on one task. It can be sent to a process.
 
     Args:
         arm: Name of the arm.
         task: Name of the task as it is used here.
         settings: The settings of its runs, apart from rate, seeds and folder.
         like: A checkpoint whose shape a backbone from random initialisation has, instead of preset and kind.
-        factors: Learning rates to try, as factors of the usual one.
+        factors: Learning rates to try as factors of the usual one.
         rates: The rates themselves, instead of factors.
         seeds: Number of runs with the chosen rate.
         folder: Folder of the runs, one a rate, and of `OUTCOME`.
@@ -72,7 +72,7 @@ def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
     Args:
         study: What is compared.
         out: The comparison's folder.
-        common: Further settings for all runs, by the names of leaves.
+        common: Further settings for all runs by the names of leaves.
 
     Raises:
         ConfigError: Names everything that is wrong with the settings of any arm.
@@ -131,7 +131,7 @@ def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
 
 
 def prepare_cell(cell: Cell) -> None:
-    """Make the task's shards and baselines, which all its arms share; the cost of an arm is then its own.
+    """Make the task's shards and baselines, which all its arms share. The cost of an arm is then its own.
 
     Raises:
         CounterpointError: If data or checkpoint do not fit.
@@ -150,10 +150,10 @@ def prepare_cell(cell: Cell) -> None:
 
 
 def run_cell(cell: Cell) -> None:
-    """Try the rates, train the seeds, and write `OUTCOME`; an earlier call that was stopped is continued.
+    """Try the rates, train the seeds, and write `OUTCOME`. An earlier call that was stopped is continued.
 
     The rate is chosen by the accuracy of the first seed on the validation pieces. Among equals, the rate nearest to
-    the usual one is chosen. That seed is not trained again. The other rates are never scored on test pieces, and their
+    the usual one is chosen. That seed is not trained again. The other rates are never scored on test pieces and their
     checkpoints are deleted.
 
     Raises:

@@ -23,13 +23,13 @@ def read_study(path: str | Path) -> Study:
     """Read a study from an experiment file.
 
     Args:
-        path: YAML with the fields of `Study`. Tasks are names, or mappings of `TaskUse`. Arms are methods, "scratch",
+        path: YAML with the fields of `Study`. Tasks are names or mappings of `TaskUse`. Arms are methods, "scratch",
             or mappings of `Arm`. A `grid`, or each of several, maps names of axes to values, and adds an arm for every
             combination. A value is a label with a mapping of arm settings. A list of values is enough if the axis is
             itself a setting.
 
     Raises:
-        ConfigError: If the file is absent or no YAML, or has unknown names; lists all of them.
+        ConfigError: If the file is absent or no YAML, or has unknown names. Lists all of them.
     """
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -72,8 +72,8 @@ def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
     """Build a study of tasks and methods that are named one by one.
 
     Args:
-        words: Tasks, and folders of music with a labels.csv.
-        methods: As `finetune --method` names them, and "scratch"; those that have rates to try, so not "features".
+        words: Tasks and folders of music with a labels.csv.
+        methods: As `finetune --method` names them, and "scratch". Those that have rates to try, so not "features".
 
     Raises:
         ConfigError: If a word is neither, or a method unknown.
@@ -201,7 +201,7 @@ def with_checkpoints(study: Study, given: Sequence[str]) -> Study:
 
     Args:
         study: As read.
-        given: Paths; one as NAME=PATH is for the arms that begin from that name.
+        given: Paths. One as NAME=PATH is for the arms that begin from that name.
     """
     paths = dict(study.checkpoints)
     for one in given:

@@ -194,7 +194,7 @@ def mean_ranks(arms: Sequence[Arm], tasks: Sequence[Mapping[str, Any]]) -> list[
     """Return the mean rank over tasks of every arm that was scored on all of them, lowest first.
 
     Methods that Ding & Lerch rank are also ranked among themselves, beside the paper's mean rank. Only arms of the
-    usual place and size count, and of several arms of one method only the first.
+    usual place and size count and of several arms of one method only the first.
     """
     scored = [{row["arm"]: row["test"]["accuracy"]["mean"] for row in task["rows"]} for task in tasks]
     whole = [arm for arm in arms if scored and all(arm.name in scores for scores in scored)]

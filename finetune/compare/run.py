@@ -28,13 +28,13 @@ Place = tuple[str, str]
 
 
 def compare(settings: CompareSettings) -> dict[str, Any]:
-    """Run a comparison, or resume it.
+    """Run a comparison or resume it.
 
     Args:
-        settings: The study, and how to run it.
+        settings: The study and how to run it.
 
     Returns:
-        Content of `comparison.json`, with "folder" added. Each task lists its failed arms under "failures".
+        Content of `comparison.json` with "folder" added. Each task lists its failed arms under "failures".
 
     Raises:
         CounterpointError: If study or folder are unfit, or another process uses the folder.

@@ -29,8 +29,8 @@ def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping
     Args:
         path: The file, replaced as a whole.
         study: The study.
-        outcomes: Results of the finished cells, with portable records.
-        comparison: Comparison from `compared`, with its origin and without paths of this machine.
+        outcomes: Results of the finished cells with portable records.
+        comparison: Comparison from `compared` with its origin and without paths of this machine.
     """
     failures = [
         {"task": task["name"], **failure} for task in comparison["tasks"] for failure in task["failures"]

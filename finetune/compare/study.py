@@ -22,12 +22,12 @@ class TaskUse:
     """A task as the study uses it.
 
     Args:
-        task: One of `finetune tasks`, or "sequence" or "note" for a user's own labels.
-        protocol: How the corpus is divided; None for the first way.
+        task: One of `finetune tasks` or "sequence" or "note" for a user's own labels.
+        protocol: How the corpus is divided. None for the first way.
         budget: Share of the training labels.
         epochs: Passes over the training set, instead of the study's.
         folder: A user's own folder.
-        labels: Table of labels, if it is not labels.csv in the folder.
+        labels: Table of labels if it is not labels.csv in the folder.
         tracks: Names of tracks, of task "note".
     """
 
@@ -64,8 +64,8 @@ class Arm:
 
     Args:
         method: As `finetune --method` names it.
-        checkpoint: Name of one of the study's, or `SCRATCH`.
-        label: Name in tables; by default made of what is unusual about it.
+        checkpoint: Name of one of the study's or `SCRATCH`.
+        label: Name in tables. By default made of what is unusual about it.
         like: For random initialisation: name of the checkpoint whose shape it has.
         preset: For random initialisation: its size, instead of `like`.
         layers, size, share, probe: As the flags of `finetune`.
@@ -128,9 +128,9 @@ class Claim:
     Args:
         claim: The claim in words.
         source: The publication.
-        better: Names of arms, or patterns such as "conv, all, *"; their mean score should be above
+        better: Names of arms or patterns such as "conv, all, *". Their mean score should be above
         worse: that of these.
-        tasks: Names of tasks it is tested on, with protocol and budget or without; empty for all.
+        tasks: Names of tasks it is tested on with protocol and budget or without. Empty for all.
     """
 
     claim: str
@@ -152,9 +152,9 @@ class Study:
         title: For people, and for the folder.
         tasks: The tasks.
         arms: The methods that are compared.
-        trials: Learning rates to try, as factors of a method's usual one: the same number for every arm.
+        trials: Learning rates to try as factors of a method's usual one: the same number for every arm.
         seeds: Fine-tuning runs with the rate that was chosen.
-        epochs: Passes over the training set; None as each task says.
+        epochs: Passes over the training set. None as each task says.
         tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
         claims: The findings to test.

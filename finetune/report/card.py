@@ -17,8 +17,8 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     Args:
         name: Name of the model.
         record: Record of its run.
-        base: Bundled model that holds its backbone; "" if it has its own.
-        licence: Licence of the weights, in one line.
+        base: Bundled model that holds its backbone. "" if it has its own.
+        licence: Licence of the weights in one line.
         transfers: Records of the run on other music.
     """
     task, cost, corpus = record["task"], record["seeds"][0]["cost"], record["corpus"]

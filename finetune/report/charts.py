@@ -19,9 +19,9 @@ _COLOURS = ("#d95f02", "#1b9e77", "#a6a6a6", "#7570b3", "#e7298a", "#66a61e", "#
 
 
 def run_charts(record: Record) -> list[Chart]:
-    """Return the training curves of every seed: losses, and validation accuracy beside the best baseline.
+    """Return the training curves of every seed: losses and validation accuracy beside the best baseline.
 
-    Folds of one seed are shown as their mean, in a band from the lowest to the highest. A fold that has stopped is
+    Folds of one seed are shown as their mean in a band from the lowest to the highest. A fold that has stopped is
     part of neither.
     """
     sides = {"training": "train_loss", "validation": "valid_loss"}
@@ -53,7 +53,7 @@ def draw_classes(
 
     Args:
         music: N notes.
-        truth: (N,) classes; -1 is unlabelled.
+        truth: (N,) classes. -1 is unlabelled.
         predicted: (N,) classes.
         classes: Names.
     """

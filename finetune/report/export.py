@@ -34,7 +34,7 @@ def export(
     Args:
         run: Folder of the run.
         out: Folder to write. A checkpoint there is replaced. Its name becomes that of the model.
-        licence: Licence of the weights, in one line. Default: that of the bundled model it was trained on.
+        licence: Licence of the weights in one line. Default: that of the bundled model it was trained on.
         terms: File with the text of the licence. Default: likewise.
         scores: Folder of records of `finetune transfer`. The card shows those of this run.
 
@@ -90,7 +90,7 @@ def _licence_of(home: Checkpoint) -> str:
 def _home(record: dict[str, Any]) -> Checkpoint | None:
     """Return the bundled backbone that a run started from, or None.
 
-    It is recognised by its weights, because another folder can have the same name.
+    It is recognised by its weights because another folder can have the same name.
     """
     path = Path(str(record["backbone"].get("path", "")))
     if path.name not in shipped_models():

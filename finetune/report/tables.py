@@ -26,7 +26,7 @@ def transfer_of(record: Record) -> Record | None:
 
 
 def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return the unusual settings of a method, by name: kind of probe, note features, ensemble, place, size, options.
+    """Return the unusual settings of a method by name: kind of probe, note features, ensemble, place, size, options.
 
     Usual settings are left out, so that most runs are named by their method alone.
     """

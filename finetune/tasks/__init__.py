@@ -1,6 +1,6 @@
 """Tasks by name, one file a task. `custom` makes tasks from a user's folder.
 
-What the corpora also label and is no task here, because the input or the file would tell: the usul of SymbTr and the
+What the corpora also label and is no task here because the input or the file would tell: the usul of SymbTr and the
 metre of scores (rows count positions from the bar), beat or fill of Groove (fills are short takes), Bach's chorales
 against Joplin's rags (four voices). GiantMIDI's sample is too small to tell composers. POP909's keys were found in
 audio whose time is not that of the MIDI. OpenEWLD's genres are those under which recordings of a song are listed, and
@@ -63,7 +63,7 @@ def known_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
     """Return the task of that name.
 
     Raises:
-        ConfigError: If there is none; lists those there are.
+        ConfigError: If there is none. Lists those there are.
     """
     if name not in tasks:
         raise ConfigError(

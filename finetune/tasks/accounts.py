@@ -33,7 +33,7 @@ def piece_uses(folds: Sequence[TaskData]) -> list[PieceUse]:
     """Return the use of every piece of the corpus, in its order, skipped files included.
 
     Args:
-        folds: The data of every fold, with the label budget applied.
+        folds: The data of every fold with the label budget applied.
     """
     uses: dict[str, set[str]] = defaultdict(set)
     for data in folds:

@@ -24,7 +24,7 @@ class MergedClasses:
         name: Prefix of its scores in records.
         title: What people call it.
         merge: The new class of each class, numbered from 0.
-        positive: The new class whose F1 is reported; None for the mean over the new classes.
+        positive: The new class whose F1 is reported. None for the mean over the new classes.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Published:
         system: Whose.
         scores: Percentages by name of metric.
         protocol: How it was measured.
-        leaky: Whether its split shares songs between the sides, or its pretraining saw test pieces.
+        leaky: Whether its split shares songs between the sides or its pretraining saw test pieces.
     """
 
     system: str
@@ -82,33 +82,33 @@ ASAP_SPLIT = Protocol("pieces", "(n)ASAP by piece, 77/12/11; all performances of
 
 @dataclass(frozen=True)
 class Task:
-    """State a question about notes or pieces, with what docs/evaluation.md asks of a result.
+    """State a question about notes or pieces with what docs/evaluation.md asks of a result.
 
     Attributes:
         name: On the command line and in records.
         title: For people.
-        about: What is learnt and from what, in half a line of help.
+        about: What is learnt and from what in half a line of help.
         level: "note" asks of every note, "sequence" of a whole piece.
         corpus: Name of the corpus reader.
         options: Further arguments of the reader.
         label: Name of the note-level or sequence-level label.
-        classes: Names, in the order of their indices.
-        protocols: Ways to split it; the first is meant where none is named.
+        classes: Names in the order of their indices.
+        protocols: Ways to split it. The first is meant where none is named.
         others: Pieces whose label is none of the classes are left out. Where this is false, they are an error.
         hide: Fields whose ids are withheld in every split.
-        one_piano: Pitched tracks are read as one piano, in training and in prediction alike.
-        transposition: Training windows are moved by up to this many semitones; 0 where that would make a label
+        one_piano: Pitched tracks are read as one piano in training and in prediction alike.
+        transposition: Training windows are moved by up to this many semitones. 0 where that would make a label
             false.
         views: Coarser questions.
         baselines: Names of the baselines, lowest first.
         published: Others' numbers.
-        epochs: Passes over the training windows, unless told otherwise.
-        warnings: What is odd about a user's own labels, in sentences.
+        epochs: Passes over the training windows unless told otherwise.
+        warnings: What is odd about a user's own labels in sentences.
         answers: By name of another task, the class here that each class there counts as: a run of it can be scored
             on this one's test pieces.
 
     Raises:
-        ConfigError: If parts do not fit together; names all that do not.
+        ConfigError: If parts do not fit together. Names all that do not.
     """
 
     name: str
@@ -156,7 +156,7 @@ class Task:
         """Return the protocol of that name, or the first.
 
         Raises:
-            ConfigError: If there is none; names those there are.
+            ConfigError: If there is none. Names those there are.
         """
         found = {protocol.name: protocol for protocol in self.protocols}
         if name is not None and name not in found:

@@ -23,7 +23,7 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
 
     Args:
         folder: Music files.
-        labels: CSV with columns file, label, and optionally split and group; by default labels.csv there.
+        labels: CSV with columns file, label, and optionally split and group. By default labels.csv there.
 
     Raises:
         CorpusError: If there is no such folder, or no music in it.
@@ -57,8 +57,8 @@ def note_task(folder: str | Path, tracks: Sequence[str]) -> Task:
     """Make a task with one label for each note of a folder: the name of its track.
 
     Args:
-        folder: Music files; all pitched tracks are read as one piano, so that nothing but music tells the label.
-        tracks: Track names, regardless of case; notes of other tracks are read but not scored.
+        folder: Music files. All pitched tracks are read as one piano, so that nothing but music tells the label.
+        tracks: Track names, regardless of case. Notes of other tracks are read but not scored.
 
     Raises:
         ConfigError: If fewer than two names are given, or one twice.

@@ -38,7 +38,7 @@ class TaskData:
     Attributes:
         task: The question.
         shards: The tokens of all pieces.
-        labels: Classes of all tokens, (R,) int8, at note level, or of all pieces, (P,) int16; -1 is unlabelled.
+        labels: Classes of all tokens, (R,) int8, at note level, or of all pieces, (P,) int16. -1 is unlabelled.
         groups: (P,) int64 song group of each piece.
         splits: (S,) indices of the labelled pieces on each side.
         protocol: How they were divided.
@@ -60,7 +60,7 @@ class TaskData:
         return self.task.name + (f", fold {self.fold + 1} of {folds}" if folds > 1 else "")
 
     def thinned(self, budget: float, seed: int) -> TaskData:
-        """Return the data with fewer labels: a share of the training groups of each class, and at least one.
+        """Return the data with fewer labels: a share of the training groups of each class and at least one.
 
         A smaller budget of the same seed takes a part of what a larger one takes.
 
@@ -106,7 +106,7 @@ class TaskData:
             predictions: For each of its pieces, (N,) classes of notes, or a () class.
 
         Returns:
-            (G, C, C) counts over labelled notes, or over pieces.
+            (G, C, C) counts over labelled notes or over pieces.
         """
         pieces = self.splits[split]
         truths = [np.atleast_1d(self.truth(piece)) for piece in pieces]
@@ -132,7 +132,7 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
     Args:
         task: The question.
         shards: Its corpus, prepared with the sides of the protocol and fold.
-        protocol: How it was divided; by default the task's first.
+        protocol: How it was divided. By default the task's first.
         fold: Which fold is tested on.
 
     Raises:
@@ -196,7 +196,7 @@ def _labelled_pieces(task: Task, shards: Shards, labels: Labels) -> NDArray[np.b
 def summarise(
     task: Task, counts: Counts, parts: Sequence[Counts] = ()
 ) -> dict[str, dict[str, float | list[float]]]:
-    """Compute each metric with its bootstrap interval over song groups, as JSON values.
+    """Compute each metric with its bootstrap interval over song groups as JSON values.
 
     Args:
         task: Says which metrics.

@@ -28,14 +28,14 @@ def prepared(
     protocol: Protocol | None = None,
     fold: int = 0,
 ) -> TaskData:
-    """Prepare a task's corpus in the cache, and align it with the task.
+    """Prepare a task's corpus in the cache and align it with the task.
 
     Args:
         task: The task.
-        root: The folder of data sets, or the user's own folder; None for $COUNTERPOINT_DATA.
+        root: The folder of data sets or the user's own folder. None for $COUNTERPOINT_DATA.
         tokenizer: The tokenizer of the model.
-        settings: Filters and workers of preparation; by default the usual.
-        protocol: How to divide it; by default the task's first.
+        settings: Filters and workers of preparation. By default the usual.
+        protocol: How to divide it. By default the task's first.
         fold: Which fold to test on, where the protocol has several.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Scores from counts, in pure numpy: accuracy, F1, and bootstrap intervals over song groups.
+"""Scores from counts in pure numpy: accuracy, F1, and bootstrap intervals over song groups.
 
 Everything is computed from confusion matrices, one for each song group. A bootstrap sample of groups is then a
-weighted sum of matrices, and thousands of samples are one matrix product.
+weighted sum of matrices and thousands of samples are one matrix product.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """Difference between two systems, with its interval.
+    """Difference between two systems with its interval.
 
     Attributes:
         mean: Difference of the scores on all groups.
         low: Lower end of its interval.
-        high: Upper end; the difference is claimed only where `low` and `high` have one sign.
+        high: Upper end. The difference is claimed only where `low` and `high` have one sign.
         p: Two-sided bootstrap p-value of no difference.
     """
 
@@ -58,7 +58,7 @@ def confusion_matrix(truth: NDArray, predicted: NDArray, classes: int) -> Counts
         classes: Number of classes C.
 
     Returns:
-        (C, C) counts; row = truth, column = prediction.
+        (C, C) counts. Row = truth, column = prediction.
 
     Raises:
         ValueError: If the inputs are empty, differ in shape, or hold an index outside 0..C-1.
@@ -68,7 +68,7 @@ def confusion_matrix(truth: NDArray, predicted: NDArray, classes: int) -> Counts
 
 
 def grouped_confusions(truth: NDArray, predicted: NDArray, groups: NDArray, classes: int) -> Counts:
-    """Count a confusion matrix for every group, in rising order of the group's number.
+    """Count a confusion matrix for every group in rising order of the group's number.
 
     Args:
         truth: (K,) class indices.
@@ -108,7 +108,7 @@ def pack_counts(counts: Counts) -> dict[str, Any]:
         counts: (..., G, C, C) of G groups.
 
     Returns:
-        The shape, and the counts as text: groups last, the bytes of all numbers plane by plane, LZMA, base 85.
+        The shape and the counts as text: groups last, the bytes of all numbers plane by plane, LZMA, base 85.
     """
     last = np.ascontiguousarray(np.moveaxis(counts, -3, -1), dtype="<u8")
     planes = np.moveaxis(last.reshape(-1, 1).view(np.uint8), -1, 0)
@@ -162,7 +162,7 @@ def merge_classes(confusions: Counts, merge: Sequence[int]) -> Counts:
 
 
 def mean_sd(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and sample standard deviation; the latter is 0 for a single value.
+    """Return mean and sample standard deviation. The latter is 0 for a single value.
 
     Raises:
         ValueError: If there are no values.
@@ -181,11 +181,11 @@ def bootstrap_interval(
     interval instead, with each group as one trial.
 
     Args:
-        confusions: (G, C, C), or (S, G, C, C) of S seeds on the same groups.
+        confusions: (G, C, C) or (S, G, C, C) of S seeds on the same groups.
         metric: What to score, such as `accuracy`.
         samples: Resamples of the groups.
         level: Share of resamples inside the interval.
-        seed: Of the resampling; the same seed gives the same digits.
+        seed: Of the resampling. The same seed gives the same digits.
     """
     counts = _with_seeds(confusions)
     groups = counts.shape[1]
@@ -220,7 +220,7 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Compare the mean scores of two sides; groups and training seeds are both resampled.
+    """Compare the mean scores of two sides. Groups and training seeds are both resampled.
 
     A resample draws groups, and seeds by their number, alike for all systems: seeds of one number share their labels,
     order and transpositions. What holds is then expected of other pieces and of other seeds. Where the two sides
@@ -230,7 +230,7 @@ def paired_bootstrap(
     difference, and with fewer groups than `FEW_GROUPS`, the interval is Newcombe's (1998), of two Wilson intervals.
 
     Args:
-        ours: (S, G, C, C) of each system, or (G, C, C) where there is nothing to seed.
+        ours: (S, G, C, C) of each system or (G, C, C) where there is nothing to seed.
         theirs: The same for the others.
         metric: What to score.
         samples: Resamples.

@@ -13,7 +13,7 @@ def key_score(reference: Sequence[str], estimated: Sequence[str]) -> float:
     """Return the mean weighted key score: 1 for the key, 0.5 a fifth off, 0.3 its relative, 0.2 its parallel.
 
     Args:
-        reference: True keys, as in "Eb major".
+        reference: True keys as in "Eb major".
         estimated: Predicted keys of the same pieces.
 
     Raises:
@@ -33,9 +33,9 @@ def chord_scores(
     """Return the share of time in which chords agree, by MIREX vocabulary: root, majmin, thirds, sevenths and others.
 
     Args:
-        reference_times: (R, 2) start and end of each true chord, in seconds.
-        reference_chords: R names in Harte's syntax, as in "Eb:min7"; "N" for none.
-        estimated_times: (E, 2) start and end of each predicted chord, in seconds.
+        reference_times: (R, 2) start and end of each true chord in seconds.
+        reference_chords: R names in Harte's syntax as in "Eb:min7". "N" for none.
+        estimated_times: (E, 2) start and end of each predicted chord in seconds.
         estimated_chords: E names.
 
     Raises:

@@ -17,7 +17,7 @@ class TaskDataModule(lightning.LightningDataModule):
     alone are shuffled, transposed and moved along their pieces.
 
     Args:
-        data: The task's pieces, from `finetune.prepared`.
+        data: The task's pieces from `finetune.prepared`.
         window: Most notes in a window (`backbone.config.window`).
         tokens_per_batch: Tokens in a batch, padding included.
         seed: Of order, transposition and place.

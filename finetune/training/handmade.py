@@ -50,16 +50,16 @@ def train_features(
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Fit hand-made features to the training pieces, and score them.
+    """Fit hand-made features to the training pieces and score them.
 
-    Validation pieces choose nothing, for there is nothing to be chosen. So what is kept, and scored on test pieces,
+    Validation pieces choose nothing for there is nothing to be chosen. So what is kept, and scored on test pieces,
     learns from them too, once they are scored, where that takes no more than seconds.
 
     Args:
         data: The task's pieces.
         source: From `finetune.training.weights.no_weights`.
-        seed: Which; it has no say.
-        folder: Of the seed; receives the checkpoint.
+        seed: Which. It has no say.
+        folder: Of the seed. Receives the checkpoint.
         provenance: Goes into it.
         splits: What to score: a run that is only tried does not meet the test pieces.
     """

@@ -23,15 +23,15 @@ def build_model(
     share: float | None = None,
     note_features: NoteFeatureEmbedding | None = None,
 ) -> TaskModel:
-    """Add a head and the trained parameters of a method to a backbone, in place.
+    """Add a head and the trained parameters of a method to a backbone in place.
 
     Args:
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
         method: "full", "probe", or the name of an adapter method.
         options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
-        share: Train at most this share of the backbone's parameters, by the adapter's size.
-        note_features: Note features that the network reads too; not for a probe.
+        share: Train at most this share of the backbone's parameters by the adapter's size.
+        note_features: Note features that the network reads too. Not for a probe.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.

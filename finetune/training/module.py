@@ -25,15 +25,15 @@ _CHECK_EVERY = 20
 
 
 class TaskModule(lightning.LightningModule):
-    """Train a task model, with any Lightning trainer.
+    """Train a task model with any Lightning trainer.
 
     Args:
         model: What is trained.
-        labels: Classes of all tokens, (R,) int8, or of all pieces, (P,) int16; -1 is unlabelled.
+        labels: Classes of all tokens, (R,) int8, or of all pieces, (P,) int16. -1 is unlabelled.
         classes: Number of classes.
-        steps: Length of the run, for the schedule.
+        steps: Length of the run for the schedule.
         lr: Peak learning rate.
-        decay: Weight decay of matrices; 0 for adapters.
+        decay: Weight decay of matrices. 0 for adapters.
         seed: Of everything random in a step.
         codes: Of all tokens, (R, F) uint8, for a model that takes note features.
     """

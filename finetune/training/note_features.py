@@ -29,7 +29,7 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
 
     Returns:
         The note features, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in
-        the shards; zeros elsewhere.
+        the shards. Zeros elsewhere.
     """
     edges, codes = _ranked(data)
     note_features = NoteFeatureEmbedding(dim)

@@ -1,4 +1,4 @@
-"""Fit a probe: a linear classifier of a frozen backbone's states, without gradient descent.
+"""Fit a probe: a linear classifier of a frozen backbone's states without gradient descent.
 
 The backbone reads every window a few times. Then scikit-learn fits a few classifiers, and validation chooses one.
 """
@@ -47,7 +47,7 @@ class Examples(NamedTuple):
 
 
 def fit_probe(model: TaskModel, data: TaskData, seed: int, tokens_per_batch: int) -> dict[str, Any]:
-    """Fit the head of a probe in place; test pieces are never read.
+    """Fit the head of a probe in place. Test pieces are never read.
 
     Args:
         model: From `build_model`, on its device.

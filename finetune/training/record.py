@@ -64,12 +64,12 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
 def save_baselines(
     folder: str | Path, folds: Sequence[TaskData], baselines: list[dict[str, Any]], budget: float, seed: int
 ) -> Path:
-    """Write the baselines of a task as a line of `baselines.jsonl`, in the place of an older one.
+    """Write the baselines of a task as a line of `baselines.jsonl` in the place of an older one.
 
     Args:
         folder: Folder of results.
         folds: Data that they were measured on.
-        baselines: Baselines, from `cached_baselines`.
+        baselines: Baselines from `cached_baselines`.
         budget: Share of the labels.
         seed: Seed of the choice of labels.
 
@@ -117,7 +117,7 @@ def save_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
 
 
 def save_task(folder: str | Path, record: Mapping[str, Any], study: str = "") -> None:
-    """Add what a record shares with others of its task to `baselines.jsonl`, unless it is there.
+    """Add what a record shares with others of its task to `baselines.jsonl` unless it is there.
 
     Args:
         folder: Folder of results.

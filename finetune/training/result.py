@@ -66,11 +66,11 @@ def score_seed(
     accelerator: str,
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Score the saved checkpoint, as loaded from disk.
+    """Score the saved checkpoint as loaded from disk.
 
     Args:
         data: The task's pieces.
-        folder: Of the seed; holds the checkpoint.
+        folder: Of the seed. Holds the checkpoint.
         seed: Which.
         history: Curves of its training.
         cost: From `cost_of`.
@@ -111,14 +111,14 @@ def window_accuracy(model: TaskModel, data: TaskData, split: str) -> float:
 
 
 def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
-    """Pool the results of one seed over all folds: every piece counts once, in the fold that tests it.
+    """Pool the results of one seed over all folds: every piece counts once in the fold that tests it.
 
     Scores are those of the counts together, but for the share of windows, which is the mean over folds; cost is the
     sum; the curves are the first fold's. What each fold came to stands under "folds".
 
     Args:
         task: Says which metrics.
-        folds: Outcomes of one seed, in the order of folds; a single one is returned as it is.
+        folds: Outcomes of one seed in the order of folds. A single one is returned as it is.
     """
     first = folds[0]
     if len(folds) == 1:
@@ -156,7 +156,7 @@ def cost_of(
         folder: Of the seed.
         steps: That were taken.
         per_epoch: Batches in a pass over the training windows.
-        seconds: That training took, validations included; of a resumed run, since it was resumed.
+        seconds: That training took, validations included. Of a resumed run since it was resumed.
         resumed: Whether it was.
     """
     checkpoint = folder / CHECKPOINT

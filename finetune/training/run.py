@@ -106,15 +106,15 @@ class Run:
 def open_run(
     settings: FinetuneSettings, task: Task | None = None, command: Sequence[str] | None = None
 ) -> Run:
-    """Prepare a run, and refuse everything that can be refused before training.
+    """Prepare a run and refuse everything that can be refused before training.
 
     Args:
-        settings: What to learn, and how.
-        task: The task; by default the one that the settings name.
-        command: Words of the command that records name; by default those of this process.
+        settings: What to learn and how.
+        task: The task. By default the one that the settings name.
+        command: Words of the command that records name. By default those of this process.
 
     Raises:
-        CounterpointError: If data, settings, checkpoint or the run to be resumed do not fit; the message says why.
+        CounterpointError: If data, settings, checkpoint or the run to be resumed do not fit. The message says why.
     """
     task = task or task_of(settings.data)
     chosen = task.protocol(settings.data.protocol)
@@ -191,12 +191,12 @@ def task_of(data: TaskSettings) -> Task:
 def finetune(
     settings: FinetuneSettings, task: Task | None = None, command: Sequence[str] | None = None
 ) -> dict[str, Any]:
-    """Run, or resume a run.
+    """Run or resume a run.
 
     Args:
-        settings: What to learn, and how.
-        task: The task; by default the one that the settings name.
-        command: Words of the command that records name; by default those of this process.
+        settings: What to learn and how.
+        task: The task. By default the one that the settings name.
+        command: Words of the command that records name. By default those of this process.
 
     Returns:
         The record, as written to `record.json`, with "folder" and the lines of "skipped" files added.

@@ -50,16 +50,16 @@ class Plan:
     Args:
         method: What is trained.
         lr: Peak learning rate.
-        epochs: Passes over the training windows; None as the task says.
+        epochs: Passes over the training windows. None as the task says.
         tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
         options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
         share: Train at most this share of the backbone's parameters.
-        precision: As Lightning names it; None for bf16 on a GPU, else 32 bits.
+        precision: As Lightning names it. None for bf16 on a GPU, else 32 bits.
         note_features: Whether the network reads hand-made features of notes too.
         ensemble: Whether boosted trees share in the predictions, once the network is trained.
-        logger: A logger beside CSV, by name.
+        logger: A logger beside CSV by name.
     """
 
     method: str
@@ -78,7 +78,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Results of one training, before test pieces are scored.
+    """Results of one training before test pieces are scored.
 
     Attributes:
         history: Its curves.
@@ -130,7 +130,7 @@ def train_seed(
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
 ) -> SeedResult:
-    """Train one seed, or resume it from the state in the folder.
+    """Train one seed or resume it from the state in the folder.
 
     Args:
         data: The task's pieces.
@@ -270,7 +270,7 @@ def schedule(per_epoch: int, epochs: float | None, usual: int) -> tuple[int, int
 
     Args:
         per_epoch: Batches in a pass over the training windows.
-        epochs: Passes asked for, or None.
+        epochs: Passes asked for or None.
         usual: Passes of the task, which a small corpus exceeds.
     """
     passes = epochs if epochs is not None else max(usual, FEWEST_STEPS / per_epoch)

@@ -36,11 +36,11 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
 
     Args:
         settings: The run and the task.
-        task: The task, which must have the run's classes, or be one that `Task.answers` lists; by default the one that
+        task: The task, which must have the run's classes, or be one that `Task.answers` lists. By default the one that
             the settings name.
 
     Returns:
-        The record, with "file" added where it was written.
+        The record with "file" added where it was written.
 
     Raises:
         CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
@@ -102,10 +102,10 @@ def _leaks(
 ) -> dict[str, Any]:
     """Refuse test pieces that any seed has seen, or that chose its checkpoint.
 
-    Which validation pieces chose it can be told of named tasks; a user's own labels are not asked again.
+    Which validation pieces chose it can be told of named tasks. A user's own labels are not asked again.
 
     Returns:
-        For the record, as from `finetune.training.weights.check_pretraining`.
+        For the record as from `finetune.training.weights.check_pretraining`.
 
     Raises:
         LeakError: If there are any, or it is not known what was seen, and leaks are not allowed.

@@ -29,7 +29,7 @@ class InitialWeights:
         name: For folder names and tables.
         config: Shape of the backbone.
         tokenizer: What it reads.
-        backbone: Makes a new copy of it, as the random state stands.
+        backbone: Makes a new copy of it as the random state stands.
         pretrained_on: (P,) int64 note fingerprints of the pieces seen.
         recorded: Whether `pretrained_on` is known.
         description: For records, as JSON values.
@@ -49,12 +49,12 @@ class InitialWeights:
 def open_weights(
     checkpoint: str | Path | None, preset_name: str | None = None, kind: str | None = None
 ) -> InitialWeights:
-    """Open a checkpoint, or a preset with random initialisation.
+    """Open a checkpoint or a preset with random initialisation.
 
     Args:
-        checkpoint: A run or a checkpoint, or the name of a bundled one.
-        preset_name: Size when there is none; by default `USUAL_PRESET`.
-        kind: Architecture when there is none; by default the preset's.
+        checkpoint: A run or a checkpoint or the name of a bundled one.
+        preset_name: Size when there is none. By default `USUAL_PRESET`.
+        kind: Architecture when there is none. By default the preset's.
 
     Raises:
         CheckpointError: If the checkpoint is not one.
@@ -104,7 +104,7 @@ def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> d
     """Refuse test pieces that pretraining was trained on (docs/evaluation.md).
 
     Returns:
-        For the record: whether the score is leaky (None if that cannot be known), and the pieces.
+        For the record: whether the score is leaky (None if that cannot be known) and the pieces.
 
     Raises:
         LeakError: If there are any, or the checkpoint does not say what it has seen, and leaks are not allowed.

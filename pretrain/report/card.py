@@ -45,7 +45,7 @@ def card(
         name: Name of the model.
         record: Record of its run.
         shards: The shards it was trained on.
-        licence: Licence of the weights, in one line.
+        licence: Licence of the weights in one line.
         scores: Folder with records of `finetune`, at any depth. Those that start from these weights are listed.
         weights: Fingerprint of the weights.
     """

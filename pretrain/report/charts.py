@@ -65,7 +65,7 @@ def run_charts(record: Entry) -> list[Chart]:
 
 
 def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> Chart | None:
-    """Return the recovery loss over the selector score: mean and quartiles of bins, and a sample of tokens.
+    """Return the recovery loss over the selector score: mean and quartiles of bins and a sample of tokens.
 
     Args:
         score: (N,) scores of held-out tokens that were masked at random. If all are the same there is no chart.

@@ -33,17 +33,17 @@ def export(
     shards: str | Path | None = None,
     root: str | None = None,
 ) -> Path:
-    """Write the backbone of a run in bfloat16, with its card. The folder is written whole or not at all.
+    """Write the backbone of a run in bfloat16 with its card. The folder is written whole or not at all.
 
     Args:
         run: Folder of the run.
-        out: Folder to write. It must not exist, or be a checkpoint, which is replaced. The text of its licence stays,
+        out: Folder to write. It must not exist, or be a checkpoint, which is replaced. The text of its licence stays
             unless another is given.
-        name: Name of the model; by default that of the folder.
-        licence: Licence of the weights, in one line.
+        name: Name of the model. By default that of the folder.
+        licence: Licence of the weights in one line.
         terms: File with the text of the licence.
         scores: Folder with records of `finetune`. Those that start from these weights are listed on the card.
-        shards: Music of the run; by default found by its settings.
+        shards: Music of the run. By default found by its settings.
         root: Folder that holds named corpora.
 
     Returns:

@@ -34,13 +34,13 @@ class Inspection:
         notes: (N,) `symbolic.music.notes.NOTE` array, times in grid positions.
         resolution: Grid positions in a quarter note.
         values: (N, 8) int64, the fields.
-        score: (N, 1) float64 selector scores of tokens, or (N, 8) of fields if the selector chooses single fields. The
+        score: (N, 1) float64 selector scores of tokens or (N, 8) of fields if the selector chooses single fields. The
             highest are chosen first. None if the selector has no network.
         chosen: (N, 8) bool, the fields that the selector chooses.
         frozen: (N,) bool, the retired tokens.
-        loss: (N, 8) float64 recovery loss in nats. Each token is masked whole, with a random part of the others.
+        loss: (N, 8) float64 recovery loss in nats. Each token is masked whole with a random part of the others.
         predicted: (N, 8) int64, the predictions made then.
-        recovered: (N, 8) int64, the predictions of the chosen fields when these are masked together; -1 elsewhere.
+        recovered: (N, 8) int64, the predictions of the chosen fields when these are masked together. -1 elsewhere.
     """
 
     notes: NDArray[np.void]
@@ -119,7 +119,7 @@ def inspect_window(
 def inspect_sides(
     module: PretrainModule, tokenizer: Tokenizer, shards: Shards, sides: Mapping[str, NDArray[np.int64]]
 ) -> list[tuple[Inspection, str, str]]:
-    """Inspect windows of both sides of the split, and return each with the key of its piece and its side.
+    """Inspect windows of both sides of the split and return each with the key of its piece and its side.
 
     Args:
         module: A trained pair of selector and backbone.

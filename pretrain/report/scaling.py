@@ -52,7 +52,7 @@ def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
     """Read curves that can be compared.
 
     Args:
-        runs: Folders of finished runs, or files with one line of JSON a run.
+        runs: Folders of finished runs or files with one line of JSON a run.
 
     Raises:
         ConfigError: If there is no such run, or the runs were not measured on the same pieces.

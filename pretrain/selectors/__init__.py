@@ -1,6 +1,6 @@
-"""Selectors by name; one file each.
+"""Selectors by name. One file each.
 
-To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector`, and enter it here.
+To add one: write `pretrain/selectors/<name>.py` with a subclass of `Selector` and enter it here.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def build_selector(
         name: One of `SELECTORS`.
         schedule: How much it may choose.
         sizes: Ids of each field.
-        backbone: The backbone it plays against; a small network of a learned selector is a fraction of its size.
+        backbone: The backbone it plays against. A small network of a learned selector is a fraction of its size.
         options: How it goes about it.
 
     Raises:

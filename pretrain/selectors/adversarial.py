@@ -13,7 +13,7 @@ _LABELLED = 0.3
 def extremes(recovery: Tensor, valid: Tensor, share: float = _LABELLED) -> tuple[Tensor, Tensor]:
     """Return targets of the selector: 1 for the hardest masked tokens of each window, 0 for the easiest.
 
-    Every window is labelled by itself, in the same direction. The released code of the paper inverts every second one.
+    Every window is labelled by itself in the same direction. The released code of the paper inverts every second one.
 
     Args:
         recovery: (B, K) recovery loss of masked tokens.

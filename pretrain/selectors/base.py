@@ -31,7 +31,7 @@ class Schedule:
     cap: float = 0.15
 
     def counts(self, attention_mask: Tensor, frozen: Tensor, generator: torch.Generator) -> Tensor:
-        """Return (B,) int64, the tokens to mask in each window; at least one if any token is unfrozen.
+        """Return (B,) int64, the tokens to mask in each window. At least one if any token is unfrozen.
 
         Args:
             attention_mask: (B, L) bool, false where padded.
@@ -52,10 +52,10 @@ class SelectorOptions:
     """Options of a selector. A selector ignores or refuses those that do not concern it.
 
     Args:
-        unit: The unit that is hidden together, one of `symbolic.masking.units.UNITS`; None for the selector's default.
+        unit: The unit that is hidden together, one of `symbolic.masking.units.UNITS`. None for the selector's default.
         network: Kind of a learned selector's network, one of `pretrain.selectors.network.NETWORKS`.
         layers: Most layers of that network.
-        exploration: Noise in a learned choice; 0 always takes the highest scores.
+        exploration: Noise in a learned choice. 0 always takes the highest scores.
         ramp: Part of the run in which a learned selector goes from random choice to its own ranking.
     """
 
@@ -68,16 +68,16 @@ class SelectorOptions:
 
 @dataclass(frozen=True, eq=False)
 class SelectorInput:
-    """Input of a selector: windows with their freeze state, and access to the backbone.
+    """Input of a selector: windows with their freeze state and access to the backbone.
 
     Attributes:
         tokens: (B, L, 8) int64 ids, clean.
         attention_mask: (B, L) bool, false where padded.
-        attend: `attention_mask`, or None if no token is padded.
+        attend: `attention_mask` or None if no token is padded.
         frozen: (B, L) bool.
         generator: Source of randomness, on the device of `tokens`.
         backbone: The backbone in training.
-        recovery: Function from (B, L, 8) bool cells to their (B, L, 8) loss when masked, without gradient.
+        recovery: Function from (B, L, 8) bool cells to their (B, L, 8) loss when masked without gradient.
         progress: Completed part of the run, 0 to 1.
     """
 
@@ -96,7 +96,7 @@ class SelectorInput:
 
 
 class Selector(nn.Module, ABC):
-    """Rank the units of a window; the highest are hidden.
+    """Rank the units of a window. The highest are hidden.
 
     Args:
         schedule: The number of masked tokens.
@@ -167,7 +167,7 @@ class Selector(nn.Module, ABC):
         """Choose what is hidden in each window.
 
         Args:
-            scores: (B, U) from `scores`, without gradient.
+            scores: (B, U) from `scores` without gradient.
             inputs: The windows.
         """
         candidates = inputs.attention_mask & ~inputs.frozen if self.spares_frozen else inputs.attention_mask
@@ -178,8 +178,8 @@ class Selector(nn.Module, ABC):
         """Return the scalar loss of a learned selector.
 
         Args:
-            scores: (B, K) scores of the units in question, with gradient.
-            recovery: (B, K) losses of the backbone on them, without gradient.
+            scores: (B, K) scores of the units in question with gradient.
+            recovery: (B, K) losses of the backbone on them without gradient.
             valid: (B, K) bool, false where nothing was hidden.
         """
         raise NotImplementedError(f"{self.name} has no network")

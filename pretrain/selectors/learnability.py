@@ -38,9 +38,9 @@ class LearnabilitySelector(LearnedSelector):
     fixed lag would be too long for a short run. In a long run it would be too short: progress would not exceed the
     errors of the predictors.
 
-    Tokens are ranked by the fall of their loss, in deviations of the batch. If the deviation is very small, because the
+    Tokens are ranked by the fall of their loss in deviations of the batch. If the deviation is very small, because the
     run starts or all is learnt, a fixed unit replaces it, and tokens are chosen almost evenly. Noise is as hard now as
-    before, and relative to the falling mean it is harder. So it is not chosen. Retirement extrapolates the two
+    before and relative to the falling mean it is harder. So it is not chosen. Retirement extrapolates the two
     predictors: it ranks by the loss expected after as much time again.
 
     Retirement is needed. In a long run without it, when all else is learnt, noise that was not chosen for long improves

@@ -24,8 +24,8 @@ class ScoreNetwork(nn.Module, ABC):
 
         Args:
             tokens: (B, L, 8) clean ids.
-            attend: (B, L) bool, or None if no token is padded.
-            backbone: The backbone in training; some networks use its layers.
+            attend: (B, L) bool or None if no token is padded.
+            backbone: The backbone in training. Some networks use its layers.
 
         Returns:
             (B, L, outputs).
@@ -35,12 +35,12 @@ class ScoreNetwork(nn.Module, ABC):
 class SmallNetwork(ScoreNetwork):
     """Score tokens with a separate, narrow and shallow backbone, at a fraction of the cost of a step.
 
-    The reference shares the whole encoder instead. That costs a second forward and backward pass, and two losses change
+    The reference shares the whole encoder instead. That costs a second forward and backward pass and two losses change
     the same weights.
 
     Args:
         sizes: Number of ids of each field.
-        backbone: Shape of the backbone in training; the network has a quarter of its width.
+        backbone: Shape of the backbone in training. The network has a quarter of its width.
         layers: Most layers.
         outputs: Scores of each token.
     """
@@ -75,8 +75,8 @@ class ExitNetwork(ScoreNetwork):
         backbone: Shape of the backbone.
         layers: Number of its layers.
         outputs: Scores of each token.
-        shared: Train these layers with the selector's loss too, as the released code of the paper does. Otherwise they
-            run without gradient, and only the head learns.
+        shared: Train these layers with the selector's loss too as the released code of the paper does. Otherwise they
+            run without gradient and only the head learns.
     """
 
     def __init__(self, backbone: BackboneConfig, layers: int, outputs: int = 1, shared: bool = False) -> None:
@@ -117,7 +117,7 @@ def build_network(
         kind: One of `NETWORKS`.
         sizes: Number of ids of each field.
         backbone: Shape of the backbone in training.
-        layers: Most layers; "full" takes all.
+        layers: Most layers. "full" takes all.
         outputs: Scores of each token.
 
     Raises:

@@ -28,7 +28,7 @@ def build_objective(
     Args:
         settings: Settings of the run.
         sizes: Number of ids of each field.
-        start: Initial weights; random by default.
+        start: Initial weights. Random by default.
 
     Raises:
         ConfigError: If the selector does not support the settings.

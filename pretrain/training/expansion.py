@@ -2,7 +2,7 @@
 
 Units are copied. The outgoing weights of a unit are divided among its copies (Net2WiderNet: Chen, Goodfellow and
 Shlens, 2016, arXiv 1511.05641). Added layers write nothing at first. So the same tokens get the same logits. The
-division is uneven at random, because equal copies would learn the same forever.
+division is uneven at random because equal copies would learn the same forever.
 
 The larger model has its own attention window. Relations beyond the smaller window must still be learnt.
 """
@@ -47,8 +47,8 @@ def expand(small: Backbone, large: Backbone) -> None:
     """Fill a backbone with the weights of a smaller one, so that its states repeat those of the smaller one.
 
     Args:
-        small: Trained; its shape has no `obstacles`. It may be as large, and lack relations.
-        large: Freshly initialised; changed in place.
+        small: Trained. Its shape has no `obstacles`. It may be as large and lack relations.
+        large: Freshly initialised. Changed in place.
     """
     stream = _copies(small.config.dim, large.config.dim)
     _expand_embedding(small.embedding, large.embedding, stream)
@@ -149,7 +149,7 @@ def _expand_convolution(old: Convolution, new: Convolution, stream: Tensor) -> N
 def _expand_attention(old: SelfAttention, new: SelfAttention, stream: Tensor) -> None:
     """Copy the heads. In a head that is k times as wide, every k-th rotary frequency is an old one.
 
-    The other frequencies get random queries and zero keys. They add nothing yet, and their keys can learn.
+    The other frequencies get random queries and zero keys. They add nothing yet and their keys can learn.
     """
     before, after = (part.query.out_features // part.heads for part in (old, new))
     wider, head = after // before, _copies(old.heads, new.heads)

@@ -27,7 +27,7 @@ class Initialisation:
 
     Attributes:
         config: Shape of the backbone.
-        checkpoint: The checkpoint with the weights; None for random weights.
+        checkpoint: The checkpoint with the weights. None for random weights.
     """
 
     config: BackboneConfig
@@ -65,7 +65,7 @@ class Initialisation:
         return self.checkpoint.fingerprint if self.checkpoint else None
 
     def describe(self, held_out: NDArray[np.int64]) -> dict[str, Any] | None:
-        """Describe the checkpoint for a record, as JSON values; None without a checkpoint.
+        """Describe the checkpoint for a record as JSON values. None without a checkpoint.
 
         Args:
             held_out: Fingerprints of the held-out pieces. Those that the checkpoint was trained on prove less.

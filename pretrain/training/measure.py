@@ -96,7 +96,7 @@ class HeldOut:
         """Add a batch.
 
         Args:
-            scores: (B, L) scores of a learned selector on clean tokens, or None.
+            scores: (B, L) scores of a learned selector on clean tokens or None.
             attention_mask: (B, L) bool.
             would_choose: (B, L) bool, the tokens with the highest scores.
             index: (B, K) int64, the masked tokens.
@@ -165,7 +165,7 @@ class HeldOut:
 
 
 def spearman(x: NDArray[Any], y: NDArray[Any]) -> float | None:
-    """Return Spearman's rank correlation, with ties at their mean rank; None if a side does not vary.
+    """Return Spearman's rank correlation with ties at their mean rank. None if a side does not vary.
 
     Args:
         x: (N,).
@@ -199,7 +199,7 @@ def _within(window: NDArray[Any], x: NDArray[Any], y: NDArray[Any]) -> float | N
 def _overlap(
     window: NDArray[Any], score: NDArray[Any], loss: NDArray[Any], share: float = 0.3
 ) -> tuple[float, float]:
-    """Return the overlap of the top `share` by score and by loss in each window, and the overlap by chance.
+    """Return the overlap of the top `share` by score and by loss in each window and the overlap by chance.
 
     Chance is near `share` in long windows only. With one masked token the overlap is always whole.
     """

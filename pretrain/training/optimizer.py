@@ -12,7 +12,7 @@ _BETAS = (0.9, 0.98)
 
 
 def build_optimizer(parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> AdamW:
-    """Build AdamW; norms and biases get no weight decay.
+    """Build AdamW. Norms and biases get no weight decay.
 
     Args:
         parameters: All parameters of the run. Those that need no gradient are left out.

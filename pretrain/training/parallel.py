@@ -34,7 +34,7 @@ def parallel_strategy(settings: PretrainSettings) -> Any:
 
 
 def full_state(trainer: lightning.Trainer) -> dict[str, Any] | None:
-    """Return all weights of a sharded model in the main process; None if every process has them anyway.
+    """Return all weights of a sharded model in the main process. None if every process has them anyway.
 
     All processes must call it together.
     """
@@ -44,10 +44,10 @@ def full_state(trainer: lightning.Trainer) -> dict[str, Any] | None:
 
 
 def shard(objective: Objective, mesh: DeviceMesh) -> None:
-    """Shard every weight over the processes; a step gathers the blocks one by one.
+    """Shard every weight over the processes. A step gathers the blocks one by one.
 
     Args:
-        objective: Sharded in place, before its optimiser is made.
+        objective: Sharded in place before its optimiser is made.
         mesh: The device mesh of the processes.
     """
     backbone = objective.backbone

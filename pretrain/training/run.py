@@ -42,7 +42,7 @@ _AGREED = "COUNTERPOINT_RUN_FOLDER"
 
 
 def run(settings: PretrainSettings) -> dict[str, Any] | None:
-    """Pretrain a backbone, or resume a run.
+    """Pretrain a backbone or resume a run.
 
     Args:
         settings: Settings of the run.

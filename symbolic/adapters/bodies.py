@@ -65,9 +65,9 @@ class Body(nn.Module):
 
 
 class ConvBody(Body):
-    """Dilated residual convolutions over tokens, and a gate on the channels of a window.
+    """Dilated residual convolutions over tokens and a gate on the channels of a window.
 
-    The design is of Mehta et al. (arXiv 2506.21298), with squeeze-and-excitation (arXiv 1709.01507). Padding is set
+    The design is of Mehta et al. (arXiv 2506.21298) with squeeze-and-excitation (arXiv 1709.01507). Padding is set
     to zero before each convolution and left out of the gate's mean.
 
     Args:
@@ -140,7 +140,7 @@ class Added(nn.Module):
 
     Args:
         body: The network.
-        norm: A norm before it, or None.
+        norm: A norm before it or None.
         scale: Factor of its output.
         learn_scale: Train the factor.
     """

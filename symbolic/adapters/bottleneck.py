@@ -15,7 +15,7 @@ from symbolic.backbone import Backbone
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialMethod(BottleneckMethod):
-    """Put bottlenecks into slots of the stream, after the residual sum.
+    """Put bottlenecks into slots of the stream after the residual sum.
 
     Args:
         train_norms: Also train copies of the layers' norms.

@@ -30,11 +30,11 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
     Args:
         backbone: A backbone without an adapter.
         method: Name of a registered method that has a size.
-        share: Share of the backbone's parameters, as in 0.005.
+        share: Share of the backbone's parameters as in 0.005.
         **options: Further options of the method.
 
     Returns:
-        The options, with the size.
+        The options with the size.
 
     Raises:
         ConfigError: If the method has no size, or its smallest is too large. The message names alternatives.

@@ -1,7 +1,7 @@
-"""The interface of adapter methods, and their registry.
+"""The interface of adapter methods and their registry.
 
 A method lists the modules that it puts in place of the backbone's, and which of their parameters it trains. The
-rest is the same for all methods; see `symbolic.adapters.base`.
+rest is the same for all methods. See `symbolic.adapters.base`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Replacement:
     Attributes:
         module_path: Path of the backbone's module that is replaced.
         module: The new module. It may share parameters with the old one.
-        parameters: The new parameters, by their name in `module`. No other replacement has them.
+        parameters: The new parameters by their name in `module`. No other replacement has them.
     """
 
     module_path: str
@@ -39,7 +39,7 @@ class AdapterMethod(ABC):
     """A way to adapt a backbone. Subclasses are frozen dataclasses whose fields are the method's options.
 
     Args:
-        layers: The blocks that it adapts; see `symbolic.adapters.places.layers_of`.
+        layers: The blocks that it adapts. See `symbolic.adapters.places.layers_of`.
 
     Attributes:
         name: Name of the method in commands and files.

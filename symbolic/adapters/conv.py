@@ -13,7 +13,7 @@ from symbolic.errors import ConfigError
 @register
 @dataclass(frozen=True, kw_only=True)
 class ConvAdapter(SequentialMethod):
-    """Use dilated residual convolutions over notes, with a gate (Mehta et al., arXiv 2506.21298).
+    """Use dilated residual convolutions over notes with a gate (Mehta et al., arXiv 2506.21298).
 
     Args:
         kernel: Tokens in a convolution's reach, odd. By default four of them, dilated by 1, 2, 4 and 8, reach 31

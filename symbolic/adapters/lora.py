@@ -49,7 +49,7 @@ class LoraLinear(nn.Module):
 
 
 class _Changed(torch.autograd.Function):
-    """Compute `W x + bias + scale * B A x`, with the change summed in place in both passes.
+    """Compute `W x + bias + scale * B A x` with the change summed in place in both passes.
 
     Separate operations would make large tensors that are freed at once, between others that live until the backward
     pass. The gaps cost a sixth of a training step's peak memory on a CPU.

@@ -91,7 +91,7 @@ class PrefixAttention(SelfAttention):
 class Prefix(AdapterMethod):
     """Trained keys and values in every attention (Li & Liang, arXiv 2101.00190). Sizes are those of arXiv 2411.19371.
 
-    A new adapter is close to the backbone but not equal to it, since its keys receive some attention. Only keys and
+    A new adapter is close to the backbone but not equal to it since its keys receive some attention. Only keys and
     values are saved, not the network that makes them. A loaded adapter can be trained on.
 
     Args:

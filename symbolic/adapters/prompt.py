@@ -39,7 +39,7 @@ class PromptEntrance(Entrance):
 class Prompt(AdapterMethod):
     """Trained embeddings before the first token (Lester et al., arXiv 2104.08691).
 
-    A new adapter is close to the backbone but not equal to it, since its tokens receive some attention.
+    A new adapter is close to the backbone but not equal to it since its tokens receive some attention.
 
     Args:
         length: Number of embeddings.

@@ -23,7 +23,7 @@ __all__ = [
 
 
 def feature_groups(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> dict[str, Features]:
-    """Compute the features of a piece, by group and name.
+    """Compute the features of a piece by group and name.
 
     Args:
         tokens: (N, 8) ids of one piece, in canonical order, N > 0.
@@ -49,7 +49,7 @@ def feature_groups(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = 
 
 
 def piece_features(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> Features:
-    """Compute the features of a piece, by name.
+    """Compute the features of a piece by name.
 
     No feature depends on the piece's length. Only those of register depend on its key.
 

@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The `REACH` notes before and after each of K notes. W is 2 * REACH + 1, with the note itself in the middle.
+    """The `REACH` notes before and after each of K notes. W is 2 * REACH + 1 with the note itself in the middle.
 
     Places outside the piece, and the note itself, are left out of every result.
 
@@ -40,7 +40,7 @@ class Neighbours:
         """Collect the neighbours of some notes.
 
         Args:
-            table: The notes of a piece, without drums.
+            table: The notes of a piece without drums.
             notes: (K,) indices of the notes.
         """
         steps = np.arange(-REACH, REACH + 1)
@@ -133,7 +133,7 @@ def mean_of(chosen: Bools, values: NDArray[np.floating]) -> Floats:
 def most_of(
     chosen: Bools, values: NDArray[np.floating], missing: float, of: Callable[..., Floats] = np.max
 ) -> Floats:
-    """Reduce (K, W) values over the chosen neighbours, as (K,).
+    """Reduce (K, W) values over the chosen neighbours as (K,).
 
     Args:
         chosen: (K, W) bool.

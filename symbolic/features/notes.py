@@ -47,7 +47,7 @@ BLOCK = 4096
 
 
 def note_features(tokens: NDArray[np.integer], probabilities: Floats | None = None) -> Columns:
-    """Compute the features of every note of a piece, by name. Only `pitch` depends on the key.
+    """Compute the features of every note of a piece by name. Only `pitch` depends on the key.
 
     Args:
         tokens: (N, 8) ids of one piece, in canonical order, N > 0, without drums.
@@ -66,11 +66,11 @@ def note_names(classes: int = 0) -> tuple[str, ...]:
 
 
 def note_matrix(tokens: NDArray[np.integer], probabilities: Floats | None = None) -> NDArray[np.float32]:
-    """Compute `note_features` as a matrix, for every note of a piece.
+    """Compute `note_features` as a matrix for every note of a piece.
 
     Args:
-        tokens: (N, 8) ids of one piece, in canonical order. Drums are allowed.
-        probabilities: (N, C) class probabilities of each note, or None.
+        tokens: (N, 8) ids of one piece in canonical order. Drums are allowed.
+        probabilities: (N, C) class probabilities of each note or None.
 
     Returns:
         (N, F) float32. Lines of drums are 0.

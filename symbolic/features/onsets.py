@@ -16,9 +16,9 @@ class Chords(NamedTuple):
     """The place of each note among those with the same onset. All arrays are (N,) int64.
 
     Attributes:
-        onset: Number of its onset in the piece, in time order.
+        onset: Number of its onset in the piece in time order.
         size: Number of notes with this onset.
-        rank: Number of higher notes among them; 0 is the top. Drums rank below all pitches.
+        rank: Number of higher notes among them. 0 is the top. Drums rank below all pitches.
     """
 
     onset: NDArray[np.int64]

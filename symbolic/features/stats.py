@@ -66,7 +66,7 @@ def logs(times: Floats) -> Floats:
 
 
 def blocks(values: NDArray[Any], size: int) -> NDArray[Any]:
-    """Cut values into whole blocks of consecutive values, as (B, size, ...).
+    """Cut values into whole blocks of consecutive values as (B, size, ...).
 
     If there are fewer than `size` values, they make one block. Averages over blocks do not depend on the length of
     a piece.

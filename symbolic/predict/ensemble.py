@@ -20,7 +20,7 @@ _LEAST = 1e-6
 
 
 class Ensemble(nn.Module):
-    """Trees, and their weight beside a network.
+    """Trees and their weight beside a network.
 
     Predictions are the weighted mean of log probabilities (logarithmic opinion pool: Genest & Zidek, 1986).
 
@@ -41,11 +41,11 @@ class Ensemble(nn.Module):
         logits: Sequence[NDArray[np.floating]],
         truths: Sequence[NDArray[np.integer]],
     ) -> None:
-        """Choose the weight by accuracy, and among equals by the probability of the true class.
+        """Choose the weight by accuracy and among equals by the probability of the true class.
 
         Args:
             tokens: (N, 8) ids of each piece of a validation set.
-            logits: (N, C) logits of each piece, from the network.
+            logits: (N, C) logits of each piece from the network.
             truths: (N,) classes of its notes, -1 where there is none.
         """
         known = [truth >= 0 for truth in truths]
@@ -70,7 +70,7 @@ class Ensemble(nn.Module):
         Args:
             tokens: (N, 8) ids of a piece.
             logits: (N, C) logits from the network.
-            features: (N, F) from `note_matrix`, if they are computed already.
+            features: (N, F) from `note_matrix` if they are computed already.
         """
         pooled = _pooled(
             _log_probabilities(logits),

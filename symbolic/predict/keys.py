@@ -22,10 +22,10 @@ CHORDS = (*(f"{root}:maj" for root in _MAJOR), *(f"{root}:min" for root in _MINO
 
 
 class Chord(NamedTuple):
-    """A chord, until the next one.
+    """A chord until the next one.
 
     Attributes:
-        onset: Onset of its first note, in ticks.
+        onset: Onset of its first note in ticks.
         seconds: The same in seconds.
         bar: Bar, counted from 1. Every time signature begins one.
         beat: Beat of the bar, counted from 1. In compound time signatures a beat has three units.
@@ -61,8 +61,8 @@ def key_probabilities(music: Music, probabilities: Probabilities) -> dict[str, f
     """Return the mean over pitched notes of the probability of every key, the most likely first.
 
     Args:
-        music: A piece of N notes; one at least is pitched.
-        probabilities: (N, 24) probabilities of the classes; those of drums are ignored.
+        music: A piece of N notes. One at least is pitched.
+        probabilities: (N, 24) probabilities of the classes. Those of drums are ignored.
     """
     pitched = ~music.drums
     mean = tonality_probabilities(music.notes["pitch"][pitched], probabilities[pitched]).mean(
@@ -78,7 +78,7 @@ def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
 
     Args:
         music: A piece of N notes.
-        probabilities: (N, 24) probabilities of the classes; those of drums are ignored.
+        probabilities: (N, 24) probabilities of the classes. Those of drums are ignored.
     """
     order = np.argsort(music.notes["onset"], kind="stable")
     order = order[~music.drums[order]]

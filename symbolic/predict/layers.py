@@ -26,7 +26,7 @@ def window_statistics(states: Sequence[Tensor], attention_mask: Tensor | None) -
 
     Args:
         states: S tensors (B, L, D).
-        attention_mask: (B, L) bool, or None if no token is padding.
+        attention_mask: (B, L) bool or None if no token is padding.
 
     Returns:
         (B, 2 * S * D), all means first.

@@ -36,10 +36,10 @@ class TaskPredictor(MusicModel):
     """Base of the predictors: a model of a task.
 
     Args:
-        name: Name of its task, or of its folder where several models predict the same task.
+        name: Name of its task or of its folder where several models predict the same task.
         checkpoint: Where it was loaded from.
-        model: The network, or a classifier of hand-made features.
-        adapter_set: Holds its adapter under its name; None where it shares its backbone with no other model.
+        model: The network or a classifier of hand-made features.
+        adapter_set: Holds its adapter under its name. None where it shares its backbone with no other model.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class NotePredictor(TaskPredictor):
     @overload
     def __call__(self, music: AnyMusic) -> NotePredictions: ...
     def __call__(self, music: AnyMusic) -> NotePredictions | list[NotePredictions]:
-        """Predict the notes of a piece, or of each piece of a list.
+        """Predict the notes of a piece or of each piece of a list.
 
         Args:
             music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
 
         Returns:
-            The predictions, aligned with the notes of the music as it was read; a list for a list.
+            The predictions, aligned with the notes of the music as it was read. A list for a list.
 
         Raises:
             MusicFileError: If a piece cannot be read or has no pitched notes. The message names the file.
@@ -164,13 +164,13 @@ class PiecePredictor(TaskPredictor):
     @overload
     def __call__(self, music: AnyMusic) -> PiecePrediction: ...
     def __call__(self, music: AnyMusic) -> PiecePrediction | list[PiecePrediction]:
-        """Predict the class of a piece, or of each piece of a list.
+        """Predict the class of a piece or of each piece of a list.
 
         Args:
             music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
 
         Returns:
-            The prediction; a list for a list.
+            The prediction. A list for a list.
 
         Raises:
             MusicFileError: If a piece cannot be read or has no notes. The message names the file.

@@ -1,4 +1,4 @@
-"""Pretrained models for use: vectors of music, and distributions of hidden fields.
+"""Pretrained models for use: vectors of music and distributions of hidden fields.
 
 tiny = symbolic.load("tiny")
 tiny.embed("song.mid")          # (D,), one vector for the piece
@@ -44,10 +44,10 @@ class MusicModel:
     """Base of the models: a tokenizer, a backbone, and what is known about them.
 
     Args:
-        name: Name of the model; for a run, that of its task or folder.
+        name: Name of the model. For a run, that of its task or folder.
         checkpoint: Where it was loaded from.
-        encoder: The backbone and the note features that it reads; None for hand-made features.
-        adapter_set: Holds its adapter under its name; None where it shares its backbone with no other model.
+        encoder: The backbone and the note features that it reads. None for hand-made features.
+        adapter_set: Holds its adapter under its name. None where it shares its backbone with no other model.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class MusicModel:
 
     @classmethod
     def from_pretrained(cls, path: str | Path, device: torch.device | str = "cpu") -> Self:
-        """Load a model of this class, as `symbolic.load` does.
+        """Load a model of this class as `symbolic.load` does.
 
         Raises:
             CheckpointError: If the path is not a checkpoint.
@@ -87,7 +87,7 @@ class MusicModel:
 
     @property
     def backbone(self) -> Backbone:
-        """The backbone, with this model's adapter at work.
+        """The backbone with this model's adapter at work.
 
         Raises:
             CheckpointError: If it has none.
@@ -104,7 +104,7 @@ class MusicModel:
             music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
 
         Returns:
-            (D,) float32 with D = 2 * dim * (layers + 1); (P, D) for a list of P pieces.
+            (D,) float32 with D = 2 * dim * (layers + 1). (P, D) for a list of P pieces.
 
         Raises:
             MusicFileError: If a piece cannot be read or has no notes. The message names the file.
@@ -124,7 +124,7 @@ class MusicModel:
             music: As for `embed`, one piece.
 
         Returns:
-            (N, dim) float32, aligned with the notes of the music as it was read; drums are included.
+            (N, dim) float32, aligned with the notes of the music as it was read. Drums are included.
 
         Raises:
             MusicFileError: If the piece cannot be read or has no notes.
@@ -143,7 +143,7 @@ class MusicModel:
         return self
 
     def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the model as a checkpoint folder that `symbolic.load` reads; returns the folder.
+        """Write the model as a checkpoint folder that `symbolic.load` reads. Returns the folder.
 
         The card and the licence of the folder that it was loaded from go with it.
         """
@@ -246,13 +246,13 @@ class MusicModel:
 
 
 class PretrainedModel(MusicModel):
-    """A pretrained backbone: vectors of pieces and notes, and distributions of hidden fields. Calling it embeds.
+    """A pretrained backbone: vectors of pieces and notes and distributions of hidden fields. Calling it embeds.
 
     Args:
         name: Name of the model.
         checkpoint: Where it was loaded from.
         backbone: With its weights.
-        heads: Heads by name; those of pretraining are called "fields".
+        heads: Heads by name. Those of pretraining are called "fields".
     """
 
     def __init__(
@@ -273,8 +273,8 @@ class PretrainedModel(MusicModel):
         """Predict hidden fields of tokens from all others.
 
         Args:
-            tokens: `Tokens`, or (N, 8) ids as the tokenizer gives them.
-            masked: (N,) bool hides all fields of a note; (N, 8) bool hides single fields, ordered as `FIELDS`.
+            tokens: `Tokens` or (N, 8) ids as the tokenizer gives them.
+            masked: (N,) bool hides all fields of a note. (N, 8) bool hides single fields, ordered as `FIELDS`.
 
         Returns:
             For each field by name, (M, size) float32 probabilities of its ids. M counts the notes in which the field

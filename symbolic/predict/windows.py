@@ -23,7 +23,7 @@ WindowFunction = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Cut:
-    """How pieces are cut into windows, and where a network reads these.
+    """How pieces are cut into windows and where a network reads these.
 
     Attributes:
         length: Most tokens in a window.
@@ -50,7 +50,7 @@ def overlapping_windows(tokens: Rows, length: int, overlap: int, max_bars: int =
         max_bars: Most bars in a window.
 
     Returns:
-        (start, stop) of each window, in order. The last window ends with the piece. It reaches back as far as it
+        (start, stop) of each window in order. The last window ends with the piece. It reaches back as far as it
         may, so that it is not short. The list is empty for an empty piece.
 
     Raises:
@@ -94,7 +94,7 @@ def predict_tokens(
 
     Args:
         function: Gives (B, L, ...) for a batch of windows, such as a backbone in eval mode.
-        pieces: (N, 8) ids of each piece, as the tokenizer gives them. Further columns pass through.
+        pieces: (N, 8) ids of each piece as the tokenizer gives them. Further columns pass through.
         cut: How the pieces are cut into windows.
 
     Returns:
@@ -116,7 +116,7 @@ def central_outputs(
     pieces: Sequence[Rows],
     cut: Cut,
 ) -> Iterator[tuple[int, NDArray[np.int64], Tensor]]:
-    """Yield the outputs of tokens by window; arguments as for `predict_tokens`.
+    """Yield the outputs of tokens by window. Arguments as for `predict_tokens`.
 
     Yields:
         The piece's index, (n,) indices of its tokens, and their (n, ...) float32 outputs. Every token comes once.
@@ -137,7 +137,7 @@ def predict_pooled(
 
     Args:
         function: Gives (B, ...) for a batch of windows, such as the logits of a sequence head.
-        pieces: (N, 8) ids of each piece, as the tokenizer gives them.
+        pieces: (N, 8) ids of each piece as the tokenizer gives them.
         cut: How the pieces are cut into windows.
 
     Returns:

@@ -49,7 +49,7 @@ def _grid_ratio(resolution: int, vocabulary: Vocabulary) -> tuple[int, int]:
 def time_signature_value(numerator: int, denominator: int, vocabulary: Vocabulary) -> int:
     """Return the closest time-signature value.
 
-    A bar that is too long is split into the fewest equal bars, as 12/2 into three of 4/2. A beat unit that is too
+    A bar that is too long is split into the fewest equal bars as 12/2 into three of 4/2. A beat unit that is too
     short, or no power of two, is rounded to the shortest unit.
 
     Args:
@@ -148,7 +148,7 @@ def bar_starts(bar: Ints, time_signature: Ints, vocabulary: Vocabulary) -> tuple
     Bars without tokens keep the time signature before them.
 
     Args:
-        bar: (N,) bars, in rising order.
+        bar: (N,) bars in rising order.
         time_signature: (N,) time-signature values.
         vocabulary: The vocabulary of the values.
 

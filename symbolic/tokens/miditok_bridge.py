@@ -1,11 +1,11 @@
-"""Exchange settings with MidiTok, and use MidiTok's own schemes.
+"""Exchange settings with MidiTok and use MidiTok's own schemes.
 
     tokenizer = Tokenizer.from_miditok(config)          # our tokens, divided as a TokenizerConfig
     config = tokenizer.to_miditok()                     # for miditok.Octuple(config)
     streams = MidiTokTokenizer("REMI")("song.mid")      # MidiTok's tokens
 
 docs/tokens.md lists the differences from MidiTok's Octuple. MidiTok (extra `[miditok]`) is imported inside
-functions only, since it takes seconds and imports torch.
+functions only since it takes seconds and imports torch.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Streams(NamedTuple):
     """A piece as MidiTok tokens.
 
     Attributes:
-        ids: (N, C) int32. C is 1, or the number of token kinds in schemes that pool several (CPWord, Octuple).
+        ids: (N, C) int32. C is 1 or the number of token kinds in schemes that pool several (CPWord, Octuple).
         sequence: (N,) int32, the index of MidiTok's sequence that a token belongs to. All 0 if there is one.
     """
 
@@ -175,7 +175,7 @@ class MidiTokTokenizer:
     def __call__(self, music: Sequence[MusicLike]) -> list[Streams]: ...
 
     def __call__(self, music: MusicLike | Sequence[MusicLike]) -> Streams | list[Streams]:
-        """Tokenize a piece, or a list of pieces.
+        """Tokenize a piece or a list of pieces.
 
         Args:
             music: As in `Tokenizer.__call__`.

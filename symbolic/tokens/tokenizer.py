@@ -96,7 +96,7 @@ def rebase_bars(ids: NDArray[np.integer]) -> NDArray[np.integer]:
 def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
     """Sort notes in place by position, then by sound, and return the index that each note had.
 
-    Equal notes are put in the order of a fixed shuffle, since any written rule would favour some track.
+    Equal notes are put in the order of a fixed shuffle since any written rule would favour some track.
 
     Args:
         keys: (N,) of dtype `_SHORT` or `_LONG`.
@@ -145,7 +145,7 @@ def _shuffle(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
 
 
 class Tokenizer:
-    """Turn music into tokens of eight fields, and back.
+    """Turn music into tokens of eight fields and back.
 
     Args:
         vocabulary: The fields and their division. The default is close to MusicBERT's.
@@ -174,15 +174,15 @@ class Tokenizer:
     def __call__(
         self, music: MusicLike | Sequence[MusicLike], hide: Collection[str] = ()
     ) -> Tokens | list[Tokens]:
-        """Tokenize a piece, or a list of pieces.
+        """Tokenize a piece or a list of pieces.
 
         Args:
             music: The path of a file, a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
                 `music21.stream.Score`; or a list or tuple of these.
-            hide: Names of fields to withhold; see `encode`.
+            hide: Names of fields to withhold. See `encode`.
 
         Returns:
-            The tokens of the piece, or a list with those of each piece.
+            The tokens of the piece or a list with those of each piece.
 
         Raises:
             MusicFileError: If a file or an object holds no readable music.
@@ -194,7 +194,7 @@ class Tokenizer:
         return self.encode(as_music(music), hide)
 
     def encode(self, music: Music, hide: Collection[str] = ()) -> Tokens:
-        """Tokenize music, in canonical order: bar, position, program, pitch, duration.
+        """Tokenize music in canonical order: bar, position, program, pitch, duration.
 
         Tokens that are equal so far are ordered by velocity, then by a fixed shuffle that does not depend on
         tracks. So neither track order nor note order can reveal a label.
@@ -262,7 +262,7 @@ class Tokenizer:
         become piano.
 
         Args:
-            tokens: `Tokens`, or (N, 8) ids in any order.
+            tokens: `Tokens` or (N, 8) ids in any order.
 
         Returns:
             The music, in canonical order, with one track for each program.

@@ -29,7 +29,7 @@ def transposition_range(tokens: Tokens | NDArray[np.integer], limit: int = 11) -
     """Return the widest shifts, down and up, that keep every pitch in range.
 
     Args:
-        tokens: `Tokens`, or (N, 8) ids.
+        tokens: `Tokens` or (N, 8) ids.
         limit: Largest shift in semitones either way.
 
     Returns:
@@ -50,14 +50,14 @@ def transpose(tokens: Tokens | NDArray[Id], semitones: int) -> Tokens | NDArray[
     """Return a copy of tokens with every pitched note moved. Drums stay.
 
     Args:
-        tokens: `Tokens`, or (..., 8) ids. Padded and masked ids are left unchanged.
+        tokens: `Tokens` or (..., 8) ids. Padded and masked ids are left unchanged.
         semitones: The shift, positive upwards.
 
     Returns:
         The same kind as was given.
 
     Raises:
-        ValueError: If a pitch would leave 0..127; see `transposition_range`.
+        ValueError: If a pitch would leave 0..127. See `transposition_range`.
     """
     if isinstance(tokens, Tokens):
         return replace(tokens, ids=transpose(tokens.ids, semitones))

@@ -1,7 +1,7 @@
 """The eight fields of a token, their sizes, reserved ids, and tables of values.
 
 A token is one note. Its eight ids are in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv
-2106.05630), with similar ranges.
+2106.05630) with similar ranges.
 """
 
 from __future__ import annotations
