@@ -28,7 +28,7 @@ class Batch(NamedTuple):
 
     Attributes:
         tokens: (B, L, 8) int64 ids. `PAD` fills the end of shorter windows.
-        attention_mask: (B, L) bool, false where padded.
+        attention_mask: (B, L) bool. False where padded.
         start: (B,) int64 index of each window's first token in the shards.
         piece: (B,) int64 index of each window's piece.
         step: Number of the batch.

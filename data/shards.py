@@ -168,7 +168,7 @@ class Shards:
         return [len(tokens) for tokens in self._rows]
 
     def sketches(self) -> tuple[list[NDArray[np.uint32]], list[int]]:
-        """Return the sketches for `data.preparation.near`, memory-mapped, and their number for each piece.
+        """Return the memory-mapped sketches for `data.preparation.near` and their number for each piece.
 
         Raises:
             ConfigError: If the corpus was prepared without them.

@@ -45,7 +45,7 @@ class MusicBatch(NamedTuple):
 
     Attributes:
         tokens: (B, L, 8) int64 ids.
-        attention_mask: (B, L) bool, False where a token is padding.
+        attention_mask: (B, L) bool. False where a token is padding.
         start: (B,) int64 index of each window's first token.
         piece: (B,) int64 index of each window's piece.
     """
@@ -60,7 +60,7 @@ class MusicDataset(Dataset[MusicWindow]):
     """Windows of music files, one an item.
 
     Args:
-        music: A folder, or a list of paths, `Music`, or the other kinds that a `Tokenizer` takes.
+        music: A folder, or a list of paths, `Music` or the other kinds that a `Tokenizer` takes.
         tokenizer: By default `Tokenizer()`. Take that of the model which reads the tokens.
         window: Largest number of tokens in a window.
         overlap: Tokens that neighbouring windows share.

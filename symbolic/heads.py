@@ -89,7 +89,7 @@ class SequenceHead(Head):
 
         Args:
             hidden: (B, L, dim) hidden states.
-            attention_mask: (B, L) bool, false for padding, or None if there is none.
+            attention_mask: (B, L) bool. False is padding. None if there is none.
         """
         scores = hidden.new_zeros(hidden.shape[:2]) if self.score is None else self.score(hidden).squeeze(-1)
         if attention_mask is not None:

@@ -227,7 +227,7 @@ class Settings(Group):
         """Build settings from a flat or nested mapping, such as YAML or a record.
 
         Raises:
-            ConfigError: Names every setting that is unknown, of another type, or wrong.
+            ConfigError: Names every setting that is unknown, of another type or wrong.
         """
         return cls._built(typed(cls, values))
 

@@ -168,7 +168,7 @@ def cached_baselines(*folds: TaskData) -> list[dict[str, Any]]:
     """Return the baselines of a task, measured once and then cached.
 
     They are measured again when anything changes that they depend on: task, views, music, labels, split, budget, the
-    code that measures them, or the library that does.
+    code that measures them or the library that does.
     """
     pieces = blake2b(digest_size=16)
     for data in folds:

@@ -1,6 +1,6 @@
 """Baselines of note-level tasks: fixed rules and tables of a note's nearest surroundings.
 
-Each is fitted on a task's training pieces, or on nothing, and returns what predicts the (N,) classes of a piece.
+Each is fitted on a task's training pieces or on nothing. It returns what predicts the (N,) classes of a piece.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Cell:
         factors: Learning rates to try as factors of the usual one.
         rates: The rates themselves, instead of factors.
         seeds: Number of runs with the chosen rate.
-        folder: Folder of the runs, one a rate, and of `OUTCOME`.
+        folder: Folder of `OUTCOME` and of the runs, one a rate.
         weights: Fingerprint of the checkpoint's weights.
     """
 
@@ -150,7 +150,7 @@ def prepare_cell(cell: Cell) -> None:
 
 
 def run_cell(cell: Cell) -> None:
-    """Try the rates, train the seeds, and write `OUTCOME`. An earlier call that was stopped is continued.
+    """Try the rates, train the seeds and write `OUTCOME`. An earlier call that was stopped is continued.
 
     The rate is chosen by the accuracy of the first seed on the validation pieces. Among equals, the rate nearest to
     the usual one is chosen. That seed is not trained again. The other rates are never scored on test pieces and their

@@ -23,8 +23,8 @@ def read_study(path: str | Path) -> Study:
     """Read a study from an experiment file.
 
     Args:
-        path: YAML with the fields of `Study`. Tasks are names or mappings of `TaskUse`. Arms are methods, "scratch",
-            or mappings of `Arm`. A `grid`, or each of several, maps names of axes to values, and adds an arm for every
+        path: YAML with the fields of `Study`. Tasks are names or mappings of `TaskUse`. Arms are methods, "scratch"
+            or mappings of `Arm`. A `grid`, or each of several, maps names of axes to values and adds an arm for every
             combination. A value is a label with a mapping of arm settings. A list of values is enough if the axis is
             itself a setting.
 
@@ -73,7 +73,7 @@ def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
 
     Args:
         words: Tasks and folders of music with a labels.csv.
-        methods: As `finetune --method` names them, and "scratch". Those that have rates to try, so not "features".
+        methods: As `finetune --method` names them, and "scratch". "features" has no rates to try.
 
     Raises:
         ConfigError: If a word is neither, or a method unknown.

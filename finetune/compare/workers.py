@@ -43,7 +43,7 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
         parallel: Number of processes. 0 runs all in this one, where a crash stops everything.
 
     Yields:
-        A finished cell, and why it failed, or "".
+        A finished cell, and why it failed or "".
 
     Raises:
         ConfigError: If a process cannot start.
@@ -90,7 +90,7 @@ def _context() -> BaseContext:
     """Return how processes start. They are never forks of this one, which has threads that could deadlock.
 
     On Linux they are forks of a server that has only imported modules. Elsewhere system libraries may have started
-    threads by then, so each process starts afresh.
+    threads by then. So each process starts afresh.
     """
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
@@ -172,7 +172,7 @@ def _reason(process: BaseProcess, cell: Cell) -> str:
 
 
 class TrainingsBar:
-    """Progress bar over all training runs. It counts results in folders, so it is right after a resume.
+    """Progress bar over all training runs. It counts results in folders. So it is right after a resume.
 
     Args:
         folder: Folder of the comparison.

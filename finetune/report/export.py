@@ -42,7 +42,7 @@ def export(
         The folder.
 
     Raises:
-        CounterpointError: If there is no such run, or it was trained fold by fold, or scored on pieces it had seen.
+        CounterpointError: If there is no such run, or it was trained fold by fold or scored on pieces it had seen.
     """
     run, out = Path(run), Path(out)
     record = read_record(run, {"test_counts", "checkpoint"}, "finetune")

@@ -59,7 +59,7 @@ class Protocol:
         split: Where it comes from, in words.
         folds: More than 1 has every piece tested once: each fold is trained by itself, with the next one to select
             on, and their test pieces are counted together.
-        table: The split table in which the folds stand. Where there is none, they stand in that of the corpus, and
+        table: The split table in which the folds stand. Where there is none, they stand in that of the corpus and
             its reader takes the option `fold`.
     """
 

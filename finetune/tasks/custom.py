@@ -23,7 +23,7 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
 
     Args:
         folder: Music files.
-        labels: CSV with columns file, label, and optionally split and group. By default labels.csv there.
+        labels: CSV with columns file, label and optionally split and group. By default labels.csv there.
 
     Raises:
         CorpusError: If there is no such folder, or no music in it.

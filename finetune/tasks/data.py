@@ -103,7 +103,7 @@ class TaskData:
 
         Args:
             split: The side.
-            predictions: For each of its pieces, (N,) classes of notes, or a () class.
+            predictions: For each of its pieces, (N,) classes of notes or a () class.
 
         Returns:
             (G, C, C) counts over labelled notes or over pieces.

@@ -1,4 +1,4 @@
-"""Scores from counts in pure numpy: accuracy, F1, and bootstrap intervals over song groups.
+"""Scores from counts in pure numpy: accuracy, F1 and bootstrap intervals over song groups.
 
 Everything is computed from confusion matrices, one for each song group. A bootstrap sample of groups is then a
 weighted sum of matrices and thousands of samples are one matrix product.
@@ -61,7 +61,7 @@ def confusion_matrix(truth: NDArray, predicted: NDArray, classes: int) -> Counts
         (C, C) counts. Row = truth, column = prediction.
 
     Raises:
-        ValueError: If the inputs are empty, differ in shape, or hold an index outside 0..C-1.
+        ValueError: If the inputs are empty, differ in shape or hold an index outside 0..C-1.
     """
     groups = np.zeros(np.shape(truth), dtype=np.int64)
     return np.asarray(grouped_confusions(truth, predicted, groups, classes)[0])

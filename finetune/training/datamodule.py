@@ -13,7 +13,7 @@ from finetune.tasks.data import TaskData
 class TaskDataModule(lightning.LightningDataModule):
     """Load the training and validation windows of a task.
 
-    The training batches never end, so a trainer needs `max_steps`; `per_epoch` batches are one pass. Training windows
+    The training batches never end. So a trainer needs `max_steps`; `per_epoch` batches are one pass. Training windows
     alone are shuffled, transposed and moved along their pieces.
 
     Args:

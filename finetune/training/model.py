@@ -28,8 +28,8 @@ def build_model(
     Args:
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
-        method: "full", "probe", or the name of an adapter method.
-        options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
+        method: "full", "probe" or the name of an adapter method.
+        options: Of the adapter. A probe has `layers`: "all", "last" or the number of one.
         share: Train at most this share of the backbone's parameters by the adapter's size.
         note_features: Note features that the network reads too. Not for a probe.
 
@@ -56,7 +56,7 @@ def probe_layers(text: str, blocks: int) -> tuple[int, ...]:
     """Return the layers that a probe reads, 0 the embedding.
 
     Args:
-        text: "all", "last", or the number of one.
+        text: "all", "last" or the number of one.
         blocks: Of the backbone.
 
     Raises:

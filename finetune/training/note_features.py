@@ -28,7 +28,7 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
         dim: Width of the embedding.
 
     Returns:
-        The note features, their layers fresh, and (R, F) codes of the tokens of training and validation pieces in
+        The note features, their layers fresh and (R, F) codes of the tokens of training and validation pieces in
         the shards. Zeros elsewhere.
     """
     edges, codes = _ranked(data)

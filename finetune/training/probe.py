@@ -56,7 +56,7 @@ def fit_probe(model: TaskModel, data: TaskData, seed: int, tokens_per_batch: int
         tokens_per_batch: Tokens that the backbone reads at a time.
 
     Returns:
-        As JSON values: layers, the chosen classifier, and validation accuracy of each classifier.
+        As JSON values: layers, the chosen classifier and validation accuracy of each classifier.
     """
     train = read_examples(model, data, "train", seed, tokens_per_batch)
     valid = read_examples(model, data, "valid", seed, tokens_per_batch)

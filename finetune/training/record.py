@@ -92,7 +92,7 @@ def save_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
 
     Args:
         folder: Folder of results.
-        name: Name of the run. It leaves out what is usual, so runs may share it.
+        name: Name of the run. It leaves out what is usual. So runs may share it.
         record: Record of a run or of a transfer.
 
     Returns:

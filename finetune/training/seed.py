@@ -54,7 +54,7 @@ class Plan:
         tokens_per_batch: Tokens in a batch, padding included.
         patience: Validations without a better one before stopping.
         accelerator: As Lightning names it.
-        options: Of the adapter. A probe has `layers`: "all", "last", or the number of one.
+        options: Of the adapter. A probe has `layers`: "all", "last" or the number of one.
         share: Train at most this share of the backbone's parameters.
         precision: As Lightning names it. None for bf16 on a GPU, else 32 bits.
         note_features: Whether the network reads hand-made features of notes too.

@@ -36,14 +36,14 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
 
     Args:
         settings: The run and the task.
-        task: The task, which must have the run's classes, or be one that `Task.answers` lists. By default the one that
+        task: The task, which must have the run's classes or be one that `Task.answers` lists. By default the one that
             the settings name.
 
     Returns:
         The record with "file" added where it was written.
 
     Raises:
-        CounterpointError: If the run is none, cannot answer the task's question, or has seen its test pieces.
+        CounterpointError: If the run is none, cannot answer the task's question or has seen its test pieces.
     """
     task = task or known_task(settings.data.task, TARGETS)
     run = Path(settings.run).resolve()
@@ -108,7 +108,7 @@ def _leaks(
         For the record as from `finetune.training.weights.check_pretraining`.
 
     Raises:
-        LeakError: If there are any, or it is not known what was seen, and leaks are not allowed.
+        LeakError: If there are any, or it is not known what was seen and leaks are not allowed.
     """
     seen = [one.pretrained_on for one in checkpoints if one.pretrained_on is not None]
     if trained["leaks"]["leaky"] is None or len(seen) < len(checkpoints):

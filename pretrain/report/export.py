@@ -1,4 +1,4 @@
-"""Export of a pretraining run: weights in half the bytes, fingerprints, and a card.
+"""Export of a pretraining run: weights in half the bytes, fingerprints and a card.
 
 The folder is a checkpoint, laid out as model hubs expect it: README.md is the card.
 """

@@ -21,7 +21,7 @@ def extremes(recovery: Tensor, valid: Tensor, share: float = _LABELLED) -> tuple
         share: Proportion of the masked tokens that is labelled at either end.
 
     Returns:
-        (B, K) float targets, and (B, K) bool, true where a token has one. A window with one masked token has none.
+        (B, K) float targets and (B, K) bool. True where a token has one. A window with one masked token has none.
     """
     count = valid.sum(1, keepdim=True)
     low_first = (

@@ -34,7 +34,7 @@ class Schedule:
         """Return (B,) int64, the tokens to mask in each window. At least one if any token is unfrozen.
 
         Args:
-            attention_mask: (B, L) bool, false where padded.
+            attention_mask: (B, L) bool. False where padded.
             frozen: (B, L) bool.
             generator: On the device of `attention_mask`.
         """
@@ -72,7 +72,7 @@ class SelectorInput:
 
     Attributes:
         tokens: (B, L, 8) int64 ids, clean.
-        attention_mask: (B, L) bool, false where padded.
+        attention_mask: (B, L) bool. False where padded.
         attend: `attention_mask` or None if no token is padded.
         frozen: (B, L) bool.
         generator: Source of randomness, on the device of `tokens`.
@@ -180,7 +180,7 @@ class Selector(nn.Module, ABC):
         Args:
             scores: (B, K) scores of the units in question with gradient.
             recovery: (B, K) losses of the backbone on them without gradient.
-            valid: (B, K) bool, false where nothing was hidden.
+            valid: (B, K) bool. False where nothing was hidden.
         """
         raise NotImplementedError(f"{self.name} has no network")
 

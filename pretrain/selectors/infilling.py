@@ -12,7 +12,7 @@ from symbolic.masking.units import FieldUnit
 class InfillingSelector(UniformSelector):
     """Choose a proportion u ~ U(0, 1) of a window's fields (Chang et al., MaskGIT, CVPR 2022, arXiv 2202.04200).
 
-    Generation goes through all proportions, so all are trained. Every chosen field is masked.
+    Generation goes through all proportions. So all are trained. Every chosen field is masked.
     """
 
     name = "infilling"

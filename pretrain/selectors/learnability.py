@@ -1,6 +1,6 @@
 """Learnability selector: choose what is being learnt, instead of what is hard.
 
-Hopeless tokens are never chosen, so they need no ban. The motive is learning progress (Oudeyer et al., IEEE TEC 2007).
+Hopeless tokens are never chosen. So they need no ban. The motive is learning progress (Oudeyer et al., IEEE TEC 2007).
 It is read from two predictors of the loss, one behind the other, as in learning-progress monitoring (Hou et al., 2025,
 arXiv 2509.25438). A second backbone that is ahead (Mindermann et al., ICML 2022, arXiv 2206.07137) or behind could show
 it too, for the price of its forward pass. Predictors cost next to nothing.
@@ -39,12 +39,12 @@ class LearnabilitySelector(LearnedSelector):
     errors of the predictors.
 
     Tokens are ranked by the fall of their loss in deviations of the batch. If the deviation is very small, because the
-    run starts or all is learnt, a fixed unit replaces it, and tokens are chosen almost evenly. Noise is as hard now as
+    run starts or all is learnt, a fixed unit replaces it and tokens are chosen almost evenly. Noise is as hard now as
     before and relative to the falling mean it is harder. So it is not chosen. Retirement extrapolates the two
     predictors: it ranks by the loss expected after as much time again.
 
     Retirement is needed. In a long run without it, when all else is learnt, noise that was not chosen for long improves
-    when it is chosen again. This is progress too, so noise would be chosen after all.
+    when it is chosen again. This is progress too. So noise would be chosen after all.
     """
 
     name = "learnability"

@@ -39,7 +39,7 @@ class LearnedSelector(Selector):
         """Return (B, U) preference with Gumbel noise: units are drawn in proportion to exp(preference / exploration).
 
         The paper always takes the highest scores (exploration 0). Then the selector learns from its own favourites
-        alone. The backbone learns these and little else, so among tokens masked at random they are the *easy* ones.
+        alone. The backbone learns these and little else. So among tokens masked at random they are the *easy* ones.
         """
         preference, ramp = self.preference(scores, inputs), self.options.ramp
         trust = min(1.0, inputs.progress / ramp) if ramp else 1.0

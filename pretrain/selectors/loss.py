@@ -18,7 +18,7 @@ _PASSES = 7
 class LossSelector(Selector):
     """Mask twice as many random tokens as needed and choose those that the backbone recovers worst.
 
-    It costs a forward pass of the backbone. No prediction of the loss can choose better, so it is the upper bound of
+    It costs a forward pass of the backbone. No prediction of the loss can choose better. So it is the upper bound of
     learned selectors.
     """
 

@@ -9,7 +9,7 @@ from pretrain.selectors.uniform import UniformSelector
 class ScheduledSelector(UniformSelector):
     """Choose random tokens by the schedule of the adversarial selector.
 
-    Tokens are frozen at random at the rates of the adversarial selector, so the number of masked tokens is the same.
+    Tokens are frozen at random at the rates of the adversarial selector. So the number of masked tokens is the same.
     But every token stays a candidate. If the adversarial selector is better, the reason is *which* tokens it chooses
     and retires, not how many.
     """

@@ -101,7 +101,7 @@ def load_initialisation(settings: PretrainSettings, tokenizer: Tokenizer) -> Ini
     Raises:
         CheckpointError: If there is no such checkpoint.
         TokenizerMismatch: If the checkpoint has another tokenizer.
-        ConfigError: If its model cannot be expanded to the size and kind of the settings, would lose what it embeds,
+        ConfigError: If its model cannot be expanded to the size and kind of the settings, would lose what it embeds
             or has an adapter.
     """
     config = preset_config(settings)

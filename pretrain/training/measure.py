@@ -100,7 +100,7 @@ class HeldOut:
             attention_mask: (B, L) bool.
             would_choose: (B, L) bool, the tokens with the highest scores.
             index: (B, K) int64, the masked tokens.
-            valid: (B, K) bool, false where a window has fewer of them.
+            valid: (B, K) bool. False where a window has fewer of them.
             recovery: Recovery of the masked tokens, (B, K, 8).
         """
         window = torch.arange(len(attention_mask), device=attention_mask.device)[:, None].expand(index.shape)

@@ -52,7 +52,7 @@ def run(settings: PretrainSettings) -> dict[str, Any] | None:
         relative to that folder. None in the other processes of a run on several devices.
 
     Raises:
-        CounterpointError: If music, settings or run folder cannot be used, or memory or disk ran out.
+        CounterpointError: If music, settings or run folder cannot be used or memory or disk ran out.
             Also if another process uses the run folder.
     """
     _quiet()

@@ -46,7 +46,7 @@ class AdapterSet:
         return self._adapters[name]
 
     def use(self, name: str | None) -> Backbone:
-        """Make one adapter active, or none, and return the backbone.
+        """Make one adapter or none active and return the backbone.
 
         Raises:
             ConfigError: If there is no adapter of this name.

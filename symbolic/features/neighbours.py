@@ -84,18 +84,18 @@ class Neighbours:
 
     @cached_property
     def together(self) -> Bools:
-        """(K, W) bool, true for neighbours in the same stroke."""
+        """(K, W) bool. True for neighbours in the same stroke."""
         return np.asarray(self.there & (self.differences(self.table.stroke) == 0))
 
     @cached_property
     def sounding(self) -> Bools:
-        """(K, W) bool, true for neighbours that sound when the note begins."""
+        """(K, W) bool. True for neighbours that sound when the note begins."""
         late = self.ends[self.index] - self.table.seconds[self.notes, None] > TOGETHER / 2
         return np.asarray(self.there & late & (self.together | (self.time < 0)))
 
     @cached_property
     def during(self) -> Bools:
-        """(K, W) bool, true for neighbours that begin later, while the note sounds."""
+        """(K, W) bool. True for neighbours that begin later, while the note sounds."""
         early = self.ends[self.notes, None] - self.table.seconds[self.index] > TOGETHER / 2
         return np.asarray(self.there & early & ~self.together & (self.time > 0))
 

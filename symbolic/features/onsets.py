@@ -44,7 +44,7 @@ def chords(tokens: NDArray[np.integer]) -> Chords:
 
 
 def under_another(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
-    """Return (N,) bool, true where a higher note sounds when a note begins.
+    """Return (N,) bool. True where a higher note sounds when a note begins.
 
     Args:
         tokens: (N, 8) ids of one piece or window. Drums count as lower than all pitches.

@@ -42,7 +42,7 @@ class Chord(NamedTuple):
 
 
 def tonality_probabilities(pitch: NDArray[np.integer], probabilities: Probabilities) -> Probabilities:
-    """Return the probability that each note gives to every tonic, or root, and mode.
+    """Return the probability that each note gives to every tonic, or root and mode.
 
     Args:
         pitch: (N,) MIDI pitches.

@@ -34,7 +34,7 @@ FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features",
 
 
 class Encoder(nn.Module):
-    """A backbone and the note features that it reads, if it was trained with any.
+    """A backbone and the note features that it reads if it was trained with any.
 
     Args:
         backbone: With its adapter attached, if it has one.
@@ -50,7 +50,7 @@ class Encoder(nn.Module):
 
         Args:
             tokens: (N, 8) ids as the tokenizer gives them.
-            features: (N, F) from `note_matrix`, if they are computed already.
+            features: (N, F) from `note_matrix` if they are computed already.
 
         Returns:
             (N, 8) or (N, 8 + F).
@@ -64,8 +64,8 @@ class Encoder(nn.Module):
         """Return hidden states after the last layer.
 
         Args:
-            inputs: (B, L, 8) ids, or (B, L, 8 + F) with codes of note features.
-            attention_mask: (B, L) bool, or None if no token is padding.
+            inputs: (B, L, 8) ids or (B, L, 8 + F) with codes of note features.
+            attention_mask: (B, L) bool. None if no token is padding.
 
         Returns:
             (B, L, D).
@@ -94,8 +94,8 @@ class TaskModel(nn.Module):
         backbone: With its adapter attached, if it has one.
         head: For the task's level.
         layers: For a probe: the layers that its head reads, 0 the embedding. The backbone is then frozen.
-        note_features: The note features that the network reads beside the tokens, if any.
-        ensemble: Trees that share in the predictions, if any: on pieces, and not in training.
+        note_features: The note features that the network reads beside the tokens if any.
+        ensemble: Trees that share in the predictions if any: on pieces and not in training.
     """
 
     def __init__(
@@ -123,8 +123,8 @@ class TaskModel(nn.Module):
         """Return logits, (B, L, C) or (B, C).
 
         Args:
-            tokens: (B, L, 8) int64 ids, or (B, L, 8 + F) with codes of note features.
-            attention_mask: (B, L) bool, or None if no token is padding.
+            tokens: (B, L, 8) int64 ids or (B, L, 8 + F) with codes of note features.
+            attention_mask: (B, L) bool. None if no token is padding.
         """
         if self.layers is not None:
             features = self.layer_features(tokens, attention_mask)
@@ -142,7 +142,7 @@ class TaskModel(nn.Module):
 
         Args:
             tokens: (B, L, 8) int64 ids.
-            attention_mask: (B, L) bool, or None if no token is padding.
+            attention_mask: (B, L) bool. None if no token is padding.
 
         Returns:
             (B, L, S * D) states of notes, or (B, 2 * S * D) statistics of windows, from S layers.
@@ -169,10 +169,10 @@ class TaskModel(nn.Module):
         return self.batch_logits([tokens])[0]
 
     def batch_logits(self, pieces: Sequence[Rows]) -> list[NDArray[np.float32]]:
-        """Return the logits of pieces of any length, by windows that overlap by half; in eval mode.
+        """Return the logits of pieces of any length by windows that overlap by half. In eval mode.
 
         Args:
-            pieces: (N, 8) ids of each piece, as the tokenizer gives them.
+            pieces: (N, 8) ids of each piece as the tokenizer gives them.
 
         Returns:
             For each piece (N, C), where each note's logits are from the window in which it is most central. At piece
@@ -196,7 +196,7 @@ class TaskModel(nn.Module):
 def load_model(
     path: Path | str, device: torch.device | str = "cpu"
 ) -> tuple[TaskModel | HandMade, Tokenizer, dict[str, Any]]:
-    """Return a task model in eval mode, its tokenizer, and its task as `Task.describe` gave it.
+    """Return a task model in eval mode, its tokenizer and its task as `Task.describe` gave it.
 
     Raises:
         CheckpointError: If the path is no checkpoint, or not the checkpoint of a task.
@@ -305,10 +305,10 @@ def save_model(
         model: The model.
         tokenizer: The tokenizer that it reads.
         task: From `Task.describe`.
-        provenance: How it came about, as JSON values.
+        provenance: How it came about as JSON values.
         pretrained_on: Note fingerprints of all pieces that its weights were trained on.
-        texts: Further files, as for `save_checkpoint`.
-        base: The bundled model that has its backbone, as for `save_checkpoint`.
+        texts: Further files as for `save_checkpoint`.
+        base: The bundled model that has its backbone as for `save_checkpoint`.
 
     Returns:
         The folder.

@@ -41,7 +41,7 @@ _GROUP = 16
 
 
 class MusicModel:
-    """Base of the models: a tokenizer, a backbone, and what is known about them.
+    """Base of the models: a tokenizer, a backbone and what is known about them.
 
     Args:
         name: Name of the model. For a run, that of its task or folder.
@@ -101,7 +101,7 @@ class MusicModel:
         first, from the embedding to the last layer, then all deviations. Probes read the same numbers.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score, or a list of them.
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score or a list of them.
 
         Returns:
             (D,) float32 with D = 2 * dim * (layers + 1). (P, D) for a list of P pieces.

@@ -119,7 +119,7 @@ def central_outputs(
     """Yield the outputs of tokens by window. Arguments as for `predict_tokens`.
 
     Yields:
-        The piece's index, (n,) indices of its tokens, and their (n, ...) float32 outputs. Every token comes once.
+        The piece's index, (n,) indices of its tokens and their (n, ...) float32 outputs. Every token comes once.
     """
     windows = _windows_of(pieces, cut)
     owners = [_most_central(own, len(tokens)) for own, tokens in zip(windows, pieces, strict=True)]

@@ -94,7 +94,7 @@ def rebase_bars(ids: NDArray[np.integer]) -> NDArray[np.integer]:
 
 
 def _sort(keys: NDArray[np.void], place: Sequence[NDArray[np.int64]]) -> NDArray[np.int32]:
-    """Sort notes in place by position, then by sound, and return the index that each note had.
+    """Sort notes in place by position, then by sound. Return the index that each note had.
 
     Equal notes are put in the order of a fixed shuffle since any written rule would favour some track.
 

@@ -1,4 +1,4 @@
-"""The eight fields of a token, their sizes, reserved ids, and tables of values.
+"""The eight fields of a token, their sizes, reserved ids and tables of values.
 
 A token is one note. Its eight ids are in the order of MusicBERT's OctupleMIDI (Zeng et al., 2021, arXiv
 2106.05630) with similar ranges.
