@@ -198,11 +198,11 @@ def _list(argv: Sequence[str]) -> None:
 
 
 def about(name: str, root: str | None = None) -> dict[str, Any]:
-    """All that is known of a corpus without opening it, as JSON values.
+    """Describe the corpus as JSON values, without opening it.
 
     Args:
         name: A key of `data.corpora.CORPORA`.
-        root: The folder that holds corpora; None means $COUNTERPOINT_DATA.
+        root: The folder that holds corpora. None means $COUNTERPOINT_DATA.
     """
     from data.corpora import CORPORA
 

@@ -28,7 +28,7 @@ class ShardDataset(Dataset[MusicWindow]):
     `dataset.shards.note_labels(name)[start : start + len(tokens)]`.
 
     Args:
-        path: A prepared corpus, its folder, a `.pack` file, or a folder of music files. Music files are prepared into
+        path: A prepared corpus, its folder, a `.pack` file or a folder of music files. Music files are prepared into
             the cache.
         window: Largest number of tokens in a window.
         splits: Sides of the split. Default: all but the excluded pieces.

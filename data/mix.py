@@ -1,7 +1,7 @@
-"""Mix prepared corpora into one for pretraining, without any piece that one of them holds out.
+"""Mix prepared corpora into one for pretraining without any piece that one of them holds out.
 
 A piece that is tested in one corpus must not be trained on in another, under any name. Note fingerprints find copies in
-any key, and sketches find near-duplicates. A corpus with folds is held out whole: each piece is tested in a fold.
+any key and sketches find near-duplicates. A corpus with folds is held out whole: each piece is tested in a fold.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def usual_guards(names: Sequence[str], root: str | Path | None = None) -> list[s
 
 
 def new_folder(folder: str | Path) -> Path:
-    """Make a folder, before hours are spent on its content.
+    """Make a folder before hours are spent on its content.
 
     Raises:
         ConfigError: If it holds files or cannot be made.
@@ -113,7 +113,7 @@ def mix(
         The mix. Its ledger names every piece with its side or the reason why it was left out.
 
     Raises:
-        ConfigError: If the folder holds files or cannot be made, if the tokenizers of the corpora differ, or if a share
+        ConfigError: If the folder holds files or cannot be made, if the tokenizers of the corpora differ or if a share
             is that of a corpus that is not used.
         CorpusError: If nothing is left to train on.
     """

@@ -30,7 +30,7 @@ def parsed_shares(text: str) -> dict[str, float]:
 def beyond_shares(pieces: Sequence[tuple[str, str, int]], shares: Mapping[str, float]) -> list[int]:
     """Choose the pieces to leave out, so that no corpus has more than its share of all tokens.
 
-    Pieces are chosen by a hash of their keys. Every source of a corpus is met, and the choice is the same in every run.
+    Pieces are chosen by a hash of their keys. Every source of a corpus is met and the choice is the same in every run.
 
     Args:
         pieces: Corpus, key and number of tokens of each piece.

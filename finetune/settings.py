@@ -365,7 +365,7 @@ class ExportSettings(Settings):
 
 @dataclass(kw_only=True)
 class BaselinesSettings(Settings):
-    """The baselines of a task; no network is trained.
+    """The baselines of a task. No network is trained.
 
     Raises:
         ConfigError: Names every setting that is wrong.

@@ -1,4 +1,4 @@
-"""Pretrain a backbone: a selector chooses the notes to mask, and the backbone predicts them.
+"""Pretrain a backbone: a selector chooses the notes to mask and the backbone predicts them.
 
     import pretrain
 
@@ -15,7 +15,7 @@ With a trainer of your own:
     trainer.fit(module, data)
     module.objective.backbone, module.history
 
-Names are imported when first used, so settings cost no import of torch.
+Names are imported when first used. So settings cost no import of torch.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from symbolic.errors import CheckpointError
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write a safetensors file with the usual file permissions.
 
-    safetensors' own writer makes files that only their owner can read, so the bytes are written here.
+    safetensors' own writer makes files that only their owner can read. So the bytes are written here.
     """
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     path.write_bytes(safetensors.torch.save(on_cpu))
@@ -28,7 +28,7 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     """Read the tensors whose names start with `prefix` to the CPU, and remove the prefix from their names.
 
     Raises:
-        CheckpointError: If the file is missing, is not safetensors, or holds what is no number.
+        CheckpointError: If the file is missing, is not safetensors or holds what is no number.
     """
     with _opened(path) as file:
         found: dict[str, Tensor] = {

@@ -1,4 +1,4 @@
-"""Corpus readers, by name.
+"""Corpus readers by name.
 
 corpus = open_corpus("pop909", root="~/corpora")
 """

@@ -34,7 +34,7 @@ def locate(
     last. It is unpacked into the cache.
 
     Args:
-        name: Name of the corpus, or of the folder that it shares with others.
+        name: Name of the corpus or of the folder that it shares with others.
         root: The folder that holds corpora. None: $COUNTERPOINT_DATA.
         marker: A file that identifies the corpus, relative to the folder wanted.
         sha256: Hash of the archive.
@@ -109,7 +109,7 @@ def _unpacked(archive: Path, sha256: str) -> Path:
 
 
 class ArchivedCorpus(Corpus):
-    """A corpus under a root, as files or in an archive.
+    """A corpus under a root as files or in an archive.
 
     Args:
         root: The folder that holds `home`, or a clone of the data set.
@@ -118,7 +118,7 @@ class ArchivedCorpus(Corpus):
         home: Folder under the root. Default: the name of the corpus.
         marker: A file that identifies the corpus, relative to `folder`.
         archives: sha256 of each archive by name. The first holds the music.
-        made: How to convert the files of the homepage, in full sentences.
+        made: How to convert the files of the homepage in full sentences.
 
     Raises:
         CorpusError: If the corpus is absent or its archive is damaged.

@@ -124,7 +124,7 @@ class AsapPerformancesCorpus(_Asap):
         return Reading(music, {"velocity": velocity_labels(music), "beat": beats})
 
     def alignment(self, piece: Piece, music: Music) -> NDArray[np.void]:
-        """Align the notes of a performance with those of its score, from (n)ASAP.
+        """Align the notes of a performance with those of its score from (n)ASAP.
 
         Three performances have no alignment.
 
@@ -133,11 +133,11 @@ class AsapPerformancesCorpus(_Asap):
             music: The music that `read` returns for it.
 
         Returns:
-            (A,) `ALIGNED`: pairs in the order of the file, with omitted and added notes.
+            (A,) `ALIGNED`: pairs in the order of the file with omitted and added notes.
 
         Raises:
             CorpusError: If the alignments are neither files nor an archive under the root.
-            MusicFileError: If this performance's alignment is absent, damaged, or made for other notes.
+            MusicFileError: If this performance's alignment is absent, damaged or made for other notes.
         """
         (archive, sha256), marker = list(self.archives.items())[1], _ALIGNMENT_MARKER
         folder = locate(self.home, self._root, marker, sha256, self.homepage, archive)

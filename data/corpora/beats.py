@@ -22,8 +22,8 @@ class Annotation:
 
     Attributes:
         beats: (B,) rising times of beats in seconds.
-        down: (B,) bool, true where a beat begins a bar.
-        sure: (B,) bool, false where the notation is free and the beat is a guess.
+        down: (B,) bool. True where a beat begins a bar.
+        sure: (B,) bool. False where the notation is free and the beat is a guess.
         time_signatures: Time signatures in the order of their first use, such as ("3/4",).
     """
 
@@ -34,7 +34,7 @@ class Annotation:
 
 
 def read_annotation(path: Path) -> Annotation:
-    """Read an annotation file. Its columns are time, time again, and a kind with signatures after commas.
+    """Read an annotation file. Its columns are time, time again and a kind with signatures after commas.
 
     Raises:
         MusicFileError: If it is absent or damaged.
@@ -68,7 +68,7 @@ def read_annotation(path: Path) -> Annotation:
 def beat_labels(music: Music, annotation: Annotation) -> NDArray[np.int8]:
     """Return (N,) int8 indices into `BEATS`: the metrical place of each onset.
 
-    Notes before the first beat, after the last beat and next to a beat that is not sure are unlabelled.
+    Notes before the first beat, after the last one or next to an unsure beat are unlabelled.
 
     Args:
         music: The performance as its file has it.

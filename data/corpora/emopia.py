@@ -9,9 +9,9 @@ from data.corpora.base import Piece
 
 
 class EmopiaCorpus(FoldedCorpus):
-    """1,078 clips of 387 songs with the label "emotion" (Q1 to Q4), in the authors' split or one of five folds.
+    """1,078 clips of 387 songs with the label "emotion" (Q1 to Q4) in the authors' split or one of five folds.
 
-    All clips of a song are one group. Five training clips of the authors' 876/114/88 are left out, because their songs
+    All clips of a song are one group. Five training clips of the authors' 876/114/88 are left out because their songs
     are in validation from other videos. MIDI-BERT's published split is by clip and is not offered: 93 of its 107 test
     clips come from songs that it trains on.
     """

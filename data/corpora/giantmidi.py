@@ -10,7 +10,7 @@ from data.splits import load_table
 
 
 class GiantMidiCorpus(ArchivedCorpus):
-    """160 files with the label "composer": transcriptions, recordings on a Disklavier, and sequenced scores.
+    """160 files with the label "composer": transcriptions, recordings on a Disklavier and sequenced scores.
 
     All versions of a work and its movements are one group. The file names of the recordings name no work. Their notes
     were matched with the transcriptions.

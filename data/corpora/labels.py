@@ -32,10 +32,10 @@ class Row(NamedTuple):
 
     Attributes:
         line: Number of its first line in the table.
-        file: The music file, or the tune of a book.
-        label: Its label; "" where there is none.
-        split: Its side, "excluded", or None.
-        group: Its group; "" where there is none.
+        file: The music file or the tune of a book.
+        label: Its label. "" where there is none.
+        split: Its side, "excluded" or None.
+        group: Its group. "" where there is none.
     """
 
     line: int
@@ -46,16 +46,16 @@ class Row(NamedTuple):
 
 
 def read_table(path: Path, names: Collection[str], folder: Path, needed: Sequence[str] = ()) -> list[Row]:
-    """Read a table of labels, and spell its files as the folder does.
+    """Read a table of labels and spell its files as the folder does.
 
-    Commas, semicolons and tabs separate cells. The case of column names and of splits does not matter, and blank rows
+    Commas, semicolons and tabs separate cells. The case of column names and of splits does not matter and blank rows
     are passed over. A row means a file if one path is the end of the other, whatever their case, their accents'
     spelling and a missing ending.
 
     Args:
         path: The table.
-        names: Files of the folder, and keys of tunes in books.
-        folder: The folder, for messages.
+        names: Files of the folder and keys of tunes in books.
+        folder: The folder for messages.
         needed: Columns that must be there, apart from `file`.
 
     Raises:

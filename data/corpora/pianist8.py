@@ -9,9 +9,9 @@ from data.corpora.base import Piece
 
 
 class Pianist8Corpus(FoldedCorpus):
-    """411 performances with the label "composer", in MIDI-BERT's published split or one of five grouped folds.
+    """411 performances with the label "composer" in MIDI-BERT's published split or one of five grouped folds.
 
-    One training piece of the published 337/37/37 is left out, because it is a test song under another name. The
+    One training piece of the published 337/37/37 is left out because it is a test song under another name. The
     performances are transcribed: bars and positions follow a nominal 120 quarter notes a minute. Performances that
     share many notes are one group.
     """

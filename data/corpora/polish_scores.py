@@ -37,7 +37,7 @@ class PolishScoresCorpus(ArchivedCorpus):
     """8,116 scores with the labels "sacred", "genre", "century" and "composer".
 
     Labels are those in the files, where they have any: 2,145 scores have no known composer. All pieces of a source,
-    which may be a mass or a collection, are one group. 52 % is known to be sacred music, so use a share of it in a
+    which may be a mass or a collection, are one group. 52 % is known to be sacred music. So use a share of it in a
     mix. Velocity is constant.
     """
 

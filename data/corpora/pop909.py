@@ -36,7 +36,7 @@ _AS_FILED = "-as-filed"
 class Pop909Corpus(ArchivedCorpus):
     """909 songs with the note labels "melody", "velocity" and "chord". The published split has the 865 in 4/4.
 
-    Two thirds of the files have a false time signature, and their ticks follow no beat. The beat files have the true
+    Two thirds of the files have a false time signature and their ticks follow no beat. The beat files have the true
     beats and bars. All three tracks become one piano, so that only the music distinguishes the melody.
 
     The label "chord" is the interval of a note above the root of the major or minor chord at its onset. The authors of
@@ -46,7 +46,7 @@ class Pop909Corpus(ArchivedCorpus):
         root: The folder that holds the corpus.
         beats: Whether to move notes onto the beats and bars of the beat files. Without, notes keep the timing of the
             MIDI files, as others may prepare them.
-        twice: Whether each song comes a second time with the timing of its file, in the same group and side.
+        twice: Whether each song comes a second time with the timing of its file in the same group and side.
     """
 
     name = "pop909"
@@ -122,7 +122,7 @@ def _chord_file(piece: Piece) -> str:
 def read_beats(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Read a beat file: times of beats in seconds, (B,), and indices of the downbeats, (D,).
 
-    Its columns are time in seconds, a flag for every other beat, and a flag for the first beat of a bar.
+    Its columns are time in seconds, a flag for every other beat and a flag for the first beat of a bar.
 
     Raises:
         MusicFileError: If it is absent or damaged.
@@ -145,7 +145,7 @@ def read_chords(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Read a chord file. Its columns are start and end in seconds and a symbol in Harte's syntax.
 
     Returns:
-        Starts and ends, (C, 2) in seconds, rising. Roots plus twelve times the modes, (C,), and -1 for chords that are
+        Starts and ends, (C, 2) in seconds, rising. Roots plus twelve times the modes, (C,) and -1 for chords that are
         neither major nor minor.
 
     Raises:
@@ -164,7 +164,7 @@ def read_chords(path: Path) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def chord_labels(music: Music, times: NDArray[np.float64], modes: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Return (N,) int8 indices into `TONAL_CLASSES` by the chord at each onset, or -1 without a chord.
+    """Return (N,) int8 indices into `TONAL_CLASSES` by the chord at each onset or -1 without a chord.
 
     Args:
         music: As its file has it.
@@ -181,7 +181,7 @@ def chord_labels(music: Music, times: NDArray[np.float64], modes: NDArray[np.int
 
 
 def warp(music: Music, beats: NDArray[np.float64], downbeats: NDArray[np.int64]) -> Music:
-    """Move music onto a grid of beats. Each beat is a quarter note, and bars begin on the downbeats.
+    """Move music onto a grid of beats. Each beat is a quarter note and bars begin on the downbeats.
 
     Times between beats are interpolated. Before the first and after the last beat the length of the nearest beat
     continues. Notes before the first downbeat are a pick-up at the end of a full bar.

@@ -40,7 +40,7 @@ def make_expendable(mark: str | Path = os.devnull) -> None:
 
 @contextmanager
 def guarded(seconds: float, memory: int) -> Iterator[None]:
-    """Run the body under limits, if this process is expendable.
+    """Run the body under limits if this process is expendable.
 
     `TimeUp` is raised when the time is over. It does not stop C code or a parser that catches everything. So after half
     as long again a thread without the interpreter ends the process.

@@ -14,7 +14,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 def piece_seconds(shards: Shards, pieces: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float64]:
     """Compute the seconds from the first bar of each piece to the end of its last note.
 
-    Tokens hold tempos in bins of a twelfth of an octave. A duration is therefore exact to 3 %, and less exact for
+    Tokens hold tempos in bins of a twelfth of an octave. A duration is therefore exact to 3 % and less exact for
     tempos outside the vocabulary. A hidden tempo counts as 120 quarter notes a minute.
 
     Args:

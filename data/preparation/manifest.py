@@ -33,7 +33,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     Args:
         recipe: Corpus, tokenizer and filters of the shards.
         folder: Folder of the shards.
-        settings: Settings for the manifest. "near_duplicates" is the smallest resemblance, or None.
+        settings: Settings for the manifest. "near_duplicates" is the smallest resemblance or None.
         names: Names of the shards in order.
         total: Number of pieces, skipped ones included.
 

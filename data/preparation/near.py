@@ -51,7 +51,7 @@ def sketch(music: Music) -> Sketches:
         music: The piece as its file has it.
 
     Returns:
-        (T, SIZE) uint32 of the T tracks with the most shingles, in order of tracks. T may be 0.
+        (T, SIZE) uint32 of the T tracks with the most shingles in order of tracks. T may be 0.
     """
     counted = [(1 + np.count_nonzero(np.diff(hashes)), hashes) for hashes in _shingles(music) if len(hashes)]
     tracks = [(count, hashes) for count, hashes in counted if count >= _FEWEST]

@@ -43,8 +43,8 @@ def run_tasks(
 ) -> Iterator[tuple[Task, Result | Died]]:
     """Yield results of a function as they are ready.
 
-    Processes are spawned, because a fork of a process with threads (torch, a progress bar) can deadlock. There are no
-    more running tasks than processes. So few tasks can be the cause when a process dies, and only one with one job. The
+    Processes are spawned because a fork of a process with threads (torch, a progress bar) can deadlock. There are no
+    more running tasks than processes. So few tasks can be the cause when a process dies and only one with one job. The
     others continue in new processes.
 
     Args:

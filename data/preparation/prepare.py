@@ -1,6 +1,6 @@
 """Prepare corpora as shards in parallel processes, resumable at any moment.
 
-Pieces are cut into chunks by their order alone, and a chunk becomes a shard in one step. So the number of processes and
+Pieces are cut into chunks by their order alone and a chunk becomes a shard in one step. So the number of processes and
 interruptions do not change the bytes of the result.
 """
 
@@ -60,19 +60,19 @@ def prepare(
     near_duplicates: float | None = THRESHOLD,
     engine: Engine = "local",
 ) -> Shards:
-    """Make shards of a corpus, or open those of an earlier call with the same settings.
+    """Make shards of a corpus or open those of an earlier call with the same settings.
 
     Files that cannot be read or that a filter refuses are skipped. The ledger names each with its reason. A process
     that dies loses no other file. If several calls use one folder at once, one works and the others wait.
 
     Args:
         corpus: The corpus.
-        out: A folder that is new, empty, or from an earlier call with the same settings. None: a folder in the cache.
+        out: A folder that is new, empty or from an earlier call with the same settings. None: a folder in the cache.
         tokenizer: The tokenizer.
         hide: Fields to hide in the tokens.
-        jobs: Number of processes. None: all cores. 0: work in this process, without protection against crashes and
+        jobs: Number of processes. None: all cores. 0: work in this process without protection against crashes and
             endless reading.
-        filters: Pieces to keep. Default: `Filters()`, with drums alone for a corpus of drums.
+        filters: Pieces to keep. Default: `Filters()` with drums alone for a corpus of drums.
         progress: Show a progress bar.
         near_duplicates: Smallest resemblance of near-duplicates, above 0 and up to 1. They are reported and kept on one
             side of the split. None: do not search for them.

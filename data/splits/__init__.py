@@ -1,4 +1,4 @@
-"""Splits: committed tables, splits by hash, and the check that no copy is on two sides.
+"""Splits: committed tables, splits by hash and the check that no copy is on two sides.
 
 `python -m data.splits ROOT` makes the tables from the corpora under ROOT.
 """
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
     Attributes:
         piece: Key in the corpus.
         group: Pieces of one group are the same song.
-        split: A side, or "excluded".
+        split: A side or "excluded".
         fingerprint: Note fingerprint of the file.
         reason: Reason of exclusion.
         fold: Fold for cross-validation. None where the table has no folds.
@@ -47,7 +47,7 @@ class Member(NamedTuple):
 
     Attributes:
         key: Key of the piece.
-        split: A given side, "excluded", or None to choose.
+        split: A given side, "excluded" or None to choose.
         group: Pieces of one group stay together. "": no group.
         fingerprint: Pieces with one note fingerprint stay together too.
         reason: Reason of exclusion.
@@ -73,7 +73,7 @@ _PLAIN = Entry._fields[:-1]
 
 
 def load_table(name: str, folder: Path | None = None) -> dict[str, Entry]:
-    """Read the committed split table of a corpus, by piece.
+    """Read the committed split table of a corpus by piece.
 
     Raises:
         CorpusError: If there is no such table, or it is damaged.
@@ -121,7 +121,7 @@ def resolve(
     """Settle the side of each piece, so that no group, copy or near-duplicate is on two sides.
 
     Pieces that share a group or a fingerprint, or are near-duplicates, form one set, directly or through others. If
-    sides are given, pieces without a side join the strictest, and copies on a less strict side are excluded. If none is
+    sides are given, pieces without a side join the strictest and copies on a less strict side are excluded. If none is
     given, a hash of the group or of the notes chooses, or `dealt_in_classes` in a small corpus. Either is the same on
     every machine.
 

@@ -73,7 +73,7 @@ def prints_of(folder: Path, files: Mapping[str, str]) -> dict[str, int]:
 
 
 def settled(prints: Mapping[str, int], sides: Mapping[str, str], groups: Mapping[str, str]) -> list[Entry]:
-    """Make entries with given sides, without pieces whose song or copy is on a stricter side.
+    """Make entries with given sides without pieces whose song or copy is on a stricter side.
 
     Args:
         prints: Note fingerprint of each piece.
@@ -160,7 +160,7 @@ def emopia_table(root: Path) -> list[Entry]:
 def asap_table(root: Path) -> list[Entry]:
     """Make the suggested split by piece, for scores and performances, without a piece on two sides.
 
-    Schumann's Toccata is in training without its repeat, and in test with it.
+    Schumann's Toccata is in training without its repeat and in test with it.
     """
     corpus = AsapScoresCorpus(root)
     sides, pieces = {}, {}

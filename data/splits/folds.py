@@ -52,7 +52,7 @@ FOLD_TABLES = {
 
 
 def dealt_folds(pieces: Iterable[PieceRecord], label: str, classes: Sequence[str]) -> list[Entry]:
-    """Make entries of the pieces of given classes, with folds of whole groups.
+    """Make entries of the pieces of given classes with folds of whole groups.
 
     Args:
         pieces: Pieces of a prepared corpus. Its groups keep songs, copies and near-duplicates together.

@@ -15,7 +15,7 @@ class Bundle(NamedTuple):
     """Pieces that stay together.
 
     Attributes:
-        label: Their class; "" where they have none.
+        label: Their class. "" where they have none.
         size: Their number.
         mark: Content hash of one of them. It sets the order of dealing.
     """

@@ -21,7 +21,7 @@ _SLICES = 20
 def works_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
     """Find the work of each key.
 
-    Transcriptions name their work, and previews name the same video. Recordings and sequenced scores play the movements
+    Transcriptions name their work and previews name the same video. Recordings and sequenced scores play the movements
     that were transcribed. Each gets the work of the transcription with the highest cosine of pitches, slice by slice.
     The 52 recordings find 52 different transcriptions. Scores name their composer and are compared with his works.
     """

@@ -16,8 +16,8 @@ def build_loggers(out: str | Path, name: str | None = None) -> list[Logger]:
     """Build the loggers of a run.
 
     Args:
-        out: Folder of the run. CSV goes to `logs/version_N/metrics.csv` in it; every start of a run adds a version.
-        name: One of `EXTRAS`, or None for CSV alone.
+        out: Folder of the run. CSV goes to `logs/version_N/metrics.csv` in it. Every start of a run adds a version.
+        name: One of `EXTRAS` or None for CSV alone.
 
     Raises:
         ConfigError: If there is no such logger, or its package is not installed.

@@ -28,10 +28,10 @@ def read_lines(path: Path) -> list[Record]:
 
 
 def write_results(path: Path, change: Callable[[list[Record]], Sequence[Record]]) -> None:
-    """Replace the lines of a file. Readers see the old file or the new one, and other writers wait.
+    """Replace the lines of a file. Readers see the old file or the new one and other writers wait.
 
     Args:
-        path: The file; its folder is made if needed.
+        path: The file. Its folder is made if needed.
         change: Returns the new lines from the old ones.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def read_tasks(path: Path) -> dict[tuple[str, str], Record]:
 
 
 def read_results(folder: str | Path) -> list[Record]:
-    """Read every record of `finetune` below a folder, from run folders and from files of results.
+    """Read every record of `finetune` below a folder from run folders and from files of results.
 
     Runs of studies are left out. A record without scores of its own is one of baselines.
     """

@@ -20,7 +20,7 @@ _NEEDED = {"state_dict", "global_step", "counterpoint"}
 class StateFiles(TorchCheckpointIO):
     """A plugin for `lightning.Trainer` that replaces states atomically.
 
-    Lightning writes to the folder for temporary files and moves. Across file systems a move is a copy, and a copy that
+    Lightning writes to the folder for temporary files and moves. Across file systems a move is a copy and a copy that
     is cut off destroys the old state.
     """
 

@@ -18,7 +18,7 @@ _FILES = (".yaml", ".yml")
 
 @dataclass(kw_only=True)
 class CompareSettings(Settings):
-    """Settings of `finetune compare`: the study, and settings that overrule those of its file.
+    """Settings of `finetune compare`: the study and settings that overrule those of its file.
 
     Raises:
         ConfigError: Names every setting that is wrong.

@@ -43,7 +43,7 @@ def work(cells: Iterable[Cell], task: Callable[[Cell], None], parallel: int) -> 
         parallel: Number of processes. 0 runs all in this one, where a crash stops everything.
 
     Yields:
-        A finished cell, and why it failed or "".
+        A finished cell and why it failed or "".
 
     Raises:
         ConfigError: If a process cannot start.

@@ -1,7 +1,7 @@
 """Frozen tokens. A token that stays hard cannot be inferred from context, and is retired.
 
 At fixed intervals, the top U(10 %, 30 %) of a window's unfrozen tokens by selector score are frozen. A random
-U(0, 10 %) of its frozen tokens are unfrozen (arXiv 2407.08306). The state is one bit for each token of the shards, in
+U(0, 10 %) of its frozen tokens are unfrozen (arXiv 2407.08306). The state is one bit for each token of the shards in
 a file. So it follows the token through every window and transposition.
 """
 
@@ -61,7 +61,7 @@ class FreezeBook:
         self.use(version)
 
     def use(self, version: int) -> None:
-        """Use a version; in version 0 nothing is frozen.
+        """Use a version. In version 0 nothing is frozen.
 
         Raises:
             CheckpointError: If the version is missing or has another size.
@@ -89,7 +89,7 @@ def retire(
 
     Args:
         scores: (B, L) selector scores.
-        attention_mask: (B, L) bool; padding is never frozen.
+        attention_mask: (B, L) bool. Padding is never frozen.
         frozen: (B, L) bool, the old state.
         generator: On the device of `scores`.
         limit: Largest proportion of a window's tokens that may be frozen, padding excluded. Without a limit, four of

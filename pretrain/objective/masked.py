@@ -1,4 +1,4 @@
-"""The objective of a pretraining step: choose, corrupt, recover, and train the selector on what was hard.
+"""The objective of a pretraining step: choose, corrupt, recover and train the selector on what was hard.
 
 Everything stays on the device. There is no loop over windows or tokens, and nothing in a step waits for a number.
 """
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     Attributes:
         loss: Scalar loss of backbone, heads and auxiliary heads.
-        selector_loss: Scalar; 0 if the selector has no network.
+        selector_loss: Scalar. 0 if the selector has no network.
         auxiliary: Scalar loss of each auxiliary head, part of `loss`.
         recovery: Recovery of (B, K) tokens.
         choice: The cells that were to be recovered.
@@ -56,10 +56,10 @@ class Objective(nn.Module):
         backbone: The backbone to train.
         heads: One classifier for each field.
         selector: Chooses the cells to recover.
-        corruption: Hides the chosen cells; by default a mask.
+        corruption: Hides the chosen cells. By default a mask.
         auxiliary: Further targets, added to the loss.
         auxiliary_weight: Weight of each of them.
-        identity_weight: Weight of the loss over all tokens, masked or not, without padding; 0 for none.
+        identity_weight: Weight of the loss over all tokens, masked or not, without padding. 0 for none.
     """
 
     def __init__(

@@ -14,10 +14,10 @@ from pretrain.objective.freezing import FreezeBook, retire
 
 
 class Retirement(lightning.Callback):
-    """Revise the freeze book at every `every`-th step; several processes divide the work.
+    """Revise the freeze book at every `every`-th step. Several processes divide the work.
 
     Args:
-        batches: All training windows, without augmentation and in a fixed order.
+        batches: All training windows without augmentation and in a fixed order.
         book: The freeze book, revised in place.
         every: Steps between revisions.
         limit: Largest proportion of a window's tokens that may be frozen.

@@ -25,15 +25,15 @@ _HELD_OUT_TOKENS = 24_000
 
 
 class PretrainDataModule(lightning.LightningDataModule):
-    """The music of a run, for any `lightning.Trainer`. A resumed run gets the batches that it would have had.
+    """The music of a run for any `lightning.Trainer`. A resumed run gets the batches that it would have had.
 
-    The training batches never end, so the trainer needs `max_steps`, and `val_check_interval` in batches with
+    The training batches never end. So the trainer needs `max_steps`, and `val_check_interval` in batches with
     `check_val_every_n_epoch=None`.
 
     Args:
         settings: Settings of the run. They name music, batch size and initial weights. Music is prepared if needed.
         frozen: Folder for the freeze state of the training tokens.
-        start: Initial weights; by default those that the settings name.
+        start: Initial weights. By default those that the settings name.
         progress: Show the progress of preparation.
 
     Attributes:
@@ -42,7 +42,7 @@ class PretrainDataModule(lightning.LightningDataModule):
         train, valid: (W, 3) and (V, 3) int64, training and held-out windows.
         steps: Optimiser steps of the run.
         book: Freeze state of the training tokens.
-        batches, in_order, held_out: Training batches, the same windows in a fixed order, and held-out batches.
+        batches, in_order, held_out: Training batches, the same windows in a fixed order and held-out batches.
 
     Raises:
         CounterpointError: If the music or the checkpoint cannot be used.
@@ -130,7 +130,7 @@ def majority_baselines(
 
     Args:
         shards: Shards with the tokens.
-        train: (W, 3) windows to count in; of more than `most` an even sample.
+        train: (W, 3) windows to count in. Of more than `most` an even sample.
         valid: (V, 3) windows to score.
         most: Largest number of training windows to read.
     """

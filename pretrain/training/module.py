@@ -48,13 +48,13 @@ class RandomMasking(NamedTuple):
 class PretrainModule(lightning.LightningModule):
     """Pretrain a backbone with an `Objective`, under any `lightning.Trainer`.
 
-    Build it with `pretrain.build_module`, from settings and a `PretrainDataModule`.
+    Build it with `pretrain.build_module` from settings and a `PretrainDataModule`.
 
     Args:
         objective: Backbone, heads, selector and corruption.
         book: Freeze state of the training tokens.
         seed: Seed of everything random in a step.
-        steps: Optimiser steps of the run, for the learning-rate schedule.
+        steps: Optimiser steps of the run for the learning-rate schedule.
         lr: Peak learning rate.
         warmup: Share of the run in which the rate rises. Then it falls on a cosine to a tenth.
         weight_decay: Weight decay of matrices and embeddings.
@@ -110,7 +110,7 @@ class PretrainModule(lightning.LightningModule):
 
         Args:
             batch: Windows and their (B, L) bool freeze state.
-            batch_idx: Not used; the windows know which batch they are.
+            batch_idx: Not used. The windows know which batch they are.
         """
         windows, frozen = batch
         if (self.global_step + 1) % _REPORT_EVERY == 0:
@@ -196,7 +196,7 @@ class PretrainModule(lightning.LightningModule):
         self.held_out.add(scores, attention_mask, would_choose, choice.places, choice.taken, recovery)
 
     def on_validation_epoch_end(self) -> None:
-        """Add an entry to the history, and log it.
+        """Add an entry to the history and log it.
 
         Raises:
             ConfigError: If the run has diverged. Its state is not saved then, so that the last sound one remains.

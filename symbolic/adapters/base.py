@@ -113,7 +113,7 @@ class Adapter:
         return sum(tensor.numel() for tensor in self.saved_tensors().values())
 
     def attach(self) -> None:
-        """Put the adapter's modules into the backbone, and freeze all parameters but the adapter's.
+        """Put the adapter's modules into the backbone and freeze all parameters but the adapter's.
 
         Raises:
             ConfigError: If an adapter is attached already, or this one was merged.
@@ -132,7 +132,7 @@ class Adapter:
             self.backbone.adapter = None
 
     def merge(self) -> None:
-        """Merge the adapter into the backbone's weights for good, and detach it.
+        """Merge the adapter into the backbone's weights for good and detach it.
 
         Raises:
             ConfigError: If the method cannot be merged.
@@ -178,7 +178,7 @@ class Adapter:
 
 
 def attach(backbone: Backbone, method: str, **options: Any) -> Adapter:
-    """Attach a new adapter. The backbone is frozen, and only the adapter's parameters train.
+    """Attach a new adapter. The backbone is frozen and only the adapter's parameters train.
 
     Args:
         backbone: A backbone without an adapter. It is changed in place.
@@ -212,7 +212,7 @@ def load_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
 
 
 def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprint: str) -> Adapter:
-    """Load an adapter as `load_adapter` does, without attaching it.
+    """Load an adapter as `load_adapter` does without attaching it.
 
     Raises:
         CounterpointError: As `load_adapter` does.

@@ -99,7 +99,7 @@ def save_as_peft(adapter: Adapter, directory: Path | str) -> None:
 def load_from_peft(directory: Path | str, backbone: Backbone) -> Adapter:
     """Load an adapter in peft's format and attach it.
 
-    peft does not record the weights that an adapter was trained on, so these cannot be checked.
+    peft does not record the weights that an adapter was trained on. So these cannot be checked.
 
     Args:
         directory: Directory with both files.

@@ -29,7 +29,7 @@ def rotary_angles(length: int, head_dim: int, device: torch.device) -> Rotation:
 
 
 def rotate(x: Tensor, rotation: Rotation) -> Tensor:
-    """Rotate queries or keys (B, H, L, head dim) by the angles of their tokens, in the dtype of `x`.
+    """Rotate queries or keys (B, H, L, head dim) by the angles of their tokens in the dtype of `x`.
 
     The two halves of a head are the two coordinates, so that one roll exchanges them.
     """
@@ -44,7 +44,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | N
         query: (B, H, L, head dim).
         key: (B, H, K, head dim).
         value: (B, H, K, head dim).
-        attention_mask: (B, K) bool, false for padding, or None if there is none.
+        attention_mask: (B, K) bool. False is padding. None if there is none.
 
     Returns:
         (B, H, L, head dim).
@@ -58,10 +58,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | N
 
 
 class _HalfOnCpu(torch.autograd.Function):
-    """PyTorch's fused forward pass with another backward pass, for bfloat16 on CPUs.
+    """PyTorch's fused forward pass with another backward pass for bfloat16 on CPUs.
 
     There, the fused backward pass takes 1.6 times (1,024 tokens) to 4 times (128 tokens) as long. This one computes
-    the weights again for a few heads at a time, and so takes no more memory.
+    the weights again for a few heads at a time and so takes no more memory.
     """
 
     @staticmethod
@@ -115,7 +115,7 @@ class SelfAttention(nn.Module):
         self.output = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, rotation: Rotation, attention_mask: Tensor | None = None) -> Tensor:
-        """Attend, and project the result: (B, L, dim) to (B, L, dim).
+        """Attend and project the result: (B, L, dim) to (B, L, dim).
 
         Args:
             x: (B, L, dim) hidden states.
@@ -136,7 +136,7 @@ class SelfAttention(nn.Module):
         return query, key, self._split(self.value(x))
 
     def mask(self, attention_mask: Tensor | None) -> Tensor | None:
-        """Return (B, keys) bool, true for keys that may be attended to, or None for all."""
+        """Return (B, keys) bool. True for keys that may be attended to. None for all."""
         return attention_mask
 
     def _split(self, x: Tensor) -> Tensor:

@@ -27,9 +27,9 @@ class Slot(nn.Identity):
 
 
 class ParallelSlot(nn.Module):
-    """A place parallel to a residual branch, for an adapter that reads the branch's input.
+    """A place parallel to a residual branch for an adapter that reads the branch's input.
 
-    An adapter here is called with the branch's output, the stream before the branch's norm, and the attention mask.
+    An adapter here is called with the branch's output, the stream before the branch's norm and the attention mask.
     Its result replaces the branch's output.
     """
 
@@ -75,7 +75,7 @@ class Block(nn.Module):
 
 
 def initialise(block: nn.Module, writers: Iterable[nn.Linear], residual_std: float) -> None:
-    """Set the linear layers of a block to small random weights, in place.
+    """Set the linear layers of a block to small random weights in place.
 
     Args:
         block: The block.
@@ -91,7 +91,7 @@ def initialise(block: nn.Module, writers: Iterable[nn.Linear], residual_std: flo
 
 
 class Backbone(nn.Module):
-    """Token embedding, a stack of blocks, and a final norm.
+    """Token embedding, a stack of blocks and a final norm.
 
     Args:
         config: The shape, saved with the weights.
@@ -121,12 +121,12 @@ class Backbone(nn.Module):
     def forward(
         self, tokens: Tensor, attention_mask: Tensor | None = None, extra_embedding: Tensor | None = None
     ) -> Tensor:
-        """Compute the hidden states of all tokens, after the final norm.
+        """Compute the hidden states of all tokens after the final norm.
 
         Args:
             tokens: (B, L, 8) int64 ids.
             attention_mask: (B, L) bool, false for padding. None, if there is none, avoids the cost of a mask.
-            extra_embedding: (B, L, D) to add to the embedding of the tokens, or None.
+            extra_embedding: (B, L, D) to add to the embedding of the tokens or None.
 
         Returns:
             (B, L, D) float. States of padding have no meaning.
@@ -141,11 +141,11 @@ class Backbone(nn.Module):
         layers: int,
         extra_embedding: Tensor | None = None,
     ) -> Tensor:
-        """Compute the hidden states after the first layers, without the final norm.
+        """Compute the hidden states after the first layers without the final norm.
 
         Args:
             tokens: (B, L, 8) int64 ids.
-            attention_mask: (B, L) bool, false for padding, or None if there is none.
+            attention_mask: (B, L) bool. False is padding. None if there is none.
             layers: Number of layers to run.
             extra_embedding: As in `forward`.
 
@@ -167,11 +167,11 @@ class Backbone(nn.Module):
 
         Args:
             tokens: (B, L, 8) int64 ids.
-            attention_mask: (B, L) bool, false for padding, or None if there is none.
+            attention_mask: (B, L) bool. False is padding. None if there is none.
             extra_embedding: As in `forward`.
 
         Returns:
-            layers + 1 tensors (B, L, D). The last equals the result of `forward`, with the final norm.
+            layers + 1 tensors (B, L, D). The last equals the result of `forward` with the final norm.
         """
         x, rotation, attention_mask = self._enter(tokens, attention_mask, extra_embedding)
         states = [self._music(x)]

@@ -20,12 +20,12 @@ class BackboneConfig:
         kind: Architecture, one of `KINDS`.
         dim: Width of the hidden states.
         layers: Number of blocks.
-        heads: Attention heads in each block. `dim / heads` must be even, for rotary positions.
+        heads: Attention heads in each block. `dim / heads` must be even for rotary positions.
         ffn: Inner width of the feed-forward sub-layers.
-        window: Tokens in a training window. Rotary positions accept longer windows, for which the model is not
+        window: Tokens in a training window. Rotary positions accept longer windows for which the model is not
             trained.
         dropout: Dropout probability on the embedding and on every residual branch.
-        relations: Relations of notes to embed beside the fields, by name (`symbolic.relations.RELATIONS`).
+        relations: Relations of notes to embed beside the fields by name (`symbolic.relations.RELATIONS`).
         absolute_pitch: Embed which pitch a note has. Without it, a model with no relation `pitch_class` or `octave`
             gives a transposed piece the same states.
 

@@ -15,17 +15,17 @@ from symbolic.tokens.vocabulary import DRUM_PITCH, PAD, PITCH, RESERVED, Vocabul
 
 
 class RelationEmbedding(nn.Module):
-    """Embed relations as the sum of one vector for each, from one table. It begins with zeros.
+    """Embed relations as the sum of one vector for each from one table. It begins with zeros.
 
     So a trained backbone that is given relations goes on unchanged.
 
     Args:
-        names: Relations, by name.
+        names: Relations by name.
         dim: Width of the vectors.
         vocabulary: Meaning of the ids of tokens.
 
     Attributes:
-        names: The relations, in the order of their rows in the table.
+        names: The relations in the order of their rows in the table.
         sizes: Number of rows of each.
     """
 
@@ -58,16 +58,16 @@ class RelationEmbedding(nn.Module):
 
 
 class TokenEmbedding(nn.Module):
-    """Embed a token as the sum of one vector for each of its eight fields, and one for each relation.
+    """Embed a token as the sum of one vector for each of its eight fields and one for each relation.
 
-    Each field has its own table. So an id beyond its field is an error, and not another field's value. This detects
+    Each field has its own table. So an id beyond its field is an error and not another field's value. This detects
     windows whose bars do not count from their own start.
 
     Args:
         sizes: Number of ids of each field, reserved ones included (`Vocabulary.sizes`).
         dim: Width of the vectors.
-        relations: Relations to embed beside the fields, by name.
-        absolute_pitch: Embed which pitch a note has. Otherwise all pitches share one vector; drum keys keep theirs.
+        relations: Relations to embed beside the fields by name.
+        absolute_pitch: Embed which pitch a note has. Otherwise all pitches share one vector. Drum keys keep theirs.
 
     Raises:
         ConfigError: If there are relations, and the sizes are not those of the usual vocabulary.

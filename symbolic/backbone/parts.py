@@ -12,7 +12,7 @@ class FeedForward(nn.Module):
     Args:
         dim: Width of the hidden states.
         ffn: Inner width.
-        activation: The activation, by default GELU.
+        activation: The activation. GELU by default.
     """
 
     def __init__(self, dim: int, ffn: int, activation: nn.Module | None = None) -> None:

@@ -15,7 +15,7 @@ from symbolic.backbone.parts import Dropout, FeedForward
 class TransformerBlock(Block):
     """Attention, then feed-forward. Each reads the normed stream and is added to it.
 
-    `nn.TransformerEncoderLayer` is not used, since its fast path in eval mode silently skips adapters.
+    `nn.TransformerEncoderLayer` is not used since its fast path in eval mode silently skips adapters.
 
     Args:
         dim: Width of the hidden states.

@@ -1,4 +1,4 @@
-"""Bundled models, known by their names: `load("tiny")` works anywhere, without a network.
+"""Bundled models, known by their names: `load("tiny")` works anywhere without a network.
 
 Each is a folder of `symbolic/models`: a checkpoint with a model card (README.md) and a LICENSE.
 """
@@ -26,11 +26,11 @@ def find_model(path: Path | str) -> Path:
     """Find the checkpoint that a name or a folder means.
 
     Args:
-        path: A name from `shipped_models`, a checkpoint, a pretraining run, or a fine-tuning run. Of the last, the
+        path: A name from `shipped_models`, a checkpoint, a pretraining run or a fine-tuning run. Of the last, the
             seed that is best on validation is taken. An existing file or folder goes before a name.
 
     Returns:
-        The checkpoint's folder. Any other path is returned unchanged, for `load_checkpoint` to refuse.
+        The checkpoint's folder. Any other path is returned unchanged for `load_checkpoint` to refuse.
     """
     path = Path(path)
     if not path.exists() and len(path.parts) == 1 and path.name in shipped_models():
@@ -46,10 +46,10 @@ def find_model(path: Path | str) -> Path:
 
 
 def require_model(path: Path | str) -> None:
-    """Make sure that a path exists or names a bundled model; torch is not imported.
+    """Make sure that a path exists or names a bundled model. Torch is not imported.
 
     Raises:
-        CheckpointError: If it does not; lists the bundled models.
+        CheckpointError: If it does not. Lists the bundled models.
     """
     names = shipped_models()
     if str(path) not in names and not Path(path).exists():

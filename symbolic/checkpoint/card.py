@@ -27,11 +27,11 @@ def front_matter(
     """Return the front matter of a card as lines.
 
     Args:
-        licence: The licence of the weights in a line; the first licence named in it is taken.
-        task: The task that was learnt, as `Task.describe` gives it; None for a pretrained model.
+        licence: The licence of the weights in a line. The first licence named in it is taken.
+        task: The task that was learnt as `Task.describe` gives it. None for a pretrained model.
         datasets: Names of the training corpora.
-        base_model: The model that it was made on, if any.
-        scores: Scores on test pieces by metric, in 0 to 1.
+        base_model: The model that it was made on if any.
+        scores: Scores on test pieces by metric in 0 to 1.
     """
     import yaml
 

@@ -53,13 +53,13 @@ class Checkpoint:
 
     Attributes:
         path: The folder.
-        shape: Shape of the backbone; None where there is none.
+        shape: Shape of the backbone. None where there is none.
         tokenizer: The tokenizer it was trained with.
-        heads: Description of each head, by name.
+        heads: Description of each head by name.
         others: Description of each further part that has weights, by name.
-        task: Name, classes and reading of its task; empty after pretraining.
+        task: Name, classes and reading of its task. Empty after pretraining.
         provenance: How it was made.
-        pretrained_on: (P,) int64 sorted note fingerprints of the training pieces; None if not recorded.
+        pretrained_on: (P,) int64 sorted note fingerprints of the training pieces. None if not recorded.
         base: The bundled model that has its backbone, as "model", and the fingerprint of that backbone, as "weights".
             Empty where the checkpoint has a backbone of its own.
     """
@@ -81,7 +81,7 @@ class Checkpoint:
         return (*(name for name, there in own if there), *self.others)
 
     def describe(self, part: str) -> Mapping[str, Any]:
-        """Return what a part was saved with; see `save_checkpoint`.
+        """Return what a part was saved with. See `save_checkpoint`.
 
         Raises:
             CheckpointError: If there is no such part.
@@ -118,7 +118,7 @@ class Checkpoint:
         """Build the backbone with its weights.
 
         Args:
-            adapter: Attach the adapter that it was saved with, if any.
+            adapter: Attach the adapter that it was saved with if any.
 
         Raises:
             CheckpointError: If weights do not fit the description, or the adapter does not fit the backbone.
@@ -130,7 +130,7 @@ class Checkpoint:
         return backbone
 
     def build_heads(self) -> dict[str, Head]:
-        """Build all heads with their weights, by name.
+        """Build all heads with their weights by name.
 
         Raises:
             CheckpointError: If weights do not fit the descriptions.
@@ -176,7 +176,7 @@ class Checkpoint:
             module: Changed in place. It must have the part's tensors and no others.
 
         Raises:
-            CheckpointError: If there is no such part, the tensors do not fit, or the base has changed.
+            CheckpointError: If there is no such part, the tensors do not fit or the base has changed.
         """
         tensors = read_tensors(self._weights_of(name), f"{name}.")
         try:
@@ -238,9 +238,9 @@ def save_checkpoint(
         tokenizer: The tokenizer that the backbone reads.
         heads: Heads by name.
         parts: Other modules, such as a selector, by name.
-        descriptions: What is needed to build a part again, as JSON values by its name.
+        descriptions: What is needed to build a part again as JSON values by its name.
         task: Name, classes and reading of the task, as JSON values.
-        provenance: How the weights were made, as JSON values.
+        provenance: How the weights were made as JSON values.
         pretrained_on: Integer note fingerprints of every training piece.
         texts: Further files by name: `CARD`, `LICENCE`.
         base: A bundled model that has these very weights as its backbone. They are left out then.
@@ -303,8 +303,8 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
     """Read the description of a checkpoint.
 
     Args:
-        path: A checkpoint's folder, a run's folder, or the name of a bundled model.
-        tokenizer: The tokenizer it must have been trained with; None if any will do.
+        path: A checkpoint's folder, a run's folder or the name of a bundled model.
+        tokenizer: The tokenizer it must have been trained with. None if any will do.
 
     Raises:
         CheckpointError: If it is not a complete checkpoint of a format that this release reads.

@@ -82,7 +82,7 @@ def check_config(path: Path, config: Mapping[str, Any]) -> None:
     """Check the values of a config.json.
 
     Args:
-        path: The file, for messages.
+        path: The file for messages.
         config: Its values.
 
     Raises:

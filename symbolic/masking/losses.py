@@ -18,7 +18,7 @@ class Recovery(NamedTuple):
     Attributes:
         loss: (..., 8) float, cross-entropy in nats. It is 0 where a field has nothing to recover.
         correct: (..., 8) bool.
-        counted: (..., 8) bool, false where the target is a reserved id, such as a hidden field.
+        counted: (..., 8) bool. False where the target is a reserved id, such as a hidden field.
     """
 
     loss: Tensor
@@ -44,14 +44,14 @@ def recover(logits: Sequence[Tensor], targets: Tensor) -> Recovery:
 
 
 class FieldWeights(nn.Module):
-    """Running accuracy and loss of each field, and the weights of fields that follow from them.
+    """Running accuracy and loss of each field and the weights of fields that follow from them.
 
     The weight of a field is the inverse of its running accuracy, scaled to mean 1 (arXiv 2407.08306). Batches are
     summed on the device and counted once per optimiser step. So a step over several batches or processes counts
     once.
 
     Args:
-        momentum: Momentum of the running means, since one batch is noisy.
+        momentum: Momentum of the running means. A single batch is noisy.
         baseline: Accuracies below this do not raise the weight, so that a field that cannot be learnt does not
             dominate.
     """

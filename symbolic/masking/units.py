@@ -1,6 +1,6 @@
 """Units of masking: the cells that are hidden together, from whole tokens to single fields.
 
-A cell is one field of one token. A unit is a set of cells of a window. Selectors rank units, and the highest-ranked
+A cell is one field of one token. A unit is a set of cells of a window. Selectors rank units and the highest-ranked
 ones that fit a budget of cells are chosen.
 """
 
@@ -59,7 +59,7 @@ class Unit(ABC):
 
     @abstractmethod
     def exist(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return (B, U) bool, true for units with a cell outside padding."""
+        """Return (B, U) bool. True for units with a cell outside padding."""
 
     @abstractmethod
     def tokens_of(self, scores: Tensor, tokens: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class _CellUnit(Unit):
         return self._mean(scores, attention_mask[..., None].expand_as(scores), tokens)[0]
 
     def exist(self, tokens: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return (B, U) bool, true for units with a cell outside padding."""
+        """Return (B, U) bool. True for units with a cell outside padding."""
         return self._sum(attention_mask[..., None].expand(tokens.shape).float(), tokens) > 0
 
     def tokens_of(self, scores: Tensor, tokens: Tensor) -> Tensor:

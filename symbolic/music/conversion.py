@@ -56,9 +56,9 @@ def as_music(source: MusicLike) -> Music:
 
 
 def from_pretty_midi(midi: PrettyMIDI) -> Music:
-    """Convert a `pretty_midi.PrettyMIDI` to music, with one track for each instrument.
+    """Convert a `pretty_midi.PrettyMIDI` to music with one track for each instrument.
 
-    The notes keep their order: instrument by instrument, as in `midi.instruments`.
+    The notes keep their order: instrument by instrument as in `midi.instruments`.
 
     Raises:
         MusicFileError: If a pitch, a velocity or a program is outside MIDI's range.
@@ -93,9 +93,9 @@ def from_pretty_midi(midi: PrettyMIDI) -> Music:
 
 
 def to_pretty_midi(music: Music) -> PrettyMIDI:
-    """Convert music to a `pretty_midi.PrettyMIDI`, with one instrument for each track and program.
+    """Convert music to a `pretty_midi.PrettyMIDI` with one instrument for each track and program.
 
-    Tempos are rounded to whole microseconds per quarter note, as in MIDI.
+    Tempos are rounded to whole microseconds per quarter note as in MIDI.
 
     Raises:
         MusicFileError: If the music is longer, or its resolution finer, than MIDI or pretty_midi allow.

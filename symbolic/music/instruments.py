@@ -99,10 +99,10 @@ _DRUMS = _table(
 
 
 def program_of(name: str) -> int | None:
-    """Return the MIDI program of an instrument by its name; None where it is unknown.
+    """Return the MIDI program of an instrument by its name. None where it is unknown.
 
     Args:
-        name: As in a score, in one of a few languages, or a MusicXML sound such as "wind.flutes.flute".
+        name: As in a score, in one of a few languages or a MusicXML sound such as "wind.flutes.flute".
     """
     return _found(name, _PROGRAMS)
 

@@ -1,10 +1,10 @@
 """A quick test of whether symusic read everything that a MIDI file holds.
 
 symusic drops notes without an end and what follows an early End-of-Track. It gives a program to the track that sets it
-and to no other. It loses names that are not UTF-8. It reports none of this. Few files have any of it, so bytes are
+and to no other. It loses names that are not UTF-8. It reports none of this. Few files have any of it. So bytes are
 counted at the speed of numpy. Only where a count differs is a file read event by event.
 
-In a stretch of channel messages with two data bytes, every message has three bytes below 128: the last of its wait, and
+In a stretch of channel messages with two data bytes, every message has three bytes below 128: the last of its wait and
 its data. This holds with and without running status. The other messages are rare. A loop goes over them alone.
 """
 
@@ -100,7 +100,7 @@ def _spans(content: bytes) -> list[_Span]:
 def _with_short_tempos(
     found: NDArray[np.uint8], spans: list[_Span]
 ) -> tuple[NDArray[np.uint8], list[_Span], int]:
-    """Make controllers of all tempos, for some performances hold thousands.
+    """Make controllers of all tempos. Some performances hold thousands.
 
     Args:
         found: The bytes of a file.
@@ -123,7 +123,7 @@ def _with_short_tempos(
 def _layout(
     content: bytes, found: NDArray[np.uint8], low: NDArray[np.bool_], spans: list[_Span]
 ) -> tuple[list[_Span], int, list[dict[int, int]], bool]:
-    """Find the stretches of messages with two data bytes, and what stands between.
+    """Find the stretches of messages with two data bytes and what stands between.
 
     Args:
         content: A file.

@@ -23,14 +23,14 @@ _OTHERS = (
 
 
 def unwrapped(content: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
-    """Return the MIDI file in its container, and a repair where bytes before its header were passed over.
+    """Return the MIDI file in its container and a repair where bytes before its header were passed over.
 
     Args:
-        content: The whole file: MIDI, in RIFF (RMID), in MacBinary, or after a byte-order mark.
+        content: The whole file: MIDI, in RIFF (RMID), in MacBinary or after a byte-order mark.
         name: Name of the file in errors.
 
     Raises:
-        MusicFileError: If it holds no MIDI header. The message names what it is, if that is known.
+        MusicFileError: If it holds no MIDI header. The message names what it is if that is known.
     """
     if content[:4] == _HEADER:
         return content, ()

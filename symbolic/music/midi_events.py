@@ -33,9 +33,9 @@ class MidiEvents:
     Attributes:
         kind: Type of the file: 0, 1 or 2.
         division: The header's 16 bits of time. Below 2^15 they are ticks per quarter note.
-        tracks: Events of each track, without End-of-Track.
-        ends: Time of each track's End-of-Track, in ticks.
-        repairs: Repairs made in reading, as sentences.
+        tracks: Events of each track without End-of-Track.
+        ends: Time of each track's End-of-Track in ticks.
+        repairs: Repairs made in reading as sentences.
     """
 
     kind: int
@@ -59,10 +59,10 @@ class MidiEvents:
 
 
 def read_events(content: bytes, name: str) -> MidiEvents:
-    """Read all events of a MIDI file, as far as they can be decoded.
+    """Read all events of a MIDI file as far as they can be decoded.
 
     Args:
-        content: The file, from its header on.
+        content: The file from its header on.
         name: Name of the file in errors.
 
     Raises:
@@ -102,7 +102,7 @@ def read_events(content: bytes, name: str) -> MidiEvents:
 
 
 def _walk(content: bytes, events: list[Event], oddities: Counter[str] | None, tick: int = 0) -> int:
-    """Append the events of a track, and return the time of its end.
+    """Append the events of a track and return the time of its end.
 
     Args:
         content: The bytes of the track.

@@ -41,7 +41,7 @@ _NOT_LATIN = re.compile(rb"[\x81-\x9f]|^[\x00-\x40\xa1-\xdf]+$")
 
 
 class Note(NamedTuple):
-    """A note of a track, by rising onset: where it begins and ends.
+    """A note of a track by rising onset: where it begins and ends.
 
     Attributes:
         onset: Onset in ticks.
@@ -64,7 +64,7 @@ def read_repaired(content: bytes, name: str, pedal: str) -> MidiEvents:
     """Read a file as events that symusic reads whole.
 
     Args:
-        content: The file, from its header on.
+        content: The file from its header on.
         name: Name of the file in errors.
         pedal: One of `PEDAL`.
 
@@ -94,7 +94,7 @@ def notes_of(events: Sequence[Event]) -> list[Note]:
 def with_closed_notes(file: MidiEvents) -> MidiEvents:
     """Return a file where every note has an end, and name those that had none in its repairs.
 
-    A note without an end lasts until the next strike of its pitch, or as long as its track. Drums last a sixteenth at
+    A note without an end lasts until the next strike of its pitch or as long as its track. Drums last a sixteenth at
     most. Strikes of one pitch at one time end together.
     """
     tracks, count = [], 0
@@ -157,7 +157,7 @@ def _missing_ends(group: list[tuple[int, bool]], last: int, sixteenth: int, drum
 def with_all_programs(tracks: Sequence[Sequence[Event]]) -> list[list[Event]]:
     """Return tracks that have the programs of their channels.
 
-    A program belongs to a channel, in whatever track it is set. But in files of more than 15 tracks several share a
+    A program belongs to a channel in whatever track it is set. But in files of more than 15 tracks several share a
     channel. So a track that sets a program of its own takes none from others.
     """
     changes = sorted(

@@ -1,4 +1,4 @@
-"""Collect the notes and bars of a written score, and turn them into `Music`.
+"""Collect the notes and bars of a written score and turn them into `Music`.
 
 Times are exact fractions of a quarter note in written order: repeats are not unfolded and grace notes take no time.
 """
@@ -28,7 +28,7 @@ _AFTER = {"start", "continue"}
 
 
 class Bar(NamedTuple):
-    """A bar as it sounds: start and length in quarter notes, and the time signature that holds in it.
+    """A bar as it sounds: start and length in quarter notes and the time signature that holds in it.
 
     A pick-up, or the part of a bar before a repeat sign, is a bar of its own here.
     """
@@ -64,16 +64,16 @@ class Part:
         velocity: int = VELOCITY,
         program: int | None = None,
     ) -> int:
-        """Add a note, or lengthen the note that a tie joins it to.
+        """Add a note or lengthen the note that a tie joins it to.
 
         Args:
             onset: Start in quarter notes.
             length: Length in quarter notes, 0 for a grace note.
             pitch: MIDI pitch. A note outside 0..127 is left out of the music.
-            tie: "start", "continue", "stop", or "" for a note that is not tied. An end of a tie without a beginning
+            tie: "start", "continue", "stop" or "" for a note that is not tied. An end of a tie without a beginning
                 is a note of its own.
             velocity: MIDI velocity.
-            program: MIDI program; by default the part's.
+            program: MIDI program. By default the part's.
 
         Returns:
             Index of the note in `notes`, which is the first note's where ties join.
@@ -96,8 +96,8 @@ class Notation:
     """A written score while it is read.
 
     Attributes:
-        parts: Parts, in the order of the tracks.
-        bars: Bars of all parts together, by rising start.
+        parts: Parts in the order of the tracks.
+        bars: Bars of all parts together by rising start.
         tempos: Quarter notes per minute by time in quarter notes.
         repairs: What was made, moved or left out, as sentences.
     """
@@ -114,7 +114,7 @@ class Notation:
             name: Name of the score in errors.
 
         Raises:
-            MusicFileError: If there are no parts, too many, or times outside MIDI's range.
+            MusicFileError: If there are no parts, too many or times outside MIDI's range.
         """
         if not self.parts:
             raise MusicFileError(name, "it has no parts")
@@ -154,16 +154,16 @@ class Notation:
 
 
 def time_signatures_of(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Fraction]:
-    """Return the time signatures of bars, and the time by which a pick-up shifts everything.
+    """Return the time signatures of bars and the time by which a pick-up shifts everything.
 
-    A bar that only continues the one before it, as at a repeat sign, begins no bar. A bar out of step begins one, by
+    A bar that only continues the one before it, as at a repeat sign, begins no bar. A bar out of step begins one by
     a time signature of its own.
 
     Args:
         bars: Bars by rising start.
 
     Returns:
-        (M, 3) int64 of tick, numerator and denominator, and the shift in quarter notes.
+        (M, 3) int64 of tick, numerator and denominator and the shift in quarter notes.
     """
     if not bars:
         return np.array([[0, 4, 4]], dtype=np.int64), Fraction(0)

@@ -46,14 +46,14 @@ class Music:
     """The notes of a piece with its time signatures and tempos. Times are in ticks.
 
     Attributes:
-        notes: (N,) array of dtype `NOTE`, in any order.
+        notes: (N,) array of dtype `NOTE` in any order.
         resolution: Ticks per quarter note.
         time_signatures: (M, 3) int64 of tick, numerator and denominator, by rising tick. Each one begins a bar.
-        tempos: (T, 2) float64 of tick and quarter notes per minute, by rising tick. As in MIDI, 4/4 and 120 hold
+        tempos: (T, 2) float64 of tick and quarter notes per minute by rising tick. As in MIDI, 4/4 and 120 hold
             before the first ones.
         tracks: Track names. `notes["track"]` is an index into them.
-        repairs: Repairs made when the file was read, as sentences. Empty for a sound file.
-        path: The file that it was read from; "" for music made in memory. Predictions are written by editing this file.
+        repairs: Repairs made when the file was read as sentences. Empty for a sound file.
+        path: The file that it was read from. "" for music made in memory. Predictions are written by editing this file.
     """
 
     notes: NDArray[np.void]
@@ -80,7 +80,7 @@ class Music:
 
     @property
     def drums(self) -> NDArray[np.bool_]:
-        """(N,) bool, true for notes of the drum kit."""
+        """(N,) bool. True for notes of the drum kit."""
         return np.asarray(self.notes["program"] == DRUM_PROGRAM)
 
     @property
@@ -116,7 +116,7 @@ class Music:
         write_midi(self, path)
 
     def to_symusic(self) -> Score:
-        """Convert to a `symusic.Score`, with one track for each track and program.
+        """Convert to a `symusic.Score` with one track for each track and program.
 
         Raises:
             MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
@@ -126,7 +126,7 @@ class Music:
         return to_symusic(self)
 
     def to_pretty_midi(self) -> PrettyMIDI:
-        """Convert to a `pretty_midi.PrettyMIDI`, with one instrument for each track and program.
+        """Convert to a `pretty_midi.PrettyMIDI` with one instrument for each track and program.
 
         Raises:
             MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.

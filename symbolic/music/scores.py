@@ -23,7 +23,7 @@ _VELOCITY = 64
 
 
 def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
-    """Convert a music21 score to music, with one track for each part.
+    """Convert a music21 score to music with one track for each part.
 
     Args:
         score: A `music21.stream.Score`. Parts without measures are divided into measures.
@@ -76,10 +76,10 @@ def _ticks(quarters: float | Fraction) -> int:
 
 
 def _bars(part: Any) -> tuple[np.ndarray, float]:
-    """Return the time signatures in ticks, and the quarters by which a pick-up shifts everything.
+    """Return the time signatures in ticks and the quarters by which a pick-up shifts everything.
 
     A measure that only continues the bar before it, as at a repeat sign, begins no bar. A measure out of step
-    begins one, by a time signature of its own.
+    begins one by a time signature of its own.
     """
     measures = list(part.getElementsByClass("Measure"))
     if not measures:

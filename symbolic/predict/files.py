@@ -15,11 +15,11 @@ from symbolic.predict.predictor import NotePredictor, PiecePredictor
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read, and where its prediction goes.
+    """A file to read and where its prediction goes.
 
     Attributes:
-        file: The path as it was named, or as a walk found it.
-        place: Path of the MIDI file below the output folder; no two sources share one.
+        file: The path as it was named or as a walk found it.
+        place: Path of the MIDI file below the output folder. No two sources share one.
     """
 
     file: str
@@ -32,10 +32,10 @@ class FilePrediction:
 
     Attributes:
         file: The path as it was named.
-        task: Name of the predictor; "" where the file could not be read for any.
-        result: The prediction; None where the file was skipped.
+        task: Name of the predictor. "" where the file could not be read for any.
+        result: The prediction. None where the file was skipped.
         written: The MIDI file that was written, at note level.
-        skipped: Why it was skipped; "" if it was not.
+        skipped: Why it was skipped. "" if it was not.
     """
 
     file: str
@@ -86,7 +86,7 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
 def predict_files(
     predictors: Sequence[NotePredictor | PiecePredictor], sources: Sequence[Source], out: str | Path
 ) -> Iterator[list[FilePrediction]]:
-    """Predict file by file, and write MIDI files at note level.
+    """Predict file by file and write MIDI files at note level.
 
     Args:
         predictors: The models. Each file is read once for all of them.
@@ -94,7 +94,7 @@ def predict_files(
         out: Folder for MIDI files, made when first needed. Several models have a folder each in it.
 
     Yields:
-        For each source the prediction of every model, or one entry with the reason why it could not be read.
+        For each source the prediction of every model or one entry with the reason why it could not be read.
 
     Raises:
         ConfigError: If nothing can be written there, or a source would be overwritten.

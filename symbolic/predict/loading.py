@@ -2,7 +2,7 @@
 
 symbolic.load("melody")         # NotePredictor: a class for each note
 symbolic.load("runs/dances")    # PiecePredictor: a class for the piece
-symbolic.load("tiny")           # PretrainedModel: vectors, and distributions of hidden fields
+symbolic.load("tiny")           # PretrainedModel: vectors and distributions of hidden fields
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from symbolic.predict.pretrained import PretrainedModel
 def load(
     path: str | Path, device: torch.device | str = "cpu"
 ) -> PretrainedModel | NotePredictor | PiecePredictor:
-    """Load a model for use, in eval mode.
+    """Load a model for use in eval mode.
 
     Args:
         path: The name of a bundled model such as "tiny", or the folder of a run, a checkpoint or an export. Of a
@@ -58,7 +58,7 @@ def load_predictors(
         device: Where they compute.
 
     Returns:
-        The predictors. Each is named after its task, or after its folder where several have the same task.
+        The predictors. Each is named after its task or after its folder where several have the same task.
 
     Raises:
         CounterpointError: If one is not a model of a task.

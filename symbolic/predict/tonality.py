@@ -1,7 +1,7 @@
 """Note labels for chords and keys: the degree of each note above the root or the tonic.
 
-Such a label stays true under transposition, and the name of a key does not. Pitch and class of a note together give
-the root, or tonic, and the mode.
+Such a label stays true under transposition and the name of a key does not. Pitch and class of a note together give
+the root, or tonic and the mode.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def chord_mode(symbol: str) -> int | None:
     """Return root plus twelve times the mode of a chord in Harte's syntax, such as "Bb:min7/5".
 
     Returns:
-        0 to 23; None where there is no major or minor triad: no chord, suspended, diminished, augmented.
+        0 to 23. None where there is no major or minor triad: no chord, suspended, diminished, augmented.
     """
     match = _CHORD.match(symbol)
     return None if match is None else _root(match[1], match[2]) + 12 * (match[3] == "min")
@@ -45,7 +45,7 @@ def tonal_labels(pitch: NDArray[np.integer], tonality: NDArray[np.integer]) -> N
 
     Args:
         pitch: (N,) MIDI pitches.
-        tonality: (N,) root or tonic plus twelve times the mode; -1 leaves a note unlabelled.
+        tonality: (N,) root or tonic plus twelve times the mode. -1 leaves a note unlabelled.
     """
     pitch, tonality = pitch.astype(np.int64), tonality.astype(np.int64)
     degree = (pitch - tonality) % 12

@@ -49,7 +49,7 @@ def relation_problems(names: Sequence[str]) -> list[str]:
 
 
 def relations_named(names: Sequence[str] | None = None) -> list[Relation]:
-    """Return relations by name, in the order given; all of them by default.
+    """Return relations by name in the order given. All of them by default.
 
     Raises:
         ConfigError: If a name is unknown or given twice.
@@ -67,11 +67,11 @@ def relation_ids(
 
     Args:
         tokens: (N, 8) or (B, L, 8) integer ids of windows, numpy or torch. Reserved ids count as hidden.
-        names: Relations, in the order of the columns; by default all.
-        vocabulary: Meaning of the ids; by default the usual one.
+        names: Relations in the order of the columns. By default all.
+        vocabulary: Meaning of the ids. By default the usual one.
 
     Returns:
-        (N, R) or (B, L, R) int64 of the same library, each column in 0..size-1; `UNKNOWN` for padding, drums, and
+        (N, R) or (B, L, R) int64 of the same library, each column in 0..size-1; `UNKNOWN` for padding, drums and
         notes of which a needed field is hidden.
 
     Raises:

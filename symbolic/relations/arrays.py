@@ -143,7 +143,7 @@ def operations_of(values: Array) -> Operations:
 
 
 class Table:
-    """A constant table for arrays of either library. Its copies on devices are kept, so no step waits for one.
+    """A constant table for arrays of either library. Its copies on devices are kept. So no step waits for one.
 
     Args:
         values: The table.

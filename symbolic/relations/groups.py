@@ -13,7 +13,7 @@ LATE = 2**20
 
 
 class Groups:
-    """Onset groups, and what is the same for all notes of one.
+    """Onset groups and what is the same for all notes of one.
 
     A group is a run of notes, in order of onset, each at most `TOGETHER` positions after the one before. Notes that are
     no members form one more group of no meaning, behind the others.
@@ -21,7 +21,7 @@ class Groups:
     Args:
         ops: Operations of the library of the arrays.
         members: (B, L) bool, the notes that form groups.
-        onset: (B, L) int64 onsets of members, in positions.
+        onset: (B, L) int64 onsets of members in positions.
         pitch: (B, L) int64 pitches of members.
     """
 

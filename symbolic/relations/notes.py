@@ -36,7 +36,7 @@ class Notes:
     A field is visible if its id is not reserved. Nothing here depends on what a hidden field was.
 
     Args:
-        tokens: (B, L, 8) integer ids of windows, as a numpy array or a torch tensor.
+        tokens: (B, L, 8) integer ids of windows as a numpy array or a torch tensor.
         vocabulary: Meaning of the ids.
     """
 
@@ -96,7 +96,7 @@ class Notes:
 
     @cached_property
     def tonic(self) -> Array:
-        """(B, 1) tonic + 12 * mode of the window's visible pitched notes, by duration; -1 where there are none.
+        """(B, 1) tonic + 12 * mode of the window's visible pitched notes by duration. -1 where there are none.
 
         The key whose profile correlates best with the histogram of pitch classes, weighted by duration.
         """

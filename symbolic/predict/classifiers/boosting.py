@@ -29,7 +29,7 @@ class BoostedTrees(nn.Module):
     """Logits of classes from features (Ke et al., "LightGBM", 2017).
 
     The text of the model file is compressed into a tensor of bytes, so that it is saved like any other weight.
-    LightGBM trusts such files. So the text is checked first: every line, every index, and that no branch leads back.
+    LightGBM trusts such files. So the text is checked first: every line, every index and that no branch leads back.
 
     Args:
         classes: Number of classes.
@@ -61,7 +61,7 @@ class BoostedTrees(nn.Module):
         """Hold these trees.
 
         Args:
-            text: From `canonical`; empty where there is a single class and nothing to decide.
+            text: From `canonical`. Empty where there is a single class and nothing to decide.
             known: Classes that the trees tell apart, in their order. The others are never predicted.
         """
         packed = bytearray(zlib.compress(text.encode("ascii"), 9)) if text else None
@@ -72,7 +72,7 @@ class BoostedTrees(nn.Module):
         return self
 
     def check(self, features: int) -> None:
-        """Refuse a text that `canonical` cannot have written; see `check_trees`.
+        """Refuse a text that `canonical` cannot have written. See `check_trees`.
 
         Args:
             features: Number of features.
@@ -85,7 +85,7 @@ class BoostedTrees(nn.Module):
             self._sound_for = features
 
     def logits(self, features: NDArray[np.floating]) -> Floats:
-        """Return (P, C) logits of (P, F) features; minus infinity for classes without training examples.
+        """Return (P, C) logits of (P, F) features. Minus infinity for classes without training examples.
 
         Raises:
             CheckpointError: If the trees are damaged or were fitted to other features.

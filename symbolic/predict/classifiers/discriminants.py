@@ -21,7 +21,7 @@ class Reason(NamedTuple):
 
     Attributes:
         feature: Its name.
-        deviations: How far the piece lies from the mean of the training pieces, in their standard deviations.
+        deviations: How far the piece lies from the mean of the training pieces in their standard deviations.
         weight: What that adds to the discriminants' logit of the answer, above what it adds to those of all classes in
             the mean.
     """

@@ -31,10 +31,10 @@ class Tree(NamedTuple):
     """One tree, its nodes in depth-first order: the left child follows its parent.
 
     Attributes:
-        feature: (N,) feature of each split; negative in a leaf.
-        threshold: (N,) float64; examples at most as large go left.
-        right: (N,) index of the right child; unused in a leaf.
-        leaf: (L, C) probabilities in the leaves, in the order of the nodes.
+        feature: (N,) feature of each split. Negative in a leaf.
+        threshold: (N,) float64. Examples at most as large go left.
+        right: (N,) index of the right child. Unused in a leaf.
+        leaf: (L, C) probabilities in the leaves in the order of the nodes.
     """
 
     feature: NDArray[np.integer]

@@ -15,7 +15,7 @@ from symbolic.predict.classifiers.boosting import BoostedTrees
 
 
 class NoteClassifier(nn.Module):
-    """Logits of the classes of notes, from how each stands among its neighbours.
+    """Logits of the classes of notes from how each stands among its neighbours.
 
     The first trees predict each note from its features. The second read the same features and the first predictions
     for the notes around ("auto-context", Tu & Bai, 2010). In training these come from trees fitted to other songs.
@@ -43,7 +43,7 @@ class NoteClassifier(nn.Module):
         return cls(classes, (int(first), int(second)))
 
     def check(self) -> None:
-        """Refuse damaged trees, in which a walk might run for ever.
+        """Refuse damaged trees in which a walk might run for ever.
 
         Raises:
             CheckpointError: If there are any.
@@ -61,7 +61,7 @@ class NoteClassifier(nn.Module):
 
         Args:
             tokens: (N, 8) ids.
-            features: (N, F) from `note_matrix`, if they are computed already.
+            features: (N, F) from `note_matrix` if they are computed already.
         """
         first = softmax(self.first.logits(note_matrix(tokens) if features is None else features))
         return self.second.logits(note_matrix(tokens, first))

@@ -20,7 +20,7 @@ _LEAST = 1e-3
 
 
 class FeatureClassifier(nn.Module):
-    """Logits of a piece's classes, from features of the whole piece and of its stretches.
+    """Logits of a piece's classes from features of the whole piece and of its stretches.
 
     Linear discriminants and extremely randomised trees make different errors. Each is fitted to every stretch of a
     piece as one example. Its prediction for a piece is the mean over the stretches. The result is the geometric mean
@@ -48,7 +48,7 @@ class FeatureClassifier(nn.Module):
         return cls(classes, Size(*about["forest"]))
 
     def check(self) -> None:
-        """Refuse damaged trees, in which a walk might run for ever.
+        """Refuse damaged trees in which a walk might run for ever.
 
         Raises:
             CheckpointError: If there are any.
@@ -81,7 +81,7 @@ class FeatureClassifier(nn.Module):
         return np.asarray(self.logits(tokens).argmax())
 
     def explained(self, tokens: NDArray[np.integer], most: int = 5) -> tuple[Floats, list[Reason]]:
-        """Return (C,) logits of a piece, and the strongest reasons for and against its most likely class.
+        """Return (C,) logits of a piece and the strongest reasons for and against its most likely class.
 
         The trees give no reasons: these are the discriminants', of the piece as a whole.
 
