@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from data.preparation.summary import kind_of, read_ledger
 from data.splits import EXCLUDED
@@ -71,7 +71,7 @@ def pieces_tested(split: Mapping[str, object]) -> int:
         split: The entry "split" of a record. With folds, each piece is tested in one of them.
     """
     folds = split.get("folds")
-    parts = folds if isinstance(folds, list) else [split]
+    parts: list[Mapping[str, Any]] = folds if isinstance(folds, list) else [split]
     return sum(part["test"] for part in parts)
 
 

@@ -79,8 +79,8 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
     low, high = (_rounded(np.percentile(loss[part], percent) for part in bins) for percent in (25, 75))
     mean = _rounded(loss[part].mean() for part in bins)
     sample = order[np.linspace(0, len(order) - 1, min(_DOTS, len(order))).astype(int)]  # even over the scores
-    dots: Series = {"name": "single tokens", "dots": True}
-    dots |= {"x": _rounded(score[sample]), "y": _rounded(loss[sample])}
+    x, y = _rounded(score[sample]), _rounded(loss[sample])
+    dots: Series = {"name": "single tokens", "x": x, "y": y, "dots": True}
     return {
         "title": f"Selector score and recovery loss of {len(score):,} held-out tokens",
         "x": "selector score",

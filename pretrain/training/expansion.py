@@ -86,8 +86,8 @@ def _expand_embedding(old: TokenEmbedding, new: TokenEmbedding, stream: Tensor) 
         after.copy_(before[:, stream])
     if new.relations is not None:
         known = {} if old.relations is None else old.relations.vectors()
-        for name, after in new.relations.vectors().items():
-            after.copy_(known[name][:, stream] if name in known else torch.zeros_like(after))
+        for name, rows in new.relations.vectors().items():
+            rows.copy_(known[name][:, stream] if name in known else torch.zeros_like(rows))
 
 
 def _expand_linear(old: nn.Linear, new: nn.Linear, outputs: Tensor, inputs: Tensor) -> None:

@@ -41,14 +41,14 @@ class RelationEmbedding(nn.Module):
 
     def vectors(self) -> dict[str, Tensor]:
         """Return the rows of each relation by name, (size, dim), as views of the table."""
-        return dict(zip(self.names, self.weight.split(self.sizes), strict=True))
+        return dict(zip(self.names, torch.split(self.weight, self.sizes), strict=True))
 
     def forward(self, tokens: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Turn int64 ids (B, L, 8) of tokens as the model reads them into vectors (B, L, dim)."""
         rows = self._rows(tokens, attention_mask)
         return F.embedding_bag(rows.flatten(0, 1), self.weight, mode="sum").view(*tokens.shape[:2], -1)
 
-    @torch.compiler.disable
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _rows(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
         """Return (B, L, R) rows of the table. Padding counts as hidden, whatever its ids."""
         if attention_mask is not None:

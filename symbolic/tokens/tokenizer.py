@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from symbolic.music.conversion import MusicLike
 
+Id = TypeVar("Id", bound=np.integer)
+"""Integer type of an array of ids."""
 _SOUND = (VELOCITY, DURATION, PITCH, PROGRAM)
 """The fields that follow bar and position in the canonical order, from last to first."""
 _SHORT, _LONG = (
@@ -81,7 +83,7 @@ class Tokens:
         return f"Tokens({len(self):,} notes{f', {bars:,} bars' * (bars > 0)})"
 
 
-def rebase_bars(ids: NDArray[np.integer]) -> NDArray[np.integer]:
+def rebase_bars(ids: NDArray[Id]) -> NDArray[Id]:
     """Return a copy of a window whose bars count from its first token.
 
     Args:

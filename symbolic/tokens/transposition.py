@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.tokens.tokenizer import Tokens, rebase_bars
+from symbolic.tokens.tokenizer import Id, Tokens, rebase_bars
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED
 
-Id = TypeVar("Id", bound=np.integer)
 _OUTSIDE = np.iinfo(np.uint16).max
 """Marks the pitch ids that a shift would move out of range."""
 
