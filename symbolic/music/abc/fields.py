@@ -18,7 +18,8 @@ _KEY = re.compile(
 _ALTERED = re.compile(r"(\^\^?|__?|=)([A-Ga-g])(?![a-z])")
 _ALTERATIONS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _CLEF = re.compile(
-    r"(?<![^\s=])(?:(?:treble|alto|tenor|bass|perc|auto|none|[GCFP](?=\d))\d?([+-](?:8|15))?|([+-]8)(?:v[ab])?)(?!\w)"
+    r"(?:(?<![^\s=])(?:treble|alto|tenor|bass|perc|auto|none|[GCFP](?=\d))\d?([+-](?:8|15))?"
+    r"|(?<!\S)([+-]8)(?:v[ab])?)(?!\w)"
 )
 _QUOTED = re.compile(r'"[^"]*"?')
 _NAME = re.compile(r'(?<!\S)(?:name|nm)\s*=\s*(?:"([^"]*)"?|(\S+))')
@@ -70,8 +71,8 @@ def shifts(value: str) -> dict[str, int]:
     value = _QUOTED.sub("", value)
     found = {}
     if match := _CLEF.search(value):
-        octave = match[1] or match[2] or "0"
-        found["clef"] = 12 * (int(octave > "-") - int(octave.startswith("-"))) * (2 if "15" in octave else 1)
+        octave = match[1] or match[2] or ""
+        found["clef"] = (24 if "15" in octave else 12) * (octave.startswith("+") - octave.startswith("-"))
     for name, semitones in (("octave", 12), ("transpose", 1)):
         if match := re.search(rf"\b{name}\s*=\s*([+-]?\d{{1,3}})(?!\d)", value):
             found[name] = semitones * int(match[1])

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from symbolic.music.abc import fields
-from symbolic.music.abc.voice import TOKEN, Setting, Voice
+from symbolic.music.abc.tokens import TOKEN
+from symbolic.music.abc.voice import Setting, Voice
 from symbolic.music.notes import DRUM_PROGRAM
 
 _FIELD = re.compile(r"[ \t]*(?![A-Ga-gxz]:[|:])([A-Za-z+]):(.*)")

@@ -6,46 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import lru_cache
+from math import ceil
 
+from symbolic.music.abc.tokens import NOTE, OUTSIDE_CHORDS, multiple
 from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM
 
-_LENGTH = r"\d{0,9}(?:/{1,8}\d{0,9})?"
-_NOTE = (
-    r"(?:(?P<sign>\^\^?|__?|=)(?P<micro>\d{0,2}/\d{0,2})?)?"
-    rf"(?P<letter>[A-Ga-g])(?P<octave>[,']*)(?P<length>{_LENGTH})"
-)
-NOTE = re.compile(_NOTE)
-TOKEN = re.compile(
-    "|".join(
-        # Lengths are limited, so that an opening bracket without its end does not cost a search of the whole line.
-        [
-            f"(?P<note>{_NOTE})",
-            r"(?P<bar>\.?(?:\[\||:{0,4}\||::)[|\]:]*(?:\[?\d[\d,.\-]*)?)",
-            rf"(?P<rest>[zx](?P<rest_length>{_LENGTH}))",
-            r'(?P<text>"[^"]*"?)',
-            r"(?P<decoration>![^!\s|\]\[]{0,60}!)",
-            r"(?P<field>\[(?P<name>[A-Za-z]):(?P<value>[^\]]{0,1000})\])",
-            rf"(?P<chord>\[(?P<inside>[^\]|]{{0,1000}})\](?P<chord_length>{_LENGTH}))",
-            r"(?P<ending>\[\d[\d,.\-]*)",
-            r"(?P<old_chord>\+(?P<between>[^+\s|\[\]]{0,60})\+)",
-            r"(?P<tie>-)",
-            r"(?P<broken>>{1,8}|<{1,8})",
-            r"(?P<tuplet>\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,3}))?)",
-            r"(?P<grace>\{(?P<graces>[^}]{0,1000})\})",
-            r"(?P<bars_of_rest>[ZX](?P<bars>\d{0,9}))",
-            r"(?P<overlay>&)",
-            r"(?P<spacer>y\d*)",
-            r"(?P<stray>[^\s.~`()H-Wh-w$\\:\]*;!+\[])",
-        ]
-    )
-)
-"""Music text of one line, without comment. Spaces, slurs and decorations of one letter stand between the matches."""
-
-_IN_CHORD = re.compile(r'"[^"]*"?|![^!]*!|\{[^}]*\}')
-"""What stands within chords beside the notes."""
-_OLD_CHORD = re.compile(rf"(?:{re.sub(r'[?]P<[a-z]+>', '?:', _NOTE)}){{2,}}")
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 """Notes in the time of which a tuplet of so many is played. Of others, 3 in compound time and else 2."""
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -170,13 +136,10 @@ class Voice:
         self._advance(self._begin(match["rest_length"]), [])
 
     def _read_chord(self, match: re.Match[str]) -> None:
-        self._chord(_IN_CHORD.sub("", match["inside"]), match["chord_length"])
+        self._chord(OUTSIDE_CHORDS.sub("", match["inside"]), match["chord_length"])
 
     def _read_old_chord(self, match: re.Match[str]) -> None:
-        """Read a chord of abc 1.6, unless it is a decoration, such as +trill+ or +ff+."""
-        between = match["between"]
-        if _OLD_CHORD.fullmatch(between) and set(between) != {"f"}:
-            self._chord(between, "")
+        self._chord(match["between"], "")
 
     def _chord(self, inside: str, outer: str) -> None:
         """Read the notes of a chord. It lasts as long as its first note."""
@@ -184,11 +147,11 @@ class Voice:
         if not found:
             self.strays += 1
             return
-        first = _multiple(found[0]["length"])
+        first = multiple(found[0]["length"])
         unit = self._begin(outer, first) / first
         notes = []
         for match in found:
-            note = self._sound(match, unit * _multiple(match["length"]))
+            note = self._sound(match, unit * multiple(match["length"]))
             note.after = inside.startswith("-", match.end())
             notes.append(note)
         self._advance(notes[0].length, notes)
@@ -247,7 +210,7 @@ class Voice:
 
     def _begin(self, length: str, inner: Fraction = Fraction(1)) -> Fraction:
         """Begin a note, rest or chord, whose first note has an inner length. Return its length in quarters."""
-        quarters = (self.setting.unit or Fraction(1, 2)) * _multiple(length) * inner
+        quarters = (self.setting.unit or Fraction(1, 2)) * multiple(length) * inner
         if self._in_tuplet:
             self._in_tuplet -= 1
             quarters *= self._tuplet
@@ -318,8 +281,8 @@ class Voice:
             return _ALTERATIONS[sign]
         self.microtones += 1
         above, _, below = micro.partition("/")
-        # Of two semitones that are equally near, the one nearer to the note without accidental.
-        steps = -((int(below or 2) or 2) - 2 * int(above or 1)) // (2 * (int(below or 2) or 2))
+        amount = Fraction(int(above or 1), int(below or 2) or 2)
+        steps = ceil(amount - Fraction(1, 2))  # of two equally near semitones the one nearer to the plain note
         return steps if sign[0] == "^" else -steps
 
     def _advance(self, length: Fraction, notes: list[Note]) -> None:
@@ -338,15 +301,6 @@ class Voice:
             if self._tied:  # only a tie from the last moment of the bar can still meet its note
                 self._tied = {key: notes for key, notes in self._tied.items() if key[0] == end}
                 self._tied_places = {key: pitch for key, pitch in self._tied_places.items() if key[0] == end}
-
-
-@lru_cache(maxsize=1024)
-def _multiple(length: str) -> Fraction:
-    """Read how many units a note lasts, such as "3/2", "/" or "". Zeros count as nothing written."""
-    above, slashes, below = length.partition("/")
-    more = len(below) - len(below := below.lstrip("/"))
-    halves = 2 ** (more + 1) if slashes and not int(below or 0) else int(below or 1)
-    return Fraction(int(above or 1) or 1, halves)
 
 
 _HANDLERS: Mapping[str, Callable[[Voice, re.Match[str]], None]] = {
