@@ -282,7 +282,8 @@ class Voice:
         self.microtones += 1
         above, _, below = micro.partition("/")
         amount = Fraction(int(above or 1), int(below or 2) or 2)
-        steps = ceil(amount - Fraction(1, 2))  # of two equally near semitones the one nearer to the plain note
+        # Of two semitones that are equally near, the one nearer to the plain note.
+        steps = ceil(amount - Fraction(1, 2))
         return steps if sign[0] == "^" else -steps
 
     def _advance(self, length: Fraction, notes: list[Note]) -> None:
