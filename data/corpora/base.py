@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from data.splits import EXCLUDED, load_table, side_in_fold
 from symbolic.music.files import read_music
+from symbolic.music.midi_repair import KEEP
 from symbolic.music.notes import Music
 
 TERMS = ("name", "title", "licence", "citation", "homepage")
@@ -166,13 +167,17 @@ class Corpus(ABC):
         """Return the path of one of `sources`."""
         return f"{self.folder}{os.sep}{file}"
 
-    def read(self, piece: Piece) -> Music:
+    def read(self, piece: Piece, pedal: str = KEEP) -> Music:
         """Read the music as the file has it.
+
+        Args:
+            piece: One of `pieces`.
+            pedal: How notes of MIDI files under the sustain pedal are read, as in `read_music`.
 
         Raises:
             MusicFileError: If the file cannot be read.
         """
-        return read_music(self.path(piece.file))
+        return read_music(self.path(piece.file), pedal=pedal)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """Make the music and note labels for tasks. Default: the music of the file without labels.

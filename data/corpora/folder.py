@@ -13,6 +13,7 @@ from data.splits import EXCLUDED
 from data.splits.small import SMALL
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.files import SUFFIXES, music_files
+from symbolic.music.midi_repair import KEEP
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano, track_labels
 
@@ -96,9 +97,9 @@ class FolderCorpus(Corpus):
             raise LabelError(f"{self._table_path} labels no file. Fill in column '{LABEL}'.")
         return pieces
 
-    def read(self, piece: Piece) -> Music:
+    def read(self, piece: Piece, pedal: str = KEEP) -> Music:
         """Read a file, or one tune of a book."""
-        return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
+        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """Label notes by track names if there are `tracks`. Else return the file as it is.

@@ -12,6 +12,7 @@ from typing import ClassVar
 from data.corpora.base import Corpus, Piece
 from data.corpora.tunes import read_tune, tune_keys
 from symbolic.errors import CorpusError
+from symbolic.music.midi_repair import KEEP
 from symbolic.music.notes import Music
 
 TUNE_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")
@@ -73,9 +74,9 @@ class Music21Corpus(Corpus):
         files = [path.relative_to(self.folder).as_posix() for path in [*chorales, *books]]
         return [Piece(key, file) for file in files for key in tune_keys(self.folder, file)]
 
-    def read(self, piece: Piece) -> Music:
+    def read(self, piece: Piece, pedal: str = KEEP) -> Music:
         """Read the score of a chorale, or one tune of a book."""
-        return super().read(piece) if piece.key == piece.file else read_tune(self.folder, piece.key)
+        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
 
 def _parts(path: Path) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbolic.errors import ConfigError
+from symbolic.music.midi_repair import KEEP, PEDAL
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
 _TIME_SIGNATURE = re.compile(r"[1-9]\d*/[1-9]\d*")
@@ -28,6 +29,7 @@ class Filters:
         min_seconds, max_seconds: Limits of the duration. None: no limit.
         min_quarters, max_quarters: Limits of the duration in quarter notes.
         time_signatures: Keep only pieces with these time signatures, such as ("3/4", "6/8"). Empty: all.
+        pedal: Notes of MIDI files under the sustain pedal. "keep": as written. "extend": until its release.
         max_bytes: Larger files are not opened.
         read_seconds: Skip a piece that takes longer to read (in worker processes).
         read_memory: Skip a piece that takes more bytes to read (in worker processes, on Linux).
@@ -48,6 +50,7 @@ class Filters:
     min_quarters: float | None = None
     max_quarters: float | None = None
     time_signatures: tuple[str, ...] = ()
+    pedal: str = KEEP
     max_bytes: int = 20_000_000
     read_seconds: float = 60.0
     read_memory: int = 4 * 2**30
@@ -62,6 +65,8 @@ class Filters:
             low, high = getattr(self, f"min_{unit}"), getattr(self, f"max_{unit}")
             if low is not None and high is not None and low > high:
                 problems.append(f"filters.min_{unit} {low:g} exceeds max_{unit} {high:g}.")
+        if self.pedal not in PEDAL:
+            problems.append(f"filters.pedal is '{self.pedal}'; choose from {', '.join(PEDAL)}.")
         if self.drum_only and not self.keep_drums:
             problems.append(
                 "filters.drum_only keeps pieces of drums alone, whose notes would all be dropped."

@@ -11,6 +11,7 @@ from data.preparation.filters import Filters
 from data.preparation.near import THRESHOLD
 from data.toolkit.settings import NATURAL, Group, setting
 from symbolic.errors import ConfigError
+from symbolic.music.midi_repair import PEDAL
 
 if TYPE_CHECKING:
     from data.corpora.base import Corpus
@@ -54,6 +55,11 @@ class PrepareSettings(Group):
     need_drums: bool = _filter(False, "keep pieces with drums only")
     drum_only: bool = _filter(False, "keep pieces of drums alone")
     drop_drums: bool = _filter(False, "remove the notes of drums")
+    pedal: str = _filter(
+        Filters.pedal,
+        "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",
+        choices=PEDAL,
+    )
     read_seconds: float = _filter(Filters.read_seconds, "give up a file that takes longer to read")
 
     def problems(self) -> list[str]:
@@ -103,6 +109,7 @@ class PrepareSettings(Group):
             min_quarters=self.min_quarters,
             max_quarters=self.max_quarters,
             time_signatures=tuple(_parts(self.time_signatures)),
+            pedal=self.pedal,
             read_seconds=self.read_seconds,
         )
 

@@ -88,7 +88,7 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     size = path.stat().st_size if path.is_file() else 0  # an absent file is for the reader to report
     if size > filters.max_bytes:
         raise LeftOut(f"too large: {size:,} bytes, the filter allows {filters.max_bytes:,}")
-    music = corpus.read(piece)
+    music = corpus.read(piece, filters.pedal)
     if refusal := filters.refusal(music):
         raise LeftOut(refusal)
     fingerprint = note_fingerprint(music)

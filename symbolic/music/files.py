@@ -7,6 +7,7 @@ abc by `symbolic.music.abc`.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,10 +17,11 @@ from symbolic.errors import MusicFileError
 from symbolic.music.abc import parse_abc_file
 from symbolic.music.kern import parse_kern
 from symbolic.music.midi import parse_midi
+from symbolic.music.midi_repair import KEEP
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 
-MIDI_SUFFIXES = frozenset({".mid", ".midi", ".rmi"})
+MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 ABC_SUFFIX = ".abc"
 KERN_SUFFIX = ".krn"
 MUSICXML_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml"})
@@ -28,11 +30,12 @@ SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
 _PARSERS: dict[str, Callable[[bytes, str], Music]] = {
     ABC_SUFFIX: parse_abc_file,
     KERN_SUFFIX: parse_kern,
-    **dict.fromkeys(MIDI_SUFFIXES, parse_midi),
     **dict.fromkeys(MUSICXML_SUFFIXES, parse_musicxml),
 }
-MAX_BYTES = 64 * 2**20
-_BINARY: int = getattr(os, "O_BINARY", 0)  # only Windows has text files
+MAX_BYTES = 20_000_000
+"""Limit of a file, also in preparation. The largest of a million MIDI files on the web has less."""
+_FLAGS: int = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Only Windows has text files. A pipe would block before it can be refused."""
 
 
 def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iterator[str]:
@@ -72,15 +75,18 @@ def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iter
                     yield start + entry.name
 
 
-def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Music:
+def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: str = KEEP) -> Music:
     """Read a music file of any known kind.
 
     Args:
-        path: A .mid, .midi, .rmi, .mxl, .musicxml, .xml or .krn file, or an .abc file with one tune.
+        path: A .mid, .midi, .kar, .rmi, .mxl, .musicxml, .xml or .krn file, or an .abc file with one tune.
         max_bytes: Larger files are refused without reading.
+        pedal: Of MIDI files. "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the
+            sustain pedal, or to the next strike of their pitch.
 
     Raises:
-        MusicFileError: If the file is absent, unknown, too large or damaged beyond repair.
+        MusicFileError: If the file is absent, no regular file, unknown, too large or damaged beyond repair.
+        ConfigError: If `pedal` is neither.
     """
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
@@ -91,9 +97,13 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
         )
     try:
         # System calls, for Python's file objects cost a twentieth of the parsing.
-        file = os.open(path, os.O_RDONLY | _BINARY)
+        file = os.open(path, _FLAGS)
         try:
-            size = os.fstat(file).st_size
+            about = os.fstat(file)
+            if not stat.S_ISREG(about.st_mode):
+                kind = "a folder" if stat.S_ISDIR(about.st_mode) else "a pipe or a device"
+                raise MusicFileError(path, f"it is {kind}, no file")
+            size = about.st_size
             if size > max_bytes:
                 raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
             content = os.read(file, size)
@@ -105,4 +115,7 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Musi
         raise MusicFileError(
             path, error.strerror or str(error), "Check the path and its permissions."
         ) from error
-    return replace(_PARSERS[suffix](content, str(path)), path=str(path))
+    name = str(path)
+    midi = suffix in MIDI_SUFFIXES
+    music = parse_midi(content, name, pedal) if midi else _PARSERS[suffix](content, name)
+    return replace(music, path=name)

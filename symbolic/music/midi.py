@@ -29,6 +29,7 @@ _LONGEST_WAIT = 2**28
 _PICKLED = np.dtype([("time", "i4"), ("duration", "i4"), ("pitch", "i1"), ("velocity", "i1")], align=True)
 """A note as symusic pickles it."""
 _MAX_TRACKS = np.iinfo(NOTE["track"]).max + 1
+_MAX_TIME_SIGNATURES = 100_000
 
 
 def parse_midi(content: bytes, name: str, pedal: str = KEEP) -> Music:
@@ -83,15 +84,19 @@ def from_symusic(score: Score, name: str = "symusic.Score", repairs: tuple[str, 
         repairs: Repairs made before.
 
     Raises:
-        MusicFileError: If its times lie outside MIDI's range, or it has too many tracks.
+        MusicFileError: If its times lie outside MIDI's range, or it has too many tracks or time signatures.
     """
     if score.ticks_per_quarter <= 0:
         raise MusicFileError(
             name, "its header states no ticks per quarter note (SMPTE time is not supported)"
         )
 
-    if len(score.tracks) > _MAX_TRACKS:
-        raise MusicFileError(name, f"it holds {len(score.tracks):,} tracks, more than {_MAX_TRACKS:,}")
+    for what, count, limit in (
+        ("tracks", len(score.tracks), _MAX_TRACKS),
+        ("time signatures", len(score.time_signatures), _MAX_TIME_SIGNATURES),
+    ):
+        if count > limit:
+            raise MusicFileError(name, f"it holds {count:,} {what}, more than {limit:,}")
     tracks = list(score.tracks)
     found = _notes_of(tracks)
     notes = np.empty(len(found), dtype=NOTE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,21 @@ def track_labels(music: Music, names: Sequence[str]) -> NDArray[np.int8]:
 
     Args:
         music: The music, with named tracks.
-        names: Track names, one for each class. Case is ignored.
+        names: Track names, one for each class. They are compared in any case, and in Unicode's normal form C.
 
     Returns:
         (N,) int8 classes, -1 for notes of other tracks.
     """
-    wanted = [name.strip().casefold() for name in names]
+    wanted = [_comparable(name) for name in names]
     of_track = [
-        wanted.index(name) if (name := track.strip().casefold()) in wanted else -1 for track in music.tracks
+        wanted.index(name) if (name := _comparable(track)) in wanted else -1 for track in music.tracks
     ]
     classes = np.array([*of_track, -1], dtype=np.int8)
     return np.asarray(classes[np.minimum(music.notes["track"], len(of_track))])
+
+
+def _comparable(name: str) -> str:
+    return normalize("NFC", normalize("NFC", name).strip().casefold())
 
 
 def as_one_piano(music: Music) -> Music:

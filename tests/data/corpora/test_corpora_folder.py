@@ -172,3 +172,8 @@ def test_tracks_become_note_labels_and_one_piano(tmp_path):
 def test_notes_beyond_the_named_tracks_are_unlabelled():
     music = Music(note_array([0, 1], 1, 60, track=[0, 5]), 480, tracks=("a",))
     assert track_labels(music, ["A"]).tolist() == [0, -1]
+
+
+def test_track_names_match_in_any_case_and_composition():
+    music = Music(note_array([0, 1], 1, 60, track=[0, 1]), 480, tracks=("Me\u0301lodie", "M\u00c9LODIE "))
+    assert track_labels(music, ["m\u00e9lodie"]).tolist() == [0, 0]

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
+from dirty import midi, scale, track
 from made import tune, write_tunes
 from prepared import ledger, reasons, run, write_spoilt
 
 from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters
 from symbolic.errors import ConfigError
+from symbolic.music.files import MAX_BYTES
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
+from symbolic.tokens.vocabulary import DURATION
 
 BAND = Music(
     note_array(np.arange(20) * 240, 240, 60, 80, np.tile([0, 0, 33, 40, DRUM_PROGRAM], 4)),
@@ -104,3 +107,23 @@ def test_skipped_pieces_are_counted_by_reason(tmp_path):
         shards = run(FolderCorpus(music), tmp_path / "out", filters=filters)
     assert shards.manifest["totals"]["skipped"] == {"other instruments": 1}
     assert len(ledger(tmp_path / "out")) == 4
+
+
+def test_files_are_as_large_as_for_a_reader_alone():
+    assert Filters.max_bytes == MAX_BYTES
+
+
+def test_the_pedal_changes_what_is_prepared(tmp_path):
+    events = [(0, b"\xb0\x40\x7f"), *scale(), (480, b"\xb0\x40\x00")]
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a.mid").write_bytes(midi(track(*events)))
+    short, long = (
+        run(FolderCorpus(tmp_path / "music"), tmp_path / pedal, filters=Filters(pedal=pedal)).tokens(0, 12)
+        for pedal in ("keep", "extend")
+    )
+    assert (long[:, DURATION] > short[:, DURATION]).all()
+
+
+def test_ways_of_the_pedal_are_named():
+    with pytest.raises(ConfigError, match="keep, extend"):
+        Filters(pedal="down")

@@ -297,3 +297,29 @@ def test_broken_bytes_end_in_music_or_in_our_error(tmp_path, count):
     assert (
         0 < sound < count
     )  # some mended or harmless, some refused: the mutations are neither too mild nor wild
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_only_regular_files_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mid")
+    (tmp_path / "device.mid").symlink_to(os.devnull)
+    for name in ("pipe.mid", "device.mid"):
+        with pytest.raises(MusicFileError, match=r"a pipe or a device, no file"):
+            read_music(tmp_path / name)
+
+
+def test_karaoke_files_are_midi(tmp_path):
+    (tmp_path / "a.KAR").write_bytes(midi(NOTE_ON_OFF))
+    assert len(read_music(tmp_path / "a.KAR")) == 1
+
+
+def test_a_flood_of_time_signatures_is_refused():
+    with pytest.raises(MusicFileError, match="100,001 time signatures, more than"):
+        parse_midi(midi(b"\x00\xff\x58\x04\x03\x02\x18\x08" * 100_001 + NOTE_ON_OFF), "flood")
+
+
+def test_the_pedal_is_an_option_of_reading(tmp_path):
+    pedal = b"\x00\xb0\x40\x7f" + NOTE_ON_OFF + b"\x60\xb0\x40\x00"
+    (tmp_path / "a.mid").write_bytes(midi(pedal))
+    assert read_music(tmp_path / "a.mid").notes["duration"].tolist() == [96]
+    assert read_music(tmp_path / "a.mid", pedal="extend").notes["duration"].tolist() == [192]
