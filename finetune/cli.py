@@ -134,14 +134,16 @@ def _parse(
 
 
 def _train(settings: FinetuneSettings) -> None:
-    from finetune.report.tables import kept_of, score_table, side_lines, title_of, window_line
+    from finetune.report.tables import account_table, kept_of, score_table, title_of, warnings_of, window_line
     from finetune.training.run import finetune  # imports torch and lightning
 
     record = finetune(settings)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
     print(f"\n{record['task']['title']}: {title_of(record)}\n")
     _print_table(*score_table(record))
-    print("\n".join([*side_lines(record), *record["skipped"]]))
+    print()
+    _print_table(*account_table(record["split"]))
+    print("\n".join(["", *record["skipped"], *(f"warning: {one}" for one in warnings_of(record))]))
     if window_line(record):
         print(window_line(record))
     if "fold_sd" in record["test"]["accuracy"]:
@@ -299,8 +301,9 @@ def _baselines(argv: Sequence[str]) -> None:
     protocol = task.protocol(data.protocol)
     from finetune.baselines.baselines import cached_baselines
     from finetune.report.tables import baseline_table
+    from finetune.tasks.accounts import pieces_tested
     from finetune.tasks.folds import prepared_folds
-    from finetune.training.record import save_baselines
+    from finetune.training.record import save_baselines, what
     from symbolic.tokens.tokenizer import Tokenizer
 
     folds = prepared_folds(task, data.root, Tokenizer(), data, protocol)
@@ -308,7 +311,8 @@ def _baselines(argv: Sequence[str]) -> None:
     if settings.results:
         print(save_baselines(settings.results, folds, baselines, data.budget, settings.seed), end="\n\n")
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
-    _print_table(*baseline_table(baselines, task.metric_titles()))
+    tested = pieces_tested(what(folds, data.budget, settings.seed)["split"])
+    _print_table(*baseline_table(baselines, task.metric_titles(), tested))
     if len(folds) > 1:
         print("\ndeviation of accuracy over folds, in points:")
         for baseline in baselines:

@@ -10,6 +10,8 @@ from data.toolkit.charts import draw_charts
 from data.toolkit.page import Page, slug
 from finetune.compare import tables
 from finetune.compare.charts import size_chart
+from finetune.tasks.accounts import pieces_tested
+from finetune.tasks.checks import few_pieces_warning
 
 NOTE = (
     "Test pieces, in per cent: mean ± standard deviation over seeds, 95 % interval by bootstrap over song groups. "
@@ -86,6 +88,8 @@ def _task(page: Page, task: Mapping[str, Any]) -> None:
     split = task["split"]
     page.heading(task["title"])
     page.text(f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}.")
+    for warning in few_pieces_warning(pieces_tested(split)):
+        page.missing(warning)
     if chart := size_chart(task):
         page.figure(slug(f"{task['name']} {chart['title']}"), chart["title"], draw_charts, chart)
     page.table(*tables.score_rows(task))

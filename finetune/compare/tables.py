@@ -7,6 +7,7 @@ from typing import Any
 
 from finetune.compare.results import CONTRADICTED, HELD, METRICS, OPEN
 from finetune.report.tables import Table, score_cells
+from finetune.tasks.accounts import pieces_tested
 
 Row = Mapping[str, Any]
 _BESIDE = ("full", "scratch", "best baseline")
@@ -15,7 +16,12 @@ _LEAKS = {True: " (LEAKY)", None: " (leaks unknown)", False: ""}
 
 def score_rows(task: Row) -> Table:
     """Return heads and rows of test scores: baselines, then arms with the differences to others."""
-    header = ["test", *METRICS.values(), "95 % of accuracy", *(f"above {name}" for name in _BESIDE)]
+    header = [
+        f"{pieces_tested(task['split']):,} test pieces",
+        *METRICS.values(),
+        "95 % of accuracy",
+        *(f"above {name}" for name in _BESIDE),
+    ]
     baselines = [
         [one["title"], *score_cells(one["test"], METRICS), "–", "–", "–"] for one in task["baselines"]
     ]

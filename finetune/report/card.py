@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data.toolkit.page import Page
-from finetune.report.tables import Record, method_of, pretrained, score_table
+from finetune.report.tables import Record, method_of, pretrained, score_table, warnings_of
 from finetune.settings import FEATURES
 from symbolic.checkpoint.card import front_matter
 
@@ -49,9 +49,13 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     unseen = "that it was not trained on" if fitted else "that neither it nor its backbone was trained on"
     page.text(f"Test pieces {unseen}, in per cent, with the baselines.")
     page.table(*score_table(record))
+    for warning in warnings_of(record):
+        page.missing(warning)
     for other in transfers:
         page.text(f"On other test pieces: {other['task']['title']}.")
         page.table(*score_table(other))
+        for warning in warnings_of(other):
+            page.missing(warning)
     means = (
         f"Scores are means over {seeds} seeds. These are the weights of the seed that is best on validation."
     )

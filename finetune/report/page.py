@@ -11,16 +11,27 @@ from numpy.typing import NDArray
 from data.toolkit.charts import draw_charts, draw_matrix
 from data.toolkit.page import Page
 from finetune.report.charts import draw_classes, run_charts
-from finetune.report.tables import Record, kept_of, published_table, score_table, title_of, window_line
+from finetune.report.tables import (
+    INTERVALS,
+    Record,
+    account_table,
+    kept_of,
+    published_table,
+    score_table,
+    title_of,
+    warnings_of,
+    window_line,
+)
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts, accuracy
+from finetune.training.predictions import FILE, confidence, mistakes_first
 from finetune.training.result import SeedResult
 from symbolic.features import feature_names
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import load_model
 
-_SHOWN_NOTES = 220
+_SHOWN_NOTES, _SHOWN_PIECES = 220, 100
 _SHOWN_FEATURES = 5
 
 
@@ -35,8 +46,11 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     """
     page = Page(f"{record['task']['title']}: {title_of(record)}")
     of_notes, at_once = data.task.level == "note", record["method"] == FEATURES
+    for warning in warnings_of(record):
+        page.missing(warning)
     _scores(page, record, at_once and not of_notes)
     _confusion(page, record, np.stack([result.counts["test"] for result in results]), of_notes)
+    _pieces(page, record, results)
     if at_once and not of_notes:
         _features(page, out / record["checkpoint"], record)
     elif not at_once and record["method"] != "probe":
@@ -63,18 +77,38 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
 
 
 def _scores(page: Page, record: Record, refitted: bool) -> None:
-    corpus, split = record["corpus"], record["split"]
+    corpus = record["corpus"]
     page.text(
-        f"{corpus['title']} ({corpus['licence']}): {split['train']} pieces to train on, {split['valid']} to select "
-        f"on, {split['test']} to test on once. Split: {split['source']}."
+        f"{corpus['title']} ({corpus['licence']}). Split: {record['split']['source']}."
         + (" Nothing was selected. Validation pieces were trained on too, once scored." if refitted else "")
     )
     page.table(*score_table(record))
     page.text(window_line(record), note=True)
-    page.text("Mean ± standard deviation over seeds; interval by bootstrap over song groups.", note=True)
+    page.text(INTERVALS, note=True)
     if record["published"]:
         page.heading("Published scores")
         page.table(*published_table(record))
+
+
+def _pieces(page: Page, record: Record, results: Sequence[SeedResult]) -> None:
+    """Add what the pieces were used for, and the predictions for test pieces, mistakes first."""
+    page.heading("Pieces")
+    page.table(*account_table(record["split"]))
+    page.text("`pieces.csv` in the folder of this page names each piece and its use.", note=True)
+    rows = mistakes_first(results[0].predictions)
+    if not rows:
+        return
+    page.heading("Test pieces, mistakes first")
+    of_notes = "notes" in rows[0]
+    columns = ["piece", "notes", "right"] if of_notes else ["piece", "true", "predicted"]
+    last = "accuracy, %" if of_notes else "probability, %"
+    shown = [
+        [*(row[name] for name in columns), f"{100 * confidence(row):.1f}"] for row in rows[:_SHOWN_PIECES]
+    ]
+    page.table([*columns, last], shown, numbers=of_notes)
+    rest = f" {len(rows) - _SHOWN_PIECES:,} more pieces are there." if len(rows) > _SHOWN_PIECES else ""
+    seed = f"Seed {results[0].summary['seed']}. " if len(results) > 1 else ""
+    page.text(f"{seed}`{FILE}` in the folder of this page has all predictions.{rest}", note=True)
 
 
 def _confusion(page: Page, record: Record, counts: Counts, of_notes: bool) -> None:

@@ -22,6 +22,8 @@ from finetune.report.tables import (
     transfer_of,
 )
 from finetune.settings import FEATURES
+from finetune.tasks.accounts import pieces_tested
+from finetune.tasks.checks import few_pieces_warning
 from symbolic.errors import CorpusError
 
 SUMMARY = (
@@ -82,11 +84,12 @@ def _summary(page: Page, named: Sequence[tuple[str, Section]]) -> None:
             " ", "-"
         )  # as readers of Markdown make it
         score = f"{100 * section.best_baseline['test']['scores']['accuracy']['mean']:.1f}"
-        cells = [section.best_baseline["title"], score, *(_cell(section, kind) for kind in kinds)]
+        tested = f"{pieces_tested(section.measured['split']):,}"
+        cells = [tested, section.best_baseline["title"], score, *(_cell(section, kind) for kind in kinds)]
         rows.append([f"[{heading}](#{anchor})", *cells])
     page.heading("Summary")
     page.text(SUMMARY)
-    page.table(["task", "best baseline", "", *kinds], rows, numbers=False)
+    page.table(["task", "test pieces", "best baseline", "", *kinds], rows, numbers=False)
 
 
 def _kind(run: Record) -> str:
@@ -122,6 +125,8 @@ def _section(page: Page, section: Section) -> None:
         f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}. "
         f"The best baseline: {best['title']}."
     )
+    for warning in few_pieces_warning(pieces_tested(split)):
+        page.missing(warning)
     heads = [
         *("system", "protocol", *metrics.values(), "95 % of accuracy"),
         *(["± over folds"] if "folds" in split else []),

@@ -7,11 +7,17 @@ from typing import Any
 
 from data.toolkit.settings import flatten
 from finetune.settings import FEATURES, PROBES
-from finetune.tasks.metrics import unpack_counts
+from finetune.tasks.accounts import pieces_tested
+from finetune.tasks.checks import few_pieces_warning
+from finetune.tasks.metrics import FEW_GROUPS
 
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
 """Heads, and rows of as many cells."""
+INTERVALS = (
+    "Mean ± standard deviation over seeds; 95 % interval by bootstrap over song groups, or by Wilson's formula where "
+    f"all resamples agree or there are fewer than {FEW_GROUPS} groups."
+)
 
 
 def pretrained(record: Record) -> bool:
@@ -72,17 +78,17 @@ def title_of(record: Record) -> str:
 def score_table(record: Record) -> Table:
     """Return heads and rows of test scores in per cent: baselines first, then the run."""
     metrics = record["task"]["metrics"]
-    header, rows = baseline_table(record["baselines"], metrics)
+    header, rows = baseline_table(record["baselines"], metrics, pieces_tested(record["split"]))
     return header, [
         *rows,
         [title_of(record), *score_cells(record["test"], metrics, len(record["seeds"]) > 1)],
     ]
 
 
-def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str]) -> Table:
-    """Return heads and rows of the test scores of baselines, in per cent."""
+def baseline_table(baselines: Sequence[Record], metrics: Mapping[str, str], tested: int) -> Table:
+    """Return heads and rows of the scores of baselines on a number of test pieces, in per cent."""
     rows = [[one["title"], *score_cells(one["test"]["scores"], metrics)] for one in baselines]
-    return ["test pieces, %", *metrics.values(), "95 % interval of accuracy"], rows
+    return [f"{tested:,} test pieces, %", *metrics.values(), "95 % interval of accuracy"], rows
 
 
 def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = False) -> list[str]:
@@ -111,16 +117,25 @@ def window_line(record: Record) -> str:
     return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
 
 
-def side_lines(record: Record) -> list[str]:
-    """Return lines about the sides: their sizes, how many pieces were left out, and classes without test pieces."""
-    split = record["split"]
-    truth = unpack_counts(record["test_counts"])[0].sum(axis=(0, 2))
-    lacking = [name for name, count in zip(record["task"]["classes"], truth, strict=True) if count == 0]
-    sizes = f"{split['train']:,} pieces to train on, {split['valid']:,} to select on, {split['test']:,} to test on"
-    if left_out := sum(record["corpus"]["totals"].get("skipped", {}).values()):
-        sizes += f"; {left_out:,} left out, as unreadable or filtered"
-    absent = f"the test side has nothing of class {', '.join(lacking)}, so it is not scored"
-    return [sizes, *([absent] if lacking else [])]
+def account_table(split: Record) -> Table:
+    """Return heads and rows of what the pieces of a corpus were used for. The rows add up to all of them.
+
+    Args:
+        split: The entry "split" of a record.
+    """
+    uses = {"trained on": split["train"], "selected by": split["valid"], "tested": split["test"]}
+    if "folds" in split:
+        uses = {f"tested, each in one of {len(split['folds'])} folds": pieces_tested(split)}
+    reasons = split.get("left_out", {})
+    uses |= {f"left out: {reason}": count for reason, count in reasons.items()}
+    return ["pieces", "number"], [
+        [use, f"{count:,}"] for use, count in {**uses, "all": sum(uses.values())}.items()
+    ]
+
+
+def warnings_of(record: Record) -> list[str]:
+    """Return what a reader must know before the scores of a record are trusted, in sentences."""
+    return [*record.get("warnings", ()), *few_pieces_warning(pieces_tested(record["split"]))]
 
 
 def kept_of(cost: Mapping[str, Any]) -> str:

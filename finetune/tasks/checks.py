@@ -66,10 +66,10 @@ def side_warnings(folds: Sequence[TaskData]) -> list[str]:
             continue
         names = [classes[index] for index in sorted(lacking)]
         effect = {"train": "never predicted", "valid": "not selected by", "test": "not scored"}[side]
-        be = "it is" if len(names) == 1 else "they are"
-        kind = "class" if len(names) == 1 else f"{len(names)} classes"
         where = f"the {adjective} side" + (" of a fold" if side == "train" and len(folds) > 1 else "")
-        warnings.append(f"Absent from {where}: {kind} {_listed(names)}, so {be} {effect}.")
+        kind = "class" if len(names) == 1 else "classes"
+        be = "it is" if len(names) == 1 else "they are"
+        warnings.append(f"Here {where} has nothing of {kind} {_listed(names)}, so {be} {effect}.")
     return warnings
 
 
@@ -97,8 +97,8 @@ def _is_number(text: str) -> bool:
 
 
 def _listed(names: Iterable[str], shown: int = 5) -> str:
-    quoted = [f"'{name}'" for name in names]
-    return ", ".join(quoted[:shown]) + (f" and {len(quoted) - shown} more" if len(quoted) > shown else "")
+    some = list(names)
+    return ", ".join(some[:shown]) + (f" and {len(some) - shown} more" if len(some) > shown else "")
 
 
 def _pieces(count: int) -> str:

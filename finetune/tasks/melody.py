@@ -22,14 +22,13 @@ MELODY = Task(
         Published(
             "MidiBERT-Piano v1, CP",
             {"accuracy": 96.4},
-            "3 classes, same songs; pretrained on the test songs, and the order of notes told their track",
+            "3 classes, same songs; pretrained on the test songs, and the note order reveals the track",
             leaky=True,
         ),
         Published(
             "MidiBERT, performance CP",
             {"accuracy": 95.8, "two_class_accuracy": 99.06},
-            "3 classes and 2 classes, same songs; pretrained on the test songs, and the order of notes told "
-            "their track",
+            "3 classes and 2 classes, same songs; pretrained on the test songs, and the note order reveals the track",
             leaky=True,
         ),
         Published("M2BERT", {"two_class_accuracy": 98.2}, "2 classes, 5 folds; 98.1 to 98.3"),

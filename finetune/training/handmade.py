@@ -17,6 +17,7 @@ from finetune.baselines.notes import fitted_trees
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
+from finetune.training.predictions import Row, predicted
 from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.training.weights import InitialWeights
 from symbolic.checkpoint.format import WEIGHTS
@@ -72,11 +73,12 @@ def train_features(
     task, seen = data.task.describe(), data.shards.fingerprints[sides]
     save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen)
     counts, losses = dict[str, Counts](), dict[str, float]()
-    counts["valid"], losses["valid"] = _judged(data, "valid", fitted.scout)
+    counts["valid"], losses["valid"], _ = _judged(data, "valid", fitted.scout)
+    rows: list[Row] = []
     if "test" in splits:
         kept, _, _ = load_model(checkpoint)
         assert isinstance(kept, HandMade)
-        counts["test"], _ = _judged(data, "test", kept)
+        counts["test"], _, rows = _judged(data, "test", kept)
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(data.task).items()}
         for split, matrix in counts.items()
@@ -98,7 +100,7 @@ def train_features(
         "peak_memory_bytes": peak_memory(),
     }
     summary = {"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}
-    return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts)
+    return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts, rows)
 
 
 def _of_pieces(data: TaskData) -> _Fitted:
@@ -125,17 +127,17 @@ def _stretches(data: TaskData, split: str) -> list[Floats]:
     return [remembered_stretches([tokens])[0] for tokens, _ in pieces]
 
 
-def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float]:
-    """Return (G, C, C) confusion matrices by song group, and the mean cross-entropy of labelled examples in nats."""
+def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float, list[Row]]:
+    """Return (G, C, C) confusion matrices by song group, mean cross-entropy in nats, and a row for each piece."""
     if isinstance(model, FeatureClassifier):
         logits = list(model.of_stretches(_stretches(data, split)))
     else:
         pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
         logits = [model.logits(tokens) for tokens, _ in pieces]
-    counts = data.counts(split, [one.argmax(axis=-1) for one in logits])
+    counts, rows = predicted(data, split, logits)
     truths = [np.atleast_1d(truth) for _, truth in data.pieces(split)]
     losses = [_losses(np.atleast_2d(one), truth) for one, truth in zip(logits, truths, strict=True)]
-    return counts, float(np.concatenate(losses).mean())
+    return counts, float(np.concatenate(losses).mean()), rows
 
 
 def _losses(logits: Floats, truth: NDArray[np.integer]) -> Floats:

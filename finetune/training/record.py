@@ -15,6 +15,7 @@ from data.toolkit.records import portable_command, portable_settings, portable_v
 from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
 from data.toolkit.settings import flatten
 from finetune.tasks import Task, baselines_command
+from finetune.tasks.accounts import left_out, piece_uses
 from finetune.tasks.data import TaskData, summarise
 from finetune.tasks.metrics import mean_sd
 from finetune.training.result import SeedResult, processor
@@ -41,9 +42,8 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
     task, protocol, shards = data.task, data.protocol, data.shards
     title = task.title if protocol is task.protocols[0] else f"{task.title}, {protocol.name}"
     title += "" if budget == 1 else f", {100 * budget:g}% of the labels"
-    sizes = [
-        {split: len(pieces) for split, pieces in one.thinned(budget, seed).splits.items()} for one in folds
-    ]
+    used = [one.thinned(budget, seed) for one in folds]
+    sizes = [{split: len(pieces) for split, pieces in one.splits.items()} for one in used]
     mean = {split: round(float(np.mean([one[split] for one in sizes]))) for split in sizes[0]}
     several = {"folds": sizes} if len(folds) > 1 else {}
     return {
@@ -57,7 +57,7 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
             "tokenizer": shards.tokenizer_fingerprint,
             "totals": shards.manifest["totals"],
         },
-        "split": {"source": protocol.split, **mean, **several},
+        "split": {"source": protocol.split, **mean, **several, "left_out": left_out(piece_uses(used))},
     }
 
 

@@ -22,6 +22,7 @@ from finetune.tasks.base import Task
 from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
 from finetune.training.module import best_entry, count_parameters
+from finetune.training.predictions import FILE, Row, numbered, predicted, read_rows, write_rows
 from symbolic.predict.network import TaskModel, device_of, load_model
 
 RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
@@ -35,16 +36,20 @@ class SeedResult:
     Attributes:
         summary: Scores, curves and cost, as JSON values.
         counts: (G, C, C) confusion matrices by song group, for "valid" and, once they were asked, "test".
+        predictions: A row for each test piece, from `predicted`.
     """
 
     summary: dict[str, Any]
     counts: Mapping[str, Counts]
+    predictions: Sequence[Row] = ()
 
     def save(self, folder: Path) -> None:
         """Write the results, each file atomically. The JSON comes last: it marks the seed as done."""
         buffer, counts = io.BytesIO(), dict[str, Any](self.counts)
         np.savez_compressed(buffer, **counts)
         write(folder / COUNTS, buffer.getvalue())
+        if self.predictions:
+            write_rows(folder / FILE, self.predictions)
         write_json(folder / RESULT, self.summary)
 
     @classmethod
@@ -54,7 +59,7 @@ class SeedResult:
             return None
         summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
         with np.load(folder / COUNTS, allow_pickle=False) as counts:
-            return cls(summary, {split: counts[split] for split in counts.files})
+            return cls(summary, {split: counts[split] for split in counts.files}, read_rows(folder / FILE))
 
 
 def score_seed(
@@ -79,7 +84,11 @@ def score_seed(
     """
     device = device_of(accelerator)
     model, _, _ = load_model(folder / CHECKPOINT, device)
-    counts = {split: data.evaluate(model.classes, split) for split in splits}
+    found = {
+        split: predicted(data, split, (model.logits(tokens) for tokens, _ in data.pieces(split)))
+        for split in splits
+    }
+    counts = {split: matrix for split, (matrix, _) in found.items()}
     scores = {
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(data.task).items()}
         for split, matrix in counts.items()
@@ -94,7 +103,7 @@ def score_seed(
         "cost": cost,
         "history": history,
     }
-    return SeedResult(summary, counts)
+    return SeedResult(summary, counts, found["test"][1] if "test" in found else ())
 
 
 @torch.inference_mode()
@@ -143,7 +152,8 @@ def pool_folds(task: Task, folds: Sequence[SeedResult]) -> SeedResult:
     }
     summary["history"] = first.summary["history"]
     summary["folds"] = [one.summary for one in folds]
-    return SeedResult(summary, counts)
+    rows = [row for number, one in enumerate(folds) for row in numbered(one.predictions, "fold", number)]
+    return SeedResult(summary, counts, rows)
 
 
 def cost_of(

@@ -31,9 +31,12 @@ from finetune.settings import (
     share_of,
 )
 from finetune.tasks import Protocol, Task, known_task, note_task, sequence_task
+from finetune.tasks.accounts import piece_uses
+from finetune.tasks.checks import side_warnings
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared_folds
 from finetune.tasks.metrics import pack_counts
+from finetune.training.predictions import FILE, numbered, write_rows
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
 from finetune.training.result import SCORED, SeedResult, pool_folds, processor
 from finetune.training.seed import Plan, train_seed
@@ -50,6 +53,8 @@ from symbolic.backbone.config import PRESETS
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
+
+PIECES = "pieces.csv"
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,9 +217,8 @@ def finetune(
 def _finetune(run: Run) -> dict[str, Any]:
     """Train and score in a folder that no other run uses."""
     task, settings, folds, out = run.task, run.settings, run.folds, run.out
-    baselines = cached_baselines(
-        *(data.thinned(settings.data.budget, settings.training.seed) for data in folds)
-    )
+    used = [data.thinned(settings.data.budget, settings.training.seed) for data in folds]
+    baselines = cached_baselines(*used)
     results = run.train()
     # The test score has no say in which checkpoint is named.
     seed, fold = max(results, key=lambda which: results[which].summary["valid"]["accuracy"])
@@ -227,6 +231,7 @@ def _finetune(run: Run) -> dict[str, Any]:
         "backbone": run.source.description,
         "settings": settings.having(lr=run.plan.lr or None).identity,
         "leaks": run.leaks,
+        "warnings": [*task.warnings, *side_warnings(used)],
         "baselines": baselines,
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
         "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
@@ -238,10 +243,19 @@ def _finetune(run: Run) -> dict[str, Any]:
         },
     }
     write_json(out / RECORD, record)
+    _write_pieces(out, used, seeds)
     if settings.run.results:
         save_record(settings.run.results, run.name, record)
     write_report(out, record, folds[0], seeds)
     return {**record, "folder": str(out), "skipped": skipped_lines(folds[0].shards)}
+
+
+def _write_pieces(out: Path, folds: Sequence[TaskData], seeds: Sequence[SeedResult]) -> None:
+    """Write what each piece of the corpus was used for, and the predictions for test pieces."""
+    write_rows(out / PIECES, [one._asdict() for one in piece_uses(folds)])
+    rows = [row for one in seeds for row in numbered(one.predictions, "seed", one.summary["seed"])]
+    if rows:
+        write_rows(out / FILE, rows)
 
 
 def run_name(task: Task, protocol: Protocol, settings: FinetuneSettings, source: InitialWeights) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import accuracy, unpack_counts
 from finetune.training import run
+from finetune.training.predictions import FILE, read_rows
 from finetune.training.result import SeedResult
 from finetune.training.run import finetune
 from finetune.training.seed import train_seed
@@ -206,7 +208,17 @@ def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the
         "valid": 4,
         "test": 4,
         "folds": None,
+        "left_out": {},
     }
+    rows = read_rows(tmp_path / "run" / FILE)
+    tested = Counter((row["seed"], row["piece"]) for row in rows)
+    assert len(tested) == 40
+    assert set(tested.values()) == {1}
+    right = np.mean([row["true"] == row["predicted"] for row in rows])
+    assert right == pytest.approx(record["test"]["accuracy"]["mean"])
+    sums = [float(row["p reel"]) + float(row["p waltz"]) for row in rows]
+    assert sums == pytest.approx([1] * 40, abs=1e-5)
+    assert {row["use"] for row in read_rows(tmp_path / "run" / "pieces.csv")} == {"folds"}
     assert [len(seed["folds"]) for seed in record["seeds"]] == [5, 5]
     scores = [fold["test"]["accuracy"] for seed in record["seeds"] for fold in seed["folds"]]
     assert record["test"]["accuracy"]["mean"] == pytest.approx(np.mean(scores))

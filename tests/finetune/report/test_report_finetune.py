@@ -12,6 +12,11 @@ from pages import Reader
 
 from finetune.report.page import write_report
 
+PREDICTIONS = [
+    {"piece": name, "true": "reel", "predicted": found, "p reel": f"{p}", "p waltz": f"{1 - p}"}
+    for name, found, p in (("a", "reel", 0.9), ("b", "waltz", 0.4), ("c", "waltz", 0.1))
+]
+
 
 @pytest.fixture
 def write(tmp_path: Path) -> Any:
@@ -21,7 +26,10 @@ def write(tmp_path: Path) -> Any:
         out = tmp_path / "runs" / "own"
         out.mkdir(parents=True, exist_ok=True)
         data: Any = SimpleNamespace(task=SimpleNamespace(level="sequence"))
-        results: Any = [SimpleNamespace(counts={"test": counts}) for counts in counts_of(right)]
+        results: Any = [
+            SimpleNamespace(counts={"test": counts}, summary={"seed": 0}, predictions=PREDICTIONS)
+            for counts in counts_of(right)
+        ]
         write_report(out, one, data, results)
         return Reader((out / "report.html").read_text(encoding="utf-8"))
 
@@ -38,6 +46,21 @@ def test_the_page_holds_scores_and_pictures(write: Any, tmp_path: Path) -> None:
     assert read.tags.count("img") == 2
     names = {path.name for path in (tmp_path / "runs" / "own").glob("*.png")}
     assert names == {"confusion.png", "curves.png"}
+
+
+def test_the_page_accounts_for_pieces_and_warns_of_small_tests(write: Any) -> None:
+    one = record()
+    one["split"]["left_out"] = {"no row in the labels file": 3}
+    one["warnings"] = ["Odd classes."]
+    text = " ".join(write(one).text)
+    assert "Odd classes." in text
+    assert "Only 20 pieces are tested: one piece more or less right is 5 points." in text
+    assert "20 test pieces, %" in text
+    assert "left out: no row in the labels file 3 all 73" in text
+    assert "a reel reel 90.0" in text
+    assert text.index("c reel waltz 90.0") < text.index("b reel waltz 60.0") < text.index("a reel reel")
+    one["split"]["test"] = 30
+    assert "are tested: one piece" not in " ".join(write(one).text)
 
 
 def test_names_in_a_record_are_text_and_no_markup(write: Any) -> None:

@@ -21,8 +21,8 @@ def test_usual_classes_give_no_warning() -> None:
     [
         ({"Dur": 1, "dur": 19, "moll": 20}, "'Dur' (1 piece) and 'dur' (19 pieces) are different classes"),
         ({"hip-hop": 9, "Hip Hop": 9}, "'hip-hop' (9 pieces) and 'Hip Hop' (9 pieces) are different"),
-        ({"a": 2, "b": 9}, "1 of 2 classes has fewer than 3 pieces ('a'): too few to be trained on"),
-        ({str(i / 7): 1 for i in range(40)}, "40 of 40 classes have fewer than 3 pieces ('0.0', "),
+        ({"a": 2, "b": 9}, "1 of 2 classes has fewer than 3 pieces (a): too few to be trained on"),
+        ({str(i / 7): 1 for i in range(40)}, "40 of 40 classes have fewer than 3 pieces (0.0, "),
         ({str(i / 7): 1 for i in range(40)}, "All 40 classes are numbers (0.0, "),
         ({"1": 10, "2": 10, "3": 10}, "All 3 classes are numbers (1, 2, 3, ...). Each number is a class"),
         ({"0,5": 10, "0,7": 10}, "All 2 classes are numbers"),
@@ -43,13 +43,13 @@ def fold(**sides: list[int]) -> Any:
 def test_classes_that_a_side_lacks_are_named() -> None:
     lacking = fold(train=[0, 1, -1], valid=[0, 1, 2], test=[0])
     assert side_warnings([lacking]) == [
-        "Absent from the training side: class 'c', so it is never predicted.",
-        "Absent from the test side: 2 classes 'b', 'c', so they are not scored.",
+        "Here the training side has nothing of class c, so it is never predicted.",
+        "Here the test side has nothing of classes b, c, so they are not scored.",
     ]
     whole = fold(train=[0, 1, 2], valid=[0, 1, 2], test=[1, 2])
-    assert side_warnings([whole]) == ["Absent from the test side: class 'a', so it is not scored."]
+    assert side_warnings([whole]) == ["Here the test side has nothing of class a, so it is not scored."]
     assert side_warnings([lacking, whole]) == [
-        "Absent from the training side of a fold: class 'c', so it is never predicted."
+        "Here the training side of a fold has nothing of class c, so it is never predicted."
     ]
 
 
