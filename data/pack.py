@@ -7,10 +7,9 @@ differences. Reading needs numpy alone.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import lzma
 import zipfile
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,13 +18,22 @@ from tqdm import tqdm
 
 from data.corpora.archives import cache_folder
 from data.shards import LEDGER, MANIFEST, NEAR, PIECES, TOKENIZER, Shards
-from data.toolkit.safewrite import write, write_array
-from symbolic.documents import as_json
+from data.toolkit.locks import sole_writer
+from data.toolkit.safewrite import write, write_array, write_lines
+from symbolic.documents import as_json, fields, listed, parse_json, require, whole
 from symbolic.errors import ConfigError, CorpusError
+from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS
 
 SUFFIX = ".pack"
 _LISTS = (PIECES, LEDGER, NEAR, TOKENIZER)
+_AGAIN = "Copy it again."
+_BLOCK = 4096
+"""Bytes that are unpacked at a time. A reader unpacks at least as many packed bytes, each to some thousands."""
+_LARGEST_LIST = 2**30
+_LARGEST_SHARD = 2**28
+"""Tokens in a shard; they are in memory at once."""
+_PACKED = fields({"packed": listed(whole(0, _LARGEST_SHARD))}, more=True)
 
 
 def pack(shards: Shards, path: str | Path, progress: bool = True) -> Path:
@@ -86,38 +94,58 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
         CorpusError: If the file is no pack or is damaged.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise CorpusError(f"{path} is no file. Name a pack.")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError as error:
         raise CorpusError(f"{path} cannot be read ({error.strerror}).") from error
-    folder = cache_folder() / "packs" / f"{path.stem}-{hashlib.sha256(content).hexdigest()[:16]}"
+    folder = cache_folder() / "packs" / f"{path.stem}-{digest[:16]}"
     if not (folder / MANIFEST).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            with zipfile.ZipFile(io.BytesIO(content)) as file:
-                _extract(file, folder)
+            with sole_writer(folder, wait=True), zipfile.ZipFile(path) as file:
+                _extract(file, path, folder)
         except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError, RuntimeError) as error:
-            raise CorpusError(f"{path} is no pack, or a damaged one ({error}). Copy it again.") from error
+            raise CorpusError(f"{path} is no pack, or a damaged one ({error}). {_AGAIN}") from error
     return Shards(folder, tokenizer)
 
 
-def _extract(file: zipfile.ZipFile, folder: Path) -> None:
+def _extract(file: zipfile.ZipFile, path: Path, folder: Path) -> None:
     """Write lists and tokens, and the manifest last. It marks the folder as complete."""
     if any(one.compress_type != zipfile.ZIP_LZMA for one in file.infolist()):
         raise zipfile.BadZipFile("it is compressed otherwise than a pack is")
-    manifest = json.loads(file.read(MANIFEST))
+    manifest = parse_json(b"".join(_blocks(file, MANIFEST, _LARGEST_LIST)))
+    require(path, manifest, _PACKED, CorpusError, _AGAIN)
     sizes = manifest.pop("packed")
     shards = []
     for name in _LISTS:
         if name in file.namelist() or name in (PIECES, TOKENIZER):
-            write(folder / name, file.read(name))
+            write_lines(folder / name, _blocks(file, name, _LARGEST_LIST))
+    limits = Tokenizer.load(folder / TOKENIZER).vocabulary.sizes
     for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard")):
         tokens = np.empty((size, len(FIELDS)), dtype=np.uint16)
         for i, field in enumerate(FIELDS):
-            column = np.frombuffer(file.read(f"{number:05d}.{field}"), dtype="<u2")
+            content = b"".join(_blocks(file, f"{number:05d}.{field}", 2 * size))
+            column = np.frombuffer(content, dtype="<u2")
             tokens[:, i] = np.cumsum(column, dtype=np.uint16) if i == BAR else column
+            if size and tokens[:, i].max() >= limits[i]:
+                raise ValueError(f"field {field} has ids that its tokenizer does not know")
         name = f"shard-{number:05d}"
         shards.append(
             {"name": name, "sha256": {"tokens": write_array(folder / f"{name}.tokens.npy", tokens)}}
         )
     write(folder / MANIFEST, as_json({**manifest, "shards": shards}))
+
+
+def _blocks(file: zipfile.ZipFile, name: str, most: int) -> Iterator[bytes]:
+    """Yield the content of a member in blocks. What unpacks to gigabytes never is in memory at once.
+
+    Raises:
+        ValueError: If it is larger than `most` bytes.
+    """
+    if file.getinfo(name).file_size > most:
+        raise ValueError(f"{name} holds more than {most:,} bytes")
+    with file.open(name) as member:
+        while block := member.read(_BLOCK):
+            yield block

@@ -24,8 +24,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.documents import (
+    fields,
+    listed,
+    mapped,
+    number,
+    one_of,
+    parse_json,
+    read_json,
+    require,
+    text,
+    texts,
+    whole,
+)
 from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import FIELDS
 
 FORMAT = 4
 """Raised when the layout, the tokens of the same files or their order change. Equal settings make equal bytes."""
@@ -33,6 +47,36 @@ MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 NEAR = "near_duplicates.jsonl"
 SETTINGS, TOKENIZER = "settings.json", "tokenizer.json"
 _SPLITS = ("train", "valid", "test", "excluded")
+_COLUMNS = {
+    "key": str, "file": str, "split": str, "group": str, "labels": dict, "fingerprint": int, "tokens": int
+}  # fmt: skip
+"""Kinds of the values of a `PieceRecord`."""
+_AGAIN = "Delete the folder and prepare the corpus again."
+_COUNT = whole(0, 2**48)
+_SHARD = fields(
+    {"pieces": listed(fields({"tracks": whole(0, 2**20), "skipped": text()}, more=True))}, more=True
+)
+_SCHEMA = fields(
+    {
+        "corpus": fields(
+            dict.fromkeys(("name", "title", "licence", "citation", "homepage"), text()), more=True
+        ),
+        "settings": fields({"tokenizer": text(), "hide": listed(one_of(*FIELDS))}, more=True),
+        "note_classes": mapped(text(r"\w+"), texts),
+        "totals": fields(
+            {
+                **dict.fromkeys(
+                    ("pieces", "kept", "repaired", "near_duplicates", "largest_group", "tokens"), _COUNT
+                ),
+                "skipped": mapped(text(), _COUNT),
+                "splits": mapped(one_of(*_SPLITS), _COUNT),
+            },
+            {"sources": mapped(text(), mapped(text(), number(0, 2**48)))},
+        ),
+        "shards": listed(fields({"name": text(r"shard-\d+")}, more=True)),
+    },
+    more=True,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +141,31 @@ class Shards:
         try:
             with (self.path / PIECES).open("rb") as lines:  # not `splitlines`, which splits at more than \n
                 self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
+            self._check_pieces()
             self._names = [shard["name"] for shard in self.manifest["shards"]]
             # Plain arrays over the maps: slices of np.memmap cost ten times as much.
             self._rows = [np.asarray(np.load(self._file(n, "tokens"), mmap_mode="r")) for n in self._names]
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            if any(rows.dtype != np.uint16 or rows.shape[1:] != (len(FIELDS),) for rows in self._rows):
+                raise ValueError("other arrays than tokens")
+        except (OSError, ValueError, TypeError, KeyError, EOFError, RecursionError) as error:
             raise self._damaged(error) from error
         self.offsets = np.cumsum([0, *(piece.tokens for piece in self.pieces)], dtype=np.int64)
         self.fingerprints = np.array([piece.fingerprint for piece in self.pieces], dtype=np.int64)
         self._edges = np.cumsum([0, *(len(tokens) for tokens in self._rows)], dtype=np.int64)
         if self._edges[-1] != self.offsets[-1]:
             raise self._damaged(f"{self._edges[-1]} tokens, but {self.offsets[-1]} in the list of pieces")
+
+    def _check_pieces(self) -> None:
+        """Refuse pieces with values of wrong kinds. Columns at once, for there may be a million pieces."""
+        for name, kind in _COLUMNS.items():
+            if {type(getattr(piece, name)) for piece in self.pieces} - {kind}:
+                raise ValueError(f"{PIECES}: {name} is not always {kind.__name__}")
+        if {type(text) for piece in self.pieces for item in piece.labels.items() for text in item} - {str}:
+            raise ValueError(f"{PIECES}: labels are not always text")
+        if unknown := {piece.split for piece in self.pieces} - {*_SPLITS}:
+            raise ValueError(f"{PIECES}: there is no split {min(unknown)!r}")
+        if not all(0 <= piece.tokens < 2**48 and abs(piece.fingerprint) < 2**63 for piece in self.pieces):
+            raise ValueError(f"{PIECES}: numbers out of their range")
 
     def __reduce__(self) -> tuple[type[Shards], tuple[Path, str | None]]:
         """Pickle the path alone. Workers map the files again, for a pickled map would hold every token."""
@@ -161,7 +220,10 @@ class Shards:
             raise ConfigError(
                 f"{self.path} has no note label '{name}'; it has {', '.join(self.note_classes) or 'none'}."
             )
-        return np.concatenate(self._columns(name))
+        found = np.concatenate(self._columns(name))
+        if len(found) and not -1 <= found.min() <= found.max() < len(self.note_classes[name]):
+            raise self._damaged(f"{name} has other classes than the manifest")
+        return found
 
     def sizes(self) -> list[int]:
         """Return the number of tokens of each shard."""
@@ -179,8 +241,17 @@ class Shards:
             raise ConfigError(
                 f"{self.path} has no sketches to find near-duplicates by. Prepare its corpus with --near_duplicates."
             ) from error
-        listed = [json.loads((self.path / f"{name}.json").read_bytes())["pieces"] for name in self._names]
-        return arrays, [piece["tracks"] for pieces in listed for piece in pieces if not piece["skipped"]]
+        except (OSError, ValueError, EOFError) as error:
+            raise self._damaged(error) from error
+        tracks = []
+        for name in self._names:
+            path = self.path / f"{name}.json"
+            shard = read_json(path, CorpusError, _AGAIN)
+            require(path, shard, _SHARD, CorpusError, _AGAIN)
+            tracks += [piece["tracks"] for piece in shard["pieces"] if not piece["skipped"]]
+        if sum(tracks) != sum(map(len, arrays)) or any(array.dtype != np.uint32 for array in arrays):
+            raise self._damaged("other sketches than the pieces have")
+        return arrays, tracks
 
     def select(self, *splits: str) -> NDArray[np.int64]:
         """Return the indices of the pieces of these splits. Default: all but the excluded.
@@ -196,9 +267,12 @@ class Shards:
 
     def _columns(self, kind: str) -> list[NDArray[Any]]:
         try:
-            return [np.load(self._file(name, kind)) for name in self._names]
-        except (OSError, ValueError) as error:
+            found = [np.load(self._file(name, kind)) for name in self._names]
+            if [column.shape for column in found] != [(size,) for size in self.sizes()]:
+                raise ValueError(f"{kind} is not one number a token")
+        except (OSError, ValueError, EOFError) as error:
             raise self._damaged(error) from error
+        return found
 
     def _file(self, shard: str, kind: str) -> Path:
         return self.path / f"{shard}.{kind}.npy"
@@ -207,7 +281,7 @@ class Shards:
         """Read the manifest and hash it. It holds hashes of all other files."""
         try:
             content = (self.path / MANIFEST).read_bytes()
-            manifest = json.loads(content)
+            manifest = parse_json(content)
             found = manifest["format"]
         except FileNotFoundError as error:
             raise CorpusError(
@@ -221,7 +295,8 @@ class Shards:
                 f"{self.path} is of format {found}; this release reads format {FORMAT}. "
                 "Delete the folder and prepare the corpus again."
             )
+        require(self.path / MANIFEST, manifest, _SCHEMA, CorpusError, _AGAIN)
         return manifest, hashlib.sha256(content).hexdigest()[:16]
 
     def _damaged(self, why: object) -> CorpusError:
-        return CorpusError(f"{self.path} is damaged ({why}). Delete the folder and prepare the corpus again.")
+        return CorpusError(f"{self.path} is damaged ({why}). {_AGAIN}")

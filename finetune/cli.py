@@ -359,7 +359,7 @@ examples:
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
     page = results_page(settings.folder, out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page.markdown(), encoding="utf-8")
+    out.write_text(page.markdown(), encoding="utf-8", errors="backslashreplace")
     print(out)
 
 

@@ -220,6 +220,15 @@ class TrainingSettings(Group):
         None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", choices=PRECISIONS, rare=True
     )
 
+    def problems(self) -> list[str]:
+        """Refuse seeds beyond the largest."""
+        last = self.seed + self.seeds - 1
+        return (
+            [f"--seeds {self.seeds}: the last seed would be {last}, not below {2**32}."]
+            if last >= 2**32
+            else []
+        )
+
 
 @dataclass(kw_only=True)
 class RunSettings(Group):

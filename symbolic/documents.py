@@ -23,6 +23,7 @@ RECOPY = "Copy the checkpoint again from its source."
 PLAIN_NAME = r"[^\W_][\w .+=-]{0,99}"
 """Names that become names of files and folders."""
 _MOST_BYTES = 64 * 2**20
+_MOST_VALUES = 100_000
 _ESCAPE = "backslashreplace"
 """File names that are not UTF-8 hold lone surrogates. This turns them into escapes of JSON."""
 
@@ -274,16 +275,35 @@ def _finite(value: Any) -> Any:
 
 
 def read_yaml(content: str) -> Any:
-    """Parse YAML without aliases: a few lines of them can stand for gigabytes.
+    """Parse YAML. A few lines of aliases can stand for gigabytes, so values are counted before they are made.
 
     Raises:
-        ConfigError: If it is no YAML, has an alias, or is nested too deeply.
+        ConfigError: If it is no YAML, contains itself, or stands for too many values.
     """
     import yaml
 
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content, yaml.SafeLoader)):
-            raise ConfigError("aliases such as *name are not read; write the value out")
-        return yaml.safe_load(content)
+        loader = yaml.SafeLoader(content)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _values(node, {}) > _MOST_VALUES:
+            raise ConfigError(f"its aliases stand for more than {_MOST_VALUES:,} values")
+        return loader.construct_document(node)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{error or type(error).__name__}") from error
+        raise ConfigError(f"{error or 'it is nested too deeply'}") from error
+
+
+def _values(node: Any, counted: dict[int, int]) -> int:
+    """Count the values that a YAML node stands for, with those behind aliases.
+
+    Args:
+        node: The node.
+        counted: Counts of nodes by their identity.
+    """
+    if id(node) not in counted:
+        counted[id(node)] = _MOST_VALUES + 1  # until it is known: a node within itself is endless
+        inner = node.value if isinstance(node.value, list) else []
+        parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
+        counted[id(node)] = 1 + sum(_values(part, counted) for part in parts)
+    return counted[id(node)]

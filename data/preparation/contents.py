@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from data.corpora.base import Corpus, Piece
 from data.toolkit.safewrite import write
 from symbolic.documents import as_json
 
+_BLOCK = 2**20
 _SETTLED = 10.0
 """Seconds since the last change of any file before the hash is cached. File systems have clocks of up to two seconds,
 in which two changes look like one."""
@@ -71,10 +73,17 @@ def _entries(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
 def _read(corpus: Corpus, files: Iterable[str]) -> str:
     digest = blake2b(digest_size=16)
     for file in files:
-        content, size = b"", None
-        with suppress(OSError), open(corpus.path(file), "rb", buffering=0) as opened:
-            content = opened.readall()
-            size = len(content)
-        digest.update(f"{file}\0{size}\0".encode(errors="surrogateescape"))
-        digest.update(content)
+        with suppress(OSError), open(corpus.path(file), "rb", buffering=0, opener=_without_waiting) as opened:
+            found = os.fstat(opened.fileno())
+            if stat.S_ISREG(found.st_mode):
+                digest.update(f"{file}\0{found.st_size}\0".encode(errors="surrogateescape"))
+                while block := opened.read(_BLOCK):
+                    digest.update(block)
+                continue
+        digest.update(f"{file}\0None\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe is opened too, and not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from data.shards import LEDGER, NEAR, Shards
 from data.splits import EXCLUDED, SPLITS
+from symbolic.documents import fields, one_of, parse_json, require, text, texts
+from symbolic.errors import CorpusError
 
+_AGAIN = "Prepare the corpus again."
+_LINE = fields(
+    {"key": text(), "status": one_of("kept", "skipped")}, {"reason": text(), "repairs": texts}, more=True
+)
 _NUMBER, _DETAILS = re.compile(r"^[\d,]+ "), re.compile(r" ?[(:,].*$")
 
 
@@ -35,7 +41,10 @@ def summary(shards: Shards) -> str:
     rows += [("repaired", totals["repaired"], "")] if totals["repaired"] else []
     rows += [(f"  {kind}", count, "") for kind, count in repairs.most_common()]
     rows += [("skipped", skipped.total(), "")] if skipped else []
-    rows += [(f"  {kind}", count, f"such as {examples[kind]}") for kind, count in skipped.most_common()]
+    rows += [
+        (f"  {kind}", count, f"such as {examples[kind]}" if kind in examples else "")
+        for kind, count in skipped.most_common()
+    ]
     if totals["near_duplicates"]:
         rows.append(("near-duplicates", totals["near_duplicates"], f"pairs, in {NEAR}"))
     rows.append(("largest group", totals["largest_group"], "pieces that the split keeps together"))
@@ -82,8 +91,13 @@ def _sources(sources: Mapping[str, Mapping[str, float]]) -> list[str]:
 def read_ledger(shards: Shards) -> Iterator[dict[str, Any]]:
     """Yield the lines of the ledger: one for each input, with "key", "status" and, if there is one, "reason"."""
     with (shards.path / LEDGER).open(encoding="utf-8") as file:
-        for line in file:
-            yield json.loads(line)
+        for number, line in enumerate(file, 1):
+            try:
+                found = parse_json(line)
+            except ValueError as error:
+                raise CorpusError(f"{file.name}, line {number}, is no JSON ({error}). {_AGAIN}") from error
+            require(Path(f"{file.name}, line {number}"), found, _LINE, CorpusError, _AGAIN)
+            yield found
 
 
 def kind_of(text: str) -> str:

@@ -5,7 +5,6 @@ Parsing imports no torch, so that help is instant.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -21,6 +20,7 @@ from data.toolkit.endings import Terminated, terminable, unread
 from data.toolkit.failures import in_words, is_memory_error
 from data.toolkit.runs import SETTINGS, changed_settings
 from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
+from symbolic.documents import read_json, read_yaml
 from symbolic.errors import ConfigError, CounterpointError, did_you_mean
 
 Chosen = TypeVar("Chosen", bound=Settings)
@@ -171,13 +171,11 @@ def _shown(default: Any) -> str:
 
 
 def _read_config(path: str) -> dict[str, Any]:
-    import yaml
-
     try:
-        found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        found = read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"--config {path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path} is no YAML: {error}.") from error
     if not isinstance(found, dict):
         raise ConfigError(f"--config {path}: holds no settings by name.")
@@ -199,12 +197,13 @@ def _from_run(settings: type[Settings], given: Mapping[str, Any], runs: Path, co
     if given.get("out"):
         paths = [Path(given["out"]) / SETTINGS]
         if not paths[0].is_file():
+            sys.stderr.write(f"{given['out']} holds no run to resume: a new one begins\n")
             return dict(given)
     else:
         paths = sorted(runs.glob(f"*/{SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
     known = leaves(settings)
     for path in paths:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, ConfigError, "Name another folder, or begin anew with another --out.")
         if found.get("command") != command:
             if given.get("out"):
                 raise ConfigError(f"{path.parent} holds no run of `{command}`. Name another folder.")

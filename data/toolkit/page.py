@@ -150,7 +150,7 @@ class Page:
 
     def write(self, path: str | Path) -> None:
         """Write the page as HTML."""
-        Path(path).write_text(self.html(), encoding="utf-8")
+        Path(path).write_text(self.html(), encoding="utf-8", errors="backslashreplace")
 
     def _add(self, markup: str, markdown: str = "") -> None:
         self._blocks.append((markup, markdown))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -12,6 +11,7 @@ from data.toolkit.locks import LOCK
 from data.toolkit.records import write_json
 from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 
 SETTINGS = "settings.json"
@@ -31,15 +31,21 @@ def find_folder(
         base: Default folder. It gets a number if it exists.
         settings: Settings that identify the run, as JSON values, nested or flat.
         out: The folder that the user names, or None.
-        resume: Resume the run in `out`, or the latest run that was named after `base`.
+        resume: Resume the run in `out`, which may be new, or the latest run that was named after `base`.
         flags: Flags of settings with other names.
         unset: How a user writes None of a setting, where leaving its flag out means something else.
 
     Raises:
-        ConfigError: If a new run would overwrite another, or the run to be resumed had other settings.
+        ConfigError: If a new run would overwrite another, or the run to be resumed had other settings. Also if there
+            is no run to be resumed and no folder for one.
     """
     base = Path(base)
-    folder = Path(out) if out else (_latest(base) if resume else None) or _unused(base)
+    folder = Path(out) if out else _latest(base) if resume else _unused(base)
+    if folder is None:
+        raise ConfigError(
+            f"--resume: {base.parent} holds no run called {base.name}. Leave --resume out to begin one, or name the "
+            "folder of a run."
+        )
     if not (folder / SETTINGS).is_file():
         if folder.exists() and (not folder.is_dir() or any(entry.name != LOCK for entry in folder.iterdir())):
             raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")
@@ -48,7 +54,7 @@ def find_folder(
         raise ConfigError(
             f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
         )
-    before = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    before = read_json(folder / SETTINGS, ConfigError, "Name another folder with --out.")
     before = flatten(before.get("settings", before))
     if problems := changed_settings(before, flatten(settings), folder, flags, unset):
         raise ConfigError(problems)
@@ -111,7 +117,7 @@ def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
         ConfigError: If the folder holds no such record.
     """
     path = run / RECORD
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = read_json(path, ConfigError, "Run it again.") if path.is_file() else {}
     if not needed <= found.keys():
         raise ConfigError(
             f"{run} holds no record of `{command}`. Name the folder of one of its finished runs."

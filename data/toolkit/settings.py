@@ -17,6 +17,8 @@ from symbolic.errors import ConfigError, did_you_mean
 POSITIVE, NATURAL = "(0, inf)", "[0, inf)"
 SEEDS = f"[0, {2**32})"
 """The seeds that numpy, torch and scikit-learn all take."""
+_LARGEST = 2**63
+"""No whole number is as large: arrays do not hold it."""
 ACCELERATORS = ("auto", "cpu", "gpu")
 LOGGERS = ("tensorboard", "wandb")
 """The loggers of `data.toolkit.loggers`, whose import would cost that of lightning."""
@@ -128,6 +130,8 @@ class Leaf:
         choices, within = self.about["choices"], self.about["within"]
         if value is None:
             return ""
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            return f"{self.flag} {str(value)[:30]}: must be below {_LARGEST}."
         if choices and value not in choices:
             return (
                 f"{self.flag} {value}: {did_you_mean(str(value), choices)}choose one of {', '.join(choices)}."

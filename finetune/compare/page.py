@@ -79,7 +79,7 @@ def write_page(out: Path, comparison: Mapping[str, Any]) -> Path:
     """Write `comparison.html`, `comparison.md`, and a picture of every chart into `figures`; return the first."""
     page = comparison_page(comparison)
     page.write(out / "comparison.html")
-    (out / "comparison.md").write_text(page.markdown(), encoding="utf-8")
+    (out / "comparison.md").write_text(page.markdown(), encoding="utf-8", errors="backslashreplace")
     page.save_pictures(out / "figures")
     return out / "comparison.html"
 

@@ -8,11 +8,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
 from finetune.settings import FEATURES, METHODS, SCRATCH
 from finetune.tasks import TASKS
+from symbolic.documents import read_yaml
 from symbolic.errors import ConfigError, did_you_mean
 
 OWN = ("sequence", "note")
@@ -32,12 +31,12 @@ def read_study(path: str | Path) -> Study:
         ConfigError: If the file is absent or no YAML, or has unknown names. Lists all of them.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        document = read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read ({error.strerror}). Name an experiment file, tasks, or a folder of your own."
         ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (ConfigError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no YAML: {error}. See finetune/experiments/studies.") from error
     if not isinstance(document, dict):
         raise ConfigError(

@@ -136,7 +136,9 @@ def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison:
     for outcome in saved.values():
         save_task(folder, outcome["record"], study.slug)
     save_study(path, study, saved, portable_comparison(comparison))
-    path.with_suffix(".md").write_text(comparison_page(read_study(path)).markdown(), encoding="utf-8")
+    path.with_suffix(".md").write_text(
+        comparison_page(read_study(path)).markdown(), encoding="utf-8", errors="backslashreplace"
+    )
 
 
 def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:

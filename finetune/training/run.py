@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +50,7 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import build_method
 from symbolic.backbone.config import PRESETS
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -280,12 +280,12 @@ def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, setting
     """Write the settings into the folder. A resumed run needs the corpus and the weights of its start."""
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
-        before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        if before["weights"] != weights:
+        before = read_json(out / SETTINGS, ConfigError, "Name another folder with --out.")
+        if before.get("weights") != weights:
             raise ConfigError(
                 f"{source.name} holds other weights than when {out} began. Restore them, or start a new run."
             )
-        if before["shards"] != shards:
+        if before.get("shards") != shards:
             raise ConfigError(
                 f"The music, the labels or the split changed since {out} began. Restore them, or start a new run."
             )

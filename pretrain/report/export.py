@@ -78,7 +78,10 @@ def export(
     )
     if scores:  # records name the weights by the fingerprint that they have now
         weights = load_checkpoint(out).fingerprint
-        write(out / CARD, card(title, record, corpus, licence, Path(scores), weights).encode())
+        write(
+            out / CARD,
+            card(title, record, corpus, licence, Path(scores), weights).encode(errors="backslashreplace"),
+        )
     return out
 
 

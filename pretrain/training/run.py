@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import warnings
@@ -35,6 +34,7 @@ from pretrain.training.module import PretrainModule
 from pretrain.training.parallel import full_state, parallel_strategy
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.checkpoint.format import save_checkpoint
+from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -117,12 +117,12 @@ def _mark(out: Path, settings: PretrainSettings, data: PretrainDataModule) -> No
     """
     weights = data.start.weights
     if (out / SETTINGS).is_file():
-        before = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-        if before["shards"] != data.shards.fingerprint:
+        before = read_json(out / SETTINGS, ConfigError, "Name another folder with --out.")
+        if before.get("shards") != data.shards.fingerprint:
             raise ConfigError(
                 f"The music, its labels.csv or its split changed since {out} began. Restore it, or give another --out."
             )
-        if before["weights"] != weights:
+        if before.get("weights") != weights:
             raise ConfigError(
                 f"{settings.model.checkpoint} holds other weights than when {out} began. Restore them, or start a new "
                 "run."

@@ -158,7 +158,7 @@ class NotePredictions:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["onset", "seconds", "duration", "pitch", "class", "confidence"])
             for lump in self.lumps():
-                writer.writerows(["" if value is None else value for value in note.values()] for note in lump)
+                writer.writerows([csv_cell(value) for value in note.values()] for note in lump)
         return Path(path)
 
     def write(self, path: str | Path) -> Path:
@@ -222,9 +222,20 @@ class PiecePrediction:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each class and its probability as CSV; returns the path."""
-        lines = [f"{name},{probability:.6f}" for name, probability in self.probabilities.items()]
-        Path(path).write_text("\n".join(["class,probability", *lines, ""]), encoding="utf-8")
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["class", "probability"])
+            writer.writerows([csv_cell(name), f"{value:.6f}"] for name, value in self.probabilities.items())
         return Path(path)
+
+
+def csv_cell(value: Any) -> Any:
+    """Return the value of a CSV cell. Spreadsheets take text that begins with =, +, - or @ for a formula.
+
+    Such text gets an apostrophe before it, which they do not show. None becomes an empty cell.
+    """
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return "" if value is None else f"'{value}" if formula else value
 
 
 def derived_label(label: str, names: Sequence[str]) -> str:

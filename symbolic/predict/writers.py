@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
-from symbolic.predict.predictions import NotePredictions, PiecePrediction
+from symbolic.predict.predictions import NotePredictions, PiecePrediction, csv_cell
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 
 _SHOWN = 6
@@ -74,14 +74,14 @@ class CsvTable:
         ]
         self._file = _opened(Path(path), "--csv", newline="")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(["file", *heads])
+        self._writer.writerow(["file", *map(csv_cell, heads)])
 
     def add(self, predictions: Sequence[FilePrediction]) -> None:
         """Add a line with the predictions for one file; none if there are none of a piece."""
         found = {one.task: one for one in predictions if one.probabilities}
         if found:
             cells = (_cell(found.get(task), name) for task, name in self._columns)
-            self._writer.writerow([predictions[0].file, *cells])
+            self._writer.writerow(map(csv_cell, (predictions[0].file, *cells)))
 
     def close(self) -> None:
         """End the table."""

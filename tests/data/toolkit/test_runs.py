@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from variants import variants_of_bytes
 
 from data.toolkit.records import machine_kind, provenance, write_json
 from data.toolkit.runs import begin, find_folder, read_record
@@ -93,6 +94,33 @@ def test_json_is_written_whole(tmp_path):
     write_json(path, {"a": "ü"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"a": "ü"}
     assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+
+
+def test_records_hold_no_nan_and_any_name(tmp_path):
+    write_json(
+        tmp_path / "r.json", {"loss": [float("nan"), {"a": float("-inf")}, 1.5], "file": "a\udcff.mid"}
+    )
+    text = (tmp_path / "r.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name)) == {
+        "loss": [None, {"a": None}, 1.5],
+        "file": "a\udcff.mid",
+    }
+
+
+def test_resuming_without_a_run_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"holds no run called x\. Leave --resume out"):
+        find_folder(tmp_path / "x", {}, None, resume=True)
+    assert find_folder(tmp_path / "x", {}, str(tmp_path / "new"), resume=True) == tmp_path / "new"
+
+
+def test_damaged_settings_and_records_are_refused_by_name(tmp_path):
+    for name, content in variants_of_bytes(b'{"settings": {"a": 1}}'):
+        (tmp_path / "settings.json").write_bytes(content)
+        (tmp_path / "record.json").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"settings\.json"):
+            find_folder("x", {"a": 1}, str(tmp_path), resume=True)
+        with pytest.raises(ConfigError, match=r"record\.json"):
+            read_record(tmp_path, {"a"}, name)
 
 
 def test_two_processes_may_write_one_file_at_a_time(tmp_path, monkeypatch):

@@ -127,3 +127,12 @@ def test_shards_of_another_tokenizer_are_refused(music, tmp_path):
     other = Tokenizer(Vocabulary(velocity_bins=16))
     with pytest.raises(TokenizerMismatch, match="prepared with tokenizer"):
         PrepareSettings().shards("folder", str(made.path), other)
+
+
+@pytest.mark.parametrize("number", [2**32, 2**70, 10**400, "1e400", "2**70"])
+def test_numbers_beyond_all_bounds_are_refused_in_words(number):
+    for name in ("seed", "tokens_per_batch"):
+        with pytest.raises(ConfigError, match=rf"--{name} "):
+            FinetuneSettings.of(**{name: number if number != 2**32 else 2**70})
+    with pytest.raises(ConfigError, match="the last seed would be"):
+        FinetuneSettings.of(seed=2**32 - 1, seeds=2)
