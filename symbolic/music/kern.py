@@ -22,7 +22,6 @@ _LINE = re.compile("\r\n|\r|\n")
 _TIME_SIGNATURE = re.compile(r"\*M(\d+(?:\+\d+)*)/(\d+)$")
 _TEMPO = re.compile(r"\*MM(\d+(?:\.\d+)?)")
 _TRANSPOSED = re.compile(r"\*Trd-?\d+c(-?\d+)$")
-_MENSURAL = {"*met(c)": (4, 4), "*met(c|)": (2, 2)}
 _PATHS = frozenset({"*^", "*v", "*x", "*+", "*-"})
 _MOST = 4096
 """Largest numerator and denominator of a time signature."""
@@ -61,7 +60,8 @@ class _Reader:
         self.unassigned = False
         self.now: Time = 0
         self.bar: Time = 0
-        self.at_bar = True  # no token since the bar line
+        self.at_bar = False  # after a bar line whose time the next notes tell
+        self.silent = False  # a line since the bar line, which had no token
         self.signature: tuple[int, int] | None = None
         self.coming: tuple[int, int] | None = None
         self.tempo: float | None = None
@@ -84,7 +84,7 @@ class _Reader:
             raise MusicFileError(
                 self.name, "it has no **kern spine", "Only **kern is read of Humdrum's formats."
             )
-        self._close_bar(self._end_of_bar())
+        self._close_bar(max([self.now, *(spine.free for _, spine in self.kern)]))
         for fault, count in self.faults.items():
             self.notation.repairs.append(f"{count:,} {fault}")
         if self.unassigned:
@@ -98,7 +98,7 @@ class _Reader:
         self._match(tokens, number)
         for spine, token in zip(self.spines, tokens, strict=True):
             if token.startswith("**"):
-                spine.begin(token, self._end_of_bar())
+                spine.begin(token)
         self._note_kern()
 
     def _note_kern(self) -> None:
@@ -120,10 +120,13 @@ class _Reader:
     def _interpret(self, tokens: list[str], number: int) -> None:
         if not _PATHS.isdisjoint(tokens):
             self._match(tokens, number)
+            ends = [spine.free for _, spine in self.kern]
             self.spines, alone = rearranged(self.spines, tokens)
             if alone:
                 self.faults["joins or exchanges of a spine with none"] += alone
             self._note_kern()
+            if not self.kern:  # what begins anew begins where the last one ended
+                self.now = max([self.now, *ends])
             return
         for column, spine in self.kern:
             token = tokens[column] if column < len(tokens) else "*"
@@ -138,9 +141,6 @@ class _Reader:
                     self.tempo = float(found[1])
             elif token.startswith("*M"):
                 self._time_signature(token)
-            elif token in _MENSURAL:
-                if self.signature is None and self.coming is None:
-                    self.coming = _MENSURAL[token]
             elif found := _TRANSPOSED.match(token):
                 spine.staff.shift = -int(found[1])
 
@@ -166,14 +166,16 @@ class _Reader:
             (spine, tokens[column]) for column, spine in self.kern if column < width and tokens[column] != "."
         ]
         if not found:
+            self.silent = True
             return
         at = found[0][0].free
         if any(spine.free != at for spine, _ in found):
-            at = self._agreed([spine.free for spine, _ in found])
-            self.faults["lines whose spines stand at different times"] += 1
+            at = self._agreed([spine.free for spine, _ in found if spine.free >= 0])
         at = self.now = max(at, self.now)
+        if self.at_bar:
+            self._close_bar(at)
+            self.at_bar = False
         self._change(at)
-        self.at_bar = False
         if self.unassigned:
             self._assign()
         onset = Fraction(at, UNIT)
@@ -191,51 +193,43 @@ class _Reader:
             self.faults["tokens that are no notes"] += unread
         for own, pitch, tie, timeless in notes:
             if staff.drum:
-                staff.part.add(onset, own, staff.drum, program=DRUM_PROGRAM)
+                staff.part.add(onset, own, staff.drum, tie=tie, program=DRUM_PROGRAM)
             elif pitch is None:
                 self.faults["unpitched notes left out"] += 1
             else:
                 staff.part.add(onset, own, pitch + staff.shift, tie=tie, program=staff.program)
             if timeless:
-                self.faults["notes without a duration"] += 1
+                self.faults["notes without a duration read as quarters"] += 1
         return length
 
     def _bar_line(self, tokens: list[str]) -> None:
+        """Note a bar line. The next notes tell its time, for others may sound across it."""
         if len(tokens) != len(self.spines):
             self.faults["bar lines with too many or too few tokens"] += 1
             return
-        at = self._end_of_bar()
-        for _, spine in self.kern:
-            if spine.free < at:
-                spine.free = at
-        if at > self.bar:
-            self._close_bar(at)
-        self.at_bar = True
-
-    def _end_of_bar(self) -> Time:
-        """Return where the spines that had a token in this bar agree that it ends."""
-        ends = [spine.free for _, spine in self.kern if spine.free > self.bar]
-        if not ends:
-            return max(self.bar, self.now)
-        if ends.count(ends[0]) == len(ends):
-            return ends[0]
-        if self.signature:
-            full = self.bar + Fraction(4 * UNIT * self.signature[0], self.signature[1])
-            if full in ends and full > self.now:
-                return full
-        return max(_most_common(ends), self.now)
+        if self.at_bar and self.silent and (ends := [s.free for _, s in self.kern if s.free > self.bar]):
+            self._close_bar(min([*ends, self._full_bar()]))  # all sound across the bar line before
+        self.at_bar, self.silent = True, False
 
     def _agreed(self, times: list[Time]) -> Time:
-        """Return the time of a line whose spines do not agree."""
-        if self.at_bar and self.bar in times:
-            return self.bar
-        return _most_common(times)
+        """Return the time of a line whose spines do not agree. The first notes of a bar begin together."""
+        if any(time != times[0] for time in times):
+            where = "bars" if self.at_bar else "lines"
+            self.faults[f"{where} whose spines stand at different times"] += 1
+        if self.at_bar and self._full_bar() in times:
+            return self._full_bar()
+        counts = Counter(time for time in times if time >= self.now)
+        return max(counts, key=lambda time: (counts[time], time), default=self.now)
+
+    def _full_bar(self) -> Time:
+        """Return where this bar ends if it is full."""
+        numerator, denominator = self.signature or (4, 4)
+        return self.bar + Fraction(4 * UNIT * numerator, denominator)
 
     def _change(self, at: Time) -> None:
         """Let a coming time signature and tempo hold from here on."""
         if self.coming and self.coming != self.signature:
-            if at > self.bar:
-                self._close_bar(at)
+            self._close_bar(at)
             self.signature = self.coming
         self.coming = None
         if self.tempo:
@@ -254,9 +248,3 @@ class _Reader:
         """Make a part of each new group of staves."""
         self.notation.parts += assign_parts([staff for staff in self.staves if not staff.assigned])
         self.unassigned = False
-
-
-def _most_common(times: list[Time]) -> Time:
-    """Return the most common time, the latest of several."""
-    counts = Counter(times)
-    return max(counts, key=lambda time: (counts[time], time))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from symbolic.music import instruments
+
 _PROGRAMS = {
     0: "piano forte pfrte pianf Clav",
     6: "cemba hpschd virgi spine",
@@ -75,54 +77,43 @@ DRUMS = {
     "sleig": 83,
     "campa": 83,
     "castn": 85,
+    "casts": 85,
 }
 """Key on the drum kit of each code of an unpitched instrument."""
+_SEVERAL = re.compile(r"[&|/]")
 _CLASSES = {"vox": 52, "str": 48, "bras": 61, "brass": 61, "ww": 71, "klav": 0, "Klav": 0}
 KEYBOARDS = frozenset(
     {"piano", "forte", "organ", "cemba", "clavi", "celes", "physh", "arpa", "accor", "Clav", "reedo"}
 )
 """Codes of instruments that are written on two staves."""
-_NAMES = (
-    (0, r"piano|klavier|pianoforte|fortepian"),
-    (6, r"cembal|harpsichord|klaw[ie]"),
-    (19, r"orga|orgel"),
-    (46, r"arpa|harp|harfe"),
-    (43, r"contrab|kontrab|double bass|violone"),
-    (42, r"violoncell|cello|wiolonczel"),
-    (41, r"viol[ae]\b|bratsche|altówka|viola"),
-    (40, r"violin|geige|skrzypce"),
-    (
-        52,
-        r"sopran|canto|cantus|discant|alto?\b|altus|tenor|bass[ou]s?\b|baritono?|voce|voice|cor[oi]\b|glos|singstimme",
-    ),
-    (69, r"corno inglese|english horn"),
-    (60, r"corn[oiu]|horn"),
-    (56, r"clarin[oi]\b|tromb[ae]\b|trumpet|trompete"),
-    (57, r"trombon|posaun"),
-    (58, r"tuba"),
-    (47, r"timpan|tympan|pauken"),
-    (71, r"clarinet|klarnet|klarinette"),
-    (70, r"fagott|bassoon|fagot"),
-    (68, r"oboe|obój"),
-    (72, r"piccolo|ottavino"),
-    (73, r"flaut|flute|flöte|flet"),
-    (24, r"guitar|gitar|chitarr|liuto|lute"),
-)
 
 
 def program_of(code: str, kind: str, name: str) -> int:
     """Return the MIDI program of an instrument, 0 where nothing is known of it.
 
     Args:
-        code: Its code, as after `*I`. Of several with `&` or `|` the first holds.
+        code: Its code, as after `*I`. The first one holds of several with `&`, `|` or `/`.
         kind: Its class, as after `*IC`.
         name: Its name, as after `*I"`.
     """
-    first = re.split(r"[&|/]", code)[0]
-    if first in PROGRAMS:
-        return PROGRAMS[first]
-    lower = name.casefold()
-    for program, pattern in _NAMES:
-        if re.search(rf"\b(?:{pattern})", lower):
-            return program
-    return _CLASSES.get(kind, 0)
+    known = PROGRAMS.get(_first(code))
+    if known is None:
+        known = instruments.program_of(name)
+    return _CLASSES.get(kind, 0) if known is None else known
+
+
+def drum_of(code: str, name: str) -> int:
+    """Return the key of an unpitched instrument on the drum kit, 0 for any other instrument.
+
+    Args:
+        code: Its code, as after `*I`.
+        name: Its name, which is asked where there is no known code.
+    """
+    first = _first(code)
+    if first in DRUMS or first in PROGRAMS:
+        return DRUMS.get(first, 0)
+    return instruments.drum_of(name) or 0 if instruments.program_of(name) is None else 0
+
+
+def _first(code: str) -> str:
+    return _SEVERAL.split(code)[0]

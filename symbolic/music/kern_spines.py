@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from symbolic.music.kern_instruments import DRUMS, KEYBOARDS, program_of
+from symbolic.music.kern_instruments import KEYBOARDS, drum_of, program_of
 from symbolic.music.kern_tokens import Time
 from symbolic.music.notation import Part
 
@@ -44,7 +44,7 @@ class Staff:
             self._kind = about[1:]
         elif about[:1].islower():
             self.code = about
-        self.drum = DRUMS.get(self.code, 0)
+        self.drum = drum_of(self.code, self.name)
         self.program = program_of(self.code, self._kind, self.name or self._short)
 
     @property
@@ -58,19 +58,19 @@ class Spine:
 
     Attributes:
         staff: The staff of a **kern spine. None: a spine of another kind.
-        free: Time at which its last token ends, in units.
+        free: Time at which its last token ends, in units. -1: no token since it began.
     """
 
     __slots__ = ("free", "staff")
 
-    def __init__(self, staff: Staff | None = None, free: Time = 0) -> None:
+    def __init__(self, staff: Staff | None = None, free: Time = -1) -> None:
         self.staff = staff
         self.free = free
 
-    def begin(self, kind: str, at: Time) -> None:
+    def begin(self, kind: str) -> None:
         """Begin with an exclusive interpretation."""
         self.staff = Staff() if kind.strip() == _KERN else None
-        self.free = at
+        self.free = -1
 
 
 def rearranged(spines: Sequence[Spine], tokens: Sequence[str]) -> tuple[list[Spine], int]:

@@ -17,6 +17,7 @@ Time = int | Fraction
 _LONGEST_NUMBER = 3
 """Digits of a duration. More would let the denominators of a hostile file grow without end."""
 _MOST_DOTS = 8
+_QUARTER = Fraction(1)
 _TIES = {"[": "start", "_": "continue", "]": "stop"}
 
 
@@ -27,7 +28,7 @@ class Note(NamedTuple):
         length: Length in quarter notes, 0 for a grace note.
         pitch: MIDI pitch. None: an unpitched note.
         tie: "start", "continue", "stop" or "".
-        timeless: It has neither a duration nor the mark of a grace note.
+        timeless: It has neither a duration nor the mark of a grace note, and is read as a quarter.
     """
 
     length: Fraction
@@ -69,15 +70,17 @@ def parse_token(text: str) -> Token:
             continue
         own = _length(part)
         length = length if own is None else own
-        if "r" in part and length is not None:
-            pass
-        elif (pitch := pitch_of(part)) is None and "R" not in part:
+        rest, pitch = "r" in part, pitch_of(part)
+        if not rest and pitch is None and "R" not in part:
             unread += 1
+            whole = length if whole is None else whole
             continue
-        else:
-            tie = next((_TIES[mark] for mark in part if mark in _TIES), "")
-            notes.append(Note(length or Fraction(0), pitch, tie, length is None))
+        timeless = length is None
+        length = _QUARTER if length is None else length
         whole = length if whole is None else whole
+        if not rest:
+            tie = next((_TIES[mark] for mark in part if mark in _TIES), "")
+            notes.append(Note(length, pitch, tie, timeless))
     units = (whole or 0) * UNIT
     return Token(int(units) if units == int(units) else units, tuple(notes), unread)
 
