@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from symbolic.errors import MusicFileError
@@ -48,7 +48,8 @@ class TestTokens:
         ("token", "quarters"),
         [
             ("4c", 1), ("1c", 4), ("0c", 8), ("00c", 16), ("000c", 32), ("4.c", Fraction(3, 2)),
-            ("4..c", Fraction(7, 4)), ("12c", Fraction(1, 3)), ("3%2c", Fraction(8, 3)), ("1%3c", 12), ("0.c", 12), ("20c", Fraction(1, 5)),
+            ("4..c", Fraction(7, 4)),
+            ("12c", Fraction(1, 3)), ("3%2c", Fraction(8, 3)), ("1%3c", 12), ("0.c", 12), ("20c", Fraction(1, 5)),
             ("8%9r", Fraction(9, 2)), ("281c", Fraction(4, 281)), ("(>16cL", Fraction(1, 4)), ("8qc", 0), ("qqc", 0),
         ],
     )  # fmt: skip
@@ -307,6 +308,7 @@ class TestFiles:
             "2 joins or exchanges of a spine with none",
         )
 
+    @settings(max_examples=50, deadline=None)
     @given(st.text(alphabet="*^v+-x=!4c.kern\t\n [_]rq0%/M#", max_size=200))
     def test_any_text_is_read_or_refused(self, text):
         try:
@@ -315,6 +317,7 @@ class TestFiles:
             return
         assert np.all(music.notes["onset"] >= 0)
 
+    @settings(max_examples=25, deadline=None)
     @given(st.binary(max_size=120))
     def test_any_bytes_are_read_or_refused(self, content):
         try:
@@ -361,6 +364,7 @@ def _scores(draw):
     return "\n".join(lines), sorted(right)
 
 
+@settings(max_examples=25, deadline=None)
 @given(_scores())
 def test_random_splits_and_joins_keep_every_note(score):
     text, right = score
