@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features import playing, temporal, tonal
+from symbolic.features import playing, relational, temporal, tonal
 from symbolic.features.note_table import NoteTable
 from symbolic.features.onsets import Chords, chords, under_another
 from symbolic.features.stats import Features, Floats
@@ -45,13 +45,15 @@ def feature_groups(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = 
         "texture": playing.texture(table.pitched),
         "dynamics": playing.dynamics(table.pitched if len(table.pitched) else table),
         "instruments": playing.instruments(table),
+        "relations": relational.histograms(tokens, voc),
     }
 
 
 def piece_features(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> Features:
     """Compute the features of a piece by name.
 
-    No feature depends on the piece's length. Only those of register depend on its key.
+    No feature depends on the piece's length. Only those of register, and of the relations `pitch_class` and `octave`,
+    depend on its key.
 
     Args:
         tokens: (N, 8) ids of one piece, in canonical order, N > 0.

@@ -17,6 +17,15 @@ FEWEST = 48
 """Fewest notes in a part. Shorter pieces are not cut."""
 
 
+def edges(notes: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of the parts of a piece of `notes` tokens, the whole first: one, three or seven."""
+    found = [(0, notes)]
+    for parts in PARTS[1:]:
+        if notes >= parts * FEWEST:
+            found += pairwise(np.linspace(0, notes, parts + 1).round().astype(int).tolist())
+    return found
+
+
 def stretches(tokens: NDArray[np.integer]) -> list[NDArray[np.integer]]:
     """Cut a piece into parts, the whole first.
 
@@ -26,12 +35,8 @@ def stretches(tokens: NDArray[np.integer]) -> list[NDArray[np.integer]]:
     Returns:
         One, three or seven arrays of ids. The bars of each count from its start.
     """
-    found = [tokens]
-    for parts in PARTS[1:]:
-        if len(tokens) >= parts * FEWEST:
-            edges = np.linspace(0, len(tokens), parts + 1).round().astype(np.int64)
-            found += [rebase_bars(tokens[a:b]) for a, b in pairwise(edges)]
-    return found
+    whole, *parts = edges(len(tokens))
+    return [tokens[slice(*whole)], *(rebase_bars(tokens[a:b]) for a, b in parts)]
 
 
 def stretch_matrix(tokens: NDArray[np.integer]) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from symbolic.relations.arrays import Array
@@ -18,22 +18,29 @@ class Relation:
 
     Attributes:
         name: What users call it.
-        size: Number of ids, `UNKNOWN` among them.
         about: One line for people.
+        values: What the ids from 1 on mean, for names of features.
         ids: Function from `Notes` to (B, L) int64 ids in 0..size-1. Must depend on visible fields alone.
     """
 
     name: str
-    size: int
     about: str
+    values: tuple[str, ...]
     ids: Callable[[Notes], Array]
 
+    @property
+    def size(self) -> int:
+        """Number of ids, `UNKNOWN` among them."""
+        return 1 + len(self.values)
 
-def relation(name: str, size: int, about: str) -> Callable[[Callable[[Notes], Array]], Relation]:
+
+def relation(
+    name: str, about: str, values: Iterable[object]
+) -> Callable[[Callable[[Notes], Array]], Relation]:
     """Return a decorator that makes a relation of the function of its ids."""
 
     def made(ids: Callable[[Notes], Array]) -> Relation:
-        return Relation(name, size, about, ids)
+        return Relation(name, about, tuple(map(str, values)), ids)
 
     return made
 

@@ -8,7 +8,7 @@ WIDEST = 25
 """Semitones; wider intervals count as this."""
 
 
-@relation("below_top", WIDEST + 2, "semitones below the highest note that begins with it")
+@relation("below_top", "semitones below the highest note that begins with it", range(WIDEST + 1))
 def below_top(notes: Notes) -> Array:
     """Return (B, L): 1 + semitones below the highest note of the group."""
     groups = notes.groups

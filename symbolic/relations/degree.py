@@ -4,8 +4,10 @@ from symbolic.relations.arrays import Array
 from symbolic.relations.base import known, relation
 from symbolic.relations.notes import Notes
 
+_VALUES = ("unknown", *(f"{mode}_{above}" for mode in ("major", "minor") for above in range(12)))
 
-@relation("degree", 26, "semitones above the window's tonic, by mode")
+
+@relation("degree", "semitones above the window's tonic, by mode", _VALUES)
 def degree(notes: Notes) -> Array:
     """Return (B, L): 2 + semitones above the tonic + 12 in minor; 1 where no tonic is known."""
     tonic = notes.tonic

@@ -8,7 +8,7 @@ MOST = 9
 """Notes; larger groups count as this."""
 
 
-@relation("group_size", MOST + 1, "notes that begin with it, itself included")
+@relation("group_size", "notes that begin with it, itself included", range(1, MOST + 1))
 def group_size(notes: Notes) -> Array:
     """Return (B, L): notes of the group, at most `MOST`."""
     groups = notes.groups

@@ -12,7 +12,7 @@ _BINS = Table(2 + np.searchsorted(EDGES, np.arange(EDGES[-1] + 1), side="right")
 """The id of each time up to the last edge."""
 
 
-@relation("inter_onset", len(EDGES) + 3, "time since the onset before, in logarithmic bins")
+@relation("inter_onset", "positions since the onset before, in logarithmic bins", ("first", 2, *EDGES))
 def inter_onset(notes: Notes) -> Array:
     """Return (B, L): 1 where no group comes before, else 2 + the bin of the time since it."""
     groups = notes.groups

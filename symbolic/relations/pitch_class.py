@@ -4,8 +4,10 @@ from symbolic.relations.arrays import Array
 from symbolic.relations.base import known, relation
 from symbolic.relations.notes import Notes
 
+PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 
-@relation("pitch_class", 13, "pitch class: C is 1")
+
+@relation("pitch_class", "pitch class", PITCH_CLASSES)
 def pitch_class(notes: Notes) -> Array:
     """Return (B, L): 1 + pitch modulo 12."""
     return known(notes.pitched, 1 + notes.pitch % 12)

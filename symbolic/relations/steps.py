@@ -6,7 +6,7 @@ from symbolic.relations.notes import Notes
 
 WIDEST = 12
 """Semitones; wider steps count as this."""
-_SIZE = 2 * WIDEST + 3
+_VALUES = ("first", *range(-WIDEST, WIDEST + 1))
 
 
 def _ids(notes: Notes, step: Array) -> Array:
@@ -16,13 +16,13 @@ def _ids(notes: Notes, step: Array) -> Array:
     return known(groups.members, ids)
 
 
-@relation("bass_step", _SIZE, "semitones from the lowest note of the onset before")
+@relation("bass_step", "semitones from the lowest note of the onset before", _VALUES)
 def bass_step(notes: Notes) -> Array:
     """Return (B, L) ids of the step of the lowest line."""
     return _ids(notes, notes.groups.bottom_step)
 
 
-@relation("top_step", _SIZE, "semitones from the highest note of the onset before")
+@relation("top_step", "semitones from the highest note of the onset before", _VALUES)
 def top_step(notes: Notes) -> Array:
     """Return (B, L) ids of the step of the highest line."""
     return _ids(notes, notes.groups.top_step)
