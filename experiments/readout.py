@@ -1,7 +1,7 @@
 """Compare what frozen inputs tell of pieces: features, relational histograms and states of backbones, by folds.
 
     python -m experiments.readout composer emotion --root DATA
-    python -m experiments.readout composer emotion --root DATA --states tiny runs/a/checkpoint --out results/readout.jsonl
+    python -m experiments.readout composer emotion --root DATA --states tiny RUN/checkpoint --out results/readout.jsonl
 
 Each input is read out alike: a piece, its halves and its quarters are examples, Fisher's discriminants with a shrunken
 covariance are fitted to those of four folds, and log-probabilities of a piece's parts are averaged. So the inputs are

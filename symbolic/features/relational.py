@@ -1,4 +1,4 @@
-"""Features of relations: how often each interval, step, degree and distance in time occurs, each loudness and length."""
+"""Features of relations: how often each interval, step, degree and time occurs, and each velocity and length."""
 
 from __future__ import annotations
 
