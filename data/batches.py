@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 
     @property
     def attend(self) -> Tensor | None:
-        """The attention mask for a backbone, or None where no token is padding."""
+        """The attention mask for a backbone or None where no token is padding."""
         return self.attention_mask if self.padded else None
 
 
@@ -188,5 +188,5 @@ def endless_loader(
 
 
 def one_pass_loader(batches: Dataset[Any], workers: int = 0) -> DataLoader:
-    """Load every batch of the first epoch once, for evaluation."""
+    """Load every batch of the first epoch once for evaluation."""
     return DataLoader(batches, batch_size=None, shuffle=False, num_workers=workers)

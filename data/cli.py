@@ -55,7 +55,7 @@ _WIDTH = 108
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command. Returns the exit status."""
     try:
         require_sibling("data")
     except ConfigError as error:
@@ -198,7 +198,7 @@ def _list(argv: Sequence[str]) -> None:
 
 
 def about(name: str, root: str | None = None) -> dict[str, Any]:
-    """Describe the corpus as JSON values, without opening it.
+    """Describe the corpus as JSON values without opening it.
 
     Args:
         name: A key of `data.corpora.CORPORA`.
@@ -226,7 +226,7 @@ def about(name: str, root: str | None = None) -> dict[str, Any]:
 
 
 def table(found: Sequence[dict[str, Any]]) -> str:
-    """One line a corpus; a label's number is how many classes it has, a note label is marked by an asterisk."""
+    """One line a corpus. A label's number is how many classes it has, a note label is marked by an asterisk."""
     rows = [("name", "pieces", "labels", "split", "licence", "here")]
     for one in found:
         labels = [f"{label} {classes}" for label, classes in one["labels"].items()]

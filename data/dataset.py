@@ -1,4 +1,4 @@
-"""A torch data set of the windows of a prepared corpus, for a training loop of your own."""
+"""A torch data set of the windows of a prepared corpus for a training loop of your own."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def _pieces(parts: Sequence[Part]) -> Iterator[tuple[Part, PieceRecord]]:
 
 
 def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
-    """Return for every piece of every part the reason why it is left out, or ""."""
+    """Return for every piece of every part the reason why it is left out or ""."""
     found = list(_pieces(parts))
     sides = np.array(["guard" if part.guard else piece.split for part, piece in found])
     reasons = [

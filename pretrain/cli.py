@@ -32,7 +32,7 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status."""
+    """Run the command. Return the exit status."""
     exit_without_sibling("data")
     from data.toolkit.command import guarded
 
@@ -113,7 +113,7 @@ _FURTHER: dict[str, Callable[[Sequence[str]], None]] = {"export": _export, "scal
 
 
 def summary(record: dict[str, Any]) -> str:
-    """Return the summary of a run, in plain text."""
+    """Return the summary of a run in plain text."""
     from pretrain.report.summary import field_table, selector_lines
 
     corpus, folder, files = record["corpus"], record["folder"], record["files"]

@@ -53,7 +53,7 @@ class CorpusSettings(PrepareSettings):
 
     @property
     def source(self) -> tuple[str, str | None]:
-        """Name and root of the corpus, as `find` and `shards` take them."""
+        """Name and root of the corpus as `find` and `shards` take them."""
         return ("folder", self.folder) if self.folder else (self.corpus, self.root)
 
 
@@ -81,7 +81,7 @@ class ModelSettings(Group):
 
     @property
     def related(self) -> tuple[str, ...] | None:
-        """The relations by name; None for those of the checkpoint, else all."""
+        """The relations by name. None for those of the checkpoint, else all."""
         if self.relations in (None, "all"):
             return None if self.relations is None else tuple(RELATIONS)
         return () if self.relations == "none" else tuple(filter(None, self.relations.split(",")))
@@ -144,7 +144,7 @@ class MaskingSettings(Group):
 
     @property
     def auxiliaries(self) -> tuple[str, ...]:
-        """The further targets in force; noise has the target that finds it."""
+        """The further targets in force. Noise has the target that finds it."""
         if self.auxiliary is None:
             return ("changed",) if self.corruption == "noise" else ()
         return tuple(name for name in self.auxiliary.split(",") if name)

@@ -40,11 +40,11 @@ class TokenizerMismatch(CounterpointError):
 
 
 class CheckpointError(CounterpointError):
-    """A checkpoint is missing, damaged, or of an unsafe kind."""
+    """A checkpoint is missing, damaged or of an unsafe kind."""
 
 
 class CorpusError(CounterpointError):
-    """A corpus is absent, empty, or laid out in an unexpected way."""
+    """A corpus is absent, empty or laid out in an unexpected way."""
 
 
 class LabelError(CounterpointError):
@@ -52,7 +52,7 @@ class LabelError(CounterpointError):
 
 
 class LeakError(CounterpointError):
-    """A test piece was used in pretraining, or occurs on two sides of a split."""
+    """A test piece was used in pretraining or occurs on two sides of a split."""
 
 
 class ConfigError(CounterpointError):
@@ -69,6 +69,6 @@ class ConfigError(CounterpointError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return "did you mean 'x'? " for the known name that is nearest to a word, or "" where none is near."""
+    """Return "did you mean 'x'? " for the known name that is nearest to a word or "" where none is near."""
     near = get_close_matches(word, list(known), 1)
     return f"did you mean '{near[0]}'? " if near else ""

@@ -34,7 +34,7 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         return len(self._places)
 
     def add(self, name: str, entry: Entry) -> None:
-        """Add an entry, or replace the one of that name."""
+        """Add an entry or replace the one of that name."""
         self._places.setdefault(name, "")
         self._found[name] = entry
 

@@ -66,7 +66,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _is_sound(tensor: Tensor) -> bool:
-    """Return whether a tensor holds numbers alone, or is a bias that rules out classes by minus infinity."""
+    """Return whether a tensor holds numbers alone or is a bias that rules out classes by minus infinity."""
     if tensor.is_complex():
         return False
     if not tensor.is_floating_point() or tensor.isfinite().all():

@@ -1,4 +1,4 @@
-"""Find a corpus on disk: a folder, a clone, or an archive that is unpacked once."""
+"""Find a corpus on disk: a folder, a clone or an archive that is unpacked once."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ class ArchivedCorpus(Corpus):
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Return "files", "archive", or "" if it is not under root. The archive is not opened."""
+        """Return "files", "archive" or "" if it is not under root. The archive is not opened."""
         given = root or os.environ.get(ROOT_VARIABLE)
         if not given:
             return ""

@@ -1,4 +1,4 @@
-"""Art music for a solo part and accompaniment, from a study of melody identification."""
+"""Art music for a solo part and accompaniment from a study of melody identification."""
 
 from __future__ import annotations
 

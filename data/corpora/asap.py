@@ -1,4 +1,4 @@
-"""(n)ASAP: classical piano scores, performances of them, and alignments note by note."""
+"""(n)ASAP: classical piano scores, performances of them and alignments note by note."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class AsapPerformancesCorpus(_Asap):
 
 
 def hand_labels(music: Music) -> NDArray[np.int8]:
-    """Return (N,) int8 indices into `HANDS`. The first of two staves is the right hand; -1 without two staves."""
+    """Return (N,) int8 indices into `HANDS`. The first of two staves is the right hand. -1 without two staves."""
     staves, staff = np.unique(music.notes["track"], return_inverse=True)
     return np.asarray(staff if len(staves) == len(HANDS) else np.full(len(music), -1), dtype=np.int8)
 

@@ -26,12 +26,12 @@ NO_LABELS: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of a corpus, before it is read.
+    """One piece of a corpus before it is read.
 
     Attributes:
         key: Name, unique in the corpus.
-        file: File relative to the corpus folder, with forward slashes.
-        labels: Sequence-level labels by name, such as {"composer": "Bach"}.
+        file: File relative to the corpus folder with forward slashes.
+        labels: Sequence-level labels by name such as {"composer": "Bach"}.
         split: "train", "valid", "test" or "excluded". None: a hash of the notes chooses.
         group: Pieces of one group, such as versions of a song, stay on one side. "": no group.
         fingerprint: Note fingerprint in the split table. Other content is refused.
@@ -52,8 +52,8 @@ class Reading:
     """Music and note labels as a task reads them.
 
     Attributes:
-        music: The music, with repaired bars or merged tracks where a corpus needs that.
-        note_labels: (N,) int8 class of each note, for each of the corpus' `note_classes`. -1: unlabelled.
+        music: The music with repaired bars or merged tracks where a corpus needs that.
+        note_labels: (N,) int8 class of each note for each of the corpus' `note_classes`. -1: unlabelled.
     """
 
     music: Music
@@ -61,7 +61,7 @@ class Reading:
 
 
 class LeftOut(Exception):
-    """A piece does not serve the purpose. The message is the reason, as 'kind: details'."""
+    """A piece does not serve the purpose. The message is the reason as 'kind: details'."""
 
 
 class Corpus(ABC):
@@ -73,10 +73,10 @@ class Corpus(ABC):
         permissive: Whether its terms let anyone use, sell and license what is made from it, if the source is named.
         size: Number of pieces. 0 where that depends on the user.
         labels: Number of classes of each sequence-level label.
-        split: Source of the split, in a few words.
+        split: Source of the split in a few words.
         table: Split table under `data/splits`, where it is not named after the corpus.
         drums_alone: Whether pieces hold drums alone and need `Filters(drum_only=True)`.
-        fractions: Proportions of the splits, for pieces whose split is not given.
+        fractions: Proportions of the splits for pieces whose split is not given.
         dealt_by: Label within whose classes such pieces are dealt if the corpus is small. "": a hash deals always.
         joins: Names of the corpora that it combines, where it has no music of its own.
         note_classes: Class names of each note-level label.
@@ -150,7 +150,7 @@ class Corpus(ABC):
 
     @classmethod
     def presence(cls, root: str | Path | None = None) -> str:
-        """Return "files", "archive", or "" if it is not under root. Nothing is opened."""
+        """Return "files", "archive" or "" if it is not under root. Nothing is opened."""
         return ""
 
     @classmethod
@@ -193,5 +193,5 @@ class Corpus(ABC):
         return (piece.file,)
 
     def options(self) -> dict[str, Any]:
-        """Return the settings that change what is read, as JSON values."""
+        """Return the settings that change what is read as JSON values."""
         return {}

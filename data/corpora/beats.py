@@ -1,4 +1,4 @@
-"""Annotated beats of performances in the format of (n)ASAP, and note labels from them."""
+"""Annotated beats of performances in the format of (n)ASAP and note labels from them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Annotation:
         beats: (B,) rising times of beats in seconds.
         down: (B,) bool. True where a beat begins a bar.
         sure: (B,) bool. False where the notation is free and the beat is a guess.
-        time_signatures: Time signatures in the order of their first use, such as ("3/4",).
+        time_signatures: Time signatures in the order of their first use such as ("3/4",).
     """
 
     beats: NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""GiantMIDI-Piano: the sample in its repository, with up to three versions of a work."""
+"""GiantMIDI-Piano: the sample in its repository with up to three versions of a work."""
 
 from __future__ import annotations
 

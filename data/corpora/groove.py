@@ -14,7 +14,7 @@ _FILE = re.compile(r"(\d+)_(?P<style>[a-z]+)(-.*)?_\d+_(?P<kind>beat|fill)_[\d-]
 
 
 class GrooveCorpus(ArchivedCorpus):
-    """1,150 takes with the labels "style" and "kind" (beat or fill), and the note label "velocity".
+    """1,150 takes with the labels "style" and "kind" (beat or fill) and the note label "velocity".
 
     It holds drums alone. So prepare it with `Filters(drum_only=True)`. The split is the official one without copies of
     a take on another side.

@@ -31,7 +31,7 @@ class HumdrumSappCorpus(ArchivedCorpus):
     )
 
     def pieces(self) -> list[Piece]:
-        """List chorales and then rags, in order of file names."""
+        """List chorales and then rags in order of file names."""
         found = []
         for source, composer in _COMPOSERS.items():
             for path in sorted((self.folder / source / "kern").glob("*.krn")):

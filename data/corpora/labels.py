@@ -1,4 +1,4 @@
-"""Tables of labels, as spreadsheets write them: find the separator, the columns, and the file that each row means."""
+"""Tables of labels as spreadsheets write them: find the separator, the columns and the file that each row means."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _check_columns(path: Path, header: Sequence[str], columns: Sequence[str], ne
 
 
 def _spelled(rows: Sequence[Row], names: Collection[str], folder: Path) -> tuple[list[Row], list[str]]:
-    """Return rows with files as the folder spells them, and one sentence for each kind of problem."""
+    """Return rows with files as the folder spells them and one sentence for each kind of problem."""
     exact = set(names)
     finder = _Finder(names) if any(row.file not in exact for row in rows) else None
     found, absent, unclear, unnamed = [], [], [], []
@@ -240,7 +240,7 @@ def _path_ends(path: str) -> Iterable[str]:
 
 
 def _problem(rows: Sequence[tuple[int, str]], one: str, many: str, remedy: str, shown: int = 5) -> list[str]:
-    """Return a sentence about rows with the first few of them and the remedy; no sentence where there are no rows."""
+    """Return a sentence about rows with the first few of them and the remedy. No sentence where there are no rows."""
     if not rows:
         return []
     listed = "; ".join(f"line {line}: {text}" for line, text in rows[:shown])

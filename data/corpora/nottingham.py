@@ -1,4 +1,4 @@
-"""The Nottingham Music Database: a thousand folk tunes with chords, by dance."""
+"""The Nottingham Music Database: a thousand folk tunes with chords by dance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DANCES = {"jigs": "jig", "reels": "reel", "hpps": "hornpipe", "waltzes": "waltz"
 
 
 class NottinghamCorpus(ArchivedCorpus):
-    """Melody and chords of each tune as MIDI, with the label "dance" of dances and the note label "key".
+    """Melody and chords of each tune as MIDI with the label "dance" of dances and the note label "key".
 
     "key" is the pitch class of a note above the tonic, with the mode, from the abc file. A tune that changes key has
     none. Tunes with the same title or the same melody in any key are one group.
@@ -90,5 +90,5 @@ class NottinghamCorpus(ArchivedCorpus):
 
 
 def dance_of(key: str) -> str | None:
-    """Return the dance in the name of a piece, or None."""
+    """Return the dance in the name of a piece or None."""
     return next((dance for kind, dance in DANCES.items() if key.startswith(kind)), None)

@@ -1,4 +1,4 @@
-"""OpenEWLD: lead sheets of songs in the public domain, with genres."""
+"""OpenEWLD: lead sheets of songs in the public domain with genres."""
 
 from __future__ import annotations
 

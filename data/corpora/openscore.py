@@ -107,7 +107,7 @@ def composer_of(file: str) -> str:
 
 
 def part_of(track: str) -> str:
-    """Return the one of `PARTS` that the name of a track implies, or ""."""
+    """Return the one of `PARTS` that the name of a track implies or ""."""
     name = track.casefold()
     if _NEITHER.search(name):
         return ""

@@ -1,4 +1,4 @@
-"""Polish Music Heritage in Open Access: scores of four centuries from Polish archives, in Humdrum **kern."""
+"""Polish Music Heritage in Open Access: scores of four centuries from Polish archives in Humdrum **kern."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class PolishScoresCorpus(ArchivedCorpus):
 
 
 def source_of(stem: str) -> str:
-    """Return the archive and shelfmark of a file, as `pl-kk--kk-i-7` of `pl-kk--kk-i-7--093_gorczycki-…`."""
+    """Return the archive and shelfmark of a file as `pl-kk--kk-i-7` of `pl-kk--kk-i-7--093_gorczycki-…`."""
     return _WORK.sub("", stem.partition("_")[0])
 
 

@@ -82,12 +82,12 @@ class Pop909Corpus(ArchivedCorpus):
         return ({} if self.beats else {"beats": False}) | ({"twice": True} if self.twice else {})
 
     def files(self) -> dict[str, str]:
-        """List the files of the songs by key, without their alternative versions."""
+        """List the files of the songs by key without their alternative versions."""
         keys = sorted(path.name for path in self.folder.glob("[0-9][0-9][0-9]"))
         return {key: f"{key}/{key}.mid" for key in keys}
 
     def pieces(self) -> list[Piece]:
-        """List the songs, and with `twice` the same songs with the timing of their files after them."""
+        """List the songs and with `twice` the same songs with the timing of their files after them."""
         songs = self.tabled(self.files())
         if not self.twice:
             return songs

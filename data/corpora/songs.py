@@ -63,7 +63,7 @@ class SongsCorpus(Corpus):
         return f"{Pop909Corpus.directions()} {LiederCorpus.directions()}"
 
     def pieces(self) -> list[Piece]:
-        """List the songs of POP909 and then the Lieder, without their sequence-level labels."""
+        """List the songs of POP909 and then the Lieder without their sequence-level labels."""
         return [
             replace(
                 piece,

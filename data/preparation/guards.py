@@ -1,4 +1,4 @@
-"""Limits of time and memory for one file, in processes that may be ended."""
+"""Limits of time and memory for one file in processes that may be ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if sys.platform != "win32":
 
 
 class TimeUp(BaseException):
-    """The time is over. It is no Exception, because parsers catch those."""
+    """The time is over. It is no Exception because parsers catch those."""
 
 
 class _Process:

@@ -131,7 +131,7 @@ def _refuse_equal_keys(corpus: Corpus, pieces: Sequence[Piece]) -> None:
 
 
 def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | None) -> dict[str, Any]:
-    """Return all that determines the result, as JSON values. Equal settings make equal bytes."""
+    """Return all that determines the result as JSON values. Equal settings make equal bytes."""
     corpus = recipe.corpus
     listing = hashlib.sha256()
     names = [field.name for field in fields(Piece)]
@@ -231,7 +231,7 @@ def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[Prepa
 
 
 def _save_shard(recipe: Recipe, folder: Path, name: str, results: Sequence[PreparedPiece]) -> None:
-    """Write the arrays, and the JSON last. It marks them as complete."""
+    """Write the arrays and the JSON last. It marks them as complete."""
     kept = [one for one in results if not one.skipped]
     arrays: dict[str, NDArray[Any]] = {
         "tokens": np.concatenate([np.empty((0, len(FIELDS)), np.uint16), *(o.tokens for o in kept)]),

@@ -114,10 +114,10 @@ class PrepareSettings(Group):
         )
 
     def shards(self, name: str, root: str | None, tokenizer: Tokenizer, progress: bool = True) -> Shards:
-        """Prepare a corpus with these settings, or open one that was prepared before.
+        """Prepare a corpus with these settings or open one that was prepared before.
 
         Args:
-            name: A corpus, as `corpora` lists it.
+            name: A corpus as `corpora` lists it.
             root: The folder of named corpora. For the corpus "folder": the folder of music files or shards.
             tokenizer: The tokenizer.
             progress: Show a progress bar.
@@ -143,11 +143,11 @@ class PrepareSettings(Group):
         return Shards(folder, tokenizer.fingerprint)
 
     def find(self, name: str, root: str | None) -> Corpus | Path:
-        """Return a corpus, or the path of shards or of a pack that were prepared before. Nothing is read yet.
+        """Return a corpus or the path of shards or of a pack that were prepared before. Nothing is read yet.
 
         Args:
-            name: A corpus, as `corpora` lists it.
-            root: The folder of named corpora. For the corpus "folder": the folder of music files or shards, or a pack.
+            name: A corpus as `corpora` lists it.
+            root: The folder of named corpora. For the corpus "folder": the folder of music files or shards or a pack.
 
         Raises:
             CounterpointError: If there is no such corpus, or it is not under `root`.

@@ -1,4 +1,4 @@
-"""Tokenise one piece, or give the reason why not. No file may stop the run."""
+"""Tokenise one piece or give the reason why not. No file may stop the run."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ class Recipe:
 
 @dataclass(frozen=True, eq=False)
 class PreparedPiece:
-    """A piece as tokens, or the reason why it was skipped.
+    """A piece as tokens or the reason why it was skipped.
 
     Attributes:
         piece: The piece.
-        skipped: Reason why it was skipped, as 'kind: details', or "".
+        skipped: Reason why it was skipped as 'kind: details' or "".
         fingerprint: Note fingerprint of the file.
-        repairs: Repairs of the file, in words.
+        repairs: Repairs of the file in words.
         tokens: (N, 8) uint16, empty if skipped.
         source: (N,) int32 index of each token's note in `Reading.music`.
-        note_labels: (N,) int8 for each of the corpus' note classes, in the order of tokens.
+        note_labels: (N,) int8 for each of the corpus' note classes in the order of tokens.
         sketches: (T, SIZE) uint32 of the tracks of the file.
     """
 
@@ -117,7 +117,7 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
 
 
 def _oddities(music: Music) -> Iterator[str]:
-    """Describe what the tokenizer ignores or changes, in words."""
+    """Describe what the tokenizer ignores or changes in words."""
     if odd := int((music.time_signatures[:, 1:] <= 0).any(axis=1).sum()):
         yield f"{odd} time signatures of no beats or an impossible unit passed over"
     if odd := int((~np.isfinite(music.tempos[:, 1]) | (music.tempos[:, 1] <= 0)).sum()):

@@ -61,7 +61,7 @@ class Member(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The side of a piece, its group, and the reason of exclusion."""
+    """The side of a piece, its group and the reason of exclusion."""
 
     split: str
     group: str
@@ -170,7 +170,7 @@ def _dealt(
     fractions: Mapping[str, float],
     classes: Sequence[str],
 ) -> dict[int, str]:
-    """Return the side of each set of pieces without a given side, by its first index."""
+    """Return the side of each set of pieces without a given side by its first index."""
     firsts, bundles = [], []
     for indices in together:
         if {members[i].split for i in indices} & {*SPLITS}:
@@ -185,7 +185,7 @@ def _dealt(
 
 
 def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
-    """Choose a side by a hash, in the given proportions."""
+    """Choose a side by a hash in the given proportions."""
     digest = blake2b(f"{type(identity).__name__}:{identity}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest, "little") / 2**64
     for side, fraction in fractions.items():

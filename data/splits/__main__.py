@@ -105,7 +105,7 @@ def dealt_table(
 
 
 def with_folds(entries: list[Entry], classes: Mapping[str, str]) -> list[Entry]:
-    """Add folds of whole groups to entries, with each class spread evenly."""
+    """Add folds of whole groups to entries with each class spread evenly."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for entry in entries:
         counts[entry.group][classes[entry.piece]] += 1
@@ -145,7 +145,7 @@ def pianist8_table(root: Path) -> list[Entry]:
 
 
 def emopia_table(root: Path) -> list[Entry]:
-    """Make the authors' split by song (Hung et al., 2021) without five clips of validation songs, and folds."""
+    """Make folds and the authors' split by song (Hung et al., 2021) without five clips of validation songs."""
     corpus = EmopiaCorpus(root)
     sides = {}
     for side, name in (("train", "train"), ("valid", "val"), ("test", "test")):
@@ -209,7 +209,7 @@ def lieder_table(root: Path) -> list[Entry]:
 
 
 def openewld_table(root: Path) -> list[Entry]:
-    """Deal songs genre by genre, and those without a genre among themselves."""
+    """Deal songs genre by genre and those without a genre among themselves."""
     corpus = OpenEwldCorpus(root)
     files, genres = corpus.files(), corpus.genres()
     prints = prints_of(corpus.folder, files)
@@ -218,7 +218,7 @@ def openewld_table(root: Path) -> list[Entry]:
 
 
 def giantmidi_table(root: Path) -> list[Entry]:
-    """Deal works without strata, because there are too few of each composer."""
+    """Deal works without strata because there are too few of each composer."""
     corpus = GiantMidiCorpus(root)
     files = corpus.files()
     prints = prints_of(corpus.folder, files)

@@ -1,4 +1,4 @@
-"""Deal groups of pieces onto sides and into folds, by a fixed seed and equally in every stratum."""
+"""Deal groups of pieces onto sides and into folds by a fixed seed and equally in every stratum."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def dealt(strata: Mapping[str, str], sizes: Mapping[str, int]) -> dict[str, str]
     """Deal each group to a side. In each stratum a tenth of the pieces goes to valid and a tenth to test.
 
     Args:
-        strata: Stratum of each group, such as its genre.
+        strata: Stratum of each group such as its genre.
         sizes: Number of pieces of each group.
     """
     shuffle = random.Random(SEED).shuffle

@@ -1,4 +1,4 @@
-"""Committed folds of the pieces with one label, for corpora whose table has a split and no folds."""
+"""Committed folds of the pieces with one label for corpora whose table has a split and no folds."""
 
 from __future__ import annotations
 

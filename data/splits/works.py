@@ -47,7 +47,7 @@ def works_of(folder: Path, files: Mapping[str, str]) -> dict[str, str]:
 
 
 def _profile(path: Path) -> NDArray[np.float64]:
-    """Count each pitch in each twentieth of the piece, as a vector of length 1."""
+    """Count each pitch in each twentieth of the piece as a vector of length 1."""
     music = read_music(path)
     seconds = music.seconds(music.notes["onset"])
     place = (seconds - seconds.min()) / max(float(np.ptp(seconds)), 1e-9)

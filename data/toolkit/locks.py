@@ -49,7 +49,7 @@ def sole_writer(folder: Path, *, wait: bool) -> Iterator[None]:
 
 
 def _locked(path: Path, wait: bool) -> TextIO:
-    """Return the locked file, with the number of this process in it."""
+    """Return the locked file with the number of this process in it."""
     while True:
         file = path.open("a+")
         try:

@@ -1,4 +1,4 @@
-"""Loggers of a run, by name: CSV always, TensorBoard or Weights & Biases on request."""
+"""Loggers of a run by name: CSV always, TensorBoard or Weights & Biases on request."""
 
 from __future__ import annotations
 

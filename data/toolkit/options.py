@@ -44,12 +44,12 @@ def read_options(text: str) -> dict[str, Any]:
 
 
 def written_options(options: Mapping[str, Any]) -> str | None:
-    """Return options as text that `read_options` reads; None where there are none."""
+    """Return options as text that `read_options` reads. None where there are none."""
     return ",".join(f"{name}={_written(value)}" for name, value in options.items()) or None
 
 
 def _value(text: str) -> Any:
-    """One value; ValueError where it is none, or more than one."""
+    """One value. ValueError where it is none, or more than one."""
     try:
         return json.loads(text)  # comes first because YAML takes 1e-3 for a word
     except json.JSONDecodeError:

@@ -36,7 +36,7 @@ class StepProgress(lightning.Callback):
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move on; losses are read rarely, for reading them waits for the device."""
+        """Move on. Losses are read rarely because reading them waits for the device."""
         windows = batch[0] if isinstance(batch, tuple) and not hasattr(batch, "tokens") else batch
         self._tokens += windows.tokens.shape[0] * windows.tokens.shape[1]
         self._bar.update(trainer.global_step - self._bar.n)

@@ -42,7 +42,7 @@ def provenance(command: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def machine_kind() -> dict[str, Any]:
-    """Return system, processor and number of cores, and the accelerator if torch is loaded and has one."""
+    """Return system, processor and number of cores and the accelerator if torch is loaded and has one."""
     kind: dict[str, Any] = {
         "system": platform.system(),
         "processor": platform.machine(),

@@ -21,7 +21,7 @@ _COUNT, _SAME = "*", "="
 
 
 def read_lines(path: Path) -> list[Record]:
-    """Read one document a line; return an empty list if there is no such file."""
+    """Read one document a line. Return an empty list if there is no such file."""
     if not path.is_file():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -45,7 +45,7 @@ def task_key(record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def without_shared(record: Mapping[str, Any]) -> Record:
-    """Return a record as one line holds it: packed, and with a key in the place of what the task shares."""
+    """Return a record as one line holds it: packed and with a key in the place of what the task shares."""
     own = {name: value for name, value in record.items() if name not in SHARED}
     return {"of": list(task_key(record)), **pack(own)}
 
@@ -63,7 +63,7 @@ def with_shared(line: Mapping[str, Any], tasks: Mapping[tuple[str, str], Record]
 
 
 def read_tasks(path: Path) -> dict[tuple[str, str], Record]:
-    """Read the records of baselines in a file, by their keys."""
+    """Read the records of baselines in a file by their keys."""
     return {task_key(record): record for record in map(unpack, read_lines(path))}
 
 

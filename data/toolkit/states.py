@@ -1,4 +1,4 @@
-"""States of training: written atomically in their own folder, and checked before they are read."""
+"""States of training: written atomically in their own folder and checked before they are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fit linear discriminants to hand-made features, with a shrunken covariance."""
+"""Fit linear discriminants to hand-made features with a shrunken covariance."""
 
 from __future__ import annotations
 

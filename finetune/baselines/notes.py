@@ -1,4 +1,4 @@
-"""Fit a classifier of notes to hand-made features: boosted trees, and others that read their predictions."""
+"""Fit a classifier of notes to hand-made features: boosted trees and others that read their predictions."""
 
 from __future__ import annotations
 
@@ -88,6 +88,6 @@ def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], class
 
 @lru_cache(maxsize=1)
 def fitted_trees(data: TaskData) -> NoteClassifier:
-    """Fit the trees of a task to its training notes; the last are remembered, for every seed has the same."""
+    """Fit the trees of a task to its training notes. The last are remembered because every seed has the same."""
     songs = data.groups[data.splits["train"]]
     return fit_note_classifier(list(data.pieces("train")), len(data.task.classes), songs, data.name)

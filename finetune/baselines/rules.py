@@ -168,7 +168,7 @@ def _binned(positions: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _times(tokens: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Onset and end of each note, in positions from the piece's first bar, and its pitch value."""
+    """Onset and end of each note in positions from the piece's first bar, and its pitch value."""
     voc = Vocabulary()
     values = np.maximum(tokens.astype(np.int64) - RESERVED, 0)
     starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)

@@ -48,14 +48,14 @@ class Cell:
 
     @property
     def question(self) -> dict[str, Any]:
-        """The settings that a saved result must have been made with, as JSON values; no place and no machine."""
+        """The settings that a saved result must have been made with as JSON values. No place and no machine."""
         asked = {**asdict(self), "settings": self.settings.identity}
         del asked["folder"]
         found: dict[str, Any] = json.loads(json.dumps(asked))  # as it will be read back
         return found
 
     def outcome(self) -> dict[str, Any] | None:
-        """Return the saved result with "record" and "question", or None if the cell is not done."""
+        """Return the saved result with "record" and "question" or None if the cell is not done."""
         path = Path(self.folder) / OUTCOME
         if not path.is_file():
             return None
@@ -107,7 +107,7 @@ def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
 
 
 def _weights(path: str) -> str:
-    """Return the fingerprint of a checkpoint; "" where it cannot be read. Training reports that later."""
+    """Return the fingerprint of a checkpoint. "" where it cannot be read. Training reports that later."""
     from symbolic.checkpoint.format import load_checkpoint
 
     try:
@@ -117,7 +117,7 @@ def _weights(path: str) -> str:
 
 
 def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
-    """Return the settings of a cell, by the names of leaves."""
+    """Return the settings of a cell by the names of leaves."""
     fresh = arm.checkpoint == SCRATCH
     return {
         **arm.settings(),
@@ -190,7 +190,7 @@ def run_cell(cell: Cell) -> None:
 
 
 def _rates(cell: Cell) -> tuple[float, list[float]]:
-    """Return the usual rate of the arm, and the rates to try."""
+    """Return the usual rate of the arm and the rates to try."""
     from finetune.training.run import learning_rate
     from finetune.training.weights import open_weights
 

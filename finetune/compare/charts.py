@@ -13,7 +13,7 @@ Row = Mapping[str, Any]
 
 
 def size_chart(task: Row) -> Chart | None:
-    """Return accuracy over trained parameters, or None if all arms train as many. Arms of a grid form its lines."""
+    """Return accuracy over trained parameters or None if all arms train as many. Arms of a grid form its lines."""
     rows = task["rows"]
     if len({row["trained"] for row in rows}) < 2:
         return None
@@ -40,7 +40,7 @@ def _lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _series(name: str, rows: Sequence[Row]) -> Series:
-    """Return accuracies with intervals, in per cent."""
+    """Return accuracies with intervals in per cent."""
     scores = [row["test"]["accuracy"] for row in rows]
     return {
         "name": name,

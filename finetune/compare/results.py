@@ -235,5 +235,5 @@ def _tried(study: Study, claim: Claim, use: TaskUse, outcomes: Outcomes) -> dict
 
 
 def verdict(low: float, high: float) -> str:
-    """Return whether a claimed difference is above 0, by its interval."""
+    """Return whether a claimed difference is above 0 by its interval."""
     return HELD if low > 0 else CONTRADICTED if high < 0 else OPEN

@@ -58,7 +58,7 @@ def read_study(path: Path) -> dict[str, Any]:
 
 
 def find_studies(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Read every comparison below a folder, with the path of its page."""
+    """Read every comparison below a folder with the path of its page."""
     runs = [
         (path.with_suffix(".md"), json.loads(path.read_text(encoding="utf-8")))
         for path in sorted(folder.rglob(COMPARISON))

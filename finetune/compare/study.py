@@ -41,7 +41,7 @@ class TaskUse:
 
     @property
     def name(self) -> str:
-        """The name in tables and folders; it leaves out what is usual."""
+        """The name in tables and folders. It leaves out what is usual."""
         own = _fit_for_a_folder(Path(self.folder).name) if self.folder else ""
         budget = "" if self.budget == 1 else f"budget{self.budget:g}"
         return "-".join(filter(None, [self.task, own, self.protocol or "", budget]))
@@ -54,7 +54,7 @@ class TaskUse:
         return TASKS[self.task].protocol(self.protocol).folds if self.task in TASKS else 1
 
     def settings(self) -> dict[str, Any]:
-        """Return the settings of `finetune` that name the task, by the names of leaves."""
+        """Return the settings of `finetune` that name the task by the names of leaves."""
         return {name: value for name, value in asdict(self).items() if name != "epochs"}
 
 
@@ -89,7 +89,7 @@ class Arm:
 
     @property
     def name(self) -> str:
-        """The label, or a few words for what is unusual about the arm."""
+        """The label or a few words for what is unusual about the arm."""
         if self.label:
             return self.label
         fresh = self.checkpoint == SCRATCH
@@ -179,7 +179,7 @@ class Study:
 
     @property
     def runs(self) -> int:
-        """The number of trainings: for every arm and task each rate but the chosen one, and each seed and fold."""
+        """The number of trainings: for every arm and task each rate but the chosen one and each seed and fold."""
         return sum(use.folds for use in self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
 
     def matching(self, patterns: Sequence[str]) -> list[str]:
@@ -187,7 +187,7 @@ class Study:
         return [arm.name for arm in self.arms if any(fnmatchcase(arm.name, one) for one in patterns)]
 
     def problems(self) -> list[str]:
-        """Return one sentence for everything that does not fit together; single settings are checked elsewhere."""
+        """Return one sentence for everything that does not fit together. Single settings are checked elsewhere."""
         problems = []
         for kind, names, remedy in (
             ("task", [use.name for use in self.tasks], "leave one out, or give it a study of its own"),

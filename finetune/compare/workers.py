@@ -1,4 +1,4 @@
-"""Run cells, each in its own process. Its peak memory is then its own, and a crash costs one arm."""
+"""Run cells, each in its own process. Its peak memory is then its own and a crash costs one arm."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def _follow_parent() -> None:
 
 
 def _tried(cell: Cell, task: Callable[[Cell], None]) -> str:
-    """Run the function; return why it failed, or ""."""
+    """Run the function. Return why it failed or ""."""
     folder = Path(cell.folder)
     (folder / FAILURE).unlink(missing_ok=True)
     try:
@@ -158,7 +158,7 @@ def _tried(cell: Cell, task: Callable[[Cell], None]) -> str:
 
 
 def _reason(process: BaseProcess, cell: Cell) -> str:
-    """Return why an ended process failed, or ""."""
+    """Return why an ended process failed or ""."""
     failure = Path(cell.folder) / FAILURE
     if failure.is_file():
         return str(json.loads(failure.read_text(encoding="utf-8"))["reason"])

@@ -1,4 +1,4 @@
-"""Charts of a run: training curves, and the notes of a piece by class."""
+"""Charts of a run: training curves and the notes of a piece by class."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
 
 
 def _licence_of(home: Checkpoint) -> str:
-    """Return the licence of a bundled model, in one line."""
+    """Return the licence of a bundled model in one line."""
     known = read_front_matter(home.path).get("license", "")
     return f"That of `{home.path.name}`{f': {known}' if known else ''}, see LICENSE."
 
@@ -116,7 +116,7 @@ def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> 
 
 
 def _terms(path: str | Path | None, home: Checkpoint | None) -> str | None:
-    """Return the text of a licence; None if none was given and the bundled model has none."""
+    """Return the text of a licence. None if none was given and the bundled model has none."""
     try:
         if path is not None:
             return Path(path).read_text(encoding="utf-8")

@@ -41,7 +41,7 @@ class Section:
 
     @property
     def baselines_command(self) -> str:
-        """Return the command that measures the baselines again; empty if they come with each run."""
+        """Return the command that measures the baselines again. Empty if they come with each run."""
         return baselines_command(self.measured) if "test" in self.measured else str(self.measured["command"])
 
     def scratch_for(self, run: Record) -> Record | None:
@@ -65,7 +65,7 @@ def read_sections(folder: str | Path) -> list[Section]:
 
 
 def headings(sections: Sequence[Section]) -> list[str]:
-    """Return a heading for each section: its title, with the mark of the prepared music if several have that title."""
+    """Return a heading for each section: its title with the mark of the prepared music if several have that title."""
     titles = [section.title for section in sections]
     marks = [str(section.measured["corpus"]["shards"]) for section in sections]
     return [
@@ -75,7 +75,7 @@ def headings(sections: Sequence[Section]) -> list[str]:
 
 
 def above(run: Record, other: Record) -> Difference | None:
-    """Compute by how much accuracy a run is above a baseline or another run; None without saved counts."""
+    """Compute by how much accuracy a run is above a baseline or another run. None without saved counts."""
     if "test_counts" not in run or "test_counts" not in other:
         return None
     ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))

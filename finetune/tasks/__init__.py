@@ -73,7 +73,7 @@ def known_task(name: str, tasks: Mapping[str, Task] = TASKS) -> Task:
 
 
 def baselines_command(record: Mapping[str, Any]) -> str:
-    """Return the command that measures the baselines of a run again; empty if only the run itself does."""
+    """Return the command that measures the baselines of a run again. Empty if only the run itself does."""
     name, protocol, budget = record["task"]["name"], record.get("protocol"), record.get("budget", 1.0)
     if name not in TASKS:
         return ""

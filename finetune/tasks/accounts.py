@@ -1,4 +1,4 @@
-"""Account for every piece of a corpus: trained on, selected by, tested, or left out and why."""
+"""Account for every piece of a corpus: trained on, selected by, tested or left out and why."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SEQUENCE_BASELINES = ("majority", "look_up", "features_logistic", "features_tree
 
 @dataclass(frozen=True)
 class MergedClasses:
-    """Merged classes of the same predictions, such as melody or bridge against the rest.
+    """Merged classes of the same predictions such as melody or bridge against the rest.
 
     Attributes:
         name: Prefix of its scores in records.
@@ -56,7 +56,7 @@ class Protocol:
 
     Attributes:
         name: On the command line and in records.
-        split: Where it comes from, in words.
+        split: Where it comes from in words.
         folds: More than 1 has every piece tested once: each fold is trained by itself, with the next one to select
             on, and their test pieces are counted together.
         table: The split table in which the folds stand. Where there is none, they stand in that of the corpus and
@@ -175,7 +175,7 @@ class Task:
         return titles
 
     def describe(self) -> dict[str, Any]:
-        """Return what a checkpoint needs to read files as in training, as JSON values."""
+        """Return what a checkpoint needs to read files as in training as JSON values."""
         return {
             "name": self.name,
             "title": self.title,

@@ -1,4 +1,4 @@
-"""Pieces, labels and splits of a task, and the scoring of any predictor."""
+"""Pieces, labels and splits of a task and the scoring of any predictor."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class TaskData:
 
     @property
     def name(self) -> str:
-        """Task and fold, for progress bars."""
+        """Task and fold for progress bars."""
         folds = self.protocol.folds
         return self.task.name + (f", fold {self.fold + 1} of {folds}" if folds > 1 else "")
 
@@ -87,7 +87,7 @@ class TaskData:
         return self.shards.tokens(start, stop)
 
     def truth(self, piece: int) -> Labels:
-        """Return (N,) classes of a piece's notes, or its () class."""
+        """Return (N,) classes of a piece's notes or its () class."""
         if self.task.level == "sequence":
             return np.asarray(self.labels[piece])
         start, stop = self._extent(piece)
@@ -220,7 +220,7 @@ def summarise(
 
 
 def task_metrics(task: Task) -> dict[str, Metric]:
-    """Return all scores of a task, by name; the first selects on validation."""
+    """Return all scores of a task by name. The first selects on validation."""
     metrics: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
     for view in task.views:
         metrics[f"{view.name}_accuracy"] = partial(_merged_accuracy, view)

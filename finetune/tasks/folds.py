@@ -16,7 +16,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 def prepared_folds(
     task: Task, root: str | None, tokenizer: Tokenizer, settings: PrepareSettings, protocol: Protocol
 ) -> list[TaskData]:
-    """Prepare a task's data for each fold of a protocol; without folds, a list of one."""
+    """Prepare a task's data for each fold of a protocol. Without folds, a list of one."""
     return [prepared(task, root, tokenizer, settings, protocol, fold) for fold in range(protocol.folds)]
 
 

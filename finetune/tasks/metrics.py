@@ -182,7 +182,7 @@ def bootstrap_interval(
 
     Args:
         confusions: (G, C, C) or (S, G, C, C) of S seeds on the same groups.
-        metric: What to score, such as `accuracy`.
+        metric: What to score such as `accuracy`.
         samples: Resamples of the groups.
         level: Share of resamples inside the interval.
         seed: Of the resampling. The same seed gives the same digits.
@@ -274,7 +274,7 @@ def paired_bootstrap(
 
 
 def _newcombe(ours: float, theirs: float, trials: int, level: float) -> Interval:
-    """Return the ends of the interval of a difference of two ratios, from the Wilson interval of each."""
+    """Return the ends of the interval of a difference of two ratios from the Wilson interval of each."""
     first, second = (wilson_interval(ratio, trials, level) for ratio in (ours, theirs))
     below = math.hypot(ours - first.low, second.high - theirs)
     above = math.hypot(first.high - ours, theirs - second.low)

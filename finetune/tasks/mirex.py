@@ -1,4 +1,4 @@
-"""Score keys and chords as MIREX does, with mir_eval (Raffel et al., ISMIR 2014)."""
+"""Score keys and chords as MIREX does with mir_eval (Raffel et al., ISMIR 2014)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of a task, for Lightning."""
+"""Batches of a task for Lightning."""
 
 from __future__ import annotations
 

@@ -62,14 +62,14 @@ class TaskModule(lightning.LightningModule):
         self._outputs: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def targets(self, batch: Batch) -> Tensor:
-        """Return (B, L) int64 classes of tokens, or (B,) of windows; -1 where padded or unlabelled."""
+        """Return (B, L) int64 classes of tokens or (B,) of windows. -1 where padded or unlabelled."""
         labels = self.get_buffer("labels")
         if not self.by_note:
             return labels[batch.piece].long()
         return labels[_places(batch, len(labels))].long().masked_fill(~batch.attention_mask, -1)
 
     def logits(self, batch: Batch) -> Tensor:
-        """Return logits: (B, L, C) of tokens, or (B, C) of windows."""
+        """Return logits: (B, L, C) of tokens or (B, C) of windows."""
         tokens = batch.tokens
         if self.model.note_features is not None:
             codes = self.get_buffer("codes")
@@ -82,7 +82,7 @@ class TaskModule(lightning.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Compute the cross-entropy over labelled tokens, or over windows."""
+        """Compute the cross-entropy over labelled tokens or over windows."""
         loss = self._loss(self.logits(batch), self.targets(batch))
         self._losses.append(loss.detach())
         self.last_losses = {"loss": loss.detach()}
@@ -136,7 +136,7 @@ class TaskModule(lightning.LightningModule):
             )
 
     def _piece_confusion(self, logits: Tensor, pieces: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (C, C) counts of pieces by the mean logits of their windows, and the mean loss of windows."""
+        """Return (C, C) counts of pieces by the mean logits of their windows and the mean loss of windows."""
         labels = self.get_buffer("labels").long()
         known, place, windows = torch.unique(pieces, return_inverse=True, return_counts=True)
         sums = logits.new_zeros(len(known), self.classes).index_add_(0, place, logits)
@@ -153,7 +153,7 @@ class TaskModule(lightning.LightningModule):
         )
 
     def configure_optimizers(self) -> Any:
-        """Build AdamW with warm-up and cosine; without decay it is the Adam of arXiv 2411.19371."""
+        """Build AdamW with warm-up and cosine. Without decay it is the Adam of arXiv 2411.19371."""
         parameters = self.model.trained()
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.decay},
@@ -179,14 +179,14 @@ class TaskModule(lightning.LightningModule):
 
 
 def _places(batch: Batch, tokens: int) -> Tensor:
-    """Return the (B, L) index in the shards of each token; arbitrary where padded."""
+    """Return the (B, L) index in the shards of each token. Arbitrary where padded."""
     return (
         batch.start[:, None] + torch.arange(batch.attention_mask.shape[1], device=batch.attention_mask.device)
     ).clamp(max=tokens - 1)
 
 
 def best_entry(history: list[dict[str, float]]) -> dict[str, float]:
-    """Return the validation with the highest accuracy, and among equals with the lowest loss."""
+    """Return the validation with the highest accuracy and among equals with the lowest loss."""
     return max(history, key=lambda entry: (entry["valid_accuracy"], -entry["valid_loss"]))
 
 

@@ -39,7 +39,7 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
 
 @lru_cache(maxsize=1)
 def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Return edges and codes; those of the last task are remembered, for every seed has the same."""
+    """Return edges and codes. Those of the last task are remembered because every seed has the same."""
     pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
     shown = tqdm(pieces, f"{data.name}, note features", leave=False, disable=None, unit=" pieces")
     features = [embedded_features(note_matrix(data.tokens(piece))) for piece in shown]

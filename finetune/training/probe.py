@@ -167,7 +167,7 @@ def _estimators() -> Iterator[tuple[str, Any]]:
 def _all_classes(
     weight: Floats, bias: Floats, known: NDArray[np.int64], classes: int
 ) -> tuple[Floats, Floats]:
-    """Return (C, W) weights and (C,) biases, from those of the classes that have examples."""
+    """Return (C, W) weights and (C,) biases from those of the classes that have examples."""
     every, biases = np.zeros((classes, weight.shape[1])), np.full(classes, _NEVER)
     every[known], biases[known] = weight, bias
     return every, biases

@@ -1,4 +1,4 @@
-"""Train one seed, save the best checkpoint on validation pieces, and score it once on test pieces."""
+"""Train one seed, save the best checkpoint on validation pieces and score it once on test pieces."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class _Fit:
 
 
 class _Keeper(lightning.Callback):
-    """Save the best weights as a checkpoint, and the training state for resuming."""
+    """Save the best weights as a checkpoint and the training state for resuming."""
 
     def __init__(
         self, folder: Path, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
@@ -174,7 +174,7 @@ def train_seed(
 def _probe(
     data: TaskData, source: InitialWeights, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
 ) -> _Fit:
-    """Fit a probe at once; its curves are a single point."""
+    """Fit a probe at once. Its curves are a single point."""
     torch.manual_seed(seed)
     began = time.perf_counter()
     model = build_model(source.backbone(), data.task, PROBE, plan.options).to(device_of(plan.accelerator))
@@ -188,7 +188,7 @@ def _probe(
 
 
 def _known_fit(folder: Path) -> _Fit | None:
-    """Return the results of a training that was done before an interruption; None if there are none."""
+    """Return the results of a training that was done before an interruption. None if there are none."""
     path = folder / FIT
     return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
@@ -201,7 +201,7 @@ def _train(
     folder: Path,
     provenance: dict[str, Any],
 ) -> _Fit:
-    """Train one model, or resume it. The folder then holds its best checkpoint."""
+    """Train one model or resume it. The folder then holds its best checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     began = time.perf_counter()
@@ -247,7 +247,7 @@ def _train(
 def _join_trees(
     data: TaskData, source: InitialWeights, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
 ) -> _Fit:
-    """Fit trees, choose their weight on validation pieces, and save them with the network."""
+    """Fit trees, choose their weight on validation pieces and save them with the network."""
     began = time.perf_counter()
     model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
     assert isinstance(model, TaskModel)

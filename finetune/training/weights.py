@@ -1,4 +1,4 @@
-"""Load the initial weights of a run, and check that pretraining did not include its test pieces."""
+"""Load the initial weights of a run and check that pretraining did not include its test pieces."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> d
 
 
 def merged_leaks(leaks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Merge the results of `check_pretraining` for every fold, for the record."""
+    """Merge the results of `check_pretraining` for every fold for the record."""
     if len(leaks) == 1:
         return leaks[0]
     pieces = sorted({piece for one in leaks for piece in one["pieces"]})

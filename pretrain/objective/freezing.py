@@ -34,7 +34,7 @@ class FreezeBook:
         self._bits: NDArray[np.uint8] = np.zeros(-(-tokens // 8), dtype=np.uint8)
 
     def frozen(self, start: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
-        """Return (B, length) bool, the state of the tokens from each start on; false past the last token."""
+        """Return (B, length) bool, the state of the tokens from each start on. False past the last token."""
         index = start[:, None] + np.arange(length)
         inside = index < self.tokens
         index = np.where(inside, index, 0)

@@ -122,7 +122,7 @@ class Objective(nn.Module):
     def _selector_loss(
         self, scores: Tensor, recovery: Recovery, evidence: Tensor, choice: Choice, tokens: Tensor
     ) -> Tensor:
-        """Return the loss of the selector. Cells that stayed visible do not count, because their loss is low anyway."""
+        """Return the loss of the selector. Cells that stayed visible do not count because their loss is low anyway."""
         unit, loss = self.selector.unit, recovery.loss.detach()
         if unit.outputs > 1:
             # Single fields compete with one another, so each loss is divided by the typical one of its field.

@@ -1,4 +1,4 @@
-"""Retirement of tokens: at fixed intervals all training windows are scored, and the freeze book is revised."""
+"""Retirement of tokens: at fixed intervals all training windows are scored and the freeze book is revised."""
 
 from __future__ import annotations
 

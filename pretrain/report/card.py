@@ -1,4 +1,4 @@
-"""Model card of a pretrained backbone, as Markdown."""
+"""Model card of a pretrained backbone as Markdown."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def card(
 
 
 def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Return heads, and a row for every corpus with its training and validation pieces."""
+    """Return heads and a row for every corpus with its training and validation pieces."""
     manifest = shards.manifest
     used = [piece.tokens for piece in shards.pieces if piece.split in ("train", "valid")]
     alone = {manifest["corpus"]["name"]: {"pieces": len(used), "tokens": sum(used)}}
@@ -118,7 +118,7 @@ def _before(origin: Mapping[str, Any], checkpoint: str) -> str:
 
 
 def _leaks(page: Page, shards: Shards) -> None:
-    """Add what was left out of training, and why."""
+    """Add what was left out of training and why."""
     skipped, guards = (
         shards.manifest["totals"].get("skipped", {}),
         shards.manifest["settings"].get("guards", []),

@@ -1,4 +1,4 @@
-"""Charts of a pretraining run and the notes of its piano roll, as data."""
+"""Charts of a pretraining run and the notes of its piano roll as data."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def value_names(vocabulary: Vocabulary) -> list[list[str]]:
 
 
 def _series(name: str, history: Sequence[Entry], path: str) -> Series:
-    """Return a line over steps of the value at a path of keys, or of the mean of its values; None is a gap."""
+    """Return a line over steps of the value at a path of keys or of the mean of its values. None is a gap."""
 
     def value(entry: Any) -> float | None:
         for key in path.split("."):
@@ -152,5 +152,5 @@ def _series(name: str, history: Sequence[Entry], path: str) -> Series:
 
 
 def _rounded(values: Iterable[float] | NDArray[np.floating]) -> list[float]:
-    """Round to four digits: more cannot be seen, and take three times the bytes."""
+    """Round to four digits: more cannot be seen and take three times the bytes."""
     return [float(f"{value:.4g}") for value in values]

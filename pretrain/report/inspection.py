@@ -1,4 +1,4 @@
-"""Inspection of windows: the scores of the selector, its choice, and what the backbone recovers."""
+"""Inspection of windows: the scores of the selector, its choice and what the backbone recovers."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def turns_of(module: PretrainModule) -> int:
 
 
 def _masked(module: PretrainModule, ids: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """Mask cells; return the (1, N, 8) loss and most likely value of every field."""
+    """Mask cells. Return the (1, N, 8) loss and most likely value of every field."""
     logits = module.objective.heads(module.objective.backbone(ids.masked_fill(cells, MASK)))
     # No token lacks a field, so a reserved id is never right.
     guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)

@@ -101,7 +101,7 @@ def _curve(name: str, record: Mapping[str, Any]) -> Curve:
 
 
 def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
-    """Return heads, and a row with the end of every run."""
+    """Return heads and a row with the end of every run."""
     header = [
         "run",
         "backbone, selector",
@@ -119,7 +119,7 @@ def curve_rows(curves: Sequence[Curve]) -> tuple[list[str], list[list[str]]]:
 
 
 def scaling_charts(curves: Sequence[Curve]) -> list[Chart]:
-    """Return the held-out loss over notes trained on, and over operations."""
+    """Return the held-out loss over notes trained on and over operations."""
     notes = [[count / 1e6 for count in one.notes] for one in curves]
     axes: list[tuple[str, list[list[float]], bool]] = [
         ("million notes trained on, padding included", notes, False),

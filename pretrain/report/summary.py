@@ -25,7 +25,7 @@ def field_table(record: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def selector_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return how well the selector's scores predict the loss, as text; a note if it has no network."""
+    """Return how well the selector's scores predict the loss as text. A note if it has no network."""
     found = record["history"][-1]["held_out"].get("selector")
     if not found:
         name = flatten(record["settings"])["selector"]

@@ -45,7 +45,7 @@ class AdversarialSelector(LearnedSelector):
     retires = True
 
     def loss(self, scores: Tensor, recovery: Tensor, valid: Tensor) -> Tensor:
-        """Return the mean squared error over labelled units; 0 if there are none."""
+        """Return the mean squared error over labelled units. 0 if there are none."""
         targets, labelled = extremes(recovery, valid)
         error = (scores.sigmoid() - targets) ** 2 * labelled
         return error.sum() / labelled.sum().clamp(min=1)

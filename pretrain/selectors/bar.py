@@ -7,7 +7,7 @@ from symbolic.masking.units import BarUnit
 
 
 class BarSelector(UniformSelector):
-    """Choose one field of a whole bar at random, because neighbours in the bar often have the same value."""
+    """Choose one field of a whole bar at random because neighbours in the bar often have the same value."""
 
     name = "bar"
     units = (BarUnit.name,)

@@ -1,4 +1,4 @@
-"""Base class of selectors: a selector ranks the units of a window, and a schedule says how many are hidden."""
+"""Base class of selectors: a selector ranks the units of a window and a schedule says how many are hidden."""
 
 from __future__ import annotations
 
@@ -143,11 +143,11 @@ class Selector(nn.Module, ABC):
         """Return (B, U) scores of units, the highest chosen first; with gradient if the selector learns."""
 
     def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """Return (B, U) the ranking without randomness: the scores, unless a selector ranks by something else."""
+        """Return (B, U) the ranking without randomness: the scores unless a selector ranks by something else."""
         return scores
 
     def ranking(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """Return (B, U) the ranking in training: the preference, unless a selector explores."""
+        """Return (B, U) the ranking in training: the preference unless a selector explores."""
         return self.preference(scores, inputs)
 
     def retirement(self, inputs: SelectorInput) -> Tensor:
@@ -155,7 +155,7 @@ class Selector(nn.Module, ABC):
         return self.unit.tokens_of(self.scores(inputs), inputs.tokens)
 
     def counts(self, inputs: SelectorInput) -> Tensor:
-        """Return (B,) the tokens to mask in each window; other units are counted in tokens too."""
+        """Return (B,) the tokens to mask in each window. Other units are counted in tokens too."""
         return self.schedule.counts(inputs.attention_mask, inputs.frozen, inputs.generator)
 
     def most(self, length: int) -> int:
@@ -185,4 +185,4 @@ class Selector(nn.Module, ABC):
         raise NotImplementedError(f"{self.name} has no network")
 
     def after_step(self) -> None:
-        """Update what follows the weights; called after every optimiser step."""
+        """Update what follows the weights. Called after every optimiser step."""

@@ -68,7 +68,7 @@ class LearnabilitySelector(LearnedSelector):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def preference(self, scores: Tensor, inputs: SelectorInput) -> Tensor:
-        """Return (B, U) the fall of the predicted loss, in deviations."""
+        """Return (B, U) the fall of the predicted loss in deviations."""
         progress = self._before(inputs) - scores
         # Padding and bars that no window reaches would make the deviation small, and noise weak.
         exist = self.unit.exist(inputs.tokens, inputs.attention_mask)

@@ -1,4 +1,4 @@
-"""Base class of selectors with a network: scores, exploration, and a slow start."""
+"""Base class of selectors with a network: scores, exploration and a slow start."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class LossSelector(Selector):
     name = "loss"
 
     def scores(self, inputs: SelectorInput) -> Tensor:
-        """Return (B, L) the recovery loss of the tokens tried; minus infinity for the others."""
+        """Return (B, L) the recovery loss of the tokens tried. Minus infinity for the others."""
         shape = inputs.tokens.shape[:2]
         counts = (_TRIED * self.schedule.cap * inputs.attention_mask.sum(1)).ceil().long()
         most = math.ceil(_TRIED * self.schedule.cap * shape[1])

@@ -1,4 +1,4 @@
-"""Networks of learned selectors: small separate ones, or early exits of the backbone."""
+"""Networks of learned selectors: small separate ones or early exits of the backbone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SmallNetwork(ScoreNetwork):
         self.score = nn.Linear(width, outputs)
 
     def forward(self, tokens: Tensor, attend: Tensor | None, backbone: Backbone) -> Tensor:
-        """Return (B, L, outputs) scores of (B, L, 8) clean ids; the backbone is not used."""
+        """Return (B, L, outputs) scores of (B, L, 8) clean ids. The backbone is not used."""
         scores: Tensor = self.score(self.body(tokens, attend))
         return scores
 

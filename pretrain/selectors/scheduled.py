@@ -1,4 +1,4 @@
-"""Scheduled selector, a control: random tokens, as many as the adversarial selector masks."""
+"""Scheduled selector, a control: as many random tokens as the adversarial selector masks."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MEAN = 5.0
 
 
 class SpanSelector(UniformSelector):
-    """Choose whole runs of geometric length at random; the last one is cut where the count ends."""
+    """Choose whole runs of geometric length at random. The last one is cut where the count ends."""
 
     name = "span"
     units = (TokenUnit.name,)

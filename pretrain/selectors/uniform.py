@@ -9,7 +9,7 @@ from symbolic.masking.units import UNITS
 
 
 class UniformSelector(Selector):
-    """Choose tokens at random. The cap of the schedule is the mask rate, and nothing is frozen."""
+    """Choose tokens at random. The cap of the schedule is the mask rate and nothing is frozen."""
 
     name = "uniform"
     units = tuple(UNITS)

@@ -1,4 +1,4 @@
-"""Data module of pretraining: training and held-out windows, in batches that are a function of the step."""
+"""Data module of pretraining: training and held-out windows in batches that are a function of the step."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HELD_OUT_TOKENS = 24_000
 class PretrainDataModule(lightning.LightningDataModule):
     """The music of a run for any `lightning.Trainer`. A resumed run gets the batches that it would have had.
 
-    The training batches never end. So the trainer needs `max_steps`, and `val_check_interval` in batches with
+    The training batches never end. So the trainer needs `max_steps` and `val_check_interval` in batches with
     `check_val_every_n_epoch=None`.
 
     Args:
@@ -71,7 +71,7 @@ class PretrainDataModule(lightning.LightningDataModule):
         self._workers, self._step = training.workers, 0
 
     def train_dataloader(self) -> Any:
-        """Return the endless training batches from the current step on; each process gets its own."""
+        """Return the endless training batches from the current step on. Each process gets its own."""
         assert self.trainer is not None  # it calls
         start = self._step * self.trainer.accumulate_grad_batches
         return endless_loader(
@@ -79,7 +79,7 @@ class PretrainDataModule(lightning.LightningDataModule):
         )
 
     def val_dataloader(self) -> Any:
-        """Return every held-out window once, in every process: there are few."""
+        """Return every held-out window once in every process: there are few."""
         return one_pass_loader(self.held_out)
 
     def state_dict(self) -> dict[str, int]:
@@ -88,7 +88,7 @@ class PretrainDataModule(lightning.LightningDataModule):
         return {"step": self.trainer.global_step}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Continue after a step; the trainer calls it before it asks for batches."""
+        """Continue after a step. The trainer calls it before it asks for batches."""
         self._step = state_dict["step"]
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Any:

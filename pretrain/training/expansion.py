@@ -26,7 +26,7 @@ _UNEVEN = 0.5
 
 
 def obstacles(small: BackboneConfig, large: BackboneConfig) -> list[str]:
-    """Return the reasons why one shape cannot be expanded into another; empty if it can."""
+    """Return the reasons why one shape cannot be expanded into another. Empty if it can."""
     if small.kind != large.kind:
         return [f"a {small.kind} cannot become a {large.kind}"]
     found = [

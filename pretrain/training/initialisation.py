@@ -34,7 +34,7 @@ class Initialisation:
     checkpoint: Checkpoint | None = None
 
     def initialise(self, backbone: Backbone, heads: FieldHeads) -> None:
-        """Load the weights of the checkpoint, if there is one; heads that it lacks stay random."""
+        """Load the weights of the checkpoint if there is one. Heads that it lacks stay random."""
         if self.checkpoint is None:
             return
         saved = self.checkpoint.build_heads().get(_HEADS)
@@ -53,7 +53,7 @@ class Initialisation:
         return self.checkpoint is not None and _size(self.checkpoint.config) != _size(self.config)
 
     def trained_on(self, now: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """Return the fingerprints of all pieces trained on, this run included; None if unknown."""
+        """Return the fingerprints of all pieces trained on, this run included. None if unknown."""
         if self.checkpoint is None:
             return now
         before = self.checkpoint.pretrained_on
@@ -61,7 +61,7 @@ class Initialisation:
 
     @property
     def weights(self) -> str | None:
-        """The fingerprint of the checkpoint's weights; None without a checkpoint."""
+        """The fingerprint of the checkpoint's weights. None without a checkpoint."""
         return self.checkpoint.fingerprint if self.checkpoint else None
 
     def describe(self, held_out: NDArray[np.int64]) -> dict[str, Any] | None:
@@ -146,7 +146,7 @@ def _size(config: BackboneConfig) -> dict[str, Any]:
 
 
 def _remedy(config: BackboneConfig) -> str:
-    """Return the flags that would work, as a sentence."""
+    """Return the flags that would work as a sentence."""
     for name, shape in PRESETS.items():
         if _size(replace(shape, kind=config.kind)) == _size(config):
             return f"Name its own size, --preset {name} --backbone {config.kind}, or a larger one"

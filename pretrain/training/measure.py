@@ -50,7 +50,7 @@ class TrainingMeter(nn.Module):
         self.fields += torch.stack([values.sum((0, 1)).float() for values in by_field])
 
     def flush(self) -> dict[str, Any]:
-        """Return the means since the last flush over all processes, and reset the sums."""
+        """Return the means since the last flush over all processes and reset the sums."""
         for buffer in (self.counts, self.losses, self.fields):
             all_reduce(buffer)
         batches, attention_mask, frozen, cells, padded, tokens = self.counts.tolist()
@@ -129,7 +129,7 @@ class HeldOut:
             self._entropy.append(entropy.cpu().double().numpy())
 
     def summary(self) -> dict[str, Any]:
-        """Return accuracy and loss of each field, and how well the selector's scores predict the loss."""
+        """Return accuracy and loss of each field and how well the selector's scores predict the loss."""
         if not self._columns:
             return {}
         joined = [np.concatenate(c) for c in zip(*self._columns, strict=True)]

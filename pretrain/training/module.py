@@ -1,4 +1,4 @@
-"""Pretraining as a LightningModule: optimiser, schedule, held-out evaluation, and the state that resuming needs."""
+"""Pretraining as a LightningModule: optimiser, schedule, held-out evaluation and the state that resuming needs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class PretrainModule(lightning.LightningModule):
         warmup: Share of the run in which the rate rises. Then it falls on a cosine to a tenth.
         weight_decay: Weight decay of matrices and embeddings.
         evaluation_rate: Share of held-out tokens that are masked.
-        callbacks: Callbacks that the trainer must have, such as `Retirement`.
+        callbacks: Callbacks that the trainer must have such as `Retirement`.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class PretrainModule(lightning.LightningModule):
         self._stepped_at = 0
 
     def configure_model(self) -> None:
-        """Shard the weights, if the strategy has a device mesh."""
+        """Shard the weights if the strategy has a device mesh."""
         if self._device_mesh is not None and not self._sharded:
             shard(self.objective, self._device_mesh["data_parallel"])
             self._sharded = True
@@ -125,7 +125,7 @@ class PretrainModule(lightning.LightningModule):
         return total
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the selector follow an optimiser step; a step may take several batches."""
+        """Let the selector follow an optimiser step. A step may take several batches."""
         if self.global_step != self._stepped_at:
             self._stepped_at = self.global_step
             self.objective.selector.after_step()
@@ -170,7 +170,7 @@ class PretrainModule(lightning.LightningModule):
         self.held_out = HeldOut()
 
     def _mask_at_random(self, batch: Batch, *key: int) -> RandomMasking:
-        """Mask tokens at random at the evaluation rate, and recover them; the selector has no influence."""
+        """Mask tokens at random at the evaluation rate and recover them. The selector has no influence."""
         tokens, attention_mask = batch.tokens, batch.attention_mask
         most = max(1, math.ceil(self.evaluation_rate * tokens.shape[1]))
         counts = (self.evaluation_rate * attention_mask.sum(1)).ceil().long()
@@ -236,7 +236,7 @@ class PretrainModule(lightning.LightningModule):
         return self.objective.selector_input(batch, torch.zeros_like(batch.attention_mask), generator)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser, with warm-up and cosine decay; it serves backbone and selector."""
+        """Return the optimiser with warm-up and cosine decay. It serves backbone and selector."""
         optimizer = build_optimizer(self.parameters(), self.lr, self.weight_decay)
         rise = max(1, round(self.warmup * self.steps))
 
@@ -250,7 +250,7 @@ class PretrainModule(lightning.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Any, gradient_clip_val: Any = None, gradient_clip_algorithm: Any = None
     ) -> None:
-        """Clip backbone and selector separately, because a joint norm would let one scale the step of the other."""
+        """Clip backbone and selector separately because a joint norm would let one scale the step of the other."""
         selector = list(self.objective.selector.parameters())
         of_selector = {id(p) for p in selector}
         for part in ([p for p in self.parameters() if id(p) not in of_selector], selector):

@@ -1,4 +1,4 @@
-"""Adapters: small trained modules on a frozen backbone. Each is one file, and one line of `METHODS`."""
+"""Adapters: small trained modules on a frozen backbone. Each is one file and one line of `METHODS`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class AdapterSet:
         self._adapters: dict[str, Adapter] = {}
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the names, in the order in which they were loaded."""
+        """Iterate over the names in the order in which they were loaded."""
         return iter(self._adapters)
 
     def load(self, name: str, directory: Path | str) -> Adapter:

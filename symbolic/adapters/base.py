@@ -34,7 +34,7 @@ _OBJECT = mapped(anything, anything)
 
 
 def _option(place: str, value: Any) -> list[str]:
-    """Check the value of an option: text, true or false, or a number that a method can compute with."""
+    """Check the value of an option: text, true or false or a number that a method can compute with."""
     return [] if isinstance(value, str | bool) else number(-1e6, 1e6)(place, value)
 
 
@@ -77,7 +77,7 @@ class Adapter:
         return self.backbone.adapter is self
 
     def named_parameters(self) -> dict[str, nn.Parameter]:
-        """Return the adapter's parameters, by their path in the adapted backbone."""
+        """Return the adapter's parameters by their path in the adapted backbone."""
         return {
             f"{replacement.module_path}.{name}": parameter
             for replacement in self._replacements
@@ -85,7 +85,7 @@ class Adapter:
         }
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the adapter's parameters, for an optimiser."""
+        """Return the adapter's parameters for an optimiser."""
         return list(self.named_parameters().values())
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -126,7 +126,7 @@ class Adapter:
         freeze_backbone(self.backbone)
 
     def detach(self) -> None:
-        """Restore the backbone's modules. Its output is as before, and it stays frozen."""
+        """Restore the backbone's modules. Its output is as before and it stays frozen."""
         if self.attached:
             self._place(self._originals)
             self.backbone.adapter = None

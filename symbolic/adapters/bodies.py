@@ -172,5 +172,5 @@ class Parallel(Added):
     """A bottleneck parallel to a branch, which reads the branch's input."""
 
     def forward(self, branch: Tensor, stream: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Add to the branch's output (B, L, dim), from the stream (B, L, dim)."""
+        """Add to the branch's output (B, L, dim) from the stream (B, L, dim)."""
         return self.add(branch, stream, attention_mask)

@@ -1,4 +1,4 @@
-"""The sequential bottleneck adapter, and the base class of all sequential adapters."""
+"""The sequential bottleneck adapter and the base class of all sequential adapters."""
 
 from __future__ import annotations
 

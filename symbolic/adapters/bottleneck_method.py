@@ -76,7 +76,7 @@ class BottleneckMethod(AdapterMethod):
         return [one for one in sublayers if isinstance(backbone.get_submodule(one.body), kinds)]
 
     def build_body(self, dim: int) -> tuple[Body, nn.LayerNorm | None]:
-        """Make an initialised bottleneck network, and the norm before it or None."""
+        """Make an initialised bottleneck network and the norm before it or None."""
         body = self.body(dim)
         body.start(self.init, self.zero_bias)
         return body, nn.LayerNorm(dim) if self.norm else None

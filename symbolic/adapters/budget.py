@@ -82,7 +82,7 @@ def _by_block(backbone: Backbone, method: AdapterMethod) -> Counter[str]:
 
 
 def _alternatives(backbone: Backbone, method: AdapterMethod, limit: float) -> str:
-    """Return advice for a share that is too small: a larger one, fewer layers, or other options."""
+    """Return advice for a share that is too small: a larger one, fewer layers or other options."""
     blocks, saved = _by_block(backbone, method), method.saved_form()
     ways = ["Ask for that share or a larger one"]
     if "" not in blocks and (most := int(limit // max(blocks.values()))):

@@ -44,7 +44,7 @@ class AdapterMethod(ABC):
     Attributes:
         name: Name of the method in commands and files.
         mergeable: Whether it can be merged into the backbone's weights.
-        size: The option that sets how much is trained, or "".
+        size: The option that sets how much is trained or "".
         starts_neutral: Whether a new adapter leaves the backbone's output unchanged.
     """
 
@@ -77,7 +77,7 @@ class AdapterMethod(ABC):
         return self
 
     def saved_tensors(self, replacement: Replacement) -> Mapping[str, Tensor]:
-        """Return the tensors of a replacement that are saved, by the names they have in `saved_form`."""
+        """Return the tensors of a replacement that are saved by the names they have in `saved_form`."""
         return replacement.parameters
 
     def merge(self, replaced: nn.Module, original: nn.Module) -> None:

@@ -53,7 +53,7 @@ class Ia3(AdapterMethod):
         return replacements
 
     def merge(self, replaced: nn.Module, original: nn.Module) -> None:
-        """Multiply the weight's columns, or its rows and the bias."""
+        """Multiply the weight's columns or its rows and the bias."""
         assert isinstance(replaced, RescaledLinear)
         assert isinstance(original, nn.Linear)
         if replaced.inputs:

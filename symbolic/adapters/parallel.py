@@ -13,7 +13,7 @@ from symbolic.backbone import Backbone
 @register
 @dataclass(frozen=True, kw_only=True)
 class ParallelAdapter(BottleneckMethod):
-    """Put bottlenecks parallel to the feed-forward branches, or to others (He et al., arXiv 2110.04366)."""
+    """Put bottlenecks parallel to the feed-forward branches or to others (He et al., arXiv 2110.04366)."""
 
     name = "parallel"
 

@@ -60,7 +60,7 @@ class Ssf(AdapterMethod):
         return replacements
 
     def merge(self, replaced: nn.Module, original: nn.Module) -> None:
-        """Scale the weight's rows and the bias, and shift the bias."""
+        """Scale the weight's rows and the bias and shift the bias."""
         assert isinstance(replaced, ScaledLinear)
         assert isinstance(original, nn.Linear)
         original.weight *= replaced.gamma[:, None]

@@ -53,7 +53,7 @@ class Entrance(nn.Module):
 
 
 class SubLayer(NamedTuple):
-    """Module paths of a residual branch: its norm, its body, the slot parallel to it, and the slot after its sum."""
+    """Module paths of a residual branch: its norm, its body, the slot parallel to it and the slot after its sum."""
 
     norm: str
     body: str

@@ -1,4 +1,4 @@
-"""The shape of a backbone, and named presets."""
+"""The shape of a backbone and named presets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embed tokens as vectors: their fields, and what each note is to its neighbours."""
+"""Embed tokens as vectors: their fields and what each note is to its neighbours."""
 
 from __future__ import annotations
 

@@ -60,6 +60,6 @@ def require_model(path: Path | str) -> None:
 
 
 def model_name(path: Path | str) -> str:
-    """Return the name of a checkpoint for folders and tables; the `checkpoint` of a run has the run's name."""
+    """Return the name of a checkpoint for folders and tables. The `checkpoint` of a run has the run's name."""
     path = Path(path)
     return (path.parent if path.name == "checkpoint" else path).resolve().name

@@ -55,7 +55,7 @@ def front_matter(
 
 
 def read_front_matter(folder: Path) -> dict[str, Any]:
-    """Read the front matter of the card in a folder; empty where there is none."""
+    """Read the front matter of the card in a folder. Empty where there is none."""
     path = folder / CARD
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     if not text.startswith(f"{_FENCE}\n"):
@@ -68,7 +68,7 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
 
 
 def _identifier(licence: str) -> str:
-    """The hub's identifier of the first licence that a line names; "" where none is known."""
+    """The hub's identifier of the first licence that a line names. "" where none is known."""
     words = " ".join(licence.casefold().replace("-", " ").split())
     places = {
         found.start(): known

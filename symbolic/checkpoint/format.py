@@ -352,7 +352,7 @@ def _fingerprints(path: Path) -> NDArray[np.int64]:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Refuse what is not a complete checkpoint folder, and name what it is instead."""
+    """Refuse what is not a complete checkpoint folder and name what it is instead."""
     if path.is_file():
         raise CheckpointError(
             f"{path} is a file, and a checkpoint is a directory of safetensors and JSON. Pickled files (.pt, "

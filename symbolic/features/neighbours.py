@@ -1,4 +1,4 @@
-"""The notes around each note, and how they differ from it."""
+"""The notes around each note and how they differ from it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Neighbours:
 
     @cached_property
     def octaves(self) -> Floats:
-        """(N,) durations of all notes, in octaves above a quarter note."""
+        """(N,) durations of all notes in octaves above a quarter note."""
         return logs(self.table.lengths)
 
     @cached_property
@@ -100,7 +100,7 @@ class Neighbours:
         return np.asarray(self.there & early & ~self.together & (self.time > 0))
 
     def within(self, first: float, last: float) -> Bools:
-        """Select neighbours of other strokes by the seconds from the note's onset, as (K, W) bool."""
+        """Select neighbours of other strokes by the seconds from the note's onset as (K, W) bool."""
         return np.asarray(self.there & ~self.together & (self.time >= first) & (self.time <= last))
 
     def successor(self, forward: bool) -> tuple[Ints, Floats, Bools]:
@@ -126,7 +126,7 @@ class Neighbours:
 
 
 def mean_of(chosen: Bools, values: NDArray[np.floating]) -> Floats:
-    """Average (K, W) values over the chosen neighbours, as (K,). The mean of none is 0."""
+    """Average (K, W) values over the chosen neighbours as (K,). The mean of none is 0."""
     return np.asarray(np.where(chosen, values, 0).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1))
 
 

@@ -1,4 +1,4 @@
-"""A piece as a table of notes, with times in seconds and notes grouped into strokes."""
+"""A piece as a table of notes with times in seconds and notes grouped into strokes."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class NoteTable:
 
     @cached_property
     def rank(self) -> Ints:
-        """(N,) number of notes above each in its stroke, in the order of `by_height`. 0 is the top."""
+        """(N,) number of notes above each in its stroke in the order of `by_height`. 0 is the top."""
         found = np.empty(len(self), dtype=np.int64)
         found[self.by_height] = (
             (self.first + self.sizes)[self.stroke[self.by_height]] - 1 - np.arange(len(self))

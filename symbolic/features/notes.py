@@ -60,7 +60,7 @@ def note_features(tokens: NDArray[np.integer], probabilities: Floats | None = No
 
 @cache
 def note_names(classes: int = 0) -> tuple[str, ...]:
-    """Return the names of the columns of `note_matrix`, for a number of classes."""
+    """Return the names of the columns of `note_matrix` for a number of classes."""
     probabilities = np.zeros((1, classes)) if classes else None
     return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), probabilities))
 
@@ -116,7 +116,7 @@ def _around(piece: NoteTable, notes: Ints, probabilities: Floats | None) -> Colu
 
 
 def _in_piece(table: NoteTable, voc: Vocabulary) -> Columns:
-    """Describe each note, and its position in the bar and the piece."""
+    """Describe each note and its position in the bar and the piece."""
     values = table.values
     position = values[:, POSITION] / voc.positions_per_quarter
     return {

@@ -63,7 +63,7 @@ def texture(table: NoteTable) -> Features:
 
 
 def dynamics(table: NoteTable) -> Features:
-    """Describe loudness, its changes, and the louder notes in a stroke. All are constant if velocity is hidden."""
+    """Describe loudness, its changes and the louder notes in a stroke. All are constant if velocity is hidden."""
     velocity = table.velocity
     low, high = np.quantile(velocity, (0.05, 0.95))
     loudness = np.add.reduceat(velocity, table.first) / table.sizes

@@ -27,7 +27,7 @@ def named(name: str, kinds: Iterable[object], values: Iterable[float]) -> Featur
 
 
 def mean(values: NDArray[Any]) -> float:
-    """Return the mean, or the share of true values."""
+    """Return the mean or the share of true values."""
     return float(values.mean()) if len(values) else 0.0
 
 
@@ -61,7 +61,7 @@ def correlation(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 def logs(times: Floats) -> Floats:
-    """Convert times to octaves above one second, or above one quarter."""
+    """Convert times to octaves above one second or above one quarter."""
     return np.asarray(np.log2(np.maximum(times, SHORTEST)))
 
 

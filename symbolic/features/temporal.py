@@ -1,4 +1,4 @@
-"""Features of time: written note values and metre, and gaps and lengths in seconds."""
+"""Features of time: written note values, metre, gaps and lengths in seconds."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _note_values(name: str, quarters: Floats) -> Features:
 
 
 def timing(table: NoteTable) -> Features:
-    """Describe gaps, lengths and density in seconds, and articulation: length over the gap to the next stroke."""
+    """Describe gaps, lengths and density in seconds and articulation: length over the gap to the next stroke."""
     gaps, lengths = logs(table.gaps), logs(table.durations)
     change = np.abs(np.diff(gaps))
     after = np.append(gaps, gaps[-1:] if len(gaps) else 0.0)[table.stroke]
@@ -74,7 +74,7 @@ def _pulse(table: NoteTable) -> Features:
 
 
 def metre(table: NoteTable, voc: Vocabulary) -> Features:
-    """Describe the most frequent time signature, the positions of onsets in the bar, and the written tempo."""
+    """Describe the most frequent time signature, the positions of onsets in the bar and the written tempo."""
     values = table.values[:, TIME_SIGNATURE]
     tempo = table.values[:, TEMPO]
     numerator, denominator = voc.time_signatures[np.bincount(values).argmax()]

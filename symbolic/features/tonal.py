@@ -31,7 +31,7 @@ LONGEST = 2.0
 
 
 def key_fit(weights: Floats) -> Floats:
-    """Correlate pitch-class weights (..., 12) with the major and minor keys on each tonic, as (..., 2, 12)."""
+    """Correlate pitch-class weights (..., 12) with the major and minor keys on each tonic as (..., 2, 12)."""
     return np.asarray(np.einsum("...c,mtc->...mt", centred(weights), centred_keys()))
 
 
@@ -51,7 +51,7 @@ def register(table: NoteTable) -> Features:
 
 
 def key(table: NoteTable) -> Features:
-    """Measure how clear the key and mode are, and the shares of scale degrees above the tonic."""
+    """Measure how clear the key and mode are and the shares of scale degrees above the tonic."""
     classes = table.pitch % 12
     weights = np.bincount(classes, np.minimum(table.durations, LONGEST), minlength=12).astype(np.float64)
     fit = key_fit(weights)
@@ -76,7 +76,7 @@ def key(table: NoteTable) -> Features:
 
 
 def lines(table: NoteTable) -> Features:
-    """Describe the moves along the lowest notes of strokes, and from each note to the next."""
+    """Describe the moves along the lowest notes of strokes and from each note to the next."""
     return {
         **_line("bottom", table.pitch[table.bottom]),
         **_line("next", table.pitch),
@@ -105,7 +105,7 @@ def _repeats(moves: Ints) -> float:
 
 
 def harmony(table: NoteTable) -> Features:
-    """Describe the intervals over the bass of a stroke, and the similarity of successive stretches."""
+    """Describe the intervals over the bass of a stroke and the similarity of successive stretches."""
     pitch = table.pitch
     above_bass = np.ones(len(table), dtype=bool)
     above_bass[table.bottom] = False

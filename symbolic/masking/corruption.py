@@ -112,7 +112,7 @@ class NoiseCorruption(Corruption):
         self.register_buffer("bounds", bounds, persistent=False)
 
     def forward(self, tokens: Tensor, cells: Tensor, fate: Tensor, generator: torch.Generator) -> Corrupted:
-        """See `Corruption.forward`. `fate` is not used, since every chosen cell is corrupted."""
+        """See `Corruption.forward`. `fate` is not used since every chosen cell is corrupted."""
         noise = torch.rand((2, *tokens.shape), device=tokens.device, generator=generator)
         step = torch.minimum((noise[0] * self.bounds).long() + 1, self.bounds)
         up = tokens + step

@@ -1,4 +1,4 @@
-"""Losses of masked tokens, for each field."""
+"""Losses of masked tokens for each field."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Recovery(NamedTuple):
     Attributes:
         loss: (..., 8) float, cross-entropy in nats. It is 0 where a field has nothing to recover.
         correct: (..., 8) bool.
-        counted: (..., 8) bool. False where the target is a reserved id, such as a hidden field.
+        counted: (..., 8) bool. False where the target is a reserved id such as a hidden field.
     """
 
     loss: Tensor
@@ -86,7 +86,7 @@ class FieldWeights(nn.Module):
 
     @torch.no_grad()
     def update(self) -> None:
-        """Update the running means from the sums of all processes, and reset the sums."""
+        """Update the running means from the sums of all processes and reset the sums."""
         all_reduce(self.gathered)
         count, correct, loss = self.gathered
         for running, total in ((self.accuracy, correct), (self.typical, loss)):
@@ -97,6 +97,6 @@ class FieldWeights(nn.Module):
 
 
 def all_reduce(values: Tensor) -> None:
-    """Sum values over the processes of a run, in place. With one process, do nothing."""
+    """Sum values over the processes of a run in place. With one process, do nothing."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.all_reduce(values)

@@ -205,7 +205,7 @@ class _CellUnit(Unit):
         return zeros.scatter_add(1, self._number(tokens).flatten(1), values.flatten(1))
 
     def _mean(self, values: Tensor, counted: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return (B, U) means over the counted cells, and the number of these."""
+        """Return (B, U) means over the counted cells and the number of these."""
         size = self._sum(counted.to(values.dtype), tokens)
         return self._sum(values * counted, tokens) / size.clamp(min=1), size
 
@@ -225,7 +225,7 @@ class FieldUnit(_CellUnit):
 
 
 class BarUnit(_CellUnit):
-    """One field across a whole bar, as MusicBERT masks (Zeng et al., 2021, arXiv 2106.05630)."""
+    """One field across a whole bar as MusicBERT masks (Zeng et al., 2021, arXiv 2106.05630)."""
 
     name = "bar"
 

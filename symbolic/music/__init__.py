@@ -1,1 +1,1 @@
-"""Read and write music: MIDI, scores, and objects of other libraries."""
+"""Read and write music: MIDI, scores and objects of other libraries."""

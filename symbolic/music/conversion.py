@@ -1,4 +1,4 @@
-"""Turn the objects of other libraries into `Music`, and `Music` into them."""
+"""Turn the objects of other libraries into `Music` and `Music` into them."""
 
 from __future__ import annotations
 

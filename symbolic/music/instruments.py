@@ -108,7 +108,7 @@ def program_of(name: str) -> int | None:
 
 
 def drum_of(name: str) -> int | None:
-    """Return the note of the General MIDI drum kit for an instrument by its name; None where it is unknown."""
+    """Return the note of the General MIDI drum kit for an instrument by its name. None where it is unknown."""
     return _found(name, _DRUMS)
 
 

@@ -41,7 +41,7 @@ def parse_midi(content: bytes, name: str, pedal: str = KEEP) -> Music:
     Args:
         content: The whole file.
         name: Name of the file in errors.
-        pedal: "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the sustain pedal,
+        pedal: "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the sustain pedal
             or to the next strike of their pitch.
 
     Raises:
@@ -132,7 +132,7 @@ def _tempos_of(score: Score) -> NDArray[np.float64]:
 
 
 def write_midi(music: Music, path: str | Path) -> None:
-    """Write music as a MIDI file, with one track for each track and program.
+    """Write music as a MIDI file with one track for each track and program.
 
     Args:
         music: The music. MIDI has no note without length or sound: these get one tick and a velocity of 1.
@@ -145,7 +145,7 @@ def write_midi(music: Music, path: str | Path) -> None:
 
 
 def to_symusic(music: Music, name: str | Path = "music") -> Score:
-    """Convert music to a symusic score, with one track for each track and program.
+    """Convert music to a symusic score with one track for each track and program.
 
     Args:
         music: The music. Notes without length or sound get one tick and a velocity of 1.

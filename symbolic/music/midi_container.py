@@ -1,4 +1,4 @@
-"""What stands around a MIDI file, and what is named .mid but is something else."""
+"""What stands around a MIDI file and what is named .mid but is something else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def unwrapped(content: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
 
 
 def _of_riff(content: bytes) -> bytes:
-    """Return the data of a RIFF container of MIDI (RMID, written by Windows programs), or b"" for another one.
+    """Return the data of a RIFF container of MIDI (RMID, written by Windows programs) or b"" for another one.
 
     Source: MIDI Manufacturers Association, Recommended Practice RP-029.
     """

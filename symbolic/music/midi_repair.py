@@ -1,4 +1,4 @@
-"""Repair the events of a MIDI file, so that symusic reads all of it, and lengthen notes to the release of the pedal."""
+"""Repair the events of a MIDI file so that symusic reads all of it, and lengthen notes to the release of the pedal."""
 
 from __future__ import annotations
 

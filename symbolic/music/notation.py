@@ -139,7 +139,7 @@ class Notation:
         )
 
     def _notes(self, name: str, pickup: Fraction) -> tuple[NDArray[np.void], int]:
-        """Return the notes that MIDI can hold, part after part, and the number of the others."""
+        """Return the notes that MIDI can hold part after part, and the number of the others."""
         found, outside = [], 0
         for track, part in enumerate(self.parts):
             for onset, length, pitch, velocity, program in part.notes:

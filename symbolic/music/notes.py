@@ -110,7 +110,7 @@ class Music:
         return replace(self, notes=notes)
 
     def write(self, path: str | Path) -> None:
-        """Write a MIDI file; see `symbolic.write_midi`."""
+        """Write a MIDI file. See `symbolic.write_midi`."""
         from symbolic.music.midi import write_midi
 
         write_midi(self, path)

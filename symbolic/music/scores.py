@@ -107,7 +107,7 @@ def _bars(part: Any) -> tuple[np.ndarray, float]:
 
 
 def _part_notes(part: Any, index: int, pickup: float) -> list[tuple[int, int, int, int, int, int]]:
-    """Return the notes of a part as `NOTE` tuples, with ties joined."""
+    """Return the notes of a part as `NOTE` tuples with ties joined."""
     instrument = part.getInstrument(returnDefault=True)
     drum = instrument.midiChannel == 9
     program = DRUM_PROGRAM if drum else instrument.midiProgram or 0

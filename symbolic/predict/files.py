@@ -46,7 +46,7 @@ class FilePrediction:
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Probability of each class or key of the piece, by name; empty where only notes have classes."""
+        """Probability of each class or key of the piece by name. Empty where only notes have classes."""
         found = self.result
         return (
             found.keys if isinstance(found, NotePredictions) else dict(found.probabilities) if found else {}
@@ -54,7 +54,7 @@ class FilePrediction:
 
     @property
     def prediction(self) -> str | None:
-        """The class or key with the highest probability; None where there is none."""
+        """The class or key with the highest probability. None where there is none."""
         return max(self.probabilities, key=lambda name: self.probabilities[name], default=None)
 
 
@@ -147,7 +147,7 @@ def _write(result: NotePredictions | PiecePrediction, path: Path) -> Path | None
 
 
 def _reason(file: str, error: CounterpointError) -> str:
-    """The error's words, with the file first."""
+    """The error's words with the file first."""
     if isinstance(error, MusicFileError) and error.path != file:
         error = MusicFileError(file, error.reason, error.remedy)
     reason = str(error)

@@ -1,4 +1,4 @@
-"""Keys and chords by name, from classes of notes: the degree of each above its tonic or root."""
+"""Keys and chords by name from classes of notes: the degree of each above its tonic or root."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _with_adapter(
 
 
 def _names(paths: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> list[str]:
-    """Names of the tasks; those of the folders where several have the same task."""
+    """Names of the tasks. Those of the folders where several have the same task."""
     tasks = [str(checkpoint.task["name"]) for checkpoint in checkpoints]
     often = Counter(tasks)
     names = [

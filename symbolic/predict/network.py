@@ -1,4 +1,4 @@
-"""The network of a task: a backbone, what is trained on it, and a head. It knows no trainer."""
+"""The network of a task: a backbone, what is trained on it and a head. It knows no trainer."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Encoder(nn.Module):
         return hidden
 
     def states(self, inputs: Tensor, attention_mask: Tensor | None = None) -> list[Tensor]:
-        """Return the hidden states (B, L, D) of the embedding and of every layer; arguments as for `forward`."""
+        """Return the hidden states (B, L, D) of the embedding and of every layer. Arguments as for `forward`."""
         return self.backbone.states(inputs[..., : len(FIELDS)], attention_mask, self._extra(inputs))
 
     @property
@@ -154,7 +154,7 @@ class TaskModel(nn.Module):
         return note_states(chosen) if by_note else window_statistics(chosen, attention_mask)
 
     def train(self, mode: bool = True) -> TaskModel:
-        """Set training mode; the backbone of a probe stays in eval mode."""
+        """Set training mode. The backbone of a probe stays in eval mode."""
         super().train(mode)
         if self.layers is not None:
             self.backbone.eval()
@@ -165,7 +165,7 @@ class TaskModel(nn.Module):
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def logits(self, tokens: Rows) -> NDArray[np.float32]:
-        """Return the logits of one piece, as `batch_logits` does of several."""
+        """Return the logits of one piece as `batch_logits` does of several."""
         return self.batch_logits([tokens])[0]
 
     def batch_logits(self, pieces: Sequence[Rows]) -> list[NDArray[np.float32]]:

@@ -60,12 +60,12 @@ class TaskPredictor(MusicModel):
 
     @property
     def piece_classes(self) -> list[str]:
-        """Names that a piece is given probabilities of: classes or keys; none where only notes have classes."""
+        """Names that a piece is given probabilities of: classes or keys. None where only notes have classes."""
         return self.classes
 
     @property
     def parameter_count(self) -> int:
-        """Number of parameters, with those of an ensemble."""
+        """Number of parameters with those of an ensemble."""
         if isinstance(self.model, HandMade):
             return self.model.numbers
         ensemble = self.model.ensemble
@@ -100,7 +100,7 @@ class TaskPredictor(MusicModel):
 
 
 class NotePredictor(TaskPredictor):
-    """Predicts a class for every note of a piece. Call it on music, or on a list."""
+    """Predicts a class for every note of a piece. Call it on music or on a list."""
 
     @overload
     def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[NotePredictions]: ...
@@ -124,7 +124,7 @@ class NotePredictor(TaskPredictor):
 
     @property
     def derived(self) -> str:
-        """The result that follows from classes of notes: "key", "chord" or "velocity"; "" where there is none."""
+        """The result that follows from classes of notes: "key", "chord" or "velocity". "" where there is none."""
         return derived_label(str(self.checkpoint.task["label"]), self.classes)
 
     @property
@@ -157,7 +157,7 @@ class NotePredictor(TaskPredictor):
 
 
 class PiecePredictor(TaskPredictor):
-    """Predicts the class of a piece. Call it on music, or on a list."""
+    """Predicts the class of a piece. Call it on music or on a list."""
 
     @overload
     def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[PiecePrediction]: ...

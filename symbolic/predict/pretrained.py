@@ -82,7 +82,7 @@ class MusicModel:
 
     @property
     def task(self) -> dict[str, Any]:
-        """Name, title, level, label, classes and reading of its task; empty for a pretrained model."""
+        """Name, title, level, label, classes and reading of its task. Empty for a pretrained model."""
         return dict(self.checkpoint.task)
 
     @property
@@ -137,7 +137,7 @@ class MusicModel:
         return found
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the model to a device, as torch names devices; returns the model."""
+        """Move the model to a device as torch names devices. Returns the model."""
         for module in self._modules():
             module.to(device)
         return self
@@ -168,7 +168,7 @@ class MusicModel:
         raise NotImplementedError
 
     def _encoding(self) -> Encoder:
-        """The encoder in eval mode, with this model's own adapter."""
+        """The encoder in eval mode with this model's own adapter."""
         if self._encoder is None:
             self.checkpoint.config  # noqa: B018 - its error says that there is no backbone, and the remedy
             raise AssertionError
@@ -186,7 +186,7 @@ class MusicModel:
         return read
 
     def _prepared(self, music: AnyMusic) -> Piece:
-        """One piece as it is read, and its tokens."""
+        """One piece as it is read and its tokens."""
         read = self._read(music)
         try:
             return read, self._encode(read)
@@ -194,7 +194,7 @@ class MusicModel:
             raise MusicFileError(named(music), str(error).removesuffix(".")) from error
 
     def _groups(self, pieces: Iterable[AnyMusic]) -> Iterator[list[Piece]]:
-        """Some pieces of a list at a time, with a progress bar when that takes long."""
+        """Some pieces of a list at a time with a progress bar when that takes long."""
         from tqdm import tqdm
 
         shown = iter(tqdm(pieces, self.name, unit=" pieces", delay=1, leave=False, disable=None))
@@ -241,7 +241,7 @@ class MusicModel:
 
     @property
     def parameter_count(self) -> int:
-        """Number of parameters, with those of an ensemble."""
+        """Number of parameters with those of an ensemble."""
         raise NotImplementedError
 
 
@@ -263,7 +263,7 @@ class PretrainedModel(MusicModel):
         self.heads = {name: head.to(device).eval() for name, head in (heads or {}).items()}
 
     def __call__(self, music: AnyMusic | Sequence[AnyMusic]) -> NDArray[np.float32]:
-        """Return one vector for a piece, or for each of a list; see `embed`."""
+        """Return one vector for a piece or for each of a list. See `embed`."""
         return self.embed(music)
 
     def __repr__(self) -> str:
@@ -278,7 +278,7 @@ class PretrainedModel(MusicModel):
 
         Returns:
             For each field by name, (M, size) float32 probabilities of its ids. M counts the notes in which the field
-            is hidden, in their order. Ids of bars count from the first bar of a window.
+            is hidden in their order. Ids of bars count from the first bar of a window.
 
         Raises:
             ConfigError: If the model has no heads for fields, or shapes do not fit.
@@ -315,7 +315,7 @@ class PretrainedModel(MusicModel):
 
     @property
     def parameter_count(self) -> int:
-        """Number of parameters, with those of its heads."""
+        """Number of parameters with those of its heads."""
         return sum(count_parameters(module) for module in self._modules())
 
     def _modules(self) -> list[torch.nn.Module]:
@@ -326,12 +326,12 @@ class PretrainedModel(MusicModel):
 
 
 def is_one(music: AnyMusic) -> bool:
-    """Return whether this is one piece, and not a list of pieces."""
+    """Return whether this is one piece and not a list of pieces."""
     return not isinstance(music, list | tuple)
 
 
 def named(music: AnyMusic) -> str:
-    """Return a name of a piece for messages: its path, or the kind of object that it is."""
+    """Return a name of a piece for messages: its path or the kind of object that it is."""
     return str(music) if isinstance(music, str | Path) else f"this {type(music).__name__}"
 
 

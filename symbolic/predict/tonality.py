@@ -22,7 +22,7 @@ _KEY = re.compile(r"([A-G])([b#]?)\s*(m|min|minor|maj|major)?\s*$", re.IGNORECAS
 
 
 def chord_mode(symbol: str) -> int | None:
-    """Return root plus twelve times the mode of a chord in Harte's syntax, such as "Bb:min7/5".
+    """Return root plus twelve times the mode of a chord in Harte's syntax such as "Bb:min7/5".
 
     Returns:
         0 to 23. None where there is no major or minor triad: no chord, suspended, diminished, augmented.
@@ -32,7 +32,7 @@ def chord_mode(symbol: str) -> int | None:
 
 
 def key_mode(text: str) -> int | None:
-    """Return tonic plus twelve times the mode of a key as in abc files, such as "Bb" or "F#m"; None for others."""
+    """Return tonic plus twelve times the mode of a key as in abc files such as "Bb" or "F#m". None for others."""
     match = _KEY.match(text.strip())
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Run a network over pieces of any length, by windows that overlap."""
+"""Run a network over pieces of any length by windows that overlap."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def predict_tokens(
     Memory is bounded by the result and one batch of windows.
 
     Args:
-        function: Gives (B, L, ...) for a batch of windows, such as a backbone in eval mode.
+        function: Gives (B, L, ...) for a batch of windows such as a backbone in eval mode.
         pieces: (N, 8) ids of each piece as the tokenizer gives them. Further columns pass through.
         cut: How the pieces are cut into windows.
 
@@ -136,7 +136,7 @@ def predict_pooled(
     """Return one output for each piece: the mean over its windows, which all weigh the same.
 
     Args:
-        function: Gives (B, ...) for a batch of windows, such as the logits of a sequence head.
+        function: Gives (B, ...) for a batch of windows such as the logits of a sequence head.
         pieces: (N, 8) ids of each piece as the tokenizer gives them.
         cut: How the pieces are cut into windows.
 
@@ -180,7 +180,7 @@ def _outputs(
     windows: list[list[Window]],
     cut: Cut,
 ) -> Iterator[tuple[int, int, int, int, Tensor]]:
-    """Piece, start, stop, index in the piece, and float32 output of every window."""
+    """Piece, start, stop, index in the piece and float32 output of every window."""
     flat = [(piece, *window, index) for piece, own in enumerate(windows) for index, window in enumerate(own)]
     if len(pieces) > 1:  # Windows of like length side by side need little padding.
         flat.sort(key=lambda window: window[1] - window[2])

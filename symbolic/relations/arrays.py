@@ -27,13 +27,13 @@ class Operations(Protocol):
         """Choose element by element; `other` is one number."""
 
     def order(self, keys: Array) -> Array:
-        """Sort (B, L) keys along the last axis, stably; return the places they came from."""
+        """Sort (B, L) keys along the last axis, stably. Return the places they came from."""
 
     def take(self, values: Array, places: Array) -> Array:
         """Take along the last axis."""
 
     def put(self, values: Array, places: Array) -> Array:
-        """Put each value at its place along the last axis; the places are a permutation."""
+        """Put each value at its place along the last axis. The places are a permutation."""
 
     def highest_so_far(self, values: Array) -> Array:
         """Return the running maximum along the last axis."""
@@ -138,7 +138,7 @@ class _Torch:
 
 
 def operations_of(values: Array) -> Operations:
-    """Return the operations of the library that `values` belongs to; torch is not imported for numpy arrays."""
+    """Return the operations of the library that `values` belongs to. Torch is not imported for numpy arrays."""
     return _Numpy() if isinstance(values, np.ndarray) else _Torch()
 
 

@@ -26,7 +26,7 @@ _KEYS = Table(np.rint(1e6 * centred_keys().reshape(24, 12)).astype(np.int64))
 
 @cache
 def _lengths(vocabulary: Vocabulary) -> tuple[Table, Table]:
-    """Return lengths in positions: of the bars of each time signature, and of each duration."""
+    """Return lengths in positions: of the bars of each time signature and of each duration."""
     return Table(vocabulary.bar_positions), Table(vocabulary.durations)
 
 
@@ -51,12 +51,12 @@ class Notes:
 
     @cached_property
     def pitched(self) -> Array:
-        """(B, L) bool: whether a note's pitch is visible, and it is no drum."""
+        """(B, L) bool: whether a note's pitch is visible and it is no drum."""
         return self.visible[PITCH] & (self.values[PITCH] < DRUM_PITCH)
 
     @cached_property
     def pitch(self) -> Array:
-        """(B, L) MIDI pitches; 0 where hidden or a drum."""
+        """(B, L) MIDI pitches. 0 where hidden or a drum."""
         return self.values[PITCH] * self.pitched
 
     @cached_property
@@ -85,13 +85,13 @@ class Notes:
         return ops.where(timed, (steps * (timed & (before >= 0))).cumsum(-1), LATE)
 
     def _latest(self, there: Array) -> Array:
-        """Return (B, L): at each place the last one up to it where (B, L) `there` is true; -1 if none is."""
+        """Return (B, L): at each place the last one up to it where (B, L) `there` is true. -1 if none is."""
         places = self.ops.range(there.shape[-1], there)
         return self.ops.highest_so_far((places + 1) * there) - 1
 
     @cached_property
     def groups(self) -> Groups:
-        """Onset groups of notes whose bar, position and pitch are visible; drums are left out."""
+        """Onset groups of notes whose bar, position and pitch are visible. Drums are left out."""
         return Groups(self.ops, self.timed & self.pitched, self.onset, self.pitch)
 
     @cached_property

@@ -41,7 +41,7 @@ def to_grid(ticks: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
 
 
 def _grid_ratio(resolution: int, vocabulary: Vocabulary) -> tuple[int, int]:
-    """Return the fraction positions / (2 * `half`) ticks in lowest terms, with a whole `half`."""
+    """Return the fraction positions / (2 * `half`) ticks in lowest terms with a whole `half`."""
     common = gcd(2 * vocabulary.positions_per_quarter, resolution)
     return 2 * vocabulary.positions_per_quarter // common, resolution // common
 

@@ -204,7 +204,7 @@ class MidiTokTokenizer:
         )
 
     def decode(self, streams: Streams) -> Music:
-        """Turn ids into music, as MidiTok reads them."""
+        """Turn ids into music as MidiTok reads them."""
         single = len(self.sizes) == 1
         count = int(streams.sequence.max(initial=-1)) + 1
         parts = [streams.ids[streams.sequence == i] for i in range(count)]

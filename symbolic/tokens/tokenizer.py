@@ -131,7 +131,7 @@ def _nearest_durations(length: NDArray[np.int64], vocabulary: Vocabulary) -> NDA
 
 @lru_cache(maxsize=32)  # a corpus has few resolutions
 def _duration_table(resolution: int, vocabulary: Vocabulary) -> NDArray[np.uint16] | None:
-    """Return the duration value of each length in ticks, or None if the table would be too large."""
+    """Return the duration value of each length in ticks or None if the table would be too large."""
     longest = -(-int(vocabulary.durations[-1]) * resolution // vocabulary.positions_per_quarter)
     if longest > _LONGEST_TABLE:
         return None
@@ -141,7 +141,7 @@ def _duration_table(resolution: int, vocabulary: Vocabulary) -> NDArray[np.uint1
 
 @lru_cache
 def _shuffle(bits: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Return a fixed shuffle of all numbers of so many bits, and its inverse."""
+    """Return a fixed shuffle of all numbers of so many bits and its inverse."""
     shuffled = np.random.default_rng(0).permutation(2**bits)
     return shuffled, np.argsort(shuffled).astype(np.int32)
 
@@ -244,7 +244,7 @@ class Tokenizer:
         return Tokens(ids, order)
 
     def _key_type(self, onset: NDArray[np.int64], hidden: Collection[int]) -> np.dtype[np.void]:
-        """Choose short keys, unless bar or position is hidden or the values do not fit."""
+        """Choose short keys unless bar or position is hidden or the values do not fit."""
         last = int(np.maximum.reduce(onset, initial=0))
         short = self._narrow and last.bit_length() + len(onset).bit_length() < 32
         return _SHORT if short and BAR not in hidden and POSITION not in hidden else _LONG
@@ -260,7 +260,7 @@ class Tokenizer:
     def decode(self, tokens: Tokens | NDArray[np.integer]) -> Music:
         """Turn tokens into music that encodes to the same tokens.
 
-        Velocity and tempo become the centres of their bins. If hidden, they become 64 and 120, and programs
+        Velocity and tempo become the centres of their bins. If hidden, they become 64 and 120. Hidden programs
         become piano.
 
         Args:

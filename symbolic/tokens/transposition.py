@@ -1,4 +1,4 @@
-"""Transpose tokens by shifting pitch ids. Drums stay, and every pitch stays in 0..127."""
+"""Transpose tokens by shifting pitch ids. Drums stay and every pitch stays in 0..127."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _moved_ids(semitones: int) -> NDArray[np.uint16]:
 
 
 def _limits(pitches: NDArray[np.uint16]) -> tuple[int, int]:
-    """Return the lowest and highest shift that keep these pitches in 0..127, or (0, 0) if there are none."""
+    """Return the lowest and highest shift that keep these pitches in 0..127 or (0, 0) if there are none."""
     if len(pitches) == 0:
         return 0, 0
     return -int(np.minimum.reduce(pitches)), DRUM_PITCH - 1 - int(np.maximum.reduce(pitches))

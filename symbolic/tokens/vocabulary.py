@@ -135,12 +135,12 @@ class Vocabulary:
 
     @cached_property
     def bar_positions(self) -> NDArray[np.int64]:
-        """(S,) length of a bar in positions, for each time signature."""
+        """(S,) length of a bar in positions for each time signature."""
         return 4 * self.positions_per_quarter * self.time_signatures[:, 0] // self.time_signatures[:, 1]
 
     @property
     def values(self) -> tuple[int, ...]:
-        """Number of values of each of the eight fields, without reserved ids."""
+        """Number of values of each of the eight fields without reserved ids."""
         positions = self.max_bar_quarters * self.positions_per_quarter
         return (
             self.max_bars,
@@ -155,7 +155,7 @@ class Vocabulary:
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """Number of ids of each of the eight fields, with reserved ids. Embedding tables have these sizes."""
+        """Number of ids of each of the eight fields with reserved ids. Embedding tables have these sizes."""
         return tuple(v + RESERVED for v in self.values)
 
     @cached_property

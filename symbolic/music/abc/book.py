@@ -1,6 +1,6 @@
-"""Divide abc files into tunes, and read each tune.
+"""Divide abc files into tunes and read each tune.
 
-Repeats are not unfolded, and the parts that a `P:` field orders stand once. Grace notes take no time. Each voice is a
+Repeats are not unfolded and the parts that a `P:` field orders stand once. Grace notes take no time. Each voice is a
 track. The bars of all voices begin together.
 """
 
@@ -28,7 +28,7 @@ _LINE_END = re.compile(r"\r\n?|\n")
 
 
 def abc_tunes(path: str | Path) -> list[str]:
-    """Return the text of each tune of an abc file, with the fields of the file's header.
+    """Return the text of each tune of an abc file with the fields of the file's header.
 
     Raises:
         MusicFileError: If the file cannot be read.
@@ -40,7 +40,7 @@ def abc_tunes(path: str | Path) -> list[str]:
 
 
 def _split_tunes(content: bytes) -> list[str]:
-    """Return the text of each tune in the bytes of an abc file, with the fields of the file's header.
+    """Return the text of each tune in the bytes of an abc file with the fields of the file's header.
 
     A file without an `X:` field is one tune if it has a `K:` field.
     """
@@ -78,7 +78,7 @@ def parse_abc(text: str, name: str) -> Music:
     """Read music from one tune in abc notation.
 
     Args:
-        text: The tune. It ends at an empty line after music, and at the next `X:`.
+        text: The tune. It ends at an empty line after music and at the next `X:`.
         name: Name of the tune in errors.
 
     Raises:
@@ -120,7 +120,7 @@ def _with_header(tune: str, header: Sequence[str]) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines, without blocks of text such as from %%begintext to %%endtext."""
+    """Yield the lines without blocks of text such as from %%begintext to %%endtext."""
     lines = _LINE_END.split(text.removeprefix("\ufeff"))
     ends = {line[5:].strip(): index for index, line in enumerate(lines) if line.startswith("%%end")}
     block = ""

@@ -38,7 +38,7 @@ def key_signature(value: str) -> dict[str, int] | None:
         value: The field, such as "D", "Em", "Ador", "E phr bass", "D exp _b", "HP", "none".
 
     Returns:
-        Alterations of the letters that have one. None if the field names no key, such as a change of clef.
+        Alterations of the letters that have one. None if the field names no key such as a change of clef.
     """
     value = _QUOTED.sub("", value)
     plain = value.strip()
@@ -63,7 +63,7 @@ def shifts(value: str) -> dict[str, int]:
     """Read by how many semitones the parameters of a `K:` or `V:` field transpose what is written.
 
     Args:
-        value: The field, such as "C clef=treble-8 transpose=-2".
+        value: The field such as "C clef=treble-8 transpose=-2".
 
     Returns:
         Semitones by kind of parameter: "clef", "octave", "transpose". Only those that the field states.
@@ -101,7 +101,7 @@ def time_signature(value: str) -> tuple[int, int]:
 
 
 def unit_length(value: str) -> Fraction:
-    """Read the quarters of a note without a length from an `L:` field, such as "1/8".
+    """Read the quarters of a note without a length from an `L:` field such as "1/8".
 
     Raises:
         ValueError: If it is no length.
@@ -125,7 +125,7 @@ def tempo(value: str, unit: Fraction) -> float | None:
         unit: Quarters of a note without a length, which "C" stands for.
 
     Returns:
-        The tempo, or None if the field holds words alone.
+        The tempo or None if the field holds words alone.
 
     Raises:
         ValueError: If it is no tempo.
@@ -150,6 +150,6 @@ def tempo(value: str, unit: Fraction) -> float | None:
 
 
 def voice_name(value: str) -> str:
-    """Return the name in a `V:` field, or "" if it states none."""
+    """Return the name in a `V:` field or "" if it states none."""
     match = _NAME.search(value)
     return (match[1] or match[2] or "").replace("\\n", " ").strip() if match else ""

@@ -44,10 +44,10 @@ def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[lis
     Voices whose bar lines differ in number keep the times that their notes give them.
 
     Args:
-        voices: The bars of each voice, by its own time.
+        voices: The bars of each voice by its own time.
 
     Returns:
-        The bars of all voices together, the start of each bar of each voice, and what was moved.
+        The bars of all voices together, the start of each bar of each voice and what was moved.
     """
     longest = max(voices, key=len)
     lengths = [max(voice[i].length for voice in voices if i < len(voice)) for i in range(len(longest))]

@@ -1,4 +1,4 @@
-"""Read the lines of an abc tune: its header, its fields, and the music of its voices in turn."""
+"""Read the lines of an abc tune: its header, its fields and the music of its voices in turn."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _Value = TypeVar("_Value")
 
 
 class Tune:
-    """A tune that is read from its lines: the voices, and what its header states for them.
+    """A tune that is read from its lines: the voices and what its header states for them.
 
     Args:
-        lines: The lines, from `X:` on. An empty line after music ends the tune.
+        lines: The lines from `X:` on. An empty line after music ends the tune.
 
     Attributes:
-        voices: Voices by identifier, in the order of the text.
+        voices: Voices by identifier in the order of the text.
         tempo: Quarters a minute by the header. None if it states none.
-        problems: What was left out, as sentences.
+        problems: What was left out as sentences.
 
     Raises:
         OverflowError: If it has more voices, or longer rests, than any piece.
@@ -95,7 +95,7 @@ class Tune:
         """End the header, begin the voices that it lists or else a first one, and return the voice to go on with.
 
         Args:
-            identifier: Identifier of the first voice, if the header lists none.
+            identifier: Identifier of the first voice if the header lists none.
         """
         if self._voice is None:
             self._defaults.unit = self._defaults.unit or fields.default_unit(self._defaults.signature)
@@ -171,7 +171,7 @@ class Tune:
         return fields.tempo(value, self._setting().unit or fields.default_unit((4, 4)))
 
     def _add_macro(self, value: str) -> None:
-        """Note a macro, such as "~G2 = {A}G{F}G". Those for any note only add ornaments, and are left out."""
+        """Note a macro such as "~G2 = {A}G{F}G". Those for any note only add ornaments and are left out."""
         macro, _, meaning = (part.strip() for part in value.partition("="))
         if macro and len(self._macros) < _MAX_MACROS and len(meaning) <= _LONGEST_MACRO and "n" not in macro:
             self._macros[macro] = meaning

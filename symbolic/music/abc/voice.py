@@ -43,7 +43,7 @@ class Note:
 
 @dataclass(slots=True)
 class VoiceBar:
-    """A bar of one voice, or the part of it before a change of time signature."""
+    """A bar of one voice or the part of it before a change of time signature."""
 
     start: Fraction
     signature: tuple[int, int]
@@ -54,12 +54,12 @@ class VoiceBar:
 
 @dataclass
 class Setting:
-    """What holds at a place of a voice, by fields and directives.
+    """What holds at a place of a voice by fields and directives.
 
     Attributes:
         key: Alteration in semitones of each letter that has one.
         unit: Quarters of a note without a length. None until the header ends.
-        signature: Time signature; (4, 4) in free time.
+        signature: Time signature. (4, 4) in free time.
         shifts: Semitones of transposition by the parameter that states them.
         program: MIDI program, 128 for drums.
         spread: Notes for which an accidental holds to the end of the bar: "pitch" for its letter in all octaves,
@@ -75,7 +75,7 @@ class Setting:
 
 
 class Voice:
-    """One voice of a tune. It reads the matches of `TOKEN` in turn, and collects bars.
+    """One voice of a tune. It reads the matches of `TOKEN` in turn and collects bars.
 
     Args:
         name: Name of the voice.
@@ -165,7 +165,7 @@ class Voice:
             note.after = True
 
     def _read_broken(self, match: re.Match[str]) -> None:
-        """Note a mark such as '>', until the length of the next note is known."""
+        """Note a mark such as '>' until the length of the next note is known."""
         if self._element is None or self._broken:
             self.strays += 1
         else:
@@ -196,7 +196,7 @@ class Voice:
             self._now += Fraction(4 * numerator, denominator)
 
     def _read_overlay(self, match: re.Match[str]) -> None:
-        """Go back to the start of the bar, for notes that sound together with those before."""
+        """Go back to the start of the bar for notes that sound together with those before."""
         self._layers_end = max(self._layers_end, self._now)
         self._now = self._bar.start
         self._accidentals.clear()
@@ -229,7 +229,7 @@ class Voice:
         self._last = []
 
     def _break(self, following: Fraction) -> Fraction:
-        """Give time of one of two notes to the other, and return what the second gains.
+        """Give time of one of two notes to the other and return what the second gains.
 
         One of two equal notes becomes dotted. Of unequal ones abc 2.1 leaves open what they become. Their sum is kept,
         which fills the bars of tunes that have such marks.
@@ -293,7 +293,7 @@ class Voice:
         self._now = now if now.denominator < _FINEST else Fraction(round(now * RESOLUTION), RESOLUTION)
 
     def _close(self) -> None:
-        """End the bar, unless nothing in it takes time."""
+        """End the bar unless nothing in it takes time."""
         end = max(self._now, self._layers_end)
         self._bar.length = end - self._bar.start
         if self._bar.length:

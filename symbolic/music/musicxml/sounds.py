@@ -18,9 +18,9 @@ class Instrument:
 
     Attributes:
         names: Its names and its sound, the most telling first.
-        channel: MIDI channel from 1; 0 where none is stated.
-        program: MIDI program from 0; None where none is stated.
-        unpitched: MIDI pitch of its strokes; None where none is stated.
+        channel: MIDI channel from 1. 0 where none is stated.
+        program: MIDI program from 0. None where none is stated.
+        unpitched: MIDI pitch of its strokes. None where none is stated.
     """
 
     names: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Instrument:
 
     @property
     def sounding_program(self) -> int:
-        """MIDI program by its number, or else by its names; 128 for drums, 0 for the unknown."""
+        """MIDI program by its number or else by its names. 128 for drums, 0 for the unknown."""
         if self.channel == _DRUM_CHANNEL:
             return DRUM_PROGRAM
         if self.program is not None:
@@ -48,17 +48,17 @@ class Instrument:
 
     @property
     def stroke(self) -> int | None:
-        """MIDI pitch of its strokes by its number, or else by its names; None for the unknown."""
+        """MIDI pitch of its strokes by its number or else by its names. None for the unknown."""
         if self.unpitched is not None:
             return self.unpitched
         return next((found for name in self.names if (found := drum_of(name)) is not None), None)
 
 
 def read_instruments(score_part: Element | None) -> dict[str, Instrument]:
-    """Return the instruments of a part by their ids, the first one first; one at least.
+    """Return the instruments of a part by their ids, the first one first. One at least.
 
     Args:
-        score_part: The part's entry in the list of parts; None where it has none.
+        score_part: The part's entry in the list of parts. None where it has none.
     """
     if score_part is None:
         return {"": Instrument()}
@@ -73,7 +73,7 @@ def read_instruments(score_part: Element | None) -> dict[str, Instrument]:
 
 
 def part_name(score_part: Element | None) -> str:
-    """Return the name of a part, or that of its first instrument; "" where it has none."""
+    """Return the name of a part or that of its first instrument. "" where it has none."""
     if score_part is None:
         return ""
     names = (score_part.findtext("part-name"), score_part.findtext("score-instrument/instrument-name"))

@@ -1,4 +1,4 @@
-"""Get the XML of a MusicXML file: plain or zipped, in any encoding, and with no more work than its size allows."""
+"""Get the XML of a MusicXML file: plain or zipped, in any encoding and with no more work than its size allows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ZIP_ERRORS = (
 
 
 def is_zipped(content: bytes) -> bool:
-    """Return whether the bytes of a MusicXML file are a zip archive, as in .mxl files."""
+    """Return whether the bytes of a MusicXML file are a zip archive as in .mxl files."""
     return content.startswith(b"PK")
 
 
@@ -101,7 +101,7 @@ def decoded(xml: bytes) -> tuple[str, str]:
 
 
 def score_text(xml: bytes, name: str) -> tuple[str, str]:
-    """Return the text of a MusicXML file and its encoding, without what stands around the XML.
+    """Return the text of a MusicXML file and its encoding without what stands around the XML.
 
     Raises:
         MusicFileError: If it defines entities, or has too many tags.
@@ -119,7 +119,7 @@ def score_tree(content: bytes, name: str) -> Element:
     """Return the tree of a MusicXML file, plain or zipped.
 
     Raises:
-        MusicFileError: If it is damaged, too large, or no MusicXML.
+        MusicFileError: If it is damaged, too large or no MusicXML.
     """
     text, _ = score_text(unzipped(content, name), name)
     try:

@@ -48,7 +48,7 @@ class BoostedTrees(nn.Module):
 
     @property
     def size(self) -> int:
-        """Compressed bytes of the text, for `__init__`."""
+        """Compressed bytes of the text for `__init__`."""
         return len(self.text)
 
     @property
@@ -62,7 +62,7 @@ class BoostedTrees(nn.Module):
 
         Args:
             text: From `canonical`. Empty where there is a single class and nothing to decide.
-            known: Classes that the trees tell apart, in their order. The others are never predicted.
+            known: Classes that the trees tell apart in their order. The others are never predicted.
         """
         packed = bytearray(zlib.compress(text.encode("ascii"), 9)) if text else None
         self.text = torch.frombuffer(packed, dtype=torch.uint8) if packed else self.text[:0]

@@ -52,7 +52,7 @@ class Discriminants(nn.Module):
         self.linear = nn.Linear(width, classes)
 
     def of_features(self, features: Floats) -> Floats:
-        """Return (P, C) logits of (P, F) features, in double precision on the CPU."""
+        """Return (P, C) logits of (P, F) features in double precision on the CPU."""
         return np.asarray(
             self.standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
         )

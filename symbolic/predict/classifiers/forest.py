@@ -1,4 +1,4 @@
-"""Extremely randomised trees of hand-made features, as arrays: no pickle and no scikit-learn."""
+"""Extremely randomised trees of hand-made features as arrays: no pickle and no scikit-learn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STEPS = 4
 
 
 class Size(NamedTuple):
-    """Number of trees, of nodes in all trees, and of leaves among them."""
+    """Number of trees, of nodes in all trees and of leaves among them."""
 
     trees: int = 0
     nodes: int = 0
@@ -113,7 +113,7 @@ class Forest(nn.Module):
 
     @property
     def size(self) -> Size:
-        """Size of the arrays, for `__init__`."""
+        """Size of the arrays for `__init__`."""
         return Size(len(self.roots), len(self.feature), len(self.leaf))
 
     @property

@@ -1,4 +1,4 @@
-"""Classify notes by hand-made features: boosted trees, and others that read their predictions for the notes around."""
+"""Classify notes by hand-made features: boosted trees and others that read their predictions for the notes around."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class NoteClassifier(nn.Module):
         self.first, self.second = (BoostedTrees(classes, size) for size in sizes)
 
     def describe(self) -> dict[str, Any]:
-        """Return what `described` needs, as JSON values."""
+        """Return what `described` needs as JSON values."""
         names = list(note_names(len(self.first.known)))
         return {"features": names, "trees": [part.size for part in (self.first, self.second)]}
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> NoteClassifier | None:
-        """Return one whose weights can be loaded; None if it reads other features than this release computes."""
+        """Return one whose weights can be loaded. None if it reads other features than this release computes."""
         if about.get("features") != list(note_names(classes)) or "trees" not in about:
             return None
         first, second = about["trees"]

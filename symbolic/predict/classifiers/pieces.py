@@ -37,12 +37,12 @@ class FeatureClassifier(nn.Module):
         self.forest = Forest(classes, size or Size())
 
     def describe(self) -> dict[str, Any]:
-        """Return what `described` needs, as JSON values."""
+        """Return what `described` needs as JSON values."""
         return {"features": feature_names(), "forest": list(self.forest.size)}
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> FeatureClassifier | None:
-        """Return one whose weights can be loaded; None if it reads other features than this release computes."""
+        """Return one whose weights can be loaded. None if it reads other features than this release computes."""
         if about.get("features") != feature_names() or "forest" not in about:
             return None
         return cls(classes, Size(*about["forest"]))
