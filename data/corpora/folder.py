@@ -1,4 +1,4 @@
-"""A folder of music files, with or without a table of labels."""
+"""A folder of music files with or without a table of labels."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class FolderCorpus(Corpus):
 
     Args:
         root: The folder.
-        labels: The table. Default: labels.csv in the folder, if there is one.
+        labels: The table. Default: labels.csv in the folder if there is one.
         require_labels: Leave out files without a label. There must be a table with labels.
-        tracks: Track names that become note labels, in any case. Notes of other tracks are unlabelled.
+        tracks: Track names that become note labels in any case. Notes of other tracks are unlabelled.
         merge: With `tracks`, read all pitched tracks as one piano, so that no program reveals a label.
 
     Raises:
@@ -78,7 +78,7 @@ class FolderCorpus(Corpus):
         return {"tracks": list(self._tracks), "merge": self._merge}
 
     def pieces(self) -> list[Piece]:
-        """List the files in order of their paths, and the tunes of tune books one by one."""
+        """List the files in order of their paths and the tunes of tune books one by one."""
         if self._require_labels and not self._has_table:
             raise LabelError(
                 f"There is no {self._table_path}. Make a table with columns file and label, or name one by --labels."
@@ -98,7 +98,7 @@ class FolderCorpus(Corpus):
         return pieces
 
     def read(self, piece: Piece, pedal: str = KEEP) -> Music:
-        """Read a file, or one tune of a book."""
+        """Read a file or one tune of a book."""
         return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:

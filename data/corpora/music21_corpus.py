@@ -68,21 +68,21 @@ class Music21Corpus(Corpus):
         return "Comes with the package music21, which Counterpoint installs."
 
     def pieces(self) -> list[Piece]:
-        """List chorales and then the tunes of each collection, in order of file names."""
+        """List chorales and then the tunes of each collection in order of file names."""
         chorales = [path for path in sorted((self.folder / "bach").iterdir()) if _parts(path) == 4]
         books = [path for book in TUNE_BOOKS for path in sorted((self.folder / book).glob("*.abc"))]
         files = [path.relative_to(self.folder).as_posix() for path in [*chorales, *books]]
         return [Piece(key, file) for file in files for key in tune_keys(self.folder, file)]
 
     def read(self, piece: Piece, pedal: str = KEEP) -> Music:
-        """Read the score of a chorale, or one tune of a book."""
+        """Read the score of a chorale or one tune of a book."""
         return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
 
 
 def _parts(path: Path) -> int:
     """Count the parts that a MusicXML score declares. Return 0 for any other file.
 
-    The folder also holds a prelude and cantata movements with up to 15 parts. The text is searched, because music21's
+    The folder also holds a prelude and cantata movements with up to 15 parts. The text is searched because music21's
     own list of chorales needs its slow metadata search.
     """
     if path.suffix == ".xml":

@@ -1,4 +1,4 @@
-"""Filters of pieces, with reasons in words."""
+"""Filters of pieces with reasons in words."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Filters:
         need_programs: Keep only pieces that use every one of these programs. Drums are 128.
         min_seconds, max_seconds: Limits of the duration. None: no limit.
         min_quarters, max_quarters: Limits of the duration in quarter notes.
-        time_signatures: Keep only pieces with these time signatures, such as ("3/4", "6/8"). Empty: all.
+        time_signatures: Keep only pieces with these time signatures such as ("3/4", "6/8"). Empty: all.
         pedal: Notes of MIDI files under the sustain pedal. "keep": as written. "extend": until its release.
         max_bytes: Larger files are not opened.
         read_seconds: Skip a piece that takes longer to read (in worker processes).
@@ -89,7 +89,7 @@ class Filters:
             raise ConfigError(problems)
 
     def refusal(self, music: Music) -> str:
-        """Return why a piece is dropped, as 'kind: details', or "". Time signatures are not checked here.
+        """Return why a piece is dropped as 'kind: details' or "". Time signatures are not checked here.
 
         Args:
             music: The music as its file has it.
@@ -109,10 +109,10 @@ class Filters:
         return self._other_programs(music) or self._other_duration(music)
 
     def metre_refusal(self, music: Music) -> str:
-        """Return why a piece is dropped for its time signatures, or "".
+        """Return why a piece is dropped for its time signatures or "".
 
         Args:
-            music: The music, with repaired bars where its corpus does that.
+            music: The music with repaired bars where its corpus does that.
         """
         if not self.time_signatures:
             return ""

@@ -1,4 +1,4 @@
-"""How a command ends from outside: by SIGTERM or because nobody reads what it writes."""
+"""Ends of a command from outside: by SIGTERM or because nobody reads what it writes."""
 
 from __future__ import annotations
 

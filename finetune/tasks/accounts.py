@@ -16,7 +16,7 @@ FOLDS = "folds"
 
 
 class PieceUse(NamedTuple):
-    """What a piece was used for.
+    """The use of a piece.
 
     Attributes:
         piece: Its key.

@@ -1,4 +1,4 @@
-"""What a user should know before labels and scores are trusted, in plain sentences."""
+"""Warn in plain sentences of whatever makes labels and scores untrustworthy."""
 
 from __future__ import annotations
 

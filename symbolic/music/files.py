@@ -39,7 +39,7 @@ _FLAGS: int = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK
 
 
 def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iterator[str]:
-    """List the music files below a folder, in no fixed order.
+    """List the music files below a folder in no fixed order.
 
     Hidden files are skipped: macOS writes a '._song.mid' next to every song it copies. Links to folders are
     followed. Each folder is listed once, under its real path if that lies below `folder`.
@@ -49,7 +49,7 @@ def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iter
         leave_out: A folder below it to skip.
 
     Yields:
-        Paths relative to `folder`, with slashes.
+        Paths relative to `folder` with slashes.
     """
     seen = set() if leave_out is None else {os.path.realpath(leave_out)} - {os.path.realpath(folder)}
     folders, links = [""], list[str]()
@@ -79,10 +79,10 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: 
     """Read a music file of any known kind.
 
     Args:
-        path: A .mid, .midi, .kar, .rmi, .mxl, .musicxml, .xml or .krn file, or an .abc file with one tune.
+        path: A .mid, .midi, .kar, .rmi, .mxl, .musicxml, .xml or .krn file or an .abc file with one tune.
         max_bytes: Larger files are refused without reading.
         pedal: Of MIDI files. "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the
-            sustain pedal, or to the next strike of their pitch.
+            sustain pedal or to the next strike of their pitch.
 
     Raises:
         MusicFileError: If the file is absent, no regular file, unknown, too large or damaged beyond repair.

@@ -1,4 +1,4 @@
-"""What stands around a MIDI file and what is named .mid but is something else."""
+"""Containers around MIDI files and files named .mid that are something else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Note labels from track names, and the merging of tracks that hides these labels from a model."""
+"""Note labels from track names and the merging of tracks that hides these labels from a model."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def track_labels(music: Music, names: Sequence[str]) -> NDArray[np.int8]:
     """Label each note by the name of its track.
 
     Args:
-        music: The music, with named tracks.
-        names: Track names, one for each class. They are compared in any case, and in Unicode's normal form C.
+        music: The music with named tracks.
+        names: Track names, one for each class. They are compared in any case and in Unicode's normal form C.
 
     Returns:
         (N,) int8 classes, -1 for notes of other tracks.

@@ -23,7 +23,7 @@ WindowFunction = Callable[[Tensor, Tensor | None], Tensor]
 
 @dataclass(frozen=True)
 class Cut:
-    """How pieces are cut into windows and where a network reads these.
+    """The windows of pieces and the device on which a network reads them.
 
     Attributes:
         length: Most tokens in a window.

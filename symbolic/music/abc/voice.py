@@ -54,7 +54,7 @@ class VoiceBar:
 
 @dataclass
 class Setting:
-    """What holds at a place of a voice by fields and directives.
+    """The state of a voice at a place by fields and directives.
 
     Attributes:
         key: Alteration in semitones of each letter that has one.
