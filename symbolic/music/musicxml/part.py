@@ -54,6 +54,7 @@ class PartReader:
     Args:
         score_part: The part's entry in the list of parts.
         unit: Units of time to the quarter note: a multiple of all divisions.
+        silent_cues: Whether cue notes are silent, as the standard says.
 
     Attributes:
         notes: The notes, in the order of the document.
@@ -64,7 +65,7 @@ class PartReader:
         repairs: How often each kind of repair was made.
     """
 
-    def __init__(self, score_part: Element | None, unit: int) -> None:
+    def __init__(self, score_part: Element | None, unit: int, silent_cues: bool = True) -> None:
         self.notes: list[WrittenNote] = []
         self.lengths: list[Time] = []
         self.signatures: list[Signature] = []
@@ -72,6 +73,7 @@ class PartReader:
         self.marks: list[Mark] = []
         self.repairs: Counter[str] = Counter()
         self._unit = unit
+        self._silent_cues = silent_cues
         self._factor: Time = unit  # units in one division
         self._instruments = read_instruments(score_part)
         self._only = next(iter(self._instruments.values()))
@@ -144,7 +146,7 @@ class PartReader:
                 case "grace":
                     grace = True
                 case "cue":
-                    silent = True
+                    silent = self._silent_cues
                 case "tie":
                     ties += child.get("type", "")
                 case "instrument":

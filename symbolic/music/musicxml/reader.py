@@ -6,6 +6,7 @@ Measures begin together in all parts. A part whose notes stand on several staves
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from xml.etree.ElementTree import Element
@@ -21,6 +22,11 @@ from symbolic.music.notes import Music
 
 _MAX_UNIT = 2**128
 """Largest common multiple of the divisions of a score. Real ones are below 2^20."""
+_MAX_PARTS, _MAX_MEASURES = 2**12, 2**17
+_MAX_CELLS = 2**22
+"""Largest number of measures times parts."""
+_SMALL_AS_CUE = re.compile(r"MuseScore ([0-2]\.|3\.[0-4])|Finale ")
+"""Programs that write `<cue/>` for every small note, which sounds: MuseScore before 3.5, and Finale."""
 
 
 def parse_musicxml(content: bytes, name: str) -> Music:
@@ -50,10 +56,12 @@ def read_tree(root: Element, name: str) -> tuple[Music, list[list[Element]]]:
         MusicFileError: If it holds no music.
     """
     unit = _unit(root, name)
+    written = _parts(root, name)
     listed = {element.get("id"): element for element in root.iter("score-part")}
+    silent_cues = not any(_SMALL_AS_CUE.match(one.text or "") for one in root.iter("software"))
     readers: list[tuple[str, PartReader]] = []
-    for identity, measures in _parts(root):
-        reader = PartReader(listed.get(identity), unit)
+    for identity, measures in written:
+        reader = PartReader(listed.get(identity), unit, silent_cues)
         reader.read(measures)
         readers.append((part_name(listed.get(identity)), reader))
     timeline = Timeline([reader for _, reader in readers], _implicit(root), unit)
@@ -76,15 +84,22 @@ def _unit(root: Element, name: str) -> int:
     return unit
 
 
-def _parts(root: Element) -> Iterator[tuple[str, Sequence[Iterable[Element]]]]:
-    """Yield the id and the measures of each part."""
+def _parts(root: Element, name: str) -> list[tuple[str, Sequence[Iterable[Element]]]]:
+    """Return the id and the measures of each part."""
     if root.tag == "score-partwise":
-        for part in root.iter("part"):
-            yield part.get("id", ""), part.findall("measure")
-        return
+        parts = [(part.get("id", ""), part.findall("measure")) for part in root.findall("part")]
+        _check_size(len(parts), max((len(measures) for _, measures in parts), default=0), name)
+        return list(parts)
     measures = [{part.get("id", ""): part for part in measure} for measure in root.findall("measure")]
-    for identity in dict.fromkeys(one for parts in measures for one in parts):
-        yield identity, [parts.get(identity, ()) for parts in measures]
+    identities = dict.fromkeys(one for parts_of_one in measures for one in parts_of_one)
+    _check_size(len(identities), len(measures), name)
+    return [(identity, [found.get(identity, ()) for found in measures]) for identity in identities]
+
+
+def _check_size(parts: int, measures: int, name: str) -> None:
+    """Refuse what would take long though its text is short."""
+    if parts > _MAX_PARTS or measures > _MAX_MEASURES or parts * measures > _MAX_CELLS:
+        raise MusicFileError(name, f"it has {measures:,} measures in {parts:,} parts, more than any score")
 
 
 def _implicit(root: Element) -> set[int]:
@@ -124,5 +139,6 @@ def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple
 def _repairs(readers: Sequence[PartReader], timeline: Timeline) -> list[str]:
     """Return what was made, moved or left out, as sentences."""
     counts = sum((reader.repairs for reader in readers), Counter[str]())
-    counts["{} bars begin when the longest part has ended the one before"] += timeline.uneven
+    counts["{} bars of unequal length in the parts lined up"] += timeline.uneven
+    counts["{} bars that miss their time signature by a trifle set right"] += timeline.rounded
     return [text.format(count) for text, count in counts.items() if count]

@@ -15,7 +15,7 @@ from symbolic.errors import MusicFileError
 
 MAX_XML_BYTES = 128 * 2**20
 """Size of the largest XML that is unzipped."""
-_MAX_TAGS = 2**24
+_MAX_TAGS = 2**23
 """Tags of the largest tree: every element takes some hundred bytes of memory."""
 _ROOT_FILE = re.compile(r"""full-path\s*=\s*(["'])(.+?)\1(?=[\s/>])""", re.DOTALL)
 _SUFFIXES = (".musicxml", ".xml")

@@ -10,6 +10,8 @@ from symbolic.music.musicxml.part import Mark, PartReader, Signature, Time
 from symbolic.music.notation import Bar
 
 _DEFAULT = (4, 4)
+_SLACK = Fraction(1, 16)
+"""Quarters by which a bar may miss its time signature: programs round tuplets, and no music is off by so little."""
 
 
 class Timeline:
@@ -22,13 +24,14 @@ class Timeline:
 
     Attributes:
         uneven: Number of measures that are shorter in some parts than in others.
+        rounded: Number of measures that missed their time signature by a trifle.
     """
 
     def __init__(self, readers: Sequence[PartReader], implicit: set[int], unit: int) -> None:
         self._readers = readers
         self._unit = unit
         self._signatures = _leading(readers)
-        self.uneven = 0
+        self.uneven = self.rounded = 0
         lengths = self._lengths(implicit)
         self._starts: list[Time] = [0, *accumulate(lengths)]
 
@@ -51,8 +54,12 @@ class Timeline:
             found = {reader.lengths[measure] for reader in self._readers if measure < len(reader.lengths)}
             self.uneven += len(found - {0}) > 1
             longest = max(found)
-            if not longest and measure not in implicit:
-                longest = Fraction(4 * signature[0] * self._unit, signature[1])
+            full = Fraction(4 * signature[0] * self._unit, signature[1])
+            if longest != full and abs(longest - full) <= _SLACK * self._unit:
+                longest = full
+                self.rounded += 1
+            elif not longest and measure not in implicit:
+                longest = full
             lengths.append(longest)
         return lengths
 

@@ -123,18 +123,19 @@ def _sum(text: str | None) -> int | None:
 
 
 def tempo(text: str | None) -> float | None:
-    """Return a tempo from the first number of a text; None where there is none that music can have."""
-    if not (match := _FIRST_NUMBER.search((text or "")[:200])):
-        return None
-    value = float(match[0])
-    return value if 0 < value <= _MAX_TEMPO else None
+    """Return a tempo for playback; None where it is none that music can have."""
+    value = number(text)
+    return float(value) if value is not None and 0 < value <= _MAX_TEMPO else None
 
 
 def metronome(element: Element) -> Metronome | None:
     """Return what a `<metronome>` states; None where it is unreadable."""
     units = list(_beat_units(element))
-    if len(units) == 1 and (marked := tempo(element.findtext("per-minute"))):
-        return Metronome(marked * float(units[0]))
+    if len(units) == 1:
+        # Programs write "ca. 60" and "100-120".
+        first = _FIRST_NUMBER.search((element.findtext("per-minute") or "")[:200])
+        marked = tempo(first[0]) if first else None
+        return Metronome(marked * float(units[0])) if marked else None
     if len(units) == 2:
         # The first note value was the beat; the second takes its time from now on.
         return Metronome(float(units[1] / units[0]), is_ratio=True)
