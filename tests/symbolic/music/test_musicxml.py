@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from musicxml_text import FOUR_FOUR, backup, chord, forward, note, notes, score
 
