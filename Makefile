@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: help install pretrain test check lint types slow docs bench-data bench-train bench-adapters clean
+.PHONY: help install pretrain test check lint types slow test-readers docs bench-data bench-train bench-adapters clean
 
 help:
 	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus with the adversarial selector (about 5 minutes on 2 cores)"
 	@echo "make test       set up, then the default tests"
 	@echo "make check      lint, types and tests: what CI runs"
 	@echo "make slow       the tests that take minutes"
+	@echo "make test-readers our readers of abc, kern and MusicXML against others, over whole corpora"
 	@echo "make docs       the reference, made from docstrings, in docs/reference"
 	@echo "make bench-data speed and memory from file to batch, against peers (about 4 minutes)"
 	@echo "make bench-train speed of a training step, against the published recipe's (about 5 minutes)"
@@ -34,6 +35,9 @@ test: install
 
 slow: install
 	$(BIN)/python -m pytest -m slow
+
+test-readers: install
+	$(BIN)/python -m pytest -m readers
 
 # Every module by name: pdoc leaves out those that a package's __all__ does not list.
 docs: install
