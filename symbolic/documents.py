@@ -24,6 +24,7 @@ PLAIN_NAME = r"[^\W_][\w .+=-]{0,99}"
 """Names that become names of files and folders."""
 _MOST_BYTES = 64 * 2**20
 _MOST_VALUES = 100_000
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _ESCAPE = "backslashreplace"
 """File names that are not UTF-8 hold lone surrogates. This turns them into escapes of JSON."""
 
@@ -307,3 +308,17 @@ def _values(node: Any, counted: dict[int, int]) -> int:
         parts = [part for one in inner for part in (one if isinstance(one, tuple) else (one,))]
         counted[id(node)] = 1 + sum(_values(part, counted) for part in parts)
     return counted[id(node)]
+
+
+def csv_cell(value: Any) -> Any:
+    """Return the value of a CSV cell. Spreadsheets take text that begins with =, +, - or @ for a formula.
+
+    Such text gets an apostrophe before it, which they do not show. None becomes an empty cell.
+    """
+    formula = isinstance(value, str) and value.startswith(_FORMULA)
+    return "" if value is None else f"'{value}" if formula else value
+
+
+def csv_text(cell: str) -> str:
+    """Return the text that `csv_cell` made a cell of."""
+    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell

@@ -56,3 +56,8 @@ class StepProgress(lightning.Callback):
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Leave the finished bar on the screen."""
         self._bar.close()
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
+        """Close the bar, so that an error message has a line of its own."""
+        if self._bar is not None:
+            self._bar.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from data.toolkit.locks import sole_writer
 from data.toolkit.safewrite import write_lines
 from symbolic.checkpoint.bundled import RECORD
-from symbolic.documents import as_json
+from symbolic.documents import as_json, parse_json, read_json
+from symbolic.errors import ConfigError
 
 Record = dict[str, Any]
 RUNS, BASELINES, STUDIES = "finetune.jsonl", "baselines.jsonl", "studies"
@@ -24,7 +24,15 @@ def read_lines(path: Path) -> list[Record]:
     """Read one document a line. Return an empty list if there is no such file."""
     if not path.is_file():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            found.append(parse_json(line))
+        except ValueError as error:
+            raise ConfigError(
+                f"{path}, line {number}, is no JSON ({error}). Restore the file from a copy."
+            ) from error
+    return found
 
 
 def write_results(path: Path, change: Callable[[list[Record]], Sequence[Record]]) -> None:
@@ -75,7 +83,7 @@ def read_results(folder: str | Path) -> list[Record]:
     folder = Path(folder)
     studies = [path.parent for path in folder.rglob(COMPARISON)]
     runs = [
-        json.loads(path.read_text(encoding="utf-8"))
+        read_json(path, ConfigError, "Delete it, or run this again.")
         for path in sorted(folder.rglob(RECORD))
         if not any(path.is_relative_to(study) for study in studies)
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from hashlib import blake2b
 from importlib import metadata
@@ -25,6 +26,7 @@ from finetune.baselines.memory import remembered, remembered_stretches
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.tasks.data import Predictor, Rows, TaskData, summarise
 from finetune.tasks.metrics import pack_counts
+from symbolic.documents import parse_json
 from symbolic.errors import ConfigError
 from symbolic.features import chords
 from symbolic.tokens.vocabulary import PITCH
@@ -185,10 +187,10 @@ def cached_baselines(*folds: TaskData) -> list[dict[str, Any]]:
     text = json.dumps(identity, sort_keys=True, default=_as_dict)
     key = hashlib.sha256(text.encode()).hexdigest()[:16]
     path = cache_folder() / "baselines" / f"{folds[0].task.name}-{key}.json"
-    if not path.is_file():
-        write_json(path, measure_baselines(*folds))
-    baselines: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return baselines
+    with suppress(OSError, ValueError):  # absent, or damaged
+        return list(parse_json(path.read_bytes()))
+    write_json(path, measure_baselines(*folds))
+    return list(parse_json(path.read_bytes()))
 
 
 def _as_dict(value: Any) -> dict[str, Any]:

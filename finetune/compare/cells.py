@@ -15,9 +15,11 @@ from data.toolkit.records import write_json
 from finetune.compare.study import Arm, Study, TaskUse
 from finetune.settings import SCRATCH, FinetuneSettings
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import read_json
 from symbolic.errors import CheckpointError, ConfigError
 
 OUTCOME = "outcome.json"
+_AGAIN = "Delete the folder of this arm: --resume trains it anew."
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,11 @@ class Cell:
         path = Path(self.folder) / OUTCOME
         if not path.is_file():
             return None
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        record = Path(self.folder) / found["run"] / RECORD
-        if found["question"] != self.question or not record.is_file():
+        found = read_json(path, ConfigError, _AGAIN)
+        record = Path(self.folder) / str(found.get("run")) / RECORD
+        if found.get("question") != self.question or not record.is_file():
             return None
-        return {**found, "record": json.loads(record.read_text(encoding="utf-8"))}
+        return {**found, "record": read_json(record, ConfigError, _AGAIN)}
 
 
 def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:

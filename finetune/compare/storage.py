@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,10 @@ from data.toolkit.results import (
 )
 from finetune.compare.results import Outcomes, compared
 from finetune.compare.study import Arm, Claim, Study, TaskUse
+from symbolic.documents import read_json
+from symbolic.errors import ConfigError
 
+_AGAIN = "Copy it again, or run the comparison anew."
 _ORIGIN = ("command", "time", "versions", "machine")
 
 
@@ -60,7 +62,7 @@ def read_study(path: Path) -> dict[str, Any]:
 def find_studies(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Read every comparison below a folder with the path of its page."""
     runs = [
-        (path.with_suffix(".md"), json.loads(path.read_text(encoding="utf-8")))
+        (path.with_suffix(".md"), read_json(path, ConfigError, _AGAIN))
         for path in sorted(folder.rglob(COMPARISON))
     ]
     return runs + [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
 from data.splits import FOLDS
+from symbolic.documents import PLAIN_NAME
 from symbolic.errors import ConfigError
 from symbolic.tokens.vocabulary import FIELDS
 
@@ -133,6 +135,10 @@ class Task:
 
     def __post_init__(self) -> None:
         problems = []
+        if not re.fullmatch(PLAIN_NAME, self.name):
+            problems.append(
+                f"Task {self.name!r} gives its name to files: use letters, digits, spaces and . + = - _ alone."
+            )
         if len(self.classes) < 2:
             named = ", ".join(self.classes) or "none"
             problems.append(f"Task {self.name!r} needs two classes or more and has {named}.")

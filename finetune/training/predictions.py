@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from data.toolkit.safewrite import write
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts
+from symbolic.documents import csv_cell, csv_text
+from symbolic.errors import ConfigError
 from symbolic.features.stats import softmax
 
 FILE = "predictions.csv"
@@ -83,16 +85,23 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     write(path, text.getvalue().encode(errors="backslashreplace"))
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read what `write_rows` wrote; an empty list if there is no such file."""
+    """Read what `write_rows` wrote; an empty list if there is no such file.
+
+    Raises:
+        ConfigError: If it is damaged.
+    """
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        rows = list(csv.DictReader(file))
+    if any(None in row or None in row.values() for row in rows):
+        raise ConfigError(f"{path} is damaged: its lines differ in length. Restore it from a copy.")
+    return [{name: csv_text(cell) for name, cell in row.items()} for row in rows]
 
 
 def numbered(rows: Iterable[Row], name: str, number: int) -> Iterator[Row]:

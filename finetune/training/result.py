@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import platform
 import sys
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,13 @@ from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
 from finetune.training.module import best_entry, count_parameters
 from finetune.training.predictions import FILE, Row, numbered, predicted, read_rows, write_rows
+from symbolic.documents import read_json
+from symbolic.errors import ConfigError
 from symbolic.predict.network import TaskModel, device_of, load_model
 
 RESULT, COUNTS, CHECKPOINT = "result.json", "counts.npz", "checkpoint"
 SCORED = ("valid", "test")
+AGAIN = "Delete its folder: --resume trains this seed anew."
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +57,20 @@ class SeedResult:
 
     @classmethod
     def load(cls, folder: Path) -> SeedResult | None:
-        """Load what `save` wrote; None if the seed is not done."""
+        """Load what `save` wrote; None if the seed is not done.
+
+        Raises:
+            ConfigError: If one of the files is damaged.
+        """
         if not (folder / RESULT).is_file():
             return None
-        summary = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        with np.load(folder / COUNTS, allow_pickle=False) as counts:
-            return cls(summary, {split: counts[split] for split in counts.files}, read_rows(folder / FILE))
+        summary = read_json(folder / RESULT, ConfigError, AGAIN)
+        try:
+            with np.load(folder / COUNTS, allow_pickle=False) as counts:
+                found = {split: counts[split] for split in counts.files}
+            return cls(summary, found, read_rows(folder / FILE))
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ConfigError(f"{folder / COUNTS} is damaged ({error}). {AGAIN}") from error
 
 
 def score_seed(

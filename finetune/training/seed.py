@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -32,15 +31,21 @@ from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
 from finetune.training.probe import fit_probe
-from finetune.training.result import CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
+from finetune.training.result import AGAIN, CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.training.weights import InitialWeights
+from symbolic.documents import anything, fields, listed, mapped, nullable, number, read_json, require, text
+from symbolic.errors import ConfigError
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.network import PROBE, TaskModel, device_of, load_model, save_model
 
+_OBJECT = mapped(text(), anything)
 LAST, FIT = "last.ckpt", "fit.json"
 FEWEST_STEPS = 300
 """Fewest steps of a run: a small corpus gets more epochs."""
 MOST_VALIDATIONS = 30
+_FIT = fields(
+    {"history": listed(mapped(text(), nullable(number(-1e300, 1e300)))), "cost": _OBJECT, "about": _OBJECT}
+)
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,11 @@ def _probe(
 def _known_fit(folder: Path) -> _Fit | None:
     """Return the results of a training that was done before an interruption. None if there are none."""
     path = folder / FIT
-    return _Fit(**json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = read_json(path, ConfigError, AGAIN)
+    require(path, found, _FIT, ConfigError, AGAIN)
+    return _Fit(**found)
 
 
 def _train(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.documents import csv_cell
 from symbolic.errors import ConfigError
 from symbolic.music.midi import to_symusic, write_midi
 from symbolic.music.notes import Music
@@ -227,15 +228,6 @@ class PiecePrediction:
             writer.writerow(["class", "probability"])
             writer.writerows([csv_cell(name), f"{value:.6f}"] for name, value in self.probabilities.items())
         return Path(path)
-
-
-def csv_cell(value: Any) -> Any:
-    """Return the value of a CSV cell. Spreadsheets take text that begins with =, +, - or @ for a formula.
-
-    Such text gets an apostrophe before it, which they do not show. None becomes an empty cell.
-    """
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return "" if value is None else f"'{value}" if formula else value
 
 
 def derived_label(label: str, names: Sequence[str]) -> str:

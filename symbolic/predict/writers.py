@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from symbolic.documents import csv_cell
 from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
-from symbolic.predict.predictions import NotePredictions, PiecePrediction, csv_cell
+from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 
 _SHOWN = 6

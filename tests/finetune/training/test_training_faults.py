@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import shutil
 import signal
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from finetune_helpers import PLAN
+from variants import variants_of_bytes
 
 from data.toolkit.locks import sole_writer
 from finetune.cli import main
+from finetune.tasks import TASKS
 from finetune.tasks.data import TaskData
 from finetune.training.module import TaskModule
+from finetune.training.predictions import read_rows, write_rows
+from finetune.training.result import SeedResult
 from finetune.training.seed import LAST, train_seed
 from finetune.training.weights import InitialWeights
 from symbolic.errors import CheckpointError, ConfigError
@@ -48,6 +55,32 @@ def test_a_damaged_state_of_a_seed_is_refused_by_name(
     (tmp_path / "seed" / LAST).write_bytes(b"half a state")
     with pytest.raises(CheckpointError, match=r"seed/last\.ckpt is damaged"):
         train_seed(notes, source, PLAN, 0, tmp_path / "seed", {})
+
+
+@pytest.mark.parametrize("file", ["result.json", "counts.npz", "fit.json"])
+def test_damaged_results_of_a_seed_are_refused_by_name(
+    file: str, notes: TaskData, source: InitialWeights, trained: tuple[SeedResult, Path], tmp_path: Path
+) -> None:
+    seed = shutil.copytree(trained[1], tmp_path / "seed")
+    if file == "fit.json":
+        (seed / "result.json").unlink()
+    for _, content in variants_of_bytes(b'{"history": [], "cost": {}, "about": {}}'):
+        (seed / file).write_bytes(content)
+        with pytest.raises(ConfigError, match=re.escape(f"seed/{file}")):
+            train_seed(notes, source, PLAN, 0, seed, {})
+
+
+def test_names_of_pieces_and_classes_are_no_formulas_in_tables(tmp_path: Path) -> None:
+    rows = [{"piece": "-1.mid", "true": "=a", "predicted": "'b", "p =a": "0.5"}]
+    write_rows(tmp_path / "rows.csv", rows)
+    assert "'=a" in (tmp_path / "rows.csv").read_text()
+    assert read_rows(tmp_path / "rows.csv") == rows
+
+
+@pytest.mark.parametrize("name", ["../../x", "/x", "a/b", "", ".."])
+def test_a_task_cannot_have_the_name_of_a_path(name: str) -> None:
+    with pytest.raises(ConfigError, match="gives its name to files"):
+        replace(TASKS["melody"], name=name)
 
 
 def test_sigterm_ends_the_command_as_an_interrupt_does(
