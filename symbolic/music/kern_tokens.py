@@ -18,7 +18,6 @@ _LONGEST_NUMBER = 3
 """Digits of a duration. More would let the denominators of a hostile file grow without end."""
 _MOST_DOTS = 8
 _QUARTER = Fraction(1)
-_TIES = {"[": "start", "_": "continue", "]": "stop"}
 
 
 class Note(NamedTuple):
@@ -79,8 +78,7 @@ def parse_token(text: str) -> Token:
         length = _QUARTER if length is None else length
         whole = length if whole is None else whole
         if not rest:
-            tie = next((_TIES[mark] for mark in part if mark in _TIES), "")
-            notes.append(Note(length, pitch, tie, timeless))
+            notes.append(Note(length, pitch, _tie(part), timeless))
     units = (whole or 0) * UNIT
     return Token(int(units) if units == int(units) else units, tuple(notes), unread)
 
@@ -94,6 +92,14 @@ def pitch_of(text: str) -> int | None:
     octave = 4 + len(letters) if low else 5 - len(letters)
     alter = 0 if not accidental else len(accidental) if accidental[0] == "#" else -len(accidental)
     return 12 * octave + _STEPS[letters[0].lower()] + alter
+
+
+def _tie(part: str) -> str:
+    """Return the tie of a note. One that both ends and begins a tie continues it, however that is written."""
+    ends, begins = "]" in part, "[" in part
+    if "_" in part or (ends and begins):
+        return "continue"
+    return "stop" if ends else "start" if begins else ""
 
 
 def _length(part: str) -> Fraction | None:

@@ -146,6 +146,9 @@ class TestNotes:
     def test_ties(self):
         assert notes(kern("2e", "[2c", "=2", "4c_", "2c]", "4c")) == [(0, 2, E), (2, 5, C), (7, 1, C)]
 
+    def test_a_tie_may_end_and_begin_on_one_note(self):
+        assert notes(kern("[4c", "][4c", "[4c]", "4c]")) == [(0, 4, C)]
+
     def test_ties_over_splits_joins_and_chords(self):
         music = kern("[2c [2e", "*^ *", "4c] 2g 2e_", "4d . .", "*v *v *", "2d 4e]", spines=2)
         assert notes(music, 0) == [(0, 5, E)]
