@@ -47,7 +47,6 @@ class Chart(TypedDict):
         series: The lines.
         level: Height of a dashed line to compare with.
         level_name: Text of the legend for `level`.
-        low, high: Values that the y axis must reach at least.
         log: Make the x axis logarithmic. All x are then above 0.
     """
 
@@ -57,8 +56,6 @@ class Chart(TypedDict):
     series: Sequence[Series]
     level: NotRequired[float]
     level_name: NotRequired[str]
-    low: NotRequired[float]
-    high: NotRequired[float]
     log: NotRequired[bool]
 
 
@@ -130,8 +127,6 @@ def _draw_chart(axes: Any, chart: Chart) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(_PlainNumbers())
         axes.xaxis.set_minor_formatter(_PlainNumbers())
-    bottom, top = axes.get_ylim()
-    axes.set_ylim(min(bottom, chart.get("low", bottom)), max(top, chart.get("high", top)))
     axes.set(title=chart["title"], xlabel=chart["x"], ylabel=chart["y"])
 
 

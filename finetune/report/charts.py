@@ -34,7 +34,7 @@ def run_charts(record: Record) -> list[Chart]:
     ]
     best = max(baseline["valid"]["scores"]["accuracy"]["mean"] for baseline in record["baselines"])
     return [
-        {"title": "Loss", "x": "step", "y": "nats", "series": losses, "low": 0.0},
+        {"title": "Loss", "x": "step", "y": "nats", "series": losses},
         {
             "title": "Accuracy on the validation pieces",
             "x": "step",

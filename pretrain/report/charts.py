@@ -58,7 +58,7 @@ def run_charts(record: Entry) -> list[Chart]:
         found = [_series(name, history, path) for name, path in {**lines, **more}.items()]
         shown = [one for one in found if any(value is not None for value in one["y"])]
         if shown:
-            charts.append({"title": title, "x": "step", "y": unit, "series": shown, "low": 0.0})
+            charts.append({"title": title, "x": "step", "y": unit, "series": shown})
             if title == _CORRELATION:
                 charts[-1] |= {"level": 0.0, "level_name": "no relation"}
     return charts
@@ -85,7 +85,6 @@ def calibration_chart(score: NDArray[np.float64], loss: NDArray[np.float64]) -> 
         "title": f"Selector score and recovery loss of {len(score):,} held-out tokens",
         "x": "selector score",
         "y": "nats, summed over fields",
-        "low": 0.0,
         "series": [
             {"name": "mean and quartiles of a bin", "x": centre, "y": mean, "low": low, "high": high},
             dots,
