@@ -1,7 +1,7 @@
 """Make the committed split tables: `python -m data.splits ROOT [NAME ...]`, where ROOT holds the corpora.
 
 Published splits are used without the copies of test pieces. Where there is none, a fixed seed deals groups of pieces.
-`openewld` takes a minute, because music21 reads it. Tables of folds prepare their corpora to find near-duplicates.
+Tables of folds prepare their corpora to find near-duplicates.
 """
 
 from __future__ import annotations
