@@ -46,6 +46,10 @@ def find_folder(
             f"--resume: {base.parent} holds no run called {base.name}. Leave --resume out to begin one, or name the "
             "folder of a run."
         )
+    if any(
+        "\ud800" <= letter <= "\udfff" for letter in str(folder.resolve())
+    ):  # safetensors opens no such path
+        raise ConfigError(f"{folder}: the path of a run must be UTF-8. Name another folder with --out.")
     if not (folder / SETTINGS).is_file():
         if folder.exists() and (not folder.is_dir() or any(entry.name != LOCK for entry in folder.iterdir())):
             raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")

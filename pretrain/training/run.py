@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -98,6 +99,7 @@ def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
         raise ConfigError("Processes started from outside need one run folder: name it with --out.")
     if not chief:
         return Path(settings.run.out or os.environ[_AGREED])
+    title = re.sub(r"[^\w.=+ -]+", "_", title)
     base = Path("runs") / "pretrain" / f"{title}-{settings.model.preset}-{settings.masking.selector}"
     out = find_folder(
         base, settings.identity, settings.run.out, settings.run.resume, **spelling(PretrainSettings)

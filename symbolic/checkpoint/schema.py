@@ -13,6 +13,7 @@ from symbolic.documents import (
     Check,
     anything,
     fields,
+    listed,
     mapped,
     nullable,
     number,
@@ -44,13 +45,15 @@ _SHAPE = fields(
     },
     more=True,  # `BackboneConfig` itself names what is unknown or missing
 )
+_WRITABLE = r"[^\ud800-\udfff]*"
+"""Names of classes become names of tracks, which must be Unicode."""
 _TASK = fields(
     {
         "name": text(PLAIN_NAME),
         "title": text(),
         "level": one_of(*LEVELS),
         "label": text(),
-        "classes": texts,
+        "classes": listed(text(_WRITABLE), "a list of texts"),
         "hide": texts,
         "one_piano": truth,
     }

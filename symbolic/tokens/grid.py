@@ -61,11 +61,9 @@ def time_signature_value(numerator: int, denominator: int, vocabulary: Vocabular
     if denominator & (denominator - 1) or denominator > vocabulary.max_denominator:
         finest = vocabulary.max_denominator
         numerator, denominator = max(1, round(numerator * finest / denominator)), finest
-    beats = next(
-        numerator // parts
-        for parts in range(1, numerator + 1)
-        if numerator % parts == 0 and (numerator // parts, denominator) in values
-    )  # at the latest with bars of one beat, since every vocabulary holds a whole note
+    longest = vocabulary.max_bar_quarters * denominator // 4
+    # At the latest with bars of one beat, however large a prime the numerator is.
+    beats = next(beats for beats in range(min(numerator, longest), 0, -1) if numerator % beats == 0)
     return values[beats, denominator]
 
 

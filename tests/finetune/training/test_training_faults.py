@@ -83,6 +83,37 @@ def test_a_task_cannot_have_the_name_of_a_path(name: str) -> None:
         replace(TASKS["melody"], name=name)
 
 
+@pytest.mark.slow
+def test_names_that_are_no_utf8_cost_no_run_its_report(
+    folder: Path, source: InitialWeights, tmp_path: Path, capsys: Any
+) -> None:
+    odd = tmp_path / os.fsdecode(b"m\xfcsik")
+    odd.mkdir()
+    for file in folder.glob("*.mid"):
+        shutil.copy(file, odd / f"{os.fsdecode(bytes([0xE9]))}{file.name}")
+    out = tmp_path / "run"
+    command = ["note", str(odd), "--tracks", "MELODY,PIANO", "--out", str(out), "--epochs", "0.3"]
+    command += ["--from", str(folder.parent / "nano"), "--jobs", "0", "--accelerator", "cpu"]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 0
+    assert (out / "report.html").is_file()
+    assert "\\udce9" in (out / "predictions.csv").read_text(encoding="utf-8")
+    predicting = [
+        "predict",
+        str(out),
+        str(odd),
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+        str(tmp_path / "x.json"),
+    ]
+    assert main(predicting) == 0
+    assert main(["export", str(out), str(tmp_path / "model")]) == 0
+    assert main(["report", str(tmp_path / "results")]) == 0
+    assert "\\udc" in capsys.readouterr().out
+    assert main([*command, "--out", str(tmp_path / os.fsdecode(b"l\xe4uf"))]) == 2
+    assert "must be UTF-8" in capsys.readouterr().err
+
+
 def test_sigterm_ends_the_command_as_an_interrupt_does(
     folder: Path, source: InitialWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

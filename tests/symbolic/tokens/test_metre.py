@@ -164,3 +164,9 @@ def test_all_metres_of_the_synthetic_music_are_used():
     # Guards the property above: it must meet split, rounded and odd time signatures.
     kept = {tuple(VOC.time_signatures[time_signature_value(*metre, VOC)]) for metre in METRES}
     assert len(kept) == len(METRES)
+
+
+@pytest.mark.parametrize("numerator", [2**31 - 1, 2**61 - 1])
+def test_a_bar_of_a_huge_prime_of_beats_takes_no_time(numerator):
+    values = VOC.time_signature_values
+    assert time_signature_value(numerator, 4, VOC) == values[1, 4]
