@@ -27,6 +27,7 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
+from symbolic.music.midi_repair import KEEP, PEDAL
 
 METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"
@@ -336,10 +337,15 @@ class PredictSettings(Settings):
     files: list[str] = setting(
         ..., "music files, and folders to walk; further runs may stand before them", positional=True
     )
-    out: str = setting("predictions", "folder for MIDI files (note-level tasks)")
+    out: str | None = setting(None, "folder for MIDI files of note-level tasks (default: predictions/MODEL)")
     csv: str | None = setting(None, "also write a table as CSV (tasks of pieces, and keys)")
     json: str | None = setting(
         None, "also write everything as JSON: onset, class and confidence of each note"
+    )
+    pedal: str = setting(
+        KEEP,
+        "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",
+        choices=PEDAL,
     )
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
 

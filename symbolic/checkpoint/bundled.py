@@ -45,6 +45,11 @@ def find_model(path: Path | str) -> Path:
     return path
 
 
+def is_model(path: Path | str) -> bool:
+    """Return whether a path is a checkpoint, a run or a bundled model. Torch is not imported."""
+    return (find_model(path) / _MARK).is_file()
+
+
 def require_model(path: Path | str) -> None:
     """Make sure that a path exists or names a bundled model. Torch is not imported.
 

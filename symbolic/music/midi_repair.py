@@ -155,26 +155,25 @@ def _missing_ends(group: list[tuple[int, bool]], last: int, sixteenth: int, drum
 
 
 def with_all_programs(tracks: Sequence[Sequence[Event]]) -> list[list[Event]]:
-    """Return tracks that have the programs of their channels.
+    """Return tracks that have the programs of their channels."""
+    pairs = zip(borrowed_programs(tracks), tracks, strict=True)
+    return [sorted([*borrowed, *events], key=_TICK) for borrowed, events in pairs]
 
-    A program belongs to a channel in whatever track it is set. But in files of more than 15 tracks several share a
+
+def borrowed_programs(tracks: Sequence[Sequence[Event]]) -> list[list[Event]]:
+    """Return the programs that each track takes from others.
+
+    A program belongs to a channel, in whatever track it is set. But in files of more than 15 tracks several share a
     channel. So a track that sets a program of its own takes none from others.
     """
     changes = sorted(
-        [
-            (tick, event)
-            for events in tracks
-            for tick, event in events
-            if event[0] & 0xF0 == PROGRAM and event[0] & 0x0F != DRUM_CHANNEL
-        ],
-        key=_TICK,
+        [change for events in tracks for change in events if change[1][0] & 0xF0 == PROGRAM], key=_TICK
     )
     found = []
     for events in tracks:
         own = {event[0] & 0x0F for _, event in events if event[0] & 0xF0 == PROGRAM}
-        needed = {event[0] & 0x0F for _, event in events if is_strike(event)} - own
-        borrowed = [change for change in changes if change[1][0] & 0x0F in needed]
-        found.append(sorted([*borrowed, *events], key=_TICK))
+        needed = {event[0] & 0x0F for _, event in events if is_strike(event)} - own - {DRUM_CHANNEL}
+        found.append([change for change in changes if change[1][0] & 0x0F in needed])
     return found
 
 

@@ -5,25 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
-from symbolic.music.files import SUFFIXES, music_files, read_music
+from symbolic.music.files import read_music
+from symbolic.music.midi_repair import KEEP
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file to read and where its prediction goes.
-
-    Attributes:
-        file: The path as it was named or as a walk found it.
-        place: Path of the MIDI file below the output folder. No two sources share one.
-    """
-
-    file: str
-    place: PurePath
+from symbolic.predict.sources import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +25,7 @@ class FilePrediction:
         result: The prediction. None where the file was skipped.
         written: The MIDI file that was written, at note level.
         skipped: Why it was skipped. "" if it was not.
+        repairs: Repairs made when the file was read, as sentences.
     """
 
     file: str
@@ -43,6 +33,7 @@ class FilePrediction:
     result: NotePredictions | PiecePrediction | None = None
     written: Path | None = None
     skipped: str = ""
+    repairs: tuple[str, ...] = ()
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -58,33 +49,11 @@ class FilePrediction:
         return max(self.probabilities, key=lambda name: self.probabilities[name], default=None)
 
 
-def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
-    """Find files as named, and all music files below folders, in order of their paths.
-
-    Args:
-        names: Files and folders. A folder's inner structure is kept below `out`.
-        out: Where predictions go. Files in it are not read.
-
-    Raises:
-        ConfigError: If a folder holds no music files.
-    """
-    taken: set[PurePath] = set()
-    sources = []
-    for name in names:
-        if not os.path.isdir(name):
-            sources.append(Source(name, _free_place(PurePath(Path(name).name), taken)))
-            continue
-        below = sorted(music_files(name, leave_out=out))
-        if not below:
-            raise ConfigError(
-                f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
-            )
-        sources += [Source(os.path.join(name, inner), _free_place(PurePath(inner), taken)) for inner in below]
-    return sources
-
-
 def predict_files(
-    predictors: Sequence[NotePredictor | PiecePredictor], sources: Sequence[Source], out: str | Path
+    predictors: Sequence[NotePredictor | PiecePredictor],
+    sources: Sequence[Source],
+    out: str | Path,
+    pedal: str = KEEP,
 ) -> Iterator[list[FilePrediction]]:
     """Predict file by file and write MIDI files at note level.
 
@@ -92,6 +61,7 @@ def predict_files(
         predictors: The models. Each file is read once for all of them.
         sources: From `find_sources`.
         out: Folder for MIDI files, made when first needed. Several models have a folder each in it.
+        pedal: How notes under the sustain pedal are read, as in `read_music`.
 
     Yields:
         For each source the prediction of every model or one entry with the reason why it could not be read.
@@ -106,7 +76,7 @@ def predict_files(
     _refuse_overwriting(sources, writing)
     for source in sources:
         try:
-            music = read_music(source.file)
+            music = read_music(source.file, pedal=pedal)
             if not len(music):
                 raise MusicFileError(source.file, "it holds no notes")
         except CounterpointError as error:
@@ -114,17 +84,18 @@ def predict_files(
             continue
         found = []
         for predictor, folder in zip(predictors, folders, strict=True):
+            result, written, skipped = None, None, ""
             try:
                 result = predictor(music)
                 written = _write(result, folder / source.place)
-                found.append(FilePrediction(source.file, predictor.name, result, written))
             except MusicFileError as error:
-                found.append(FilePrediction(source.file, predictor.name, skipped=_reason(source.file, error)))
+                result, skipped = None, _reason(source.file, error)
+            found.append(FilePrediction(source.file, predictor.name, result, written, skipped, music.repairs))
         yield found
 
 
 def _refuse_overwriting(sources: Sequence[Source], folders: Sequence[Path]) -> None:
-    """Refuse to overwrite a source: a prediction keeps less than its source held."""
+    """Refuse to overwrite a source."""
     read = {os.path.realpath(source.file): source.file for source in sources}
     for folder in folders:
         for source in sources:
@@ -152,13 +123,3 @@ def _reason(file: str, error: CounterpointError) -> str:
         error = MusicFileError(file, error.reason, error.remedy)
     reason = str(error)
     return reason if file in reason else f"{file}: {reason}"
-
-
-def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:
-    """The path as that of a MIDI file, numbered where two inputs would have the same."""
-    number, free = 1, path.with_suffix(".mid")
-    while free in taken:
-        number += 1
-        free = path.with_name(f"{path.stem}-{number}.mid")
-    taken.add(free)
-    return free

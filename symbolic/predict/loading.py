@@ -15,8 +15,8 @@ import torch
 
 from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.checkpoint.bundled import find_model, model_name
-from symbolic.checkpoint.format import CONFIG, Checkpoint, load_checkpoint
+from symbolic.checkpoint.bundled import model_name
+from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.predict.network import HandMade, TaskModel, open_task, task_model
@@ -72,11 +72,6 @@ def load_predictors(
         model = task_model(checkpoint, None if adapter_set is None else adapter_set.backbone)
         found.append(_predictor(name, checkpoint, model.to(device), adapter_set))
     return found
-
-
-def is_run(path: str | Path) -> bool:
-    """Return whether a path is a checkpoint, a run or a bundled model."""
-    return (find_model(path) / CONFIG).is_file()
 
 
 def _predictor(

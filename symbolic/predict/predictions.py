@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.documents import csv_cell
-from symbolic.errors import ConfigError
-from symbolic.music.midi import to_symusic, write_midi
+from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.notes import Music
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_probabilities
@@ -24,8 +25,18 @@ from symbolic.predict.tonality import TONAL_CLASSES
 
 VELOCITY = "velocity"
 """The note label that is written as velocities, instead of as a track for each class."""
-UNCLASSED = "drums"
-"""Track of drum notes in written files: drums have no class."""
+_COLUMNS = (
+    "index",
+    "onset",
+    "seconds",
+    "duration",
+    "pitch",
+    "track",
+    "track_name",
+    "class",
+    "confidence",
+)
+"""What is told of each note in JSON and CSV."""
 _LUMP = 4096
 """Notes that are turned into text at a time."""
 _SHOWN = 6
@@ -112,6 +123,7 @@ class NotePredictions:
         return {
             "task": self.task,
             "ticks_per_quarter": self.music.resolution,
+            "repairs": list(self.music.repairs),
             "counts": self.counts,
             "confidence": self.mean_confidence,
             **({"prediction": self.key, "probabilities": self.keys} if self.key else {}),
@@ -120,30 +132,24 @@ class NotePredictions:
 
     def lumps(self) -> Iterator[list[dict[str, Any]]]:
         """Yield the notes as JSON values, a few thousand at a time, by rising onset and pitch."""
-        names, notes = [*self.names, None], self.music.notes
+        names, notes, tracks = [*self.names, None], self.music.notes, dict(enumerate(self.music.tracks))
         order = np.lexsort((notes["pitch"], notes["onset"]))
         for first in range(0, len(order), _LUMP):
             chosen = order[first : first + _LUMP]
+            numbers, confidence = notes["track"][chosen].tolist(), self.confidence[chosen].astype(np.float64)
             columns = zip(
+                chosen.tolist(),
                 notes["onset"][chosen].tolist(),
                 self.music.seconds(notes["onset"][chosen]).round(4).tolist(),
                 notes["duration"][chosen].tolist(),
                 notes["pitch"][chosen].tolist(),
-                self.classes[chosen].tolist(),
-                self.confidence[chosen].astype(np.float64).round(4).tolist(),
+                numbers,
+                [tracks.get(number, "") for number in numbers],
+                [names[kind] for kind in self.classes[chosen].tolist()],
+                [None if math.isnan(one) else one for one in confidence.round(4).tolist()],
                 strict=True,
             )
-            yield [
-                {
-                    "onset": onset,
-                    "seconds": seconds,
-                    "duration": duration,
-                    "pitch": pitch,
-                    "class": names[kind],
-                    "confidence": None if math.isnan(confidence) else confidence,
-                }
-                for onset, seconds, duration, pitch, kind, confidence in columns
-            ]
+            yield [dict(zip(_COLUMNS, values, strict=True)) for values in columns]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values. Onsets and durations are in ticks, onsets in seconds too."""
@@ -155,30 +161,30 @@ class NotePredictions:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each note as CSV, by rising onset and pitch; returns the path."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["onset", "seconds", "duration", "pitch", "class", "confidence"])
-            for lump in self.lumps():
-                writer.writerows([csv_cell(value) for value in note.values()] for note in lump)
-        return Path(path)
+        rows = ([csv_cell(value) for value in note.values()] for lump in self.lumps() for note in lump)
+        return _write_csv(path, _COLUMNS, rows)
 
-    def write(self, path: str | Path) -> Path:
+    def write(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the music as MIDI with its predictions; returns the path.
 
-        A key or chords become markers. Velocities are set to their expected values. Any other class becomes a track.
+        The MIDI file that the music was read from is given back whole. A key becomes a key signature and chords become
+        markers. Velocities are set to their expected values. Any other class becomes a track.
+
+        Args:
+            path: The file to write.
+            overwrite: Also write over the file that was read.
 
         Raises:
-            MusicFileError: If MIDI cannot hold the music.
+            MusicFileError: If it is the file that was read, or MIDI cannot hold the music.
+            ConfigError: If nothing can be written there.
         """
-        path, derived = Path(path), self.derived
-        if derived == VELOCITY:
-            write_midi(with_velocities(self.music, self.probabilities, self.names), path)
-        elif derived:
-            marks = [(0, self.key)] if self.key else [(one.onset, one.name) for one in self.chords]
-            _write_markers(self.music, marks, path)
-        else:
-            write_midi(tracks_by_class(self.music, self.classes, self.names), path)
-        return path
+        from symbolic.predict.midi_output import midi_with_predictions
+
+        if not overwrite and self.music.path and os.path.realpath(path) == os.path.realpath(self.music.path):
+            raise MusicFileError(
+                path, "it is the file that was read", "Name another one, or pass overwrite=True."
+            )
+        return _write(path, midi_with_predictions(self))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -223,11 +229,8 @@ class PiecePrediction:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each class and its probability as CSV; returns the path."""
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["class", "probability"])
-            writer.writerows([csv_cell(name), f"{value:.6f}"] for name, value in self.probabilities.items())
-        return Path(path)
+        rows = ([csv_cell(name), f"{value:.6f}"] for name, value in self.probabilities.items())
+        return _write_csv(path, ("class", "probability"), rows)
 
 
 def derived_label(label: str, names: Sequence[str]) -> str:
@@ -236,46 +239,23 @@ def derived_label(label: str, names: Sequence[str]) -> str:
     return label if tonal or label == VELOCITY else ""
 
 
-def tracks_by_class(music: Music, classes: NDArray[np.integer], names: Sequence[str]) -> Music:
-    """Return the same notes with a track for each class; within a class, each program has its own.
-
-    Args:
-        music: Onsets, durations, pitches, velocities, programs, time signatures and tempos are kept.
-        classes: (N,) class of each note; notes of class -1 share one more track.
-        names: Names of the classes.
-    """
-    notes = music.notes.copy()
-    notes["track"] = np.where(classes < 0, len(names), classes)
-    return replace(music, notes=notes, tracks=(*names, UNCLASSED))
-
-
-def with_velocities(music: Music, probabilities: NDArray[np.floating], names: Sequence[str]) -> Music:
-    """Return the same notes on the same tracks, each with its expected velocity.
-
-    Args:
-        music: All but velocities is kept.
-        probabilities: (N, C) probabilities of the classes; a note with NaN keeps its velocity.
-        names: Names of the classes, as in "32-47": the lowest and the highest MIDI velocity.
-    """
-    edges = np.array([name.split("-") for name in names], dtype=np.float64)
-    expected = probabilities @ edges.mean(axis=1)
-    known = np.isfinite(expected)
-    notes = music.notes.copy()
-    notes["velocity"][known] = expected[known].round()
-    return music.with_notes(notes)
-
-
-def _write_markers(music: Music, markers: Sequence[tuple[int, str]], path: Path) -> None:
-    from symusic import TextMeta
-
-    score = to_symusic(music, path)
-    score.markers.extend([TextMeta(tick, text) for tick, text in markers])
-    path.write_bytes(score.dumps_midi())
-
-
 def _write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
+    return _write(path, (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
+
+
+def _write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return _write(path, text.getvalue().encode(errors="backslashreplace"))
+
+
+def _write(path: str | Path, content: bytes) -> Path:
     try:
-        Path(path).write_text(json.dumps(values, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        Path(path).write_bytes(content)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written ({error.strerror}).") from error
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}). Name another folder, or make this one."
+        ) from error
     return Path(path)

@@ -28,7 +28,12 @@ def described(found: FilePrediction, several: bool = False) -> str:
         found: The prediction.
         several: Whether several models predict, so that the task is named.
     """
-    return _line(found, several).encode(errors="backslashreplace").decode()
+    return printable(_line(found, several))
+
+
+def printable(text: str) -> str:
+    """Return text with escapes for what is not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _line(found: FilePrediction, several: bool) -> str:
@@ -161,7 +166,7 @@ def _head(found: FilePrediction) -> dict[str, Any]:
         entry |= {**found.result.to_dict(), "task": found.task}
     else:
         entry |= {"prediction": None, "probabilities": {}}
-    return {**entry, "skipped": found.skipped or None}
+    return {**entry, "repairs": list(found.repairs), "skipped": found.skipped or None}
 
 
 def _opened(path: Path, flag: str, newline: str | None = None) -> IO[str]:

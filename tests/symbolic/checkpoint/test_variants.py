@@ -27,10 +27,11 @@ from symbolic.heads import FieldHeads, NoteHead, SequenceHead
 from symbolic.music.midi import write_midi
 from symbolic.predict.classifiers.forest import Forest, Tree
 from symbolic.predict.classifiers.pieces import FeatureClassifier
-from symbolic.predict.files import find_sources, predict_files
+from symbolic.predict.files import predict_files
 from symbolic.predict.loading import load, load_predictors
 from symbolic.predict.network import TaskModel, save_model
 from symbolic.predict.pretrained import PretrainedModel
+from symbolic.predict.sources import find_sources
 from symbolic.tokens.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer()

@@ -15,11 +15,13 @@ from finetune.cli import main
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.files import find_sources, predict_files
+from symbolic.predict.files import predict_files
 from symbolic.predict.loading import load
+from symbolic.predict.midi_output import expected_velocities
 from symbolic.predict.network import TaskModel
-from symbolic.predict.predictions import NotePredictions, tracks_by_class, with_velocities
+from symbolic.predict.predictions import NotePredictions
 from symbolic.predict.predictor import NotePredictor
+from symbolic.predict.sources import find_sources
 
 
 def _notes(music: Music) -> list[tuple[int, ...]]:
@@ -66,7 +68,7 @@ def test_long_pieces_are_predicted_whole(melody: NotePredictor) -> None:
     assert (melody(music).classes == truth).mean() > 0.9
 
 
-def test_drums_are_asked_nothing_and_kept(melody: NotePredictor) -> None:
+def test_drums_are_asked_nothing_and_kept(melody: NotePredictor, tmp_path: Path) -> None:
     music = tune(104)
     drums = note_array(np.arange(8) * 480, 60, 38, 100, 128, 2)
     both = Music(
@@ -77,8 +79,8 @@ def test_drums_are_asked_nothing_and_kept(melody: NotePredictor) -> None:
     assert (classes[-8:] == -1).all()
     assert np.isnan(confidence[-8:]).all()
     assert (classes[:-8] >= 0).all()
-    written = tracks_by_class(both, classes, melody.classes)
-    assert written.tracks[written.notes["track"][-1]] == "drums"
+    written = read_music(found.write(tmp_path / "out.mid"))
+    assert written.tracks[written.notes["track"][written.drums][0]] == "KIT"
 
 
 def test_a_probe_predicts_too(runs: Path) -> None:
@@ -95,15 +97,13 @@ def test_confidence_is_the_probability_of_the_class(melody: NotePredictor) -> No
     assert melody(music).confidence[tokens.note_index] == pytest.approx(probabilities.max(1), rel=1e-5)
 
 
-def test_predicted_velocities_are_set_on_the_tracks_that_were(melody: NotePredictor, tmp_path: Path) -> None:
+def test_velocities_are_expected_values() -> None:
     music = tune(110)
     probabilities = np.resize(np.array([[np.nan, np.nan], [1, 0], [0.25, 0.75]]), (len(music), 2))
-    written = with_velocities(music, probabilities, ["1-31", "96-127"])
-    assert (written.notes["velocity"][0::3] == music.notes["velocity"][0::3]).all()
-    assert set(written.notes["velocity"][1::3].tolist()) == {16}
-    assert set(written.notes["velocity"][2::3].tolist()) == {round(0.25 * 16 + 0.75 * 111.5)}
-    for name in ("onset", "duration", "pitch", "program", "track"):
-        assert (written.notes[name] == music.notes[name]).all()
+    expected = expected_velocities(music.notes["velocity"], probabilities, ["1-31", "96-127"])
+    assert (expected[0::3] == music.notes["velocity"][0::3]).all()
+    assert set(expected[1::3].tolist()) == {16}
+    assert set(expected[2::3].tolist()) == {round(0.25 * 16 + 0.75 * 111.5)}
 
 
 def test_a_velocity_run_writes_expected_values_and_leaves_drums(runs: Path, tmp_path: Path) -> None:

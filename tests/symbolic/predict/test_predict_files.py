@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dirty import midi, off, on, scale, track
 from finetune_helpers import tune
 
 from finetune.cli import main
@@ -17,9 +18,10 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.files import find_sources, predict_files
+from symbolic.predict.files import predict_files
 from symbolic.predict.loading import load, load_predictors
 from symbolic.predict.predictor import NotePredictor
+from symbolic.predict.sources import find_sources
 
 
 def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: Path, capsys: Any) -> None:
@@ -45,7 +47,8 @@ def test_files_too_long_for_tokens_or_midi_are_skipped(
         write_midi(Music(note_array([0, 4 * last], 1, 60, 80), 1), tmp_path / name)
     late = Music(note_array([0, 2**28 + 5], 1, 60, 80), 20_000)
     monkeypatch.setattr(
-        "symbolic.predict.files.read_music", lambda path: late if path.endswith("c.mid") else read_music(path)
+        "symbolic.predict.files.read_music",
+        lambda path, pedal: late if path.endswith("c.mid") else read_music(path, pedal=pedal),
     )
     found = predict_files([melody], find_sources([str(tmp_path)], tmp_path / "out"), tmp_path / "out")
     outcomes = [one for [one] in found]
@@ -148,3 +151,21 @@ def test_what_is_no_run_is_refused_with_the_remedy(runs: Path, tmp_path: Path) -
         load(tmp_path)
     with pytest.raises(CheckpointError, match="not fine-tuned"):
         load_predictors([runs / "nano"])
+
+
+def test_files_that_do_not_exist_are_named_before_a_model_is_loaded(tmp_path: Path, capsys: Any) -> None:
+    absent = [str(tmp_path / name) for name in ("a.mid", "b.mid")]
+    before = set(sys.modules)
+    assert main(["predict", "melody", *absent]) == 2
+    assert f"There is no such file or folder: {absent[0]}, {absent[1]}." in capsys.readouterr().err
+    assert not {"lightgbm", "symbolic.predict.loading"} & (set(sys.modules) - before)
+
+
+def test_each_model_has_a_folder_of_its_own(
+    runs: Path, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "song.mid").write_bytes(midi(track((0, on(60, 200)), (480, off()), *scale())))
+    assert main(["predict", str(runs / "notes"), "song.mid"]) == 0
+    assert (tmp_path / "predictions" / "notes" / "song.mid").is_file()
+    assert "repaired song.mid: 1 values above 127 clipped" in capsys.readouterr().err

@@ -19,8 +19,10 @@ from finetune.tasks import CHORD, KEY, Task
 from finetune.training.model import build_model
 from symbolic.backbone import build_backbone
 from symbolic.music.midi import write_midi
+from symbolic.music.midi_events import read_events
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_probabilities
+from symbolic.predict.midi_output import key_signature
 from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer
@@ -116,8 +118,34 @@ def test_a_key_stands_on_screen_in_both_tables_and_in_the_midi(
     assert float(token[key]) == pytest.approx(entry["probabilities"][key], abs=1e-6)
     assert {note["class"] for note in entry["notes"]} <= set(TONAL_CLASSES)
     score = symusic.Score(str(tmp_path / "new.mid"))
-    assert [(mark.time, mark.text) for mark in score.markers] == [(0, key)]
+    [signature] = [
+        event for events in _events(tmp_path / "new.mid") for event in events if event[1][:2] == b"\xff\x59"
+    ]
+    assert signature == (0, key_signature(key))
     assert [track.name for track in score.tracks] == ["MELODY", "PIANO"]
+
+
+@pytest.mark.parametrize(
+    ("key", "fifths", "minor"),
+    [
+        ("C major", 0, 0),
+        ("F# major", 6, 0),
+        ("Db major", -5, 0),
+        ("A minor", 0, 1),
+        ("G# minor", 5, 1),
+        ("Eb minor", -6, 1),
+    ],
+)
+def test_keys_are_written_as_signatures(key: str, fifths: int, minor: int) -> None:
+    assert key_signature(key) == bytes([0xFF, 0x59, 2, fifths % 256, minor])
+
+
+def test_every_key_has_a_signature() -> None:
+    assert len({key_signature(key) for key in KEYS}) == len(KEYS)
+
+
+def _events(path: Path) -> list[list[tuple[int, bytes]]]:
+    return read_events(path.read_bytes(), "written").tracks
 
 
 def test_chords_stand_in_the_json_and_as_markers(base: Path, tmp_path: Path, capsys: Any) -> None:

@@ -1,0 +1,66 @@
+"""Files to predict, and where their predictions go. Torch is not imported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+from symbolic.errors import ConfigError
+from symbolic.music.files import SUFFIXES, music_files
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read and where its prediction goes.
+
+    Attributes:
+        file: The path as it was named or as a walk found it.
+        place: Path of the MIDI file below the output folder. No two sources share one.
+    """
+
+    file: str
+    place: PurePath
+
+
+def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
+    """Find files as named, and all music files below folders, in order of their paths.
+
+    Args:
+        names: Files and folders. A folder's inner structure is kept below `out`.
+        out: Where predictions go. Files in it are not read.
+
+    Raises:
+        ConfigError: If a folder holds no music files, or none of the files exists.
+    """
+    taken: set[PurePath] = set()
+    sources = []
+    for name in names:
+        if not os.path.isdir(name):
+            sources.append(Source(name, _free_place(PurePath(Path(name).name), taken)))
+            continue
+        below = sorted(music_files(name, leave_out=out))
+        if not below:
+            raise ConfigError(
+                f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
+            )
+        sources += [Source(os.path.join(name, inner), _free_place(PurePath(inner), taken)) for inner in below]
+    if sources and not any(os.path.exists(source.file) for source in sources):
+        named = ", ".join(source.file for source in sources[:_SHOWN]) + (
+            ", ..." if len(sources) > _SHOWN else ""
+        )
+        raise ConfigError(f"There is no such file or folder: {named}. Check the path.")
+    return sources
+
+
+def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:
+    """The path as that of a MIDI file, numbered where two inputs would have the same."""
+    number, free = 1, path.with_suffix(".mid")
+    while free in taken:
+        number += 1
+        free = path.with_name(f"{path.stem}-{number}.mid")
+    taken.add(free)
+    return free
