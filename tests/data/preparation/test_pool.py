@@ -1,8 +1,10 @@
+import errno
 import re
 import resource
 import shutil
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from made import write_tunes
 from prepared import Moody, reasons, run, script
 
 from data.preparation.guards import guarded
+from data.preparation.pool import run_tasks
 from data.preparation.prepare import Filters
+from symbolic.errors import ConfigError
 
 
 @pytest.fixture
@@ -104,3 +108,15 @@ def test_an_expendable_process_is_restored_after_a_file(tmp_path):
         "assert within[0] != before[0] and within[1] != before[1]",
     )
     assert ran.wait() == 0, ran.stderr.read()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EAGAIN, "no more processes"), BrokenPipeError(32, "Broken pipe")]
+)
+def test_workers_that_cannot_start_are_an_error_in_words(error, monkeypatch):
+    def submit(*_):
+        raise error
+
+    monkeypatch.setattr(ProcessPoolExecutor, "submit", submit)
+    with pytest.raises(ConfigError, match="Worker processes cannot start"):
+        list(run_tasks(abs, [1], 1))

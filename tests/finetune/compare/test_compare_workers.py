@@ -10,12 +10,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from finetune.compare import workers
 from finetune.compare.cells import Cell
 from finetune.compare.workers import work
 from finetune.settings import FinetuneSettings
+from symbolic.errors import ConfigError
 
 
 def cell_of(folder: Path, arm: str) -> Cell:
@@ -86,6 +89,18 @@ def test_a_file_called_as_one_of_our_packages_is_not_imported(tmp_path: Path) ->
     )
     assert done.stdout.split() == ["True"], done.stderr
     assert json.loads((tmp_path / "a" / "found.json").read_text())[0]
+
+
+def test_a_process_that_cannot_start_is_an_error_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start() -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    context = SimpleNamespace(Process=lambda **_: SimpleNamespace(start=start))
+    monkeypatch.setattr(workers, "_context", lambda: context)
+    with pytest.raises(ConfigError, match=r"arm 'a' cannot start .* --parallel 0"):
+        list(work([cell_of(tmp_path, "a")], look, 1))
 
 
 class Unborn:
