@@ -31,6 +31,8 @@ LEARNING_RATES = {"tiny": 2e-3, "mini": 1e-3, "small": 5e-4, "base": 1e-4}
 """Peak learning rates by preset."""
 TOKENS_PER_BATCH = {"tiny": 2048, "mini": 4096, "small": 8192, "base": 8192}
 """Tokens in a batch by preset."""
+PAIRED = 8
+"""With pairs of windows a batch has this many times as many tokens: other pairs are what a pair is told from."""
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -102,7 +104,7 @@ class MaskingSettings(Group):
         0.3, "largest share of tokens to mask; the mask rate of uniform (the paper: 0.15)", within="(0, 1)"
     )
     unit: str | None = setting(
-        None, f"hide by {_listed(UNIT_NAMES)} (default: by selector)", choices=UNIT_NAMES
+        None, f"hide by {_listed(UNIT_NAMES)} (default: by selector)", choices=UNIT_NAMES, rare=True
     )
     network: str = setting(
         "small", f"network of a learned selector: {_listed(NETWORK_NAMES)}", choices=NETWORK_NAMES, rare=True
@@ -127,6 +129,7 @@ class MaskingSettings(Group):
     auxiliary: str | None = setting(
         None, f"further targets: {_listed(AUXILIARY_NAMES)} (default: by corruption)", rare=True
     )
+    contrastive: bool = setting(False, "also find the other of two windows of a piece, in batches of pairs")
     identity_weight: float = setting(
         0.0, "weight of the loss over all tokens, masked or not", within=NATURAL, rare=True
     )
@@ -239,4 +242,5 @@ class PretrainSettings(Settings):
     @property
     def budget(self) -> int:
         """The number of tokens in a batch in force."""
-        return self.training.tokens_per_batch or TOKENS_PER_BATCH[self.model.preset]
+        usual = TOKENS_PER_BATCH[self.model.preset] * (PAIRED if self.masking.contrastive else 1)
+        return self.training.tokens_per_batch or usual

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from symbolic.masking.corruption import Corrupted
 from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, FIELDS, PITCH, RESERVED
 
 _CLASSES = 12
@@ -21,15 +22,19 @@ class AuxiliaryHead(nn.Module, ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, corrupted: Corrupted) -> Tensor:
         """Return the scalar loss.
 
         Args:
             hidden: (B, L, D) states of the corrupted tokens.
             tokens: (B, L, 8) int64 clean ids.
             attention_mask: (B, L) bool.
-            changed: (B, L, 8) bool, the cells that have another value than before.
+            corrupted: What the backbone read.
         """
+
+    def flush(self) -> dict[str, float]:
+        """Return further measures since the last call; most heads have none."""
+        return {}
 
 
 class ChangedFields(AuxiliaryHead):
@@ -46,9 +51,11 @@ class ChangedFields(AuxiliaryHead):
         super().__init__()
         self.output = nn.Linear(dim, len(FIELDS))
 
-    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, corrupted: Corrupted) -> Tensor:
         """Return the binary cross-entropy over all cells, padding excluded."""
-        loss = F.binary_cross_entropy_with_logits(self.output(hidden), changed.float(), reduction="none")
+        loss = F.binary_cross_entropy_with_logits(
+            self.output(hidden), corrupted.changed.float(), reduction="none"
+        )
         mean: Tensor = (loss.mean(-1) * attention_mask).sum() / attention_mask.sum().clamp(min=1)
         return mean
 
@@ -68,7 +75,7 @@ class BarChroma(AuxiliaryHead):
         self.bars = sizes[BAR] - RESERVED
         self.output = nn.Linear(dim, _CLASSES)
 
-    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, changed: Tensor) -> Tensor:
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, corrupted: Corrupted) -> Tensor:
         """Return the cross-entropy to the pitch-class distribution of each bar that has pitched notes."""
         batch = len(attention_mask)
         bar = (tokens[..., BAR] - RESERVED).clamp(min=0)

@@ -104,7 +104,7 @@ class Objective(nn.Module):
         auxiliary = {}
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict does not know
-            auxiliary[name] = head.loss(hidden, tokens, attention_mask, corrupted.changed)
+            auxiliary[name] = head.loss(hidden, tokens, attention_mask, corrupted)
             loss = loss + self.auxiliary_weight * auxiliary[name]
         if self.identity_weight:
             everything = recover(self.heads(hidden), tokens).loss

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from pretrain.objective.auxiliary import AUXILIARIES
+from pretrain.objective.contrastive import Contrastive
 from pretrain.objective.masked import Objective
 from pretrain.objective.retirement import Retirement
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
@@ -16,6 +17,7 @@ from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation, preset_config
 from pretrain.training.module import PretrainModule
 from symbolic.backbone import build_backbone
+from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import build_corruption
 
@@ -58,7 +60,10 @@ def build_objective(
         heads,
         selector,
         build_corruption(masking.corruption, sizes, selector.withholds_all),
-        [AUXILIARIES[name](config.dim, sizes) for name in masking.auxiliaries],
+        [
+            *(AUXILIARIES[name](config.dim, sizes) for name in masking.auxiliaries),
+            *([Contrastive(config.dim, sizes)] if masking.contrastive else []),
+        ],
         identity_weight=masking.identity_weight,
     )
 
@@ -79,6 +84,11 @@ def build_module(settings: PretrainSettings, data: PretrainDataModule) -> Pretra
     if freeze_every is None:
         freeze_every = 1.0 if objective.selector.retires else 0.0
     callbacks = []
+    if freeze_every and masking.contrastive:
+        raise ConfigError(
+            f"--contrastive: its windows are augmented, so that no token can be retired as '{masking.selector}' does. "
+            "Add --freeze_every 0, or use --selector uniform."
+        )
     if freeze_every:
         period = max(1, round(freeze_every * data.batches.per_epoch / training.batches_per_step))
         callbacks.append(Retirement(data.in_order, data.book, period, masking.freeze_limit))

@@ -14,6 +14,7 @@ from data.batches import Batch, StepBatches, endless_loader, one_pass_loader
 from data.shards import Shards
 from data.windows import make_windows
 from pretrain.objective.freezing import FreezeBook
+from pretrain.objective.pairs import PairBatches
 from pretrain.settings import PretrainSettings
 from pretrain.training.initialisation import Initialisation, load_initialisation
 from symbolic.errors import CorpusError
@@ -60,8 +61,10 @@ class PretrainDataModule(lightning.LightningDataModule):
         self.start = start or load_initialisation(settings, self.tokenizer)
         self.shards = settings.data.shards(*settings.data.source, self.tokenizer, progress=progress)
         self.train, self.valid = split_windows(self.shards, self.start.config.window)
-        self.batches = StepBatches(
-            self.shards, self.train, settings.budget, training.seed, training.transposition
+        self.batches: StepBatches | PairBatches = (
+            PairBatches(self.shards, np.unique(self.train[:, 2]), settings.budget, training.seed)
+            if settings.masking.contrastive
+            else StepBatches(self.shards, self.train, settings.budget, training.seed, training.transposition)
         )
         self.in_order = StepBatches(self.shards, self.train, settings.budget, shuffle=False)
         self.held_out = StepBatches(self.shards, self.valid, settings.budget, shuffle=False)

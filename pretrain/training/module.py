@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from data.batches import Batch
+from pretrain.objective.auxiliary import AuxiliaryHead
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.masked import EVALUATION, FREEZING, PROGRESS, TRAINING, Objective, at, generator_of
 from pretrain.selectors import SelectorInput
@@ -211,6 +212,10 @@ class PretrainModule(lightning.LightningModule):
         elif self.global_step:
             rate = self.trainer.optimizers[0].param_groups[0]["lr"]
             entry["training"] = {**self.meter.flush(), "learning_rate": rate}
+            for name, head in self.objective.auxiliary.items():
+                assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict does not know
+                if measures := head.flush():
+                    entry["training"][name] = measures
         self.history.append(entry)
         if losses:
             self.last_losses["held_out_loss"] = sum(losses.values()) / len(losses)

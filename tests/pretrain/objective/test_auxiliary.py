@@ -8,6 +8,7 @@ from pretrain_helpers import SIZES, generator, make_objective, random_windows
 
 from pretrain.objective.auxiliary import AUXILIARIES, BarChroma, ChangedFields
 from pretrain.settings import AUXILIARY_NAMES
+from symbolic.masking.corruption import Corrupted
 from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, HIDDEN, PITCH, RESERVED, VELOCITY
 
 DIM = 16
@@ -26,6 +27,11 @@ def test_settings_list_every_head():
     assert sorted(AUXILIARY_NAMES) == sorted(AUXILIARIES)
 
 
+def read(windows, changed):
+    """What the backbone read, with some cells changed."""
+    return Corrupted(windows.tokens, changed, changed)
+
+
 def test_changed_fields_are_a_binary_target_without_padding():
     windows = random_windows(count=3, length=12, withheld=(VELOCITY,))
     head, hidden, changed = made(ChangedFields.name, windows)
@@ -35,7 +41,7 @@ def test_changed_fields_are_a_binary_target_without_padding():
             share = 1 / (1 + math.exp(-float(logit)))
             total -= math.log(share if was else 1 - share)
             cells += 1
-    found = head.loss(hidden, windows.tokens, windows.attention_mask, changed)
+    found = head.loss(hidden, windows.tokens, windows.attention_mask, read(windows, changed))
     assert float(found) == pytest.approx(total / cells, rel=1e-5)
 
 
@@ -63,7 +69,7 @@ def test_chroma_is_the_cross_entropy_of_each_bars_pitch_classes(withheld):
             if sum(classes):
                 log = head.output(hidden[window, members].mean(0)).log_softmax(-1).tolist()
                 losses.append(-sum(n / sum(classes) * it for n, it in zip(classes, log, strict=True)))
-    found = float(head.loss(hidden, tokens, windows.attention_mask, changed))
+    found = float(head.loss(hidden, tokens, windows.attention_mask, read(windows, changed)))
     assert found == pytest.approx(sum(losses) / max(len(losses), 1), rel=1e-5)
     assert bool(losses) == (withheld != (PITCH,))
 
@@ -73,13 +79,13 @@ def test_padding_is_no_part_of_it(name):
     windows = random_windows()
     head, hidden, changed = made(name, windows)
     padded = ~windows.attention_mask[..., None]
-    first = head.loss(hidden, windows.tokens, windows.attention_mask, changed)
+    first = head.loss(hidden, windows.tokens, windows.attention_mask, read(windows, changed))
     noise = torch.randn(hidden.shape, generator=generator(3))
     second = head.loss(
         torch.where(padded, noise, hidden),
         windows.tokens.masked_fill(padded, RESERVED + 1),
         windows.attention_mask,
-        changed | padded,
+        read(windows, changed | padded),
     )
     assert torch.allclose(first, second)
 
@@ -88,8 +94,8 @@ def test_padding_is_no_part_of_it(name):
 def test_auxiliary_heads_get_the_changed_cells(style):
     objective, windows = make_objective("uniform", style=style, auxiliary=AUXILIARIES), random_windows()
     told, seen = [], []
-    objective.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, changed: (
-        told.append(changed) or 0.0
+    objective.auxiliary["changed"].loss = lambda hidden, tokens, attention_mask, corrupted: (
+        told.append(corrupted.changed) or 0.0
     )
     objective.corruption.register_forward_hook(lambda _, args, out: seen.append(out))
     step = objective(windows, torch.zeros_like(windows.attention_mask), generator())
