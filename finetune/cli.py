@@ -364,12 +364,13 @@ examples:
     settings = parse("finetune report", description, ReportSettings, argv, epilog)
     from pathlib import Path
 
+    from data.toolkit.safewrite import write_text
     from finetune.report.results_page import results_page
 
     out = Path(settings.out or Path(settings.folder) / "RESULTS.md")
     page = results_page(settings.folder, out.parent)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page.markdown(), encoding="utf-8", errors="backslashreplace")
+    write_text(out, page.markdown())
     print(out)
 
 

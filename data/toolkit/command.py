@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 from data.toolkit.endings import Terminated, terminable, unread
 from data.toolkit.failures import in_words, is_memory_error
-from data.toolkit.runs import SETTINGS, changed_settings
+from data.toolkit.runs import SETTINGS, changed_settings, read_settings
 from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
-from symbolic.documents import read_json, read_yaml
+from symbolic.documents import read_yaml
 from symbolic.errors import ConfigError, CounterpointError, did_you_mean
 
 Chosen = TypeVar("Chosen", bound=Settings)
@@ -203,14 +203,14 @@ def _from_run(settings: type[Settings], given: Mapping[str, Any], runs: Path, co
         paths = sorted(runs.glob(f"*/{SETTINGS}"), key=lambda path: path.stat().st_mtime, reverse=True)
     known = leaves(settings)
     for path in paths:
-        found = read_json(path, ConfigError, "Name another folder, or begin anew with another --out.")
+        found = read_settings(path.parent)
         if found.get("command") != command:
             if given.get("out"):
                 raise ConfigError(f"{path.parent} holds no run of `{command}`. Name another folder.")
             continue
         try:
             before = settings.from_dict(
-                {**flatten(found["settings"]), "out": str(path.parent), "resume": True}
+                {**flatten(found.get("settings", {})), "out": str(path.parent), "resume": True}
             )
         except ConfigError as error:  # the run of another release
             if given.get("out"):

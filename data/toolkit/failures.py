@@ -13,11 +13,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @contextmanager
-def explained(state: Path) -> Iterator[None]:
+def explained(state: Path, less: str = "") -> Iterator[None]:
     """Turn a want of memory or disk space into a message that names the saved state.
 
     Args:
         state: The file from which a run is resumed. Only a complete new one replaces it.
+        less: Further flags by which a step takes less memory.
 
     Raises:
         ConfigError: If memory or disk space is used up.
@@ -28,8 +29,8 @@ def explained(state: Path) -> Iterator[None]:
         if not is_memory_error(error):
             raise
         raise ConfigError(
-            "The memory does not suffice for a step. Start a new run with a lower --tokens_per_batch (and a higher "
-            f"--accumulate to make up for it), or with --recompute.{_rest(state)}"
+            "The memory does not suffice for a step. Start a new run with a lower --tokens_per_batch"
+            f"{less}.{_rest(state)}"
         ) from error
     except OSError as error:
         if error.errno not in _FULL:

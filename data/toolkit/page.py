@@ -17,6 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from data.toolkit.safewrite import write_text
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -150,7 +152,7 @@ class Page:
 
     def write(self, path: str | Path) -> None:
         """Write the page as HTML."""
-        Path(path).write_text(self.html(), encoding="utf-8", errors="backslashreplace")
+        write_text(Path(path), self.html())
 
     def _add(self, markup: str, markdown: str = "") -> None:
         self._blocks.append((markup, markdown))

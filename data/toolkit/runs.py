@@ -11,10 +11,12 @@ from data.toolkit.locks import LOCK
 from data.toolkit.records import write_json
 from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD
-from symbolic.documents import read_json
+from symbolic.documents import anything, fields, mapped, read_json, require, text
 from symbolic.errors import ConfigError
 
 SETTINGS = "settings.json"
+_REMEDY = "Name another folder with --out."
+_SCHEMA = fields({}, {"settings": mapped(text(), anything), "command": text()}, more=True)
 
 
 def find_folder(
@@ -58,7 +60,7 @@ def find_folder(
         raise ConfigError(
             f"{folder} already holds a run. Go on with it by --resume, or name another folder with --out."
         )
-    before = read_json(folder / SETTINGS, ConfigError, "Name another folder with --out.")
+    before = read_settings(folder)
     before = flatten(before.get("settings", before))
     if problems := changed_settings(before, flatten(settings), folder, flags, unset):
         raise ConfigError(problems)
@@ -107,6 +109,17 @@ def begin(folder: Path, settings: Mapping[str, Any]) -> None:
         raise ConfigError(
             f"{folder} cannot be written ({error.strerror}). Name another folder with --out."
         ) from error
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """Read the settings of a run, as `begin` wrote them.
+
+    Raises:
+        ConfigError: If the file is damaged.
+    """
+    found = read_json(folder / SETTINGS, ConfigError, _REMEDY)
+    require(folder / SETTINGS, found, _SCHEMA, ConfigError, _REMEDY)
+    return found
 
 
 def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:

@@ -49,6 +49,11 @@ def write(path: Path, content: bytes | memoryview) -> str:
     return write_lines(path, [content])
 
 
+def write_text(path: Path, text: str) -> str:
+    """Write text as UTF-8, with escapes for names that are not, and return the sha256 of the file."""
+    return write(path, text.encode(errors=_ESCAPE))
+
+
 def write_array(path: Path, array: NDArray[Any]) -> str:
     """Write an array as `np.load` reads it and return the sha256 of the file."""
     buffer = io.BytesIO()

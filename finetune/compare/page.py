@@ -8,6 +8,7 @@ from typing import Any
 
 from data.toolkit.charts import draw_charts
 from data.toolkit.page import Page, slug
+from data.toolkit.safewrite import write_text
 from finetune.compare import tables
 from finetune.compare.charts import size_chart
 from finetune.tasks.accounts import pieces_tested
@@ -79,7 +80,7 @@ def write_page(out: Path, comparison: Mapping[str, Any]) -> Path:
     """Write `comparison.html`, `comparison.md`, and a picture of every chart into `figures`; return the first."""
     page = comparison_page(comparison)
     page.write(out / "comparison.html")
-    (out / "comparison.md").write_text(page.markdown(), encoding="utf-8", errors="backslashreplace")
+    write_text(out / "comparison.md", page.markdown())
     page.save_pictures(out / "figures")
     return out / "comparison.html"
 

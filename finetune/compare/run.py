@@ -11,6 +11,7 @@ from data.toolkit.locks import sole_writer
 from data.toolkit.records import portable_command, portable_text, portable_value, provenance, write_json
 from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
+from data.toolkit.safewrite import write_text
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import compared, strangers
@@ -136,9 +137,7 @@ def _save(folder: Path, study: Study, outcomes: Mapping[Place, Any], comparison:
     for outcome in saved.values():
         save_task(folder, outcome["record"], study.slug)
     save_study(path, study, saved, portable_comparison(comparison))
-    path.with_suffix(".md").write_text(
-        comparison_page(read_study(path)).markdown(), encoding="utf-8", errors="backslashreplace"
-    )
+    write_text(path.with_suffix(".md"), comparison_page(read_study(path)).markdown())
 
 
 def portable_comparison(comparison: Mapping[str, Any]) -> dict[str, Any]:

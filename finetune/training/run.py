@@ -14,7 +14,7 @@ from data.preparation.summary import skipped_lines
 from data.toolkit.locks import sole_writer
 from data.toolkit.options import read_options
 from data.toolkit.records import provenance, write_json
-from data.toolkit.runs import SETTINGS, begin, find_folder
+from data.toolkit.runs import SETTINGS, begin, find_folder, read_settings
 from data.toolkit.settings import spelling
 from finetune.baselines.baselines import cached_baselines
 from finetune.report.page import write_report
@@ -50,7 +50,6 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import build_method
 from symbolic.backbone.config import PRESETS
 from symbolic.checkpoint.bundled import RECORD
-from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -280,7 +279,7 @@ def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, setting
     """Write the settings into the folder. A resumed run needs the corpus and the weights of its start."""
     shards, weights = fingerprint(folds), source.description.get("weights")
     if (out / SETTINGS).is_file():
-        before = read_json(out / SETTINGS, ConfigError, "Name another folder with --out.")
+        before = read_settings(out)
         if before.get("weights") != weights:
             raise ConfigError(
                 f"{source.name} holds other weights than when {out} began. Restore them, or start a new run."

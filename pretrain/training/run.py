@@ -23,7 +23,7 @@ from data.toolkit.locks import sole_writer
 from data.toolkit.loggers import build_loggers
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import provenance, write_json
-from data.toolkit.runs import SETTINGS, begin, find_folder
+from data.toolkit.runs import SETTINGS, begin, find_folder, read_settings
 from data.toolkit.settings import spelling
 from data.toolkit.states import StateFiles, read_state
 from pretrain.report.page import write_report
@@ -35,7 +35,6 @@ from pretrain.training.module import PretrainModule
 from pretrain.training.parallel import full_state, parallel_strategy
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.checkpoint.format import save_checkpoint
-from symbolic.documents import read_json
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -77,7 +76,7 @@ def _run(settings: PretrainSettings, out: Path, chief: bool) -> dict[str, Any] |
     resumed = settings.run.resume and state.exists()
     if resumed:
         read_state(state)  # refuses a damaged one
-    with explained(state):
+    with explained(state, " (and a higher --accumulate to make up for it), or with --recompute"):
         trainer.fit(module, data, ckpt_path=str(state) if resumed else None, weights_only=True)
         if not len(module.held_out) or module.history[-1]["step"] != trainer.global_step:
             trainer.validate(module, one_pass_loader(data.held_out), verbose=False)
@@ -119,7 +118,7 @@ def _mark(out: Path, settings: PretrainSettings, data: PretrainDataModule) -> No
     """
     weights = data.start.weights
     if (out / SETTINGS).is_file():
-        before = read_json(out / SETTINGS, ConfigError, "Name another folder with --out.")
+        before = read_settings(out)
         if before.get("shards") != data.shards.fingerprint:
             raise ConfigError(
                 f"The music, its labels.csv or its split changed since {out} began. Restore it, or give another --out."

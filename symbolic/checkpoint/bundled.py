@@ -41,7 +41,12 @@ def find_model(path: Path | str) -> Path:
         return path / "checkpoint"
     if (path / RECORD).is_file():
         record = read_json(path / RECORD, remedy="Name the checkpoint itself.")
-        return path / str(record.get("checkpoint", ""))
+        inner = Path(str(record.get("checkpoint", "")))
+        if inner.is_absolute() or ".." in inner.parts:
+            raise CheckpointError(
+                f"{path / RECORD} names a checkpoint outside of its folder. Name the checkpoint itself."
+            )
+        return path / inner
     return path
 
 
