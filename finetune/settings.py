@@ -218,7 +218,10 @@ class TrainingSettings(Group):
     seed: int = setting(0, "first of the seeds", within=SEEDS, rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS, free=True)
     precision: str | None = setting(
-        None, f"{' or '.join(PRECISIONS)} (default: bf16 on a GPU)", choices=PRECISIONS, rare=True
+        None,
+        f"{' or '.join(PRECISIONS)} (default: bf16 where the processor has it)",
+        choices=PRECISIONS,
+        rare=True,
     )
 
     def problems(self) -> list[str]:

@@ -169,7 +169,9 @@ class TrainingSettings(Group):
     )
     transposition: int = setting(11, "augment by up to this many semitones", within="[0, 24]")
     seed: int = setting(0, "seed of everything random", within=SEEDS)
-    precision: str = setting("32-true", "Lightning's name: 32-true, bf16-mixed, ...", choices=PRECISIONS)
+    precision: str | None = setting(
+        None, "32-true, bf16-mixed, ... (default: bf16 where the processor has it)", choices=PRECISIONS
+    )
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
     devices: int = setting(1, "GPUs, or processes on a CPU, of one machine", within=POSITIVE)
     nodes: int = setting(1, "machines", within=POSITIVE, rare=True)

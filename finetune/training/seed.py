@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from data.toolkit.failures import explained
 from data.toolkit.loggers import build_loggers
+from data.toolkit.precision import usual_precision
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import write_json
 from data.toolkit.states import StateFiles, read_state
@@ -61,7 +62,7 @@ class Plan:
         accelerator: As Lightning names it.
         options: Of the adapter. A probe has `layers`: "all", "last" or the number of one.
         share: Train at most this share of the backbone's parameters.
-        precision: As Lightning names it. None for bf16 on a GPU, else 32 bits.
+        precision: As Lightning names it. None for `usual_precision`.
         note_features: Whether the network reads hand-made features of notes too.
         ensemble: Whether boosted trees share in the predictions, once the network is trained.
         logger: A logger beside CSV by name.
@@ -297,8 +298,7 @@ def _trainer(
     plan: Plan, folder: Path, steps: int, interval: int, callbacks: list[lightning.Callback]
 ) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    on_gpu = plan.accelerator != "cpu" and torch.cuda.is_available()
-    precision: Any = plan.precision or ("bf16-mixed" if on_gpu else "32-true")
+    precision: Any = plan.precision or usual_precision(plan.accelerator)
     return lightning.Trainer(
         accelerator=plan.accelerator,
         devices=1,

@@ -58,6 +58,10 @@ def card(
         f"field of a note (selector `{settings['selector']}`, {record['history'][-1]['step']:,} steps). `pretrain "
         "export` wrote it. The weights are saved as bfloat16, and computed with as float32."
     )
+    if related := record.get("relations"):
+        page.text(
+            f"Beside the fields it embeds {len(related)} relations of a note to its neighbours: {', '.join(related)}."
+        )
     page.code(_USE.format(name=name, dim=preset(settings["preset"]).dim), "python")
     page.code(f"finetune sequence my_midi/ --labels labels.csv --from {name} --method probe")
     page.heading("Music")

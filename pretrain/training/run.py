@@ -21,6 +21,7 @@ from data.preparation.summary import skipped_lines
 from data.toolkit.failures import explained
 from data.toolkit.locks import sole_writer
 from data.toolkit.loggers import build_loggers
+from data.toolkit.precision import usual_precision
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder, read_settings
@@ -85,7 +86,7 @@ def _run(settings: PretrainSettings, out: Path, chief: bool) -> dict[str, Any] |
         return None
     if state_dict is not None:
         module = build_module(settings, data).take_over(module, state_dict)
-    return _finish(settings, out, module, data)
+    return _finish(settings, out, module, data, trainer.precision)
 
 
 def _folder(settings: PretrainSettings, title: str, chief: bool) -> Path:
@@ -145,7 +146,7 @@ def _trainer(settings: PretrainSettings, out: Path, steps: int) -> lightning.Tra
         num_nodes=training.nodes,
         strategy=parallel_strategy(settings),
         accumulate_grad_batches=training.accumulate,
-        precision=training.precision,  # type: ignore[arg-type]
+        precision=training.precision or usual_precision(training.accelerator),  # type: ignore[arg-type]
         callbacks=[StepProgress("pretraining", steps), saver],
         val_check_interval=every * training.accumulate,  # Lightning counts batches here, and steps above
         check_val_every_n_epoch=None,
@@ -161,7 +162,7 @@ def _trainer(settings: PretrainSettings, out: Path, steps: int) -> lightning.Tra
 
 
 def _finish(
-    settings: PretrainSettings, out: Path, module: PretrainModule, data: PretrainDataModule
+    settings: PretrainSettings, out: Path, module: PretrainModule, data: PretrainDataModule, precision: str
 ) -> dict[str, Any]:
     """Write checkpoint, record and report."""
     shards, start, objective = data.shards, data.start, module.objective
@@ -191,6 +192,8 @@ def _finish(
             part: sum(p.numel() for p in getattr(objective, part).parameters())
             for part in ("backbone", "heads", "selector", "auxiliary")
         },
+        "precision": precision,
+        "relations": list(objective.backbone.config.relations),
         "baselines": majority_baselines(shards, data.train, data.valid),
         "history": module.history,
         "files": {"checkpoint": "checkpoint", "report": "report.html", "pictures": "pictures"},
