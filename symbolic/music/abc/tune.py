@@ -21,6 +21,7 @@ _FIRST_VOICE = "1"
 _MAX_VOICES = 65_536
 _MAX_MACROS = 64
 _LONGEST_MACRO = 200
+_MOST_PROBLEMS = 20
 _DRUM_CHANNEL = 10
 _Value = TypeVar("_Value")
 
@@ -122,7 +123,7 @@ class Tune:
 
     def _go_on_with(self, value: str) -> None:
         """Read a `V:` field: the identifier of a voice and what is stated of it."""
-        identifier, _, about = value.strip().partition(" ")
+        identifier, about = (*value.split(maxsplit=1), "", "")[:2]
         voice = self._switch(identifier)
         voice.name = fields.voice_name(about) or voice.name or identifier
         voice.setting.shifts |= fields.shifts(about)
@@ -132,7 +133,7 @@ class Tune:
         if listing and (letter == "V" or (letter == "I" and self._of_voices)):
             self._of_voices.append((letter, value))
         elif letter == "V":
-            self._start(value.strip().partition(" ")[0])
+            self._start(value.split(maxsplit=1)[0] if value.strip() else "")
             self._go_on_with(value)
         elif letter == "I":
             self._directive(value)
@@ -206,6 +207,6 @@ class Tune:
             return read(value)
         except ValueError:
             problem = f"the field '{letter}:{value.strip()[:40]}' cannot be read and is left out"
-            if problem not in self.problems[-5:]:
+            if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
                 self.problems.append(problem)
             return None

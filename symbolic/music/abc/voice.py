@@ -122,6 +122,7 @@ class Voice:
         """Change the time signature. Within a bar, what was read of it becomes a bar by itself."""
         if signature != self._bar.signature:
             self._close()
+            self._break_off()
             self._bar.signature = self.setting.signature = signature
 
     def set_tempo(self, tempo: float) -> None:

@@ -13,6 +13,9 @@ import pytest
 import torch
 
 import symbolic
+from data.corpora.music21_corpus import Music21Corpus
+from data.corpora.tunes import read_tune
+from data.fingerprint import note_fingerprint
 from data.splits import load_table
 from finetune.cli import main
 from finetune.settings import USUAL_CHECKPOINT
@@ -133,6 +136,21 @@ def test_no_model_was_trained_on_held_out_sides(name: str) -> None:
     # The check can fail: what it was trained on is there.
     trained = {one.fingerprint for one in load_table("pop909").values() if one.split == "train"}
     assert len(seen & trained) > 500
+
+
+READ_ANEW = (
+    "oneills1850/0301-0350.abc#344",
+    "oneills1850/1625-1700.abc#1681",
+    "oneills1850/0051-0100.abc#56",
+)
+"""Tunes of the default corpus with other notes than when the models were trained."""
+
+
+def test_the_leak_guard_knows_tunes_as_they_are_read_now(name: str) -> None:
+    found = load_checkpoint(name).pretrained_on
+    assert found is not None
+    folder = Music21Corpus().folder
+    assert {note_fingerprint(read_tune(folder, key)) for key in READ_ANEW} <= set(found.tolist())
 
 
 def most_likely(model: PretrainedModel, place: int, field: str) -> int:
