@@ -101,15 +101,17 @@ def from_symusic(score: Score, name: str = "symusic.Score", repairs: tuple[str, 
     tracks = list(score.tracks)
     found = _notes_of(tracks)
     notes = np.empty(len(found), dtype=NOTE)
-    onset, duration, program, number = (notes[name] for name in ("onset", "duration", "program", "track"))
-    onset[:], duration[:] = found["time"], found["duration"]
+    notes["onset"], notes["duration"] = onset, duration = found["time"], found["duration"]
     notes["pitch"], notes["velocity"] = found["pitch"], found["velocity"]
-    start = 0
-    for index, track in enumerate(tracks):
-        part = slice(start, start := start + len(track.notes))
-        program[part] = DRUM_PROGRAM if track.is_drum else track.program
-        number[part] = index
-    if np.minimum.reduce(onset, initial=0) < 0 or np.maximum.reduce(onset + duration, initial=0) > _LAST_TICK:
+    programs = [DRUM_PROGRAM if track.is_drum else track.program for track in tracks]
+    if len(tracks) == 1:
+        notes["program"], notes["track"] = programs[0], 0
+    else:
+        counts = [len(track.notes) for track in tracks]
+        notes["program"] = np.array(programs, dtype=np.uint8).repeat(counts)
+        notes["track"] = np.arange(len(tracks), dtype=np.uint16).repeat(counts)
+    # A time is negative, or beyond the last tick, if one of the highest bits is set.
+    if np.bitwise_or.reduce(notes["onset"] + duration | onset) & ~_LAST_TICK:
         raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
     time_signatures = sorted([(t.time, t.numerator, t.denominator) for t in score.time_signatures], key=_TICK)
     return Music(
