@@ -1,0 +1,95 @@
+"""Write predictions of notes into the MusicXML file of a piece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from symbolic.errors import MusicFileError
+from symbolic.music.files import MUSICXML_SUFFIXES
+from symbolic.music.musicxml.edit import ScoreEdit
+
+if TYPE_CHECKING:
+    from symbolic.predict.predictions import NotePredictions
+
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Colours of classes, which the colour-blind can tell apart."""
+_FORTE = 90
+"""The velocity that MusicXML counts loudness by."""
+
+
+def is_musicxml(path: str | Path) -> bool:
+    """Return whether the suffix of a path is one of MusicXML."""
+    return Path(path).suffix.lower() in MUSICXML_SUFFIXES
+
+
+def musicxml_with_predictions(found: NotePredictions, path: str | Path) -> bytes:
+    """Return the MusicXML file of a piece with what was predicted; all else stays as it is.
+
+    Notes of every class but the last are coloured. Chords become chord symbols, a key becomes words above the first
+    note, and velocities become the loudness of notes.
+
+    Args:
+        found: The predictions. The file at `found.music.path` is read again.
+        path: The file that will be written, for its suffix: .mxl files are archives.
+
+    Raises:
+        MusicFileError: If the music was not read from MusicXML, or its file has changed.
+    """
+    source = found.music.path
+    if not is_musicxml(source):
+        raise MusicFileError(
+            path, "only music that was read from MusicXML is written as MusicXML", "Write MIDI."
+        )
+    try:
+        edit = ScoreEdit(Path(source).read_bytes(), source)
+    except OSError as error:
+        raise MusicFileError(source, error.strerror or str(error)) from error
+    if not np.array_equal(edit.music.notes[["onset", "pitch"]], found.music.notes[["onset", "pitch"]]):
+        raise MusicFileError(source, "it does not hold these notes any more", "Predict it again.")
+    match found.derived:
+        case "velocity":
+            _set_velocities(edit, found)
+        case "key":
+            words = f"<direction-type><words>{found.key}</words></direction-type>"
+            _insert_at(
+                edit,
+                int(edit.music.notes["onset"].min()),
+                f'<direction placement="above">{words}</direction>',
+            )
+        case "chord":
+            for chord in found.chords:
+                _insert_at(edit, chord.onset, _chord_symbol(chord.name))
+        case _:
+            _colour(edit, found)
+    return edit.to_bytes(zipped=Path(path).suffix.lower() == ".mxl")
+
+
+def _colour(edit: ScoreEdit, found: NotePredictions) -> None:
+    """Colour the notes of every class but the last."""
+    coloured = (found.classes >= 0) & (found.classes < max(len(found.names) - 1, 1))
+    for note in np.flatnonzero(coloured).tolist():
+        edit.set_attribute(note, "color", COLOURS[found.classes[note] % len(COLOURS)])
+
+
+def _set_velocities(edit: ScoreEdit, found: NotePredictions) -> None:
+    from symbolic.predict.predictions import with_velocities
+
+    velocities = with_velocities(found.music, found.probabilities, found.names).notes["velocity"]
+    for note in np.flatnonzero(found.classes >= 0).tolist():
+        edit.set_attribute(note, "dynamics", f"{velocities[note] * 100 / _FORTE:.2f}")
+
+
+def _insert_at(edit: ScoreEdit, onset: int, xml: str) -> None:
+    """Insert an element before the first note in the document that begins at a time."""
+    edit.insert_before(np.flatnonzero(edit.music.notes["onset"] == onset).tolist(), xml)
+
+
+def _chord_symbol(name: str) -> str:
+    """Return a `<harmony>` for a chord such as "Eb:min"."""
+    root, _, kind = name.partition(":")
+    alter = root.count("#") - root[1:].count("b")
+    step = f"<root-step>{root[0]}</root-step>" + (f"<root-alter>{alter}</root-alter>" if alter else "")
+    return f"<harmony><root>{step}</root><kind>{'minor' if kind == 'min' else 'major'}</kind></harmony>"
