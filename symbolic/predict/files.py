@@ -10,6 +10,7 @@ from pathlib import Path
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.music.files import read_music
 from symbolic.music.midi_repair import KEEP
+from symbolic.predict.musicxml_output import is_musicxml
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 from symbolic.predict.sources import Source
@@ -55,7 +56,7 @@ def predict_files(
     out: str | Path,
     pedal: str = KEEP,
 ) -> Iterator[list[FilePrediction]]:
-    """Predict file by file and write MIDI files at note level.
+    """Predict file by file and write MIDI files at note level, with scores in MusicXML beside those made from them.
 
     Args:
         predictors: The models. Each file is read once for all of them.
@@ -99,10 +100,11 @@ def _refuse_overwriting(sources: Sequence[Source], folders: Sequence[Path]) -> N
     read = {os.path.realpath(source.file): source.file for source in sources}
     for folder in folders:
         for source in sources:
-            if over := read.get(os.path.realpath(folder / source.place)):
-                raise ConfigError(
-                    f"--out {folder}: {over} would be written over by its prediction. Name another folder."
-                )
+            for path in (folder / source.place, _score_beside(folder / source.place, source.file)):
+                if over := read.get(os.path.realpath(path)):
+                    raise ConfigError(
+                        f"--out {folder}: {over} would be written over by its prediction. Name another folder."
+                    )
 
 
 def _write(result: NotePredictions | PiecePrediction, path: Path) -> Path | None:
@@ -110,11 +112,18 @@ def _write(result: NotePredictions | PiecePrediction, path: Path) -> Path | None
         return None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if is_musicxml(result.music.path):
+            result.write(_score_beside(path, result.music.path))
         return result.write(path)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."
         ) from error
+
+
+def _score_beside(path: Path, source: str) -> Path:
+    """The path of the score beside a MIDI file, where its source is MusicXML; else that of the MIDI file."""
+    return path.with_suffix(Path(source).suffix) if is_musicxml(source) else path
 
 
 def _reason(file: str, error: CounterpointError) -> str:

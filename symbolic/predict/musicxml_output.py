@@ -10,6 +10,7 @@ import numpy as np
 from symbolic.errors import MusicFileError
 from symbolic.music.files import MUSICXML_SUFFIXES
 from symbolic.music.musicxml.edit import ScoreEdit
+from symbolic.predict.midi_output import expected_velocities
 
 if TYPE_CHECKING:
     from symbolic.predict.predictions import NotePredictions
@@ -75,9 +76,7 @@ def _colour(edit: ScoreEdit, found: NotePredictions) -> None:
 
 
 def _set_velocities(edit: ScoreEdit, found: NotePredictions) -> None:
-    from symbolic.predict.predictions import with_velocities
-
-    velocities = with_velocities(found.music, found.probabilities, found.names).notes["velocity"]
+    velocities = expected_velocities(found.music.notes["velocity"], found.probabilities, found.names)
     for note in np.flatnonzero(found.classes >= 0).tolist():
         edit.set_attribute(note, "dynamics", f"{velocities[note] * 100 / _FORTE:.2f}")
 

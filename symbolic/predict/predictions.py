@@ -170,6 +170,8 @@ class NotePredictions:
         The MIDI file that the music was read from is given back whole. A key becomes a key signature and chords become
         markers. Velocities are set to their expected values. Any other class becomes a track.
 
+        With a suffix of MusicXML the score that the music was read from is given back: see `musicxml_with_predictions`.
+
         Args:
             path: The file to write.
             overwrite: Also write over the file that was read.
@@ -179,12 +181,15 @@ class NotePredictions:
             ConfigError: If nothing can be written there.
         """
         from symbolic.predict.midi_output import midi_with_predictions
+        from symbolic.predict.musicxml_output import is_musicxml, musicxml_with_predictions
 
         if not overwrite and self.music.path and os.path.realpath(path) == os.path.realpath(self.music.path):
             raise MusicFileError(
                 path, "it is the file that was read", "Name another one, or pass overwrite=True."
             )
-        return _write(path, midi_with_predictions(self))
+        return _write(
+            path, musicxml_with_predictions(self, path) if is_musicxml(path) else midi_with_predictions(self)
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
