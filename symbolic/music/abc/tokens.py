@@ -33,7 +33,7 @@ TOKEN = re.compile(
             r"(?P<bars_of_rest>[ZX](?P<bars>\d{0,9}))",
             r"(?P<overlay>&)",
             r"(?P<spacer>y\d*)",
-            r"(?P<stray>[^\s.~`()H-Wh-w$\\:\]*;!+\[])",
+            r"(?P<stray>\[(?!\")|[^\s.~`()H-Wh-w$\\:\]*;!+\[])",
         ]
     )
 )

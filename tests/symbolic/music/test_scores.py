@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from symbolic.errors import MusicFileError
-from symbolic.music.abc import abc_tunes, parse_abc
 from symbolic.music.files import read_music
 from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM
@@ -112,13 +111,6 @@ class TestBars:
     def test_unusual_signatures(self, read, time, metre):
         assert read(musicxml(note(quarters=2.5), time=time)).time_signatures.tolist() == [[0, *metre]]
 
-    def test_abc_pick_up(self):
-        assert places(parse_abc("X:1\nM:4/4\nL:1/4\nK:C\nC|CDEF|GABc|]\n", "abc")) == [(0, 3.0), *bars(2, 1)]
-
-    def test_abc_bar_split_at_a_repeat(self):
-        tune = "X:1\nM:4/4\nL:1/4\nK:C\n|:CDEF|GAB:|\n|:c|CDEF|]\n"
-        assert places(parse_abc(tune, "abc")) == bars(3)
-
 
 class TestNotes:
     def test_tied_notes_are_one(self, read):
@@ -152,13 +144,9 @@ class TestNotes:
         found = sounding(read(musicxml(held[0] + below, held[1])))
         assert sorted(found) == [(0, 2, 67), (0, 8, 60), (2, 2, 60)]
 
-    def test_abc_ties(self):
-        assert sounding(parse_abc("X:1\nM:3/4\nL:1/4\nK:C\nG3-|G3|E3|\n", "abc")) == [(0, 6, 67), (6, 3, 64)]
-
     def test_chord_symbols_are_left_out(self, read):
         symbol = "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>"
         assert len(read(musicxml(symbol + FULL))) == 4
-        assert len(parse_abc('X:1\nM:4/4\nL:1/4\nK:C\n"Am7"CDEF|\n', "abc")) == 4
 
     def test_transposing_instruments_sound(self, read):
         clarinet = FOUR_FOUR + "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
@@ -168,10 +156,6 @@ class TestNotes:
         music = read(musicxml(note("D", grace=True) + FULL))
         assert sounding(music)[:2] == [(0, 0, 62), (0, 1, 60)]
         assert len(Tokenizer().encode(music).ids) == 5
-
-    def test_tuplets_are_exact(self):
-        music = parse_abc("X:1\nM:4/4\nL:1/4\nK:C\n(3CDE (3FGA|\n", "abc")
-        assert music.notes["onset"].tolist() == [RESOLUTION * 2 * i // 3 for i in range(6)]
 
     def test_voices_sound_together(self, read):
         def voice(number, notes):
@@ -236,9 +220,6 @@ class TestTempo:
     def test_none(self, read):
         assert read(musicxml(FULL)).tempos.tolist() == [[0, 120]]
 
-    def test_abc(self):
-        assert parse_abc("X:1\nM:3/4\nQ:1/4=90\nK:C\nC3|\n", "abc").tempos[0].tolist() == [0, 90]
-
 
 class TestOtherFormats:
     KERN = "**kern\t**kern\n*M3/4\t*M3/4\n=1-\t=1-\n4C\t4c\n4D\t8e\n.\t8f\n4E\t4g\n==\t==\n*-\t*-\n"
@@ -249,30 +230,6 @@ class TestOtherFormats:
         assert sorted(music.notes["pitch"].tolist()) == [48, 50, 52, 60, 64, 65, 67]
         assert music.time_signatures.tolist() == [[0, 3, 4]]
 
-    def test_tune_book(self, tmp_path, read):
-        book = "%abc-2.1\r\nX:1\r\nT:One\r\nK:C\r\nCDE|\r\n\r\nX:2\r\nT:Zwölf\r\nK:G\r\nGAB|\r\n"
-        for encoding in ("utf-8", "utf-8-sig", "latin-1"):
-            (tmp_path / "book.abc").write_bytes(book.encode(encoding))
-            tunes = abc_tunes(tmp_path / "book.abc")
-            assert [tune.split("\n")[:2] for tune in tunes] == [["X:1", "T:One"], ["X:2", "T:Zwölf"]]
-        with pytest.raises(MusicFileError, match="2 tunes"):
-            read(book, "book.abc")
-
-    def test_header_fields_of_a_book_hold_for_its_tunes(self, tmp_path):
-        book = "%abc-2.1\nM:6/8\nL:1/4\nT:Book\n\nL:1/1\nX:1\nT:One\nK:G\nGAB|GAB|\n\nX:2\nM:3/4\nK:G\nGAB|GAB|\n"
-        for ends in ("\n", "\r\n", "\r"):
-            (tmp_path / "book.abc").write_bytes(book.replace("\n", ends).encode())
-            one, two = (parse_abc(tune, "abc") for tune in abc_tunes(tmp_path / "book.abc"))
-            assert (one.time_signatures.tolist(), two.time_signatures.tolist()) == ([[0, 6, 8]], [[0, 3, 4]])
-            assert [length for _, length, _ in sounding(one)] == [1] * 6
-
-    def test_latin_1_abc(self, read):
-        assert len(read("X:1\nT:Glühwürmchen\nM:4/4\nL:1/4\nK:C\nCDEF|\n", "a.abc", "latin-1")) == 4
-
-    @pytest.mark.parametrize("last", ["F:http://tunes.example/tune.abc", "%tune.mid", "% ~/$HOME"])
-    def test_a_tune_is_never_taken_for_a_file_name(self, last):
-        assert len(parse_abc(f"X:1\nM:4/4\nL:1/4\nK:C\nCDEF|\n{last}", "abc")) == 4
-
     @pytest.mark.parametrize(
         ("name", "text"),
         [
@@ -282,7 +239,6 @@ class TestOtherFormats:
             ("a.xml", musicxml().replace('<part id="P1"></part>', "")),
             ("a.mxl", "PK\x03\x04 no archive"),
             ("a.krn", "no spines"),
-            ("a.abc", "no tune"),
         ],
     )
     def test_unreadable_scores(self, read, name, text):

@@ -103,8 +103,9 @@ CLASSES = {
     "tie to another note": lambda music: music.replace("-", ""),
     "broken rhythm of unequal notes": lambda music: re.sub("[<>]", "", music),
     "line end '!'": lambda music: music.replace("!", ""),
-    "chord of abc 1": lambda music: re.sub(r"\+([A-Ga-g][^+|]*)\+", r"[\1]", music),
+    "chord of abc 1": lambda music: re.sub(r"\+([\^_=]*[A-Ga-g][^+|]*)\+", r"[\1]", music),
     "chord that holds a note twice": lambda music: re.sub(r"\[([a-g])/2\1/2\]", r"\1/2", music),
+    "chord without an end": lambda music: re.sub(r"\[(?![^\[\]|]*\])", "", music),
     "ending with a text": lambda music: music.replace('["', '"'),
 }
 """Differences by what must be taken out for them to vanish."""

@@ -272,6 +272,11 @@ class TestLines:
         assert music.notes["pitch"].tolist() == [C, D, E]
         assert music.repairs == ("3 characters that mean nothing in abc left out",)
 
+    def test_a_chord_without_an_end_is_read_as_notes_with_a_word(self):
+        music = read("[CE D|")
+        assert music.notes["pitch"].tolist() == [C, E, D]
+        assert music.repairs == ("1 characters that mean nothing in abc left out",)
+
     def test_an_empty_line_ends_the_tune(self):
         music = read("C|\n\nD|E|\nabc de\nF|")
         assert music.notes["pitch"].tolist() == [C]
@@ -293,6 +298,18 @@ class TestBooks:
     def test_a_tune_without_notes(self):
         assert len(parse_abc("X:1\nK:C\n", "tune")) == 0
         assert len(parse_abc("X:1\nK:C\nz4|", "tune")) == 0
+
+    def test_a_file_of_several_tunes_is_refused(self):
+        with pytest.raises(MusicFileError, match="it holds 2 tunes"):
+            parse_abc_file(b"X:1\r\nK:C\r\nC|\r\n\r\nX:2\r\nK:G\r\nF|\r\n", "book.abc")
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+    def test_line_ends(self, end, tmp_path):
+        (tmp_path / "book.abc").write_bytes(
+            f"L:1/4{end}{end}X:1{end}K:C{end}C{end}X:2{end}K:G{end}F".encode()
+        )
+        tunes = [parse_abc(tune, "tune") for tune in abc_tunes(tmp_path / "book.abc")]
+        assert [sounding(tune) for tune in tunes] == [[(0, 1, C)], [(0, 1, 66)]]
 
     def test_further_tunes_are_left_out_with_a_word(self):
         music = parse_abc("X:1\nK:C\nC\nX:2\nK:C\nD", "tune")
@@ -365,10 +382,29 @@ class TestLimits:
 
 
 CASES = Path(__file__).parents[4].parent / "shared" / "cases" / "abc"
+QUARTERS = [60, 62, 64, 65, 67, 69, 71, 72]
+TWO = [[(at, pitch + octave) for at, pitch in enumerate(QUARTERS)] for octave in (0, -12)]
 RIGHT = {
-    "acc_bar": [[66, 66, 67, 69, 65, 67, 69, 71]],
-    "fermata_letter": [[C, D, E, F, G]],
-    "voices_named": [[60, 62, 64, 65, 67, 69, 71, 72], [48, 50, 52, 53, 55, 57, 59, 60]],
+    "B_broken_gchord": [[(0, C), (1.5, D), (2, E)]],
+    "B_broken_slur_after": [[(0, C), (1.5, D), (2, E)]],
+    "B_m_line_change": [[*enumerate([C, D, E, F, C, D, E, F, G, 69])]],
+    "L_inline": [[*enumerate([C, D, E, F]), *((4 + at / 2, pitch) for at, pitch in enumerate(QUARTERS))]],
+    "M_add": [[(at / 2, pitch) for at, pitch in enumerate([72, 74, 76, 77, 79, 72])]],
+    "acc_bar": [[*enumerate([66, 66, 67, 69, 65, 67, 69, 71])]],
+    "fermata_letter": [[*enumerate([C, D, E, F, G])]],
+    "inline_meter": [[*enumerate([72, 74, 76, 77, 72, 74, 76, 72])]],
+    "key_change_inline": [[*enumerate([65] * 4 + [66] * 4)]],
+    "key_mode": [[*enumerate([72, 74, 76, 77, 78])]],
+    "voices_header": TWO,
+    "voices_inline": TWO,
+    "voices_interleaved": TWO,
+    "voices_named": TWO,
+}
+"""Onsets in quarters and pitches of each track."""
+SIGNATURES = {
+    "B_m_line_change": [(0, 4, 4), (4, 3, 4)],
+    "M_add": [(0, 5, 8)],
+    "inline_meter": [(0, 4, 4), (4, 3, 4), (7, 4, 4)],
 }
 
 
@@ -377,6 +413,6 @@ def test_cases(name):
     if not CASES.is_dir():
         pytest.skip("no shared cases")
     music = read_music(CASES / f"{name}.abc")
-    assert [[pitch for *_, pitch in sounding(music, track)] for track in range(len(music.tracks))] == RIGHT[
-        name
-    ]
+    found = [[(at, pitch) for at, _, pitch in sounding(music, track)] for track in range(len(music.tracks))]
+    assert (found, music.repairs) == (RIGHT[name], ())
+    assert signatures(music) == SIGNATURES.get(name, [(0, 4, 4)])
