@@ -30,6 +30,8 @@ learn your own labels:
 and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
   predict          use a trained run on new files
+  embed            describe files by vectors, in a table
+  similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
   export           hand a run on: its weights, with a card
   baselines           measure what needs no training: finetune baselines composer --protocol folds
@@ -248,6 +250,18 @@ examples:
         sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")
 
 
+def _embed(argv: Sequence[str]) -> None:
+    from finetune.vectors import embed
+
+    embed(argv)
+
+
+def _similar(argv: Sequence[str]) -> None:
+    from finetune.vectors import similar
+
+    similar(argv)
+
+
 def _transfer(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from finetune.settings import TransferSettings
@@ -387,6 +401,8 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "note": _note,
     "compare": _compare,
     "predict": _predict,
+    "embed": _embed,
+    "similar": _similar,
     "transfer": _transfer,
     "export": _export,
     "baselines": _baselines,
