@@ -5,7 +5,10 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from symbolic.music.notes import Music
 from symbolic.music.scores import from_music21
@@ -45,13 +48,11 @@ def compare(ours: Notes, theirs: Notes) -> Agreement:
     return Agreement(ours.total(), theirs.total(), common, (pitches[0] & pitches[1]).total())
 
 
-def notes_of(music: Music, *, grace: bool = True) -> Notes:
+def notes_of(music: Music) -> Notes:
     """Return the pitched notes of music."""
     chosen = music.notes[~music.drums]
-    if not grace:
-        chosen = chosen[chosen["duration"] > 0]
-    onset = (chosen["onset"] - chosen["onset"].min(initial=0)) / music.resolution if len(chosen) else []
-    return _counted(onset, chosen["duration"] / music.resolution, chosen["pitch"])
+    columns = (chosen[name] / music.resolution for name in ("onset", "duration"))
+    return _counted(*columns, chosen["pitch"])
 
 
 def read_by_music21(path: Path) -> Notes:
@@ -64,19 +65,17 @@ def read_by_music21(path: Path) -> Notes:
 
 
 def read_by_partitura(path: Path) -> Notes:
-    """Return what partitura reads, without grace notes: it leaves them out of its arrays."""
+    """Return what partitura reads."""
     import partitura
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         array = partitura.load_musicxml(path).note_array()
-    return _counted(
-        array["onset_quarter"] - array["onset_quarter"].min(), array["duration_quarter"], array["pitch"]
-    )
+    return _counted(array["onset_quarter"], array["duration_quarter"], array["pitch"])
 
 
-def _counted(onsets: object, lengths: object, pitches: object) -> Notes:
-    columns = zip(onsets, lengths, pitches, strict=True)  # type: ignore[call-overload]
-    return Counter(
-        (round(float(onset), 2), round(float(length), 2), int(pitch)) for onset, length, pitch in columns
-    )
+def _counted(onsets: NDArray[Any], lengths: NDArray[Any], pitches: NDArray[Any]) -> Notes:
+    """Count notes by onset from the first one, length and pitch. Times are rounded to hundredths of a quarter."""
+    onsets = onsets - onsets.min(initial=np.inf)
+    columns = zip(onsets.tolist(), lengths.tolist(), pitches.tolist(), strict=True)
+    return Counter((round(onset, 2), round(length, 2), pitch) for onset, length, pitch in columns)

@@ -112,14 +112,15 @@ def _implicit(root: Element) -> set[int]:
 def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple[Part, list[list[Element]]]]:
     """Yield a track for each staff of a part, with the elements of its notes. Ties may cross staves."""
     whole, staves, elements = Part(), list[int](), list[list[Element]]()
-    ordered = sorted(
-        (timeline.quarters(note.measure, note.onset), index) for index, note in enumerate(reader.notes)
-    )
-    for onset, index in ordered:
+    times = [timeline.units(note.measure, note.onset) for note in reader.notes]
+    quarters = {
+        units: timeline.quarters(units) for units in {*times, *(note.length for note in reader.notes)}
+    }
+    for index in sorted(range(len(times)), key=times.__getitem__):
         note = reader.notes[index]
         added = whole.add(
-            onset,
-            timeline.length(note.length),
+            quarters[times[index]],
+            quarters[note.length],
             note.pitch,
             tie=note.tie,
             velocity=note.velocity,

@@ -35,12 +35,12 @@ class Timeline:
         lengths = self._lengths(implicit)
         self._starts: list[Time] = [0, *accumulate(lengths)]
 
-    def quarters(self, measure: int, onset: Time) -> Fraction:
-        """Return a time within a measure in quarters from the beginning."""
-        return Fraction(self._starts[measure] + onset, self._unit)
+    def units(self, measure: int, onset: Time) -> Time:
+        """Return a time within a measure in units from the beginning."""
+        return self._starts[measure] + onset
 
-    def length(self, units: Time) -> Fraction:
-        """Return a length in quarters."""
+    def quarters(self, units: Time) -> Fraction:
+        """Return a time or a length in quarters."""
         return Fraction(units, self._unit)
 
     def _lengths(self, implicit: set[int]) -> list[Time]:
@@ -54,7 +54,8 @@ class Timeline:
             found = {reader.lengths[measure] for reader in self._readers if measure < len(reader.lengths)}
             self.uneven += len(found - {0}) > 1
             longest = max(found)
-            full = Fraction(4 * signature[0] * self._unit, signature[1])
+            full: Time = Fraction(4 * signature[0] * self._unit, signature[1])
+            full = int(full) if full.denominator == 1 else full  # whole numbers are ten times as fast
             if longest != full and abs(longest - full) <= _SLACK * self._unit:
                 longest = full
                 self.rounded += 1
@@ -101,7 +102,7 @@ class Timeline:
         return tempos
 
     def _time_of(self, mark: Mark) -> Fraction:
-        return self.quarters(mark.measure, mark.onset)
+        return self.quarters(self.units(mark.measure, mark.onset))
 
 
 def _leading(readers: Sequence[PartReader]) -> list[Signature]:

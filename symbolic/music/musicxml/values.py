@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -34,6 +35,7 @@ class Metronome(NamedTuple):
     is_ratio: bool = False
 
 
+@lru_cache(maxsize=4096)
 def number(text: str | None) -> int | Fraction | None:
     """Return the value of a decimal number; None for anything else, and for what no score can mean."""
     try:
@@ -63,7 +65,7 @@ def pitch(element: Element) -> Fraction | int | None:
 
 def to_semitone(value: int | Fraction) -> int:
     """Round a pitch to the nearest semitone; halves go up."""
-    return math.floor(value + Fraction(1, 2))
+    return value if isinstance(value, int) else math.floor(value + Fraction(1, 2))
 
 
 def typed_length(note: Element) -> Fraction:
@@ -87,6 +89,7 @@ def transposition(element: Element) -> tuple[int, int]:
     return to_semitone(semitones), doubling
 
 
+@lru_cache(maxsize=4096)
 def velocity(dynamics: str | None, otherwise: int) -> int:
     """Return the MIDI velocity of a loudness in percent of forte, which is velocity 90."""
     percent = number(dynamics)
