@@ -66,9 +66,12 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _is_sound(tensor: Tensor) -> bool:
-    """Return whether a tensor holds numbers alone or is a bias that rules out classes by minus infinity."""
+    """Return whether a tensor holds numbers. A vector may hold infinities.
+
+    Discriminants rule out a class by a bias of minus infinity and a feature by an infinite deviation.
+    """
     if tensor.is_complex():
         return False
     if not tensor.is_floating_point() or tensor.isfinite().all():
         return True
-    return tensor.ndim == 1 and not bool((tensor.isnan() | tensor.isposinf()).any())
+    return tensor.ndim == 1 and not bool(tensor.isnan().any())
