@@ -10,7 +10,6 @@ from data.corpora.base import NO_LABELS, Corpus, LeftOut, Piece, Reading
 from data.corpora.labels import Row, read_table
 from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED
-from data.splits.small import SMALL
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.files import SUFFIXES, music_files
 from symbolic.music.midi_repair import KEEP
@@ -45,7 +44,7 @@ class FolderCorpus(Corpus):
     citation = "none"
     homepage = "none"
     version = 2
-    split = f"80/10/10: by hash, or within classes below {SMALL} pieces"
+    split = "80/10/10 by label"
     dealt_by = LABEL
 
     def __init__(

@@ -22,12 +22,13 @@ def sole_writer(folder: Path, *, wait: bool) -> Iterator[None]:
     """Hold the lock of a folder. The system frees it however the process ends.
 
     Args:
-        folder: Made if needed. If it is still empty at the end it is removed.
+        folder: Made if needed, with those above it. What was made and is still empty at the end is removed.
         wait: Wait while another process holds the lock.
 
     Raises:
         ConfigError: If the folder cannot be written, or another process holds its lock and `wait` is false.
     """
+    new = [one for one in (folder, *folder.parents) if not one.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = _locked(folder / LOCK, wait)
@@ -43,8 +44,8 @@ def sole_writer(folder: Path, *, wait: bool) -> Iterator[None]:
     finally:
         with suppress(OSError):
             (folder / LOCK).unlink()  # before the lock is free: see `_locked`
-            if not any(folder.iterdir()):
-                folder.rmdir()
+            for one in new:
+                one.rmdir()  # raises at the first that holds something
         file.close()
 
 

@@ -130,8 +130,6 @@ class Leaf:
         choices, within = self.about["choices"], self.about["within"]
         if value is None:
             return ""
-        if isinstance(value, int) and abs(value) >= _LARGEST:
-            return f"{self.flag} {str(value)[:30]}: must be below {_LARGEST}."
         if choices and value not in choices:
             return (
                 f"{self.flag} {value}: {did_you_mean(str(value), choices)}choose one of {', '.join(choices)}."
@@ -139,13 +137,15 @@ class Leaf:
         if within and not _inside(value, within):
             wrong = {POSITIVE: "be positive", NATURAL: "not be negative"}.get(within, f"lie in {within}")
             return f"{self.flag} {value}: must {wrong}."
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            return f"{self.flag} {str(value)[:30]}: must be below {_LARGEST}."
         return ""
 
 
 def _inside(value: float, within: str) -> bool:
     low, high = (float(part) for part in within[1:-1].split(","))
     above = low <= value if within[0] == "[" else low < value
-    return above and (value <= high if within[-1] == "]" else value < high) and math.isfinite(value)
+    return above and (value <= high if within[-1] == "]" else value < high) and value < math.inf
 
 
 def leaves(settings: type) -> dict[str, Leaf]:

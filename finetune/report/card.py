@@ -28,7 +28,7 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
     trained = (
         f"by `{method_of(record)}`{source}, {place}"
         if not fitted
-        else "on hand-made features, without a backbone"
+        else f"on hand-made features by {'boosted trees' if notes else 'discriminants and trees'}, without a backbone"
     )
     page = Page(name)
     page.text(
