@@ -63,7 +63,8 @@ def _in_range(kinds: type | tuple[type, ...], words: str, low: float, high: floa
     def check(place: str, value: Any) -> list[str]:
         if isinstance(value, bool) or not isinstance(value, kinds):
             return [f"{place} is not {words}"]
-        return [] if low <= value <= high else [f"{place} is {value:.6g}, not from {low:g} to {high:g}"]
+        size: Any = value
+        return [] if low <= size <= high else [f"{place} is {size:.6g}, not from {low:g} to {high:g}"]
 
     return check
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.replacing import replacing
+
 _ESCAPE = "backslashreplace"
 """File names that are not UTF-8 hold lone surrogates. This turns them into escapes of JSON."""
 
@@ -28,19 +30,13 @@ def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
         sha256 of the file.
     """
     digest = hashlib.sha256()
-    # The name holds the process, because two processes may write the same baselines at once.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with unfinished.open("wb") as file:
-            for line in lines:
-                file.write(line)
-                digest.update(line)
-            file.flush()
+    with replacing(path) as file:
+        for line in lines:
+            file.write(line)
+            digest.update(line)
+        file.flush()
+        if path.is_file() or not path.exists():  # no pipe or terminal
             os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:  # on a full disk a part would take the room that is needed to go on
-        unfinished.unlink(missing_ok=True)
-        raise
     return digest.hexdigest()
 
 

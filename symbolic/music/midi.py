@@ -17,6 +17,7 @@ from symbolic.music.midi_check import is_whole
 from symbolic.music.midi_container import unwrapped
 from symbolic.music.midi_repair import KEEP, PEDAL, read_repaired
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
+from symbolic.replacing import write_whole
 
 if TYPE_CHECKING:
     from symusic import Score, Track
@@ -147,7 +148,7 @@ def write_midi(music: Music, path: str | Path) -> None:
     """
     content = midi_bytes(music, path)
     try:
-        Path(path).write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise MusicFileError(
             path, f"it cannot be written ({error.strerror})", "Name another folder, or make this one."

@@ -232,9 +232,14 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
     """
     classes = len(checkpoint.task["classes"])
     if FEATURES in checkpoint.parts:
-        kind = NoteClassifier if checkpoint.task["level"] == "note" else FeatureClassifier
         about = checkpoint.describe(FEATURES)
-        found = checkpoint.build(FEATURES, lambda: _described(kind, classes, about, checkpoint))
+
+        def make() -> HandMade:
+            if checkpoint.task["level"] == "note":
+                return _described(NoteClassifier, classes, about, checkpoint)
+            return _described(FeatureClassifier, classes, about, checkpoint)
+
+        found = checkpoint.build(FEATURES, make)
         found.check()
         return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone

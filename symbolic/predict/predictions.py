@@ -22,6 +22,7 @@ from symbolic.music.notes import Music
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_probabilities
 from symbolic.predict.tonality import TONAL_CLASSES
+from symbolic.replacing import write_whole
 
 VELOCITY = "velocity"
 """The note label that is written as velocities, instead of as a track for each class."""
@@ -258,7 +259,7 @@ def _write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence
 
 def _write(path: str | Path, content: bytes) -> Path:
     try:
-        Path(path).write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder, or make this one."

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,6 +15,7 @@ from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
+from symbolic.replacing import replacing
 
 _SHOWN = 6
 """Classes that a line names, the most frequent."""
@@ -78,7 +80,7 @@ class CsvTable:
         heads = [
             (f"{task} " if len(asked) > 1 else "") + (name or "prediction") for task, name in self._columns
         ]
-        self._file = _opened(Path(path), "--csv", newline="")
+        self._whole, self._file = _opened(Path(path), "--csv")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._writer.writerow(["file", *map(csv_cell, heads)])
 
@@ -90,8 +92,9 @@ class CsvTable:
             self._writer.writerow(map(csv_cell, (predictions[0].file, *cells)))
 
     def close(self) -> None:
-        """End the table."""
-        self._file.close()
+        """End the table. It takes the place of an older one."""
+        with self._whole:
+            self._file.flush()
 
 
 class JsonList:
@@ -105,7 +108,7 @@ class JsonList:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._file = _opened(Path(path), "--json")
+        self._whole, self._file = _opened(Path(path), "--json")
         self._between = "[\n"
 
     def add(self, predictions: Sequence[FilePrediction]) -> None:
@@ -124,9 +127,10 @@ class JsonList:
             self._file.write("\n]}")
 
     def close(self) -> None:
-        """End the list."""
-        self._file.write("\n]\n" if self._between != "[\n" else "[]\n")
-        self._file.close()
+        """End the list. It takes the place of an older one."""
+        with self._whole:
+            self._file.write("\n]\n" if self._between != "[\n" else "[]\n")
+            self._file.flush()
 
 
 @contextmanager
@@ -169,9 +173,12 @@ def _head(found: FilePrediction) -> dict[str, Any]:
     return {**entry, "repairs": list(found.repairs), "skipped": found.skipped or None}
 
 
-def _opened(path: Path, flag: str, newline: str | None = None) -> IO[str]:
+def _opened(path: Path, flag: str) -> tuple[ExitStack, IO[str]]:
+    """Open a file that takes the place of `path` when the stack is closed without an error."""
+    stack = ExitStack()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8", errors="backslashreplace", newline=newline)
+        file = stack.enter_context(replacing(path))
+        return stack, TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise ConfigError(f"{flag} {path} cannot be written ({error.strerror}).") from error

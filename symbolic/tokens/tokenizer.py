@@ -25,6 +25,7 @@ from symbolic.documents import fields, mapped, number, read_json, require, text
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.music.conversion import as_music
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
+from symbolic.replacing import write_whole
 from symbolic.tokens.grid import bar_starts, locate_bars, tempo_values, time_signature_segments, to_grid
 from symbolic.tokens.vocabulary import (
     BAR,
@@ -349,7 +350,7 @@ class Tokenizer:
     def save(self, path: str | Path) -> None:
         """Write the settings and their fingerprint as JSON."""
         document = {"vocabulary": self.vocabulary.to_dict(), "fingerprint": self.fingerprint}
-        Path(path).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_whole(path, (json.dumps(document, indent=2) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Tokenizer:

@@ -1,0 +1,45 @@
+"""Replace a file as a whole: readers find the old one or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_LONGEST_NAME = 200
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` once the block has ended without an error.
+
+    A link, and what is no regular file such as /dev/stdout, is written to as it is.
+    """
+    path = Path(path)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with path.open("wb") as file:
+            yield file
+        return
+    name = (
+        path.name
+        if len(os.fsencode(path.name)) < _LONGEST_NAME
+        else f"{zlib.crc32(os.fsencode(path.name)):x}"
+    )
+    # The name holds the process, because two processes may write the same file at once.
+    unfinished = path.with_name(f".{name}.{os.getpid()}.partial")
+    try:
+        with unfinished.open("wb") as file:
+            yield file
+        unfinished.replace(path)
+    except BaseException:  # on a full disk a part would take the room that is needed to go on
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write a file as a whole."""
+    with replacing(path) as file:
+        file.write(content)
