@@ -7,12 +7,17 @@ import pytest
 from symbolic.replacing import replacing, write_whole
 
 
+def broken(path):
+    with replacing(path) as file:
+        file.write(b"ne")
+        raise ZeroDivisionError
+
+
 def test_an_error_leaves_the_old_file_and_no_part(tmp_path):
     path = tmp_path / "x.json"
     write_whole(path, b"old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as file:
-        file.write(b"ne")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        broken(path)
     assert path.read_bytes() == b"old"
     write_whole(path, b"new")
     assert path.read_bytes() == b"new"
