@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _END = 2**63
 """A place behind every track."""
-_FEW_TEMPOS = 16
+_FEW_TEMPOS = 48
 _SHORT = 100
 """Bytes from which on numpy is faster."""
 _HIGH = bytes(range(0x80, 0x100))
@@ -139,8 +139,10 @@ def _layout(
         _Odd: If a track holds anything but plain events.
         ValueError, IndexError: If a length is impossible.
     """
-    # True of 0xC0 to 0xDF and of 0xF0 to 0xFF: status bytes of messages that have not two data bytes.
-    places = iter(((found ^ 0xE0) - 0x10 < 0x30).nonzero()[0].tolist())
+    # Below 0x30 are then 0xC0 to 0xDF and 0xF0 to 0xFF: status bytes of messages that have not two data bytes.
+    rare = found ^ 0xE0
+    rare -= 0x10
+    places = iter((rare < 0x30).nonzero()[0].tolist())
     stretches, programs, only_instrument = list[_Span](), [], False
     messages, place, count = 0, next(places, _END), np.count_nonzero
     for start, stop in spans:
