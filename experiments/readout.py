@@ -32,7 +32,7 @@ from symbolic.features.stretches import edges, stretches
 from symbolic.predict.layers import note_states
 from symbolic.predict.loading import load
 from symbolic.predict.pretrained import MusicModel
-from symbolic.predict.windows import predict_tokens
+from symbolic.predict.windows import Cut, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 
 Floats = NDArray[np.float64]
@@ -149,7 +149,7 @@ def _states(model: MusicModel, pieces: Sequence[NDArray[np.integer]]) -> Parts:
     found = []
     for start in tqdm(range(0, len(pieces), _GROUP), f"states of {model.name}", leave=False, disable=None):
         group = pieces[start : start + _GROUP]
-        for output in predict_tokens(states, group, length=backbone.config.window, overlap=0):
+        for output in predict_tokens(states, group, Cut(backbone.config.window, 0)):
             parts = [output[a:b].astype(np.float64) for a, b in edges(len(output))]
             found.append(np.array([np.concatenate([part.mean(0), part.std(0)]) for part in parts]))
     return found

@@ -253,13 +253,13 @@ examples:
 def _embed(argv: Sequence[str]) -> None:
     from finetune.vectors import embed
 
-    embed(argv)
+    print("\n".join(embed(argv)))
 
 
 def _similar(argv: Sequence[str]) -> None:
     from finetune.vectors import similar
 
-    similar(argv)
+    print("\n".join(similar(argv)))
 
 
 def _transfer(argv: Sequence[str]) -> None:

@@ -71,8 +71,8 @@ class _VectorSettings(Settings):
         return found
 
 
-def embed(argv: Sequence[str]) -> None:
-    """Write one row of named numbers for each file."""
+def embed(argv: Sequence[str]) -> list[str]:
+    """Write one row of named numbers for each file; return what to print."""
 
     @dataclass(kw_only=True)
     class EmbedSettings(_VectorSettings):
@@ -93,10 +93,11 @@ def embed(argv: Sequence[str]) -> None:
     )
     found = settings.read()
     write_vectors(found, Path(settings.out))
+    return [f"{settings.out}  {len(found.pieces):,} files, {len(found.table[0]):,} numbers each"]
 
 
-def similar(argv: Sequence[str]) -> None:
-    """Print the nearest neighbours of each file, and write them as a page."""
+def similar(argv: Sequence[str]) -> list[str]:
+    """Write the nearest neighbours of each file as a page; return them to print."""
 
     @dataclass(kw_only=True)
     class SimilarSettings(_VectorSettings):
@@ -118,8 +119,6 @@ def similar(argv: Sequence[str]) -> None:
         for name, others in zip(found.pieces, found.nearest(settings.most), strict=True)
     ]
     header = ("file", *(f"neighbour {rank}" for rank in range(1, len(rows[0]))))
-    for _name, *_others in rows:
-        pass
     page = Page("Similar pieces")
     page.text(
         f"{len(rows):,} files by {', '.join(settings.named_inputs)}. Numbers are standardised over these files. Each "
@@ -127,6 +126,7 @@ def similar(argv: Sequence[str]) -> None:
     )
     page.table(header, rows, numbers=False)
     page.write(settings.out)
+    return [*("\n  ".join(row) for row in rows), "", f"page  {settings.out}"]
 
 
 def write_vectors(found: Vectors, path: Path) -> None:
