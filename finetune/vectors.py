@@ -16,6 +16,7 @@ from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
+    from symbolic.features.stats import Floats
     from symbolic.predict.vectors import Vectors
 
 FORMS = (".parquet", ".csv", ".npz")
@@ -158,7 +159,7 @@ def write_vectors(found: Vectors, path: Path) -> None:
         raise ConfigError(f"--out {path}: cannot be written ({error.strerror}).") from error
 
 
-def _write_parquet(path: Path, files: list[str], names: list[str], values: object) -> None:
+def _write_parquet(path: Path, files: list[str], names: list[str], values: Floats) -> None:
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -166,7 +167,7 @@ def _write_parquet(path: Path, files: list[str], names: list[str], values: objec
         raise ConfigError(
             f"--out {path}: parquet needs pyarrow. Install it with: pip install pyarrow"
         ) from error
-    columns = [arrow.array(files), *(arrow.array(column) for column in values.T)]  # type: ignore[attr-defined]
+    columns = [arrow.array(files), *(arrow.array(column) for column in values.T)]
     parquet.write_table(arrow.table(columns, names=[_FILE, *names]), path)
 
 

@@ -61,7 +61,8 @@ def number(low: float, high: float) -> Check:
 
 def _in_range(kinds: type | tuple[type, ...], words: str, low: float, high: float) -> Check:
     def check(place: str, value: Any) -> list[str]:
-        if isinstance(value, bool) or not isinstance(value, kinds):
+        right = isinstance(value, kinds) and not isinstance(value, bool)
+        if not right:
             return [f"{place} is not {words}"]
         size: Any = value
         return [] if low <= size <= high else [f"{place} is {size:.6g}, not from {low:g} to {high:g}"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import torch
 
-HALF, FULL = "bf16-mixed", "32-true"
+HALF: Final = "bf16-mixed"
+FULL: Final = "32-true"
 
 
 def usual_precision(accelerator: str) -> Literal["bf16-mixed", "32-true"]:

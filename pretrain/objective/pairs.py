@@ -102,7 +102,7 @@ class PairBatches(Dataset[Batch]):
         return start, start + length, piece
 
     def _window(self, stretch: Stretch, random: np.random.Generator, second: bool) -> NDArray[np.integer]:
-        window = rebase_bars(self.shards.tokens(stretch[0], stretch[1]))
+        window: NDArray[np.integer] = rebase_bars(self.shards.tokens(stretch[0], stretch[1]))
         within = np.searchsorted(window[:, BAR], window[0, BAR] + self.shards.max_bars)
         window = window[: int(within)]
         if second and random.random() < _PERFORMED:

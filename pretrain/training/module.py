@@ -205,7 +205,7 @@ class PretrainModule(lightning.LightningModule):
         measured = self.held_out.summary()
         losses = measured.get("loss", {})
         self._refuse_divergence(all(map(math.isfinite, losses.values())))
-        entry = {"step": self.global_step, "held_out": measured}
+        entry: dict[str, Any] = {"step": self.global_step, "held_out": measured}
         if self.history and self.history[-1]["step"] == self.global_step:
             # Measured again at the same step, as when a finished run is resumed.
             entry = {**self.history.pop(), **entry}

@@ -53,10 +53,10 @@ class Timeline:
                 signature, coming = (coming.numerator, coming.denominator), next(changes, None)
             found = {reader.lengths[measure] for reader in self._readers if measure < len(reader.lengths)}
             self.uneven += len(found - {0}) > 1
-            longest = max(found)
+            longest: Time = max(found)
             full: Time = Fraction(4 * signature[0] * self._unit, signature[1])
             full = int(full) if full.denominator == 1 else full  # whole numbers are ten times as fast
-            if longest != full and abs(longest - full) <= _SLACK * self._unit:
+            if longest != full and abs(Fraction(longest - full)) <= _SLACK * self._unit:
                 longest = full
                 self.rounded += 1
             elif not longest and measure not in implicit:
