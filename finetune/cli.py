@@ -63,6 +63,11 @@ def _dispatch(argv: Sequence[str]) -> None:
         print(_HELP.format(tasks="\n".join(lines)))
     elif command in _COMMANDS:
         _COMMANDS[command](rest)
+    elif command.startswith("-"):
+        from data.toolkit.command import VERSION
+
+        meant = did_you_mean(command, ("--help", VERSION))
+        raise ConfigError(f"There is no option '{command}'; {meant}see finetune --help.")
     else:
         from finetune.tasks import TASKS
 
@@ -85,11 +90,7 @@ examples:
   finetune {task.name} --root DATA                     from tiny, a bundled model
   finetune {task.name} --root DATA --from scratch      without pretraining
   finetune {task.name} --root DATA --from runs/pretrain/X --seeds 5{folds}"""
-    settings = _parse(task.name, description, argv, epilog, without=("folder", "labels", "tracks"))
-    task.protocol(
-        settings.data.protocol
-    )  # a protocol that does not exist is refused before torch is imported
-    _train(settings)
+    _train(_parse(task.name, description, argv, epilog, without=("folder", "labels", "tracks")))
 
 
 def _sequence(argv: Sequence[str]) -> None:
@@ -139,6 +140,10 @@ def _parse(
 
 
 def _train(settings: FinetuneSettings) -> None:
+    from finetune.tasks.folds import check_data
+
+    # What can be refused is refused before torch is imported, which takes seconds.
+    sys.stderr.writelines(f"warning: {warning}\n" for warning in check_data(settings.data).warnings)
     from finetune.report.tables import account_table, kept_of, score_table, title_of, warnings_of, window_line
     from finetune.training.run import finetune  # imports torch and lightning
 
@@ -173,6 +178,7 @@ examples:
   finetune compare emotion genre --methods full,probe,lora,adapter,scratch
   finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
     settings = parse("finetune compare", description, CompareSettings, argv, epilog)
+    settings.check_sources()
     from finetune.compare.run import compare
     from finetune.compare.tables import claim_line, cost_rows, failure_lines, rank_rows, score_rows
 
@@ -320,8 +326,10 @@ def _baselines(argv: Sequence[str]) -> None:
         "finetune baselines", description, BaselinesSettings, argv, epilog, without=without, needed=("task",)
     )
     from finetune.tasks import known_task
+    from finetune.tasks.folds import check_data
 
-    data, task = settings.data, known_task(settings.data.task)
+    known_task(settings.data.task)
+    data, task = settings.data, check_data(settings.data)
     protocol = task.protocol(data.protocol)
     from finetune.baselines.baselines import cached_baselines
     from finetune.report.tables import baseline_table

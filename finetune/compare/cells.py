@@ -139,8 +139,7 @@ def prepare_cell(cell: Cell) -> None:
         CounterpointError: If data or checkpoint do not fit.
     """
     from finetune.baselines.baselines import cached_baselines
-    from finetune.tasks.folds import prepared_folds
-    from finetune.training.run import task_of
+    from finetune.tasks.folds import prepared_folds, task_of
     from finetune.training.weights import open_weights
 
     settings, data = cell.settings, cell.settings.data

@@ -40,6 +40,7 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     Raises:
         CounterpointError: If study or folder are unfit, or another process uses the folder.
     """
+    settings.check_sources()
     study = settings.study()
     # Other settings are checked in the folder of each run.
     identity = {"title": study.title, "trials": list(study.trials)}

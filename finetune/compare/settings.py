@@ -8,8 +8,10 @@ from typing import Any
 from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, Settings, setting
 from finetune.compare.reading import named_study, read_study, with_checkpoints
 from finetune.compare.study import DEFAULT, Study
-from finetune.settings import SCRATCH, USUAL_CHECKPOINT
+from finetune.settings import SCRATCH, USUAL_CHECKPOINT, TaskSettings
+from finetune.tasks.folds import check_data
 from symbolic.backbone.config import PRESETS
+from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
 
 USUAL = "full,probe,lora,adapter,scratch"
@@ -68,6 +70,18 @@ class CompareSettings(Settings):
         if files and self.methods is not None:
             problems.append(f"--methods {self.methods}: the experiment file names its arms; leave them out.")
         return problems
+
+    def check_sources(self) -> None:
+        """Refuse tasks whose corpus, files or labels are absent, and checkpoints that do not exist; import no torch.
+
+        Raises:
+            CounterpointError: If anything is absent.
+        """
+        study = self.study()
+        for use in study.tasks:
+            check_data(TaskSettings(**use.settings(), root=self.root))
+        for path in {study.checkpoints[name] for name in study.needed}:
+            require_model(path)
 
     def study(self) -> Study:
         """Return the study that its file and the flags describe.

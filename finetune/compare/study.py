@@ -182,6 +182,11 @@ class Study:
         """The number of trainings: for every arm and task each rate but the chosen one and each seed and fold."""
         return sum(use.folds for use in self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
 
+    @property
+    def needed(self) -> set[str]:
+        """The names of the checkpoints that arms begin from."""
+        return {arm.checkpoint for arm in self.arms} - {SCRATCH}
+
     def matching(self, patterns: Sequence[str]) -> list[str]:
         """Return the names of arms that match any of the patterns."""
         return [arm.name for arm in self.arms if any(fnmatchcase(arm.name, one) for one in patterns)]

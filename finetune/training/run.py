@@ -22,18 +22,15 @@ from finetune.report.tables import variant_of
 from finetune.settings import (
     FEATURES,
     LEARNING_RATES,
-    NOTE,
     SCRATCH_RATE,
-    SEQUENCE,
     FinetuneSettings,
-    TaskSettings,
     share_of,
 )
-from finetune.tasks import Protocol, Task, known_task, note_task, sequence_task
+from finetune.tasks import Protocol, Task
 from finetune.tasks.accounts import piece_uses
 from finetune.tasks.checks import side_warnings
 from finetune.tasks.data import TaskData
-from finetune.tasks.folds import prepared_folds
+from finetune.tasks.folds import prepared_folds, task_of
 from finetune.tasks.metrics import pack_counts
 from finetune.training.predictions import FILE, numbered, write_rows
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
@@ -173,23 +170,6 @@ def open_run(
     origin = provenance(command)
     origin["machine"]["processor_name"] = processor()
     return Run(task, name, settings, source, out, folds, leaks, plan, origin)
-
-
-def task_of(data: TaskSettings) -> Task:
-    """Return the task that settings name.
-
-    Raises:
-        CounterpointError: If there is no such task, or a user's folder or labels do not fit.
-    """
-    if data.task == SEQUENCE and data.folder:
-        return sequence_task(data.folder, data.labels)
-    if data.task == NOTE and data.folder and data.tracks:
-        return note_task(data.folder, data.track_names)
-    if data.task in (SEQUENCE, NOTE):
-        raise ConfigError(
-            f"Task '{data.task}' needs a folder of music{', and tracks' * (data.task == NOTE)}."
-        )
-    return known_task(data.task)
 
 
 def finetune(

@@ -58,6 +58,35 @@ def test_help_and_usage_errors_do_not_wait_for_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+def test_wrong_folders_tables_and_corpora_do_not_wait_for_torch(tmp_path: Path) -> None:
+    write_folder(tmp_path / "tunes", 3)
+    (tmp_path / "table.csv").write_text("file,genre\ntune00.mid,waltz\n")
+    table = ["sequence", str(tmp_path / "tunes"), "--labels", str(tmp_path / "table.csv")]
+    wrong = [
+        (table, "no column 'label'; its columns are file, genre"),
+        (["note", str(tmp_path), "--tracks", "a"], "two different tracks"),
+        (["compare", str(tmp_path / "none")], "is not a folder"),
+        *((words, "Corpus 'emopia' is not in") for words in (["emotion"], ["compare", "emotion"])),
+    ]
+    root = f"import os; os.environ['COUNTERPOINT_DATA'] = {str(tmp_path)!r}"
+    code = (
+        f"{root}; import sys; from finetune.cli import main\n"
+        f"for words, _ in {wrong!r}: assert main(words) == 2, words\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'lightning', 'symusic', 'sklearn')))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stderr.splitlines()
+    assert [said in line for (_, said), line in zip(wrong, lines, strict=True)] == [True] * len(wrong)
+
+
+def test_an_unknown_option_is_answered_in_a_line(capsys: Any) -> None:
+    assert main(["--vresion"]) == 2
+    assert capsys.readouterr().err == (
+        "error: There is no option '--vresion'; did you mean '--version'? see finetune --help.\n"
+    )
+
+
 def test_the_presets_are_those_of_the_backbones() -> None:
     assert leaves(FinetuneSettings)["preset"].about["choices"] == tuple(PRESETS)
 

@@ -106,7 +106,7 @@ def test_budgets_and_protocols_have_tables_of_their_own(tmp_path: Path) -> None:
 
 def test_folds_show_their_deviation(tmp_path: Path) -> None:
     one = record()
-    one["split"]["folds"] = [{}] * 5
+    one["split"]["folds"] = [{"test": 4}] * 5
     for scores in (one["test"], *(baseline["test"]["scores"] for baseline in one["baselines"])):
         scores["accuracy"]["fold_sd"] = 0.0345
     rows = table(results_page(write_records(tmp_path / "runs", a=one)))
