@@ -94,12 +94,15 @@ examples:
 
 
 def _sequence(argv: Sequence[str]) -> None:
-    description = "Learn your own labels of pieces. Pieces without a split are divided 80/10/10."
+    description = (
+        "Learn your own labels of pieces. Without a column 'split', fewer than 500 pieces are tested in five folds,\n"
+        "and more are divided 80/10/10. --protocol split or folds chooses."
+    )
     epilog = """\
 examples:
   finetune sequence my_midi/ --labels labels.csv --method features
   finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
-    without = ("root", "protocol", "tracks")
+    without = ("root", "tracks")
     _train(_parse("sequence", description, argv, epilog, without, needed=("folder",)))
 
 

@@ -71,6 +71,22 @@ def dealt_folds(pieces: Iterable[PieceRecord], label: str, classes: Sequence[str
     return entries
 
 
+def dealt_sides(
+    pieces: Sequence[PieceRecord], label: str, classes: Sequence[str], fold: int
+) -> NDArray[np.str_]:
+    """Return the (P,) sides of pieces of a corpus without a table of folds, if a fold is tested.
+
+    Args:
+        pieces: P pieces of a prepared corpus.
+        label: Name of the label.
+        classes: Classes to spread evenly over the folds. Other pieces are "excluded".
+        fold: The fold to test on. The next one validates.
+    """
+    entries = {entry.piece: entry for entry in dealt_folds(pieces, label, classes)}
+    sides = [side_in_fold(entries[piece.key], fold) if piece.key in entries else EXCLUDED for piece in pieces]
+    return np.array(sides)
+
+
 def sides_of(
     pieces: Sequence[PieceRecord], table: str, fold: int, folder: Path | None = None
 ) -> NDArray[np.str_]:

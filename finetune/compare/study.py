@@ -11,7 +11,7 @@ from typing import Any
 
 from data.toolkit.options import written_options
 from finetune.report.tables import variant_of
-from finetune.settings import SCRATCH
+from finetune.settings import SCRATCH, TaskSettings
 
 DEFAULT = "default"
 """Name of the checkpoint that arms begin from unless they name another."""
@@ -49,9 +49,9 @@ class TaskUse:
     @property
     def folds(self) -> int:
         """The number of trainings for each seed."""
-        from finetune.tasks import TASKS
+        from finetune.tasks.folds import task_of
 
-        return TASKS[self.task].protocol(self.protocol).folds if self.task in TASKS else 1
+        return task_of(TaskSettings(**self.settings())).protocol(self.protocol).folds
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of `finetune` that name the task by the names of leaves."""

@@ -63,12 +63,14 @@ class Protocol:
             on, and their test pieces are counted together.
         table: The split table in which the folds stand. Where there is none, they stand in that of the corpus and
             its reader takes the option `fold`.
+        dealt: Whether the folds are dealt from the prepared pieces, whole groups and equally in each class.
     """
 
     name: str
     split: str
     folds: int = 1
     table: str = ""
+    dealt: bool = False
 
 
 def folds_in(table: str) -> Protocol:

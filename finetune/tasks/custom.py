@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data.corpora import open_corpus
+from data.splits import FOLDS
 from data.splits.small import SMALL
 from finetune.tasks.base import SEQUENCE_BASELINES, Protocol, Task
 from finetune.tasks.checks import class_warnings
@@ -17,9 +18,13 @@ _SPLIT = Protocol(
     f"column 'split' of the labels table; without one, 80/10/10, within classes below {SMALL} pieces and by hash above",
 )
 
+_FOLDS = Protocol("folds", f"{FOLDS} folds of groups, as much of each class in each", FOLDS, dealt=True)
+
 
 def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
     """Make a task with one label for each piece of a folder.
+
+    Below 500 pieces without given sides, its first protocol tests each piece in one of five folds.
 
     Args:
         folder: Music files.
@@ -31,12 +36,14 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
     """
     options = {"labels": str(labels) if labels else None, "require_labels": True}
     pieces = open_corpus("folder", folder, **options).pieces()
-    counts = Counter(sorted(piece.labels["label"] for piece in pieces if piece.labels))
+    labelled = [piece for piece in pieces if piece.labels]
+    counts = Counter(sorted(piece.labels["label"] for piece in labelled))
     if len(counts) < 2:
         raise LabelError(
             f"All {counts.total()} labelled files in {folder} are '{''.join(counts)}'. Give at least two labels "
             "to tell apart."
         )
+    few = 2 * FOLDS <= len(labelled) < SMALL and not any(piece.split for piece in labelled)
     return Task(
         name="sequence",
         title=f"Labels of {Path(folder).resolve().name}",
@@ -46,7 +53,7 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
         options=options,
         label="label",
         classes=tuple(counts),
-        protocols=(_SPLIT,),
+        protocols=(_FOLDS, _SPLIT) if few else (_SPLIT, _FOLDS),
         warnings=tuple(class_warnings(counts)),
         baselines=SEQUENCE_BASELINES,
         epochs=30,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from data.shards import Shards
 from data.splits import SPLITS
-from data.splits.folds import sides_of
+from data.splits.folds import dealt_sides, sides_of
 from finetune.tasks.base import MergedClasses, Protocol, Task
 from finetune.tasks.metrics import (
     Counts,
@@ -151,11 +151,12 @@ def task_data(task: Task, shards: Shards, protocol: Protocol | None = None, fold
             )
     protocol = protocol or task.protocol()
     _, groups = np.unique([record.group or record.key for record in shards.pieces], return_inverse=True)
-    names = (
-        sides_of(shards.pieces, protocol.table, fold)
-        if protocol.table
-        else np.array([record.split for record in shards.pieces])
-    )
+    if protocol.table:
+        names = sides_of(shards.pieces, protocol.table, fold)
+    elif protocol.dealt:
+        names = dealt_sides(shards.pieces, task.label, task.classes, fold)
+    else:
+        names = np.array([record.split for record in shards.pieces])
     splits = {split: np.flatnonzero(labelled & (names == split)) for split in SPLITS}
     if empty := [split for split, pieces in splits.items() if len(pieces) == 0]:
         sizes = ", ".join(f"{len(pieces)} {split}" for split, pieces in splits.items())

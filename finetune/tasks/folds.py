@@ -65,7 +65,8 @@ def opened(task: Task, root: str | None, protocol: Protocol, fold: int = 0) -> C
             f"Task '{task.name}' needs {wanted.title}. Name the folder that holds it with --root, or set "
             f"${ROOT_VARIABLE} to that folder; `corpora {wanted.name}` says how to get it."
         )
-    options = {**task.options, **({"fold": fold} if protocol.folds > 1 and not protocol.table else {})}
+    by_reader = protocol.folds > 1 and not (protocol.table or protocol.dealt)
+    options = {**task.options, **({"fold": fold} if by_reader else {})}
     return open_corpus(task.corpus, root, **options)
 
 

@@ -29,7 +29,7 @@ FAR = 60.0
 NEVER = 30.0
 """Seconds, used where there is no note before or after."""
 STRETCHES = {
-    "beside": (-0.5, 0.5),
+    "around": (-0.5, 0.5),
     "past": (-2, 0),
     "next": (0, 2),
     "long_past": (-8, 0),
@@ -148,9 +148,9 @@ def _stroke(around: Neighbours) -> Columns:
         "chord_longer": mean_of(chord, around.longer),
         "chord_longest": most_of(chord, around.longer, -10),
         "octave": (chord & (np.abs(interval) == 12)).any(axis=1),
-        "twin": unison.sum(axis=1),
-        "twin_louder": mean_of(unison, around.louder),
-        "twin_longer": mean_of(unison, around.longer),
+        "unison": unison.sum(axis=1),
+        "unison_louder": mean_of(unison, around.louder),
+        "unison_longer": mean_of(unison, around.longer),
     }
 
 
@@ -158,9 +158,9 @@ def _sounding(around: Neighbours) -> Columns:
     """Compare each note with those that sound when it begins, and those that begin while it sounds."""
     sounding, after, interval = around.sounding, around.during, around.interval
     return {
-        "heard": sounding.sum(axis=1),
-        **_heights("heard", sounding, interval),
-        "heard_top": most_of(sounding, interval, 0),
+        "sounding": sounding.sum(axis=1),
+        **_heights("sounding", sounding, interval),
+        "sounding_top": most_of(sounding, interval, 0),
         "during": after.sum(axis=1),
         **_heights("during", after, interval),
         "during_top": most_of(after, interval, -FAR),
@@ -207,7 +207,7 @@ def _line(around: Neighbours, forward: bool) -> Columns:
     best, cost, known = around.successor(forward)
     token, seconds = np.arange(len(best)), around.table.seconds
     which = around.index[token, best]
-    name = "follower" if forward else "leader"
+    name = "successor" if forward else "predecessor"
 
     def of(values: Floats, missing: float) -> Floats:
         return np.where(known, values[token, best], missing)
@@ -253,10 +253,10 @@ def _class_context(around: Neighbours, probabilities: Floats) -> Columns:
     near = np.abs(around.interval) <= NEAR
     places = {
         "chord": around.together,
-        **{name: around.within(*STRETCHES[name]) for name in ("beside", "past", "next")},
+        **{name: around.within(*STRETCHES[name]) for name in ("around", "past", "next")},
     }
     lasting = around.within(-LASTING, LASTING)
-    lines = {"follower": around.successor(forward=True), "leader": around.successor(forward=False)}
+    lines = {"successor": around.successor(forward=True), "predecessor": around.successor(forward=False)}
     found: Columns = {}
     for number, share in enumerate(probabilities.T.astype(np.float32)):
         name, theirs = f"class{number}", share[around.index]

@@ -92,6 +92,10 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: 
     if suffix not in SUFFIXES:
         if not os.path.exists(path):
             raise MusicFileError(path, "there is no such file or folder")
+        if os.path.isdir(path):
+            raise MusicFileError(
+                path, "it is a folder", "Name its files, as in sorted(Path(folder).rglob('*.mid'))."
+            )
         raise MusicFileError(
             path, f"'{suffix}' is no known kind of music file", f"Known are {', '.join(sorted(SUFFIXES))}."
         )

@@ -15,7 +15,7 @@ import torch
 
 from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.checkpoint.bundled import model_name
+from symbolic.checkpoint.bundled import MODELS, model_name
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError
@@ -98,8 +98,11 @@ def _with_adapter(
 
 
 def _names(paths: Sequence[str | Path], checkpoints: Sequence[Checkpoint]) -> list[str]:
-    """Names of the tasks. Those of the folders where several have the same task."""
-    tasks = [str(checkpoint.task["name"]) for checkpoint in checkpoints]
+    """Names of bundled models, else of the tasks. Those of the folders where several have the same."""
+    tasks = [
+        checkpoint.path.name if checkpoint.path.parent == MODELS else str(checkpoint.task["name"])
+        for checkpoint in checkpoints
+    ]
     often = Counter(tasks)
     names = [
         task if often[task] == 1 else Path(path).resolve().name

@@ -70,6 +70,8 @@ class NotePredictions:
     def __repr__(self) -> str:
         counts = {name: count for name, count in self.counts.items() if count}
         shown = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:_SHOWN])
+        if self.derived == VELOCITY:
+            return f"NotePredictions({len(self):,} notes: {self.velocities}; confidence {self.mean_confidence:.2f})"
         extra = f"; key {self.key}" if self.key else f"; {len(self.chords)} chords" if self.chords else ""
         more = ", ..." if len(counts) > _SHOWN else ""
         mean = self.mean_confidence
@@ -103,6 +105,15 @@ class NotePredictions:
     def derived(self) -> str:
         """The result that follows from the classes: "key", "chord" or "velocity"; "" where there is none."""
         return derived_label(self.label, self.names)
+
+    @property
+    def velocities(self) -> str:
+        """Range and mean of the expected velocities, as in "velocities 31 to 96, mean 64"."""
+        from symbolic.predict.midi_output import expected_velocities  # it imports this module
+
+        loudness = expected_velocities(self.music.notes["velocity"], self.probabilities, self.names)
+        found = loudness[self.classes >= 0]
+        return f"velocities {found.min()} to {found.max()}, mean {found.mean():.0f}"
 
     @cached_property
     def keys(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ from typing import IO, Any
 from symbolic.documents import csv_cell
 from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
-from symbolic.predict.predictions import NotePredictions, PiecePrediction
+from symbolic.predict.predictions import VELOCITY, NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 from symbolic.replacing import replacing
 
@@ -54,6 +54,8 @@ def _notes_in_words(notes: NotePredictions) -> str:
     if notes.chords:
         first = " ".join(chord.name for chord in notes.chords[:_SHOWN])
         return f"{len(notes.chords)} chords: {first}{' ...' if len(notes.chords) > _SHOWN else ''}"
+    if notes.derived == VELOCITY:
+        return f"{notes.velocities}; confidence {notes.mean_confidence:.2f}"
     counts = {label: count for label, count in notes.counts.items() if count}
     most = sorted(counts, key=lambda label: -counts[label])[:_SHOWN]
     shown = ", ".join(f"{counts[label]} {label}" for label in counts if label in most)

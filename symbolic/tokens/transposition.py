@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from operator import index
 from typing import Any, overload
 
 import numpy as np
@@ -50,17 +51,18 @@ def transpose(tokens: Tokens | NDArray[Id], semitones: int) -> Tokens | NDArray[
 
     Args:
         tokens: `Tokens` or (..., 8) ids. Padded and masked ids are left unchanged.
-        semitones: The shift, positive upwards.
+        semitones: The shift, a whole number, positive upwards.
 
     Returns:
         The same kind as was given.
 
     Raises:
+        TypeError: If the shift is no whole number.
         ValueError: If a pitch would leave 0..127. See `transposition_range`.
     """
     if isinstance(tokens, Tokens):
         return replace(tokens, ids=transpose(tokens.ids, semitones))
-    pitch = _moved_ids(int(semitones)).take(tokens[..., PITCH])
+    pitch = _moved_ids(index(semitones)).take(tokens[..., PITCH])
     if np.maximum.reduce(pitch, axis=None, initial=0) == _OUTSIDE:
         low, high = transposition_range(tokens, limit=127)
         raise ValueError(f"a shift of {semitones} semitones leaves 0..127; these tokens allow {low}..{high}")

@@ -23,7 +23,7 @@ from finetune.tasks import TASKS, MergedClasses, Protocol, Task, note_task, sequ
 from finetune.tasks import data as taskdata
 from finetune.tasks.accounts import LEFT_OUT, left_out, piece_uses
 from finetune.tasks.data import TaskData, task_data, task_metrics
-from finetune.tasks.folds import prepared
+from finetune.tasks.folds import prepared, prepared_folds
 from finetune.tasks.metrics import confusion_matrix
 from symbolic.errors import ConfigError, CorpusError, LabelError
 from symbolic.music.midi import write_midi
@@ -131,6 +131,31 @@ def test_a_track_that_no_file_has_is_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "tunes", 12)
     with pytest.raises(LabelError, match=r"called PIANOO with .* --tracks"):
         prepared(note_task(folder, ["MELODY", "PIANOO"]), str(folder), Tokenizer(), PrepareSettings(jobs=0))
+
+
+def test_a_small_folder_without_sides_is_tested_in_folds(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "tunes", 24)
+    lines = [line.rpartition(",")[0] for line in (folder / "labels.csv").read_text().splitlines()]
+    (folder / "labels.csv").write_text("\n".join(lines))
+    task = sequence_task(folder)
+    assert [protocol.name for protocol in task.protocols] == ["folds", "split"]
+    folds = prepared_folds(task, str(folder), Tokenizer(), PrepareSettings(jobs=0), task.protocol())
+    tested = np.concatenate([data.splits["test"] for data in folds])
+    assert sorted(tested.tolist()) == list(range(24))
+    for data in folds:
+        assert len(np.concatenate(list(data.splits.values()))) == 24
+        assert all(
+            2 <= count <= 3
+            for side in ("valid", "test")
+            for count in np.bincount(data.labels[data.splits[side]])
+        )
+    assert left_out(piece_uses(folds)) == {}
+    whole = prepared(task, str(folder), Tokenizer(), PrepareSettings(jobs=0), task.protocol("split"))
+    assert {side: len(pieces) for side, pieces in whole.splits.items()} == {
+        "train": 20,
+        "valid": 2,
+        "test": 2,
+    }
 
 
 def test_one_label_is_no_task(tmp_path: Path) -> None:

@@ -55,10 +55,10 @@ def test_a_chord_is_seen_from_each_of_its_notes() -> None:
     assert found["chord_below"].tolist() == [0, 0, 2, 3, 0]
     assert found["chord_up"].tolist() == [FAR, 5, 4, FAR, 5]
     assert found["chord_down"].tolist() == [FAR, FAR, 5, 4, FAR]
-    assert found["twin"].tolist() == [0, 1, 0, 0, 1]
-    assert found["twin_longer"].tolist() == [0, 1, 0, 0, -1]
-    assert found["heard"].tolist() == [0, 4, 4, 4, 4]
-    assert found["heard_down"].tolist() == [FAR, 24, 5, 4, 24]
+    assert found["unison"].tolist() == [0, 1, 0, 0, 1]
+    assert found["unison_longer"].tolist() == [0, 1, 0, 0, -1]
+    assert found["sounding"].tolist() == [0, 4, 4, 4, 4]
+    assert found["sounding_down"].tolist() == [FAR, 24, 5, 4, 24]
     assert found["during"].tolist() == [4, 0, 0, 0, 0]
     assert found["chord_louder"][3] == -32
     assert found["velocity_rank"].argmax() == 3
@@ -68,11 +68,11 @@ def test_a_line_is_followed_where_it_leads() -> None:
     """Down a step at once, over a bass that leaps; nothing leads to the first notes."""
     tokens, source = tokens_of([0, 0, 1, 1], [1, 1, 1, 1], [72, 48, 71, 36])
     found = {name: column[np.argsort(source)] for name, column in note_features(tokens).items()}
-    assert found["follower_interval"][:2].tolist() == [-1, -12]
-    assert found["leader_interval"].tolist() == [FAR, FAR, 1, 12]
-    assert found["follower_gap"].tolist() == [0, 0, NEVER, NEVER]
-    np.testing.assert_allclose(found["follower_time"][:2], 0.5, rtol=0.02)  # tempo is kept in steps
-    assert found["follower_rank"].tolist() == [0, 1, -1, -1]
+    assert found["successor_interval"][:2].tolist() == [-1, -12]
+    assert found["predecessor_interval"].tolist() == [FAR, FAR, 1, 12]
+    assert found["successor_gap"].tolist() == [0, 0, NEVER, NEVER]
+    np.testing.assert_allclose(found["successor_time"][:2], 0.5, rtol=0.02)  # tempo is kept in steps
+    assert found["successor_rank"].tolist() == [0, 1, -1, -1]
     assert found["stroke+1_top"][:2].tolist() == [-1, 23]
     np.testing.assert_allclose(found["stroke-1_time"], [-NEVER, -NEVER, -0.5, -0.5], rtol=0.02)
 
@@ -85,8 +85,8 @@ def test_class_probabilities_of_neighbours_are_features() -> None:
     }
     np.testing.assert_allclose(found["class0"], [0.9, 0.2, 0.6], rtol=1e-6)
     np.testing.assert_allclose(found["class0_chord_most"], [0.2, 0.9, 0], rtol=1e-6)
-    np.testing.assert_allclose(found["class1_follower"], [0.4, 0.4, 0], rtol=1e-6)
-    np.testing.assert_allclose(found["class1_leader"], [0, 0, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(found["class1_successor"], [0.4, 0.4, 0], rtol=1e-6)
+    np.testing.assert_allclose(found["class1_predecessor"], [0, 0, 0.1], rtol=1e-6)
     np.testing.assert_allclose(found["class0_past_near"], [0, 0, 0.9], rtol=1e-6)
     assert found["class1_past_interval"].tolist() == [FAR, FAR, -23]
     mean = (0.9 * 72 + 0.2 * 48 + 0.6 * 71) / 1.7  # the pitch of what is held for the first class

@@ -230,6 +230,10 @@ class TestRefusing:
         with pytest.raises(MusicFileError, match="tracks"):
             parse_midi(midi(*[every] * 33), "swarm")
 
+    def test_a_folder_is_answered_with_the_remedy(self, tmp_path):
+        with pytest.raises(MusicFileError, match=r"it is a folder. Name its files"):
+            read_music(tmp_path)
+
     @pytest.mark.parametrize("name", ["a.wav", "a", "a.mid.gz", ".mid"])
     def test_other_suffixes(self, tmp_path, name):
         (tmp_path / name).write_bytes(midi(NOTE_ON_OFF))

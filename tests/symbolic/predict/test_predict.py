@@ -15,13 +15,14 @@ from finetune.cli import main
 from symbolic.music.files import read_music
 from symbolic.music.midi import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.files import predict_files
+from symbolic.predict.files import FilePrediction, predict_files
 from symbolic.predict.loading import load
 from symbolic.predict.midi_output import expected_velocities
 from symbolic.predict.network import TaskModel
 from symbolic.predict.predictions import NotePredictions
 from symbolic.predict.predictor import NotePredictor
 from symbolic.predict.sources import find_sources
+from symbolic.predict.writers import described
 
 
 def _notes(music: Music) -> list[tuple[int, ...]]:
@@ -104,6 +105,16 @@ def test_velocities_are_expected_values() -> None:
     assert (expected[0::3] == music.notes["velocity"][0::3]).all()
     assert set(expected[1::3].tolist()) == {16}
     assert set(expected[2::3].tolist()) == {round(0.25 * 16 + 0.75 * 111.5)}
+
+
+def test_velocities_are_summed_up_as_numbers() -> None:
+    music = Music(note_array([0, 1, 2], 1, [60, 62, 36], 64, [0, 0, 128]), 4)
+    classes, chances = np.array([0, 1, -1]), np.array([[1, 0], [0, 1], [np.nan, np.nan]], dtype=np.float32)
+    found = NotePredictions(music, classes, chances, ("32-48", "96-104"), "velocity", "velocity")
+    assert found.velocities == "velocities 40 to 100, mean 70"
+    assert repr(found) == "NotePredictions(3 notes: velocities 40 to 100, mean 70; confidence 1.00)"
+    line = described(FilePrediction("a.mid", "velocity", found, Path("out/a.mid")))
+    assert line == "a.mid  ->  out/a.mid  (velocities 40 to 100, mean 70; confidence 1.00)"
 
 
 def test_a_velocity_run_writes_expected_values_and_leaves_drums(runs: Path, tmp_path: Path) -> None:

@@ -77,3 +77,10 @@ def test_tokens_give_tokens():
     np.testing.assert_array_equal(moved.ids, transpose(tokens.ids, 3))
     assert moved.note_index is tokens.note_index
     assert transposition_range(tokens, 100) == transposition_range(tokens.ids, 100) == (-60, 67)
+
+
+@pytest.mark.parametrize("shift", [1.5, 2.0, "3", None])
+def test_a_shift_that_is_no_whole_number_is_refused(shift):
+    with pytest.raises(TypeError, match="integer"):
+        transpose(melody([60, 62]), shift)
+    np.testing.assert_array_equal(transpose(melody([60]), np.int64(2)), transpose(melody([60]), 2))
