@@ -17,7 +17,6 @@ from data.toolkit.settings import (
     SEEDS,
     Group,
     Settings,
-    flatten,
     group,
     leaves,
     nested,
@@ -324,12 +323,6 @@ class FinetuneSettings(Settings):
                 for name, value in part.items()
             },
         )
-
-    @property
-    def repeated(self) -> dict[str, Any]:
-        """The settings that a resumed run must repeat, flat: its identity without what its method has no use for."""
-        unused = _OF_BACKBONES if self.adapter.method == FEATURES else ()
-        return {name: value for name, value in flatten(self.identity).items() if name not in unused}
 
 
 @dataclass(kw_only=True)

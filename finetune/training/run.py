@@ -15,7 +15,7 @@ from data.toolkit.locks import sole_writer
 from data.toolkit.options import read_options
 from data.toolkit.records import provenance, write_json
 from data.toolkit.runs import SETTINGS, begin, find_folder, read_settings
-from data.toolkit.settings import spelling
+from data.toolkit.settings import flatten, nested, spelling
 from finetune.baselines.baselines import cached_baselines
 from finetune.report.page import write_report
 from finetune.report.tables import variant_of
@@ -149,7 +149,7 @@ def open_run(
         )
     base = Path("runs") / "finetune" / name
     run = settings.run
-    out = find_folder(base, settings.repeated, run.out, run.resume, **spelling(FinetuneSettings))
+    out = find_folder(base, settings.identity, run.out, run.resume, **spelling(FinetuneSettings))
     folds = prepared_folds(task, settings.data.place, source.tokenizer, settings.data, chosen)
     leaks = merged_leaks([check_pretraining(data, source, run.allow_leaks) for data in folds])
     _begin(out, folds, source, settings)
@@ -268,8 +268,10 @@ def _begin(out: Path, folds: Sequence[TaskData], source: InitialWeights, setting
             raise ConfigError(
                 f"The music, the labels or the split changed since {out} began. Restore them, or start a new run."
             )
-    asked = settings.having(out=None, resume=False).to_dict()
-    begin(out, {"command": "finetune", "settings": asked, "shards": shards, "weights": weights})
+    # All settings, for --resume reads them; those without a meaning for the method as the identity has them.
+    asked = {**settings.flat(), "out": None, "resume": False, **flatten(settings.identity)}
+    about = {"command": "finetune", "settings": nested(FinetuneSettings, asked)}
+    begin(out, {**about, "shards": shards, "weights": weights})
 
 
 def method_options(settings: FinetuneSettings) -> dict[str, Any]:
