@@ -95,13 +95,11 @@ examples:
 
 def _sequence(argv: Sequence[str]) -> None:
     description = (
-        "Learn your own labels of pieces. Without a column 'split', fewer than 500 pieces are tested in five folds,\n"
-        "and more are divided 80/10/10. --protocol split or folds chooses."
+        "Learn your own labels of pieces. Without given sides, fewer than 500 are tested in five folds."
     )
     epilog = """\
-examples:
-  finetune sequence my_midi/ --labels labels.csv --method features
-  finetune sequence my_midi/ --from runs/pretrain/X --method adapter"""
+example:
+  finetune sequence my_midi/ --labels labels.csv --method features"""
     without = ("root", "tracks")
     _train(_parse("sequence", description, argv, epilog, without, needed=("folder",)))
 
@@ -170,7 +168,7 @@ def _train(settings: FinetuneSettings) -> None:
 
 def _compare(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
-    from finetune.compare.settings import CompareSettings
+    from finetune.compare.settings import COMMAND, RUNS, CompareSettings
 
     description = (
         "Compare methods: every arm tries as many learning rates, chosen on validation pieces alone.\n"
@@ -180,7 +178,16 @@ def _compare(argv: Sequence[str]) -> None:
 examples:
   finetune compare emotion genre --methods full,probe,lora,adapter,scratch
   finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
-    settings = parse("finetune compare", description, CompareSettings, argv, epilog)
+    settings = parse(
+        COMMAND,
+        description,
+        CompareSettings,
+        argv,
+        epilog,
+        needed=("what",),
+        runs=RUNS,
+        command=COMMAND,
+    )
     settings.check_sources()
     from finetune.compare.run import compare
     from finetune.compare.tables import claim_line, cost_rows, failure_lines, rank_rows, score_rows

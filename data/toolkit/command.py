@@ -62,6 +62,7 @@ def parse(
     without: Collection[str] = (),
     needed: Collection[str] = (),
     runs: str | Path | None = None,
+    command: str = "",
     show_rare: bool = False,
 ) -> Chosen:
     """Return settings from the command line and YAML files; a flag overrules a file.
@@ -76,6 +77,7 @@ def parse(
         without: Leaves that this command has no flag for.
         needed: Optional leaves that this command requires.
         runs: The folder of this command's runs. With --resume, a run's own settings count where no others are given.
+        command: Name of the command in the settings of its runs. Default: the first word of `prog`.
         show_rare: Help shows rare settings like any other.
 
     Raises:
@@ -104,7 +106,7 @@ def parse(
         parser.error(f"{prog} has no setting {', '.join(sorted(hidden))}")
     values |= fixed
     if values.get("resume") and runs is not None:
-        values = _from_run(settings, values, Path(runs), prog.split()[0])
+        values = _from_run(settings, values, Path(runs), command or prog.split()[0])
     if absent := [shown[name].flag for name in needed if values.get(name) is None]:
         parser.error(f"missing: {', '.join(absent)}")
     return settings._built(values)

@@ -12,10 +12,11 @@ from data.toolkit.records import portable_command, portable_text, portable_value
 from data.toolkit.results import COMPARISON, STUDIES
 from data.toolkit.runs import begin, find_folder
 from data.toolkit.safewrite import write_text
+from data.toolkit.settings import spelling
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import compared, strangers
-from finetune.compare.settings import CompareSettings
+from finetune.compare.settings import COMMAND, RUNS, CompareSettings
 from finetune.compare.storage import read_study, save_study
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
@@ -42,9 +43,8 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     """
     settings.check_sources()
     study = settings.study()
-    # Other settings are checked in the folder of each run.
-    identity = {"title": study.title, "trials": list(study.trials)}
-    out = find_folder(Path("runs") / "compare" / study.slug, identity, settings.out, settings.resume)
+    base = Path(RUNS) / study.slug
+    out = find_folder(base, settings.identity, settings.out, settings.resume, **spelling(CompareSettings))
     common = {
         "accelerator": settings.accelerator,
         "jobs": settings.jobs,
@@ -54,7 +54,8 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     cells = cells_of(study, out, common)
     _refuse_options(cells)
     with sole_writer(out, wait=False):
-        begin(out, identity)
+        asked = settings.having(out=None, resume=False).to_dict()
+        begin(out, {"command": COMMAND, "settings": asked})
         return _compare(settings, study, cells, out)
 
 

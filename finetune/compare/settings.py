@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, Settings, setting
@@ -14,8 +15,12 @@ from symbolic.backbone.config import PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
 
+COMMAND, RUNS = "finetune compare", "runs/compare"
+"""What its runs are made by, and the folder of them."""
 USUAL = "full,probe,lora,adapter,scratch"
 _FILES = (".yaml", ".yml")
+_free = partial(setting, free=True)
+"""Declares what a resumed comparison may have otherwise. The folder of each run checks its own settings."""
 
 
 @dataclass(kw_only=True)
@@ -27,43 +32,41 @@ class CompareSettings(Settings):
     """
 
     what: list[str] = setting(
-        ..., "an experiment file; or tasks, and folders with labels.csv", positional=True
+        [], "an experiment file; or tasks, and folders with labels.csv", positional=True
     )
     methods: str | None = setting(None, f"without a file: methods, with commas between [{USUAL}]")
-    checkpoint: str | None = setting(
+    checkpoint: str | None = _free(
         None,
         f"pretrained checkpoint [{USUAL_CHECKPOINT}]; further ones by name: PATH,conformer=PATH",
         flag="from",
     )
-    preset: str | None = setting(
+    preset: str | None = _free(
         None, "size of arms from scratch (default: that of --from)", choices=tuple(PRESETS)
     )
     trials: str | None = setting(None, "learning rates to try, as factors of the usual one [0.3,1,3]")
-    seeds: int | None = setting(None, "fine-tuning runs with the chosen rate [5]", within=POSITIVE)
-    epochs: float | None = setting(None, "passes over the training set (default: by task)", within=POSITIVE)
-    tokens_per_batch: int | None = setting(
-        None, "tokens in a batch, padding included [4096]", within=POSITIVE
-    )
-    patience: int | None = setting(
+    seeds: int | None = _free(None, "fine-tuning runs with the chosen rate [5]", within=POSITIVE)
+    epochs: float | None = _free(None, "passes over the training set (default: by task)", within=POSITIVE)
+    tokens_per_batch: int | None = _free(None, "tokens in a batch, padding included [4096]", within=POSITIVE)
+    patience: int | None = _free(
         None, "validations without a better one before stopping [5]", within=POSITIVE
     )
-    budget: float | None = setting(
+    budget: float | None = _free(
         None, "share of the training labels (default: that of the file)", within="(0, 1]"
     )
-    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
-    parallel: int = setting(
+    root: str | None = _free(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
+    parallel: int = _free(
         1, "arms that train at the same time, each a process; 0: no processes", within=NATURAL
     )
-    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
-    jobs: int | None = setting(None, "processes that prepare files (default: all cores)", within=NATURAL)
-    out: str | None = setting(None, "folder (default: runs/compare/TITLE)")
-    results: str | None = setting(None, "folder of records: keep a copy in its studies/TITLE")
-    resume: bool = setting(False, "go on with --out, or with the latest comparison")
-    allow_leaks: bool = setting(False, "score even if pretraining saw test pieces; marked leaky")
+    accelerator: str = _free("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    jobs: int | None = _free(None, "processes that prepare files (default: all cores)", within=NATURAL)
+    out: str | None = _free(None, "folder (default: runs/compare/TITLE)")
+    results: str | None = _free(None, "folder of records: keep a copy in its studies/TITLE")
+    resume: bool = _free(False, "go on with --out, or with the latest comparison")
+    allow_leaks: bool = _free(False, "score even if pretraining saw test pieces; marked leaky")
 
     def problems(self) -> list[str]:
         """Return one sentence for each setting that does not fit an experiment file."""
-        problems = []
+        problems = [] if self.what else ["Name an experiment file, or tasks and folders with labels.csv."]
         files = [word for word in self.what if word.endswith(_FILES)]
         if files and len(self.what) > 1:
             problems.append(f"{files[0]}: an experiment file stands alone; it names its tasks itself.")

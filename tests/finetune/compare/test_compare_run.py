@@ -145,9 +145,7 @@ def test_an_arm_without_a_result_is_named(place: Path, capsys: Any, monkeypatch:
 
 
 def test_unknown_options_are_refused_before_any_music_is_read(place: Path, capsys: Any) -> None:
-    text = (
-        "tasks: [{task: sequence, folder: nowhere}]\narms: [{label: odd, method: lora, options: {depth: 2}}]"
-    )
+    text = "tasks: [{task: sequence, folder: tunes}]\narms: [{label: odd, method: lora, options: {depth: 2}}]"
     Path("odd.yaml").write_text(text, encoding="utf-8")
     assert main(["compare", "odd.yaml", "--from", "nano"]) == 2
     assert "Arm 'odd'" in capsys.readouterr().err
@@ -176,5 +174,6 @@ def test_killed_and_given_again_it_goes_on(place: Path) -> None:
     record = next(Path("out").rglob("record.json"))
     kept = read(record)
     record.unlink()
-    assert main([*arguments, "--resume", "--parallel", "0"]) == 0
+    assert main(["compare", "other", "--resume", "out"]) == 2  # another study
+    assert main(["compare", "--resume", "out", "--parallel", "0"]) == 0  # all else as it was
     assert read(record)["seeds"] == kept["seeds"]
