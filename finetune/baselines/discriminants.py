@@ -26,8 +26,8 @@ def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: in
         classes: How many there are. Those without a piece are never predicted.
     """
     centre, deviation = features.mean(axis=0), features.std(axis=0)
-    # What hardly varies here would weigh all the more in music where it does.
-    deviation[deviation < _LEAST_DEVIATION * np.maximum(np.abs(centre), 1)] = np.inf
+    # What hardly varies here would weigh all the more in music where it does. A checkpoint holds no infinity.
+    deviation[deviation < _LEAST_DEVIATION * np.maximum(np.abs(centre), 1)] = np.finfo(np.float32).max
     model = Discriminants(classes)
     model.centre.copy_(torch.from_numpy(centre))
     model.deviation.copy_(torch.from_numpy(deviation))

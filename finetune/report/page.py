@@ -80,7 +80,11 @@ def _scores(page: Page, record: Record, refitted: bool) -> None:
     corpus = record["corpus"]
     page.text(
         f"{corpus['title']} ({corpus['licence']}). Split: {record['split']['source']}."
-        + (" Nothing was selected. Validation pieces were trained on too, once scored." if refitted else "")
+        + (
+            " Nothing was selected, so validation pieces were trained on too, once scored."
+            if refitted
+            else ""
+        )
     )
     page.table(*score_table(record))
     page.text(window_line(record), note=True)

@@ -65,7 +65,7 @@ def test_wrong_folders_tables_and_corpora_do_not_wait_for_torch(tmp_path: Path) 
     wrong = [
         (table, "no column 'label'; its columns are file, genre"),
         (["note", str(tmp_path), "--tracks", "a"], "two different tracks"),
-        (["compare", str(tmp_path / "none")], "is not a folder"),
+        (["compare", str(tmp_path / "none")], "or name a folder of music"),
         *((words, "Corpus 'emopia' is not in") for words in (["emotion"], ["compare", "emotion"])),
     ]
     root = f"import os; os.environ['COUNTERPOINT_DATA'] = {str(tmp_path)!r}"
@@ -187,7 +187,8 @@ def test_a_run_a_second_one_and_the_table_of_both(tmp_path: Path, capsys: Any, m
     assert "majority class" in printed
     assert "full, from nano, 2 seeds" in printed
     assert "window-level accuracy" in printed
-    assert re.search(r"\d+ pieces to train on, \d+ to select on, \d+ to test on\n", printed)
+    assert re.search(r"\ntrained on +20\nselected by +2\ntested +2\nall +24\n", printed)
+    assert "warning: Only 2 pieces are tested" in printed
     assert {line["name"] for line in read_lines(KEPT)} == {"sequence-full-nano", "sequence-full-scratch-tiny"}
     # The same again takes its place; what is called the same, and is not, has a place of its own.
     again = [*common, "--from", "scratch", "--epochs", "0.3", "--seeds", "2", "--results", "kept"]
