@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import accumulate
 
 from symbolic.music.abc.tune import Tune
 from symbolic.music.abc.voice import Voice, VoiceBar
@@ -50,10 +51,16 @@ def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[lis
         The bars of all voices together, the start of each bar of each voice and what was moved.
     """
     longest = max(voices, key=len)
-    lengths = [max(voice[i].length for voice in voices if i < len(voice)) for i in range(len(longest))]
-    uneven = sum(
-        any(voice[i].length != length for voice in voices if i < len(voice))
-        for i, length in enumerate(lengths)
+    lengths = [bar.length for bar in longest]
+    for voice in voices:
+        lengths[: len(voice)] = map(max, lengths, (bar.length for bar in voice))
+    uneven = len(
+        {
+            index
+            for voice in voices
+            for index, (bar, length) in enumerate(zip(voice, lengths, strict=False))
+            if bar.length != length
+        }
     )
     if uneven and any(len(voice) != len(longest) for voice in voices):
         last = max(voices, key=lambda voice: voice[-1].start + voice[-1].length if voice else 0)
@@ -63,10 +70,8 @@ def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[lis
             starts,
             ["the voices have different bar lines, so that each keeps its own time"],
         )
-    at = [sum(lengths[:0], Fraction(0))]
-    for length in lengths:
-        at.append(at[-1] + length)
-    signatures = _signatures(voices, len(longest))
+    at = list(accumulate(lengths, initial=Fraction(0)))
+    signatures = _signatures(voices)
     bars = [
         Bar(start, length, *signature)
         for start, length, signature in zip(at, lengths, signatures, strict=False)
@@ -75,15 +80,17 @@ def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[lis
     return bars, [at[: len(voice)] for voice in voices], repairs if uneven else []
 
 
-def _signatures(voices: Sequence[Sequence[VoiceBar]], count: int) -> list[tuple[int, int]]:
+def _signatures(voices: Sequence[Sequence[VoiceBar]]) -> list[tuple[int, int]]:
     """Return the time signature of each bar: that of the first voice in which it changes."""
+    changes: dict[int, tuple[int, int]] = {}
+    for voice in reversed(voices):
+        before = None
+        for index, bar in enumerate(voice):
+            if bar.signature != before:
+                before = changes[index] = bar.signature
     found: list[tuple[int, int]] = []
-    for i in range(count):
-        here = [voice for voice in voices if i < len(voice)]
-        changed = [
-            voice[i].signature for voice in here if not i or voice[i].signature != voice[i - 1].signature
-        ]
-        found.append(changed[0] if changed else found[-1])
+    for index in range(max(map(len, voices))):
+        found.append(changes[index] if index in changes else found[-1])
     return found
 
 
