@@ -27,7 +27,7 @@ from symbolic.music.midi_events import (
 )
 
 if TYPE_CHECKING:
-    from symusic import Score, Track
+    from symusic import Score
 
 _END = 2**63
 """A place behind every track."""
@@ -38,6 +38,8 @@ _HIGH = bytes(range(0x80, 0x100))
 _TEMPO = bytes([META, 0x51, 3])
 _Span = tuple[int, int]
 """First byte of a track, and the first after it."""
+_Programs = tuple[int, int, dict[int, int]]
+"""The same, and the first program that it sets on each channel."""
 
 
 class _Odd(Exception):
@@ -74,7 +76,10 @@ def is_whole(content: bytes, score: Score) -> bool:
     # symusic knows no aftertouch and drops tracks without notes. Then strikes have to be counted.
     if messages + 2 * notes != counted and _strikes(found, low, stretches) != notes:
         return False
-    return not _may_borrow_a_program(content, spans, programs, tracks)
+    # Only notes with the default program may have another one.
+    if all(track.program or track.is_drum or not track.notes for track in tracks):
+        return True
+    return not _borrows_a_program(content, found, low, stretches, programs)
 
 
 def _spans(content: bytes) -> list[_Span]:
@@ -122,7 +127,7 @@ def _with_short_tempos(
 
 def _layout(
     content: bytes, found: NDArray[np.uint8], low: NDArray[np.bool_], spans: list[_Span]
-) -> tuple[list[_Span], int, list[dict[int, int]], bool]:
+) -> tuple[list[_Span], int, list[_Programs], bool]:
     """Find the stretches of messages with two data bytes and what stands between.
 
     Args:
@@ -132,8 +137,8 @@ def _layout(
         spans: From `_spans`.
 
     Returns:
-        The stretches; the number of their messages; the first program that each track sets on a channel; whether a
-        track has the name of an instrument and none of its own.
+        The stretches; the number of their messages; the programs of each track; whether a track has the name of an
+        instrument and none of its own.
 
     Raises:
         _Odd: If a track holds anything but plain events.
@@ -143,10 +148,10 @@ def _layout(
     rare = found ^ 0xE0
     rare -= 0x10
     places = iter((rare < 0x30).nonzero()[0].tolist())
-    stretches, programs, only_instrument = list[_Span](), [], False
+    stretches, programs, only_instrument = list[_Span](), list[_Programs](), False
     messages, place, count = 0, next(places, _END), np.count_nonzero
     for start, stop in spans:
-        kinds, own = 0, dict[int, int]()
+        begin, kinds, own = start, 0, dict[int, int]()
         while place < stop:
             if place < start:  # inside the message before it, or before the track
                 place = next(places, _END)
@@ -188,7 +193,7 @@ def _layout(
             raise _Odd
         stretches.append((start, stop))
         messages += lows // 3
-        programs.append(own)
+        programs.append((begin, stop, own))
         only_instrument |= kinds == INSTRUMENT_NAME
     return stretches, messages, programs, only_instrument
 
@@ -206,26 +211,42 @@ def _after_short(content: bytes, at: int) -> int:
 def _strikes(found: NDArray[np.uint8], low: NDArray[np.bool_], stretches: list[_Span]) -> int:
     """Count the messages that begin a note."""
     strikes = 0
-    for start, stop in stretches:
-        places = start + low[start:stop].nonzero()[0]
-        _, first, second = places[: len(places) // 3 * 3].reshape(-1, 3).T
-        status = found[first - 1]
-        # Without a status byte of its own, a message has that of the last one before it.
-        own = np.maximum.accumulate(np.where(status >= 0x80, np.arange(len(status)), 0))
-        strikes += int(np.count_nonzero((status[own] & 0xF0 == NOTE_ON) & (found[second] > 0)))
+    for stretch in stretches:
+        status, last = _messages(found, low, stretch)
+        strikes += int(np.count_nonzero((status & 0xF0 == NOTE_ON) & (last > 0)))
     return strikes
 
 
-def _may_borrow_a_program(
-    content: bytes, spans: list[_Span], programs: list[dict[int, int]], tracks: list[Track]
+def _messages(
+    found: NDArray[np.uint8], low: NDArray[np.bool_], stretch: _Span
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the status byte and the last byte of each message of a stretch."""
+    places = stretch[0] + low[slice(*stretch)].nonzero()[0]
+    _, first, last = places[: len(places) // 3 * 3].reshape(-1, 3).T
+    status = found[first - 1]
+    # Without a status byte of its own, a message has that of the last one before it.
+    own = np.maximum.accumulate(np.where(status >= 0x80, np.arange(len(status)), 0))
+    return status[own], found[last]
+
+
+def _borrows_a_program(
+    content: bytes,
+    found: NDArray[np.uint8],
+    low: NDArray[np.bool_],
+    stretches: list[_Span],
+    programs: list[_Programs],
 ) -> bool:
-    """Return whether a track may play on a channel whose program only other tracks set."""
-    channels = {channel for own in programs for channel, program in own.items() if program}
-    if not channels or all(track.program or track.is_drum or not track.notes for track in tracks):
-        return False
+    """Return whether a track plays on a channel whose program only other tracks set."""
+    channels = {channel for *_, own in programs for channel, program in own.items() if program}
     return any(
+        # The byte can also be one of a wait.
         content.find(NOTE_ON | channel, start, stop) >= 0
+        and any(
+            (_messages(found, low, stretch)[0] == NOTE_ON | channel).any()
+            for stretch in stretches
+            if start <= stretch[0] < stop
+        )
         for channel in channels
-        for (start, stop), own in zip(spans, programs, strict=True)
+        for start, stop, own in programs
         if channel not in own
     )

@@ -105,7 +105,8 @@ def with_closed_notes(file: MidiEvents) -> MidiEvents:
     if not count:
         return file
     words = (
-        f"{count:,} notes without an end last until the next strike of their pitch, or as long as their track"
+        f"{count:,} notes without an end last until the next strike of their pitch, or as long as their track; "
+        "drums a sixteenth at most"
     )
     return replace(file, tracks=tracks, repairs=[*file.repairs, words])
 

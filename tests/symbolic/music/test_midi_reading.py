@@ -248,3 +248,23 @@ def test_cases_are_read_whole(name: str, count: int, repair: str) -> None:
     assert len(music) == count
     assert repair in music.repairs[0]
     assert np.all(music.notes["duration"] > 0)
+
+
+def test_what_passes_as_whole_is_read_alike_event_by_event() -> None:
+    sound, passed = (
+        midi(track((0, b"\xc0\x05"), *scale(9)), track((0, meta(3, b"two")), *scale(9, length=9_000))),
+        0,
+    )
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        content = bytearray(sound)
+        content[int(random.integers(14, len(content)))] = int(random.integers(256))
+        try:
+            score = Score.from_midi(bytes(content))
+        except RuntimeError:
+            continue
+        if is_whole(bytes(content), score):
+            passed += 1
+            slow = from_symusic(Score.from_midi(read_repaired(bytes(content), "odd", "keep").to_bytes()))
+            assert slow.notes.tolist() == from_symusic(score).notes.tolist()
+    assert 0 < passed < 200
