@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+import numpy as np
+
 from data.corpora.archives import ArchivedCorpus
-from data.corpora.base import Piece
+from data.corpora.base import Piece, Reading
+from symbolic.music.files import read_music
+from symbolic.music.notes import Music
+
+MELODY = ("melody", "accompaniment")
+_MELODY_SCORE = "_melody.mxl"
 
 
 class OrchestraCorpus(ArchivedCorpus):
-    """96 movements with the label "composer". The movements of a work are one group.
+    """96 movements with the label "composer" and the note label "melody". The movements of a work are one group.
 
-    The scores are MusicXML with 15 to 20 parts. Velocity is constant.
+    The scores are MusicXML with 10 to 30 parts. The melody moves from part to part. Its notes are those that the melody
+    score of the movement has at the same time and pitch, in whatever part: unisons count. Velocity is constant.
     """
 
     name = "orchestra"
@@ -23,6 +31,7 @@ class OrchestraCorpus(ArchivedCorpus):
     size = 96
     labels = MappingProxyType({"composer": 8})
     split = "80/10/10 by work"
+    note_classes = MappingProxyType({"melody": MELODY})
     marker = "data/Boulanger,_Lili/D'un_matin_de_printemps/D'un_matin_de_printemps.mxl"
     archives = MappingProxyType(
         {"orchestra.tar.xz": "9e5ec8dc52d81545cb15c220fc35dc5abed82ca84f323ad4ae61d5d1f63b6221"}
@@ -32,10 +41,33 @@ class OrchestraCorpus(ArchivedCorpus):
         """List the movements in order of composers and works."""
         found = []
         for path in sorted(self.folder.glob("data/**/*.mxl")):
-            if path.stem.endswith("_melody"):
+            if path.name.endswith(_MELODY_SCORE):
                 continue
             file = path.relative_to(self.folder)
             composer, work = file.parts[1:3]
             labels = {"composer": composer.replace("_", " ")}
             found.append(Piece(path.stem, file.as_posix(), labels, group=f"{composer}/{work}"))
         return found
+
+    def interpret(self, piece: Piece, music: Music) -> Reading:
+        """Label the notes by the melody score.
+
+        Raises:
+            MusicFileError: If the melody score cannot be read.
+        """
+        melody = read_music(self.path(_melody_score(piece.file)))
+        places = [_places(one) for one in (music, melody)]
+        return Reading(music, {"melody": np.where(np.isin(*places), 0, 1).astype(np.int8)})
+
+    def sources(self, piece: Piece) -> tuple[str, ...]:
+        """List the score and its melody score."""
+        return (piece.file, _melody_score(piece.file))
+
+
+def _melody_score(file: str) -> str:
+    return file.removesuffix(".mxl") + _MELODY_SCORE
+
+
+def _places(music: Music) -> np.ndarray:
+    """Return (N,) int64, one number for each onset and pitch."""
+    return music.notes["onset"] * 128 + music.notes["pitch"]

@@ -29,7 +29,6 @@ GENRES = (
 _RECORD = re.compile(rb"^!!!(AGN|COM|cenid):[ \t]*([^\r\n]*)", re.MULTILINE)
 _HEADER = 16384
 """Bytes that hold the records that begin each file."""
-_WORK = re.compile(r"--\d{3}(?:-\w+)*$")
 _UNKNOWN = "Anonim"
 
 
@@ -69,7 +68,7 @@ class PolishScoresCorpus(ArchivedCorpus):
 
 def source_of(stem: str) -> str:
     """Return the archive and shelfmark of a file as `pl-kk--kk-i-7` of `pl-kk--kk-i-7--093_gorczycki-…`."""
-    return _WORK.sub("", stem.partition("_")[0])
+    return "--".join(stem.partition("_")[0].split("--")[:2])
 
 
 def _labels(path: Path) -> dict[str, str]:
