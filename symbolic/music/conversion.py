@@ -46,7 +46,7 @@ def as_music(source: MusicLike) -> Music:
             case "pretty_midi", "PrettyMIDI":
                 return from_pretty_midi(source)
             case "music21", "Score":
-                from symbolic.music.scores import from_music21
+                from symbolic.music.music21_scores import from_music21
 
                 return from_music21(source)
     raise TypeError(

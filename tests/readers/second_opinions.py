@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.music.music21_scores import from_music21
 from symbolic.music.notes import Music
-from symbolic.music.scores import from_music21
 
 Notes: TypeAlias = "Counter[tuple[float, float, int]]"
 """How often each onset and length, in quarters from the first note, stand with each pitch."""

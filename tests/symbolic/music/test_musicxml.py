@@ -10,6 +10,8 @@ from symbolic.music.musicxml.reader import parse_musicxml, read_tree
 from symbolic.music.musicxml.source import score_tree
 from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM, Music
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import BAR, POSITION, RESERVED
 
 FULL = notes("C4 C4 C4 C4")
 THREE_EIGHT = "<attributes><time><beats>3</beats><beat-type>8</beat-type></time></attributes>"
@@ -41,7 +43,36 @@ def tempos(music: Music) -> list[tuple[float, float]]:
     return [(tick / RESOLUTION, value) for tick, value in music.tempos.tolist()]
 
 
+def places(music: Music) -> list[tuple[int, float]]:
+    """Bar and quarters in the bar of every token."""
+    ids = Tokenizer().encode(music).ids.astype(int) - RESERVED
+    return [(bar, position / 16) for bar, position in ids[:, [BAR, POSITION]].tolist()]
+
+
+def bars(count: int, start: int = 0) -> list[tuple[int, float]]:
+    return [(bar, float(beat)) for bar in range(start, start + count) for beat in range(4)]
+
+
 class TestBars:
+    @pytest.mark.parametrize(
+        ("measures", "expected"),
+        [
+            pytest.param([FULL, FULL], bars(2), id="full"),
+            pytest.param([note(), FULL], [(0, 3.0), *bars(1, 1)], id="pick-up at the bar's end"),
+            pytest.param([FULL, note() * 3, note(), FULL], bars(3), id="split at a repeat"),
+            pytest.param(
+                [FULL, note(quarters=8 / 3), note(quarters=4 / 3), FULL],
+                [*bars(1), (1, 0.0), (1, 43 / 16), *bars(1, 2)],
+                id="split within a triplet",
+            ),
+            pytest.param([note(), FULL, note() * 3, note(), FULL], [(0, 3.0), *bars(3, 1)], id="both"),
+            pytest.param([FULL, note(), FULL], [*bars(1), (1, 0.0), *bars(1, 2)], id="short bar"),
+            pytest.param([FULL, FULL + note(), FULL], [*bars(2), (2, 0.0), *bars(1, 3)], id="bar too long"),
+        ],
+    )
+    def test_notes_stand_in_their_bars(self, measures, expected):
+        assert places(read(measures)) == expected
+
     def test_bars_begin_together_in_all_parts(self):
         short = [notes("C3 C3 C3 C3"), notes("D3 D3 D3"), notes("E3"), notes("F3")]
         music = read([FULL] * 4, short)
@@ -149,6 +180,15 @@ class TestNotes:
         assert sounding(music, 0) == [(0, 4, 72), (4, 4, 69)]
         assert sounding(music, 1) == [(4, 4, 52)]
         assert music.tracks == ("Part 1", "Part 1")
+
+    def test_chord_symbols_are_left_out(self):
+        symbol = "<harmony><root><root-step>C</root-step></root><kind>major</kind></harmony>"
+        assert len(read([symbol + FULL])) == 4
+
+    def test_rests_alone_are_music_without_notes(self):
+        music = read([note("r", 4)])
+        assert len(music) == 0
+        assert signatures(music) == [(0, 4, 4)]
 
     def test_forward_and_backup_move(self):
         music = read([note() + forward(2) + note("D4") + backup(2) + note("E4") + backup(9) + note("F4")])

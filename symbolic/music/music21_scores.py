@@ -1,0 +1,92 @@
+"""Convert music21 scores to music."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from symbolic.errors import MusicFileError
+from symbolic.music.notation import VELOCITY, Bar, Notation, Part
+from symbolic.music.notes import DRUM_PROGRAM, Music
+
+if TYPE_CHECKING:
+    from music21.stream import Score
+
+
+def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
+    """Convert a music21 score to music with one track for each part.
+
+    Args:
+        score: A `music21.stream.Score`. Parts without measures are divided into measures.
+        name: Name of the score in errors.
+
+    Raises:
+        MusicFileError: If its notes cannot be read.
+    """
+    try:
+        if any(not part.getElementsByClass("Measure") for part in score.parts):
+            score = score.makeNotation()
+        if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
+            score = score.toSoundingPitch()
+        return _notation(score).music(name)
+    except MusicFileError:
+        raise
+    except Exception as error:  # music21 raises all kinds
+        raise MusicFileError(name, f"music21 cannot read it ({type(error).__name__}: {error})") from error
+
+
+def _notation(score: Any) -> Notation:
+    notation = Notation()
+    for index, part in enumerate(score.parts):
+        notation.parts.append(_part(part, index))
+        for mark in part.recurse().getElementsByClass("MetronomeMark"):
+            if tempo := mark.getQuarterBPM():
+                # At one time, the mark of the first part holds.
+                notation.tempos.setdefault(Fraction(mark.getOffsetInHierarchy(part)), float(tempo))
+    if notation.parts:
+        notation.bars = _bars(score.parts[0])
+    if unpitched := len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"])):
+        notation.repairs.append(f"{unpitched} unpitched percussion notes left out")
+    return notation
+
+
+def _bars(part: Any) -> list[Bar]:
+    signature, bars = (4, 4), []
+    for measure in part.getElementsByClass("Measure"):
+        if (stated := measure.timeSignature) is not None:
+            signature = stated.numerator, stated.denominator
+        bars.append(Bar(Fraction(measure.offset), Fraction(measure.duration.quarterLength), *signature))
+    return bars
+
+
+def _part(part: Any, index: int) -> Part:
+    """Return the notes of a part with ties joined."""
+    instrument = part.getInstrument(returnDefault=True)
+    drum = instrument.midiChannel == 9
+    found = Part(
+        str(part.partName or f"part {index + 1}"), DRUM_PROGRAM if drum else instrument.midiProgram or 0
+    )
+    for offset, element in _elements(part):
+        velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
+        for single in element.notes if element.isChord else (element,):
+            tie = single.tie  # a chord would return the tie of any of its notes
+            found.add(
+                Fraction(offset),
+                Fraction(element.duration.quarterLength),
+                int(single.pitch.midi),
+                tie=tie.type if tie and tie.type in ("start", "continue", "stop") else "",
+                velocity=velocity,
+            )
+    return found
+
+
+def _elements(part: Any) -> list[tuple[Any, Any]]:
+    """Return the offset in quarters and the element of each note and chord, in time order, no chord symbols."""
+    found = []
+    for measure in part.getElementsByClass("Measure") or [part]:
+        for stream in [measure, *measure.voices]:
+            start = measure.offset + (stream.offset if stream is not measure else 0)
+            for element in stream.notes:
+                if element.isNote or (element.isChord and "Harmony" not in element.classes):
+                    found.append((start + element.offset, element))
+    return sorted(found, key=lambda pair: pair[0])
