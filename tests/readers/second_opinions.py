@@ -64,16 +64,6 @@ def read_by_music21(path: Path) -> Notes:
         return notes_of(from_music21(converter.parse(path, forceSource=True), str(path)))
 
 
-def read_by_partitura(path: Path) -> Notes:
-    """Return what partitura reads."""
-    import partitura
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        array = partitura.load_musicxml(path).note_array()
-    return _counted(array["onset_quarter"], array["duration_quarter"], array["pitch"])
-
-
 def _counted(onsets: NDArray[Any], lengths: NDArray[Any], pitches: NDArray[Any]) -> Notes:
     """Count notes by onset from the first one, length and pitch. Times are rounded to hundredths of a quarter."""
     onsets = onsets - onsets.min(initial=np.inf)
