@@ -65,7 +65,7 @@ def side_warnings(folds: Sequence[TaskData]) -> list[str]:
         if not lacking:
             continue
         names = [classes[index] for index in sorted(lacking)]
-        effect = {"train": "never predicted", "valid": "not selected by", "test": "not scored"}[side]
+        effect = {"train": "never predicted", "valid": "disregarded in selection", "test": "not scored"}[side]
         where = f"the {adjective} side" + (" of a fold" if side == "train" and len(folds) > 1 else "")
         kind = "class" if len(names) == 1 else "classes"
         be = "it is" if len(names) == 1 else "they are"
