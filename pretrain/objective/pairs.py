@@ -66,7 +66,7 @@ class PairBatches(Dataset[Batch]):
             sum(shards.pieces[piece].tokens for group in one for piece in group) for one in self._corpora
         ]
         self._weights = np.array(sizes) / sum(sizes)
-        self.per_epoch = max(1, sum(sizes) // (2 * self.pairs * self.length))
+        self.per_epoch: int = max(1, sum(sizes) // (2 * self.pairs * self.length))
         self._vocabulary = Vocabulary()
 
     def __len__(self) -> int:
