@@ -37,7 +37,7 @@ slow: install
 	$(BIN)/python -m pytest -m slow
 
 test-readers: install
-	$(BIN)/python -m pytest -m readers
+	$(BIN)/python -m pytest -s -m readers
 
 # Every module by name: pdoc leaves out those that a package's __all__ does not list.
 docs: install
