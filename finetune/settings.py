@@ -26,7 +26,7 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
-from symbolic.music.midi_repair import KEEP, PEDAL
+from symbolic.music.midi.repair import KEEP, PEDAL
 
 METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from symbolic.errors import CounterpointError
     from symbolic.music.conversion import as_music
     from symbolic.music.files import read_music
-    from symbolic.music.midi import write_midi
+    from symbolic.music.midi.writer import write_midi
     from symbolic.music.notes import Music
     from symbolic.predict.loading import load, load_predictors
     from symbolic.predict.predictions import NotePredictions, PiecePrediction
@@ -46,7 +46,7 @@ _HOMES = {
     "PiecePrediction": "predict.predictions",
     "read_music": "music.files",
     "as_music": "music.conversion",
-    "write_midi": "music.midi",
+    "write_midi": "music.midi.writer",
     "Music": "music.notes",
     "Tokenizer": "tokens.tokenizer",
     "Tokens": "tokens.tokenizer",

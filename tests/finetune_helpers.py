@@ -17,7 +17,7 @@ from finetune.training.seed import Plan, train_seed
 from finetune.training.weights import InitialWeights
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 

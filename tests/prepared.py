@@ -19,7 +19,7 @@ from made import tune, write_tunes
 
 from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import prepare
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 

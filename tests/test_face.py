@@ -14,7 +14,7 @@ import pytest
 from finetune_helpers import tune
 
 from symbolic.checkpoint.bundled import shipped_models
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 
 HOME = Path(__file__).resolve().parents[1]
 SESSION = """

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from data.splits import EXCLUDED, load_table, side_in_fold
 from symbolic.music.files import read_music
-from symbolic.music.midi_repair import KEEP
+from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
 
 TERMS = ("name", "title", "licence", "citation", "homepage")

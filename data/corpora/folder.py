@@ -12,7 +12,7 @@ from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.files import SUFFIXES, music_files
-from symbolic.music.midi_repair import KEEP
+from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano, track_labels
 

@@ -12,7 +12,7 @@ from typing import ClassVar
 from data.corpora.base import Corpus, Piece
 from data.corpora.tunes import read_tune, tune_keys
 from symbolic.errors import CorpusError
-from symbolic.music.midi_repair import KEEP
+from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
 
 TUNE_BOOKS = ("airdsAirs", "oneills1850", "ryansMammoth")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.corpora.archives import ArchivedCorpus
 from data.corpora.base import Piece, Reading
@@ -56,8 +57,8 @@ class OrchestraCorpus(ArchivedCorpus):
             MusicFileError: If the melody score cannot be read.
         """
         melody = read_music(self.path(_melody_score(piece.file)))
-        places = [_places(one) for one in (music, melody)]
-        return Reading(music, {"melody": np.where(np.isin(*places), 0, 1).astype(np.int8)})
+        found = np.isin(_places(music), _places(melody))
+        return Reading(music, {"melody": np.where(found, 0, 1).astype(np.int8)})
 
     def sources(self, piece: Piece) -> tuple[str, ...]:
         """List the score and its melody score."""
@@ -68,6 +69,6 @@ def _melody_score(file: str) -> str:
     return file.removesuffix(".mxl") + _MELODY_SCORE
 
 
-def _places(music: Music) -> np.ndarray:
-    """Return (N,) int64, one number for each onset and pitch."""
-    return music.notes["onset"] * 128 + music.notes["pitch"]
+def _places(music: Music) -> NDArray[np.int64]:
+    """Return (N,) one number for each onset and pitch."""
+    return np.asarray(music.notes["onset"] * 128 + music.notes["pitch"])

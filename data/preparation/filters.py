@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbolic.errors import ConfigError
-from symbolic.music.midi_repair import KEEP, PEDAL
+from symbolic.music.midi.repair import KEEP, PEDAL
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
 _TIME_SIGNATURE = re.compile(r"[1-9]\d*/[1-9]\d*")

@@ -11,7 +11,7 @@ from data.preparation.filters import Filters
 from data.preparation.near import THRESHOLD
 from data.toolkit.settings import NATURAL, Group, setting
 from symbolic.errors import ConfigError
-from symbolic.music.midi_repair import PEDAL
+from symbolic.music.midi.repair import PEDAL
 
 if TYPE_CHECKING:
     from data.corpora.base import Corpus

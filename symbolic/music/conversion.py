@@ -10,7 +10,8 @@ import numpy as np
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import read_music
-from symbolic.music.midi import from_symusic, to_symusic
+from symbolic.music.midi.reader import from_symusic
+from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 if TYPE_CHECKING:

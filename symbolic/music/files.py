@@ -15,9 +15,9 @@ from pathlib import Path
 
 from symbolic.errors import MusicFileError
 from symbolic.music.abc import parse_abc_file
-from symbolic.music.kern import parse_kern
-from symbolic.music.midi import parse_midi
-from symbolic.music.midi_repair import KEEP
+from symbolic.music.kern.reader import parse_kern
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.repair import KEEP
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 

@@ -111,7 +111,7 @@ class Music:
 
     def write(self, path: str | Path) -> None:
         """Write a MIDI file. See `symbolic.write_midi`."""
-        from symbolic.music.midi import write_midi
+        from symbolic.music.midi.writer import write_midi
 
         write_midi(self, path)
 
@@ -121,7 +121,7 @@ class Music:
         Raises:
             MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
         """
-        from symbolic.music.midi import to_symusic
+        from symbolic.music.midi.writer import to_symusic
 
         return to_symusic(self)
 

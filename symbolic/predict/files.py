@@ -9,7 +9,7 @@ from pathlib import Path
 
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.music.files import read_music
-from symbolic.music.midi_repair import KEEP
+from symbolic.music.midi.repair import KEEP
 from symbolic.predict.musicxml_output import is_musicxml
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.music.files import MIDI_SUFFIXES
-from symbolic.music.midi_edit import MidiEdit
-from symbolic.music.midi_events import KEY_SIGNATURE, MARKER, meta
+from symbolic.music.midi.edit import MidiEdit
+from symbolic.music.midi.events import KEY_SIGNATURE, MARKER, meta
 
 if TYPE_CHECKING:
     from symbolic.predict.predictions import NotePredictions

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.music.conversion import as_music
-from symbolic.music.midi import from_symusic, to_symusic
+from symbolic.music.midi.reader import from_symusic
+from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import Music
 from symbolic.tokens.vocabulary import Vocabulary
 

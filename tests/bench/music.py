@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[3] / "shared" / "data")

@@ -6,7 +6,7 @@ from made import tune
 
 from data.fingerprint import note_fingerprint
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 

@@ -20,7 +20,7 @@ from data.preparation.summary import summary
 from data.shards import LEDGER
 from data.shares import parsed_shares
 from symbolic.errors import ConfigError, CorpusError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import note_array
 from symbolic.tokens.tokenizer import Tokenizer
 

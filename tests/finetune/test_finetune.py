@@ -31,7 +31,7 @@ from finetune.training.seed import train_seed
 from finetune.training.weights import InitialWeights, check_pretraining, open_weights
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.tokens.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.usefixtures("own_cache")

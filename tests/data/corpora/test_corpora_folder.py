@@ -5,7 +5,7 @@ from made import write_tunes
 from data.corpora.base import Piece
 from data.corpora.folder import FolderCorpus
 from symbolic.errors import CorpusError, LabelError, MusicFileError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.music.piano import track_labels
 

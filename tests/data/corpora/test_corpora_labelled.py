@@ -18,7 +18,7 @@ from data.corpora.openscore import part_of
 from data.corpora.symbtr import SymbtrCorpus
 from data.preparation.prepare import Filters, prepare
 from symbolic.errors import ConfigError, CorpusError, MusicFileError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode
 from symbolic.tokens.tokenizer import Tokenizer

@@ -8,7 +8,7 @@ from data.corpora import open_corpus
 from data.corpora.art_melody import ArtMelodyCorpus
 from data.corpora.orchestra import OrchestraCorpus
 from data.corpora.polish_scores import PolishScoresCorpus, source_of
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 
 XML = """<score-partwise><part-list><score-part id="P1"><part-name>A</part-name></score-part>{}</part-list>

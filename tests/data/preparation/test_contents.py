@@ -10,7 +10,7 @@ from made import tune, write_tunes
 from data.corpora.folder import FolderCorpus
 from data.preparation import contents
 from data.preparation.contents import content_hash
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters
 from symbolic.errors import ConfigError
 from symbolic.music.files import MAX_BYTES
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.vocabulary import DURATION
 

@@ -13,7 +13,7 @@ from data.preparation.near import SIZE, THRESHOLD, near_pairs, sketch
 from data.splits import Member, resolve
 from symbolic.errors import ConfigError
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 

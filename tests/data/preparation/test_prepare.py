@@ -14,7 +14,7 @@ from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters
 from data.shards import Shards
 from symbolic.errors import ConfigError, CorpusError, LeakError, MusicFileError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.vocabulary import HIDDEN, PROGRAM, VELOCITY
 

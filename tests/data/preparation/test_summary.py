@@ -7,7 +7,7 @@ from prepared import run, write_spoilt
 from data.cli import main
 from data.corpora.folder import FolderCorpus
 from data.preparation.summary import skipped_lines, summary
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 
 
 @pytest.fixture(autouse=True)

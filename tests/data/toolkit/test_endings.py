@@ -13,7 +13,7 @@ from made import tune
 from prepared import script
 
 from data.toolkit.command import guarded
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 
 
 def raising(error):

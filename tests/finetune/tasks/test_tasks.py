@@ -26,7 +26,7 @@ from finetune.tasks.data import TaskData, task_data, task_metrics
 from finetune.tasks.folds import prepared, prepared_folds
 from finetune.tasks.metrics import confusion_matrix
 from symbolic.errors import ConfigError, CorpusError, LabelError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.predict.tonality import TONAL_CLASSES, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer
 

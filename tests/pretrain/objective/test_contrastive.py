@@ -19,7 +19,7 @@ from pretrain.settings import PretrainSettings
 from pretrain.training.run import run as pretrain
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.masking.corruption import Corrupted
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import (

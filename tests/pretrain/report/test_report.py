@@ -14,7 +14,7 @@ from data.preparation.prepare import prepare
 from data.windows import make_windows
 from pretrain.report.page import write_report
 from pretrain.report.summary import field_table
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 

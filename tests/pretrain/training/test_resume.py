@@ -16,7 +16,7 @@ from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters, prepare
 from symbolic.errors import ConfigError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import Vocabulary
 

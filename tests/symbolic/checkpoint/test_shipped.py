@@ -25,7 +25,7 @@ from symbolic.checkpoint.format import load_checkpoint
 from symbolic.documents import read_json
 from symbolic.errors import CheckpointError
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.pretrained import PretrainedModel
 from symbolic.storage import read_tensors

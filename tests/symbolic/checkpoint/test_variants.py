@@ -24,7 +24,7 @@ from symbolic.checkpoint.format import save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError, CounterpointError
 from symbolic.features import feature_names
 from symbolic.heads import FieldHeads, NoteHead, SequenceHead
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.predict.classifiers.forest import Forest, Tree
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.files import predict_files

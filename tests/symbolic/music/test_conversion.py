@@ -8,7 +8,7 @@ from synthetic import line, unruly
 
 from symbolic.errors import MusicFileError
 from symbolic.music.conversion import as_music, from_pretty_midi
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
 
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from synthetic import line, musics, unruly
 
 from symbolic.errors import MusicFileError
-from symbolic.music import midi as midi_files
 from symbolic.music.files import read_music
-from symbolic.music.midi import parse_midi, write_midi
+from symbolic.music.midi import reader as midi_files
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.writer import to_symusic, write_midi
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import RESERVED, TEMPO, TIME_SIGNATURE, Vocabulary
@@ -149,7 +150,7 @@ class TestReading:
         scattered = unruly(1)
         scattered.notes["track"] = np.arange(len(scattered)) % max(tracks, 1)
         music = scattered.with_notes(scattered.notes[: 0 if tracks == 0 else None])
-        score = midi_files.to_symusic(music, "made")
+        score = to_symusic(music, "made")
         quick = midi_files.from_symusic(score, "made")
         monkeypatch.setattr(midi_files, "_pickles_memory", lambda: False)
         for name in NOTE.names:

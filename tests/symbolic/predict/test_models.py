@@ -17,7 +17,7 @@ import symbolic
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError, ConfigError, MusicFileError
 from symbolic.heads import SequenceHead
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.network import TaskModel, save_model
 from symbolic.predict.predictor import NotePredictor, PiecePredictor

@@ -13,7 +13,7 @@ from finetune_helpers import tune
 
 from finetune.cli import main
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.files import FilePrediction, predict_files
 from symbolic.predict.loading import load

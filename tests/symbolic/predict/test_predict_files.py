@@ -16,7 +16,7 @@ from finetune.cli import main
 from symbolic.checkpoint.bundled import find_model
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.music.files import read_music
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.files import predict_files
 from symbolic.predict.loading import load, load_predictors

@@ -14,7 +14,7 @@ from finetune_helpers import METRES, tune
 
 from finetune.cli import main
 from symbolic.errors import ConfigError
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import note_array
 from symbolic.predict.loading import load, load_predictors
 from symbolic.predict.predictions import NotePredictions

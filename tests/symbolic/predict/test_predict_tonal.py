@@ -18,8 +18,8 @@ from finetune.cli import main
 from finetune.tasks import CHORD, KEY, Task
 from finetune.training.model import build_model
 from symbolic.backbone import build_backbone
-from symbolic.music.midi import write_midi
-from symbolic.music.midi_events import read_events
+from symbolic.music.midi.events import read_events
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_probabilities
 from symbolic.predict.midi_output import key_signature

@@ -12,7 +12,7 @@ from dirty import meta, midi, scale, track
 
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.files import read_music
-from symbolic.music.midi import parse_midi
+from symbolic.music.midi.reader import parse_midi
 from symbolic.music.notes import Music
 from symbolic.predict.predictions import NotePredictions
 

@@ -19,7 +19,8 @@ from synthetic import line
 
 from symbolic.errors import ConfigError, TokenizerMismatch
 from symbolic.music.files import read_music
-from symbolic.music.midi import parse_midi, to_symusic, write_midi
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.writer import to_symusic, write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.grid import to_grid
 from symbolic.tokens.miditok_bridge import SCHEMES, MidiTokTokenizer

@@ -12,7 +12,7 @@ from synthetic import line, musics, unruly
 from test_metre import walk
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.midi import parse_midi
+from symbolic.music.midi.reader import parse_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.tokenizer import _LONG, _SHORT, Tokenizer, _sort, rebase_bars
 from symbolic.tokens.vocabulary import (

@@ -11,7 +11,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from symbolic.music.midi_events import (
+from symbolic.music.midi.events import (
     CONTROL,
     DRUM_CHANNEL,
     INSTRUMENT_NAME,

@@ -15,9 +15,10 @@ from dirty import meta, midi, off, on, scale, track
 from synthetic import unruly
 
 from symbolic.music.files import read_music
-from symbolic.music.midi import midi_bytes, parse_midi
-from symbolic.music.midi_edit import MidiEdit
-from symbolic.music.midi_events import MidiEvents, is_release, is_strike, read_events
+from symbolic.music.midi.edit import MidiEdit
+from symbolic.music.midi.events import MidiEvents, is_release, is_strike, read_events
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.notes import Music, note_array
 
 DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[4] / "shared" / "data")

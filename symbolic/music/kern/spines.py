@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from symbolic.music.kern_instruments import KEYBOARDS, drum_of, program_of
-from symbolic.music.kern_tokens import Time
+from symbolic.music.kern.instruments import KEYBOARDS, drum_of, program_of
+from symbolic.music.kern.tokens import Time
 from symbolic.music.notation import Part
 
 _KERN = "**kern"

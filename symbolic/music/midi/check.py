@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.music.midi_events import (
+from symbolic.music.midi.events import (
     CONTROL,
     END_OF_TRACK,
     INSTRUMENT_NAME,

@@ -5,7 +5,8 @@ from made import tune
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import read_music
-from symbolic.music.midi import parse_midi, write_midi
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.writer import write_midi
 
 
 def chunk(name, content):

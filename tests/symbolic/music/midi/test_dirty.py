@@ -8,7 +8,7 @@ from prepared import ledger, run
 
 from data.corpora.folder import FolderCorpus
 from data.preparation.prepare import Filters
-from symbolic.music.midi import write_midi
+from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 
 SOUND = midi(track(*scale()))

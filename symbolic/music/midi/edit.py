@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import MIDI_SUFFIXES
-from symbolic.music.midi import midi_bytes
-from symbolic.music.midi_container import unwrapped
-from symbolic.music.midi_events import (
+from symbolic.music.midi.container import unwrapped
+from symbolic.music.midi.events import (
     DRUM_CHANNEL,
     INSTRUMENT_NAME,
     META,
@@ -27,7 +26,8 @@ from symbolic.music.midi_events import (
     meta_content,
     read_events,
 )
-from symbolic.music.midi_repair import Note, borrowed_programs, decoded, notes_of, with_closed_notes
+from symbolic.music.midi.repair import Note, borrowed_programs, decoded, notes_of, with_closed_notes
+from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.notes import Music
 
 _TICK = itemgetter(0)

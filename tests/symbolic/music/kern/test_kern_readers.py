@@ -18,7 +18,7 @@ from data.corpora import open_corpus
 from data.corpora.archives import CACHE_VARIABLE
 from symbolic.errors import MusicFileError
 from symbolic.music import notation
-from symbolic.music.kern import parse_kern
+from symbolic.music.kern.reader import parse_kern
 from symbolic.music.notation import RESOLUTION
 
 pytestmark = [pytest.mark.readers, pytest.mark.timeout(6000)]

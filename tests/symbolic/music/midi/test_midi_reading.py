@@ -11,10 +11,11 @@ from symusic import Score
 from synthetic import unruly
 
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.music.midi import from_symusic, parse_midi, to_symusic
-from symbolic.music.midi_check import is_whole
-from symbolic.music.midi_events import read_events
-from symbolic.music.midi_repair import decoded, read_repaired
+from symbolic.music.midi.check import is_whole
+from symbolic.music.midi.events import read_events
+from symbolic.music.midi.reader import from_symusic, parse_midi
+from symbolic.music.midi.repair import decoded, read_repaired
+from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import NOTE, Music
 
 CASES = Path(__file__).parents[4] / "shared" / "cases" / "midi"

@@ -1,23 +1,20 @@
-"""MIDI files and symusic scores: read them into `Music` and write them back."""
+"""Read MIDI files and symusic scores into `Music`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.music.midi_check import is_whole
-from symbolic.music.midi_container import unwrapped
-from symbolic.music.midi_repair import KEEP, PEDAL, read_repaired
+from symbolic.music.midi.check import is_whole
+from symbolic.music.midi.container import unwrapped
+from symbolic.music.midi.repair import KEEP, PEDAL, read_repaired
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
-from symbolic.replacing import write_whole
 
 if TYPE_CHECKING:
     from symusic import Score, Track
@@ -26,8 +23,6 @@ _TICK = itemgetter(0)
 _MANY = 16
 """Tempos from which on columns of numpy are faster."""
 _LAST_TICK = 2**31 - 1
-_LONGEST_WAIT = 2**28
-"""First number of ticks between two events that MIDI's four 7-bit digits cannot hold."""
 _PICKLED = np.dtype([("time", "i4"), ("duration", "i4"), ("pitch", "i1"), ("velocity", "i1")], align=True)
 """A note as symusic pickles it."""
 _MAX_TRACKS = np.iinfo(NOTE["track"]).max + 1
@@ -133,107 +128,6 @@ def _tempos_of(score: Score) -> NDArray[np.float64]:
     with np.errstate(divide="ignore"):  # a tempo of no duration is infinite
         found = np.column_stack([columns["time"], 6e7 / columns["mspq"]])
     return found[found[:, 0].argsort(kind="stable")]
-
-
-def write_midi(music: Music, path: str | Path) -> None:
-    """Write music as a MIDI file with one track for each track and program.
-
-    Args:
-        music: The music. MIDI has no note without length or sound: these get one tick and a velocity of 1. A note that
-            ends before an earlier one of its pitch goes on another track of the same name.
-        path: The file to write. Its folder must exist.
-
-    Raises:
-        MusicFileError: If it cannot be written, or the music is longer, or its resolution finer, than MIDI allows.
-    """
-    content = midi_bytes(music, path)
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise MusicFileError(
-            path, f"it cannot be written ({error.strerror})", "Name another folder, or make this one."
-        ) from error
-
-
-def midi_bytes(music: Music, name: str | Path = "music") -> bytes:
-    """Return a MIDI file with one track for each track and program; see `write_midi`."""
-    return bytes(to_symusic(_without_nested_notes(music), name).dumps_midi())
-
-
-def _without_nested_notes(music: Music) -> Music:
-    """Return music whose notes of one pitch, program and track begin and end in one order.
-
-    In MIDI the first note that sounds on a pitch is the first to end. Others would come back with each other's lengths,
-    and so would two that begin together. Such notes go on another track of the same name.
-    """
-    notes = music.notes
-    end = notes["onset"] + np.maximum(notes["duration"], 1)
-    order = np.lexsort((end, notes["onset"], notes["pitch"], notes["program"], notes["track"]))
-    pitches = notes[["track", "program", "pitch"]][order]
-    at = np.stack([notes["onset"], end], axis=1)[order]
-    together, longer = at[1:, 0] == at[:-1, 0], at[1:, 1] - at[:-1, 1]
-    if not ((pitches[1:] == pitches[:-1]) & ((longer < 0) | (together & (longer > 0)))).any():
-        return music
-    layers, sounding = np.zeros(len(notes), dtype=np.int64), dict[tuple[int, ...], list[tuple[int, int]]]()
-    for index, key, (begins, ends) in zip(order.tolist(), pitches.tolist(), at.tolist(), strict=True):
-        last = sounding.setdefault(key, [])
-        free = (
-            layer
-            for layer, (onset, until) in enumerate(last)
-            if until == ends or (until < ends and onset < begins)
-        )
-        layer = next(free, len(last))
-        last[layer : layer + 1] = [(begins, ends)]
-        layers[index] = layer
-    count = max(len(music.tracks), int(notes["track"].max()) + 1)
-    names, moved = [_name_of_track(music, number) for number in range(count)], notes.copy()
-    for layer, track in sorted({*zip(layers.tolist(), notes["track"].tolist(), strict=True)}):
-        if layer:
-            moved["track"][(layers == layer) & (notes["track"] == track)] = len(names)
-            names.append(_name_of_track(music, track))
-    return replace(music, notes=moved, tracks=tuple(names))
-
-
-def to_symusic(music: Music, name: str | Path = "music") -> Score:
-    """Convert music to a symusic score with one track for each track and program.
-
-    Args:
-        music: The music. Notes without length or sound get one tick and a velocity of 1.
-        name: Name of the music in errors.
-
-    Raises:
-        MusicFileError: If the music is longer, or its resolution finer, than MIDI allows.
-    """
-    from symusic import Note, Score, Tempo, TimeSignature, Track
-
-    if not 0 < music.resolution < 2**15:
-        raise MusicFileError(name, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
-    if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
-        raise MusicFileError(name, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
-    score = Score(music.resolution)
-    score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.time_signatures])
-    score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempos])
-    kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
-    for index, (number, program) in enumerate(kinds):
-        notes = music.notes[member == index]
-        drum = program == DRUM_PROGRAM
-        track = Track(
-            name=_name_of_track(music, number),
-            program=0 if drum else int(program),
-            is_drum=bool(drum),
-        )
-        track.notes = Note.from_numpy(
-            notes["onset"].astype(np.int32),
-            np.maximum(notes["duration"], 1).astype(np.int32),
-            notes["pitch"].astype(np.int8),
-            np.maximum(notes["velocity"], 1).astype(np.int8),
-        )
-        score.tracks.append(track)
-    return score
-
-
-def _name_of_track(music: Music, number: int) -> str:
-    return music.tracks[number] if number < len(music.tracks) else ""
 
 
 def _notes_of(tracks: Sequence[Track]) -> NDArray[np.void]:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import read_music
-from symbolic.music.kern import parse_kern
-from symbolic.music.kern_tokens import parse_token, pitch_of
+from symbolic.music.kern.reader import parse_kern
+from symbolic.music.kern.tokens import parse_token, pitch_of
 from symbolic.music.notation import RESOLUTION
 
 C, D, E, F, G, A, B = 60, 62, 64, 65, 67, 69, 71

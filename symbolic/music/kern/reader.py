@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from symbolic.errors import MusicFileError
-from symbolic.music.kern_spines import Spine, Staff, assign_parts, rearranged
-from symbolic.music.kern_tokens import UNIT, Time, parse_token
+from symbolic.music.kern.spines import Spine, Staff, assign_parts, rearranged
+from symbolic.music.kern.tokens import UNIT, Time, parse_token
 from symbolic.music.notation import Bar, Notation
 from symbolic.music.notes import DRUM_PROGRAM, Music
 

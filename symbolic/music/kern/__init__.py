@@ -1,0 +1,1 @@
+"""Read Humdrum kern files."""
