@@ -6,6 +6,7 @@ differences. Reading needs numpy alone.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import zipfile
@@ -108,6 +109,10 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
                 _extract(file, path, folder)
         except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError, RuntimeError) as error:
             raise CorpusError(f"{path} is no pack, or a damaged one ({error}). {_AGAIN}") from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a place before the file's start, which only a damaged list names
+                raise
+            raise CorpusError(f"{path} is a damaged pack ({error}). {_AGAIN}") from error
     return Shards(folder, tokenizer)
 
 

@@ -217,7 +217,7 @@ def _predict(argv: Sequence[str]) -> None:
     description = (
         "Use a run: MIDI with a track for each class of notes, or a table of probabilities.\n"
         "Several runs, named before the files, answer in one pass; adapters of one backbone share it.\n"
-        "A file that cannot be read is skipped and named. The exit status is 0 if any file was predicted, else 2."
+        "A file that cannot be read is skipped and named. The exit status is 0 if any was predicted, else 2."
     )
     epilog = """\
 examples:

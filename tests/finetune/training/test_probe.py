@@ -51,7 +51,7 @@ def test_a_saved_probe_scores_and_predicts_as_fitted(
     trained = len(numbers) * NANO.dim * (2 if data.task.level == "sequence" else 1) * 2 + 2
     assert result.summary["cost"]["trained_parameters"] == trained
     found = sorted(path.name for path in (tmp_path / "seed").iterdir())
-    assert found == ["checkpoint", "counts.npz", "result.json"]
+    assert found == ["checkpoint", "counts.npz", "predictions.csv", "result.json"]
 
 
 def test_a_probe_learns(data: TaskData, source: InitialWeights, tmp_path: Path) -> None:
