@@ -110,7 +110,8 @@ def unpack(path: str | Path, tokenizer: str | None = None) -> Shards:
         except (zipfile.BadZipFile, lzma.LZMAError, KeyError, ValueError, EOFError, RuntimeError) as error:
             raise CorpusError(f"{path} is no pack, or a damaged one ({error}). {_AGAIN}") from error
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a place before the file's start, which only a damaged list names
+            # A damaged list names a place before the file's start.
+            if error.errno != errno.EINVAL:
                 raise
             raise CorpusError(f"{path} is a damaged pack ({error}). {_AGAIN}") from error
     return Shards(folder, tokenizer)
