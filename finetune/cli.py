@@ -33,8 +33,8 @@ and then:
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
-  export           hand a run on: its weights, with a card
-  baselines           measure what needs no training: finetune baselines composer --protocol folds
+  export           save the model of a run with a card
+  baselines        measure what needs no training: finetune baselines composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
   report           make a table of many runs
 
