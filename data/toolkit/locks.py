@@ -57,7 +57,7 @@ def _locked(path: Path, wait: bool) -> TextIO:
             if os.name == "posix":
                 fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             # The holder before may have removed the file between the two calls. Then the lock is that of no file.
-            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+            if not _is_at(path, file):
                 file.close()
                 continue
             with suppress(OSError):  # on a full disk the lock holds without the number
@@ -68,3 +68,11 @@ def _locked(path: Path, wait: bool) -> TextIO:
             file.close()
             raise
         return file
+
+
+def _is_at(path: Path, file: TextIO) -> bool:
+    """Return whether an open file is still the one at its path."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False
