@@ -24,7 +24,7 @@ class FilePrediction:
         file: The path as it was named.
         task: Name of the predictor. "" where the file could not be read for any.
         result: The prediction. None where the file was skipped.
-        written: The MIDI file that was written, at note level.
+        written: The files that were written at note level: MIDI, and MusicXML of a score in MusicXML.
         skipped: Why it was skipped. "" if it was not.
         repairs: Repairs made when the file was read, as sentences.
     """
@@ -32,7 +32,7 @@ class FilePrediction:
     file: str
     task: str = ""
     result: NotePredictions | PiecePrediction | None = None
-    written: Path | None = None
+    written: tuple[Path, ...] = ()
     skipped: str = ""
     repairs: tuple[str, ...] = ()
 
@@ -85,7 +85,8 @@ def predict_files(
             continue
         found = []
         for predictor, folder in zip(predictors, folders, strict=True):
-            result, written, skipped = None, None, ""
+            result, skipped = None, ""
+            written: tuple[Path, ...] = ()
             try:
                 result = predictor(music)
                 written = _write(result, folder / source.place)
@@ -107,14 +108,13 @@ def _refuse_overwriting(sources: Sequence[Source], folders: Sequence[Path]) -> N
                     )
 
 
-def _write(result: NotePredictions | PiecePrediction, path: Path) -> Path | None:
+def _write(result: NotePredictions | PiecePrediction, path: Path) -> tuple[Path, ...]:
     if not isinstance(result, NotePredictions):
-        return None
+        return ()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if is_musicxml(result.music.path):
-            result.write(_score_beside(path, result.music.path))
-        return result.write(path)
+        places = dict.fromkeys((path, _score_beside(path, result.music.path)))  # of other kinds they are one
+        return tuple(result.write(place) for place in places)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."

@@ -45,7 +45,7 @@ def _line(found: FilePrediction, several: bool) -> str:
     if isinstance(found.result, PiecePrediction):
         ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
         return f"{name} " + "  ".join(f"{label} {probability:.3f}" for label, probability in ordered)
-    return f"{name} ->  {found.written}  ({_notes_in_words(found.result)})"
+    return f"{name} ->  {' and '.join(map(str, found.written))}  ({_notes_in_words(found.result)})"
 
 
 def _notes_in_words(notes: NotePredictions) -> str:

@@ -113,7 +113,7 @@ def test_velocities_are_summed_up_as_numbers() -> None:
     found = NotePredictions(music, classes, chances, ("32-48", "96-104"), "velocity", "velocity")
     assert found.velocities == "velocities 40 to 100, mean 70"
     assert repr(found) == "NotePredictions(3 notes: velocities 40 to 100, mean 70; confidence 1.00)"
-    line = described(FilePrediction("a.mid", "velocity", found, Path("out/a.mid")))
+    line = described(FilePrediction("a.mid", "velocity", found, (Path("out/a.mid"),)))
     assert line == "a.mid  ->  out/a.mid  (velocities 40 to 100, mean 70; confidence 1.00)"
 
 
@@ -126,10 +126,9 @@ def test_a_velocity_run_writes_expected_values_and_leaves_drums(runs: Path, tmp_
     task = {**unsure.task, "label": "velocity", "classes": ["1-1", "127-127"]}
     unsure.checkpoint = replace(unsure.checkpoint, task=task)
     [[outcome]] = predict_files([unsure], find_sources([str(tmp_path / "new.mid")], "out"), tmp_path / "out")
-    assert outcome.written is not None
     found = outcome.result
     assert isinstance(found, NotePredictions)
-    after = read_music(outcome.written)
+    after = read_music(*outcome.written)
     assert after.tracks == ("MELODY", "PIANO", "KIT")
     assert set(after.notes["velocity"][after.drums].tolist()) == {99}
     asked, right = ~found.music.drums, found.classes == 0

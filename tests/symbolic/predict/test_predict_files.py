@@ -52,7 +52,7 @@ def test_files_too_long_for_tokens_or_midi_are_skipped(
     )
     found = predict_files([melody], find_sources([str(tmp_path)], tmp_path / "out"), tmp_path / "out")
     outcomes = [one for [one] in found]
-    assert [outcome.written is not None for outcome in outcomes] == [True, False, False, True]
+    assert [bool(outcome.written) for outcome in outcomes] == [True, False, False, True]
     assert "bars" in outcomes[1].skipped
     assert "2^28" in outcomes[2].skipped
     assert outcomes[2].result is None
@@ -91,9 +91,11 @@ def test_files_of_one_name_do_not_overwrite_one_another(melody: NotePredictor, t
         files.append(str(tmp_path / str(number) / "song.mid"))
         write_midi(tune(number), files[-1])
     out = tmp_path / "out"
-    written = [one.written for [one] in predict_files([melody], find_sources(files, out), out)]
+    written = [
+        path for [one] in predict_files([melody], find_sources(files, out), out) for path in one.written
+    ]
     assert written == [out / "song.mid", out / "song-2.mid"]
-    assert all(path.is_file() for path in written if path)
+    assert all(path.is_file() for path in written)
 
 
 def test_folders_are_walked_without_hidden_files_and_predictions(tmp_path: Path) -> None:
