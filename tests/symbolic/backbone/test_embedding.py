@@ -92,6 +92,7 @@ def test_drum_keys_keep_their_vectors_without_absolute_pitch() -> None:
     assert not torch.allclose(made(tokens), made(other))
 
 
+@pytest.mark.slow
 def test_a_compiled_backbone_gives_the_same_states() -> None:
     made, tokens = backbone(relations=ALL), as_tensor(windows())
     compiled = torch.compile(made, backend="eager", dynamic=True)
