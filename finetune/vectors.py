@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from data.toolkit.command import parse
 from data.toolkit.settings import POSITIVE, Settings, setting
 from symbolic.checkpoint.bundled import require_model
+from symbolic.documents import as_csv
 from symbolic.errors import ConfigError, did_you_mean
+from symbolic.replacing import replacing
 
 if TYPE_CHECKING:
     from symbolic.features.stats import Floats
@@ -144,22 +145,21 @@ def write_vectors(found: Vectors, path: Path) -> None:
     files = [Path(piece).name for piece in found.pieces]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".npz":
-            import numpy as np
+        with replacing(path) as file:
+            if path.suffix == ".npz":
+                import numpy as np
 
-            np.savez_compressed(path, midi_file=np.array(files), columns=np.array(names), values=values)
-        elif path.suffix == ".csv":
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow([_FILE, *names])
-                writer.writerows([name, *row] for name, row in zip(files, values.tolist(), strict=True))
-        else:
-            _write_parquet(path, files, names, values)
+                np.savez_compressed(file, midi_file=np.array(files), columns=np.array(names), values=values)
+            elif path.suffix == ".csv":
+                rows = ([name, *row] for name, row in zip(files, values.tolist(), strict=True))
+                file.write(as_csv([_FILE, *names], rows))
+            else:
+                _write_parquet(path, file, files, names, values)
     except OSError as error:
         raise ConfigError(f"--out {path}: cannot be written ({error.strerror}).") from error
 
 
-def _write_parquet(path: Path, files: list[str], names: list[str], values: Floats) -> None:
+def _write_parquet(path: Path, file: BinaryIO, files: list[str], names: list[str], values: Floats) -> None:
     try:
         import pyarrow as arrow
         from pyarrow import parquet
@@ -168,7 +168,7 @@ def _write_parquet(path: Path, files: list[str], names: list[str], values: Float
             f"--out {path}: parquet needs pyarrow. Install it with: pip install pyarrow"
         ) from error
     columns = [arrow.array(files), *(arrow.array(column) for column in values.T)]
-    parquet.write_table(arrow.table(columns, names=[_FILE, *names]), path)
+    parquet.write_table(arrow.table(columns, names=[_FILE, *names]), file)
 
 
 _EMBED = """\

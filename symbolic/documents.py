@@ -7,11 +7,13 @@ A schema is a `Check`. The functions that return one are the words of a schema:
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +321,20 @@ def csv_cell(value: Any) -> Any:
     """
     formula = isinstance(value, str) and value.startswith(_FORMULA)
     return "" if value is None else f"'{value}" if formula else value
+
+
+def as_csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return a table as CSV with the cells of `csv_cell`, in UTF-8 with escapes for names that are not.
+
+    Args:
+        columns: Names of the columns.
+        rows: Values of each row in the order of the columns.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(map(csv_cell, row) for row in rows)
+    return text.getvalue().encode(errors=_ESCAPE)
 
 
 def csv_text(cell: str) -> str:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from data.splits.small import Bundle, dealt_in_classes
+from data.splits.small import Bundle, dealing_hash, dealt_in_classes
 from symbolic.errors import CorpusError, LeakError
 
 SPLITS = ("train", "valid", "test")
@@ -186,8 +185,7 @@ def _dealt(
 
 def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:
     """Choose a side by a hash in the given proportions."""
-    digest = blake2b(f"{type(identity).__name__}:{identity}".encode(), digest_size=8).digest()
-    place = int.from_bytes(digest, "little") / 2**64
+    place = int.from_bytes(dealing_hash(identity), "little") / 2**64
     for side, fraction in fractions.items():
         place -= fraction
         if place < 0:

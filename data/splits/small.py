@@ -47,7 +47,7 @@ def dealt_in_classes(bundles: Sequence[Bundle], fractions: Mapping[str, float]) 
     for members in (*strata.values(), together):
         if len(members) <= len(others):
             continue
-        left = sorted(members, key=lambda index: _order(bundles[index].mark))
+        left = sorted(members, key=lambda index: dealing_hash(bundles[index].mark))
         total = sum(bundles[index].size for index in members)
         for side in reversed(others):
             wanted, least = max(1, round(total * fractions[side])), others.index(side) + 1
@@ -63,5 +63,6 @@ def dealt_in_classes(bundles: Sequence[Bundle], fractions: Mapping[str, float]) 
     return sides
 
 
-def _order(mark: int) -> bytes:
-    return blake2b(f"int:{mark}".encode(), digest_size=8).digest()
+def dealing_hash(identity: str | int) -> bytes:
+    """Return the 8 bytes by which pieces are dealt."""
+    return blake2b(f"{type(identity).__name__}:{identity}".encode(), digest_size=8).digest()

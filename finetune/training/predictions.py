@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from data.toolkit.safewrite import write
 from finetune.tasks.data import TaskData
 from finetune.tasks.metrics import Counts
-from symbolic.documents import csv_cell, csv_text
+from symbolic.documents import as_csv, csv_text
 from symbolic.errors import ConfigError
 from symbolic.features.stats import softmax
 
@@ -82,11 +81,8 @@ def _merit(row: Row) -> tuple[bool, float]:
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write rows as CSV, complete or not at all."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
-    write(path, text.getvalue().encode(errors="backslashreplace"))
+    columns = list(rows[0])
+    write(path, as_csv(columns, ([row[name] for name in columns] for row in rows)))
 
 
 def read_rows(path: Path) -> list[Row]:

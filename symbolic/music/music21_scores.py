@@ -37,8 +37,8 @@ def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
 
 def _notation(score: Any) -> Notation:
     notation = Notation()
-    for index, part in enumerate(score.parts):
-        notation.parts.append(_part(part, index))
+    for part in score.parts:
+        notation.parts.append(_part(part))
         for mark in part.recurse().getElementsByClass("MetronomeMark"):
             if tempo := mark.getQuarterBPM():
                 # At one time, the mark of the first part holds.
@@ -59,13 +59,11 @@ def _bars(part: Any) -> list[Bar]:
     return bars
 
 
-def _part(part: Any, index: int) -> Part:
+def _part(part: Any) -> Part:
     """Return the notes of a part with ties joined."""
     instrument = part.getInstrument(returnDefault=True)
     drum = instrument.midiChannel == 9
-    found = Part(
-        str(part.partName or f"part {index + 1}"), DRUM_PROGRAM if drum else instrument.midiProgram or 0
-    )
+    found = Part(str(part.partName or ""), DRUM_PROGRAM if drum else instrument.midiProgram or 0)
     for offset, element in _elements(part):
         velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
         for single in element.notes if element.isChord else (element,):

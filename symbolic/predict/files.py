@@ -119,10 +119,6 @@ def _write(result: NotePredictions | PiecePrediction, path: Path) -> tuple[Path,
         raise ConfigError(
             f"{path} cannot be written ({error.strerror}). Name another folder with --out."
         ) from error
-    except MusicFileError as error:
-        if isinstance(error.__cause__, OSError):  # the next file could not be written either
-            raise ConfigError(str(error)) from error
-        raise
 
 
 def _score_beside(path: Path, source: str) -> Path:

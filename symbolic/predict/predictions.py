@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.documents import csv_cell
+from symbolic.documents import as_csv, as_json
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.notes import Music
 from symbolic.predict.classifiers.discriminants import Reason
@@ -173,8 +170,7 @@ class NotePredictions:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each note as CSV, by rising onset and pitch; returns the path."""
-        rows = ([csv_cell(value) for value in note.values()] for lump in self.lumps() for note in lump)
-        return _write_csv(path, _COLUMNS, rows)
+        return _write(path, as_csv(_COLUMNS, (note.values() for lump in self.lumps() for note in lump)))
 
     def write(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the music as MIDI with its predictions; returns the path.
@@ -246,8 +242,8 @@ class PiecePrediction:
 
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each class and its probability as CSV; returns the path."""
-        rows = ([csv_cell(name), f"{value:.6f}"] for name, value in self.probabilities.items())
-        return _write_csv(path, ("class", "probability"), rows)
+        rows = ((name, f"{value:.6f}") for name, value in self.probabilities.items())
+        return _write(path, as_csv(("class", "probability"), rows))
 
 
 def derived_label(label: str, names: Sequence[str]) -> str:
@@ -257,15 +253,7 @@ def derived_label(label: str, names: Sequence[str]) -> str:
 
 
 def _write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
-    return _write(path, (json.dumps(values, ensure_ascii=False, indent=1) + "\n").encode())
-
-
-def _write_csv(path: str | Path, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Path:
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return _write(path, text.getvalue().encode(errors="backslashreplace"))
+    return _write(path, as_json(values, sort_keys=False))
 
 
 def _write(path: str | Path, content: bytes) -> Path:

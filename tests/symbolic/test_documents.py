@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from symbolic.documents import (
+    as_csv,
     as_json,
     fields,
     listed,
@@ -103,3 +104,8 @@ def test_only_objects_in_files_of_a_sensible_size_are_read(tmp_path, monkeypatch
     ):
         with pytest.raises(ConfigError, match=said):
             read_json(wrong, ConfigError)
+
+
+def test_a_table_holds_no_formula_and_any_name():
+    table = as_csv(["file", "number"], [("=1+1", -1.5), ("caf\udce9.mid", None)])
+    assert table == b"file,number\n'=1+1,-1.5\ncaf\\udce9.mid,\n"
