@@ -17,7 +17,7 @@ from data.toolkit.settings import (
     group,
     setting,
 )
-from pretrain.objective import AUXILIARY_NAMES
+from pretrain.objective import AUXILIARY_NAMES, TARGET_NAMES
 from pretrain.selectors import NETWORK_NAMES, SELECTORS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
@@ -113,7 +113,12 @@ class MaskingSettings(Group):
     exploration: float = setting(
         1.0, "noise in the choice of a learned selector; 0 for none (the paper)", within=NATURAL, rare=True
     )
-    ramp: float = setting(0.0, "part of the run from random to learned choice", within="[0, 1]", rare=True)
+    ramp: float = setting(
+        0.0,
+        "part of the run from random to learned choice, from all to fewer targets",
+        within="[0, 1]",
+        rare=True,
+    )
     freeze_every: float | None = setting(
         None,
         "epochs between freezings; 0 for never (by selector: 1 or 0; the paper: 5)",
@@ -130,6 +135,14 @@ class MaskingSettings(Group):
         None, f"further targets: {_listed(AUXILIARY_NAMES)} (default: by corruption)", rare=True
     )
     contrastive: bool = setting(False, "also find the other of two windows of a piece, in batches of pairs")
+    targets: str = setting(
+        "all", f"hidden fields to learn from: {_listed(TARGET_NAMES)}", choices=TARGET_NAMES, rare=True
+    )
+    target_share: float = setting(
+        0.5, "share of them to learn from, unless that is all", within="(0, 1]", rare=True
+    )
+    target_tokens: bool = setting(False, "choose whole tokens as targets, not single fields", rare=True)
+    reference: str = setting("tiny", "model that --targets excess compares with", rare=True)
     identity_weight: float = setting(
         0.0, "weight of the loss over all tokens, masked or not", within=NATURAL, rare=True
     )
@@ -233,6 +246,8 @@ class PretrainSettings(Settings):
         """
         if self.model.checkpoint is not None:
             require_model(self.model.checkpoint)
+        if self.masking.targets == "excess":
+            require_model(self.masking.reference)
         self.data.find(*self.data.source)
 
     @property

@@ -2,3 +2,6 @@
 
 AUXILIARY_NAMES = ("changed", "chroma")
 """The keys of `pretrain.objective.auxiliary.AUXILIARIES`, without an import of torch."""
+
+TARGET_NAMES = ("all", "excess", "loss", "random")
+"""What `pretrain.objective.targets.Targets` chooses hidden cells by."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from data.batches import Batch
 from pretrain.objective.auxiliary import AuxiliaryHead
+from pretrain.objective.targets import Targets
 from pretrain.selectors import Selector, SelectorInput
 from symbolic.backbone import Backbone
 from symbolic.heads import FieldHeads
@@ -60,6 +61,7 @@ class Objective(nn.Module):
         auxiliary: Further targets, added to the loss.
         auxiliary_weight: Weight of each of them.
         identity_weight: Weight of the loss over all tokens, masked or not, without padding. 0 for none.
+        targets: Chooses the hidden cells that the backbone learns from. By default all.
     """
 
     def __init__(
@@ -71,12 +73,14 @@ class Objective(nn.Module):
         auxiliary: Iterable[AuxiliaryHead] = (),
         auxiliary_weight: float = 1.0,
         identity_weight: float = 0.0,
+        targets: Targets | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.heads, self.selector = backbone, heads, selector
         self.corruption = corruption or MaskCorruption(heads.sizes)
         self.auxiliary = nn.ModuleDict({head.name: head for head in auxiliary})
         self.auxiliary_weight, self.identity_weight = auxiliary_weight, identity_weight
+        self.targets = targets or Targets()
         self.field_weights = FieldWeights()
 
     def forward(
@@ -99,8 +103,10 @@ class Objective(nn.Module):
         corrupted = self.corruption(tokens, chosen, fate, generator)
 
         hidden = self.backbone(corrupted.tokens, windows.attend)
-        recovery = recover(self.heads(at(hidden, choice.places)), at(tokens, choice.places))
-        loss = _mean(recovery.loss * self.field_weights(), choice.cells & recovery.counted)
+        clean = at(tokens, choice.places)
+        recovery = recover(self.heads(at(hidden, choice.places)), clean)
+        learnt = self.targets(recovery, choice, corrupted, windows.attend, clean, generator, progress)
+        loss = _mean(recovery.loss * self.field_weights(), learnt)
         auxiliary = {}
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict does not know

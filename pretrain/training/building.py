@@ -11,15 +11,18 @@ from pretrain.objective.auxiliary import AUXILIARIES
 from pretrain.objective.contrastive import Contrastive
 from pretrain.objective.masked import Objective
 from pretrain.objective.retirement import Retirement
+from pretrain.objective.targets import Reference, Targets
 from pretrain.selectors import Schedule, SelectorOptions, build_selector
 from pretrain.settings import PretrainSettings
 from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation, preset_config
 from pretrain.training.module import PretrainModule
 from symbolic.backbone import build_backbone
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import build_corruption
+from symbolic.tokens.tokenizer import Tokenizer
 
 
 def build_objective(
@@ -65,7 +68,23 @@ def build_objective(
             *([Contrastive(config.dim, sizes)] if masking.contrastive else []),
         ],
         identity_weight=masking.identity_weight,
+        targets=_targets(settings),
     )
+
+
+def _targets(settings: PretrainSettings) -> Targets:
+    """Build the choice of targets, with the model that it compares with."""
+    masking, reference = settings.masking, None
+    if masking.targets == "excess":
+        found = load_checkpoint(masking.reference, Tokenizer())
+        heads = found.build_heads().get("fields")
+        if not isinstance(heads, FieldHeads):
+            raise ConfigError(
+                f"--reference {masking.reference}: it cannot fill masked fields. Name a pretrained model."
+            )
+        reference = Reference(found.build_backbone(), heads)
+    share = masking.target_share if masking.targets != "all" else 1.0
+    return Targets(masking.targets, share, masking.target_tokens, masking.ramp, reference)
 
 
 def build_module(settings: PretrainSettings, data: PretrainDataModule) -> PretrainModule:
