@@ -15,7 +15,7 @@ from symbolic.masking.units import Choice
 class Reference(nn.Module):
     """Predict hidden cells with a model that is not trained.
 
-    A cell that the reference foretells and the model in training does not can still be learnt. One that both fail on
+    A cell that the reference predicts and the model in training does not can still be learnt. One that both fail on
     is noise or beyond reach. So the reference should know other music (RHO-LOSS, arXiv 2206.07137).
 
     Args:

@@ -120,7 +120,7 @@ def test_a_model_has_no_excess_over_itself(monkeypatch):
 
 def test_the_share_falls_over_the_ramp():
     hidden = torch.ones(1, 100, len(FIELDS), dtype=torch.bool)
-    windows, step = step_of(make_objective("uniform"))
+    _, step = step_of(make_objective("uniform"))
     shares = []
     for progress in (0.0, 0.25, 0.5, 1.0):
         choice = step.choice._replace(cells=hidden, places=torch.arange(100)[None])
