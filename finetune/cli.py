@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,8 +39,6 @@ and then:
 
 Each has its own help: finetune melody --help"""
 
-PREDICTIONS = "predictions"
-"""Folder of predictions by default, with one for each model."""
 _OWN = ("folder", "labels", "tracks", "budget")
 """Settings of a user's own labels, and of training, that a command on named corpora does not have."""
 
@@ -211,59 +208,9 @@ examples:
 
 
 def _predict(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse
-    from finetune.settings import PredictSettings
+    from finetune.predict.command import predict
 
-    description = (
-        "Use a run: MIDI with a track for each class of notes, or a table of probabilities.\n"
-        "Several runs, named before the files, answer in one pass; adapters of one backbone share it.\n"
-        "A file that cannot be read is skipped and named. The exit status is 0 if any was predicted, else 2."
-    )
-    epilog = """\
-examples:
-  finetune predict melody song.mid                           writes predictions/melody/song.mid
-  finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
-  finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
-    settings = parse("finetune predict", description, PredictSettings, argv, epilog)
-    require_model(settings.run)
-    from itertools import takewhile
-
-    from tqdm import tqdm
-
-    from symbolic.checkpoint.bundled import is_model, model_name
-    from symbolic.predict.sources import find_sources
-
-    runs = [settings.run, *takewhile(is_model, settings.files)]
-    sources = find_sources(settings.files[len(runs) - 1 :], settings.out or PREDICTIONS)
-    if not sources:
-        raise ConfigError("Name a music file, or a folder of them, after the run.")
-    out = settings.out or os.path.join(PREDICTIONS, *([model_name(settings.run)] if len(runs) == 1 else []))
-    from symbolic.predict.files import predict_files
-    from symbolic.predict.loading import load_predictors
-    from symbolic.predict.network import device_of
-    from symbolic.predict.writers import described, printable, written_predictions
-
-    predictors = load_predictors(runs, device_of(settings.accelerator))
-    skipped = 0
-    with (
-        written_predictions(predictors, settings.csv, settings.json) as files,
-        tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
-    ):
-        for predictions in predict_files(predictors, sources, out, settings.pedal):
-            if repairs := "; ".join(predictions[0].repairs):
-                bar.write(f"repaired {printable(predictions[0].file)}: {repairs}", file=sys.stderr)
-            for found in predictions:
-                to = sys.stderr if found.skipped else sys.stdout
-                bar.write(described(found, len(predictors) > 1), file=to)
-            for file in files:
-                file.add(predictions)
-            skipped += all(found.skipped for found in predictions)
-            bar.update()
-    if skipped == len(sources):
-        raise ConfigError(f"None of the {skipped:,} files could be predicted; the reasons stand above.")
-    if len(sources) > 1:
-        said = f"{len(sources) - skipped:,} of {len(sources):,} files predicted"
-        sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")
+    predict(argv)
 
 
 def _embed(argv: Sequence[str]) -> None:

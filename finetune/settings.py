@@ -334,9 +334,11 @@ class PredictSettings(Settings):
         ..., "music files, and folders to walk; further runs may stand before them", positional=True
     )
     out: str | None = setting(None, "folder for MIDI files of note-level tasks (default: predictions/MODEL)")
-    csv: str | None = setting(None, "also write a table as CSV (tasks of pieces, and keys)")
+    csv: str | None = setting(
+        None, "also write a table as CSV: of pieces or of notes, with all probabilities; - is standard output"
+    )
     json: str | None = setting(
-        None, "also write everything as JSON: onset, class and confidence of each note"
+        None, "also write everything as JSON: place and probabilities of each note; - is standard output"
     )
     pedal: str = setting(
         KEEP,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.music.bars import beats
 from symbolic.music.notes import Music
 from symbolic.predict.tonality import DEGREES, MODES
 
@@ -83,7 +84,8 @@ def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
     order = np.argsort(music.notes["onset"], kind="stable")
     order = order[~music.drums[order]]
     notes = music.notes[order]
-    bar, beat = beats(music, notes["onset"])
+    bar, fraction = beats(music, notes["onset"])
+    beat = fraction.astype(np.int64)
     fresh = np.flatnonzero(np.diff(bar, prepend=-1) | np.diff(beat, prepend=-1))
     found_by_note = tonality_probabilities(notes["pitch"], probabilities[order]).astype(np.float64)
     sums = np.add.reduceat(found_by_note, fresh, axis=0) if len(fresh) else found_by_note
@@ -99,21 +101,3 @@ def chords(music: Music, probabilities: Probabilities) -> list[Chord]:
         place = int(notes["onset"][note]), float(seconds[first]), int(bar[note]), int(beat[note])
         found.append(Chord(*place, CHORDS[chord], confidence))
     return found
-
-
-def beats(music: Music, ticks: NDArray[np.integer]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bar and the beat of (N,) times in ticks, both counted from 1 as in `Chord`."""
-    time_signatures = [
-        (0, 4, 4),
-        *((t, n, d) for t, n, d in music.time_signatures.tolist() if n > 0 and d > 0),
-    ]
-    starts = np.array([tick for tick, _, _ in time_signatures])
-    upper, lower = (np.array([signature[column] for signature in time_signatures]) for column in (1, 2))
-    whole = 4 * music.resolution
-    # A bar that is cut short by a new time signature counts as a bar.
-    lengths = -(-np.diff(starts) * lower[:-1] // (whole * upper[:-1]))
-    first_bar = np.concatenate([[0], np.cumsum(lengths)])
-    at = np.searchsorted(starts, ticks, side="right") - 1
-    units = (ticks.astype(np.int64) - starts[at]) * lower[at] // whole
-    unit = np.where((lower >= 8) & (upper > 3) & (upper % 3 == 0), 3, 1)
-    return 1 + first_bar[at] + units // upper[at], 1 + units % upper[at] // unit[at]

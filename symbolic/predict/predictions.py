@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,25 +17,12 @@ from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.notes import Music
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.keys import Chord, chords, key_probabilities
+from symbolic.predict.note_lines import note_columns, note_entries, note_lines
 from symbolic.predict.tonality import TONAL_CLASSES
 from symbolic.replacing import write_whole
 
 VELOCITY = "velocity"
 """The note label that is written as velocities, instead of as a track for each class."""
-_COLUMNS = (
-    "index",
-    "onset",
-    "seconds",
-    "duration",
-    "pitch",
-    "track",
-    "track_name",
-    "class",
-    "confidence",
-)
-"""What is told of each note in JSON and CSV."""
-_LUMP = 4096
-"""Notes that are turned into text at a time."""
 _SHOWN = 6
 """Classes or chords that a repr names."""
 
@@ -131,6 +117,7 @@ class NotePredictions:
         """Return everything but the notes, as JSON values."""
         return {
             "task": self.task,
+            "classes": list(self.names),
             "ticks_per_quarter": self.music.resolution,
             "repairs": list(self.music.repairs),
             "counts": self.counts,
@@ -139,38 +126,22 @@ class NotePredictions:
             **({"chords": [chord._asdict() for chord in self.chords]} if self.chords else {}),
         }
 
-    def lumps(self) -> Iterator[list[dict[str, Any]]]:
-        """Yield the notes as JSON values, a few thousand at a time, by rising onset and pitch."""
-        names, notes, tracks = [*self.names, None], self.music.notes, dict(enumerate(self.music.tracks))
-        order = np.lexsort((notes["pitch"], notes["onset"]))
-        for first in range(0, len(order), _LUMP):
-            chosen = order[first : first + _LUMP]
-            numbers, confidence = notes["track"][chosen].tolist(), self.confidence[chosen].astype(np.float64)
-            columns = zip(
-                chosen.tolist(),
-                notes["onset"][chosen].tolist(),
-                self.music.seconds(notes["onset"][chosen]).round(4).tolist(),
-                notes["duration"][chosen].tolist(),
-                notes["pitch"][chosen].tolist(),
-                numbers,
-                [tracks.get(number, "") for number in numbers],
-                [names[kind] for kind in self.classes[chosen].tolist()],
-                [None if math.isnan(one) else one for one in confidence.round(4).tolist()],
-                strict=True,
-            )
-            yield [dict(zip(_COLUMNS, values, strict=True)) for values in columns]
-
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON values. Onsets and durations are in ticks, onsets in seconds too."""
-        return {**self.summary(), "notes": [note for lump in self.lumps() for note in lump]}
+        return {**self.summary(), "notes": list(note_entries(self))}
 
     def to_json(self, path: str | Path) -> Path:
         """Write `to_dict` as JSON; returns the path."""
         return _write_json(path, self.to_dict())
 
     def to_csv(self, path: str | Path) -> Path:
-        """Write a line for each note as CSV, by rising onset and pitch; returns the path."""
-        return _write(path, as_csv(_COLUMNS, (note.values() for lump in self.lumps() for note in lump)))
+        """Write a line for each note as CSV, by rising onset and pitch; returns the path.
+
+        Each class has a column with its probability.
+        """
+        return _write(
+            path, as_csv(note_columns({"": self.names}), (line.values() for line in note_lines({"": self})))
+        )
 
     def write(self, path: str | Path, overwrite: bool = False) -> Path:
         """Write the music as MIDI with its predictions; returns the path.

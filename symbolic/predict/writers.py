@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TextIO
 
 from symbolic.documents import csv_cell
 from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
+from symbolic.predict.note_lines import note_columns, note_entries, note_lines
 from symbolic.predict.predictions import VELOCITY, NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 from symbolic.replacing import replacing
 
+STANDARD_OUTPUT = "-"
+"""The path that stands for standard output."""
 _SHOWN = 6
 """Classes that a line names, the most frequent."""
 
@@ -63,35 +67,16 @@ def _notes_in_words(notes: NotePredictions) -> str:
     return f"{shown}; confidence {notes.mean_confidence:.2f}"
 
 
-class CsvTable:
-    """A line for each file: its class or key, and the probability of every one.
+class _Csv:
+    """A table whose first column names the file."""
 
-    Args:
-        path: Written from the beginning.
-        predictors: Those that predict something of a piece have columns. With several, each column names the task.
-
-    Raises:
-        ConfigError: If no model predicts anything of a piece, or nothing can be written there.
-    """
-
-    def __init__(self, path: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
-        asked = [one for one in predictors if one.piece_classes]
-        if not asked:
-            raise ConfigError("--csv is a table of pieces, and this run asks of notes. Use --json.")
-        self._columns = [(one.name, name) for one in asked for name in (None, *one.piece_classes)]
-        heads = [
-            (f"{task} " if len(asked) > 1 else "") + (name or "prediction") for task, name in self._columns
-        ]
-        self._whole, self._file = _opened(Path(path), "--csv")
+    def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
+        self._whole, self._file = _opened(path, "--csv")
         self._writer = csv.writer(self._file, lineterminator="\n")
-        self._writer.writerow(["file", *map(csv_cell, heads)])
+        self._add_line("file", columns)
 
-    def add(self, predictions: Sequence[FilePrediction]) -> None:
-        """Add a line with the predictions for one file; none if there are none of a piece."""
-        found = {one.task: one for one in predictions if one.probabilities}
-        if found:
-            cells = (_cell(found.get(task), name) for task, name in self._columns)
-            self._writer.writerow(map(csv_cell, (predictions[0].file, *cells)))
+    def _add_line(self, file: str, cells: Iterable[Any]) -> None:
+        self._writer.writerow(map(csv_cell, (file, *cells)))
 
     def close(self) -> None:
         """End the table. It takes the place of an older one."""
@@ -99,18 +84,73 @@ class CsvTable:
             self._file.flush()
 
 
+class CsvPieces(_Csv):
+    """A line for each file: its class or key, and the probability of every one.
+
+    Args:
+        path: Written from the beginning; "-" is standard output.
+        predictors: Those that predict something of a piece have columns. With several, each column names the task.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
+
+    def __init__(self, path: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
+        asked = [one for one in predictors if one.piece_classes]
+        self._columns = [(one.name, name) for one in asked for name in (None, *one.piece_classes)]
+        heads = [
+            (f"{task} " if len(asked) > 1 else "") + (name or "prediction") for task, name in self._columns
+        ]
+        super().__init__(path, heads)
+
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add a line with the predictions for one file; none if there are none of a piece."""
+        found = {one.task: one for one in predictions if one.probabilities}
+        if found:
+            cells = (_cell(found.get(task), name) for task, name in self._columns)
+            self._add_line(predictions[0].file, cells)
+
+
+class CsvNotes(_Csv):
+    """A line for each note of each file: where it is, and what each model predicts of it with all probabilities.
+
+    Args:
+        path: Written from the beginning; "-" is standard output.
+        predictors: Models of notes. With several, each column names the task.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
+
+    def __init__(self, path: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
+        self._several = len(predictors) > 1
+        self._columns = note_columns({self._name(one.name): one.classes for one in predictors})
+        super().__init__(path, self._columns)
+
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add the lines of one file. A model that skipped it leaves its cells empty."""
+        models = {
+            self._name(one.task): one.result for one in predictions if isinstance(one.result, NotePredictions)
+        }
+        for line in note_lines(models) if models else ():
+            self._add_line(predictions[0].file, (line.get(column) for column in self._columns))
+
+    def _name(self, model: str) -> str:
+        return model if self._several else ""
+
+
 class JsonList:
     """An entry for each file and model, at note level with every note; with the reason for each skipped file.
 
     Args:
-        path: Written from the beginning; valid JSON once closed.
+        path: Written from the beginning; valid JSON once closed. "-" is standard output.
 
     Raises:
         ConfigError: If nothing can be written there.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._whole, self._file = _opened(Path(path), "--json")
+        self._whole, self._file = _opened(path, "--json")
         self._between = "[\n"
 
     def add(self, predictions: Sequence[FilePrediction]) -> None:
@@ -123,9 +163,8 @@ class JsonList:
                 self._file.write(head)
                 continue
             self._file.write(f'{head[:-1]}, "notes": [')
-            for number, lump in enumerate(found.result.lumps()):
-                notes = ",".join("\n" + json.dumps(note, ensure_ascii=False) for note in lump)
-                self._file.write(("," if number else "") + notes)
+            for number, note in enumerate(note_entries(found.result)):
+                self._file.write((",\n" if number else "\n") + json.dumps(note, ensure_ascii=False))
             self._file.write("\n]}")
 
     def close(self) -> None:
@@ -138,16 +177,21 @@ class JsonList:
 @contextmanager
 def written_predictions(
     predictors: Sequence[NotePredictor | PiecePredictor], csv_path: str | None, json_path: str | None
-) -> Iterator[list[CsvTable | JsonList]]:
+) -> Iterator[list[CsvPieces | CsvNotes | JsonList]]:
     """Open the files that were asked for, for the length of a block.
 
+    The CSV is a table of pieces if any model predicts something of a piece, else of notes.
+
     Raises:
-        ConfigError: If one cannot be written.
+        ConfigError: If one cannot be written, or both are to be standard output.
     """
-    files: list[CsvTable | JsonList] = []
+    if csv_path == json_path == STANDARD_OUTPUT:
+        raise ConfigError("--csv - and --json - cannot both be standard output. Name a file for one.")
+    files: list[CsvPieces | CsvNotes | JsonList] = []
     try:
         if csv_path:
-            files.append(CsvTable(csv_path, predictors))
+            table = CsvPieces if any(one.piece_classes for one in predictors) else CsvNotes
+            files.append(table(csv_path, predictors))
         if json_path:
             files.append(JsonList(json_path))
         yield files
@@ -167,7 +211,11 @@ def _head(found: FilePrediction) -> dict[str, Any]:
     """An entry without its notes."""
     entry: dict[str, Any] = {"file": found.file, "task": found.task or None}
     if isinstance(found.result, NotePredictions):
-        entry |= {"written": str(found.written), **found.result.summary(), "task": found.task}
+        entry |= {
+            "written": [str(path) for path in found.written],
+            **found.result.summary(),
+            "task": found.task,
+        }
     elif found.result is not None:
         entry |= {**found.result.to_dict(), "task": found.task}
     else:
@@ -175,9 +223,14 @@ def _head(found: FilePrediction) -> dict[str, Any]:
     return {**entry, "repairs": list(found.repairs), "skipped": found.skipped or None}
 
 
-def _opened(path: Path, flag: str) -> tuple[ExitStack, IO[str]]:
+def _opened(path: str | Path, flag: str) -> tuple[ExitStack, TextIO]:
     """Open a file that takes the place of `path` when the stack is closed without an error."""
     stack = ExitStack()
+    if path == STANDARD_OUTPUT:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+        return stack, sys.stdout
+    path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = stack.enter_context(replacing(path))

@@ -96,11 +96,76 @@ def test_two_tables_of_pieces_stand_side_by_side(runs: Path, tmp_path: Path) -> 
         assert float(token[f"{name} waltz"]) + float(token[f"{name} reel"]) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_table_of_pieces_is_refused_where_notes_are_asked(runs: Path, tmp_path: Path, capsys: Any) -> None:
-    write_midi(tune(114), tmp_path / "new.mid")
-    table = ["--csv", str(tmp_path / "table.csv")]
-    assert main(["predict", str(runs / "notes"), str(tmp_path / "new.mid"), *table]) == 2
-    assert "--json" in capsys.readouterr().err
+def test_a_table_of_notes_holds_every_probability(runs: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_midi(tune(114), tmp_path / f"{name}.mid")
+    (tmp_path / "bad.mid").touch()
+    given = [str(runs / "notes"), *(str(tmp_path / f"{name}.mid") for name in ("a", "bad", "b"))]
+    files = [
+        "--out",
+        str(tmp_path / "out"),
+        "--csv",
+        str(tmp_path / "x.csv"),
+        "--json",
+        str(tmp_path / "x.json"),
+    ]
+    assert main(["predict", *given, *files]) == 0
+    with (tmp_path / "x.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    entry, skipped, _ = json.loads((tmp_path / "x.json").read_text())
+    assert skipped["skipped"]
+    assert entry["written"] == [str(tmp_path / "out" / "a.mid")]
+    assert [line["file"] for line in lines] == [name for name in given[1::2] for _ in entry["notes"]]
+    for line, note in zip(lines, entry["notes"], strict=False):
+        assert line["class"] == note["class"]
+        assert [float(line[f"p({name})"]) for name in entry["classes"]] == note["probabilities"]
+        assert max(note["probabilities"]) == note["confidence"]
+        assert sum(note["probabilities"]) == pytest.approx(1, abs=1e-3)
+        assert (float(line["beat"]), int(line["bar"])) == (note["beat"], note["bar"])
+        assert note["part"] in ("MELODY", "PIANO")
+
+
+def test_models_of_notes_share_a_line_in_the_table(runs: Path, tmp_path: Path) -> None:
+    write_midi(tune(114), tmp_path / "a.mid")
+    given = [
+        str(runs / "notes"),
+        str(runs / "probe"),
+        str(tmp_path / "a.mid"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert main(["predict", *given, "--csv", str(tmp_path / "x.csv")]) == 0
+    with (tmp_path / "x.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(tune(114))
+    assert {line["notes class"] for line in lines} | {line["probe class"] for line in lines} <= {
+        "MELODY",
+        "PIANO",
+    }
+    assert all(line["probe p(MELODY)"] for line in lines)
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--json"])
+def test_standard_output_holds_the_table_alone(runs: Path, tmp_path: Path, capsys: Any, flag: str) -> None:
+    for name in ("a", "b"):
+        write_midi(tune(114), tmp_path / f"{name}.mid")
+    assert (
+        main(["predict", str(runs / "notes"), str(tmp_path), "--out", str(tmp_path / "out"), flag, "-"]) == 0
+    )
+    printed = capsys.readouterr()
+    assert f"{tmp_path / 'a.mid'}  ->  " in printed.err
+    if flag == "--json":
+        assert [Path(entry["file"]).name for entry in json.loads(printed.out)] == ["a.mid", "b.mid"]
+    else:
+        assert len(list(csv.DictReader(printed.out.splitlines()))) == 2 * len(tune(114))
+
+
+def test_two_tables_on_standard_output_are_refused(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    write_midi(tune(114), tmp_path / "a.mid")
+    given = [str(runs / "notes"), str(tmp_path / "a.mid"), "--out", str(tmp_path / "out")]
+    assert main(["predict", *given, "--csv", "-", "--json", "-"]) == 2
+    assert "cannot both be standard output" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_pieces_get_probabilities_on_screen_and_in_files(runs: Path, tmp_path: Path, capsys: Any) -> None:

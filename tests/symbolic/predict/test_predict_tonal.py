@@ -21,7 +21,7 @@ from symbolic.backbone import build_backbone
 from symbolic.music.midi.events import read_events
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.keys import CHORDS, KEYS, beats, chords, key_probabilities
+from symbolic.predict.keys import CHORDS, KEYS, chords, key_probabilities
 from symbolic.predict.midi_output import key_signature
 from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode, tonal_labels
@@ -75,14 +75,6 @@ def test_chords_change_on_beats_and_go_on_where_nothing_is_new() -> None:
     assert [one.seconds for one in found] == [0.0, 2.0, 5.0]
     assert found[1].confidence == pytest.approx(0.9, abs=1e-3)
     assert found[0].confidence == pytest.approx((0.9 + 0.5 / 23 + 0.9) / 3, abs=0.01)
-
-
-def test_bars_and_beats_follow_the_time_signature() -> None:
-    time_signatures = np.array([[0, 3, 4], [3 * 480 + 480, 6, 8]])  # a bar, and one cut short after a beat
-    ticks = np.array([0, 959, 960, 1440, 1919, 1920, 1920 + 719, 1920 + 720, 1920 + 1440])
-    bar, beat = beats(Music(note_array(ticks, 1, 60), 480, time_signatures), ticks)
-    assert bar.tolist() == [1, 1, 1, 2, 2, 3, 3, 3, 4]
-    assert beat.tolist() == [1, 2, 3, 1, 1, 1, 1, 2, 1]
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +151,3 @@ def test_chords_stand_in_the_json_and_as_markers(base: Path, tmp_path: Path, cap
     assert [(mark.time, mark.text) for mark in score.markers] == [
         (one["onset"], one["name"]) for one in found
     ]
-    assert (
-        main(["predict", str(base / "chord"), str(base / "new.mid"), "--csv", str(tmp_path / "x.csv")]) == 2
-    )

@@ -57,9 +57,9 @@ def test_tables_of_notes_name_note_and_track(found: NotePredictions, tmp_path: P
         lines = list(csv.DictReader(file))
     assert [line["index"] for line in lines] == ["0", "1", "2", "3"]
     assert {line["track"] for line in lines} == {"0"}
-    assert all(line["track_name"].endswith("=Flöte") for line in lines)
+    assert all(line["part"].endswith("=Flöte") for line in lines)
     notes = json.loads(found.to_json(tmp_path / "x.json").read_text(encoding="utf-8"))["notes"]
-    assert [note["track_name"] for note in notes] == ["=Flöte"] * 4
+    assert [note["part"] for note in notes] == ["=Flöte"] * 4
     assert [note["class"] for note in notes] == [line["class"] for line in lines]
 
 

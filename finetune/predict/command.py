@@ -1,0 +1,73 @@
+"""The command `finetune predict`: trained models on new files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from itertools import takewhile
+
+from data.toolkit.command import parse
+from finetune.settings import PredictSettings
+from symbolic.checkpoint.bundled import is_model, model_name, require_model
+from symbolic.errors import ConfigError
+
+PREDICTIONS = "predictions"
+"""Folder of predictions by default, with one for each model."""
+_DESCRIPTION = """\
+Use a run: MIDI with a track for each class of notes, or a table of probabilities.
+Several runs, named before the files, answer in one pass; adapters of one backbone share it.
+A file that cannot be read is skipped and named. The exit status is 0 if any was predicted, else 2."""
+_EPILOG = """\
+examples:
+  finetune predict melody song.mid                           writes predictions/melody/song.mid
+  finetune predict melody song.mid --csv - > notes.csv       a line for each note
+  finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
+  finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
+
+
+def predict(argv: Sequence[str]) -> None:
+    """Predict files and write what was asked for.
+
+    Raises:
+        CounterpointError: If a setting or a model is wrong, nothing can be written, or no file could be predicted.
+    """
+    settings = parse("finetune predict", _DESCRIPTION, PredictSettings, argv, _EPILOG)
+    require_model(settings.run)
+    from tqdm import tqdm
+
+    from symbolic.predict.sources import find_sources
+
+    runs = [settings.run, *takewhile(is_model, settings.files)]
+    sources = find_sources(settings.files[len(runs) - 1 :], settings.out or PREDICTIONS)
+    if not sources:
+        raise ConfigError("Name a music file, or a folder of them, after the run.")
+    out = settings.out or os.path.join(PREDICTIONS, *([model_name(settings.run)] if len(runs) == 1 else []))
+    # Torch takes seconds to import, so what can be refused is refused before.
+    from symbolic.predict.files import predict_files
+    from symbolic.predict.loading import load_predictors
+    from symbolic.predict.network import device_of
+    from symbolic.predict.writers import STANDARD_OUTPUT, described, printable, written_predictions
+
+    predictors = load_predictors(runs, device_of(settings.accelerator))
+    screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout
+    skipped = 0
+    with (
+        written_predictions(predictors, settings.csv, settings.json) as files,
+        tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
+    ):
+        for predictions in predict_files(predictors, sources, out, settings.pedal):
+            if repairs := "; ".join(predictions[0].repairs):
+                bar.write(f"repaired {printable(predictions[0].file)}: {repairs}", file=sys.stderr)
+            for found in predictions:
+                to = sys.stderr if found.skipped else screen
+                bar.write(described(found, len(predictors) > 1), file=to)
+            for file in files:
+                file.add(predictions)
+            skipped += all(found.skipped for found in predictions)
+            bar.update()
+    if skipped == len(sources):
+        raise ConfigError(f"None of the {skipped:,} files could be predicted; the reasons stand above.")
+    if len(sources) > 1:
+        said = f"{len(sources) - skipped:,} of {len(sources):,} files predicted"
+        sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")
