@@ -2,6 +2,7 @@
 
     python -m experiments.sweep selectors --only uniform-30,adversarial-30 --seeds 3 --limit 540
     python -m experiments.sweep selectors --from tiny --tasks melody,emotion --out runs/from-tiny
+    python -m experiments.sweep relations --from tiny --tasks emotion,composer --control masked -- permissive/
     python -m experiments.sweep results/sweeps/selectors-from-tiny.json
 
 Every run saves its record. So the command can be stopped and repeated: it runs what is missing. Tables show validation
@@ -24,6 +25,7 @@ from data.toolkit.records import portable_provenance, provenance, write_json
 from data.toolkit.runs import SETTINGS
 from experiments.downstream import evaluate, gather, result_picture, result_rows
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import read_yaml
 from symbolic.errors import ConfigError
 
 HERE = Path(__file__).resolve().parents[1] / "pretrain" / "experiments"
@@ -36,7 +38,7 @@ COMMON = {
     "steps": "1000",
     "evaluations": "2",
 }
-"""Default settings of every pretraining run: two minutes on one core."""
+"""Settings of every pretraining run that its file does not name: two minutes on one core."""
 _PROBE = ["--protocol", "folds", "--method", "probe"]
 TASKS = {
     "melody": ["--budget", "0.03", "--epochs", "3", "--lr", "1e-3", "--tokens_per_batch", "1024"],
@@ -98,8 +100,10 @@ def _one(name: str, seed: int, options: argparse.Namespace, end: float) -> None:
     begin, checkpoint = options.checkpoint, options.checkpoint or "scratch"
     if name != NONE:
         checkpoint = str(out / "pretrain")
-        flags = [word for flag, value in COMMON.items() for word in (f"--{flag}", value)]
-        flags += ["--config", str(HERE / options.study / f"{name}.yaml"), "--seed", str(seed)]
+        setting = HERE / options.study / f"{name}.yaml"
+        own = read_yaml(setting.read_text(encoding="utf-8"))
+        flags = [word for flag, value in COMMON.items() if flag not in own for word in (f"--{flag}", value)]
+        flags += ["--config", str(setting), "--seed", str(seed)]
         flags += (["--from", begin] if begin else []) + options.pretrain
         _run("pretrain.cli", [*flags, "--out", checkpoint], out / "pretrain", end)
     for task in options.tasks:

@@ -1,6 +1,6 @@
 """Compute the pretraining loss: choose, corrupt, recover, retire."""
 
-AUXILIARY_NAMES = ("changed", "chroma")
+AUXILIARY_NAMES = ("changed", "chroma", "shares")
 """The keys of `pretrain.objective.auxiliary.AUXILIARIES`, without an import of torch."""
 
 TARGET_NAMES = ("all", "excess", "loss", "random")

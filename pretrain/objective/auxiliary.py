@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from symbolic.masking.corruption import Corrupted
-from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, FIELDS, PITCH, RESERVED
+from symbolic.relations import RELATIONS, relation_ids
+from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, FIELDS, PAD, PITCH, RESERVED
 
 _CLASSES = 12
 
@@ -97,4 +98,36 @@ class BarChroma(AuxiliaryHead):
         return mean
 
 
-AUXILIARIES: dict[str, type[AuxiliaryHead]] = {head.name: head for head in (ChangedFields, BarChroma)}
+class RelationShares(AuxiliaryHead):
+    """Predict how often each value of each relation occurs in a window, from the mean and the deviation of its states.
+
+    Args:
+        dim: Width of the hidden states.
+        sizes: Not used.
+    """
+
+    name = "shares"
+
+    def __init__(self, dim: int, sizes: Sequence[int]) -> None:
+        super().__init__()
+        self.sizes = [one.size for one in RELATIONS.values()]
+        self.output = nn.Linear(2 * dim, sum(self.sizes))
+
+    def loss(self, hidden: Tensor, tokens: Tensor, attention_mask: Tensor, corrupted: Corrupted) -> Tensor:
+        """Return the Kullback-Leibler divergence from the true shares, mean of windows and relations."""
+        weights = (attention_mask / attention_mask.sum(-1, keepdim=True).clamp(min=1))[..., None]
+        mean = (weights * hidden).sum(1)
+        deviation = ((weights * (hidden - mean[:, None]).square()).sum(1) + 1e-6).sqrt()
+        predicted = self.output(torch.cat([mean, deviation], dim=-1)).float().split(self.sizes, dim=-1)
+        clean = tokens.masked_fill(~attention_mask[..., None], PAD)
+        losses = []
+        for ids, scores in zip(relation_ids(clean).unbind(-1), predicted, strict=True):
+            count = torch.zeros_like(scores).scatter_add(1, ids, (ids > 0).to(scores.dtype))
+            share = count / count.sum(-1, keepdim=True).clamp(min=1)
+            losses.append(F.kl_div(scores.log_softmax(-1), share, reduction="batchmean"))
+        return torch.stack(losses).mean()
+
+
+AUXILIARIES: dict[str, type[AuxiliaryHead]] = {
+    head.name: head for head in (ChangedFields, BarChroma, RelationShares)
+}

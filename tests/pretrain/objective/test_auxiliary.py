@@ -6,9 +6,10 @@ import pytest
 import torch
 from pretrain_helpers import SIZES, generator, make_objective, random_windows
 
-from pretrain.objective.auxiliary import AUXILIARIES, BarChroma, ChangedFields
+from pretrain.objective.auxiliary import AUXILIARIES, BarChroma, ChangedFields, RelationShares
 from pretrain.settings import AUXILIARY_NAMES
 from symbolic.masking.corruption import Corrupted
+from symbolic.relations import relation_ids
 from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, HIDDEN, PITCH, RESERVED, VELOCITY
 
 DIM = 16
@@ -102,3 +103,22 @@ def test_auxiliary_heads_get_the_changed_cells(style):
     assert torch.equal(told[0], seen[0].changed)
     assert told[0].any()
     assert set(step.auxiliary) == set(AUXILIARIES)
+
+
+def test_shares_are_the_divergence_from_each_windows_relations():
+    windows = random_windows(count=3, length=14, withheld=())
+    windows.tokens[0, :5, PITCH] = RESERVED + DRUM_PITCH + 5  # drums have no relations
+    head, hidden, changed = made(RelationShares.name, windows)
+    losses = []
+    for window in range(3):
+        there = windows.attention_mask[window]
+        states = hidden[window, there]
+        pooled = torch.cat([states.mean(0), (states.var(0, unbiased=False) + 1e-6).sqrt()])
+        ids = relation_ids(windows.tokens[window, there])
+        for column, scores in enumerate(head.output(pooled).split(head.sizes)):
+            known = ids[ids[:, column] > 0, column].tolist()
+            log = scores.log_softmax(-1).tolist()
+            shares = {value: known.count(value) / len(known) for value in set(known)}
+            losses.append(sum(share * (math.log(share) - log[value]) for value, share in shares.items()))
+    found = head.loss(hidden, windows.tokens, windows.attention_mask, read(windows, changed))
+    assert float(found) == pytest.approx(sum(losses) / len(losses), rel=1e-4)

@@ -29,7 +29,7 @@ from symbolic.masking.corruption import CORRUPTIONS
 from symbolic.masking.units import UNITS
 from symbolic.tokens.vocabulary import MASK, RESERVED
 
-BOTH = tuple(AUXILIARIES)
+HEADS = tuple(AUXILIARIES)
 
 
 def nothing_frozen(windows):
@@ -48,7 +48,7 @@ def reached(module):
 
 @pytest.mark.parametrize(("name", "unit", "network"), [g for g in OBJECTIVES if g[0] in LEARNED])
 def test_selector_loss_reaches_only_selector_and_shared_layers(name, unit, network):
-    objective = make_objective(name, unit, network, auxiliary=BOTH, layers=1)
+    objective = make_objective(name, unit, network, auxiliary=HEADS, layers=1)
     play(objective).selector_loss.backward()
     assert reached(objective.selector.network)
     assert not reached(objective.heads)
@@ -63,7 +63,7 @@ def test_selector_loss_reaches_only_selector_and_shared_layers(name, unit, netwo
 
 @pytest.mark.parametrize(("name", "unit", "network"), OBJECTIVES)
 def test_the_backbones_loss_never_reaches_the_selector(name, unit, network):
-    objective = make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1)
+    objective = make_objective(name, unit, network, auxiliary=HEADS, identity_weight=0.1)
     play(objective).loss.backward()
     assert all(p.grad is None for p in objective.selector.parameters())
     missed = {n for n, _ in objective.backbone.named_parameters()} - reached(objective.backbone)
@@ -117,8 +117,9 @@ def test_cells_left_visible_are_no_evidence(name, unit):
 )
 def test_nothing_in_a_step_waits_for_a_number(name, unit, network, style):
     """Fake tensors have no content: to ask for a value, or for as many tokens as a mask has, is an error."""
-    objective = make_objective(name, unit, network, style, BOTH, identity_weight=0.1)
-    with FakeTensorMode() as mode:
+    objective = make_objective(name, unit, network, style, HEADS, identity_weight=0.1)
+    play(objective)  # tables of relations become tensors at their first use, and remain
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         objective = objective._apply(mode.from_tensor)
         windows = as_fake_batch()
         step = objective(windows, torch.zeros_like(windows.attention_mask), torch.Generator(), progress=0.3)
@@ -182,7 +183,7 @@ FEW, MANY = {"count": 2, "length": 16, "bars": 3}, {"count": 9, "length": 40, "b
 @pytest.mark.parametrize(("name", "unit", "network"), OBJECTIVES)
 def test_operations_do_not_grow_with_the_batch(name, unit, network):
     few, many = (
-        operations(make_objective(name, unit, network, auxiliary=BOTH, identity_weight=0.1), **sizes)
+        operations(make_objective(name, unit, network, auxiliary=HEADS, identity_weight=0.1), **sizes)
         for sizes in (FEW, MANY)
     )
     assert few == many
@@ -207,7 +208,7 @@ def test_padding_never_matters(name, unit, style):
     losses = []
     for filling in (0, RESERVED + 3):
         objective, windows = (
-            make_objective(name, unit, style=style, auxiliary=BOTH, identity_weight=0.1),
+            make_objective(name, unit, style=style, auxiliary=HEADS, identity_weight=0.1),
             tunes(),
         )
         tokens = windows.tokens.masked_fill(~windows.attention_mask[..., None], filling)
@@ -259,10 +260,10 @@ def test_tokens_with_a_hidden_field_weigh_as_much_as_others():
 
 def test_auxiliary_and_identity_losses_have_weights():
     plain = play(make_objective("uniform"))
-    objective = make_objective("uniform", auxiliary=BOTH)
+    objective = make_objective("uniform", auxiliary=HEADS)
     objective.auxiliary_weight = 0.5
     step = play(objective)
-    assert set(step.auxiliary) == set(BOTH)
+    assert set(step.auxiliary) == set(HEADS)
     assert all(loss > 0 for loss in step.auxiliary.values())
     assert torch.allclose(step.loss, plain.loss + 0.5 * sum(step.auxiliary.values()))
     assert play(make_objective("uniform", identity_weight=0.3)).loss > plain.loss
