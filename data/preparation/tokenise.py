@@ -16,6 +16,7 @@ from data.preparation.filters import Filters
 from data.preparation.guards import TimeUp, guarded
 from data.preparation.near import SIZE, Sketches, sketch
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.music.files import SCORE_SUFFIXES
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -110,20 +111,21 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     source = kept[tokens.note_index]
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else PreparedPiece(piece).sketches
-    repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music)))
+    repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music, path.suffix)))
     return PreparedPiece(
         piece, "", fingerprint, repairs, tokens.ids, source.astype(np.int32), labels, sketches
     )
 
 
-def _oddities(music: Music) -> Iterator[str]:
-    """Describe what the tokenizer ignores or changes in words."""
+def _oddities(music: Music, suffix: str) -> Iterator[str]:
+    """Describe what the tokenizer ignores or changes in words. In a score, notes of no length are grace notes."""
     if odd := int((music.time_signatures[:, 1:] <= 0).any(axis=1).sum()):
-        yield f"{odd} time signatures of no beats or an impossible unit passed over"
+        yield f"time signatures of no beats or an impossible unit passed over: {odd}"
     if odd := int((~np.isfinite(music.tempos[:, 1]) | (music.tempos[:, 1] <= 0)).sum()):
-        yield f"{odd} tempos of no duration taken as the fastest"
-    if odd := int((music.notes["duration"] == 0).sum()):
-        yield f"{odd} notes of no length given the shortest"
+        yield f"tempos of no duration taken as the fastest: {odd}"
+    odd = int((music.notes["duration"] == 0).sum())
+    if odd and suffix.lower() not in SCORE_SUFFIXES:
+        yield f"notes of no length given the shortest: {odd}"
 
 
 def too_slow(recipe: Recipe) -> str:

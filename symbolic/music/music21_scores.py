@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import MusicFileError
-from symbolic.music.notation import VELOCITY, Bar, Notation, Part
+from symbolic.music.notation import VELOCITY, Bar, Notation, Part, counted
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def _notation(score: Any) -> Notation:
                 notation.tempos.setdefault(Fraction(mark.getOffsetInHierarchy(part)), float(tempo))
     if notation.parts:
         notation.bars = _bars(score.parts[0])
-    if unpitched := len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"])):
-        notation.repairs.append(f"{unpitched} unpitched percussion notes left out")
+    unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
+    notation.repairs += counted({"unpitched percussion notes left out": unpitched})
     return notation
 
 

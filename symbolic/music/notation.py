@@ -6,7 +6,7 @@ Times are exact fractions of a quarter note in written order: repeats are not un
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -99,7 +99,7 @@ class Notation:
         parts: Parts in the order of the tracks.
         bars: Bars of all parts together by rising start.
         tempos: Quarter notes per minute by time in quarter notes.
-        repairs: What was made, moved or left out, as sentences.
+        repairs: What was made, moved or left out, in words.
     """
 
     parts: list[Part] = field(default_factory=list)
@@ -127,8 +127,7 @@ class Notation:
             # The first mark holds before it, as in a pick-up.
             tempos[0] = tempos[min(tempos)] if tempos else 120.0
         repairs = list(self.repairs)
-        if outside:
-            repairs.append(f"{outside} notes outside MIDI's pitches left out")
+        repairs += counted({"notes outside MIDI's pitches left out": outside})
         return Music(
             notes,
             RESOLUTION,
@@ -151,6 +150,11 @@ class Notation:
                     raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
                 found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track))
         return np.array(found, dtype=NOTE), outside
+
+
+def counted(repairs: Mapping[str, int]) -> list[str]:
+    """Return repairs in words with how often each was made, such as "silent cue notes left out: 3"."""
+    return [f"{repair}: {count:,}" for repair, count in repairs.items() if count]
 
 
 def time_signatures_of(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Fraction]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from symbolic.errors import MusicFileError
 from symbolic.music.abc.score import notation_of
 from symbolic.music.abc.tune import Tune
+from symbolic.music.notation import counted
 from symbolic.music.notes import Music
 
 _TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
@@ -89,8 +90,7 @@ def parse_abc(text: str, name: str) -> Music:
     before, *tunes = _TUNE.split(text)
     try:
         notation = notation_of(Tune(list(_lines(before + tunes[0] if tunes else text))))
-        if len(tunes) > 1:
-            notation.repairs.append(f"{len(tunes) - 1} tunes after the first left out")
+        notation.repairs += counted({"tunes after the first left out": max(len(tunes) - 1, 0)})
         return notation.music(name)
     except OverflowError as error:
         raise MusicFileError(name, str(error)) from error

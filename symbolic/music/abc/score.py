@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
 
+from symbolic.music.abc.bars import VoiceBar
 from symbolic.music.abc.tune import Tune
-from symbolic.music.abc.voice import Voice, VoiceBar
-from symbolic.music.notation import Bar, Notation, Part
+from symbolic.music.abc.voice import Voice
+from symbolic.music.notation import Bar, Notation, Part, counted
 
 
 def notation_of(tune: Tune) -> Notation:
@@ -76,8 +77,8 @@ def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[lis
         Bar(start, length, *signature)
         for start, length, signature in zip(at, lengths, signatures, strict=False)
     ]
-    repairs = [f"{uneven} bars are shorter in some voices than in others: the next begins with the longest"]
-    return bars, [at[: len(voice)] for voice in voices], repairs if uneven else []
+    repairs = counted({"bars of unequal length in the voices lined up": uneven})
+    return bars, [at[: len(voice)] for voice in voices], repairs
 
 
 def _signatures(voices: Sequence[Sequence[VoiceBar]]) -> list[tuple[int, int]]:
@@ -96,11 +97,12 @@ def _signatures(voices: Sequence[Sequence[VoiceBar]]) -> list[tuple[int, int]]:
 
 def _repairs(tune: Tune) -> list[str]:
     voices: list[Voice] = list(tune.voices.values())
-    counts = {
-        "{} characters that mean nothing in abc left out": sum(voice.strays for voice in voices),
-        "{} quotations without an end: the rest of their lines is text": sum(
-            voice.unclosed for voice in voices
-        ),
-        "{} microtones rounded to semitones": sum(voice.microtones for voice in voices),
-    }
-    return [*tune.problems, *(sentence.format(count) for sentence, count in counts.items() if count)]
+    return tune.problems + counted(
+        tune.left_out
+        | {
+            "characters that mean nothing in abc left out": sum(v.strays for v in voices),
+            "quotations without an end taken to end with their lines": sum(v.unclosed for v in voices),
+            "microtones rounded to semitones": sum(v.microtones for v in voices),
+            "overlays longer than their bars left to overlap the next": sum(v.overfull for v in voices),
+        }
+    )

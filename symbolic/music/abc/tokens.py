@@ -31,7 +31,7 @@ TOKEN = re.compile(
             r"(?P<tuplet>\((?P<p>\d{1,2})(?::(?P<q>\d{0,2}))?(?::(?P<r>\d{0,3}))?)",
             r"(?P<grace>\{(?P<graces>[^{}]*)\})",
             r"(?P<bars_of_rest>[ZX](?P<bars>\d{0,9}))",
-            r"(?P<overlay>&)",
+            r"(?P<overlay>\(&|&\)|&{1,99})",
             r"(?P<spacer>y\d*)",
             r"(?P<stray>\[(?!\")|[^\s.~`()H-Wh-w$\\:\]*;!+\[])",
         ]
@@ -39,6 +39,9 @@ TOKEN = re.compile(
 )
 """Music text of one line, without comment. Spaces, slurs and decorations of one letter stand between the matches."""
 
+ALTERATIONS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+"""Semitones by which an accidental alters a note."""
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 OUTSIDE_CHORDS = re.compile(r'"[^"]*"?|![^!]*!|\{[^}]*\}')
 """What stands within chords beside the notes."""
 
@@ -50,3 +53,10 @@ def multiple(length: str) -> Fraction:
     more = len(below) - len(below := below.lstrip("/"))
     halves = 2 ** (more + 1) if slashes and not int(below or 0) else int(below or 1)
     return Fraction(int(above or 1) or 1, halves)
+
+
+def written(note: re.Match[str]) -> tuple[tuple[str, int], int]:
+    """Return the letter and octave of a match of `NOTE`, and its MIDI pitch without accidentals."""
+    letter, marks = note["letter"], note["octave"]
+    name, octave = letter.upper(), marks.count("'") - marks.count(",") + letter.islower()
+    return (name, octave), 60 + 12 * octave + _SEMITONES[name]

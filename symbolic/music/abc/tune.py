@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from symbolic.music.abc import fields
-from symbolic.music.abc.tokens import TOKEN
+from symbolic.music.abc.macros import Macros
+from symbolic.music.abc.tokens import ALTERATIONS, NOTE, TOKEN, written
 from symbolic.music.abc.voice import Setting, Voice
 from symbolic.music.notes import DRUM_PROGRAM
 
@@ -19,8 +20,6 @@ _NUMBER = re.compile(r"[+-]?\d{1,4}")
 _FIRST_VOICE = "1"
 """Identifier of the voice that holds the music before any `V:` field."""
 _MAX_VOICES = 65_536
-_MAX_MACROS = 64
-_LONGEST_MACRO = 200
 _MOST_PROBLEMS = 20
 _DRUM_CHANNEL = 10
 _Value = TypeVar("_Value")
@@ -35,7 +34,8 @@ class Tune:
     Attributes:
         voices: Voices by identifier in the order of the text.
         tempo: Quarters a minute by the header. None if it states none.
-        problems: What was left out as sentences.
+        problems: Fields that were left out, as sentences.
+        left_out: Number of lines that were left out by their kind.
 
     Raises:
         OverflowError: If it has more voices, or longer rests, than any piece.
@@ -45,17 +45,19 @@ class Tune:
         self.voices: dict[str, Voice] = {}
         self.tempo: float | None = None
         self.problems: list[str] = []
+        self.left_out: dict[str, int] = {}
         self._defaults = Setting()
         self._tempo_field = ""
         self._programs: dict[int, int] = {}  # by MIDI channel, which is the number of the voice
         self._of_voices: list[tuple[str, str]] = []  # fields of the header that belong to single voices
-        self._macros: dict[str, str] = {}
+        self._macros = Macros()
         self._voice: Voice | None = None  # None in the header
         self._key_was_read = False
         self._read(lines)
         self._start()
 
     def _read(self, lines: Sequence[str]) -> None:
+        lines = _with_whole_fields(lines)
         key = next((index for index, line in enumerate(lines) if line.lstrip().startswith("K:")), -1)
         text, rest = 0, iter(enumerate(lines))
         for index, line in rest:
@@ -65,11 +67,9 @@ class Tune:
                 break
             else:
                 self._line(line)
-        if text:
-            self.problems.append(f"{text} lines of the header that are no fields left out")
+        self.left_out["lines of the header that are no fields left out"] = text
         after = sum("|" in line and not line.startswith("%") and not _FIELD.match(line) for _, line in rest)
-        if after:
-            self.problems.append(f"{after} lines of music after an empty line left out")
+        self.left_out["lines of music after an empty line left out"] = after
 
     def _line(self, line: str) -> None:
         if line.startswith("%%"):
@@ -83,9 +83,7 @@ class Tune:
 
     def _music(self, line: str) -> None:
         voice = self._start()
-        for macro, meaning in self._macros.items():
-            line = line.replace(macro, meaning)
-        for match in TOKEN.finditer(line):
+        for match in TOKEN.finditer(self._macros.replaced(line)):
             if match.lastgroup == "field":
                 self._field(match["name"], match["value"])
                 voice = self._voice or voice
@@ -149,7 +147,8 @@ class Tune:
         elif letter == "Q":
             self._set_tempo(value)
         elif letter == "m":
-            self._add_macro(value)
+            if not self._macros.add(value):
+                self._leave_out(letter, value)
 
     def _setting(self) -> Setting:
         """Return what a field changes: the setting of the voice, or in the header that of all voices."""
@@ -171,12 +170,6 @@ class Tune:
     def _read_tempo(self, value: str) -> float | None:
         return fields.tempo(value, self._setting().unit or fields.default_unit((4, 4)))
 
-    def _add_macro(self, value: str) -> None:
-        """Note a macro such as "~G2 = {A}G{F}G". Those for any note only add ornaments and are left out."""
-        macro, _, meaning = (part.strip() for part in value.partition("="))
-        if macro and len(self._macros) < _MAX_MACROS and len(meaning) <= _LONGEST_MACRO and "n" not in macro:
-            self._macros[macro] = meaning
-
     def _directive(self, value: str) -> None:
         """Follow a directive that changes pitches or instruments."""
         kind, *words = re.split(r"[\s=]+", value.strip())
@@ -193,6 +186,10 @@ class Tune:
                 setting.shifts["MIDI"] = numbers[0]
             elif words[0] == "rtranspose" and numbers:
                 setting.shifts["MIDI"] = setting.shifts.get("MIDI", 0) + numbers[0]
+            elif words[0] == "drummap" and numbers and (note := NOTE.fullmatch(words[1])):
+                _, pitch = written(note)
+                # All voices share these, as in abc2midi.
+                setting.drums[pitch + ALTERATIONS.get(note["sign"], 0)] = numbers[-1]
 
     def _set_program(self, setting: Setting, *numbers: int) -> None:
         """Set the program of the voice, or in the header that of a channel or of all voices."""
@@ -206,7 +203,24 @@ class Tune:
         try:
             return read(value)
         except ValueError:
-            problem = f"the field '{letter}:{value.strip()[:40]}' cannot be read and is left out"
-            if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
-                self.problems.append(problem)
+            self._leave_out(letter, value)
             return None
+
+    def _leave_out(self, letter: str, value: str) -> None:
+        problem = f"the field '{letter}:{value.strip()[:40]}' cannot be read and is left out"
+        if problem not in self.problems and len(self.problems) < _MOST_PROBLEMS:
+            self.problems.append(problem)
+
+
+def _with_whole_fields(lines: Sequence[str]) -> list[str]:
+    """Return lines without those that begin with "+:", which are put at the end of the field before."""
+    found = list[str]()
+    field = -1
+    for line in lines:
+        if line.startswith("+:") and field >= 0:
+            found[field] = f"{_COMMENT.split(found[field], maxsplit=1)[0]} {line[2:]}"
+            continue
+        if not line.startswith("%"):
+            field = len(found) if _FIELD.match(line) else -1
+        found.append(line)
+    return found

@@ -8,48 +8,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
-from symbolic.music.abc.tokens import NOTE, OUTSIDE_CHORDS, multiple
+from symbolic.music.abc.bars import Bars, Note, VoiceBar
+from symbolic.music.abc.tokens import ALTERATIONS, NOTE, OUTSIDE_CHORDS, multiple, written
 from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM
 
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 """Notes in the time of which a tuplet of so many is played. Of others, 3 in compound time and else 2."""
-_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_ALTERATIONS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
 _FINEST = 2**40
 """Largest denominator of a time. Beyond, times are rounded to ticks, for sums of fractions could grow without end."""
 _MAX_RESTS = 65_536
 """Largest number of bars of rest that a voice states by numbers."""
-
-
-@dataclass(slots=True)
-class Note:
-    """A note with its onset in the time of its voice. Times are in quarters.
-
-    Attributes:
-        place: Letter and octave as they are written, which a tie keeps.
-        before: Whether a tie joins it to a note before.
-        after: Whether a tie begins at it.
-    """
-
-    onset: Fraction
-    length: Fraction
-    pitch: int
-    program: int
-    place: tuple[str, int]
-    before: bool = False
-    after: bool = False
-
-
-@dataclass(slots=True)
-class VoiceBar:
-    """A bar of one voice or the part of it before a change of time signature."""
-
-    start: Fraction
-    signature: tuple[int, int]
-    length: Fraction = Fraction(0)
-    notes: list[Note] = field(default_factory=list)
-    tempos: list[tuple[Fraction, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -64,6 +33,7 @@ class Setting:
         program: MIDI program, 128 for drums.
         spread: Notes for which an accidental holds to the end of the bar: "pitch" for its letter in all octaves,
             "octave" for its own octave, "not" for itself alone.
+        drums: MIDI pitch of a drum by the pitch that is written for it.
     """
 
     key: dict[str, int] = field(default_factory=dict)
@@ -72,6 +42,13 @@ class Setting:
     shifts: dict[str, int] = field(default_factory=dict)
     program: int = 0
     spread: str = "pitch"
+    drums: dict[int, int] = field(default_factory=dict)
+
+    def sounding(self, pitch: int) -> int:
+        """Return the MIDI pitch that sounds where one is written."""
+        if self.program == DRUM_PROGRAM:
+            return self.drums.get(pitch, pitch)
+        return pitch + sum(self.shifts.values())
 
 
 class Voice:
@@ -91,9 +68,7 @@ class Voice:
         self.name = name
         self.setting = setting
         self.strays = self.unclosed = self.microtones = 0
-        self._bars: list[VoiceBar] = []
-        self._now = self._layers_end = Fraction(0)  # the end is that of the bar's layers before the last '&'
-        self._bar = VoiceBar(self._now, setting.signature)
+        self._bars = Bars(setting.signature)
         self._accidentals: dict[tuple[str, int], int] = {}
         # Notes at which a tie begins, by end and pitch; pitches by end and place.
         self._tied: dict[tuple[Fraction, int], list[Note]] = {}
@@ -113,21 +88,25 @@ class Voice:
         if handler := _HANDLERS.get(match.lastgroup or ""):
             handler(self, match)
 
+    @property
+    def overfull(self) -> int:
+        """Number of bars that an overlay does not fit into."""
+        return self._bars.overfull
+
     def end(self) -> list[VoiceBar]:
         """Close the last bar and return all."""
-        self._close()
-        return self._bars
+        return self._bars.finished()
 
     def set_signature(self, signature: tuple[int, int]) -> None:
         """Change the time signature. Within a bar, what was read of it becomes a bar by itself."""
-        if signature != self._bar.signature:
+        if signature != self._bars.bar.signature and self._bars.is_open:
             self._close()
             self._break_off()
-            self._bar.signature = self.setting.signature = signature
+            self._bars.bar.signature = self.setting.signature = signature
 
     def set_tempo(self, tempo: float) -> None:
         """Change the quarters a minute from here on."""
-        self._bar.tempos.append((self._now, tempo))
+        self._bars.bar.tempos.append((self._bars.now, tempo))
 
     def _read_note(self, match: re.Match[str]) -> None:
         length = self._begin(match["length"])
@@ -159,7 +138,7 @@ class Voice:
 
     def _read_grace(self, match: re.Match[str]) -> None:
         for note in NOTE.finditer(match["graces"]):
-            self._bar.notes.append(self._sound(note, Fraction(0), joins=False))
+            self._bars.bar.notes.append(self._sound(note, Fraction(0), joins=False))
 
     def _read_tie(self, match: re.Match[str]) -> None:
         for note in self._last:
@@ -175,7 +154,7 @@ class Voice:
     def _read_tuplet(self, match: re.Match[str]) -> None:
         p = int(match["p"])
         if p:
-            compound = self._bar.signature[0] % 3 == 0
+            compound = self._bars.bar.signature[0] % 3 == 0
             q = int(match["q"] or 0) or _TUPLETS.get(p) or (3 if compound else 2)
             self._tuplet, self._in_tuplet = Fraction(q, p), int(match["r"] or 0) or p
 
@@ -193,15 +172,21 @@ class Voice:
         self._settle_ties()
         for _ in range(count):
             self._close()
-            numerator, denominator = self._bar.signature
-            self._now += Fraction(4 * numerator, denominator)
+            numerator, denominator = self._bars.bar.signature
+            self._bars.now += Fraction(4 * numerator, denominator)
 
     def _read_overlay(self, match: re.Match[str]) -> None:
-        """Go back to the start of the bar for notes that sound together with those before."""
-        self._layers_end = max(self._layers_end, self._now)
-        self._now = self._bar.start
+        """Go back for notes that sound together with those before."""
+        if match[0] == "(&":
+            self._bars.begin_overlay()
+            return
+        self._settle_ties()
         self._accidentals.clear()
         self._break_off()
+        if match[0] == "&)":
+            self._bars.end_overlay()
+        else:
+            self.strays += not self._bars.go_back(len(match[0]))
 
     def _read_text(self, match: re.Match[str]) -> None:
         self.unclosed += len(match[0]) == 1 or match[0][-1] != '"'
@@ -241,9 +226,9 @@ class Voice:
         self._broken = ""
         for note in self._last:
             note.length *= (length - gain) / length
-        for grace in self._bar.notes[count:]:
+        for grace in self._bars.bar.notes[count:]:
             grace.onset -= gain
-        self._now -= gain
+        self._bars.now -= gain
         return gain
 
     def _break_off(self) -> None:
@@ -254,32 +239,27 @@ class Voice:
     def _sound(self, match: re.Match[str], length: Fraction, joins: bool = True) -> Note:
         """Make a note that begins now, and join it to the note that a tie leads from."""
         setting = self.setting
-        letter, octaves = match["letter"], match["octave"]
-        name, octave = letter.upper(), octaves.count("'") - octaves.count(",") + (letter >= "a")
-        place = (name, octave)
+        place, pitch = written(match)
+        name, _ = place
         bar_place = place if setting.spread == "octave" else (name, 0)
-        pitch = 60 + 12 * octave + _SEMITONES[name]
-        if setting.program != DRUM_PROGRAM:
-            pitch += sum(setting.shifts.values())
         sign = match["sign"]
+        tied = None if sign or not joins else self._tied_places.get((self._bars.now, place))
         if sign:
             alteration = self._alteration(sign, match["micro"])
-            pitch += alteration
             if setting.spread != "not":
                 self._accidentals[bar_place] = alteration
-        elif joins and (self._now, place) in self._tied_places:
-            pitch = self._tied_places[self._now, place]
         else:
-            pitch += self._accidentals.get(bar_place, setting.key.get(name, 0))
-        note = Note(self._now, length, pitch, setting.program, place)
-        if joins and (waiting := self._tied.get((self._now, pitch))):
+            alteration = self._accidentals.get(bar_place, setting.key.get(name, 0))
+        pitch = setting.sounding(pitch + alteration) if tied is None else tied
+        note = Note(self._bars.now, length, pitch, setting.program, place)
+        if joins and (waiting := self._tied.get((self._bars.now, pitch))):
             waiting.pop()
             note.before = True
         return note
 
     def _alteration(self, sign: str, micro: str | None) -> int:
         if micro is None:
-            return _ALTERATIONS[sign]
+            return ALTERATIONS[sign]
         self.microtones += 1
         above, _, below = micro.partition("/")
         amount = Fraction(int(above or 1), int(below or 2) or 2)
@@ -288,21 +268,18 @@ class Voice:
         return steps if sign[0] == "^" else -steps
 
     def _advance(self, length: Fraction, notes: list[Note]) -> None:
-        self._bar.notes.extend(notes)
-        self._last, self._element = notes, (length, len(self._bar.notes))
-        now = self._now + length
-        self._now = now if now.denominator < _FINEST else Fraction(round(now * RESOLUTION), RESOLUTION)
+        self._bars.bar.notes.extend(notes)
+        self._last, self._element = notes, (length, len(self._bars.bar.notes))
+        now = self._bars.now + length
+        self._bars.now = now if now.denominator < _FINEST else Fraction(round(now * RESOLUTION), RESOLUTION)
 
     def _close(self) -> None:
         """End the bar unless nothing in it takes time."""
-        end = max(self._now, self._layers_end)
-        self._bar.length = end - self._bar.start
-        if self._bar.length:
-            self._bars.append(self._bar)
-            self._bar, self._now = VoiceBar(end, self.setting.signature), end
-            if self._tied:  # only a tie from the last moment of the bar can still meet its note
-                self._tied = {key: notes for key, notes in self._tied.items() if key[0] == end}
-                self._tied_places = {key: pitch for key, pitch in self._tied_places.items() if key[0] == end}
+        if self._bars.close(self.setting.signature) and self._tied:
+            # Only a tie from the last moment of the bar can still meet its note.
+            end = self._bars.now
+            self._tied = {key: notes for key, notes in self._tied.items() if key[0] == end}
+            self._tied_places = {key: pitch for key, pitch in self._tied_places.items() if key[0] == end}
 
 
 _HANDLERS: Mapping[str, Callable[[Voice, re.Match[str]], None]] = {

@@ -15,7 +15,7 @@ from fractions import Fraction
 from symbolic.errors import MusicFileError
 from symbolic.music.kern.spines import Spine, Staff, assign_parts, rearranged
 from symbolic.music.kern.tokens import UNIT, Time, parse_token
-from symbolic.music.notation import Bar, Notation
+from symbolic.music.notation import Bar, Notation, counted
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
 _LINE = re.compile("\r\n|\r|\n")
@@ -85,8 +85,7 @@ class _Reader:
                 self.name, "it has no **kern spine", "Only **kern is read of Humdrum's formats."
             )
         self._close_bar(max([self.now, *(spine.free for _, spine in self.kern)]))
-        for fault, count in self.faults.items():
-            self.notation.repairs.append(f"{count:,} {fault}")
+        self.notation.repairs += counted(self.faults)
         if self.unassigned:
             self._assign()
         return self.notation.music(self.name)
@@ -123,7 +122,7 @@ class _Reader:
             ends = [spine.free for _, spine in self.kern]
             self.spines, alone = rearranged(self.spines, tokens)
             if alone:
-                self.faults["joins or exchanges of a spine with none"] += alone
+                self.faults["joins or exchanges of a spine without a partner"] += alone
             self._note_kern()
             if not self.kern:  # what begins anew begins where the last one ended
                 self.now = max([self.now, *ends])

@@ -109,14 +109,14 @@ class PartReader:
         self._now += time
         if self._now < 0:
             self._now = 0
-            self.repairs["{} times before a bar's start moved to it"] += 1
+            self.repairs["times before a bar's start moved to it"] += 1
         elif self._now > self._latest:
             self._latest = self._now
 
     def _duration(self, text: str | None) -> Time:
         value = values.number(text)
         if value is None:
-            self.repairs["{} unreadable durations taken as none"] += 1
+            self.repairs["unreadable durations taken as none"] += 1
             return 0
         return value * self._factor
 
@@ -168,7 +168,7 @@ class PartReader:
             return
         if silent and note.get("print-object") != "no":
             # A cue that is not printed is how programs write out an ornament: it sounds.
-            self.repairs["{} silent cue notes left out"] += 1
+            self.repairs["silent cue notes left out"] += 1
             return
         self._sound_note(note, kind, onset, length, _tie(ties), staff, instrument)
 
@@ -176,7 +176,7 @@ class PartReader:
         """Return the length of a note: its duration, or that of its type where the duration cannot be one."""
         if duration is not None and duration >= 0:
             return duration
-        self.repairs["{} notes without a duration given that of their type"] += 1
+        self.repairs["notes without a duration given that of their type"] += 1
         return values.typed_length(note) * self._unit
 
     def _sound_note(
@@ -186,17 +186,17 @@ class PartReader:
         doubling = 0
         if kind.tag == "unpitched":
             if stroke is None:
-                self.repairs["{} unpitched percussion notes left out"] += 1
+                self.repairs["unpitched percussion notes left out"] += 1
                 return
             pitch, program = stroke, DRUM_PROGRAM
         else:
             written = values.pitch(kind)
             if written is None:
-                self.repairs["{} notes without a readable pitch left out"] += 1
+                self.repairs["notes without a readable pitch left out"] += 1
                 return
             pitch = values.to_semitone(written)
             if pitch != written:
-                self.repairs["{} microtones rounded to semitones"] += 1
+                self.repairs["microtones rounded to semitones"] += 1
             if self._transposed:
                 semitones, doubling = self._transposed.get(staff) or self._transposed.get(0, (0, 0))
                 pitch += semitones
@@ -207,7 +207,7 @@ class PartReader:
                     WrittenNote(onset, self._measure, length, one, tie, velocity, program, staff, note)
                 )
             else:
-                self.repairs["{} notes outside MIDI's pitches left out"] += 1
+                self.repairs["notes outside MIDI's pitches left out"] += 1
 
     def _program(self, instrument: str) -> tuple[int, int | None]:
         """Return the program of an instrument and the pitch of its strokes."""
@@ -253,7 +253,7 @@ class PartReader:
             if tempo := values.tempo(stated):
                 self.sounds.append(Mark(self._measure, at, values.Metronome(tempo)))
             else:
-                self.repairs["{} unreadable tempos left out"] += 1
+                self.repairs["unreadable tempos left out"] += 1
         for change in element.iter("midi-instrument"):
             self._change(change.get("id", "")).read_midi(change)
         for change in element.iter("instrument-change"):

@@ -17,7 +17,7 @@ from symbolic.music.musicxml.part import PartReader
 from symbolic.music.musicxml.sounds import part_name
 from symbolic.music.musicxml.source import score_tree
 from symbolic.music.musicxml.timeline import Timeline
-from symbolic.music.notation import Notation, Part
+from symbolic.music.notation import Notation, Part, counted
 from symbolic.music.notes import Music
 
 _MAX_UNIT = 2**128
@@ -138,8 +138,8 @@ def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple
 
 
 def _repairs(readers: Sequence[PartReader], timeline: Timeline) -> list[str]:
-    """Return what was made, moved or left out, as sentences."""
+    """Return what was made, moved or left out, in words."""
     counts = sum((reader.repairs for reader in readers), Counter[str]())
-    counts["{} bars of unequal length in the parts lined up"] += timeline.uneven
-    counts["{} bars that miss their time signature by a trifle set right"] += timeline.rounded
-    return [text.format(count) for text, count in counts.items() if count]
+    counts["bars of unequal length in the parts lined up"] += timeline.uneven
+    counts["bars that miss their time signature by a trifle set right"] += timeline.rounded
+    return counted(counts)

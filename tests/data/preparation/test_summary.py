@@ -48,6 +48,14 @@ def test_repairs_are_counted_by_kind_not_by_wording(tmp_path):
     assert line.split()[-1] == "2"
 
 
+def test_grace_notes_of_a_score_are_no_repairs(tmp_path):
+    folder = write_tunes(tmp_path / "music", 4)
+    (folder / "tune.abc").write_text("X:1\nK:C\n" + "{A}CDEF GABc|" * 8)
+    shards = run(FolderCorpus(folder), tmp_path / "out")
+    assert shards.manifest["totals"]["repaired"] == 0
+    assert shards.manifest["totals"]["kept"] == 5
+
+
 class Lengthless(FolderCorpus):
     """Takes the length from some notes of two tunes, which `write_midi` cannot."""
 

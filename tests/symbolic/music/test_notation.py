@@ -81,7 +81,7 @@ def test_the_first_tempo_holds_from_the_start() -> None:
 def test_pitches_that_midi_lacks_are_counted() -> None:
     music = score((0, 1, 128, ""), (0, 1, -1, ""), (0, 1, 60, "")).music("test")
     assert len(music) == 1
-    assert music.repairs == ("2 notes outside MIDI's pitches left out",)
+    assert music.repairs == ("notes outside MIDI's pitches left out: 2",)
 
 
 @pytest.mark.parametrize("at", [Fraction(10**9), Fraction(-1)])

@@ -60,12 +60,12 @@ class TestPitches:
     def test_microtones_are_rounded_with_a_word(self):
         music = read("^/C _/D ^3/2C ^1/4E _3/4G|")
         assert music.notes["pitch"].tolist() == [60, 62, 61, 64, 66]
-        assert music.repairs == ("5 microtones rounded to semitones",)
+        assert music.repairs == ("microtones rounded to semitones: 5",)
 
     def test_notes_that_midi_lacks_are_left_out_with_a_word(self):
         music = read("C,,,,,,,, C c''''''''|")
         assert music.notes["pitch"].tolist() == [60]
-        assert music.repairs == ("2 notes outside MIDI's pitches left out",)
+        assert music.repairs == ("notes outside MIDI's pitches left out: 2",)
 
 
 class TestLengths:
@@ -112,7 +112,7 @@ class TestLengths:
     def test_a_mark_of_broken_rhythm_before_a_bar_line_is_noted(self):
         music = read("CD>|EF|")
         assert [length for _, length, _ in sounding(music)] == [1, 1, 1, 1]
-        assert music.repairs == ("1 characters that mean nothing in abc left out",)
+        assert music.repairs == ("characters that mean nothing in abc left out: 1",)
 
     @pytest.mark.parametrize(
         ("written", "meter", "expected"),
@@ -224,7 +224,7 @@ class TestOrnaments:
     def test_a_quotation_without_an_end_takes_its_line(self):
         music = read('C"D E F|\nG|')
         assert music.notes["pitch"].tolist() == [C, G]
-        assert music.repairs == ("1 quotations without an end: the rest of their lines is text",)
+        assert music.repairs == ("quotations without an end taken to end with their lines: 1",)
 
 
 class TestBars:
@@ -249,6 +249,30 @@ class TestBars:
             (3, 1, F),
             (4, 4, C),
         ]
+
+    @pytest.mark.parametrize(
+        "overlaid",
+        [
+            "C4 | D4 &&\nE4 | F4 | G4 |",
+            "C4 | D4 |\n&& E4 | F4 | G4 |",
+            "(& C4 | D4 & E4 | F4 &) | G4 |",
+            "(& E4- | D4 & C4 | F4 &) | G4 |",
+        ],
+    )
+    def test_overlays_of_several_bars(self, overlaid):
+        assert sounding(read(overlaid)) == [(0, 4, C), (0, 4, E), (4, 4, D), (4, 4, F), (8, 4, G)]
+
+    def test_an_overlay_of_several_bars_begins_within_one(self):
+        bars = "C2 (& D2 | E2 & F2 | G2 &) A2 | B4 |"
+        expected = [(0, 2, C), (2, 2, D), (2, 2, F), (4, 2, E), (4, 2, G), (6, 2, A), (8, 4, B)]
+        assert sounding(read(bars)) == expected
+
+    def test_a_tie_leads_out_of_an_overlay_of_several_bars(self):
+        assert (4, 8, D) in sounding(read("(& C4 | D4- & E4 | F4 &) | D4 |"))
+
+    @pytest.mark.parametrize("bars", ["C4 | D4 && E5 | F3 |", "C4 |&& D4 |", "C4 | && E4 &)&&&& |"])
+    def test_overlays_that_do_not_fit_are_counted(self, bars):
+        assert len(read(bars).repairs) == 1
 
     def test_a_tie_leads_out_of_an_overlay(self):
         assert sounding(read("C4 & G,4-|G,4 & C4|")) == [(0, 4, C), (0, 8, 55), (4, 4, C)]

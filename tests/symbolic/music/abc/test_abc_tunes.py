@@ -2,6 +2,7 @@
 
 import random
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -218,9 +219,7 @@ class TestVoices:
     def test_bars_begin_together(self):
         music = parse_abc("X:1\nM:4/4\nL:1/4\nK:C\nV:1\nCDEF|G4|\nV:2\nCD|E4|", "tune")
         assert sounding(music, 1) == [(0, 1, C), (1, 1, D), (4, 4, E)]
-        assert music.repairs == (
-            "1 bars are shorter in some voices than in others: the next begins with the longest",
-        )
+        assert music.repairs == ("bars of unequal length in the voices lined up: 1",)
 
     def test_voices_with_other_bar_lines_keep_their_time(self):
         music = parse_abc("X:1\nM:4/4\nL:1/4\nK:C\nV:1\nCDEF|G4|\nV:2\nCD||EF|G4|", "tune")
@@ -247,6 +246,11 @@ class TestDirectives:
         music = read("%%MIDI channel 10\n%%MIDI program 3\n%%MIDI transpose 2\nC|")
         assert (music.notes["program"].tolist(), music.notes["pitch"].tolist()) == ([DRUM_PROGRAM], [60])
 
+    def test_drums_by_their_notes(self):
+        maps = "%%MIDI drummap ^g 42\n%%MIDI drummap C, 36\n"
+        assert pitches(f"{maps}%%MIDI channel 10\n^g C,- C, D|") == [42, 36, D]
+        assert pitches(f"{maps}^g C,|") == [80, 48]
+
     def test_transposition(self):
         assert pitches("%%MIDI transpose -12\nC\n%%MIDI rtranspose 2\nC|") == [48, 50]
 
@@ -263,29 +267,42 @@ class TestLines:
     def test_lines_that_go_on(self):
         assert pitches("CD\\\nEF|\\\n") == [C, D, E, F]
 
+    def test_fields_that_go_on(self):
+        tune = "X:1\nL:1/4\nV:1 % first\n% a comment\n+:octave=1\nK:C\n+: exp ^f\nC F|\nw:la\n+:la"
+        assert parse_abc(tune, "tune").notes["pitch"].tolist() == [C + 12, F + 13]
+
     def test_macros(self):
         assert pitches("m: ~G2 = G/A/G\nC ~G2|") == [C, G, 69, G]
-        assert sounding(read("m: ~n2 = n/o/n\nC ~G2|")) == [(0, 1, C), (1, 2, G)]
+        assert pitches("m: ~G2 = A/A/A\nm:A = B\n~G2/ ~G24|") == [G, G]
+
+    def test_macros_of_any_note(self):
+        assert sounding(read("m:~n2 = n/o/m\n~G2 G2|")) == [(0, 0.5, G), (0.5, 0.5, 69), (1, 1, F), (2, 2, G)]
+        assert pitches('m:Tn = !trill!n"ho"u/\nTC TB, Tc\' C|') == [C, 72, 59, 71, 84, 96, C]
+
+    def test_macros_that_cannot_be_read_are_named(self):
+        music = read(f"m:~G2 = {'A' * 201}\nm: = B\nC|")
+        assert len(music.repairs) == 2
+        assert all("cannot be read" in repair for repair in music.repairs)
 
     def test_characters_that_mean_nothing_are_counted(self):
         music = read("C § D # E ü|")
         assert music.notes["pitch"].tolist() == [C, D, E]
-        assert music.repairs == ("3 characters that mean nothing in abc left out",)
+        assert music.repairs == ("characters that mean nothing in abc left out: 3",)
 
     def test_a_chord_without_an_end_is_read_as_notes_with_a_word(self):
         music = read("[CE D|")
         assert music.notes["pitch"].tolist() == [C, E, D]
-        assert music.repairs == ("1 characters that mean nothing in abc left out",)
+        assert music.repairs == ("characters that mean nothing in abc left out: 1",)
 
     def test_an_empty_line_ends_the_tune(self):
         music = read("C|\n\nD|E|\nabc de\nF|")
         assert music.notes["pitch"].tolist() == [C]
-        assert music.repairs == ("2 lines of music after an empty line left out",)
+        assert music.repairs == ("lines of music after an empty line left out: 2",)
 
     def test_text_between_the_fields_of_the_header(self):
         music = parse_abc("X:1\nT:a\nN bars 3 and 4|\n\nL:1/4\nK:C\nC|", "tune")
         assert music.notes["pitch"].tolist() == [C]
-        assert music.repairs == ("1 lines of the header that are no fields left out",)
+        assert music.repairs == ("lines of the header that are no fields left out: 1",)
 
 
 class TestBooks:
@@ -314,7 +331,7 @@ class TestBooks:
     def test_further_tunes_are_left_out_with_a_word(self):
         music = parse_abc("X:1\nK:C\nC\nX:2\nK:C\nD", "tune")
         assert music.notes["pitch"].tolist() == [C]
-        assert music.repairs == ("1 tunes after the first left out",)
+        assert music.repairs == ("tunes after the first left out: 1",)
 
     @pytest.mark.parametrize(
         "encoded",
@@ -360,6 +377,8 @@ class TestLimits:
             *("A" + ">" * 4_000, "C" + "," * 4_000, "[" + "C" * 4_000 + "]", "M:" + "1+" * 1_000),
             *("%%begintext\n" * 2_000, "[K:G]" * 1_000),
             "".join(f"C/{99_990_000 + i}" for i in range(2_000)),
+            "C|" * 2_000 + "&&C|" * 1_000 + "(&C|" * 500,
+            "".join(f"m:{letter} = {following * 200}\n" for letter, following in pairwise("ABCDEFGabcdefg")),
         ],
     )
     @pytest.mark.timeout(20)

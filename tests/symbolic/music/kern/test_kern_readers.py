@@ -196,7 +196,7 @@ def test_every_note_token_of_polish_scores_is_read(ends, monkeypatch):
         found["notes"] += len(music)
         found["ends of ties without a beginning"] += ends["alone"]
         for repair in music.repairs:
-            number, _, what = repair.partition(" ")
+            what, _, number = repair.rpartition(": ")
             repairs[what] += int(number.replace(",", ""))
         if len(music) != listed[file] + ends["alone"]:
             wrong.append((file, len(music), listed[file], ends["alone"]))

@@ -78,7 +78,7 @@ class TestBars:
         music = read([FULL] * 4, short)
         assert onsets(music, 1) == [0, 1, 2, 3, 4, 5, 6, 8, 12]
         assert signatures(music) == [(0, 4, 4)]
-        assert music.repairs == ("3 bars of unequal length in the parts lined up",)
+        assert music.repairs == ("bars of unequal length in the parts lined up: 3",)
 
     def test_the_longest_part_makes_the_bar(self):
         time = "<attributes><time><beats>3</beats><beat-type>4</beat-type></time></attributes>"
@@ -193,7 +193,7 @@ class TestNotes:
     def test_forward_and_backup_move(self):
         music = read([note() + forward(2) + note("D4") + backup(2) + note("E4") + backup(9) + note("F4")])
         assert sounding(music) == [(0, 1, 60), (0, 1, 65), (2, 1, 64), (3, 1, 62)]
-        assert music.repairs == ("1 times before a bar's start moved to it",)
+        assert music.repairs == ("times before a bar's start moved to it: 1",)
 
     def test_divisions_may_change_and_differ(self):
         music = read([FULL, "<attributes><divisions>7</divisions></attributes>" + note() * 2], [FULL, FULL])
@@ -206,7 +206,7 @@ class TestNotes:
     def test_cue_notes_are_silent_and_take_time(self):
         music = read([note("E4", first="<cue/>") + note()])
         assert sounding(music) == [(1, 1, 60)]
-        assert music.repairs == ("1 silent cue notes left out",)
+        assert music.repairs == ("silent cue notes left out: 1",)
 
     @pytest.mark.parametrize(
         ("program", "count"),
@@ -233,7 +233,7 @@ class TestNotes:
         flat = note().replace("<octave>", "<alter>-0.5</alter><octave>")
         music = read([flat + flat.replace("-0.5", "1.5") + FULL])
         assert pitches(music)[:2] == [60, 62]
-        assert music.repairs == ("2 microtones rounded to semitones",)
+        assert music.repairs == ("microtones rounded to semitones: 2",)
 
     def test_a_note_without_a_length_has_that_of_its_type(self):
         written = "<type>eighth</type><dot/>"
@@ -242,7 +242,7 @@ class TestNotes:
         negative = note(last=written + tuplet).replace(">12<", ">-6<")
         music = read([absent + negative + FULL])
         assert sounding(music)[:3] == [(0, 0.75, 60), (0.25, 1, 60), (0.75, 0.5, 60)]
-        assert music.repairs == ("2 notes without a duration given that of their type",)
+        assert music.repairs == ("notes without a duration given that of their type: 2",)
 
     def test_timewise_scores_are_the_same(self):
         text = score([FULL, note("D4", 4)], [note("E3", 4), FULL])
@@ -385,7 +385,7 @@ class TestInstruments:
     def test_unpitched_percussion_that_nothing_names_is_left_out(self):
         music = read([self.stroke() * 3 + note()])
         assert sounding(music) == [(3, 1, 60)]
-        assert music.repairs == ("3 unpitched percussion notes left out",)
+        assert music.repairs == ("unpitched percussion notes left out: 3",)
 
     def test_several_instruments_in_a_part(self):
         listed = self.listed(("Flute", ""), ("Piccolo", "<midi-program>73</midi-program>"))
@@ -474,7 +474,7 @@ class TestTempo:
     def test_unreadable_tempos_are_left_out_with_a_word(self, tempo):
         music = read([self.MARK.format("", tempo) + FULL])
         assert tempos(music) == [(0, 120)]
-        assert music.repairs == ("1 unreadable tempos left out",)
+        assert music.repairs == ("unreadable tempos left out: 1",)
 
 
 LENGTHS = st.sampled_from([1 / 12, 0.25, 1 / 3, 0.5, 0.75, 1, 1.5, 2, 3])
