@@ -33,7 +33,9 @@ class Macros:
             return False
         self._meanings[macro] = meaning
         longest_first = sorted(self._meanings, key=len, reverse=True)
-        self._pattern = re.compile("|".join(_pattern_of(one, index) for index, one in enumerate(longest_first)))
+        self._pattern = re.compile(
+            "|".join(_pattern_of(one, index) for index, one in enumerate(longest_first))
+        )
         self._meanings = {one: self._meanings[one] for one in longest_first}
         return True
 

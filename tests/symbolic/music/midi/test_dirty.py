@@ -40,8 +40,14 @@ REPAIRED = {
     "some-stuck": (midi(track(*scale(), *[(10, on(90))] * 3)), "3 notes without an end last until"),
     "all-stuck": (midi(track(*[(10, on(50 + i)) for i in range(20)])), "20 notes without an end last until"),
     "type-2": (midi(track(*scale()), track(*scale()), kind=2), "type 2, whose tracks are pieces"),
-    "tempo-0": (midi(track((0, meta(0x51, b"\0\0\0")), *scale())), "tempos of no duration taken as the fastest: 1"),
-    "metre-0-4": (midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())), "time signatures of no beats or an impossible unit passed over: 1"),
+    "tempo-0": (
+        midi(track((0, meta(0x51, b"\0\0\0")), *scale())),
+        "tempos of no duration taken as the fastest: 1",
+    ),
+    "metre-0-4": (
+        midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())),
+        "time signatures of no beats or an impossible unit passed over: 1",
+    ),
     "metre-4-huge": (midi(track((0, meta(0x58, b"\4\xff\x18\x08")), *scale())), "an impossible unit"),
     "zero-length": (midi(track(*scale(length=0))), "notes of no length given the shortest: 12"),
 }
