@@ -146,9 +146,8 @@ class Tune:
             self._setting().unit = self._value(letter, value, fields.unit_length) or self._setting().unit
         elif letter == "Q":
             self._set_tempo(value)
-        elif letter == "m":
-            if not self._macros.add(value):
-                self._leave_out(letter, value)
+        elif letter == "m" and not self._macros.add(value):
+            self._leave_out(letter, value)
 
     def _setting(self) -> Setting:
         """Return what a field changes: the setting of the voice, or in the header that of all voices."""
