@@ -32,6 +32,7 @@ and then:
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
+  across           test a melody model on many kinds of music, in one table
   export           save the model of a run with a card
   baselines        measure what needs no training: finetune baselines composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
@@ -251,6 +252,15 @@ examples:
         print(f"\nrecord      {record['file']}")
 
 
+def _across(argv: Sequence[str]) -> None:
+    from finetune.across.command import HEAD, across
+
+    rows, file = across(argv)
+    _print_table(HEAD, rows)
+    if file:
+        print(f"\nrecord      {file}")
+
+
 def _export(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from finetune.settings import ExportSettings
@@ -369,6 +379,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "embed": _embed,
     "similar": _similar,
     "transfer": _transfer,
+    "across": _across,
     "export": _export,
     "baselines": _baselines,
     "tasks": _tasks,

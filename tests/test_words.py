@@ -66,7 +66,7 @@ HELP = [
     *(
         (finetune.cli, (command,))
         for command in (
-            *("melody", "composer", "sequence", "note", "compare", "predict", "transfer"),
+            *("melody", "composer", "sequence", "note", "compare", "predict", "transfer", "across"),
             *("export", "baselines", "tasks", "report"),
         )
     ),

@@ -182,7 +182,9 @@ SOURCES: dict[str, MelodySource] = {
         MelodySource("pop_filed", "the same, bars as filed", "pop909", of_reader(LABEL), {"beats": False}),
         MelodySource("pop_tracks", "the same, tracks known", "pop909", in_file(LABEL), tracks=True),
         MelodySource("lieder", "voice and piano", "openscore_lieder", of_reader("part")),
-        MelodySource("lieder_tracks", "the same, tracks known", "openscore_lieder", in_file("part"), tracks=True),
+        MelodySource(
+            "lieder_tracks", "the same, tracks known", "openscore_lieder", in_file("part"), tracks=True
+        ),
         MelodySource("art_melody", "solo and accompaniment", "art_melody", of_reader(LABEL)),
         MelodySource("art_solo", "the solo parts alone", "art_melody", melody_alone),
         MelodySource("orchestra", "orchestra, annotated", "orchestra", of_reader(LABEL)),

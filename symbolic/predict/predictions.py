@@ -38,6 +38,7 @@ class NotePredictions:
         names: (C,) names of the classes.
         task: Name of the task.
         label: The label that was predicted, such as "melody", "key", "chord" or "velocity".
+        warnings: Reasons to trust the predictions less, as sentences.
     """
 
     music: Music
@@ -46,6 +47,7 @@ class NotePredictions:
     names: tuple[str, ...]
     task: str = ""
     label: str = ""
+    warnings: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -120,6 +122,7 @@ class NotePredictions:
             "classes": list(self.names),
             "ticks_per_quarter": self.music.resolution,
             "repairs": list(self.music.repairs),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
             "counts": self.counts,
             "confidence": self.mean_confidence,
             **({"prediction": self.key, "probabilities": self.keys} if self.key else {}),

@@ -45,7 +45,10 @@ class Scored(NamedTuple):
 
 
 def across(
-    predictor: NotePredictor, names: Sequence[str] = (), root: str | Path | None = None, most: int | None = None
+    predictor: NotePredictor,
+    names: Sequence[str] = (),
+    root: str | Path | None = None,
+    most: int | None = None,
 ) -> list[dict[str, Any]]:
     """Score a melody model on each source of `SOURCES` that is here.
 
@@ -60,14 +63,15 @@ def across(
 
     Raises:
         ConfigError: If the model does not predict a melody, or there is no such source.
-        CorpusError: If a named corpus is absent, or all are.
+        CorpusError: If a named corpus is absent, or all are, or the model was trained on every piece.
     """
     if LABEL not in predictor.classes:
         raise ConfigError(f"'{predictor.name}' predicts {', '.join(predictor.classes)}, and no {LABEL}.")
     if unknown := [name for name in names if name not in SOURCES]:
         meant = did_you_mean(unknown[0], SOURCES)
         raise ConfigError(f"There is no source '{unknown[0]}'; {meant}choose from {', '.join(SOURCES)}.")
-    trained_on = predictor.checkpoint.pretrained_on
+    known = predictor.checkpoint.pretrained_on
+    seen = set() if known is None else set(known.tolist())
     rows, absent = [], []
     for source in [SOURCES[name] for name in names or SOURCES]:
         try:
@@ -77,14 +81,15 @@ def across(
                 raise
             absent.append(str(error))
             continue
-        seen = set() if trained_on is None else set(trained_on.tolist())
         unseen = [(key, music, truth) for key, mark, music, truth in pieces if mark not in seen]
         shown = tqdm(unseen, source.name, unit=" pieces", leave=False, disable=None)
         scored = {key: scored_piece(predictor, music, truth) for key, music, truth in shown}
         about = {"source": source.name, "title": source.title, "corpus": source.corpus}
-        rows.append(about | score(scored) | {"trained_on": len(pieces) - len(unseen)})
+        if scored:
+            rows.append(about | score(scored) | {"trained_on": len(pieces) - len(unseen)})
     if not rows:
-        raise CorpusError(absent[0])
+        every = "Every piece is one that the model was trained on. Name other sources."
+        raise CorpusError(absent[0] if absent else every)
     return rows
 
 
@@ -121,7 +126,7 @@ def scored_piece(predictor: NotePredictor, music: Music, truth: NDArray[np.int8]
         (found.classes[known] != melody).astype(np.int64),
         skyline(music)[known],
         found.probabilities[known, melody].astype(np.float64),
-        bool(getattr(found, "warnings", ())),
+        bool(found.warnings),
     )
 
 
@@ -183,7 +188,7 @@ def calibration_error(probability: NDArray[np.floating], true: NDArray[np.bool_]
         true: (K,) whether it is the class.
 
     Returns:
-        Mean over notes of the distance between confidence and accuracy in `BINS` bins of equal width (Guo et al., 2017).
+        Mean over notes of the distance of confidence from accuracy in `BINS` equally wide bins (Guo et al., 2017).
     """
     confidence = np.maximum(probability, 1 - probability)
     right = (probability >= 0.5) == true
