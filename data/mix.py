@@ -24,6 +24,7 @@ from data.preparation.near import near_pairs
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
 from data.shares import beyond_shares
 from data.toolkit.safewrite import as_line, write, write_array, write_lines
+from symbolic.checkpoint.licence import is_permissive
 from symbolic.documents import as_json
 from symbolic.errors import ConfigError, CorpusError
 
@@ -87,7 +88,11 @@ def new_folder(folder: str | Path) -> Path:
 
 def permissive_corpora(root: str | Path | None = None) -> list[str]:
     """List the corpora under root whose terms allow any use of what is made from them."""
-    return [name for name, one in CORPORA.items() if one.permissive and one.presence(root)]
+    return [
+        name
+        for name, one in CORPORA.items()
+        if is_permissive(one.spdx) and one.presence(root) and not one.joins
+    ]
 
 
 def mix(

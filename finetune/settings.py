@@ -370,9 +370,9 @@ class ExportSettings(Settings):
     run: str = setting(..., "folder of a finished run", positional=True)
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     licence: str | None = setting(
-        None, "licence of the weights, in a line (default: that of the pretrained model)"
+        None, "terms of your own music, in a line (default: unstated); the model's licence follows"
     )
-    terms: str | None = setting(None, "file with the licence's text (default: that of the pretrained model)")
+    terms: str | None = setting(None, "file with the text of these terms")
     scores: str | None = setting(None, "folder of records of `finetune transfer`, for the card")
 
 

@@ -22,7 +22,7 @@ _EXPORT = "Write a finished run as a model: weights in half the bytes, fingerpri
 _EXPORT_EPILOG = """\
 examples:
   pretrain export runs/pretrain/X model/            then: finetune ... --from model/
-  pretrain export runs/pretrain/X model/ --licence "CC BY 4.0" --scores results"""
+  pretrain export runs/pretrain/X model/ --licence "CC0 1.0"    music of your own, on these terms"""
 
 _SCALING = "Compare finished runs: held-out loss by training notes and by compute, as a table and a picture."
 _SCALING_EPILOG = """\
@@ -66,8 +66,10 @@ def _export(argv: Sequence[str]) -> None:
         run: str = setting(..., "folder of a finished run", positional=True)
         out: str = setting(..., "folder to write", positional=True)
         name: str | None = setting(None, "name of the model (default: that of the folder)")
-        licence: str = setting("unstated", "licence of the weights, in a line")
-        terms: str | None = setting(None, "file with the licence's text")
+        licence: str | None = setting(
+            None, "terms of your own music, in a line (default: unstated); the model's licence follows"
+        )
+        terms: str | None = setting(None, "file with the text of these terms")
         scores: str | None = setting(None, "folder of records of `finetune`, for the card")
         shards: str | None = setting(
             None, "the music it was trained on (default: that of the run's settings)"

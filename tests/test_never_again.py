@@ -26,6 +26,9 @@ from pretrain.selectors.adversarial import extremes
 from pretrain.selectors.base import Schedule
 from pretrain.settings import PretrainSettings
 from symbolic import Tokenizer, load
+from symbolic.checkpoint.bundled import shipped_models
+from symbolic.checkpoint.format import load_checkpoint
+from symbolic.checkpoint.licence import licence_of
 from symbolic.errors import CheckpointError, LeakError, TokenizerMismatch
 from symbolic.masking.units import UNITS
 from symbolic.predict.network import TaskModel
@@ -160,12 +163,13 @@ def test_defaults_ask_for_no_gpu_and_every_run_has_a_seed():
 
 def test_the_licence_is_stated_and_there():
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
-    # Of the code, and of the weights in symbolic/models, whose sources ask for other terms.
-    assert project["license"] == "Apache-2.0 AND CC-BY-NC-SA-4.0"
+    # Of the code, and of the weights in symbolic/models, whose licence follows from their music.
+    licences = {licence_of(load_checkpoint(name).chain).spdx for name in shipped_models()}
+    assert project["license"] == " AND ".join(["Apache-2.0", *sorted(licences)])
     assert "Apache License" in (HOME / "LICENSE").read_text()
-    weights = sorted((HOME / "symbolic" / "models").glob("*/LICENSE"))
-    assert weights
-    assert all("NonCommercial-ShareAlike 4.0" in path.read_text(encoding="utf-8") for path in weights)
+    models = HOME / "symbolic" / "models"
+    weights = [models / name / file for name in shipped_models() for file in ("LICENSE", "ATTRIBUTION.md")]
+    assert all(path.is_file() for path in weights)
     assert {path for part in project["license-files"] for path in HOME.glob(part)} == {
         HOME / "LICENSE",
         *weights,

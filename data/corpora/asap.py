@@ -30,6 +30,7 @@ class _Asap(ArchivedCorpus):
     """Terms, folder and split that scores and performances share."""
 
     licence = "CC BY-NC-SA 4.0"
+    spdx = "CC-BY-NC-SA-4.0"
     citation = (
         "Peter, S. D., Cancino-Chacón, C. E., Foscarin, F., McLeod, A. P., Henkel, F., Karystinaios, E. and "
         "Widmer, G. (2023). Automatic note-level score-to-performance alignments in the ASAP dataset. TISMIR 6(1); "

@@ -70,7 +70,8 @@ class Corpus(ABC):
     Attributes:
         name, title, licence, citation, homepage: Terms of the corpus, all required.
         version: Raised when the reader gives other music or labels for the same files.
-        permissive: Whether its terms let anyone use, sell and license what is made from it, if the source is named.
+        spdx: SPDX expression of the terms of its music, as `symbolic.checkpoint.licence` knows them. "": unstated.
+        label_terms: The same for labels by name that have other terms than the music.
         size: Number of pieces. 0 where that depends on the user.
         labels: Number of classes of each sequence-level label.
         split: Source of the split in a few words.
@@ -89,7 +90,8 @@ class Corpus(ABC):
     citation: ClassVar[str]
     homepage: ClassVar[str]
     version: ClassVar[int] = 1
-    permissive: ClassVar[bool] = False
+    spdx: ClassVar[str] = ""
+    label_terms: ClassVar[Mapping[str, str]] = MappingProxyType({})
     size: ClassVar[int] = 0
     labels: ClassVar[Mapping[str, int]] = MappingProxyType({})
     split: ClassVar[str] = "80/10/10 by hash"

@@ -19,6 +19,7 @@ class EmopiaCorpus(FoldedCorpus):
     name = "emopia"
     title = "EMOPIA 1.0"
     licence = "CC BY-NC-SA 4.0"
+    spdx = "CC-BY-NC-SA-4.0"
     citation = (
         "Hung, H.-T., Ching, J., Doh, S., Kim, N., Nam, J. and Yang, Y.-H. (2021). EMOPIA: A multi-modal pop "
         "piano dataset for emotion recognition and emotion-based music generation. ISMIR 2021, arXiv 2108.01374"

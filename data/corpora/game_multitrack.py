@@ -16,6 +16,7 @@ class GameMultitrackCorpus(ArchivedCorpus):
     name = "game_multitrack"
     title = "Free game music (Freedoom, OpenMSX, OpenGameArt)"
     licence = "mixed (Freedoom: BSD-3-style; OpenMSX: GPL-2; OpenGameArt: CC BY-SA 3.0)"
+    spdx = "BSD-3-Clause AND GPL-2.0-only AND CC-BY-SA-3.0"
     citation = (
         "Freedoom contributors, Freedoom 0.12.1; OpenMSX contributors, OpenMSX 0.4.2; A.J. Gillespie (Avgvst), "
         "Gerardo Marset, HorrorPen and Yubatake at OpenGameArt"

@@ -24,7 +24,7 @@ class GiantMidiCorpus(ArchivedCorpus):
         "classical piano music. TISMIR 5(1), 87-98, arXiv 2010.07061"
     )
     homepage = "https://github.com/bytedance/GiantMIDI-Piano"
-    permissive = True
+    spdx = "CC-BY-4.0"
     size = 160
     labels = MappingProxyType({"composer": 13})
     split = "80/10/10 by work"

@@ -28,7 +28,7 @@ class GrooveCorpus(ArchivedCorpus):
         "sequence transformations. ICML 2019, arXiv 1905.06118"
     )
     homepage = "https://magenta.tensorflow.org/datasets/groove"
-    permissive = True
+    spdx = "CC-BY-4.0"
     size = 1150
     labels = MappingProxyType({"style": 18, "kind": 2})
     split = "official"

@@ -18,6 +18,7 @@ class HumdrumSappCorpus(ArchivedCorpus):
     name = "humdrum_sapp"
     title = "Bach's 370 chorales and Joplin's rags in **kern"
     licence = "CC BY-NC-SA 4.0"
+    spdx = "CC-BY-NC-SA-4.0"
     citation = (
         "Sapp, C. S. (2009). 370 J. S. Bach chorales; Sapp, C. S. (2004). Scott Joplin's music, in **kern"
     )

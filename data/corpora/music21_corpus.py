@@ -38,6 +38,7 @@ class Music21Corpus(Corpus):
         "Works in the public domain; encodings as music21 distributes them, with their encoders' permission "
         "(see corpus/license.txt of the package). Never redistributed here"
     )
+    spdx = "LicenseRef-NonCommercial"  # some of its encodings, and it does not list which
     citation = (
         "Cuthbert, M. S. and Ariza, C. (2010). music21: A toolkit for computer-aided musicology and symbolic "
         "music data. ISMIR 2010, 637-642"

@@ -27,6 +27,7 @@ class NottinghamCorpus(ArchivedCorpus):
     name = "nottingham"
     title = "Nottingham Music Database, cleaned"
     licence = "GPL-3.0"
+    spdx = "GPL-3.0-only"
     citation = "Foxley, E. (2001). Nottingham Music Database; cleaned by Jukedeck (2017)"
     homepage = "https://github.com/jukedeck/nottingham-dataset"
     version = 2

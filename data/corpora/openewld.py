@@ -29,7 +29,7 @@ class OpenEwldCorpus(ArchivedCorpus):
         "graph-based representation. Audio Mostly 2018"
     )
     homepage = "https://github.com/00sapo/OpenEWLD"
-    permissive = True
+    spdx = "MIT"
     size = 502
     labels = MappingProxyType({"genre": 13})
     split = "80/10/10 by song"

@@ -40,7 +40,7 @@ class LiederCorpus(ArchivedCorpus):
         "131-136"
     )
     homepage = "https://github.com/OpenScore/Lieder"
-    permissive = True
+    spdx = "CC0-1.0"
     size = 983
     labels = MappingProxyType({"composer": 113})
     split = "80/10/10 by song"
@@ -78,7 +78,7 @@ class QuartetsCorpus(ArchivedCorpus):
         "DLfM 2023, 49-57"
     )
     homepage = "https://github.com/OpenScore/StringQuartets"
-    permissive = True
+    spdx = "CC0-1.0"
     size = 119
     labels = MappingProxyType({"composer": 46})
     marker = "Andrée,_Elfrida/String_Quartet_in_A_major/sq7313978.mid"

@@ -28,7 +28,8 @@ class OrchestraCorpus(ArchivedCorpus):
     licence = "CC0 1.0 (scores); CC BY-SA (annotations)"
     citation = "Gotham, M. R. H. et al. OpenScore Orchestra and Hauptstimme, https://github.com/MarkGotham/Hauptstimme"
     homepage = "https://github.com/MarkGotham/Hauptstimme"
-    permissive = True
+    spdx = "CC0-1.0"
+    label_terms = MappingProxyType({"melody": "CC-BY-SA-4.0"})
     size = 96
     labels = MappingProxyType({"composer": 8})
     split = "80/10/10 by work"

@@ -48,7 +48,7 @@ class PolishScoresCorpus(ArchivedCorpus):
         "https://polishscores.org, licence https://creativecommons.org/licenses/by/4.0"
     )
     homepage = "https://github.com/pl-wnifc/humdrum-polish-scores"
-    permissive = True
+    spdx = "CC-BY-4.0"
     size = 8116
     labels = MappingProxyType({"sacred": 2, "genre": len(GENRES), "century": 5, "composer": 411})
     split = "80/10/10 by source"

@@ -65,7 +65,7 @@ class Pop909Corpus(ArchivedCorpus):
             "chord": TONAL_CLASSES,
         }
     )
-    permissive = True
+    spdx = "MIT"
     size = 909
     split = "MIDI-BERT's"
     marker = "001/001.mid"

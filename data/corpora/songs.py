@@ -33,6 +33,7 @@ class SongsCorpus(Corpus):
     name = "songs"
     title = "Songs: POP909 and OpenScore Lieder"
     licence = f"POP909: {Pop909Corpus.licence}; OpenScore Lieder: {LiederCorpus.licence}"
+    spdx = f"{Pop909Corpus.spdx} AND {LiederCorpus.spdx}"
     citation = f"{Pop909Corpus.citation}; {LiederCorpus.citation}"
     homepage = f"{Pop909Corpus.homepage} and {LiederCorpus.homepage}"
     size = 2 * Pop909Corpus.size + LiederCorpus.size

@@ -19,6 +19,7 @@ class SymbtrCorpus(ArchivedCorpus):
     name = "symbtr"
     title = "SymbTr: Turkish makam music"
     licence = "CC BY-NC-SA 4.0"
+    spdx = "CC-BY-NC-SA-4.0"
     citation = (
         "Karaosmanoğlu, M. K. (2012). A Turkish makam music symbolic database for music information "
         "retrieval: SymbTr. ISMIR 2012, 223-228"

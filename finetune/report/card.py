@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from data.toolkit.page import Page
 from finetune.report.tables import Record, method_of, pretrained, score_table, warnings_of
 from finetune.settings import FEATURES
+from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
+from symbolic.checkpoint.licence import Chain, licence_of
 
 
-def card(name: str, record: Record, base: str, licence: str, transfers: Iterable[Record] = ()) -> str:
+def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable[Record] = ()) -> str:
     """Return the card as Markdown.
 
     Args:
         name: Name of the model.
         record: Record of its run.
         base: Bundled model that holds its backbone. "" if it has its own.
-        licence: Licence of the weights in one line.
+        chain: Its licence chain.
         transfers: Records of the run on other music.
     """
     task, cost, corpus = record["task"], record["seeds"][0]["cost"], record["corpus"]
@@ -69,13 +70,15 @@ def card(name: str, record: Record, base: str, licence: str, transfers: Iterable
         "The tables above say nothing about music of other kinds."
     )
     page.heading("Licence")
-    page.text(licence)
+    licence = licence_of(chain)
+    page.text(f"{licence.title}. {licence.reason} {NAMED}")
+    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
     page.origin(record)
     matter = front_matter(
         licence,
         task=task,
         datasets=[corpus["name"]],
-        base_model=Path(record["backbone"]["path"]).name if pretrained(record) else "",
+        base_model=chain[-2].model if len(chain) > 1 else "",
         scores={metric: found["mean"] for metric, found in record["test"].items() if "mean" in found},
     )
     return "\n".join([*matter, page.markdown()])

@@ -1,22 +1,25 @@
-"""Export of a fine-tuned run: a folder with its best seed and a card.
+"""Export of a fine-tuned run: a folder with its best seed, a card and the legal texts.
 
 Adapters and probes of a bundled model are exported without that model, in a megabyte or two.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from data.sources import task_source, with_terms
 from data.toolkit.records import portable_provenance
 from data.toolkit.results import read_results
 from data.toolkit.runs import read_record
 from finetune.report.card import card
-from finetune.report.tables import transfer_of
+from finetune.report.tables import pretrained, transfer_of
 from finetune.training.record import portable
-from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, shipped_models
-from symbolic.checkpoint.card import read_front_matter
+from symbolic.checkpoint.attribution import legal_texts
+from symbolic.checkpoint.bundled import CARD, MODELS, model_name, shipped_models
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
+from symbolic.checkpoint.licence import FINE_TUNING, UNRECORDED, Stage
 from symbolic.errors import ConfigError
 from symbolic.predict.network import open_task, save_model, task_model
 
@@ -34,8 +37,9 @@ def export(
     Args:
         run: Folder of the run.
         out: Folder to write. A checkpoint there is replaced. Its name becomes that of the model.
-        licence: Licence of the weights in one line. Default: that of the bundled model it was trained on.
-        terms: File with the text of the licence. Default: likewise.
+        licence: Terms of your own music in one line, where it states none. The licence of the weights follows from the
+            terms of all music in the chain.
+        terms: File with the text of these terms, if they are no well-known licence.
         scores: Folder of records of `finetune transfer`. The card shows those of this run.
 
     Returns:
@@ -51,11 +55,10 @@ def export(
         raise ConfigError(f"--scores {scores}: there is no such folder.")
     record["command"] = portable_provenance(record)["command"]
     checkpoint = open_task(run / record["checkpoint"])
-    home = _home(record)
-    line = licence or (_licence_of(home) if home else "unstated")
-    base = home.path.name if home and record["method"] != "full" else ""
-    text = _terms(terms, home)
-    texts = {CARD: card(out.name, record, base, line, _transfers(scores, run, record))}
+    base = _home(record)
+    *before, stage = _chain(record, checkpoint)
+    chain = (*before, with_terms(replace(stage, model=out.name), licence))
+    about = card(out.name, record, base, chain, _transfers(scores, run, record))
     return save_model(
         out,
         task_model(checkpoint),
@@ -63,8 +66,9 @@ def export(
         dict(checkpoint.task),
         portable_provenance(checkpoint.provenance),
         checkpoint.pretrained_on,
-        texts=texts if text is None else {**texts, LICENCE: text},
+        texts={CARD: about, **legal_texts(out.name, chain, terms)},
         base=base,
+        chain=chain,
     )
 
 
@@ -81,14 +85,27 @@ def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
         )
 
 
-def _licence_of(home: Checkpoint) -> str:
-    """Return the licence of a bundled model in one line."""
-    known = read_front_matter(home.path).get("license", "")
-    return f"That of `{home.path.name}`{f': {known}' if known else ''}, see LICENSE."
+def _chain(record: dict[str, Any], checkpoint: Checkpoint) -> tuple[Stage, ...]:
+    """Return the licence chain. The record has that of a run that began before chains were saved."""
+    if checkpoint.chain[-1].kind != UNRECORDED:
+        return checkpoint.chain
+    source = task_source(record["corpus"], record["task"]["label"], record["split"]["train"])
+    start, before = _bundled(record), tuple[Stage, ...]()
+    if pretrained(record):
+        before = start.chain if start else (Stage(model_name(record["backbone"]["path"]), UNRECORDED),)
+    return (*before, Stage(record["task"]["name"], FINE_TUNING, (source,)))
 
 
-def _home(record: dict[str, Any]) -> Checkpoint | None:
-    """Return the bundled backbone that a run started from, or None.
+def _home(record: dict[str, Any]) -> str:
+    """Return the bundled model that has the backbone of a run. "" if the run has its own."""
+    found = _bundled(record)
+    if found is None or record["method"] == "full":
+        return ""
+    return found.base.get("model", found.path.name)
+
+
+def _bundled(record: dict[str, Any]) -> Checkpoint | None:
+    """Return the bundled model that a run started from, or None.
 
     It is recognised by its weights because another folder can have the same name.
     """
@@ -96,9 +113,7 @@ def _home(record: dict[str, Any]) -> Checkpoint | None:
     if path.name not in shipped_models():
         return None
     found = load_checkpoint(MODELS / path.name)
-    if found.fingerprint != record["backbone"]["weights"]:
-        return None
-    return load_checkpoint(MODELS / found.base["model"]) if found.base else found
+    return found if found.fingerprint == record["backbone"]["weights"] else None
 
 
 def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> list[dict[str, Any]]:
@@ -113,13 +128,3 @@ def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> 
         and (trained_on["run"], other["backbone"].get("weights")) == ours
         and other["settings"] == settings
     ]
-
-
-def _terms(path: str | Path | None, home: Checkpoint | None) -> str | None:
-    """Return the text of a licence. None if none was given and the bundled model has none."""
-    try:
-        if path is not None:
-            return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"--terms {path}: cannot be read ({error.strerror}).") from error
-    return (home.path / LICENCE).read_text(encoding="utf-8") if home else None

@@ -19,7 +19,7 @@ from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
 from finetune.training.predictions import Row, predicted
 from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
-from finetune.training.weights import InitialWeights
+from finetune.training.weights import InitialWeights, training_chain
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.pieces import FeatureClassifier
@@ -71,7 +71,8 @@ def train_features(
     sides = np.concatenate([data.splits[side] for side in fitted.sides])
     checkpoint = folder / CHECKPOINT
     task, seen = data.task.describe(), data.shards.fingerprints[sides]
-    save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen)
+    chain = training_chain(data, source, sides)
+    save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen, chain=chain)
     counts, losses = dict[str, Counts](), dict[str, float]()
     counts["valid"], losses["valid"], _ = _judged(data, "valid", fitted.scout)
     rows: list[Row] = []

@@ -33,7 +33,7 @@ from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
 from finetune.training.probe import fit_probe
 from finetune.training.result import AGAIN, CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
-from finetune.training.weights import InitialWeights
+from finetune.training.weights import InitialWeights, training_chain
 from symbolic.documents import anything, fields, listed, mapped, nullable, number, read_json, require, text
 from symbolic.errors import ConfigError
 from symbolic.predict.ensemble import Ensemble
@@ -124,6 +124,7 @@ def _keep(
         data.task.describe(),
         provenance,
         seen if source.recorded else None,  # with a part unknown, the whole is
+        chain=training_chain(data, source, data.splits["train"]),
     )
 
 

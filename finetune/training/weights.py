@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.leaks import check_leaks
+from data.sources import task_source
 from finetune.settings import FEATURES, USUAL_PRESET
 from finetune.tasks.data import TaskData
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.checkpoint.licence import FINE_TUNING, Stage
 from symbolic.errors import LeakError
 from symbolic.predict.network import NOTE_FEATURES
 from symbolic.tokens.tokenizer import Tokenizer
@@ -34,6 +36,7 @@ class InitialWeights:
         recorded: Whether `pretrained_on` is known.
         description: For records, as JSON values.
         reads_note_features: Whether it was trained with note features beside its tokens.
+        chain: Its licence chain. Empty for random initialisation.
     """
 
     name: str
@@ -44,6 +47,7 @@ class InitialWeights:
     recorded: bool
     description: dict[str, Any]
     reads_note_features: bool = False
+    chain: tuple[Stage, ...] = ()
 
 
 def open_weights(
@@ -92,12 +96,26 @@ def open_weights(
             "provenance": dict(found.provenance),
         },
         NOTE_FEATURES in found.parts,
+        found.chain,
     )
 
 
 def no_weights() -> InitialWeights:
     """Return initial weights for hand-made features, which use the tokenizer alone."""
     return replace(open_weights(None), name="", description={"source": FEATURES})
+
+
+def training_chain(data: TaskData, weights: InitialWeights, pieces: NDArray[np.int64]) -> tuple[Stage, ...]:
+    """Return the licence chain of a model that is trained on pieces of a task.
+
+    Args:
+        data: The task's pieces.
+        weights: What it starts from.
+        pieces: Indices of the pieces that it is trained on.
+    """
+    notes = int(np.diff(data.shards.offsets)[pieces].sum())
+    source = task_source(data.shards.manifest["corpus"], data.task.label, len(pieces), notes)
+    return (*weights.chain, Stage(data.task.name, FINE_TUNING, (source,)))
 
 
 def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> dict[str, Any]:

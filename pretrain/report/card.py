@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.corpora import CORPORA
 from data.shards import Shards
 from data.toolkit.page import Page
 from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
 from pretrain.report.summary import field_table
 from symbolic.backbone import preset
+from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
+from symbolic.checkpoint.licence import Chain, Stage, licence_of
 
 _LEFT_OUT = {
     "held out": "on the test side of their own corpus, or excluded from it",
@@ -35,7 +36,7 @@ def card(
     name: str,
     record: Mapping[str, Any],
     shards: Shards,
-    licence: str,
+    chain: Chain,
     scores: Path | None = None,
     weights: str = "",
 ) -> str:
@@ -45,12 +46,11 @@ def card(
         name: Name of the model.
         record: Record of its run.
         shards: The shards it was trained on.
-        licence: Licence of the weights in one line.
+        chain: Its licence chain. The last stage is the run.
         scores: Folder with records of `finetune`, at any depth. Those that start from these weights are listed.
         weights: Fingerprint of the weights.
     """
     settings, parts, corpus = flatten(record["settings"]), record["parameters"], record["corpus"]
-    header, sources = _sources(shards)
     page = Page(name)
     page.text(
         f"A {settings['backbone'].title()} that reads one token for each note. It has {parts['backbone'] / 1e6:.1f} M "
@@ -65,7 +65,11 @@ def card(
     page.code(_USE.format(name=name, dim=preset(settings["preset"]).dim), "python")
     page.code(f"finetune sequence my_midi/ --labels labels.csv --from {name} --method probe")
     page.heading("Music")
-    page.table(header, sources, numbers=False)
+    page.table(
+        ("corpus", "pieces", "notes", "hours", "licence", "citation"),
+        _music(chain[-1], shards),
+        numbers=False,
+    )
     page.text(f"{corpus['training_pieces']:,} of these pieces were trained on.")
     if record.get("from"):
         page.text(_before(record["from"], settings["checkpoint"]))
@@ -85,29 +89,32 @@ def card(
         page.table(("task", "method", "accuracy", "best baseline"), rows)
     page.heading("Limits")
     page.text(
-        "It was trained on the music of the table above: mostly piano and folk music in equal temperament, little for "
-        "many instruments, no lyrics and no sound. A token keeps pitch, not spelling. Positions are a 32nd of a "
-        "quarter apart or coarser. Where a hand-made baseline is better, use the baseline."
+        "It was trained on the music of the table above, in equal temperament, without lyrics and sound. A token "
+        "keeps pitch, not spelling. Positions are a 32nd of a quarter apart or coarser. Where a hand-made baseline is "
+        "better, use the baseline."
     )
     page.heading("Licence")
-    page.text(licence)
+    licence = licence_of(chain)
+    page.text(f"{licence.title}. {licence.reason} {NAMED}")
+    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
     page.origin(record)
-    return "\n".join([*front_matter(licence, datasets=[corpus for corpus, *_ in sources]), page.markdown()])
+    matter = front_matter(
+        licence,
+        datasets=[source.name for source in chain[-1].sources],
+        base_model=chain[-2].model if len(chain) > 1 else "",
+    )
+    return "\n".join([*matter, page.markdown()])
 
 
-def _sources(shards: Shards) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Return heads and a row for every corpus with its training and validation pieces."""
-    manifest = shards.manifest
-    used = [piece.tokens for piece in shards.pieces if piece.split in ("train", "valid")]
-    alone = {manifest["corpus"]["name"]: {"pieces": len(used), "tokens": sum(used)}}
-    header = ("corpus", "pieces", "notes", "hours", "licence", "citation")
+def _music(stage: Stage, shards: Shards) -> list[Sequence[str]]:
+    """Return a row for every corpus with its training and validation pieces."""
+    totals = shards.manifest["totals"].get("sources", {})
     rows: list[Sequence[str]] = []
-    for name, found in manifest["totals"].get("sources", alone).items():
-        terms = CORPORA.get(name, manifest["corpus"])
-        about = [terms[one] if isinstance(terms, Mapping) else getattr(terms, one) for one in header[4:]]
-        hours = f"{found['hours']:.1f}" if "hours" in found else "–"
-        rows.append((name, f"{found['pieces']:,.0f}", f"{found['tokens']:,.0f}", hours, *about))
-    return header, rows
+    for one in stage.sources:
+        hours = totals.get(one.name, {}).get("hours")
+        about = f"{one.pieces:,}", f"{one.notes:,}", "–" if hours is None else f"{hours:.1f}"
+        rows.append((one.name, *about, one.licence, one.citation))
+    return rows
 
 
 def _before(origin: Mapping[str, Any], checkpoint: str) -> str:

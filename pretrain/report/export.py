@@ -11,13 +11,17 @@ from typing import Any
 import torch
 
 from data.shards import Shards
+from data.sources import pretraining_sources, with_terms
 from data.toolkit.records import portable_provenance
 from data.toolkit.runs import read_record
 from data.toolkit.safewrite import write
+from data.toolkit.settings import flatten
 from pretrain.report.card import card
 from pretrain.settings import PretrainSettings
-from symbolic.checkpoint.bundled import CARD, LICENCE
+from symbolic.checkpoint.attribution import legal_texts
+from symbolic.checkpoint.bundled import CARD, model_name
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
+from symbolic.checkpoint.licence import PRETRAINING, UNRECORDED, Stage
 from symbolic.errors import ConfigError, CorpusError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -27,7 +31,7 @@ def export(
     out: str | Path,
     *,
     name: str | None = None,
-    licence: str = "unstated",
+    licence: str | None = None,
     terms: str | Path | None = None,
     scores: str | Path | None = None,
     shards: str | Path | None = None,
@@ -37,11 +41,11 @@ def export(
 
     Args:
         run: Folder of the run.
-        out: Folder to write. It must not exist, or be a checkpoint, which is replaced. The text of its licence stays
-            unless another is given.
+        out: Folder to write. It must not exist, or be a checkpoint, which is replaced.
         name: Name of the model. By default that of the folder.
-        licence: Licence of the weights in one line.
-        terms: File with the text of the licence.
+        licence: Terms of your own music in one line, where it states none. The licence of the weights follows from the
+            terms of all music in the chain.
+        terms: File with the text of these terms, if they are no well-known licence.
         scores: Folder with records of `finetune`. Those that start from these weights are listed on the card.
         shards: Music of the run. By default found by its settings.
         root: Folder that holds named corpora.
@@ -62,11 +66,14 @@ def export(
         )
     if scores and not Path(scores).is_dir():
         raise ConfigError(f"--scores {scores}: there is no such folder.")
-    text = _terms(Path(terms) if terms else out / LICENCE, given=terms is not None)
     record["command"] = portable_provenance(record)["command"]
     checkpoint = load_checkpoint(run / record["files"]["checkpoint"])
     title = name or out.name
-    texts = {CARD: card(title, record, corpus, licence)}
+    before = checkpoint.chain[:-1]
+    if record["from"] and not before:
+        before = (Stage(model_name(flatten(record["settings"])["checkpoint"]), UNRECORDED),)
+    stage = with_terms(Stage(title, PRETRAINING, pretraining_sources(corpus)), licence)
+    chain = (*before, stage)
     save_checkpoint(
         out,
         checkpoint.build_backbone().to(torch.bfloat16),
@@ -74,13 +81,14 @@ def export(
         heads={key: head.to(torch.bfloat16) for key, head in checkpoint.build_heads().items()},
         provenance=portable_provenance(checkpoint.provenance),
         pretrained_on=checkpoint.pretrained_on,
-        texts=texts if text is None else {**texts, LICENCE: text},
+        texts={CARD: card(title, record, corpus, chain), **legal_texts(title, chain, terms)},
+        chain=chain,
     )
     if scores:  # records name the weights by the fingerprint that they have now
         weights = load_checkpoint(out).fingerprint
         write(
             out / CARD,
-            card(title, record, corpus, licence, Path(scores), weights).encode(errors="backslashreplace"),
+            card(title, record, corpus, chain, Path(scores), weights).encode(errors="backslashreplace"),
         )
     return out
 
@@ -91,13 +99,3 @@ def _corpus(settings: dict[str, Any], shards: str | Path | None, root: str | Non
     data = found.having(folder=str(shards)).data if shards else found.data
     name, folder = data.source
     return data.shards(name, folder or root, Tokenizer())
-
-
-def _terms(path: Path, given: bool) -> str | None:
-    """Read the text of a licence; None if none was given and none is there."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        if given:
-            raise ConfigError(f"--terms {path}: cannot be read ({error.strerror}).") from error
-        return None

@@ -13,6 +13,7 @@ from pretrain.training.expansion import expand, expand_heads, obstacles
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.backbone import PRESETS, Backbone, BackboneConfig, preset
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
+from symbolic.checkpoint.licence import Stage
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.relations import RELATIONS
@@ -58,6 +59,11 @@ class Initialisation:
             return now
         before = self.checkpoint.pretrained_on
         return None if before is None else np.union1d(before, now)
+
+    @property
+    def chain(self) -> tuple[Stage, ...]:
+        """The licence chain of the checkpoint. Empty without one."""
+        return self.checkpoint.chain if self.checkpoint else ()
 
     @property
     def weights(self) -> str | None:

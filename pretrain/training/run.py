@@ -18,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from data.batches import one_pass_loader
 from data.preparation.summary import skipped_lines
+from data.sources import pretraining_sources
 from data.toolkit.failures import explained
 from data.toolkit.locks import sole_writer
 from data.toolkit.loggers import build_loggers
@@ -36,6 +37,7 @@ from pretrain.training.module import PretrainModule
 from pretrain.training.parallel import full_state, parallel_strategy
 from symbolic.checkpoint.bundled import RECORD
 from symbolic.checkpoint.format import save_checkpoint
+from symbolic.checkpoint.licence import PRETRAINING, Stage
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -175,6 +177,7 @@ def _finish(
         parts={"selector": objective.selector} if objective.selector.learns else {},
         provenance={**origin, "settings": settings.identity, "corpus": shards.manifest["corpus"]},
         pretrained_on=start.trained_on(shards.fingerprints[used]),
+        chain=(*start.chain, Stage(out.name, PRETRAINING, pretraining_sources(shards))),
     )
     record = {
         **origin,

@@ -1,6 +1,6 @@
 """Bundled models, known by their names: `load("tiny")` works anywhere without a network.
 
-Each is a folder of `symbolic/models`: a checkpoint with a model card (README.md) and a LICENSE.
+Each is a folder of `symbolic/models`: a checkpoint with a model card (README.md), LICENSE and ATTRIBUTION.md.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from symbolic.errors import CheckpointError, did_you_mean
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 _MARK = "config.json"
-CARD, LICENCE = "README.md", "LICENSE"
+CARD, LICENCE, ATTRIBUTION = "README.md", "LICENSE", "ATTRIBUTION.md"
 RECORD = "record.json"
 """The record of a run, in its folder."""
 

@@ -1,12 +1,12 @@
 """Checkpoints: a folder of safetensors and JSON that alone rebuilds its model.
 
     model.safetensors           weights, each under the name of its part: backbone., heads., and others
-    config.json                 format version, backbone, tokenizer fingerprint, heads, parts, task
+    config.json                 format version, backbone, tokenizer fingerprint, heads, parts, task, licence chain
     tokenizer.json              the tokenizer
     provenance.json             how it was made
     pretrained_on.safetensors   note fingerprints of the training pieces, if recorded
     adapter.*                   the adapter attached to the backbone, if there is one
-    README.md, LICENSE          the model card and the terms
+    README.md, LICENSE, ATTRIBUTION.md          the model card, the terms and the sources
 
 A checkpoint made on a bundled model can name it as its base and leave its backbone out. One of hand-made features
 has no backbone at all. Nothing else is ever loaded: a pickled file can run code when it is opened.
@@ -32,7 +32,17 @@ from symbolic.adapters import backbone_state, load_adapter, weights_fingerprint
 from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint.bundled import CARD, LICENCE, MODELS, find_model, require_model, shipped_models
+from symbolic.checkpoint.bundled import (
+    ATTRIBUTION,
+    CARD,
+    LICENCE,
+    MODELS,
+    find_model,
+    model_name,
+    require_model,
+    shipped_models,
+)
+from symbolic.checkpoint.licence import UNRECORDED, Chain, Stage, chain_values, read_chain
 from symbolic.checkpoint.schema import FORMAT_VERSION, check_config, check_provenance
 from symbolic.documents import RECOPY, read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
@@ -44,7 +54,7 @@ WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json
 PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
 Part = TypeVar("Part", bound=nn.Module)
-FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE}
+FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE, ATTRIBUTION}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +72,7 @@ class Checkpoint:
         pretrained_on: (P,) int64 sorted note fingerprints of the training pieces. None if not recorded.
         base: The bundled model that has its backbone, as "model", and the fingerprint of that backbone, as "weights".
             Empty where the checkpoint has a backbone of its own.
+        chain: Its trainings with the terms of their music, the first one first. One unrecorded stage if it has none.
     """
 
     path: Path
@@ -73,6 +84,7 @@ class Checkpoint:
     provenance: Mapping[str, Any]
     pretrained_on: NDArray[np.int64] | None
     base: Mapping[str, str] = field(default_factory=dict)
+    chain: tuple[Stage, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -229,6 +241,7 @@ def save_checkpoint(
     pretrained_on: ArrayLike | None = None,
     texts: Mapping[str, str] | None = None,
     base: str = "",
+    chain: Chain = (),
 ) -> Path:
     """Write a checkpoint, whole or not at all. An existing checkpoint is replaced.
 
@@ -242,8 +255,9 @@ def save_checkpoint(
         task: Name, classes and reading of the task, as JSON values.
         provenance: How the weights were made as JSON values.
         pretrained_on: Integer note fingerprints of every training piece.
-        texts: Further files by name: `CARD`, `LICENCE`.
+        texts: Further files by name: `CARD`, `LICENCE`, `ATTRIBUTION`.
         base: A bundled model that has these very weights as its backbone. They are left out then.
+        chain: All trainings of these weights.
 
     Returns:
         The folder.
@@ -282,6 +296,7 @@ def save_checkpoint(
         "parts": {name: dict((descriptions or {}).get(name, {})) for name in parts},
         "task": dict(task or {}),
         **({"base": {"model": base, "weights": weights}} if base else {}),
+        **({"chain": chain_values(chain)} if chain else {}),
     }
     with _replacing(path) as new:
         write_tensors(new / WEIGHTS, tensors)
@@ -340,6 +355,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         provenance=provenance,
         pretrained_on=seen,
         base=values.get("base", {}),
+        chain=read_chain(values.get("chain", [])) or (Stage(model_name(path), UNRECORDED),),
     )
 
 

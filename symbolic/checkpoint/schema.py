@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from symbolic.backbone.config import BackboneConfig
+from symbolic.checkpoint.licence import KINDS
 from symbolic.documents import (
     PLAIN_NAME,
     Check,
@@ -47,6 +48,8 @@ _SHAPE = fields(
 )
 _WRITABLE = r"[^\ud800-\udfff]*"
 """Names of classes become names of tracks, which must be Unicode."""
+_LINE = r"[^\x00-\x1f\x7f\ud800-\udfff]*"
+"""Terms are shown in a terminal and on cards, each on one line."""
 _TASK = fields(
     {
         "name": text(PLAIN_NAME),
@@ -59,6 +62,13 @@ _TASK = fields(
     }
 )
 _OBJECTS = mapped(text(r"[^./\\\0]{1,100}"), mapped(anything, anything))
+_SOURCE = fields(
+    {
+        **dict.fromkeys(("name", "title", "licence", "spdx", "citation", "homepage"), text(_LINE)),
+        **dict.fromkeys(("pieces", "notes"), whole(0, 2**48)),
+    }
+)
+_CHAIN = listed(fields({"model": text(_LINE), "kind": one_of(*KINDS), "sources": listed(_SOURCE)}))
 _CONFIG = fields(
     {
         "tokenizer": text(),
@@ -75,6 +85,7 @@ _CONFIG = fields(
         "base": lambda place, value: (
             [] if value == {} else fields({"model": text(), "weights": text()})(place, value)
         ),
+        "chain": _CHAIN,
     },
 )
 _NEEDED = ("tokenizer", "backbone", "heads", "parts", "task")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from symbolic.backbone import Backbone
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
+from symbolic.checkpoint.licence import Chain
 from symbolic.documents import RECOPY, anything, fields, listed, mapped, require, text, whole
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
@@ -302,6 +303,7 @@ def save_model(
     *,
     texts: Mapping[str, str] | None = None,
     base: str = "",
+    chain: Chain = (),
 ) -> Path:
     """Write a checkpoint that `task_model` reads.
 
@@ -314,6 +316,7 @@ def save_model(
         pretrained_on: Note fingerprints of all pieces that its weights were trained on.
         texts: Further files as for `save_checkpoint`.
         base: The bundled model that has its backbone as for `save_checkpoint`.
+        chain: All its trainings.
 
     Returns:
         The folder.
@@ -347,6 +350,7 @@ def save_model(
         pretrained_on=pretrained_on,
         texts=texts,
         base=base,
+        chain=chain,
     )
 
 

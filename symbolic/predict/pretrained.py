@@ -19,9 +19,9 @@ from torch import Tensor
 
 from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.backbone import Backbone
-from symbolic.checkpoint.bundled import CARD, LICENCE
-from symbolic.checkpoint.card import read_front_matter
+from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
 from symbolic.checkpoint.format import Checkpoint, save_checkpoint
+from symbolic.checkpoint.licence import licence_of
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
@@ -145,11 +145,11 @@ class MusicModel:
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the model as a checkpoint folder that `symbolic.load` reads. Returns the folder.
 
-        The card and the licence of the folder that it was loaded from go with it.
+        The licence chain, and the card and the legal texts of the folder that it was loaded from, go with it.
         """
         texts = {
             name: (self.checkpoint.path / name).read_text(encoding="utf-8")
-            for name in (CARD, LICENCE)
+            for name in (CARD, LICENCE, ATTRIBUTION)
             if (self.checkpoint.path / name).is_file()
         }
         about: dict[str, Any] = {
@@ -157,6 +157,7 @@ class MusicModel:
             "pretrained_on": self.checkpoint.pretrained_on,
             "texts": texts,
             "base": self.checkpoint.base.get("model", ""),
+            "chain": self.checkpoint.chain,
         }
         return self._save(folder, about)
 
@@ -224,8 +225,8 @@ class MusicModel:
         return np.concatenate([mean, deviation], axis=1, dtype=np.float32)
 
     def _about(self) -> list[str]:
-        """Words for `repr`: backbone, size, licence and training music."""
-        shape, card = self.checkpoint.shape, read_front_matter(self.checkpoint.path)
+        """Words for `repr`: backbone, size, licence and training music of every stage."""
+        shape, chain = self.checkpoint.shape, self.checkpoint.chain
         words = ["hand-made features, no backbone"]
         if shape is not None:
             adapter = getattr(self._encoder and self._encoder.backbone.adapter, "method", None)
@@ -234,10 +235,9 @@ class MusicModel:
             if self._encoder is not None and self._encoder.note_features is not None:
                 words.append("note features")
         words.append(f"{self.parameter_count:,} parameters")
-        if card.get("datasets"):
-            words.append(f"trained on {', '.join(map(str, card['datasets']))}")
-        licence = card.get("license_name") or card.get("license")
-        return [*words, f"licence {licence or 'not stated'}"]
+        words.append(f"trained on {', '.join(one.name for one in chain[-1].sources) or 'unrecorded music'}")
+        words += [f"made on {stage.model}" for stage in chain[-2::-1]]
+        return [*words, f"licence {licence_of(chain).title}"]
 
     @property
     def parameter_count(self) -> int:

@@ -8,6 +8,7 @@ from data.corpora import open_corpus
 from data.corpora.art_melody import ArtMelodyCorpus
 from data.corpora.orchestra import OrchestraCorpus
 from data.corpora.polish_scores import PolishScoresCorpus, source_of
+from symbolic.checkpoint.licence import is_permissive
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 
@@ -101,7 +102,7 @@ def test_art_melody_is_for_tests_and_one_piano(tmp_path):
     (piece,) = corpus.pieces()
     reading = corpus.interpret(piece, corpus.read(piece))
     assert piece.split == "test"
-    assert not ArtMelodyCorpus.permissive
+    assert not is_permissive(ArtMelodyCorpus.spdx)
     assert set(reading.music.notes["program"].tolist()) == {0}
     by_pitch = dict(
         zip(reading.music.notes["pitch"].tolist(), reading.note_labels["melody"].tolist(), strict=True)

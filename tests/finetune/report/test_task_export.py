@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from finetune.cli import main
 from finetune.training.record import portable
 from symbolic.checkpoint.bundled import MODELS
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
+from symbolic.checkpoint.licence import UNRECORDED, Stage, licence_of
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.predict.loading import load, load_predictors
 from symbolic.storage import read_tensors
@@ -63,10 +65,8 @@ def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp
         for path in (whole, lora, probe)
     ]
     assert parts == [{"backbone", "heads"}, {"heads"}, {"probe"}]
-    assert not (whole / "LICENSE").exists()
     for path in (lora, probe):
         assert load_checkpoint(path).base["model"] == "tiny"
-        assert (path / "LICENSE").read_text() == (MODELS / "tiny" / "LICENSE").read_text()
     assert sum(file.stat().st_size for file in lora.iterdir() if file.suffix == ".safetensors") < 0.3e6
     # Two of them still share one backbone.
     adapter_sets = {id(one.adapter_set) for one in load_predictors([lora, runs / "lora"])}
@@ -74,16 +74,19 @@ def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp
 
 
 def test_the_card_shows_scores_baselines_and_usage(runs: Path, tmp_path: Path) -> None:
-    out = exported(runs / "lora", tmp_path / "tops", "--licence", "As you like")
+    out = exported(runs / "lora", tmp_path / "tops", "--licence", "MIT")
     card = (out / "README.md").read_text(encoding="utf-8")
     test = json.loads((runs / "lora" / "record.json").read_text())["test"]["accuracy"]["mean"]
-    assert card.startswith("---\nlicense: other\nlicense_name: As you like\n")
+    assert card.startswith("---\nlicense: cc-by-nc-sa-4.0\n")
     assert "\n---\n\n# tops\n" in card
     assert f"| lora, from tiny, 1 seed | {100 * test:.1f} |" in card
     assert "| majority class |" in card
     assert "```\nfinetune predict tops song.mid\n" in card
     assert "Trained by `lora` from `tiny`, which is bundled;" in card
-    assert "\n## Licence\n\nAs you like\n" in card
+    assert (
+        "\n## Licence\n\nCC BY-NC-SA 4.0. The restrictions of its sources add up: asap_performances" in card
+    )
+    assert "| tops | fine-tuning | folder (MIT) |" in card
     assert str(tmp_path) not in card
     assert str(runs) not in card
 
@@ -100,6 +103,58 @@ def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path)
     card = (exported(runs / "lora", tmp_path / "m", *flags) / "README.md").read_text(encoding="utf-8")
     assert "On other test pieces: Music of lora." in card
     assert "Music of another" not in card
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "title"),
+    [
+        ("whole", None, "unstated"),
+        ("whole", "MIT", "unstated"),  # the music of its backbone is not recorded
+        ("lora", None, "unstated"),
+        ("lora", "CC0 1.0", "CC BY-NC-SA 4.0"),
+        ("probe", "mine", "mine; CC BY-NC-SA 4.0"),
+    ],
+)
+def test_a_child_is_never_freer_than_its_music(
+    name: str, line: str | None, title: str, runs: Path, tmp_path: Path
+) -> None:
+    out = exported(runs / name, tmp_path / "child", *(["--licence", line] if line else []))
+    chain = load_checkpoint(out).chain
+    parent = load_checkpoint("tiny").chain if name != "whole" else (Stage("nano", UNRECORDED),)
+    assert chain[:-1] == parent
+    assert (chain[-1].model, chain[-1].sources[0].name) == ("child", "folder")
+    assert licence_of(chain).title == title
+    assert f"licence {title}" in repr(load(out))
+    assert parent[0].model in (out / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert ("have no licence" in (out / "LICENSE").read_text(encoding="utf-8")) == (title == "unstated")
+
+
+def test_terms_of_known_corpora_cannot_be_stated_anew(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "probe", run)
+    for config in run.glob("*/checkpoint/config.json"):
+        values = json.loads(config.read_text())
+        values["chain"][-1]["sources"][0] |= {
+            "name": "emopia",
+            "licence": "CC BY-NC-SA 4.0",
+            "spdx": "CC-BY-NC-SA-4.0",
+        }
+        config.write_text(json.dumps(values))
+    assert main(["export", str(run), str(tmp_path / "out"), "--licence", "MIT"]) == 2
+    assert "the licence follows from them" in capsys.readouterr().err
+
+
+def test_a_run_without_a_chain_gets_one_from_its_record(runs: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs / "probe", run)
+    for config in run.glob("*/checkpoint/config.json"):
+        values = json.loads(config.read_text())
+        del values["chain"]
+        config.write_text(json.dumps(values))
+    chains = [load_checkpoint(exported(one, tmp_path / "m")).chain for one in (run, runs / "probe")]
+    ours, theirs = ([(stage.model, stage.kind, stage.sources) for stage in chain] for chain in chains)
+    assert ours[:-1] == theirs[:-1]
+    assert ours[-1][2] == tuple(replace(one, notes=0) for one in theirs[-1][2])
 
 
 def test_another_base_than_it_was_made_on_is_refused(runs: Path, tmp_path: Path) -> None:
@@ -122,7 +177,7 @@ def test_a_folder_named_like_a_model_is_not_taken_for_it(runs: Path, tmp_path: P
     (run / "record.json").write_text(json.dumps(record))
     out = exported(run, tmp_path / "model")
     assert not load_checkpoint(out).base
-    assert not (out / "LICENSE").exists()
+    assert (out / "LICENSE").read_text().startswith("The weights of model have no licence.")
     assert "unstated" in (out / "README.md").read_text(encoding="utf-8")
 
 
@@ -158,7 +213,7 @@ def test_runs_that_cannot_be_exported_say_why(runs: Path, tmp_path: Path, capsys
         ([str(tmp_path / "folded")], "fold by fold"),
         ([str(tmp_path)], "no record of `finetune`"),
         ([str(runs / "probe"), "--scores", str(tmp_path / "absent")], "there is no such folder"),
-        ([str(runs / "probe"), "--terms", str(tmp_path / "absent")], "cannot be read"),
+        ([str(runs / "probe"), "--licence", "mine", "--terms", str(tmp_path / "absent")], "cannot be read"),
     ):
         assert main(["export", arguments[0], str(tmp_path / "out"), *arguments[1:]]) == 2
         assert words in capsys.readouterr().err

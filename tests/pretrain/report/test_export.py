@@ -11,10 +11,12 @@ import torch
 from made import tune, write_tunes
 
 import symbolic
+from data.sources import pretraining_sources
 from data.toolkit.settings import flatten
 from pretrain import cli
 from pretrain.report.card import card
 from symbolic.checkpoint.format import load_checkpoint
+from symbolic.checkpoint.licence import PRETRAINING, UNRECORDED, Stage
 from symbolic.storage import read_tensors
 
 
@@ -59,22 +61,25 @@ def test_an_export_names_its_training_pieces(run, tmp_path):
 
 
 def test_the_card_names_source_licence_and_baselines(run, tmp_path):
-    terms = tmp_path / "terms.txt"
-    terms.write_text("Do as you like.\n")
-    out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0", "--terms", str(terms))
+    out = exported(run, tmp_path / "mine", "--licence", "CC0 1.0")
     card = (out / "README.md").read_text(encoding="utf-8")
     corpus = json.loads((run / "record.json").read_text())["corpus"]
     assert f"{corpus['training_pieces']} of these pieces were trained on" in card
-    assert card.startswith("---\nlicense: cc0-1.0\n")
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
     assert "\n---\n\n# mine\n" in card
-    used = re.search(r"^\| folder \| (\d+) \|.*unstated", card, re.MULTILINE)
+    used = re.search(r"^\| folder \| (\d+) \|.*CC0 1\.0", card, re.MULTILINE)
     assert (
         corpus["training_pieces"] < int(used[1]) < corpus["pieces"]
     )  # neither the test side nor less than was trained on
     assert re.search(r"^\| pitch \| 0\.\d{3} \| 0\.\d{3} \|$", card, re.MULTILINE)
-    assert "\n## Licence\n\nCC0 1.0\n" in card
+    assert "\n## Licence\n\nCC BY 4.0. All its sources allow any use" in card
+    assert "| mine | pretraining | folder (CC0 1.0) |" in card
     assert "## Scores" not in card
-    assert (out / "LICENSE").read_text() == "Do as you like.\n"
+    assert "Creative Commons Attribution 4.0 International Public License" in (out / "LICENSE").read_text()
+    used = re.search(
+        r"^- A folder of music files .* (\d+) pieces", (out / "ATTRIBUTION.md").read_text(), re.MULTILINE
+    )
+    assert corpus["training_pieces"] < int(used[1]) < corpus["pieces"]
 
 
 def test_no_path_of_this_machine_is_exported(run, music, tmp_path):
@@ -124,22 +129,64 @@ def test_scores_are_those_of_runs_from_these_weights(run, tmp_path):
     assert not re.search(r"9\d\.0 ±", card)
 
 
-def test_an_export_can_be_replaced_and_keeps_its_licence(run, tmp_path):
+def test_an_export_can_be_replaced_with_other_terms(run, tmp_path):
     terms = tmp_path / "terms.txt"
     terms.write_text("Do as you like.\n")
-    out = exported(run, tmp_path / "model", "--terms", str(terms))
-    exported(run, out, "--licence", "MIT", "--terms", str(out / "LICENSE"))
-    exported(run, out, "--licence", "MIT")
-    assert "\nMIT\n" in (out / "README.md").read_text(encoding="utf-8")
-    assert (out / "LICENSE").read_text() == "Do as you like.\n"
+    out = exported(run, tmp_path / "model")
+    assert "folder" in (out / "LICENSE").read_text()
+    assert "have no licence" in (out / "LICENSE").read_text()
+    exported(run, out, "--licence", "Like it", "--terms", str(terms))
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: other\nlicense_name: Like it\nlicense_link: LICENSE\n")
+    assert "licensed under Like it." in (out / "LICENSE").read_text()
+    assert (out / "LICENSE").read_text().endswith("\nDo as you like.\n")
 
 
-@pytest.mark.parametrize("wrong", [("--terms", "nowhere.txt"), ("--scores", "nowhere")])
-def test_a_refused_export_changes_nothing(run, tmp_path, capsys, wrong):
+def test_a_chain_is_carried_by_exports_of_exports(run, music, tmp_path, monkeypatch):
+    assert [stage.kind for stage in load_checkpoint(run).chain] == [PRETRAINING]
+    out = exported(run, tmp_path / "mine", "--licence", "CC BY-NC 4.0")
+    (stage,) = load_checkpoint(out).chain
+    assert (stage.model, stage.sources[0].spdx) == ("mine", "CC-BY-NC-4.0")
+    assert "licence CC BY-NC 4.0" in repr(symbolic.load(out))
+    saved = symbolic.load(out).save_pretrained(tmp_path / "saved")
+    assert load_checkpoint(saved).chain == (stage,)
+    assert (saved / "ATTRIBUTION.md").read_text() == (out / "ATTRIBUTION.md").read_text()
+
+
+def test_a_run_without_a_chain_gets_one_in_its_export(run, tmp_path):
+    """Its music is found again. What it started from is not."""
+    old = shutil.copytree(run, tmp_path / "old")
+    config, record = old / "checkpoint" / "config.json", old / "record.json"
+    values = json.loads(config.read_text())
+    del values["chain"]
+    config.write_text(json.dumps(values))
+    assert load_checkpoint(old).chain == (Stage("old", UNRECORDED),)
+    assert [stage.kind for stage in load_checkpoint(exported(old, tmp_path / "a")).chain] == [PRETRAINING]
+    about = json.loads(record.read_text())
+    about["from"] = {"weights": "0", "pieces": 3}
+    about["settings"]["model"]["checkpoint"] = "runs/big"
+    record.write_text(json.dumps(about))
+    out = exported(old, tmp_path / "b", "--licence", "MIT")
+    assert [(stage.model, stage.kind) for stage in load_checkpoint(out).chain] == [
+        ("big", UNRECORDED),
+        ("b", PRETRAINING),
+    ]
+    assert "The training music of big is not recorded." in (out / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (("--licence", "mine", "--terms", "nowhere.txt"), "nowhere.txt: cannot be read"),
+        (("--licence", "MIT", "--terms", "pyproject.toml"), "licence of the model is CC BY 4.0"),
+        (("--scores", "nowhere"), "nowhere"),
+    ],
+)
+def test_a_refused_export_changes_nothing(run, tmp_path, capsys, wrong, words):
     out = exported(run, tmp_path / "model", "--licence", "MIT")
     assert cli.main(["export", str(run), str(out), *wrong]) == 2
-    assert wrong[1] in capsys.readouterr().err
-    assert "\nMIT\n" in (out / "README.md").read_text(encoding="utf-8")
+    assert words in capsys.readouterr().err
+    assert "folder (MIT)" in (out / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("beside", [["thesis.txt"], ["README.md"]])
@@ -176,12 +223,12 @@ def test_the_card_of_a_mix_names_sources_and_exclusions(run):
         "sources": {"pop909": {"pieces": 778, "tokens": 1_318_461, "hours": 53.9}},
         "skipped": {"guarded": 1_489, "held out": 86, "copy of a training piece": 0},
     }
-    corpus = {"name": "mix-0", "licence": "pop909: MIT", "citation": "Wang et al."}
+    corpus = dict.fromkeys(("name", "title", "licence", "citation", "homepage"), "mix")
     mix = SimpleNamespace(
         manifest={"corpus": corpus, "totals": totals, "settings": {"guards": ["emopia", "pianist8"]}},
         pieces=[],
     )
-    text = card("mine", record, mix, "MIT")
+    text = card("mine", record, mix, [Stage("mine", PRETRAINING, pretraining_sources(mix))])
     assert re.search(r"^\| pop909 \| 778 \| 1,318,461 \| 53\.9 \| MIT \| Wang, Z\..* \|$", text, re.MULTILINE)
     assert "Nothing on a test side of these corpora, emopia, pianist8 was trained on." in text
     assert "; 1,489 of a corpus that is tested whole, by folds." in text

@@ -15,7 +15,7 @@ from torch import nn
 
 from symbolic.adapters import attach
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
-from symbolic.checkpoint.bundled import CARD, LICENCE
+from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
 from symbolic.checkpoint.format import FILES, load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import FieldHeads, SequenceHead
@@ -127,7 +127,7 @@ def test_files_are_as_readable_as_any_other(backbone: Backbone, tmp_path: Path) 
     attach(backbone, "lora")
     old = os.umask(0o022)
     try:
-        texts = {CARD: "what", LICENCE: "on what terms"}
+        texts = {CARD: "what", LICENCE: "on what terms", ATTRIBUTION: "from whom"}
         path = save_checkpoint(tmp_path / "model", backbone, TOKENIZER, pretrained_on=[1], texts=texts)
     finally:
         os.umask(old)

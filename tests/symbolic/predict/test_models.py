@@ -227,8 +227,9 @@ class TestNames:
         assert "transformer, 4 layers x 128, window 256" in repr(tiny)
         assert "1,118,192 parameters" in repr(tiny)
         assert repr(velocity).startswith("NotePredictor('velocity': 6 classes of a note: 0-31, 32-47")
-        for words in ("conformer, 4 layers x 128", "note features", "licence cc-by-nc-sa-4.0", "trained on"):
+        for words in ("conformer, 4 layers x 128", "note features", "licence CC BY-NC-SA 4.0"):
             assert words in repr(velocity)
+        assert "trained on pop909; made on tiny-conformer" in repr(velocity)
 
     def test_a_saved_model_is_the_same(
         self, velocity: NotePredictor, dances: PiecePredictor, tiny: PretrainedModel, tmp_path: Path
