@@ -340,6 +340,9 @@ class PredictSettings(Settings):
     json: str | None = setting(
         None, "also write everything as JSON: place and probabilities of each note; - is standard output"
     )
+    page: bool = setting(
+        False, "also write a page for each file: piano roll, playback, comparison with a rule"
+    )
     pedal: str = setting(
         KEEP,
         "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",

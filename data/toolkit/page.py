@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 from data.toolkit.safewrite import write_text
 
@@ -87,7 +88,7 @@ class Page:
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], numbers: bool = True) -> None:
         """Add a table. The first column is set left. `numbers` sets the others right."""
         head = "".join(f"<th>{_inline(cell)}</th>" for cell in header)
-        lines = ("".join(f"<td{_kind(text)}>{_inline(text)}</td>" for text in map(str, row)) for row in rows)
+        lines = ("".join(map(_cell, row)) for row in rows)
         body = "".join(f"<tr>{line}</tr>" for line in lines)
         opening = "<table>" if numbers else '<table class="left">'
         self._add(
@@ -107,14 +108,14 @@ class Page:
         self._pictures[name] = cache(partial(_png, draw, arguments))
         self._blocks.append((partial(_image, caption, self._pictures[name]), ""))
 
-    def widget(self, name: str, data: Any, style: str, script: str) -> None:
-        """Add a place that a script fills. Markdown has none.
+    def widget(self, name: str, data: Any, styles: Iterable[str], scripts: Iterable[str]) -> None:
+        """Add a place that scripts fill. Markdown has none.
 
         Args:
             name: Id of the place. Its data are JSON under this id and `-data`.
             data: JSON values.
-            style: CSS.
-            script: Run when the page is loaded.
+            styles: CSS of each style sheet.
+            scripts: Run in this order when the page is loaded.
         """
         text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         # No `<` is left that could end the element.
@@ -123,8 +124,8 @@ class Page:
             f'<noscript><p>The {name} needs JavaScript.</p></noscript><div id="{name}"></div>'
             f'<script type="application/json" id="{name}-data">{island}</script>'
         )
-        self._styles.append(style)
-        self._scripts.append(script)
+        self._styles.extend(styles)
+        self._scripts.extend(scripts)
 
     def html(self) -> str:
         """Return the page as one HTML file."""
@@ -172,6 +173,26 @@ def markdown_table(
     return ["| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
+class Link(NamedTuple):
+    """A cell of a table that leads to another page.
+
+    Attributes:
+        text: What is shown.
+        path: Where it leads, relative to the page, with slashes.
+    """
+
+    text: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"[{self.text}]({self.address})"
+
+    @property
+    def address(self) -> str:
+        """The path as a relative URL. Names that are not UTF-8 keep their bytes."""
+        return quote(self.path, errors="surrogateescape")
+
+
 def asset(package: str, name: str) -> str:
     """Read a style or script from the folder `web` of a package such as "data.toolkit"."""
     return (files(package) / "web" / name).read_text(encoding="utf-8")
@@ -201,6 +222,10 @@ def _inline(text: str) -> str:
     return text
 
 
-def _kind(cell: str) -> str:
-    """Return the class of a cell that begins as a number does. Such a cell is not broken into lines."""
-    return ' class="number"' if cell.lstrip("+-")[:1].isdigit() else ""
+def _cell(value: object) -> str:
+    """Return a cell of a table. One that begins as a number does is not broken into lines."""
+    if isinstance(value, Link):
+        return f'<td><a href="{value.address}">{html.escape(value.text)}</a></td>'
+    text = str(value)
+    kind = ' class="number"' if text.lstrip("+-")[:1].isdigit() else ""
+    return f"<td{kind}>{_inline(text)}</td>"

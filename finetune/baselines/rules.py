@@ -76,47 +76,47 @@ def rhythm_table(data: TaskData) -> Predictor:
 
 
 def key_profiles(data: TaskData) -> Predictor:
+    """Return `degrees_by_profiles`, to which nothing is fitted."""
+    return degrees_by_profiles
+
+
+def degrees_by_profiles(tokens: Rows) -> NDArray[np.int64]:
     """Predict degrees of the key whose profile correlates most with the pitch classes, weighted by length.
 
-    Krumhansl & Schmuckler's algorithm. Nothing is fitted.
+    Krumhansl & Schmuckler's algorithm.
     """
-    profiles = _rotated(KEY_PROFILES)
-
-    def predict(tokens: Rows) -> NDArray[np.int64]:
-        onset, end, pitch = _times(tokens)
-        pitched = pitch < DRUM_PITCH
-        weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
-        key = int((profiles @ (weights - weights.mean())).argmax())
-        return tonal_labels(pitch, np.full(len(tokens), key)).astype(np.int64)
-
-    return predict
+    onset, end, pitch = _times(tokens)
+    pitched = pitch < DRUM_PITCH
+    weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
+    key = int((_rotated(KEY_PROFILES) @ (weights - weights.mean())).argmax())
+    return tonal_labels(pitch, np.full(len(tokens), key)).astype(np.int64)
 
 
 def triads(data: TaskData) -> Predictor:
+    """Return `degrees_by_triads`, to which nothing is fitted."""
+    return degrees_by_triads
+
+
+def degrees_by_triads(tokens: Rows) -> NDArray[np.int64]:
     """Predict degrees of the triad most similar to the notes of each quarter. Its lowest note counts twice.
 
-    Fujishima (1999), "Realtime chord recognition of musical sound". Nothing is fitted.
+    Fujishima (1999), "Realtime chord recognition of musical sound".
     """
-    templates = _rotated(TRIADS)
-
-    def predict(tokens: Rows) -> NDArray[np.int64]:
-        onset, end, pitch = _times(tokens)
-        quarter = Vocabulary().positions_per_quarter
-        first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
-        weights = np.zeros((int(last.max()) + 1, 12))
-        lowest = np.full(len(weights), DRUM_PITCH)
-        pitched = pitch < DRUM_PITCH
-        for step in range(int((last - first).max()) + 1):
-            here = pitched & (first + step <= last)
-            beat = (first + step)[here]
-            sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
-            np.add.at(weights, (beat, pitch[here] % 12), np.maximum(sounding, 1))
-            np.minimum.at(lowest, beat, pitch[here])
-        bass = np.flatnonzero(lowest < DRUM_PITCH)
-        weights[bass, lowest[bass] % 12] *= 2
-        return tonal_labels(pitch, (weights @ templates.T).argmax(axis=1)[first]).astype(np.int64)
-
-    return predict
+    onset, end, pitch = _times(tokens)
+    quarter = Vocabulary().positions_per_quarter
+    first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
+    weights = np.zeros((int(last.max()) + 1, 12))
+    lowest = np.full(len(weights), DRUM_PITCH)
+    pitched = pitch < DRUM_PITCH
+    for step in range(int((last - first).max()) + 1):
+        here = pitched & (first + step <= last)
+        beat = (first + step)[here]
+        sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
+        np.add.at(weights, (beat, pitch[here] % 12), np.maximum(sounding, 1))
+        np.minimum.at(lowest, beat, pitch[here])
+    bass = np.flatnonzero(lowest < DRUM_PITCH)
+    weights[bass, lowest[bass] % 12] *= 2
+    return tonal_labels(pitch, (weights @ _rotated(TRIADS).T).argmax(axis=1)[first]).astype(np.int64)
 
 
 def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,1 +1,1 @@
-"""The command `finetune predict`."""
+"""The command `finetune predict` and its pages."""

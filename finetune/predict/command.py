@@ -21,6 +21,7 @@ A file that cannot be read is skipped and named. The exit status is 0 if any was
 _EPILOG = """\
 examples:
   finetune predict melody song.mid                           writes predictions/melody/song.mid
+  finetune predict melody song.mid --page                    and a page to look at and listen to
   finetune predict melody song.mid --csv - > notes.csv       a line for each note
   finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
   finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
@@ -44,6 +45,7 @@ def predict(argv: Sequence[str]) -> None:
         raise ConfigError("Name a music file, or a folder of them, after the run.")
     out = settings.out or os.path.join(PREDICTIONS, *([model_name(settings.run)] if len(runs) == 1 else []))
     # Torch takes seconds to import, so what can be refused is refused before.
+    from finetune.predict.pages import Pages
     from symbolic.predict.files import predict_files
     from symbolic.predict.loading import load_predictors
     from symbolic.predict.network import device_of
@@ -51,12 +53,15 @@ def predict(argv: Sequence[str]) -> None:
 
     predictors = load_predictors(runs, device_of(settings.accelerator))
     screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout
+    pages = Pages(out, predictors) if settings.page else None
     skipped = 0
     with (
         written_predictions(predictors, settings.csv, settings.json) as files,
         tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
     ):
         for predictions in predict_files(predictors, sources, out, settings.pedal):
+            if pages:
+                predictions = pages.add(predictions)
             if repairs := "; ".join(predictions[0].repairs):
                 bar.write(f"repaired {printable(predictions[0].file)}: {repairs}", file=sys.stderr)
             for found in predictions:
@@ -68,6 +73,8 @@ def predict(argv: Sequence[str]) -> None:
             bar.update()
     if skipped == len(sources):
         raise ConfigError(f"None of the {skipped:,} files could be predicted; the reasons stand above.")
+    if pages and len(sources) > 1:
+        screen.write(f"index  {printable(str(pages.write_index()))}\n")
     if len(sources) > 1:
         said = f"{len(sources) - skipped:,} of {len(sources):,} files predicted"
         sys.stderr.write(f"{said}; {skipped:,} skipped, each named above\n" if skipped else f"{said}\n")

@@ -145,4 +145,9 @@ def _roll(
         "learns": module.objective.selector.learns,
         "windows": [roll_data(*one) for one in found],
     }
-    page.widget("roll", payload, asset("pretrain.report", "roll.css"), asset("pretrain.report", "roll.js"))
+    page.widget(
+        "inspection",
+        payload,
+        [asset("data.toolkit", "roll.css"), asset("pretrain.report", "inspection.css")],
+        [asset("data.toolkit", "roll.js"), asset("pretrain.report", "inspection.js")],
+    )

@@ -10,6 +10,7 @@ from pathlib import Path
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.music.files import read_music
 from symbolic.music.midi.repair import KEEP
+from symbolic.music.notes import Music
 from symbolic.predict.musicxml_output import is_musicxml
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
@@ -26,7 +27,8 @@ class FilePrediction:
         result: The prediction. None where the file was skipped.
         written: The files that were written at note level: MIDI, and MusicXML of a score in MusicXML.
         skipped: Why it was skipped. "" if it was not.
-        repairs: Repairs made when the file was read, as sentences.
+        music: What was read. None where the file was skipped.
+        place: Path of the MIDI file, written at note level alone.
     """
 
     file: str
@@ -34,7 +36,13 @@ class FilePrediction:
     result: NotePredictions | PiecePrediction | None = None
     written: tuple[Path, ...] = ()
     skipped: str = ""
-    repairs: tuple[str, ...] = ()
+    music: Music | None = None
+    place: Path = Path()
+
+    @property
+    def repairs(self) -> tuple[str, ...]:
+        """Repairs made when the file was read, as sentences."""
+        return self.music.repairs if self.music else ()
 
     @property
     def probabilities(self) -> dict[str, float]:
@@ -92,7 +100,11 @@ def predict_files(
                 written = _write(result, folder / source.place)
             except MusicFileError as error:
                 result, skipped = None, _reason(source.file, error)
-            found.append(FilePrediction(source.file, predictor.name, result, written, skipped, music.repairs))
+            found.append(
+                FilePrediction(
+                    source.file, predictor.name, result, written, skipped, music, folder / source.place
+                )
+            )
         yield found
 
 

@@ -46,25 +46,29 @@ def _line(found: FilePrediction, several: bool) -> str:
     if found.result is None:
         return f"skipped  {found.skipped}"
     name = f"{found.file}  {found.task}:" if several else f"{found.file} "
+    files = f"  ->  {', '.join(map(str, found.written))}" if found.written else ""
     if isinstance(found.result, PiecePrediction):
+        return f"{name} {in_words(found.result)}{files}"
+    return f"{name}{files[1:]}  ({in_words(found.result)})"
+
+
+def in_words(found: NotePredictions | PiecePrediction) -> str:
+    """Return what was predicted in half a line, with the confidence."""
+    if isinstance(found, PiecePrediction):
         ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
-        return f"{name} " + "  ".join(f"{label} {probability:.3f}" for label, probability in ordered)
-    return f"{name} ->  {' and '.join(map(str, found.written))}  ({_notes_in_words(found.result)})"
-
-
-def _notes_in_words(notes: NotePredictions) -> str:
-    if notes.key:
-        return f"{notes.key}; confidence {notes.keys[notes.key]:.2f}"
-    if notes.chords:
-        first = " ".join(chord.name for chord in notes.chords[:_SHOWN])
-        return f"{len(notes.chords)} chords: {first}{' ...' if len(notes.chords) > _SHOWN else ''}"
-    if notes.derived == VELOCITY:
-        return f"{notes.velocities}; confidence {notes.mean_confidence:.2f}"
-    counts = {label: count for label, count in notes.counts.items() if count}
+        return "  ".join(f"{label} {probability:.3f}" for label, probability in ordered)
+    if found.key:
+        return f"{found.key}; confidence {found.keys[found.key]:.2f}"
+    if found.chords:
+        first = " ".join(chord.name for chord in found.chords[:_SHOWN])
+        return f"{len(found.chords)} chords: {first}{' ...' if len(found.chords) > _SHOWN else ''}"
+    if found.derived == VELOCITY:
+        return f"{found.velocities}; confidence {found.mean_confidence:.2f}"
+    counts = {label: count for label, count in found.counts.items() if count}
     most = sorted(counts, key=lambda label: -counts[label])[:_SHOWN]
     shown = ", ".join(f"{counts[label]} {label}" for label in counts if label in most)
     shown += ", ..." if len(counts) > _SHOWN else ""
-    return f"{shown}; confidence {notes.mean_confidence:.2f}"
+    return f"{shown}; confidence {found.mean_confidence:.2f}"
 
 
 class _Csv:

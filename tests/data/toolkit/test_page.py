@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 from pages import Reader
 
-from data.toolkit.page import Page
+from data.toolkit.page import Link, Page
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_page_escapes_what_it_is_given(write):
 def test_nothing_is_loaded_and_the_policy_forbids_it(write):
     page = Page("title")
     page.figure("picture", "caption", Figure)
-    page.widget("place", {}, "", "")
+    page.widget("place", {}, [], [])
     text, read = write(page)
     assert read.loads == []
     assert "default-src 'none'" in text
@@ -47,7 +47,7 @@ def test_nothing_is_loaded_and_the_policy_forbids_it(write):
 def test_data_of_a_page_cannot_end_an_element(write):
     data = {"key": "</script><script>alert(1)</script>", "n": 1.5, "none": None}
     page = Page("title")
-    page.widget("place", data, "", "")
+    page.widget("place", data, [], [])
     assert write(page)[1].islands == {"place-data": data}
 
 
@@ -59,7 +59,7 @@ def test_a_page_of_text_has_no_script(write):
 
 def test_what_json_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="JSON"):
-        Page("title").widget("place", [float("nan")], "", "")
+        Page("title").widget("place", [float("nan")], [], [])
 
 
 def test_numbers_keep_to_a_line_and_words_may_break(write):
@@ -67,6 +67,14 @@ def test_numbers_keep_to_a_line_and_words_may_break(write):
     page.table(["arm", "above full", "why"], [["lora", "-1.9 (-2.6 to -1.1)", "a long word"]])
     text, _ = write(page)
     assert '<td class="number">-1.9 (-2.6 to -1.1)</td><td>a long word</td>' in text
+
+
+def test_a_cell_leads_to_another_page(write):
+    page = Page("Index")
+    page.table(["file"], [[Link("a <b>", "a #1/é.html")]])
+    assert write(page)[1].loads == ["a%20%231/%C3%A9.html"]
+    assert "a <b>" in write(page)[1].text
+    assert "| [a <b>](a%20%231/%C3%A9.html) |" in page.markdown()
 
 
 def test_one_page_is_html_and_markdown(tmp_path):

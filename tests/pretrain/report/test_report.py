@@ -86,7 +86,7 @@ def test_page_names_terms_command_and_skipped_files(adversarial, shards):
 
 
 def test_pieces_of_both_sides_can_be_picked(adversarial):
-    roll = adversarial[1].islands["roll-data"]
+    roll = adversarial[1].islands["inspection-data"]
     assert {window["side"] for window in roll["windows"]} == {"held out", "training"}
     held_out = {window["key"] for window in roll["windows"] if window["side"] == "held out"}
     assert any(NASTY in key for key in held_out)
@@ -111,7 +111,7 @@ def test_pictures_are_files_too(adversarial):
 
 def test_page_says_that_a_selector_has_no_scores(shards, tmp_path):
     _, page, *_ = report(shards, tmp_path, "uniform")
-    roll = page.islands["roll-data"]
+    roll = page.islands["inspection-data"]
     assert roll["learns"] is False
     assert all(window["score"] is None and any(map(any, window["chosen"])) for window in roll["windows"])
     assert any("No calibration" in text for text in page.text)

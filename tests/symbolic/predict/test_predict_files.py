@@ -171,3 +171,17 @@ def test_each_model_has_a_folder_of_its_own(
     assert main(["predict", str(runs / "notes"), "song.mid"]) == 0
     assert (tmp_path / "predictions" / "notes" / "song.mid").is_file()
     assert "repaired song.mid: 1 values above 127 clipped" in capsys.readouterr().err
+
+
+def test_pages_stand_beside_the_files_with_an_index(runs: Path, tmp_path: Path, capsys: Any) -> None:
+    for name in ("a", "b"):
+        write_midi(tune(114), tmp_path / f"{name}.mid")
+    out = tmp_path / "out"
+    models = [str(runs / "notes"), str(runs / "dances")]
+    assert main(["predict", *models, str(tmp_path), "--out", str(out), "--page"]) == 0
+    printed = capsys.readouterr().out
+    for page in ("note/a.html", "note/b.html", "sequence/a.html", "sequence/b.html", "index.html"):
+        assert (out / page).is_file()
+        assert str(out / page) in printed
+    index = (out / "index.html").read_text(encoding="utf-8")
+    assert 'href="sequence/b.html"' in index

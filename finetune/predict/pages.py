@@ -1,0 +1,88 @@
+"""Pages of predictions, one a file and model, and their index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from data.toolkit.page import Link, Page
+from finetune.predict.page import prediction_page
+from symbolic.errors import ConfigError
+from symbolic.predict.files import FilePrediction
+from symbolic.predict.predictor import NotePredictor, PiecePredictor
+from symbolic.predict.writers import in_words, printable
+
+INDEX = "index.html"
+
+
+class Pages:
+    """Pages in the folder of the predictions, each where the MIDI file of its source is or would be.
+
+    Args:
+        out: The folder.
+        predictors: The models.
+    """
+
+    def __init__(self, out: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
+        self._index = Path(out) / INDEX
+        self._titles = {one.name: str(one.task["title"]) for one in predictors}
+        self._lines: list[tuple[object, ...]] = []
+
+    def add(self, predictions: Sequence[FilePrediction]) -> list[FilePrediction]:
+        """Write the pages of one file.
+
+        Returns:
+            The same predictions with their page among the files that were written.
+
+        Raises:
+            ConfigError: If nothing can be written there.
+        """
+        return [self._add(found) for found in predictions]
+
+    def write_index(self) -> Path:
+        """Write the index of all files, those that were skipped with the reason. Returns its path.
+
+        Raises:
+            ConfigError: If nothing can be written there.
+        """
+        page = Page(f"Predictions: {', '.join(self._titles)}")
+        columns = ("file", *(["model"] if len(self._titles) > 1 else []), "predicted", "repairs")
+        # The last column is left out where no file was repaired.
+        shown = len(columns) - (not any(line[-1] for line in self._lines))
+        page.table(columns[:shown], [line[:shown] for line in self._lines], numbers=False)
+        return _written(page, self._index)
+
+    def _add(self, found: FilePrediction) -> FilePrediction:
+        model = [found.task] if len(self._titles) > 1 else []
+        if found.result is None:
+            self._lines.append((printable(found.file), *model, f"skipped: {printable(found.skipped)}", ""))
+            return found
+        path = found.place.with_suffix(".html")
+        if path == self._index:  # a file is called index.mid
+            path = path.with_name("index-file.html")
+        _written(prediction_page(found, found.task, self._titles[found.task]), path)
+        below = path.relative_to(self._index.parent)
+        # The name of the file, below the folders in which it was found.
+        shown = Path(*below.parts[len(model) : -1], Path(found.file).name).as_posix()
+        self._lines.append(
+            (
+                Link(printable(shown), below.as_posix()),
+                *model,
+                in_words(found.result),
+                "; ".join(found.repairs),
+            )
+        )
+        return replace(found, written=(*found.written, path))
+
+
+def _written(page: Page, path: Path) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        page.write(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({os.strerror(error.errno or 0)}). Name another folder with --out."
+        ) from error
+    return path
