@@ -7,10 +7,11 @@ tiny.embed_notes("song.mid")    # (N, dim), one for each note
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -33,11 +34,17 @@ from symbolic.predict.windows import Rows, central_outputs, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
 from symbolic.tokens.vocabulary import FIELDS
 
+if TYPE_CHECKING:
+    from symbolic.generate.constraints import Constraints
+    from symbolic.generate.sampling import Sampling
+    from symbolic.generate.variant import Variant
+
 AnyMusic = Any
 """A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score."""
 Piece = tuple[Music, Tokens]
 _GROUP = 16
 """Pieces of a list that are read and batched together."""
+_BAR = "{l_bar}{bar}| [{elapsed}<{remaining}]"
 
 
 class MusicModel:
@@ -283,9 +290,7 @@ class PretrainedModel(MusicModel):
         Raises:
             ConfigError: If the model has no heads for fields, or shapes do not fit.
         """
-        head = self.heads.get("fields")
-        if not isinstance(head, FieldHeads):
-            raise ConfigError(f"{self.name} has no heads for fields. Use a model as `pretrain` wrote it.")
+        head = self._field_heads()
         ids = tokens.ids if isinstance(tokens, Tokens) else np.asarray(tokens)
         hidden = np.asarray(masked, dtype=bool)
         if ids.ndim != 2 or ids.shape[1] != len(FIELDS) or hidden.shape not in (ids.shape, ids.shape[:1]):
@@ -312,6 +317,82 @@ class PretrainedModel(MusicModel):
             name: one.softmax(-1)[torch.from_numpy(cells[asked, field])].cpu().numpy()
             for field, (name, one) in enumerate(zip(FIELDS, logits, strict=True))
         }
+
+    def infill(
+        self,
+        music: AnyMusic,
+        bars: tuple[int, int] | None = None,
+        *,
+        fields: Sequence[str] | None = None,
+        tracks: Sequence[str | int] | None = None,
+        continue_bars: int = 0,
+        number: int = 1,
+        style: str | Path | PretrainedModel | None = None,
+        temperature: float | Mapping[str, float] | None = None,
+        seed: int = 0,
+        sampling: Sampling | None = None,
+        constraints: Constraints | None = None,
+    ) -> list[Variant]:
+        """Write a passage of a piece anew. All other notes stay as they are.
+
+        Args:
+            music: As for `embed`, one piece.
+            bars: First and last bar, counted from 1. By default the whole piece.
+            fields: Some of "position", "pitch", "duration", "velocity": the notes stay and these fields of them are
+                drawn. By default the notes are replaced by others.
+            tracks: Tracks by number from 1, by name or by kind such as "bass" and "drums". By default all.
+            continue_bars: Write so many bars after the end instead.
+            number: Number of variants.
+            style: A model of the same backbone with an adapter: its folder, or as `load` gave it.
+            temperature: Above 1 more surprising, below 1 less; one number, or one by field.
+            seed: Seed. The same seed gives the same variants.
+            sampling: Everything else about how values are drawn.
+            constraints: Scale, range, rhythm, density and polyphony.
+
+        Returns:
+            The variants. Each has `music`, `written` (which notes are new) and `write(path)`.
+
+        Raises:
+            MusicFileError: If the piece cannot be read or has no notes.
+            ConfigError: If the piece has no such bars or tracks, settings are wrong, or the model has no heads for
+                fields.
+        """
+        from tqdm import tqdm
+
+        from symbolic.generate.constraints import Constraints
+        from symbolic.generate.infill import Writer
+        from symbolic.generate.passage import find_passage
+        from symbolic.generate.sampling import Sampling
+
+        if number < 1:
+            raise ConfigError(f"number {number}: at least one variant must be written.")
+        sampling, constraints = sampling or Sampling(), constraints or Constraints()
+        if temperature is not None:
+            sampling = replace(sampling, temperature=temperature)
+        model = self if style is None else self._styled(style)
+        read, tokens = model._prepared(music)
+        vocabulary = model.tokenizer.vocabulary
+        chosen = constraints.kept(fields)
+        passage = find_passage(read, tokens, vocabulary, bars, chosen, tracks, continue_bars)
+        backbone = model._encoding().backbone
+        writer = Writer(backbone, model._field_heads(), vocabulary, sampling, constraints)
+        with tqdm(total=1.0, desc="writing", delay=1, leave=False, disable=None, bar_format=_BAR) as bar:
+            return list(writer.write(read, tokens, passage, number, seed, bar.update))
+
+    def _styled(self, style: str | Path | PretrainedModel) -> PretrainedModel:
+        """Return the model of a style if it reads the tokens that this one reads."""
+        model = style if isinstance(style, PretrainedModel) else PretrainedModel.from_pretrained(style)
+        if model.tokenizer.fingerprint != self.tokenizer.fingerprint:
+            raise ConfigError(
+                f"The style {model.name} was made with another tokenizer than {self.name}. Make it anew from {self.name}."
+            )
+        return model.to(next(self.backbone.parameters()).device)
+
+    def _field_heads(self) -> FieldHeads:
+        head = self.heads.get("fields")
+        if not isinstance(head, FieldHeads):
+            raise ConfigError(f"{self.name} has no heads for fields. Use a model as `pretrain` wrote it.")
+        return head
 
     @property
     def parameter_count(self) -> int:

@@ -113,6 +113,30 @@ def locate_bars(onset: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
     return bar, position, segments.time_signature[at]
 
 
+def bar_bounds(bar: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
+    """Compute where bars begin, their lengths and their time-signature values.
+
+    Args:
+        bar: (N,) bars of a piece, counted from 0.
+        segments: The result of `time_signature_segments`.
+
+    Returns:
+        (N,) starts and lengths in grid positions, and (N,) values. A bar that a change of time signature cuts is short.
+    """
+    at = _in_force(segments.first_bar, bar)
+    start = segments.start[at] + (bar - segments.first_bar[at]) * segments.length[at]
+    following = np.append(segments.start[1:], np.iinfo(np.int64).max)[at]
+    return start, np.minimum(segments.length[at], following - start), segments.time_signature[at]
+
+
+def to_ticks(position: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
+    """Convert grid positions to the nearest times in ticks. Ties go to the later one."""
+    found: Ints = (2 * position * music.resolution + vocabulary.positions_per_quarter) // (
+        2 * vocabulary.positions_per_quarter
+    )
+    return found
+
+
 def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
     """Return (N,) tempo values at grid positions. A rising order is fastest.
 

@@ -16,6 +16,8 @@ from symbolic.music.midi.events import (
     DRUM_CHANNEL,
     INSTRUMENT_NAME,
     META,
+    NOTE_OFF,
+    NOTE_ON,
     SYSTEM,
     TRACK_NAME,
     Event,
@@ -31,6 +33,8 @@ from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.notes import Music
 
 _TICK = itemgetter(0)
+_FIRST, _BETWEEN, _LAST = range(3)
+"""Order of events at one time: releases of new notes, events that were there, strikes of new notes."""
 _Owner = tuple[int, int]
 """A track and a channel in it."""
 
@@ -104,6 +108,39 @@ class MidiEdit:
         self._file.ends += [max([0, *self._file.ends])] * len(new)
         self._file.tracks += new
         self._file.kind = 1 if new else self._file.kind
+
+    def exchange(self, gone: NDArray[np.bool_], notes: NDArray[np.void], like: NDArray[np.integer]) -> None:
+        """Take notes out and put others in. This is the last edit, because notes are not the same afterwards.
+
+        Args:
+            gone: (N,) bool, the notes to take out.
+            notes: (M,) array of dtype `NOTE`, the notes to put in.
+            like: (M,) index of the note whose track and channel each of them gets.
+        """
+        removed, added = self._without(gone), dict[int, list[tuple[int, int, bytes]]]()
+        ends = notes["onset"] + np.maximum(notes["duration"], 1)
+        columns = (notes["onset"], ends, notes["pitch"], np.maximum(notes["velocity"], 1), like)
+        for onset, end, pitch, velocity, model in zip(*(column.tolist() for column in columns), strict=True):
+            track, note = self._places[model]
+            strike = onset, _LAST, bytes([NOTE_ON | note.channel, pitch, velocity])
+            release = end, _FIRST, bytes([NOTE_OFF | note.channel, pitch, 0])
+            added.setdefault(track, []).extend((strike, release))
+        for track, own in added.items():
+            kept = [(tick, _BETWEEN, event) for tick, event in removed[track]]
+            merged = sorted([*own, *kept], key=itemgetter(0, 1))
+            removed[track] = [(tick, event) for tick, _, event in merged]
+        self._file.tracks[:] = removed
+
+    def _without(self, gone: NDArray[np.bool_]) -> list[list[Event]]:
+        """Return the events of each track without those of some notes."""
+        indices: list[set[int]] = [set() for _ in self._file.tracks]
+        for index in np.flatnonzero(gone).tolist():
+            track, note = self._places[index]
+            indices[track].update((note.strike, note.release))
+        return [
+            [event for index, event in enumerate(events) if index not in own]
+            for events, own in zip(self._file.tracks, indices, strict=True)
+        ]
 
     def to_bytes(self) -> bytes:
         """Return the file as bytes."""

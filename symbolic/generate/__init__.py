@@ -1,0 +1,1 @@
+"""Write music: hide a passage and let a backbone fill it by iterative unmasking."""

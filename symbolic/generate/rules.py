@@ -1,0 +1,95 @@
+"""What may still be written into a token: the values that neither its field nor the notes around it rule out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.generate.canvas import Canvas, open_positions
+from symbolic.generate.constraints import Constraints
+from symbolic.generate.passage import Ints, Passage
+from symbolic.music.notes import DRUM_PROGRAM, Music
+from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, DURATION, PITCH, POSITION, PROGRAM, Vocabulary
+
+Flags = NDArray[np.bool_]
+
+
+class Rules:
+    """The values that are allowed in a passage.
+
+    Args:
+        music: The piece.
+        passage: What is to be written.
+        constraints: What users ask for.
+        vocabulary: Meaning of the values.
+    """
+
+    def __init__(
+        self, music: Music, passage: Passage, constraints: Constraints, vocabulary: Vocabulary
+    ) -> None:
+        self._passage, self._constraints, self._voc = passage, constraints, vocabulary
+        self._positions = np.stack(
+            [open_positions(bar, music, passage, vocabulary) for bar in range(len(passage.start))]
+        )
+
+    def of_field(self, canvas: Canvas, rows: Ints, field: int) -> Flags:
+        """Return (M, V) bool: values that are allowed in a field of tokens, whatever the other notes are."""
+        allowed = np.ones((len(rows), self._voc.values[field]), dtype=bool)
+        if field == POSITION:
+            allowed &= self._positions[canvas.values[rows, BAR] - self._passage.first]
+        elif field == PITCH:
+            drums = (canvas.values[rows, PROGRAM] == DRUM_PROGRAM)[:, None]
+            pitched = np.append(self._constraints.pitches, np.zeros(DRUM_PITCH, dtype=bool))
+            allowed &= np.where(drums, np.arange(2 * DRUM_PITCH) >= DRUM_PITCH, pitched)
+        elif field == DURATION:
+            left = self._passage.end - canvas.onset[rows]
+            allowed &= self._voc.durations <= np.maximum(left, 1)[:, None]
+        return allowed
+
+    def among_notes(self, canvas: Canvas, row: int, field: int) -> Flags:
+        """Return (V,) bool: values of a token that agree with the visible notes of its track.
+
+        Notes of one pitch do not overlap, and no more notes sound together than are asked for.
+        """
+        values, hidden, onset = canvas.values, canvas.hidden, canvas.onset
+        begins = onset[row]
+        others = np.flatnonzero((canvas.track == canvas.track[row]) & ~hidden[:, POSITION] & ~canvas.dropped)
+        others = others[others != row]
+        same = others[(values[others, PITCH] == values[row, PITCH]) & ~hidden[others, PITCH]]
+        allowed = np.ones(self._voc.values[field], dtype=bool)
+        if field == POSITION:
+            place = canvas.start[row] + np.arange(len(allowed))
+            if not hidden[row, PITCH]:
+                length = self._length(canvas, np.array([row]))[0]
+                ends = onset[same] + self._length(canvas, same)
+                allowed &= ~((place < ends[:, None]) & (place + length > onset[same][:, None])).any(axis=0)
+            if self._constraints.polyphony is not None:
+                allowed &= self._sounding(canvas, others, place) < self._constraints.polyphony
+        elif field == PITCH:
+            ends = onset[others] + self._length(canvas, others)
+            length = self._length(canvas, np.array([row]))[0]
+            sounding = others[(onset[others] < begins + length) & (begins < ends) & ~hidden[others, PITCH]]
+            allowed[values[sounding, PITCH]] = False
+        elif field == DURATION:
+            limit = self._passage.end
+            following = onset[same][onset[same] > begins] if not hidden[row, PITCH] else same[:0]
+            limit = min(limit, int(following.min(initial=limit)))
+            if self._constraints.polyphony is not None:
+                later = np.sort(onset[others][onset[others] > begins])
+                beside = int((onset[others] == begins).sum())
+                ahead = later[max(self._constraints.polyphony - beside - 1, 0) :]
+                limit = min(limit, int(ahead.min(initial=limit)))
+            allowed &= self._voc.durations <= max(limit - begins, 1)
+        return allowed
+
+    def _sounding(self, canvas: Canvas, rows: Ints, place: Ints) -> Ints:
+        """Return (P,) how many of some tokens sound at each of (P,) rising grid positions."""
+        onset = canvas.onset[rows]
+        begun = np.searchsorted(np.sort(onset), place, side="right")
+        ended = np.searchsorted(np.sort(onset + self._length(canvas, rows)), place, side="right")
+        return begun - ended
+
+    def _length(self, canvas: Canvas, rows: Ints) -> Ints:
+        """Return the lengths of tokens in positions. One position where the duration is hidden."""
+        drawn = np.where(canvas.hidden[rows, DURATION], 1, self._voc.durations[canvas.values[rows, DURATION]])
+        return np.where(canvas.drawn[rows, DURATION], drawn, canvas.lasting[rows])
