@@ -31,7 +31,7 @@ from symbolic.features import feature_groups
 from symbolic.features.stretches import edges, stretches
 from symbolic.predict.layers import note_states
 from symbolic.predict.loading import load
-from symbolic.predict.pretrained import MusicModel
+from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 

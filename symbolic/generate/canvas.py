@@ -86,7 +86,7 @@ class Canvas:
         self.track = own[self.source]
         self.lasting = np.maximum(ends - onset, 1)[self.source]
         self.drawn = np.zeros(self.values.shape, dtype=bool)
-        self.drawn[np.ix_(drawn, passage.fields)] = True
+        self.drawn[np.ix_(drawn, np.array(passage.fields))] = True
         self.hidden, self.dropped = self.drawn.copy(), np.zeros(len(self.values), dtype=bool)
         self.sureness = np.zeros(self.values.shape)
         self.sort(0, len(self.values))

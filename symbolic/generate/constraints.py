@@ -57,7 +57,7 @@ class Constraints:
         problems = _scale_problems(self.scale)
         if not 0 <= self.lowest <= self.highest <= 127:
             problems.append(
-                f"lowest {self.lowest}, highest {self.highest}: MIDI pitches lie in 0 to 127, lowest first."
+                f"lowest {self.lowest}, highest {self.highest}: give pitches from 0 to 127, lowest first."
             )
         if not 0 < self.density <= 8:
             problems.append(f"density {self.density}: must be above 0 and at most 8.")

@@ -1,4 +1,4 @@
-"""Write passages: windows over a piece, fields in order, the surest values first, the least sure again."""
+"""Write a passage: window by window, field by field, the surest values first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from symbolic.generate.variant import Variant, variant_of
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import BAR, DURATION, PAD, POSITION, RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import BAR, DURATION, FIELDS, PAD, POSITION, RESERVED, Vocabulary
 
 _TOGETHER = 8
 """Variants that are written at a time, in one batch."""
@@ -74,81 +74,43 @@ class Writer:
             stretches = _stretches(
                 canvases, passage, self.backbone.config.window // 2, self.vocabulary.max_bars // 2
             )
-            for low, high in stretches:
-                self._fill(canvases, randoms, rules, low, high)
+            for first_bar, stop_bar in stretches:
+                drafts = [
+                    _Draft.of(
+                        canvas, random, first_bar, stop_bar, self.backbone.config.window, self.vocabulary
+                    )
+                    for canvas, random in zip(canvases, randoms, strict=True)
+                ]
+                for sweep in range(self.sampling.sweeps + 1):
+                    for draft in drafts if sweep else ():
+                        draft.hide_again(self.sampling.share)
+                    for field in self.sampling.fields:
+                        self._draw_field(drafts, rules, field, sweep)
                 advance(len(chosen) / number / len(stretches))
             for canvas in canvases:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
 
-    def _fill(
-        self,
-        canvases: Sequence[Canvas],
-        randoms: Sequence[np.random.Generator],
-        rules: Rules,
-        first: int,
-        stop: int,
-    ) -> None:
-        """Draw the bars from `first` to `stop` in each canvas."""
-        inner = [_rows_of(canvas, first, stop) for canvas in canvases]
-        outer = [
-            _window(canvas, *rows, self.backbone.config.window, self.vocabulary.max_bars)
-            for canvas, rows in zip(canvases, inner, strict=True)
-        ]
-        for sweep in range(self.sampling.sweeps + 1):
-            if sweep:
-                for canvas, rows in zip(canvases, inner, strict=True):
-                    _hide_again(canvas, *rows, self.sampling.share)
-            for field in self.sampling.fields:
-                self._draw_field(canvases, randoms, rules, inner, outer, field, sweep)
-
-    def _draw_field(
-        self,
-        canvases: Sequence[Canvas],
-        randoms: Sequence[np.random.Generator],
-        rules: Rules,
-        inner: Sequence[tuple[int, int]],
-        outer: Sequence[tuple[int, int]],
-        field: int,
-        sweep: int,
-    ) -> None:
-        """Draw all hidden values of a field, in steps that all canvases make together."""
-        counts = [
-            int(canvas.hidden[low:high, field].sum())
-            for canvas, (low, high) in zip(canvases, inner, strict=True)
-        ]
+    def _draw_field(self, drafts: Sequence[_Draft], rules: Rules, field: int, sweep: int) -> None:
+        """Draw all hidden values of a field, in steps that all drafts make together."""
+        counts = [len(draft.hidden_rows(field)) for draft in drafts]
         for step in range(1, self.sampling.steps_for(max(counts), sweep) + 1):
-            rows = [
-                low + np.flatnonzero(canvas.hidden[low:high, field])
-                for canvas, (low, high) in zip(canvases, inner, strict=True)
-            ]
-            busy = [index for index, own in enumerate(rows) if len(own)]
+            busy = [index for index, draft in enumerate(drafts) if len(draft.hidden_rows(field))]
             if not busy:
                 return
-            windows = [canvases[index].window(*outer[index]) for index in busy]
-            places = [rows[index] - outer[index][0] for index in busy]
-            for index, logits in zip(busy, self._logits(windows, places, field), strict=True):
+            found = self._logits([drafts[index] for index in busy], field)
+            for index, logits in zip(busy, found, strict=True):
                 steps = self.sampling.steps_for(counts[index], sweep)
-                keep = len(rows[index]) - still_hidden(counts[index], step, steps)
-                self._commit(
-                    canvases[index], rules, rows[index], logits, field, keep, step / steps, randoms[index]
-                )
-                canvases[index].sort(*inner[index])
+                keep = len(logits) - still_hidden(counts[index], step, steps)
+                self._commit(drafts[index], rules, logits, field, keep, step / steps)
 
     def _commit(
-        self,
-        canvas: Canvas,
-        rules: Rules,
-        rows: Ints,
-        logits: Floats,
-        field: int,
-        keep: int,
-        progress: float,
-        random: np.random.Generator,
+        self, draft: _Draft, rules: Rules, logits: Floats, field: int, keep: int, progress: float
     ) -> None:
-        """Draw values for tokens and keep the surest. One that disagrees with those kept before is drawn again.
+        """Draw the hidden values of a field and keep the surest. One that disagrees with others is drawn again.
 
         Where nothing agrees, a new note is dropped. A note of the piece stays as it is.
         """
+        canvas, random, rows = draft.canvas, draft.random, draft.hidden_rows(field)
         allowed = rules.of_field(canvas, rows, field)
         values, sureness = self.sampling.draw(logits, allowed, field, random)
         for place in self.sampling.surest(sureness, keep, progress, random).tolist():
@@ -163,29 +125,83 @@ class Writer:
                     logits[place : place + 1], agreeing[None], field, random
                 )
             canvas.values[row, field], canvas.sureness[row, field] = value, sure
+        canvas.sort(draft.low, draft.high)
 
     @torch.inference_mode()
-    def _logits(self, windows: Sequence[Ints], places: Sequence[Ints], field: int) -> list[Floats]:
-        """Return (M, V) logits of a field, without those of reserved ids, at places of windows."""
+    def _logits(self, drafts: Sequence[_Draft], field: int) -> list[Floats]:
+        """Return for each draft (M, V) logits of its hidden values of a field, without those of reserved ids."""
         device = next(self.backbone.parameters()).device
-        lengths = np.array([len(window) for window in windows])
-        ids = np.full((len(windows), lengths.max(), windows[0].shape[1]), PAD, dtype=np.int64)
-        for window, row in zip(windows, ids, strict=True):
-            row[: len(window)] = window
+        lengths = np.array([draft.stop - draft.start for draft in drafts])
+        ids = np.full((len(drafts), lengths.max(), len(FIELDS)), PAD, dtype=np.int64)
+        for draft, row in zip(drafts, ids, strict=True):
+            row[: draft.stop - draft.start] = draft.canvas.window(draft.start, draft.stop)
         there = np.arange(lengths.max()) < lengths[:, None]
         attention_mask = None if there.all() else torch.from_numpy(there).to(device)
         hidden = self.backbone(torch.from_numpy(ids).to(device), attention_mask)
         found = []
-        for states, own in zip(hidden, places, strict=True):
-            logits = self.heads(states[torch.from_numpy(own).to(device)])[field]
-            found.append(logits[:, RESERVED:].double().cpu().numpy())
+        for states, draft in zip(hidden, drafts, strict=True):
+            places = torch.from_numpy(draft.hidden_rows(field) - draft.start).to(device)
+            found.append(self.heads(states[places])[field][:, RESERVED:].double().cpu().numpy())
         return found
 
 
-def _rows_of(canvas: Canvas, first: int, stop: int) -> tuple[int, int]:
-    """Return the rows of the bars from `first` to `stop`."""
-    low, high = np.searchsorted(canvas.values[:, BAR], [first, stop])
-    return int(low), int(high)
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """A stretch of bars of a canvas, and the window in which the backbone reads it.
+
+    Attributes:
+        canvas: The piece.
+        random: Source of randomness.
+        low: First token of the stretch.
+        high: Token after the last of the stretch.
+        start: First token of the window.
+        stop: Token after the last of the window.
+    """
+
+    canvas: Canvas
+    random: np.random.Generator
+    low: int
+    high: int
+    start: int
+    stop: int
+
+    @classmethod
+    def of(
+        cls,
+        canvas: Canvas,
+        random: np.random.Generator,
+        first_bar: int,
+        stop_bar: int,
+        window: int,
+        vocabulary: Vocabulary,
+    ) -> _Draft:
+        """Return the bars from `first_bar` to `stop_bar`, with as many tokens before them as after them."""
+        bars, most = canvas.values[:, BAR], vocabulary.max_bars
+        low, high = (int(at) for at in np.searchsorted(bars, [first_bar, stop_bar]))
+        spare = max(window - (high - low), 0)
+        before = min(low, max(spare // 2, spare - (len(canvas) - high)))
+        # A window spans no more bars than the model counts.
+        start = max(low - before, min(int(np.searchsorted(bars, stop_bar - most // 2)), low))
+        stop = min(high + spare - (low - start), len(canvas))
+        if start < stop:
+            stop = min(stop, int(np.searchsorted(bars, bars[start] + most)))
+        return cls(canvas, random, low, high, start, stop)
+
+    def hidden_rows(self, field: int) -> Ints:
+        """Return the tokens of the stretch in which a field is hidden."""
+        return self.low + np.flatnonzero(self.canvas.hidden[self.low : self.high, field])
+
+    def hide_again(self, share: float) -> None:
+        """Hide the least sure of the drawn values of each field.
+
+        A note that is moved has its duration drawn again too, because that depends on the notes that follow.
+        """
+        canvas, own = self.canvas, slice(self.low, self.high)
+        for field in np.flatnonzero(canvas.drawn[own].any(axis=0)).tolist():
+            rows = self.low + np.flatnonzero(canvas.drawn[own, field])
+            least = np.argsort(canvas.sureness[rows, field], kind="stable")[: round(share * len(rows))]
+            canvas.hidden[rows[least], field] = True
+        canvas.hidden[own, DURATION] |= canvas.hidden[own, POSITION] & canvas.drawn[own, DURATION]
 
 
 def _stretches(canvases: Sequence[Canvas], passage: Passage, rows: int, bars: int) -> list[tuple[int, int]]:
@@ -199,30 +215,3 @@ def _stretches(canvases: Sequence[Canvas], passage: Passage, rows: int, bars: in
             found.append((int(edges[first]), int(edges[bar - 1])))
             first = bar - 1
     return [*found, (int(edges[first]), int(edges[-1]))]
-
-
-def _window(canvas: Canvas, low: int, high: int, most: int, bars: int) -> tuple[int, int]:
-    """Return the rows of a window around some rows: as many before them as after, where there are as many."""
-    spare = max(most - (high - low), 0)
-    before, after = low, len(canvas) - high
-    left = min(before, max(spare // 2, spare - after))
-    right = min(after, spare - left)
-    if low == high:
-        return low - left, high + right
-    of_bar = canvas.values[:, BAR]
-    earliest = int(np.searchsorted(of_bar, of_bar[high - 1] - bars // 2))
-    start = max(low - left, min(earliest, low))
-    return start, min(high + right, int(np.searchsorted(of_bar, of_bar[start] + bars)))
-
-
-def _hide_again(canvas: Canvas, low: int, high: int, share: float) -> None:
-    """Hide the least sure of the drawn values of each field.
-
-    A note that is moved has its duration drawn again too, because that depends on the notes that follow.
-    """
-    for field in np.flatnonzero(canvas.drawn[low:high].any(axis=0)).tolist():
-        rows = low + np.flatnonzero(canvas.drawn[low:high, field])
-        least = rows[np.argsort(canvas.sureness[rows, field], kind="stable")[: round(share * len(rows))]]
-        canvas.hidden[least, field] = True
-    moved = canvas.hidden[low:high, POSITION] & canvas.drawn[low:high, DURATION]
-    canvas.hidden[low:high, DURATION] |= moved

@@ -1,4 +1,4 @@
-"""What is to be written: bars, tracks and fields of a piece, checked against the piece."""
+"""Find the bars, tracks and fields of a piece that are to be written."""
 
 from __future__ import annotations
 
@@ -95,13 +95,9 @@ def find_passage(
     problems += _bar_problems(bars, fields, continue_bars, count)
     if problems:
         raise ConfigError(problems)
-    first, stop = (
-        (count, count + continue_bars)
-        if continue_bars
-        else (0, count)
-        if bars is None
-        else (bars[0] - 1, bars[1])
-    )
+    first, stop = (0, count) if bars is None else (bars[0] - 1, bars[1])
+    if continue_bars:
+        first, stop = count, count + continue_bars
     of_tracks = (
         np.unique(music.notes["track"]).astype(np.int64) if tracks is None else find_tracks(music, tracks)
     )

@@ -1,4 +1,4 @@
-"""What may still be written into a token: the values that neither its field nor the notes around it rule out."""
+"""Find the values that may be written into a token: those that neither its field nor other notes rule out."""
 
 from __future__ import annotations
 

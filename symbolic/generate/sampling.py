@@ -19,11 +19,11 @@ _NEVER = -np.inf
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a passage is drawn: field by field, the most confident values first (MaskGIT, arXiv 2202.04200).
+    """Settings of drawing: field by field, the most confident values first (MaskGIT, arXiv 2202.04200).
 
     Args:
-        temperature: Above 1 more surprising, below 1 less, 0 always the likeliest. One number, or one by field.
-        top_p: Share of the probability that the likeliest values must hold; others are never drawn (Holtzman et al.,
+        temperature: Above 1 more surprising, below 1 less, 0 always the most likely. One number, or one by field.
+        top_p: Share of the probability that the most likely values must hold; others are never drawn (Holtzman et al.,
             arXiv 1904.09751). One number, or one by field.
         order: Fields in the order in which they are drawn.
         steps: Steps for each field. In each the model reads what the steps before have written.
@@ -125,7 +125,7 @@ def still_hidden(count: int, step: int, steps: int) -> int:
 
 
 def nucleus(log_probabilities: Floats, top_p: float) -> Floats:
-    """Return (M, V) log probabilities where values outside the likeliest `top_p` are -inf. One always stays."""
+    """Return (M, V) log probabilities where values outside the most likely `top_p` are -inf. One always stays."""
     order = np.argsort(-log_probabilities, axis=1, kind="stable")
     ordered = np.exp(np.take_along_axis(log_probabilities, order, axis=1))
     before = ordered.cumsum(axis=1) - ordered

@@ -54,7 +54,8 @@ class Variant:
     @property
     def written(self) -> NDArray[np.bool_]:
         """Bool for each note of `music`, whether it was written."""
-        return np.arange(len(self.source) - self.replaced.sum() + len(self.notes)) >= (~self.replaced).sum()
+        stay = int((~self.replaced).sum())
+        return np.arange(stay + len(self.notes)) >= stay
 
     def to_midi(self) -> bytes:
         """Return a MIDI file: that of the piece with the notes exchanged, and all its other events as they were.

@@ -26,9 +26,9 @@ from symbolic.music.piano import as_one_piano
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
+from symbolic.predict.model import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
 from symbolic.predict.network import HandMade, TaskModel, save_model
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
-from symbolic.predict.pretrained import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
 from symbolic.tokens.tokenizer import Tokens
 
 

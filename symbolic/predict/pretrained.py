@@ -1,37 +1,32 @@
-"""Pretrained models for use: vectors of music and distributions of hidden fields.
+"""Pretrained models for use: vectors of music, distributions of hidden fields, and passages written anew.
 
 tiny = symbolic.load("tiny")
 tiny.embed("song.mid")          # (D,), one vector for the piece
 tiny.embed_notes("song.mid")    # (N, dim), one for each note
+tiny.infill("song.mid", bars=(9, 12))[0].write("song-again.mid")
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.backbone import Backbone
-from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
 from symbolic.checkpoint.format import Checkpoint, save_checkpoint
-from symbolic.checkpoint.licence import licence_of
-from symbolic.errors import ConfigError, MusicFileError
+from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
-from symbolic.music.conversion import as_music
-from symbolic.music.notes import Music
-from symbolic.predict.layers import note_states
+from symbolic.predict.model import AnyMusic, MusicModel, count_parameters
 from symbolic.predict.network import Encoder
-from symbolic.predict.windows import Rows, central_outputs, predict_tokens
-from symbolic.tokens.tokenizer import Tokenizer, Tokens
+from symbolic.predict.windows import Rows, predict_tokens
+from symbolic.tokens.tokenizer import Tokens
 from symbolic.tokens.vocabulary import FIELDS
 
 if TYPE_CHECKING:
@@ -39,217 +34,7 @@ if TYPE_CHECKING:
     from symbolic.generate.sampling import Sampling
     from symbolic.generate.variant import Variant
 
-AnyMusic = Any
-"""A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score."""
-Piece = tuple[Music, Tokens]
-_GROUP = 16
-"""Pieces of a list that are read and batched together."""
 _BAR = "{l_bar}{bar}| [{elapsed}<{remaining}]"
-
-
-class MusicModel:
-    """Base of the models: a tokenizer, a backbone and what is known about them.
-
-    Args:
-        name: Name of the model. For a run, that of its task or folder.
-        checkpoint: Where it was loaded from.
-        encoder: The backbone and the note features that it reads. None for hand-made features.
-        adapter_set: Holds its adapter under its name. None where it shares its backbone with no other model.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        checkpoint: Checkpoint,
-        encoder: Encoder | None,
-        adapter_set: AdapterSet | None = None,
-    ) -> None:
-        self.name, self.checkpoint, self.adapter_set = name, checkpoint, adapter_set
-        self._encoder = encoder
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path, device: torch.device | str = "cpu") -> Self:
-        """Load a model of this class as `symbolic.load` does.
-
-        Raises:
-            CheckpointError: If the path is not a checkpoint.
-            ConfigError: If the model is of another class.
-        """
-        from symbolic.predict.loading import load
-
-        model = load(path, device)
-        if not isinstance(model, cls):
-            raise ConfigError(f"{path} is a {type(model).__name__}, not a {cls.__name__}. Use symbolic.load.")
-        return model
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The tokenizer that it was trained with."""
-        return self.checkpoint.tokenizer
-
-    @property
-    def task(self) -> dict[str, Any]:
-        """Name, title, level, label, classes and reading of its task. Empty for a pretrained model."""
-        return dict(self.checkpoint.task)
-
-    @property
-    def backbone(self) -> Backbone:
-        """The backbone with this model's adapter at work.
-
-        Raises:
-            CheckpointError: If it has none.
-        """
-        return self._encoding().backbone
-
-    def embed(self, music: AnyMusic | Sequence[AnyMusic]) -> NDArray[np.float32]:
-        """Return one vector for a piece: mean and deviation of its notes' states in every layer.
-
-        Each state is normed first (zero mean, unit variance), so that layers compare. The vector holds all means
-        first, from the embedding to the last layer, then all deviations. Probes read the same numbers.
-
-        Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score or a list of them.
-
-        Returns:
-            (D,) float32 with D = 2 * dim * (layers + 1). (P, D) for a list of P pieces.
-
-        Raises:
-            MusicFileError: If a piece cannot be read or has no notes. The message names the file.
-            CheckpointError: If the model has no backbone.
-        """
-        encoder = self._encoding()
-        if is_one(music):
-            return np.asarray(self._statistics(encoder, [self._prepared(music)])[0])
-        groups = [self._statistics(encoder, group) for group in self._groups(music)]
-        width = 2 * encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
-        return np.concatenate([np.empty((0, width), dtype=np.float32), *groups])
-
-    def embed_notes(self, music: AnyMusic) -> NDArray[np.float32]:
-        """Return one vector for each note: its hidden state after the last layer.
-
-        Args:
-            music: As for `embed`, one piece.
-
-        Returns:
-            (N, dim) float32, aligned with the notes of the music as it was read. Drums are included.
-
-        Raises:
-            MusicFileError: If the piece cannot be read or has no notes.
-            CheckpointError: If the model has no backbone.
-        """
-        encoder = self._encoding()
-        read, tokens = self._prepared(music)
-        found = np.empty((len(read), encoder.backbone.config.dim), dtype=np.float32)
-        found[tokens.note_index] = predict_tokens(encoder, [encoder.inputs(tokens.ids)], encoder.cut)[0]
-        return found
-
-    def to(self, device: torch.device | str) -> Self:
-        """Move the model to a device as torch names devices. Returns the model."""
-        for module in self._modules():
-            module.to(device)
-        return self
-
-    def save_pretrained(self, folder: str | Path) -> Path:
-        """Write the model as a checkpoint folder that `symbolic.load` reads. Returns the folder.
-
-        The licence chain, and the card and the legal texts of the folder that it was loaded from, go with it.
-        """
-        texts = {
-            name: (self.checkpoint.path / name).read_text(encoding="utf-8")
-            for name in (CARD, LICENCE, ATTRIBUTION)
-            if (self.checkpoint.path / name).is_file()
-        }
-        about: dict[str, Any] = {
-            "provenance": self.checkpoint.provenance,
-            "pretrained_on": self.checkpoint.pretrained_on,
-            "texts": texts,
-            "base": self.checkpoint.base.get("model", ""),
-            "chain": self.checkpoint.chain,
-        }
-        return self._save(folder, about)
-
-    def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
-        raise NotImplementedError
-
-    def _modules(self) -> list[torch.nn.Module]:
-        """Everything that has weights."""
-        raise NotImplementedError
-
-    def _encoding(self) -> Encoder:
-        """The encoder in eval mode with this model's own adapter."""
-        if self._encoder is None:
-            self.checkpoint.config  # noqa: B018 - its error says that there is no backbone, and the remedy
-            raise AssertionError
-        self._use_adapter()
-        return self._encoder.eval()
-
-    def _use_adapter(self) -> None:
-        if self.adapter_set is not None:
-            self.adapter_set.use(self.name)
-
-    def _read(self, music: AnyMusic) -> Music:
-        read = as_music(music)
-        if not len(read):
-            raise MusicFileError(named(music), "it holds no notes")
-        return read
-
-    def _prepared(self, music: AnyMusic) -> Piece:
-        """One piece as it is read and its tokens."""
-        read = self._read(music)
-        try:
-            return read, self._encode(read)
-        except ConfigError as error:  # more bars than the tokenizer counts
-            raise MusicFileError(named(music), str(error).removesuffix(".")) from error
-
-    def _groups(self, pieces: Iterable[AnyMusic]) -> Iterator[list[Piece]]:
-        """Some pieces of a list at a time with a progress bar when that takes long."""
-        from tqdm import tqdm
-
-        shown = iter(tqdm(pieces, self.name, unit=" pieces", delay=1, leave=False, disable=None))
-        while group := [self._prepared(one) for one in islice(shown, _GROUP)]:
-            yield group
-
-    def _encode(self, music: Music) -> Tokens:
-        """Tokens as in training."""
-        return self.tokenizer.encode(music)
-
-    def _statistics(self, encoder: Encoder, pieces: Sequence[Piece]) -> NDArray[np.float32]:
-        """(P, D) mean and deviation over notes of the normed states of every layer."""
-        inputs = [encoder.inputs(tokens.ids) for _, tokens in pieces]
-
-        def states(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-            return note_states(encoder.states(ids, attention_mask))
-
-        shape = len(inputs), encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
-        total, squares = np.zeros(shape), np.zeros(shape)
-        for piece, _, output in central_outputs(states, inputs, encoder.cut):
-            output = output.double()
-            total[piece] += output.sum(0).cpu().numpy()
-            squares[piece] += output.square().sum(0).cpu().numpy()
-        count = np.array([[len(ids)] for ids in inputs])
-        mean = total / count
-        deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))
-        return np.concatenate([mean, deviation], axis=1, dtype=np.float32)
-
-    def _about(self) -> list[str]:
-        """Words for `repr`: backbone, size, licence and training music of every stage."""
-        shape, chain = self.checkpoint.shape, self.checkpoint.chain
-        words = ["hand-made features, no backbone"]
-        if shape is not None:
-            adapter = getattr(self._encoder and self._encoder.backbone.adapter, "method", None)
-            words = [f"{shape.kind}, {shape.layers} layers x {shape.dim}, window {shape.window}"]
-            words += [f"adapter {adapter.name}"] if adapter is not None else []
-            if self._encoder is not None and self._encoder.note_features is not None:
-                words.append("note features")
-        words.append(f"{self.parameter_count:,} parameters")
-        words.append(f"trained on {', '.join(one.name for one in chain[-1].sources) or 'unrecorded music'}")
-        words += [f"made on {stage.model}" for stage in chain[-2::-1]]
-        return [*words, f"licence {licence_of(chain).title}"]
-
-    @property
-    def parameter_count(self) -> int:
-        """Number of parameters with those of an ensemble."""
-        raise NotImplementedError
 
 
 class PretrainedModel(MusicModel):
@@ -384,7 +169,8 @@ class PretrainedModel(MusicModel):
         model = style if isinstance(style, PretrainedModel) else PretrainedModel.from_pretrained(style)
         if model.tokenizer.fingerprint != self.tokenizer.fingerprint:
             raise ConfigError(
-                f"The style {model.name} was made with another tokenizer than {self.name}. Make it anew from {self.name}."
+                f"The style {model.name} was made with another tokenizer than {self.name}. "
+                "Make it again from this model."
             )
         return model.to(next(self.backbone.parameters()).device)
 
@@ -404,18 +190,3 @@ class PretrainedModel(MusicModel):
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
         return save_checkpoint(folder, self.backbone, self.tokenizer, heads=self.heads, **about)
-
-
-def is_one(music: AnyMusic) -> bool:
-    """Return whether this is one piece and not a list of pieces."""
-    return not isinstance(music, list | tuple)
-
-
-def named(music: AnyMusic) -> str:
-    """Return a name of a piece for messages: its path or the kind of object that it is."""
-    return str(music) if isinstance(music, str | Path) else f"this {type(music).__name__}"
-
-
-def count_parameters(module: torch.nn.Module) -> int:
-    """Return how many parameters a module has."""
-    return sum(parameter.numel() for parameter in module.parameters())

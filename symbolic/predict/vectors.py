@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from symbolic.errors import MusicFileError
 from symbolic.features import feature_groups
 from symbolic.music.conversion import as_music
-from symbolic.predict.pretrained import AnyMusic, MusicModel, named
+from symbolic.predict.model import AnyMusic, MusicModel, named
 from symbolic.tokens.tokenizer import Tokenizer
 
 INPUTS = ("states", "relations", "features")
