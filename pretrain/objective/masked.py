@@ -106,7 +106,7 @@ class Objective(nn.Module):
         clean = at(tokens, choice.places)
         recovery = recover(self.heads(at(hidden, choice.places)), clean)
         learnt = self.targets(recovery, choice, corrupted, windows.attend, clean, generator, progress)
-        loss = _mean(recovery.loss * self.field_weights(), learnt)
+        loss = _mean(recovery.loss * self.field_weights(), self._weighted(learnt, attention_mask))
         auxiliary = {}
         for name, head in self.auxiliary.items():
             assert isinstance(head, AuxiliaryHead)  # nn.ModuleDict does not know
@@ -124,6 +124,13 @@ class Objective(nn.Module):
             selector_loss = self._selector_loss(scores, recovery, evidence, choice, tokens)
         self.field_weights.gather(recovery, choice.cells)
         return Step(loss, selector_loss, auxiliary, recovery, choice, chosen)
+
+    def _weighted(self, learnt: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return (B, K, 8) the weights of the cells that are learnt from; 0 for others."""
+        if not self.selector.absorbing:
+            return learnt
+        hidden = learnt.sum((1, 2), keepdim=True).clamp(min=1)
+        return learnt * (attention_mask.sum(1)[:, None, None] / hidden)
 
     def _selector_loss(
         self, scores: Tensor, recovery: Recovery, evidence: Tensor, choice: Choice, tokens: Tensor

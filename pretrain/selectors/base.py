@@ -117,6 +117,8 @@ class Selector(nn.Module, ABC):
     """Whether frozen tokens are never chosen."""
     withholds_all: ClassVar[bool] = False
     """Whether every chosen cell is masked: none stays visible or is replaced."""
+    absorbing: ClassVar[bool] = False
+    """Whether a window weighs as much as it has tokens, however much of it is hidden: by 1 / u for a share of u."""
     units: ClassVar[tuple[str, ...]] = (TokenUnit.name,)
     """Supported units, the default first."""
 
