@@ -66,13 +66,15 @@ def shifts(value: str) -> dict[str, int]:
         value: The field such as "C clef=treble-8 transpose=-2".
 
     Returns:
-        Semitones by kind of parameter: "clef", "octave", "transpose". Only those that the field states.
+        Semitones by kind of parameter: "clef", "octave", "transpose", and "8va" for one that is no part of a clef.
+        Only those that the field states.
     """
     value = _QUOTED.sub("", value)
     found = {}
     if match := _CLEF.search(value):
         octave = match[1] or match[2] or ""
-        found["clef"] = (24 if "15" in octave else 12) * (octave.startswith("+") - octave.startswith("-"))
+        kind = "8va" if match[2] else "clef"
+        found[kind] = (24 if "15" in octave else 12) * (octave.startswith("+") - octave.startswith("-"))
     for name, semitones in (("octave", 12), ("transpose", 1)):
         if match := re.search(rf"\b{name}\s*=\s*([+-]?\d{{1,3}})(?!\d)", value):
             found[name] = semitones * int(match[1])

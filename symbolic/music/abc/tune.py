@@ -138,7 +138,10 @@ class Tune:
         elif letter == "K":
             self._key_was_read = True
             setting, key = self._setting(), fields.key_signature(value)
-            setting.key = setting.key if key is None else key
+            if key is not None:
+                setting.key = key
+            elif value.lstrip()[:1].isupper():  # no clef
+                self._leave_out(letter, value)
             setting.shifts |= fields.shifts(value)
         elif letter == "M":
             self._set_signature(value)

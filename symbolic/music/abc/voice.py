@@ -48,7 +48,10 @@ class Setting:
         """Return the MIDI pitch that sounds where one is written."""
         if self.program == DRUM_PROGRAM:
             return self.drums.get(pitch, pitch)
-        return pitch + sum(self.shifts.values())
+        # Players that know "MIDI transpose" do not know "-8va": it is for print where both stand.
+        return pitch + sum(
+            by for kind, by in self.shifts.items() if kind != "8va" or "MIDI" not in self.shifts
+        )
 
 
 class Voice:

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 _RECIP = re.compile(r"(\d+)(?:%(\d+))?")
-_PITCH = re.compile(r"(([a-g])\2*|([A-G])\3*)(#+|-+)?")
+_LETTER = re.compile("[a-gA-G]")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 UNIT = 2**8 * 3**3 * 5**2 * 7 * 11 * 13
 """Parts of a quarter in which times are counted while a file is read."""
@@ -84,14 +84,17 @@ def parse_token(text: str) -> Token:
 
 
 def pitch_of(text: str) -> int | None:
-    """Return the MIDI pitch of a note, or None if it states none. `c` is 60, `C` 48, `cc` 72 and `CC` 36."""
-    found = _PITCH.search(text)
+    """Return the MIDI pitch of a note, or None if it states none. `c` is 60, `C` 48, `cc` 72 and `CC` 36.
+
+    Other signs may stand between its letters and accidentals, as in `8eyye` and `2b/-`.
+    """
+    found = _LETTER.search(text)
     if not found:
         return None
-    letters, low, _, accidental = found.groups()
-    octave = 4 + len(letters) if low else 5 - len(letters)
-    alter = 0 if not accidental else len(accidental) if accidental[0] == "#" else -len(accidental)
-    return 12 * octave + _STEPS[letters[0].lower()] + alter
+    letter = found[0]
+    count = text.count(letter)
+    octave = 4 + count if letter.islower() else 5 - count
+    return 12 * octave + _STEPS[letter.lower()] + text.count("#") - text.count("-")
 
 
 def _tie(part: str) -> str:

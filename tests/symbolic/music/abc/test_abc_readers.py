@@ -10,6 +10,7 @@ import re
 import sys
 import tempfile
 from collections import Counter
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def alike(text, lengths=True):
     )
 
 
-CLASSES = {
+MUSIC_CLASSES = {
     "accidental of a grace note": lambda music: re.sub(r"\{[^}]*\}", "", music),
     "tie to another note": lambda music: music.replace("-", ""),
     "broken rhythm of unequal notes": lambda music: re.sub("[<>]", "", music),
@@ -107,8 +108,14 @@ CLASSES = {
     "chord that holds a note twice": lambda music: re.sub(r"\[([a-g])/2\1/2\]", r"\1/2", music),
     "chord without an end": lambda music: re.sub(r"\[(?![^\[\]|]*\])", "", music),
     "ending with a text": lambda music: music.replace('["', '"'),
+    "tuplet cut off by another": lambda music: re.sub(r"\(\d", "", music),
 }
-"""Differences by what must be taken out for them to vanish."""
+FIELD_CLASSES = {
+    "key that is none": lambda text: re.sub(r"^K: *Es$", "K:C", text, flags=re.MULTILINE),
+    "octave sign '-8va'": lambda text: re.sub(r"^(K:.*)-8va", r"\1", text, flags=re.MULTILINE),
+}
+CLASSES = FIELD_CLASSES | {name: partial(music_lines, edit=edit) for name, edit in MUSIC_CLASSES.items()}
+"""Differences by what must be taken out of a tune for them to vanish."""
 
 
 def judged(text):
@@ -121,11 +128,11 @@ def judged(text):
     if alike(text, lengths=False):
         return "chord of unequal notes"
     for name, edit in CLASSES.items():
-        if alike(music_lines(text, edit)):
+        if alike(edit(text)):
             return name
     everything = text
     for edit in CLASSES.values():
-        everything = music_lines(everything, edit)
+        everything = edit(everything)
     return "several of these" if alike(everything, lengths=False) else "unexplained"
 
 

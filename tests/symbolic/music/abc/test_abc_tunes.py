@@ -82,6 +82,12 @@ class TestKeys:
     def test_explicit_accidentals(self, key, expected):
         assert altered(key) == expected
 
+    @pytest.mark.parametrize("key", ["H", "Es", "X"])
+    def test_a_key_that_is_none_is_named(self, key):
+        music = read("CF|", key=key)
+        assert music.notes["pitch"].tolist() == [C, F]
+        assert music.repairs == (f"the field 'K:{key}' cannot be read and is left out",)
+
     @pytest.mark.parametrize("change", ["[K:D]", "\nK:D\n", "|[K:D]", "[K:D clef=bass]"])
     def test_a_change_within_the_tune(self, change):
         assert pitches(f"FF{change}FF|") == [65, 65, 66, 66]
@@ -245,6 +251,10 @@ class TestDirectives:
     def test_drums(self):
         music = read("%%MIDI channel 10\n%%MIDI program 3\n%%MIDI transpose 2\nC|")
         assert (music.notes["program"].tolist(), music.notes["pitch"].tolist()) == ([DRUM_PROGRAM], [60])
+
+    def test_a_transposition_for_players_replaces_an_octave_sign_for_print(self):
+        assert pitches("%%MIDI transpose -12\nC|", key="G dor -8va") == [48]
+        assert pitches("%%MIDI transpose -12\nC|", key="G dor clef=treble-8") == [36]
 
     def test_drums_by_their_notes(self):
         maps = "%%MIDI drummap ^g 42\n%%MIDI drummap C, 36\n"
