@@ -40,7 +40,8 @@ class TestTokens:
             ("c", 60), ("C", 48), ("cc", 72), ("CC", 36), ("b-", 70), ("B--", 57), ("f#", 66), ("F##", 55), ("gn", 67),
             ("c-", 59), ("4.ee-X/L", 75), ("(8ccc#J)", 85), ("[2AA_y", 45), ("4r", None), ("", None),
             # Other signs may stand between the letters and the accidental: all of these are in polish_scores.
-            ("1b.-", 70), ("16ff>#\\", 78), ("2e\\-", 63), ("8cn#X/", 61), ("8eyye", 76), ("8gyyg#yy", 80), ("8D<D/", 38),
+            ("1b.-", 70), ("16ff>#\\", 78), ("2e\\-", 63), ("8cn#X/", 61), ("8eyye", 76),
+            ("8gyyg#yy", 80), ("8D<D/", 38),
         ],
     )  # fmt: skip
     def test_pitches(self, token, pitch):
