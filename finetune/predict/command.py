@@ -67,6 +67,8 @@ def predict(argv: Sequence[str]) -> None:
             for found in predictions:
                 to = sys.stderr if found.skipped else screen
                 bar.write(described(found, len(predictors) > 1), file=to)
+                for warning in found.warnings:
+                    bar.write(f"warning {printable(found.file)}: {warning}", file=sys.stderr)
             for file in files:
                 file.add(predictions)
             skipped += all(found.skipped for found in predictions)

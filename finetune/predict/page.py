@@ -47,6 +47,8 @@ def prediction_page(found: FilePrediction, model: str, title: str) -> Page:
             **({"written": files} if files else {}),
         }
     )
+    for warning in found.warnings:
+        page.missing(warning)
     for repair in found.repairs:
         page.missing(f"Repaired when the file was read: {repair}")
     if isinstance(found.result, PiecePrediction):

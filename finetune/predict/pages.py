@@ -48,8 +48,8 @@ class Pages:
             ConfigError: If nothing can be written there.
         """
         page = Page(f"Predictions: {', '.join(self._titles)}")
-        columns = ("file", *(["model"] if len(self._titles) > 1 else []), "predicted", "repairs")
-        # The last column is left out where no file was repaired.
+        columns = ("file", *(["model"] if len(self._titles) > 1 else []), "predicted", "warnings and repairs")
+        # The last column is left out where there are none.
         shown = len(columns) - (not any(line[-1] for line in self._lines))
         page.table(columns[:shown], [line[:shown] for line in self._lines], numbers=False)
         return _written(page, self._index)
@@ -66,14 +66,8 @@ class Pages:
         below = path.relative_to(self._index.parent)
         # The name of the file, below the folders in which it was found.
         shown = Path(*below.parts[len(model) : -1], Path(found.file).name).as_posix()
-        self._lines.append(
-            (
-                Link(printable(shown), below.as_posix()),
-                *model,
-                in_words(found.result),
-                "; ".join(found.repairs),
-            )
-        )
+        link, remarks = Link(printable(shown), below.as_posix()), "; ".join((*found.warnings, *found.repairs))
+        self._lines.append((link, *model, in_words(found.result), remarks))
         return replace(found, written=(*found.written, path))
 
 

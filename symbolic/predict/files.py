@@ -45,6 +45,11 @@ class FilePrediction:
         return self.music.repairs if self.music else ()
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to trust the prediction less, as sentences."""
+        return self.result.warnings if isinstance(self.result, NotePredictions) else ()
+
+    @property
     def probabilities(self) -> dict[str, float]:
         """Probability of each class or key of the piece by name. Empty where only notes have classes."""
         found = self.result

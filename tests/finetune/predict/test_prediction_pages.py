@@ -162,10 +162,12 @@ def test_a_piece_shows_probabilities_reasons_and_its_tracks() -> None:
     assert np.bincount(data["notes"]["class"]).tolist() == [4, 12, 2]
 
 
-def test_repairs_are_shown() -> None:
+def test_warnings_and_repairs_are_shown() -> None:
     music = replace(piece(), repairs=("2 values above 127 clipped",))
-    text, _, _ = page_of(predicted(music, MELODY, "melody"), music)
+    found = replace(predicted(music, MELODY, "melody"), warnings=("Unlike the training music.",))
+    text, _, _ = page_of(found, music)
     assert '<p class="missing">Repaired when the file was read: 2 values above 127 clipped</p>' in text
+    assert '<p class="missing">Unlike the training music.</p>' in text
 
 
 def test_the_synthesiser_is_as_published_and_named() -> None:
@@ -205,7 +207,7 @@ def test_the_index_leads_to_every_page_and_names_skipped_files(pages: Pages, tmp
         "index.mid",
         "songs/bad.mid",
     ]
-    assert {"repairs", "clipped", "skipped: songs/bad.mid: no music"} <= set(read.text)
+    assert {"warnings and repairs", "Odd.; clipped", "skipped: songs/bad.mid: no music"} <= set(read.text)
 
 
 def test_a_folder_that_cannot_be_written_is_named(pages: Pages, tmp_path: Path) -> None:
