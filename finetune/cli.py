@@ -29,6 +29,7 @@ learn your own labels:
 and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
   predict          use a trained run on new files
+  infill           write bars or parts of a piece anew, or go on after its end
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
@@ -220,6 +221,12 @@ def _embed(argv: Sequence[str]) -> None:
     print("\n".join(embed(argv)))
 
 
+def _infill(argv: Sequence[str]) -> None:
+    from finetune.infill import infill
+
+    print("\n".join(infill(argv)))
+
+
 def _similar(argv: Sequence[str]) -> None:
     from finetune.vectors import similar
 
@@ -376,6 +383,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "note": _note,
     "compare": _compare,
     "predict": _predict,
+    "infill": _infill,
     "embed": _embed,
     "similar": _similar,
     "transfer": _transfer,

@@ -66,7 +66,7 @@ HELP = [
     *(
         (finetune.cli, (command,))
         for command in (
-            *("melody", "composer", "sequence", "note", "compare", "predict", "transfer", "across"),
+            *("melody", "composer", "sequence", "note", "compare", "predict", "infill", "transfer", "across"),
             *("export", "baselines", "tasks", "report"),
         )
     ),

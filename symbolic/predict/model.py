@@ -244,7 +244,8 @@ def is_one(music: AnyMusic) -> bool:
 
 def named(music: AnyMusic) -> str:
     """Return a name of a piece for messages: its path or the kind of object that it is."""
-    return str(music) if isinstance(music, str | Path) else f"this {type(music).__name__}"
+    path = music.path if isinstance(music, Music) else music if isinstance(music, str | Path) else ""
+    return str(path) or f"this {type(music).__name__}"
 
 
 def count_parameters(module: torch.nn.Module) -> int:
