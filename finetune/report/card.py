@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.toolkit.page import Page
-from finetune.report.tables import Record, method_of, pretrained, score_table, warnings_of
+from finetune.report.tables import Record, method_of, pretrained, score_table, verdict_line, warnings_of
 from finetune.settings import FEATURES
 from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
@@ -50,6 +50,8 @@ def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable
     unseen = "that it was not trained on" if fitted else "that neither it nor its backbone was trained on"
     page.text(f"Test pieces {unseen}, in per cent, with the baselines.")
     page.table(*score_table(record))
+    if verdict := verdict_line(record):
+        page.text(verdict)
     for warning in warnings_of(record):
         page.missing(warning)
     for other in transfers:

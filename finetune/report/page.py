@@ -19,6 +19,7 @@ from finetune.report.tables import (
     published_table,
     score_table,
     title_of,
+    verdict_line,
     warnings_of,
     window_line,
 )
@@ -87,11 +88,14 @@ def _scores(page: Page, record: Record, refitted: bool) -> None:
         )
     )
     page.table(*score_table(record))
+    if verdict := verdict_line(record):
+        page.text(verdict)
     page.text(window_line(record), note=True)
     page.text(INTERVALS, note=True)
-    if record["published"]:
+    heads, published = published_table(record)
+    if published:
         page.heading("Published scores")
-        page.table(*published_table(record))
+        page.table(heads, published)
 
 
 def _pieces(page: Page, record: Record, results: Sequence[SeedResult]) -> None:
@@ -104,6 +108,9 @@ def _pieces(page: Page, record: Record, results: Sequence[SeedResult]) -> None:
         return
     page.heading("Test pieces, mistakes first")
     of_notes = "notes" in rows[0]
+    if not of_notes:
+        wrong = sum(row["true"] != row["predicted"] for row in rows)
+        page.text(f"{wrong:,} of {len(rows):,} are wrong.")
     columns = ["piece", "notes", "right"] if of_notes else ["piece", "true", "predicted"]
     last = "accuracy, %" if of_notes else "probability, %"
     shown = [

@@ -11,9 +11,11 @@ from statistics import fmean
 from data.toolkit.page import Page
 from finetune.compare.storage import find_studies
 from finetune.compare.tables import claim_line, claim_rows
-from finetune.report.sections import Section, above, headings, read_sections
+from finetune.report.sections import Section, headings, read_sections
 from finetune.report.tables import (
     Record,
+    above,
+    gap_text,
     machine_of,
     pretrained,
     published_table,
@@ -125,10 +127,12 @@ def _section(page: Page, section: Section) -> None:
         f"{split['train']}/{split['valid']}/{split['test']} pieces. Split: {split['source']}. "
         f"The best baseline: {best['title']}."
     )
-    for warning in few_pieces_warning(pieces_tested(split)):
+    tested = pieces_tested(split)
+    stated = [one for run in section.runs for one in run.get("warnings", ())]
+    for warning in dict.fromkeys([*stated, *few_pieces_warning(tested)]):
         page.missing(warning)
     heads = [
-        *("system", "protocol", *metrics.values(), "95 % of accuracy"),
+        *(f"{tested:,} test pieces, %", "protocol", *metrics.values(), "95 % of accuracy"),
         *(["± over folds"] if "folds" in split else []),
         *("above best baseline", "above scratch", "trained", "seconds", "machine", "command"),
     ]
@@ -167,7 +171,7 @@ def _above(run: Record, other: Record | None) -> str:
     gap = None if other is None else above(run, other)
     if gap is None:
         return "–"
-    return f"{100 * gap.mean:+.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f}), p = {gap.p:.2g}"
+    return f"{gap_text(gap._asdict())}, p = {gap.p:.2g}"
 
 
 def _studies(page: Page, studies: Sequence[tuple[Path, Record]], home: Path) -> None:

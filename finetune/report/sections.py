@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.toolkit.results import read_results, task_key
-from finetune.report.tables import Record, pretrained, transfer_of
+from finetune.report.tables import Record, best_baseline, pretrained, transfer_of
 from finetune.tasks import baselines_command
-from finetune.tasks.metrics import Difference, accuracy, paired_bootstrap, unpack_counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class Section:
     @property
     def best_baseline(self) -> Record:
         """Return the baseline with the highest accuracy on the test pieces."""
-        return max(self.baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
+        return best_baseline(self.baselines)
 
     @property
     def baselines_command(self) -> str:
@@ -72,14 +71,6 @@ def headings(sections: Sequence[Section]) -> list[str]:
         f"{title}, prepared as {mark}" if titles.count(title) > 1 else title
         for title, mark in zip(titles, marks, strict=True)
     ]
-
-
-def above(run: Record, other: Record) -> Difference | None:
-    """Compute by how much accuracy a run is above a baseline or another run. None without saved counts."""
-    if "test_counts" not in run or "test_counts" not in other:
-        return None
-    ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
-    return paired_bootstrap([ours], [theirs], accuracy)
 
 
 def _section(records: Sequence[Record]) -> Section:

@@ -9,7 +9,7 @@ from data.toolkit.settings import flatten
 from finetune.settings import FEATURES, PROBES
 from finetune.tasks.accounts import pieces_tested
 from finetune.tasks.checks import few_pieces_warning
-from finetune.tasks.metrics import FEW_GROUPS
+from finetune.tasks.metrics import FEW_GROUPS, Difference, accuracy, paired_bootstrap, unpack_counts
 
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -102,10 +102,13 @@ def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = Fals
 
 
 def published_table(record: Record, leaky: str = "(leaky)") -> Table:
-    """Return heads and rows of published scores, each with its protocol and the mark of a leaky one."""
+    """Return heads and rows of published scores, each with its protocol and the mark of a leaky one.
+
+    Of a part of the labels there are none: others had them all.
+    """
     metrics = record["task"]["metrics"]
     rows = []
-    for row in record["published"]:
+    for row in record["published"] if record.get("budget", 1) == 1 else ():
         scores = (str(row["scores"].get(name, "")) for name in metrics)
         rows.append([row["system"], *scores, row["protocol"] + (f" {leaky}" if row["leaky"] else "")])
     return ["reported elsewhere, %", *metrics.values(), "protocol"], rows
@@ -114,7 +117,39 @@ def published_table(record: Record, leaky: str = "(leaky)") -> Table:
 def window_line(record: Record) -> str:
     """Return the window-level accuracy that papers quote; empty at note level."""
     found = record["test"].get("window_accuracy")
-    return f"window-level accuracy: {100 * found['mean']:.1f} ± {100 * found['sd']:.1f} %" if found else ""
+    if not found:
+        return ""
+    deviation = f" ± {100 * found['sd']:.1f}" if len(record["seeds"]) > 1 else ""
+    tested = pieces_tested(record["split"])
+    return f"window-level accuracy: {100 * found['mean']:.1f}{deviation} %, of {tested:,} test pieces"
+
+
+def above(run: Record, other: Record) -> Difference | None:
+    """Compute by how much accuracy a run is above a baseline or another run. None without saved counts."""
+    if "test_counts" not in run or "test_counts" not in other:
+        return None
+    ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
+    return paired_bootstrap([ours], [theirs], accuracy)
+
+
+def best_baseline(baselines: Sequence[Record]) -> Record:
+    """Return the baseline with the highest accuracy on the test pieces."""
+    return max(baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
+
+
+def verdict_line(record: Record) -> str:
+    """Return whether a run is better than the best baseline, in two sentences; empty without saved counts."""
+    best = best_baseline(record["baselines"])
+    gap = above(record, best)
+    if gap is None:
+        return ""
+    claim = "It is better." if gap.low > 0 else "It is worse." if gap.high < 0 else "No difference can be claimed."
+    return f"Against the best baseline, {best['title']}: {gap_text(gap._asdict())} points of accuracy. {claim}"
+
+
+def gap_text(gap: Mapping[str, float]) -> str:
+    """Return a difference in points with its interval."""
+    return f"{100 * gap['mean']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
 
 
 def account_table(split: Record) -> Table:
