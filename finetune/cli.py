@@ -28,6 +28,7 @@ learn your own labels:
 
 and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
+  curve            accuracy over budgets of labels: finetune curve my_midi/
   predict          use a trained run on new files
   infill           write bars or parts of a piece anew, or go on after its end
   embed            describe files by vectors, in a table
@@ -144,21 +145,21 @@ def _train(settings: FinetuneSettings) -> None:
 
     # What can be refused is refused before torch is imported, which takes seconds.
     sys.stderr.writelines(f"warning: {warning}\n" for warning in check_data(settings.data).warnings)
-    from finetune.report.tables import account_table, kept_of, score_table, title_of, warnings_of, window_line
+    from finetune.report import tables
     from finetune.training.run import finetune  # imports torch and lightning
 
     record = finetune(settings)
     folder, cost = record["folder"], record["seeds"][0]["cost"]
-    print(f"\n{record['task']['title']}: {title_of(record)}\n")
-    _print_table(*score_table(record))
+    print(f"\n{record['task']['title']}: {tables.title_of(record)}\n")
+    _print_table(*tables.score_table(record))
     print()
-    _print_table(*account_table(record["split"]))
-    print("\n".join(["", *record["skipped"], *(f"warning: {one}" for one in warnings_of(record))]))
-    if window_line(record):
-        print(window_line(record))
+    _print_table(*tables.account_table(record["split"]))
+    print("\n".join(["", *record["skipped"], *(f"warning: {one}" for one in tables.warnings_of(record))]))
+    print("\n".join(filter(None, (tables.verdict_line(record), tables.window_line(record)))))
     if "fold_sd" in record["test"]["accuracy"]:
-        print(f"deviation over folds and seeds: {100 * record['test']['accuracy']['fold_sd']:.1f} points")
-    trained = f"{cost['trained_parameters']:,} parameters trained{kept_of(cost)}"
+        runs = "folds and seeds" if len(record["seeds"]) > 1 else "folds"
+        print(f"deviation over {runs}: {100 * record['test']['accuracy']['fold_sd']:.1f} points")
+    trained = f"{cost['trained_parameters']:,} parameters trained{tables.kept_of(cost)}"
     print(f"\n{trained}, {cost['seconds']:,.0f} s a seed\n")
     print(f"checkpoint  {folder}/{record['checkpoint']}")
     print(f"record      {folder}/record.json")
@@ -166,47 +167,15 @@ def _train(settings: FinetuneSettings) -> None:
 
 
 def _compare(argv: Sequence[str]) -> None:
-    from data.toolkit.command import parse
-    from finetune.compare.settings import COMMAND, RUNS, CompareSettings
+    from finetune.compare.command import compare
 
-    description = (
-        "Compare methods: every arm tries as many learning rates, chosen on validation pieces alone.\n"
-        "An experiment file names tasks, arms, trials, seeds, grids and claims; flags come before it."
-    )
-    epilog = """\
-examples:
-  finetune compare emotion genre --methods full,probe,lora,adapter,scratch
-  finetune compare finetune/experiments/studies/methods.yaml --from runs/pretrain/X --parallel 2"""
-    settings = parse(
-        COMMAND,
-        description,
-        CompareSettings,
-        argv,
-        epilog,
-        needed=("what",),
-        runs=RUNS,
-        command=COMMAND,
-    )
-    settings.check_sources()
-    from finetune.compare.run import compare
-    from finetune.compare.tables import claim_line, cost_rows, failure_lines, rank_rows, score_rows
+    compare(argv)
 
-    comparison = compare(settings)
-    for task in comparison["tasks"]:
-        if task["rows"]:
-            print(f"\n{task['title']}\n")
-            _print_table(*score_rows(task))
-            print()
-            _print_table(*cost_rows(task))
-    if comparison["ranks"]:
-        print()
-        _print_table(*rank_rows(comparison))
-    if comparison["claims"]:
-        print(f"\n{claim_line(comparison)}")
-    print(f"\ncomparison  {comparison['folder']}/comparison.md")
-    print(f"page        {comparison['folder']}/comparison.html")
-    if failures := failure_lines(comparison):
-        raise ConfigError([*failures, "What is done is kept; --resume tries these again."])
+
+def _curve(argv: Sequence[str]) -> None:
+    from finetune.compare.command import curve
+
+    curve(argv)
 
 
 def _predict(argv: Sequence[str]) -> None:
@@ -249,12 +218,13 @@ examples:
 
     known_task(settings.data.task, TARGETS)
     require_model(settings.run)
-    from finetune.report.tables import score_table
+    from finetune.report.tables import score_table, verdict_line, warnings_of
     from finetune.training.transfer import transfer
 
     record = transfer(settings)
     print(f"{record['task']['title']}\n")
     _print_table(*score_table(record))
+    print("\n".join(["", *(f"warning: {one}" for one in warnings_of(record)), verdict_line(record)]))
     if "file" in record:
         print(f"\nrecord      {record['file']}")
 
@@ -308,6 +278,7 @@ def _baselines(argv: Sequence[str]) -> None:
     from finetune.baselines.baselines import cached_baselines
     from finetune.report.tables import baseline_table
     from finetune.tasks.accounts import pieces_tested
+    from finetune.tasks.checks import few_pieces_warning
     from finetune.tasks.folds import prepared_folds
     from finetune.training.record import save_baselines, what
     from symbolic.tokens.tokenizer import Tokenizer
@@ -319,8 +290,9 @@ def _baselines(argv: Sequence[str]) -> None:
     print(f"{task.title}, {protocol.name}: {protocol.split}\n")
     tested = pieces_tested(what(folds, data.budget, settings.seed)["split"])
     _print_table(*baseline_table(baselines, task.metric_titles(), tested))
+    print("".join(f"\nwarning: {one}" for one in few_pieces_warning(tested)))
     if len(folds) > 1:
-        print("\ndeviation of accuracy over folds, in points:")
+        print("deviation of accuracy over folds, in points:")
         for baseline in baselines:
             print(f"  {100 * baseline['test']['scores']['accuracy']['fold_sd']:4.1f}  {baseline['title']}")
 
@@ -371,17 +343,16 @@ examples:
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns in plain text, the first set left."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    for row in (header, *rows):
-        first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join([first.strip().ljust(widths[0]), *others]))
+    from finetune.report.tables import table_lines
+
+    print("\n".join(table_lines(header, rows)))
 
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "sequence": _sequence,
     "note": _note,
     "compare": _compare,
+    "curve": _curve,
     "predict": _predict,
     "infill": _infill,
     "embed": _embed,

@@ -22,6 +22,7 @@ from data.toolkit.settings import (
     nested,
     setting,
 )
+from finetune.budgets import budget_problem
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
@@ -31,6 +32,8 @@ from symbolic.music.midi.repair import KEEP, PEDAL
 METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"
 """In the place of a method: no backbone, but hand-made features of pieces."""
+AT_ONCE = ("probe", FEATURES)
+"""Methods that are fitted at once, without a learning rate."""
 USUAL_CHECKPOINT = "tiny"
 """The checkpoint that training starts from by default: a bundled model."""
 SCRATCH = "scratch"
@@ -81,7 +84,9 @@ class TaskSettings(PrepareSettings):
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)")
     labels: str | None = setting(None, "CSV: file, label, optional split, group (default: FOLDER/labels.csv)")
     tracks: str | None = setting(None, "track names that are the classes, with commas between")
-    budget: float = setting(1.0, "share of the training labels, of each class alike", within="(0, 1]")
+    budget: float = setting(
+        1.0, "share of the training labels, of each class alike; above 1 a number of pieces", within=POSITIVE
+    )
 
     def normalise(self) -> None:
         """Write a folder in one way, so that a trailing slash makes no other run."""
@@ -90,6 +95,8 @@ class TaskSettings(PrepareSettings):
     def problems(self) -> list[str]:
         """Return one sentence for each setting that is wrong or absent."""
         problems = super().problems()
+        if self.budget > 0 and (problem := budget_problem(self.budget)):
+            problems.append(f"--{problem}")
         names = self.track_names
         if self.tracks is not None and (
             len(names) < 2 or len({name.casefold() for name in names}) < len(names)
@@ -388,7 +395,7 @@ class BaselinesSettings(Settings):
     """
 
     data: TaskSettings = group(TaskSettings)
-    seed: int = setting(0, "seed of the choice of labels, for a budget below 1", within=SEEDS)
+    seed: int = setting(0, "seed of the choice of labels, for a part of them", within=SEEDS)
     results: str | None = setting(None, "folder of records for tables: keep the baselines there")
 
 

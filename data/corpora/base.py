@@ -78,7 +78,7 @@ class Corpus(ABC):
         table: Split table under `data/splits`, where it is not named after the corpus.
         drums_alone: Whether pieces hold drums alone and need `Filters(drum_only=True)`.
         fractions: Proportions of the splits for pieces whose split is not given.
-        dealt_by: Label within whose classes such pieces are dealt if the corpus is small. "": a hash deals always.
+        dealt_by: Label within whose small classes such pieces are dealt. "": a hash deals always.
         joins: Names of the corpora that it combines, where it has no music of its own.
         note_classes: Class names of each note-level label.
         folder: Folder to which `Piece.file` is relative.

@@ -21,7 +21,6 @@ from data.preparation.near import PAIR, near_pairs
 from data.preparation.tokenise import Recipe
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, SETTINGS, TOKENIZER, PieceRecord
 from data.splits import Member, Verdict, resolve
-from data.splits.small import SMALL
 from data.toolkit.safewrite import as_line, write, write_lines
 from symbolic.documents import as_json
 from symbolic.errors import CorpusError
@@ -69,8 +68,7 @@ def finish(recipe: Recipe, folder: Path, settings: dict[str, Any], names: Sequen
     if not members:
         _refuse_nothing(recipe, folder, names, reasons)
     near = _near(folder, names, members, tracks, settings["near_duplicates"])
-    undealt = sum(member.split is None for member in members)
-    by_class = classes if recipe.corpus.dealt_by and undealt < SMALL else None
+    by_class = classes if recipe.corpus.dealt_by else None
     verdicts = resolve(members, recipe.corpus.fractions, (pair.item()[:2] for pair in near), by_class)
     recipe.tokenizer.save(folder / TOKENIZER)
     manifest = {

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from data.splits.small import Bundle, dealing_hash, dealt_in_classes
+from data.splits.small import SMALL, Bundle, dealing_hash, dealt_in_classes
 from symbolic.errors import CorpusError, LeakError
 
 SPLITS = ("train", "valid", "test")
@@ -121,8 +121,8 @@ def resolve(
 
     Pieces that share a group or a fingerprint, or are near-duplicates, form one set, directly or through others. If
     sides are given, pieces without a side join the strictest and copies on a less strict side are excluded. If none is
-    given, a hash of the group or of the notes chooses, or `dealt_in_classes` in a small corpus. Either is the same on
-    every machine.
+    given, a hash of the group or of the notes chooses, or `dealt_in_classes` in classes of fewer than `SMALL` pieces.
+    Either is the same on every machine.
 
     Args:
         members: All pieces of a corpus.
@@ -169,7 +169,7 @@ def _dealt(
     fractions: Mapping[str, float],
     classes: Sequence[str],
 ) -> dict[int, str]:
-    """Return the side of each set of pieces without a given side by its first index."""
+    """Return the side of each set of pieces of a small class without a given side, by its first index."""
     firsts, bundles = [], []
     for indices in together:
         if {members[i].split for i in indices} & {*SPLITS}:
@@ -180,7 +180,12 @@ def _dealt(
             mark = min(members[i].fingerprint for i in inside)
             firsts.append(indices[0])
             bundles.append(Bundle(counts.most_common(1)[0][0], len(inside), mark))
-    return dict(zip(firsts, dealt_in_classes(bundles, fractions), strict=True))
+    sizes = Counter[str]()
+    for bundle in bundles:
+        sizes[bundle.label] += bundle.size
+    small = [i for i, bundle in enumerate(bundles) if sizes[bundle.label] < SMALL]
+    sides = dealt_in_classes([bundles[i] for i in small], fractions)
+    return {firsts[i]: side for i, side in zip(small, sides, strict=True)}
 
 
 def hashed_split(identity: str | int, fractions: Mapping[str, float]) -> str:

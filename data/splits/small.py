@@ -1,4 +1,4 @@
-"""Deal a small corpus onto sides within its classes, where a hash would leave sides almost empty."""
+"""Deal small classes onto sides each by itself, where a hash could leave a side without one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 SMALL = 500
-"""A corpus with fewer pieces is dealt within its classes. In a larger one a hash of each piece chooses its side."""
+"""A class with fewer pieces is dealt by itself. In a larger one a hash of each piece chooses its side."""
 
 
 class Bundle(NamedTuple):

@@ -32,7 +32,7 @@ class Cell:
         settings: The settings of its runs, apart from rate, seeds and folder.
         like: A checkpoint whose shape a backbone from random initialisation has, instead of preset and kind.
         factors: Learning rates to try as factors of the usual one.
-        rates: The rates themselves, instead of factors.
+        rates: The rates themselves, instead of factors. A method that is fitted at once has neither.
         seeds: Number of runs with the chosen rate.
         folder: Folder of `OUTCOME` and of the runs, one a rate.
         weights: Fingerprint of the checkpoint's weights.
@@ -89,7 +89,8 @@ def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
             except ConfigError as error:
                 problems += [f"Arm '{arm.name}': {problem}" for problem in error.problems]
                 continue
-            like = study.checkpoints.get(arm.like) if arm.checkpoint == SCRATCH and not arm.preset else None
+            shaped = arm.trained and arm.checkpoint == SCRATCH and not arm.preset
+            like = study.checkpoints.get(arm.like) if shaped else None
             cells.append(
                 Cell(
                     arm.name,
@@ -98,7 +99,7 @@ def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:
                     like,
                     study.trials,
                     arm.rates,
-                    study.seeds,
+                    study.seeds_of(arm, use),
                     folder=str(out / use.name / arm.slug),
                     weights=weights.get(arm.checkpoint, ""),
                 )
@@ -120,11 +121,13 @@ def _weights(path: str) -> str:
 
 def _settings(study: Study, use: TaskUse, arm: Arm) -> dict[str, Any]:
     """Return the settings of a cell by the names of leaves."""
+    found = {**arm.settings(), **use.settings()}
     fresh = arm.checkpoint == SCRATCH
+    found["checkpoint"] = None if fresh else study.checkpoints[arm.checkpoint]
+    if not arm.trained:
+        return found
     return {
-        **arm.settings(),
-        **use.settings(),
-        "checkpoint": None if fresh else study.checkpoints[arm.checkpoint],
+        **found,
         "preset": arm.preset,
         "epochs": study.epochs if use.epochs is None else use.epochs,
         "tokens_per_batch": study.tokens_per_batch,
@@ -140,13 +143,11 @@ def prepare_cell(cell: Cell) -> None:
     """
     from finetune.baselines.baselines import cached_baselines
     from finetune.tasks.folds import prepared_folds, task_of
-    from finetune.training.weights import open_weights
+    from finetune.training.weights import weights_of
 
     settings, data = cell.settings, cell.settings.data
-    task = task_of(data)
-    model = settings.model
-    source = open_weights(model.checkpoint, model.preset, model.backbone)
-    folds = prepared_folds(task, data.place, source.tokenizer, data, task.protocol(data.protocol))
+    task, tokenizer = task_of(data), weights_of(settings).tokenizer
+    folds = prepared_folds(task, data.place, tokenizer, data, task.protocol(data.protocol))
     cached_baselines(*(one.thinned(data.budget, settings.training.seed) for one in folds))
 
 
@@ -160,44 +161,50 @@ def run_cell(cell: Cell) -> None:
     Raises:
         CounterpointError: As `finetune.training.run.finetune`.
     """
-    from finetune.training.run import finetune, open_run
+    from finetune.training.run import finetune
 
     folder = Path(cell.folder)
     usual, rates = _rates(cell)
-    trials = []
-    for rate in rates:
-        settings = _with(cell, rate, 1)
-        run = open_run(settings, command=settings.command)
-        if (run.source.description.get("weights") or "") != cell.weights:
-            raise ConfigError(f"{run.source.name} holds other weights than when the comparison began.")
-        [first] = run.pooled(run.train(["valid"]))
-        trials.append({"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name})
-    # A probe has a single trial and no rate.
-    chosen = max(trials, key=lambda trial: (trial["valid"], -abs(log(trial["lr"] / usual)) if usual else 0))
+    trials = [_trial(cell, rate) for rate in rates] if len(rates) > 1 else []
+    # Among equals the rate nearest to the usual one.
+    best = max(trials, key=lambda one: (one["valid"], -abs(log(one["lr"] / usual))), default={"lr": rates[0]})
     for trial in trials:
-        if trial is not chosen:
+        if trial is not best:
             for checkpoint in (folder / trial["run"]).rglob("checkpoint"):
                 shutil.rmtree(checkpoint)
-    settings = _with(cell, chosen["lr"], cell.seeds)
-    finetune(settings, command=settings.command)
+    settings = _with(cell, best["lr"], cell.seeds)
+    record = finetune(settings, command=settings.command)
+    run, valid = Path(record["folder"]).name, record["seeds"][0]["valid"]["accuracy"]
     found = {
         "question": cell.question,
         "usual": usual,
-        "trials": trials,
-        "lr": chosen["lr"],
-        "run": chosen["run"],
+        "trials": trials or [{"lr": best["lr"], "valid": valid, "run": run}],
+        "lr": best["lr"],
+        "run": run,
     }
     write_json(folder / OUTCOME, {**found, "own_process": multiprocessing.parent_process() is not None})
+
+
+def _trial(cell: Cell, rate: float) -> dict[str, Any]:
+    """Train the first seed with a rate and score it on validation pieces."""
+    from finetune.training.run import open_run
+
+    settings = _with(cell, rate, 1)
+    run = open_run(settings, command=settings.command)
+    [first] = run.pooled(run.train(["valid"]))
+    return {"lr": rate, "valid": first.summary["valid"]["accuracy"], "run": run.out.name}
 
 
 def _rates(cell: Cell) -> tuple[float, list[float]]:
     """Return the usual rate of the arm and the rates to try."""
     from finetune.training.run import learning_rate
-    from finetune.training.weights import open_weights
+    from finetune.training.weights import weights_of
 
     settings = _with(cell, None, 1)
-    model = settings.model
-    usual = learning_rate(settings, open_weights(model.checkpoint, model.preset, model.backbone))
+    source = weights_of(settings)
+    if (source.description.get("weights") or "") != cell.weights:
+        raise ConfigError(f"{source.name} holds other weights than when the comparison began.")
+    usual = learning_rate(settings, source)
     if usual == 0:  # fitted at once
         return 0.0, [0.0]
     return usual, list(cell.rates) or [float(f"{factor * usual:.3g}") for factor in cell.factors]

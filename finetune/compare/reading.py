@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from finetune.budgets import budget_problem
 from finetune.compare.study import DEFAULT, Arm, Claim, Study, TaskUse
 from finetune.settings import FEATURES, METHODS, SCRATCH
 from finetune.tasks import TASKS
@@ -72,7 +73,7 @@ def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
 
     Args:
         words: Tasks and folders of music with a labels.csv.
-        methods: As `finetune --method` names them, and "scratch". "features" has no rates to try.
+        methods: As `finetune --method` names them, and "scratch".
 
     Raises:
         ConfigError: If a word is neither, or a method unknown.
@@ -116,8 +117,8 @@ def _task(given: Any, problems: list[str]) -> TaskUse | None:
             problems.append(f"epochs {values['epochs']}: must be positive.")
     if "budget" in values:
         values["budget"] = next(iter(_numbers("budget", [values["budget"]], problems)), 1.0)
-        if not 0 < values["budget"] <= 1:
-            problems.append(f"budget {values['budget']}: must be above 0 and at most 1.")
+        if problem := budget_problem(values["budget"]):
+            problems.append(problem)
     return TaskUse(**values) if len(problems) == before else None
 
 
@@ -128,16 +129,13 @@ def _arm(given: Any, problems: list[str], axes: Mapping[str, str] | None = None)
     before = len(problems)
     label = values.get("label", values.get("method"))
     problems += _unknown(f"Arm '{label}'", values, {one.name for one in fields(Arm)} - {"axes"})
-    if values.get("method") not in METHODS:
-        known = ", ".join(("scratch", *METHODS))
-        stands = (
-            f" '{FEATURES}' has no rates to try, and stands among the baselines of pieces."
-            if values.get("method") == FEATURES
-            else ""
-        )
+    if values.get("method") == FEATURES:
+        values.setdefault("checkpoint", SCRATCH)
+    elif values.get("method") not in METHODS:
+        known = ("scratch", FEATURES, *METHODS)
         problems.append(
             f"Arm '{label}' has no method '{values.get('method')}'; "
-            f"{did_you_mean(str(values.get('method')), ('scratch', *METHODS))}choose one of {known}.{stands}"
+            f"{did_you_mean(str(values.get('method')), known)}choose one of {', '.join(known)}."
         )
     for name in ("label", "layers", "share"):
         if values.get(name) is not None:

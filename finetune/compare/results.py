@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.report.tables import Record, code_mark
+from finetune.report.tables import Record, best_baseline, code_mark, warnings_of
 from finetune.settings import SCRATCH
-from finetune.tasks.metrics import Counts, Difference, accuracy, paired_bootstrap, unpack_counts
+from finetune.tasks.metrics import (
+    Counts,
+    Difference,
+    accuracy,
+    bootstrap_interval,
+    paired_bootstrap,
+    unpack_counts,
+)
 
 if TYPE_CHECKING:
     from finetune.compare.study import Arm, Claim, Study, TaskUse
@@ -20,7 +27,9 @@ METRICS = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 PAPER_RANKS = {
     **{"adapter": 2.5, "lora": 2.8, "ssf": 3.5, "prefix": 3.8, "bitfit": 4.5, "full": 4.75, "probe": 6.3}
 }
-"""Mean ranks over 14 cells in Ding & Lerch (arXiv 2411.19371)."""
+"""Mean ranks over 14 cells in Ding & Lerch."""
+PAPER = "2411.19371"
+"""Its number in arXiv."""
 HELD, CONTRADICTED, OPEN = "held", "contradicted", "undecided"
 
 _REMEDY = "Delete the folder of the one that is out of date, and go on with --resume."
@@ -68,7 +77,7 @@ def compared(study: Study, outcomes: Outcomes, failures: Mapping[tuple[str, str]
         "title": study.title,
         "study": asdict(study),
         "tasks": tasks,
-        "ranks": mean_ranks(study.arms, tasks),
+        "ranks": _ranks(study, tasks),
         "claims": [
             _tried(study, claim, use, outcomes)
             for claim in study.claims
@@ -88,6 +97,7 @@ def _task(
     found: dict[str, Any] = {
         "name": use.name,
         "title": use.name,
+        "budget": use.budget,
         "failures": [{"arm": arm, "reason": reason} for arm, reason in failed],
         "rows": [],
     }
@@ -106,7 +116,10 @@ def _task(
         "items": "notes" if first["task"]["level"] == "note" else "pieces",
         "split": first["split"],
         "baselines": baselines,
-        "best_baseline": _best_baseline(first)["title"],
+        "best_baseline": best_baseline(first["baselines"])["title"],
+        "warnings": list(
+            dict.fromkeys(one for outcome in done.values() for one in warnings_of(outcome["record"]))
+        ),
         "rows": rows,
     }
 
@@ -121,12 +134,12 @@ def _row(arm: Arm, outcome: Mapping[str, Any], beside: Mapping[str, Record | Non
     return {
         "arm": arm.name,
         "method": arm.method,
-        "fresh": arm.checkpoint == SCRATCH,
         "axes": dict(arm.axes),
         "seeds": len(record["seeds"]),
         "test": {
             name: {key: record["test"][name][key] for key in ("mean", "sd", "interval")} for name in METRICS
         },
+        "over_seeds": list(bootstrap_interval(_counts(record), accuracy, over_seeds=True)),
         "valid": record["valid"]["accuracy"]["mean"],
         "trained": costs[0]["trained_parameters"],
         "share": costs[0]["trained_parameters"] / costs[0]["parameters"],
@@ -150,7 +163,7 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     """
     full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
     fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
-    shape = done[arm]["record"]["backbone"]["config"]
+    shape = done[arm]["record"]["backbone"].get("config", {})  # hand-made features have none
     shapes = {one: done[one]["record"]["backbone"]["config"] for one in fresh}
     fresh.sort(key=lambda one: (shapes[one] != shape, shapes[one].get("kind") != shape.get("kind")))
 
@@ -160,14 +173,8 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     return {
         "full": other(full),
         "scratch": other(fresh),
-        "best baseline": _best_baseline(done[arm]["record"]),
+        "best baseline": best_baseline(done[arm]["record"]["baselines"]),
     }
-
-
-def _best_baseline(record: Record) -> Record:
-    """Return the baseline with the highest accuracy on the test pieces."""
-    baselines: list[Record] = record["baselines"]
-    return max(baselines, key=lambda baseline: baseline["test"]["scores"]["accuracy"]["mean"])
 
 
 def _above(ours: Record, theirs: Record) -> dict[str, float]:
@@ -188,6 +195,17 @@ def ranks(scores: Sequence[float]) -> list[float]:
     higher = (values[None, :] > values[:, None]).sum(axis=1)
     equal = (values[None, :] == values[:, None]).sum(axis=1)
     return [float(rank) for rank in higher + (equal + 1) / 2]
+
+
+def _ranks(study: Study, tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return mean ranks. A paper's own stand beside them only in a study that tests its claims.
+
+    Without them the rank on a single task says no more than its scores. Then there are none.
+    """
+    found = mean_ranks(study.arms, tasks)
+    if any(PAPER in claim.source for claim in study.claims):
+        return found
+    return [{**one, "among_paper": None, "paper": None} for one in found] if len(tasks) > 1 else []
 
 
 def mean_ranks(arms: Sequence[Arm], tasks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from data.toolkit.settings import spelling
 from finetune.compare.cells import Cell, cells_of, prepare_cell, run_cell
 from finetune.compare.page import comparison_page, write_page
 from finetune.compare.results import compared, strangers
-from finetune.compare.settings import COMMAND, RUNS, CompareSettings
+from finetune.compare.settings import CompareSettings
 from finetune.compare.storage import read_study, save_study
 from finetune.compare.study import Study
 from finetune.compare.workers import TrainingsBar, work
@@ -29,11 +29,14 @@ Place = tuple[str, str]
 """A task and an arm, by name."""
 
 
-def compare(settings: CompareSettings) -> dict[str, Any]:
+def compare(
+    settings: CompareSettings, write: Callable[[Path, Mapping[str, Any]], object] = write_page
+) -> dict[str, Any]:
     """Run a comparison or resume it.
 
     Args:
         settings: The study and how to run it.
+        write: Writes the page into the comparison's folder.
 
     Returns:
         Content of `comparison.json` with "folder" added. Each task lists its failed arms under "failures".
@@ -43,8 +46,8 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     """
     settings.check_sources()
     study = settings.study()
-    base = Path(RUNS) / study.slug
-    out = find_folder(base, settings.identity, settings.out, settings.resume, **spelling(CompareSettings))
+    base = Path(settings.RUNS) / study.slug
+    out = find_folder(base, settings.identity, settings.out, settings.resume, **spelling(type(settings)))
     common = {
         "accelerator": settings.accelerator,
         "jobs": settings.jobs,
@@ -55,12 +58,19 @@ def compare(settings: CompareSettings) -> dict[str, Any]:
     _refuse_options(cells)
     with sole_writer(out, wait=False):
         asked = settings.having(out=None, resume=False).to_dict()
-        begin(out, {"command": COMMAND, "settings": asked})
-        return _compare(settings, study, cells, out)
+        begin(out, {"command": settings.COMMAND, "settings": asked})
+        outcomes, comparison = _compare(settings, study, cells, out)
+        write_json(out / COMPARISON, comparison)
+        write(out, comparison)
+        if settings.results:
+            _save(Path(settings.results), study, outcomes, comparison)
+        return {**comparison, "folder": str(out)}
 
 
-def _compare(settings: CompareSettings, study: Study, cells: Sequence[Cell], out: Path) -> dict[str, Any]:
-    """Run a comparison in a folder that no other run uses."""
+def _compare(
+    settings: CompareSettings, study: Study, cells: Sequence[Cell], out: Path
+) -> tuple[dict[Place, Any], dict[str, Any]]:
+    """Run a comparison in a folder that no other run uses. Return the results of arms and what they come to."""
     failures = _train(study, cells, out, settings.parallel)
     outcomes = {_place(cell): found for cell in cells if (found := cell.outcome()) is not None}
     for place in map(_place, cells):
@@ -69,12 +79,7 @@ def _compare(settings: CompareSettings, study: Study, cells: Sequence[Cell], out
     odd = strangers(outcomes)
     failures |= odd
     outcomes = {place: found for place, found in outcomes.items() if place not in odd}
-    comparison = {**provenance(), **compared(study, outcomes, failures)}
-    write_json(out / COMPARISON, comparison)
-    write_page(out, comparison)
-    if settings.results:
-        _save(Path(settings.results), study, outcomes, comparison)
-    return {**comparison, "folder": str(out)}
+    return outcomes, {**provenance(), **compared(study, outcomes, failures)}
 
 
 def _train(study: Study, cells: Sequence[Cell], out: Path, parallel: int) -> dict[Place, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.toolkit.options import written_options
 from finetune.report.tables import variant_of
-from finetune.settings import SCRATCH, TaskSettings
+from finetune.settings import AT_ONCE, FEATURES, SCRATCH, TaskSettings
 
 DEFAULT = "default"
 """Name of the checkpoint that arms begin from unless they name another."""
@@ -24,7 +24,7 @@ class TaskUse:
     Args:
         task: One of `finetune tasks` or "sequence" or "note" for a user's own labels.
         protocol: How the corpus is divided. None for the first way.
-        budget: Share of the training labels.
+        budget: Share of the training labels, or above 1 a number of pieces.
         epochs: Passes over the training set, instead of the study's.
         folder: A user's own folder.
         labels: Table of labels if it is not labels.csv in the folder.
@@ -92,15 +92,20 @@ class Arm:
         """The label or a few words for what is unusual about the arm."""
         if self.label:
             return self.label
-        fresh = self.checkpoint == SCRATCH
+        fresh = self.trained and self.checkpoint == SCRATCH
         parts = ["scratch" if fresh and self.method == "full" else self.method]
         parts += [
             value if key in ("options", "probe") else f"{key} {value}"
             for key, value in self._variant().items()
         ]
         parts += ["from scratch"] if fresh and self.method != "full" else []
-        stands = self.like if fresh else self.checkpoint
+        stands = DEFAULT if not self.trained else self.like if fresh else self.checkpoint
         return ", ".join([*parts, *([stands] if stands != DEFAULT else [])])
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has a backbone, from a checkpoint or from random initialisation."""
+        return self.method != FEATURES
 
     @property
     def usual(self) -> bool:
@@ -180,7 +185,19 @@ class Study:
     @property
     def runs(self) -> int:
         """The number of trainings: for every arm and task each rate but the chosen one and each seed and fold."""
-        return sum(use.folds for use in self.tasks) * len(self.arms) * (len(self.trials) - 1 + self.seeds)
+        return sum(
+            use.folds * (self.rates_of(arm) - 1 + self.seeds_of(arm, use))
+            for use in self.tasks
+            for arm in self.arms
+        )
+
+    def rates_of(self, arm: Arm) -> int:
+        """Return the number of learning rates that an arm tries; 1 if it is fitted at once."""
+        return 1 if arm.method in AT_ONCE else len(self.trials)
+
+    def seeds_of(self, arm: Arm, use: TaskUse) -> int:
+        """Return the number of runs of an arm. Hand-made features fitted to the same labels are the same."""
+        return 1 if arm.method == FEATURES and use.budget == 1 else self.seeds
 
     @property
     def needed(self) -> set[str]:
@@ -232,6 +249,8 @@ class Study:
                 f"Arm '{arm.name}' has {len(set(arm.rates))} learning rates where others have {len(self.trials)}: "
                 "a comparison gives every arm as many trials."
             )
+        if arm.rates and arm.method in AT_ONCE:
+            problems.append(f"Arm '{arm.name}' is fitted at once and has no learning rate: leave out rates.")
         if arm.rates and min(arm.rates) <= 0:
             problems.append(f"Arm '{arm.name}': learning rates must be above 0.")
         if arm.checkpoint not in (SCRATCH, *self.checkpoints):

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from finetune.compare.results import CONTRADICTED, HELD, METRICS, OPEN
-from finetune.report.tables import Table, score_cells
+from finetune.report.tables import Table, gap_text, score_cells
 from finetune.tasks.accounts import pieces_tested
 
 Row = Mapping[str, Any]
+_NOTHING = "–"
 _BESIDE = ("full", "scratch", "best baseline")
 _LEAKS = {True: " (LEAKY)", None: " (leaks unknown)", False: ""}
 
@@ -23,7 +24,8 @@ def score_rows(task: Row) -> Table:
         *(f"above {name}" for name in _BESIDE),
     ]
     baselines = [
-        [one["title"], *score_cells(one["test"], METRICS), "–", "–", "–"] for one in task["baselines"]
+        [one["title"], *score_cells(one["test"], METRICS), *[_NOTHING] * len(_BESIDE)]
+        for one in task["baselines"]
     ]
     arms = [
         [
@@ -33,7 +35,7 @@ def score_rows(task: Row) -> Table:
         ]
         for row in task["rows"]
     ]
-    return header, [*baselines, *arms]
+    return _filled(header, [*baselines, *arms])
 
 
 def cost_rows(task: Row) -> Table:
@@ -46,7 +48,7 @@ def rank_rows(comparison: Row) -> Table:
     ranks = comparison["ranks"]
     shown = {name: key for name, key in _RANKS.items() if any(one[key] is not None for one in ranks)}
     rows = [
-        [one["arm"], *("–" if one[key] is None else f"{round(one[key], 2):g}" for key in shown.values())]
+        [one["arm"], *(_NOTHING if one[key] is None else f"{round(one[key], 2):g}" for key in shown.values())]
         for one in ranks
     ]
     return ["arm", *shown], rows
@@ -81,22 +83,28 @@ def summary_line(comparison: Row) -> str:
 
 
 def _table(columns: Mapping[str, Callable[[Row], str]], rows: list[Row]) -> Table:
-    return list(columns), [[cell(row) for cell in columns.values()] for row in rows]
+    return _filled(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+
+
+def _filled(header: list[str], rows: list[list[str]]) -> Table:
+    """Return heads and rows without the columns in which nothing stands."""
+    kept = [i for i in range(len(header)) if any(row[i] not in ("", _NOTHING) for row in rows)]
+    return [header[i] for i in kept], [[row[i] for i in kept] for row in rows]
 
 
 def _gap(gap: Mapping[str, float] | None) -> str:
-    if gap is None:
-        return "–"
-    return f"{100 * gap['mean']:+.1f} ({100 * gap['low']:+.1f} to {100 * gap['high']:+.1f})"
+    return _NOTHING if gap is None else gap_text(gap)
 
 
 def _bytes(count: float | None) -> str:
     if count is None:
-        return "–"
+        return _NOTHING
     return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:,.1f} kB"
 
 
 def _rates(row: Row) -> str:
+    if row["lr"] == 0:
+        return _NOTHING
     return ", ".join(f"{trial['lr']:g}: {100 * trial['valid']:.1f}" for trial in row["trials"])
 
 
@@ -105,9 +113,11 @@ _COSTS: Mapping[str, Callable[[Row], str]] = {
     "trained": lambda row: f"{row['trained']:,}",
     "share": lambda row: f"{100 * row['share']:.2f} %",
     "file": lambda row: _bytes(row["saved_bytes"]),
-    "s an epoch": lambda row: "–" if row["seconds_per_epoch"] is None else f"{row['seconds_per_epoch']:.1f}",
+    "s an epoch": lambda row: (
+        _NOTHING if row["seconds_per_epoch"] is None else f"{row['seconds_per_epoch']:.1f}"
+    ),
     "peak memory": lambda row: _bytes(row["peak_memory_bytes"]),
-    "rate": lambda row: f"{row['lr']:g}" + (" *" if row["at_edge"] else ""),
+    "rate": lambda row: f"{row['lr']:g}" + (" *" if row["at_edge"] else "") if row["lr"] else _NOTHING,
     "validation by rate, %": _rates,
 }
 _CLAIMS: Mapping[str, Callable[[Row], str]] = {

@@ -17,6 +17,7 @@ from finetune.report.tables import (
     account_table,
     kept_of,
     published_table,
+    refitted,
     score_table,
     title_of,
     verdict_line,
@@ -49,7 +50,7 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     of_notes, at_once = data.task.level == "note", record["method"] == FEATURES
     for warning in warnings_of(record):
         page.missing(warning)
-    _scores(page, record, at_once and not of_notes)
+    _scores(page, record)
     _confusion(page, record, np.stack([result.counts["test"] for result in results]), of_notes)
     _pieces(page, record, results)
     if at_once and not of_notes:
@@ -77,13 +78,13 @@ def write_report(out: Path, record: Record, data: TaskData, results: Sequence[Se
     page.save_pictures(out)
 
 
-def _scores(page: Page, record: Record, refitted: bool) -> None:
+def _scores(page: Page, record: Record) -> None:
     corpus = record["corpus"]
     page.text(
         f"{corpus['title']} ({corpus['licence']}). Split: {record['split']['source']}."
         + (
             " Nothing was selected, so validation pieces were trained on too, once scored."
-            if refitted
+            if refitted(record)
             else ""
         )
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.toolkit.settings import flatten
+from finetune.budgets import budget_title
 from finetune.settings import FEATURES, PROBES
 from finetune.tasks.accounts import pieces_tested
 from finetune.tasks.checks import few_pieces_warning
@@ -50,11 +51,16 @@ def method_of(record: Record) -> str:
         value if name in ("probe", "options") else f"{name.replace('_', ' ')} {value}".rstrip()
         for name, value in variant.items()
     )
-    if any(
-        "valid" in seed.get("learnt_from", ()) for run in record["seeds"] for seed in run.get("folds", [run])
-    ):
+    if refitted(record):
         about = "of validation pieces too"
     return f"{record['method']} ({about})" if about else str(record["method"])
+
+
+def refitted(record: Record) -> bool:
+    """Return whether validation pieces were trained on too, once they were scored."""
+    return any(
+        "valid" in seed.get("learnt_from", ()) for run in record["seeds"] for seed in run.get("folds", [run])
+    )
 
 
 def code_mark(record: Record) -> str:
@@ -67,7 +73,7 @@ def title_of(record: Record) -> str:
     seeds = len(record["seeds"])
     marks = {True: ", LEAKY", None: ", leaks unknown"}.get(record["leaks"]["leaky"], "")
     other = transfer_of(record)
-    part = "" if other is None or other["budget"] == 1 else f"{other['budget']:.0%} of "
+    part = "" if other is None or other["budget"] == 1 else f"{budget_title(other['budget'])} of "
     elsewhere = f"trained on {part}'{other['from']}': " if other else ""
     fresh = "" if record["method"] == FEATURES else "from scratch"
     source = f"from {record['backbone']['path']}" if pretrained(record) else fresh
@@ -99,6 +105,16 @@ def score_cells(scores: Record, metrics: Mapping[str, str], several: bool = Fals
         cells.append(f"{cell} ± {100 * scores[name]['sd']:.1f}" if several else cell)
     low, high = scores["accuracy"]["interval"]
     return [*cells, f"{100 * low:.1f} to {100 * high:.1f}"]
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a table as lines of plain text. The first column is set left, the others right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    lines = []
+    for row in (header, *rows):
+        first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append("  ".join([first.strip().ljust(widths[0]), *others]))
+    return lines
 
 
 def published_table(record: Record, leaky: str = "(leaky)") -> Table:
@@ -143,8 +159,16 @@ def verdict_line(record: Record) -> str:
     gap = above(record, best)
     if gap is None:
         return ""
-    claim = "It is better." if gap.low > 0 else "It is worse." if gap.high < 0 else "No difference can be claimed."
-    return f"Against the best baseline, {best['title']}: {gap_text(gap._asdict())} points of accuracy. {claim}"
+    claim = (
+        "It is better."
+        if gap.low > 0
+        else "It is worse."
+        if gap.high < 0
+        else "No difference can be claimed."
+    )
+    return (
+        f"Against the best baseline, {best['title']}: {gap_text(gap._asdict())} points of accuracy. {claim}"
+    )
 
 
 def gap_text(gap: Mapping[str, float]) -> str:

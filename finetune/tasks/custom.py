@@ -15,7 +15,8 @@ from symbolic.errors import LabelError
 
 _SPLIT = Protocol(
     "split",
-    f"column 'split' of the labels table; without one, 80/10/10, within classes below {SMALL} pieces and by hash above",
+    "column 'split' of the labels table; without one, 80/10/10 of each class, "
+    f"by hash in classes of {SMALL} pieces or more",
 )
 
 _FOLDS = Protocol("folds", f"{FOLDS} folds of groups, as much of each class in each", FOLDS, dealt=True)

@@ -43,6 +43,7 @@ class TaskData:
         splits: (S,) indices of the labelled pieces on each side.
         protocol: How they were divided.
         fold: Which fold is tested on, where the protocol has several.
+        thin: Whether a part of the training pieces was left out, by a budget of labels.
     """
 
     task: Task
@@ -52,6 +53,7 @@ class TaskData:
     splits: Mapping[str, NDArray[np.int64]]
     protocol: Protocol
     fold: int = 0
+    thin: bool = False
 
     @property
     def name(self) -> str:
@@ -65,21 +67,22 @@ class TaskData:
         A smaller budget of the same seed takes a part of what a larger one takes.
 
         Args:
-            budget: The share, above 0 and up to 1.
+            budget: The share, above 0 and up to 1. Above 1 a number of pieces, which is met within rounding.
             seed: Of the choice.
         """
-        if budget >= 1:
-            return self
         train = self.splits["train"]
+        share = budget if budget <= 1 else budget / len(train)
+        if share >= 1:
+            return self
         _, first, group = np.unique(self.groups[train], return_index=True, return_inverse=True)
         by_class = self.labels[train][first] if self.task.level == "sequence" else np.zeros(len(first))
         order = np.random.default_rng([seed, len(first)]).permutation(len(first))
         kept: list[NDArray[np.int64]] = []
         for one in np.unique(by_class):
             members = order[by_class[order] == one]
-            kept.append(members[: max(1, round(budget * len(members)))])
+            kept.append(members[: max(1, round(share * len(members)))])
         chosen = np.isin(group, np.concatenate(kept))
-        return replace(self, splits={**self.splits, "train": train[chosen]})
+        return replace(self, splits={**self.splits, "train": train[chosen]}, thin=True)
 
     def tokens(self, piece: int) -> Rows:
         """Return (N, 8) ids of a piece."""

@@ -173,7 +173,12 @@ def mean_sd(values: Sequence[float]) -> tuple[float, float]:
 
 
 def bootstrap_interval(
-    confusions: Counts, metric: Metric, samples: int = SAMPLES, level: float = 0.95, seed: int = 0
+    confusions: Counts,
+    metric: Metric,
+    samples: int = SAMPLES,
+    level: float = 0.95,
+    seed: int = 0,
+    over_seeds: bool = False,
 ) -> Interval:
     """Return the percentile bootstrap interval over groups, of the mean score over seeds.
 
@@ -186,10 +191,12 @@ def bootstrap_interval(
         samples: Resamples of the groups.
         level: Share of resamples inside the interval.
         seed: Of the resampling. The same seed gives the same digits.
+        over_seeds: Draw training seeds too, so that the interval holds for others.
     """
     counts = _with_seeds(confusions)
     groups = counts.shape[1]
-    scores = _drawn(counts, metric, samples, seed).mean(axis=1)
+    drawn = _drawn(counts, metric, samples, seed)
+    scores = _over_seeds(drawn, np.random.default_rng([seed, 1])) if over_seeds else drawn.mean(axis=1)
     low, high = np.quantile(scores, [(1 - level) / 2, (1 + level) / 2])
     if low == high or groups < FEW_GROUPS:
         return wilson_interval(float(metric(counts.sum(axis=1)).mean()), groups, level)

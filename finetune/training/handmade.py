@@ -54,7 +54,8 @@ def train_features(
     """Fit hand-made features to the training pieces and score them.
 
     Validation pieces choose nothing for there is nothing to be chosen. So what is kept, and scored on test pieces,
-    learns from them too, once they are scored, where that takes no more than seconds.
+    learns from them too, once they are scored, where that takes no more than seconds. With a budget of labels it does
+    not: they would be more labels than the budget.
 
     Args:
         data: The task's pieces.
@@ -109,6 +110,8 @@ def _of_pieces(data: TaskData) -> _Fitted:
     train, valid = (_stretches(data, split) for split in ("train", "valid"))
     truths = [np.array([int(truth) for _, truth in data.pieces(split)]) for split in ("train", "valid")]
     scout = fit_piece_classifier(train, truths[0], classes)
+    if data.thin:
+        return _Fitted(scout, scout, ("train",))
     return _Fitted(
         scout, fit_piece_classifier([*train, *valid], np.concatenate(truths), classes), ("train", "valid")
     )

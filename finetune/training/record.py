@@ -14,6 +14,7 @@ import numpy as np
 from data.toolkit.records import portable_command, portable_settings, portable_value, provenance
 from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
 from data.toolkit.settings import flatten
+from finetune.budgets import budget_title
 from finetune.tasks import Task, baselines_command
 from finetune.tasks.accounts import left_out, piece_uses
 from finetune.tasks.data import TaskData, summarise
@@ -35,13 +36,13 @@ def what(folds: Sequence[TaskData], budget: float = 1.0, seed: int = 0) -> dict[
 
     Args:
         folds: The task's data, of every fold.
-        budget: Share of the labels.
+        budget: As of `TaskData.thinned`.
         seed: Seed of the choice of labels.
     """
     data = folds[0]
     task, protocol, shards = data.task, data.protocol, data.shards
     title = task.title if protocol is task.protocols[0] else f"{task.title}, {protocol.name}"
-    title += "" if budget == 1 else f", {100 * budget:g}% of the labels"
+    title += "" if budget == 1 else f", {budget_title(budget)}"
     used = [one.thinned(budget, seed) for one in folds]
     sizes = [{split: len(pieces) for split, pieces in one.splits.items()} for one in used]
     mean = {split: round(float(np.mean([one[split] for one in sizes]))) for split in sizes[0]}

@@ -20,6 +20,7 @@ from finetune.baselines.baselines import cached_baselines
 from finetune.report.page import write_report
 from finetune.report.tables import variant_of
 from finetune.settings import (
+    AT_ONCE,
     FEATURES,
     LEARNING_RATES,
     SCRATCH_RATE,
@@ -40,8 +41,7 @@ from finetune.training.weights import (
     InitialWeights,
     check_pretraining,
     merged_leaks,
-    no_weights,
-    open_weights,
+    weights_of,
 )
 from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.adapters import build_method
@@ -131,11 +131,7 @@ def open_run(
             "draw labels by --budget."
         )
     options = method_options(settings)
-    source = (
-        no_weights()
-        if settings.adapter.method == FEATURES
-        else open_weights(settings.model.checkpoint, settings.model.preset, settings.model.backbone)
-    )
+    source = weights_of(settings)
     if source.reads_note_features and settings.adapter.method != "full":
         raise ConfigError(
             f"--method {settings.adapter.method} freezes the backbone of '{source.name}', which was trained with note "
@@ -301,7 +297,7 @@ def learning_rate(settings: FinetuneSettings, source: InitialWeights) -> float:
     """Return the learning rate: the given one or the default of method and width; 0 without gradient descent."""
     if settings.training.lr is not None:
         return settings.training.lr
-    if settings.adapter.method in (FEATURES, "probe"):
+    if settings.adapter.method in AT_ONCE:
         return 0.0
     if settings.adapter.method == "full" and settings.model.checkpoint is None:
         return SCRATCH_RATE

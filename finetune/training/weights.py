@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from data.leaks import check_leaks
 from data.sources import task_source
-from finetune.settings import FEATURES, USUAL_PRESET
+from finetune.settings import FEATURES, USUAL_PRESET, FinetuneSettings
 from finetune.tasks.data import TaskData
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone, preset
 from symbolic.checkpoint.bundled import model_name
@@ -116,6 +116,18 @@ def training_chain(data: TaskData, weights: InitialWeights, pieces: NDArray[np.i
     notes = int(np.diff(data.shards.offsets)[pieces].sum())
     source = task_source(data.shards.manifest["corpus"], data.task.label, len(pieces), notes)
     return (*weights.chain, Stage(data.task.name, FINE_TUNING, (source,)))
+
+
+def weights_of(settings: FinetuneSettings) -> InitialWeights:
+    """Open the initial weights that the settings of a run name.
+
+    Raises:
+        CounterpointError: As `open_weights`.
+    """
+    if settings.adapter.method == FEATURES:
+        return no_weights()
+    model = settings.model
+    return open_weights(model.checkpoint, model.preset, model.backbone)
 
 
 def check_pretraining(data: TaskData, weights: InitialWeights, allow: bool) -> dict[str, Any]:

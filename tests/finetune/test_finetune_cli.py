@@ -117,7 +117,7 @@ def test_an_unknown_protocol_is_answered_with_those_there_are(capsys: Any) -> No
 
 def test_all_wrong_settings_are_named_at_once(capsys: Any) -> None:
     wrong = ["--method", "magic", "--preset", "huge", "--lr", "-1", "--seeds", "0", "--seed", "-3"]
-    wrong += ["--budget", "2"]
+    wrong += ["--budget", "1.5"]
     assert main(["genre", *wrong]) == 2
     said = capsys.readouterr().err
     assert all(

@@ -55,6 +55,14 @@ def test_dealing_depends_on_the_music_and_not_on_names():
     assert Counter(sides(str)) == {"train": 22, "valid": 4, "test": 4}
 
 
+def test_a_small_class_of_a_large_corpus_is_on_every_side():
+    classes = ["common"] * 600 + ["rare"] * 10
+    members = [Member(f"{i}", None, "", i) for i in range(len(classes))]
+    sides = [verdict.split for verdict in resolve(members, SIDES, classes=classes)]
+    assert Counter(sides[600:]) == {"train": 8, "valid": 1, "test": 1}
+    assert sides[:600] == [verdict.split for verdict in resolve(members[:600], SIDES)]  # by hash
+
+
 def test_groups_copies_and_given_sides_stay_as_they_are():
     members = [
         *(Member(f"{i}", None, f"song {i // 4}", i) for i in range(40)),

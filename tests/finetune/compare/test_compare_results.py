@@ -192,8 +192,42 @@ def test_tables_show_scores_and_costs() -> None:
     ]
 
 
+def test_columns_in_which_nothing_stands_are_left_out() -> None:
+    features = Arm("features", SCRATCH)
+    study = Study("s", (TaskUse("genre"),), (features,))
+    found = outcome(0.7, features, rates=(0.0,))
+    found["record"]["backbone"] = {"source": "features"}
+    for seed in found["record"]["seeds"]:
+        seed["cost"]["peak_memory_bytes"] = None
+    [task] = compared(study, {("genre", "features"): found}, {})["tasks"]
+    assert score_rows(task)[0][-2:] == ["95 % of accuracy", "above best baseline"]
+    assert cost_rows(task)[0] == ["cost", "trained", "share", "file", "s an epoch"]
+
+
+def test_ranks_of_a_paper_need_its_claims() -> None:
+    assert comparison()["ranks"] == []  # on a single task they repeat its scores
+    [*found] = comparison(Claim("c", "Ding & Lerch, arXiv 2411.19371", ("adapter",), ("full",)))["ranks"]
+    assert found[0]["arm"] == "adapter"
+    assert {one["arm"]: one["paper"] for one in found}["lora"] == 2.8
+    study = Study("s", (TaskUse("genre"), TaskUse("metre")), (FULL, LORA), checkpoints={"default": "x"})
+    outcomes = {(use.name, arm.name): outcome(0.7, arm) for use in study.tasks for arm in study.arms}
+    ranks_here = compared(study, outcomes, {})["ranks"]
+    assert [one["paper"] for one in ranks_here] == [None, None]
+    assert rank_rows({"ranks": ranks_here})[0] == ["arm", "mean rank"]
+
+
+def test_warnings_of_every_arm_are_kept_once() -> None:
+    study = Study("s", (TaskUse("genre"),), (FULL, LORA), checkpoints={"default": "x"})
+    outcomes = {("genre", arm.name): outcome(0.7, arm, warnings=["Odd classes."]) for arm in study.arms}
+    [task] = compared(study, outcomes, {})["tasks"]
+    assert [one.partition(":")[0] for one in task["warnings"]] == [
+        "Odd classes.",
+        "Only 20 pieces are tested",
+    ]
+
+
 def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
-    found = comparison(Claim("adapters win", "A", ("adapter",), ("full",)), probe="it broke")
+    found = comparison(Claim("adapters win", "arXiv 2411.19371", ("adapter",), ("full",)), probe="it broke")
     page = Reader(write_page(tmp_path, found).read_text(encoding="utf-8"))
     text = " ".join(page.text)
     for words in (
@@ -204,7 +238,7 @@ def test_the_page_shows_all_and_loads_nothing(tmp_path: Path) -> None:
     assert page.loads == []
     assert page.tags.count("img") == len(list((tmp_path / "figures").iterdir())) == 1
     markdown = comparison_page(found).markdown()
-    assert "| adapters win | A | genre | 1 against 1 |" in markdown
+    assert "| adapters win | arXiv 2411.19371 | genre | 1 against 1 |" in markdown
     assert "one in twenty" in markdown
     assert "paired by song group and by seed" in markdown
 

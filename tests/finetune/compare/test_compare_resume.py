@@ -8,17 +8,18 @@ import pytest
 
 from data.toolkit.command import parse
 from data.toolkit.runs import begin
-from finetune.compare.settings import COMMAND, RUNS, CompareSettings
+from finetune.compare.settings import CompareSettings
 from symbolic.errors import ConfigError
 
 
 def parsed(*words: str) -> CompareSettings:
-    return parse(COMMAND, "", CompareSettings, words, needed=("what",), runs=RUNS, command=COMMAND)
+    made = CompareSettings
+    return parse(made.COMMAND, "", made, words, needed=("what",), runs=made.RUNS, command=made.COMMAND)
 
 
 def test_a_resumed_comparison_has_the_settings_of_its_run(tmp_path: Path) -> None:
     begun = CompareSettings(what=["genre"], methods="lora", seeds=3, root="DATA")
-    begin(tmp_path / "out", {"command": COMMAND, "settings": begun.to_dict()})
+    begin(tmp_path / "out", {"command": CompareSettings.COMMAND, "settings": begun.to_dict()})
     found = parsed("--resume", str(tmp_path / "out"), "--seeds", "4")
     assert (found.what, found.methods, found.root) == (["genre"], "lora", "DATA")
     assert (found.seeds, found.out, found.resume) == (4, str(tmp_path / "out"), True)

@@ -87,10 +87,10 @@ def test_a_study_from_command_to_page(place: Path, capsys: Any, monkeypatch: Any
         "finetune sequence tunes --from nano --method lora --epochs 0.4 --lr 0.00"
     )
     assert "# tunes: full, lora, scratch\n" in Path("out/comparison.md").read_text(encoding="utf-8")
-    assert "Mean rank" in Path("out/comparison.html").read_text(encoding="utf-8")
+    assert "Mean rank" not in Path("out/comparison.html").read_text(encoding="utf-8")  # of one task
     printed = capsys.readouterr().out
     assert "above scratch" in printed
-    assert "mean rank" in printed
+    assert "warning: Only" in printed
     study = Path("kept/studies/tunes-full-lora-scratch.jsonl")
     assert len(read_lines(study)) == 1 + 3
     assert len(read_lines(Path("kept/baselines.jsonl"))) == 1
@@ -106,6 +106,18 @@ def test_a_study_from_command_to_page(place: Path, capsys: Any, monkeypatch: Any
         main(words("full,lora,scratch", "--parallel", "0", "--out", "out", "--resume", "--seeds", "3")) == 0
     )
     assert sorted(Path(folder).name for folder in trained) == ["seed-2"] * 3
+
+
+def test_what_is_fitted_at_once_is_compared_too(place: Path, capsys: Any) -> None:
+    assert main(words("features,probe", "--parallel", "0", "--out", "out")) == 0
+    [task] = read(Path("out/comparison.json"))["tasks"]
+    assert [(row["arm"], row["seeds"], len(row["trials"])) for row in task["rows"]] == [
+        ("features", 1, 1),
+        ("probe", 2, 1),
+    ]
+    assert len(list(Path("out").rglob("result.json"))) == (1 + 2) * 5  # folds
+    printed = capsys.readouterr().out
+    assert "rate" not in printed.split("cost", 1)[1].splitlines()[0]
 
 
 def test_an_arm_that_fails_costs_no_other(place: Path, capsys: Any) -> None:

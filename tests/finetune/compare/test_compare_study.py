@@ -87,6 +87,19 @@ def test_other_weights_at_the_same_path_are_another_question(tmp_path: Path) -> 
     assert fresh[0] == fresh[1] == fresh[2]
 
 
+def test_hand_made_features_have_no_backbone_rates_or_further_seeds() -> None:
+    study = CompareSettings(what=["genre"], methods="features,scratch", preset="mini", seeds=3).study()
+    assert [arm.name for arm in study.arms] == ["features", "scratch"]
+    features, fresh = cells_of(study, Path("out"), {})
+    assert (features.seeds, fresh.seeds) == (1, 3)
+    assert features.like is features.settings.model.preset is features.settings.model.checkpoint is None
+    assert study.runs == 1 + (2 + 3)
+    part = replace(study, tasks=(replace(study.tasks[0], budget=0.1),))
+    assert cells_of(part, Path("out"), {})[0].seeds == 3  # each seed draws its own labels
+    odd = replace(study, arms=(replace(study.arms[0], rates=(1e-3, 2e-3, 3e-3)),))
+    assert "fitted at once" in " ".join(odd.problems())
+
+
 def test_a_grid_is_every_combination_and_options_are_joined(tmp_path: Path) -> None:
     study = read_study(
         write(
