@@ -15,6 +15,7 @@ from tqdm import tqdm
 from finetune.baselines.memory import remembered_stretches
 from finetune.baselines.notes import fitted_trees
 from finetune.baselines.pieces import fit_piece_classifier
+from finetune.baselines.tonal import fitted_tonal, is_tonal
 from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
 from finetune.training.predictions import Row, predicted
@@ -119,7 +120,7 @@ def _of_pieces(data: TaskData) -> _Fitted:
 
 def _of_notes(data: TaskData) -> _Fitted:
     """Fit to training notes alone: there are enough, and a second fit takes minutes."""
-    model = fitted_trees(data)
+    model: HandMade = fitted_tonal(data) if is_tonal(data) else fitted_trees(data)
     return _Fitted(model, model, ("train",))
 
 

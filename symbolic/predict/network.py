@@ -20,6 +20,7 @@ from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
 from symbolic.predict.classifiers.notes import NoteClassifier
 from symbolic.predict.classifiers.pieces import FeatureClassifier
+from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
@@ -27,8 +28,8 @@ from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier)
-HandMade = FeatureClassifier | NoteClassifier
+Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier)
+HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
 """A classifier of hand-made features, without a backbone."""
 FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
 """Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
@@ -236,6 +237,8 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         about = checkpoint.describe(FEATURES)
 
         def make() -> HandMade:
+            if "span" in about:
+                return _described(TonalClassifier, classes, about, checkpoint)
             if checkpoint.task["level"] == "note":
                 return _described(NoteClassifier, classes, about, checkpoint)
             return _described(FeatureClassifier, classes, about, checkpoint)
