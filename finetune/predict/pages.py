@@ -57,7 +57,8 @@ class Pages:
     def _add(self, found: FilePrediction) -> FilePrediction:
         model = [found.task] if len(self._titles) > 1 else []
         if found.result is None:
-            self._lines.append((printable(found.file), *model, f"skipped: {printable(found.skipped)}", ""))
+            reason = printable(found.skipped.removeprefix(f"{found.file}: "))
+            self._lines.append((printable(Path(found.file).name), *model, f"skipped: {reason}", ""))
             return found
         path = found.place.with_suffix(".html")
         if path == self._index:  # a file is called index.mid

@@ -48,15 +48,15 @@ def _line(found: FilePrediction, several: bool) -> str:
     name = f"{found.file}  {found.task}:" if several else f"{found.file} "
     files = f"  ->  {', '.join(map(str, found.written))}" if found.written else ""
     if isinstance(found.result, PiecePrediction):
-        return f"{name} {in_words(found.result)}{files}"
+        ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
+        return f"{name} {'  '.join(f'{label} {probability:.3f}' for label, probability in ordered)}{files}"
     return f"{name}{files[1:]}  ({in_words(found.result)})"
 
 
 def in_words(found: NotePredictions | PiecePrediction) -> str:
     """Return what was predicted in half a line, with the confidence."""
     if isinstance(found, PiecePrediction):
-        ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
-        return "  ".join(f"{label} {probability:.3f}" for label, probability in ordered)
+        return f"{found.label}; confidence {found.confidence:.2f}"
     if found.key:
         return f"{found.key}; confidence {found.keys[found.key]:.2f}"
     if found.chords:

@@ -15,7 +15,8 @@
 
   function colour(group) {
     const count = data.groups.length, neutral = data.colours === "one is neutral" && count > 1 && group === count - 1;
-    if (group === DRUMS || neutral) return "var(--neutral)";
+    if (group === DRUMS) return "var(--drums)";
+    if (neutral) return "var(--neutral)";
     if (data.colours === "ramp") return ramp(group / Math.max(count - 1, 1));
     return count <= 7 ? `var(--c${group % 6})` : `oklch(var(--depth) .17 ${Math.round((360 * group) / count + 40)})`;
   }
@@ -50,7 +51,7 @@
   const time = tag("span", { className: "time" }, controls);
   if (data.rule) {
     const select = tag("select", {}, tag("label", {}, controls, "colours "));
-    for (const [value, text] of [["class", "prediction"], ["rule", data.rule], ["difference", `where they differ`]]) tag("option", { value }, select, text);
+    for (const [value, text] of [["class", "prediction"], ["rule", data.rule], ["difference", "where they differ"]]) tag("option", { value }, select, text);
     select.onchange = () => {
       coloured = select.value;
       roll.draw();
