@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 _HELP = """\
 usage: finetune COMMAND ... [options]
-
-Make a task model of a backbone, score it honestly, and use it.
+Make a task model of a backbone, score it honestly, and use it. Each command has its own --help.
 
 learn from a corpus:
 {tasks}
@@ -38,9 +37,7 @@ and then:
   export           save the model of a run with a card
   baselines        measure what needs no training: finetune baselines composer --protocol folds
   tasks            list tasks with their protocols, and whether their corpora are here
-  report           make a table of many runs
-
-Each has its own help: finetune melody --help"""
+  report           make a table of many runs"""
 
 _OWN = ("folder", "labels", "tracks", "budget")
 """Settings of a user's own labels, and of training, that a command on named corpora does not have."""

@@ -80,15 +80,19 @@ def key_profiles(data: TaskData) -> Predictor:
     return degrees_by_profiles
 
 
-def degrees_by_profiles(tokens: Rows) -> NDArray[np.int64]:
+def degrees_by_profiles(tokens: Rows, profiles: NDArray[np.float64] = KEY_PROFILES) -> NDArray[np.int64]:
     """Predict degrees of the key whose profile correlates most with the pitch classes, weighted by length.
 
     Krumhansl & Schmuckler's algorithm.
+
+    Args:
+        tokens: (N, 8) ids.
+        profiles: (2, 12) of major and minor by semitones above the tonic.
     """
     onset, end, pitch = _times(tokens)
     pitched = pitch < DRUM_PITCH
     weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
-    key = int((_rotated(KEY_PROFILES) @ (weights - weights.mean())).argmax())
+    key = int((_rotated(profiles) @ (weights - weights.mean())).argmax())
     return tonal_labels(pitch, np.full(len(tokens), key)).astype(np.int64)
 
 
