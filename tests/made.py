@@ -12,7 +12,8 @@ import pytest
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
-DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+SHARED = Path(__file__).parents[2] / "shared"
+DATA = Path(os.environ.get("COUNTERPOINT_DATA") or SHARED / "data")
 
 CACHE = Path(tempfile.gettempdir()) / f"counterpoint-tests-{os.getuid() if hasattr(os, 'getuid') else 0}"
 """Folder where real corpora are unpacked once for all tests. Thousands of files are slow to write and to delete."""

@@ -120,6 +120,6 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: 
             path, error.strerror or str(error), "Check the path and its permissions."
         ) from error
     name = str(path)
-    midi = suffix in MIDI_SUFFIXES
-    music = parse_midi(content, name, pedal) if midi else _PARSERS[suffix](content, name)
-    return replace(music, path=name)
+    if suffix in MIDI_SUFFIXES:
+        return parse_midi(content, name, pedal, path=name)
+    return replace(_PARSERS[suffix](content, name), path=name)

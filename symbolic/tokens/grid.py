@@ -96,18 +96,19 @@ def _segments(time_signatures_in_bytes: bytes, resolution: int, vocabulary: Voca
     return Segments(np.array(starts), np.array(first_bar), np.array(time_signatures), lengths)
 
 
-def locate_bars(onset: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
+def locate_bars(onset: Ints, segments: Segments, rising: bool = False) -> tuple[Ints, Ints, Ints]:
     """Compute the bar, the position in it and the time-signature value of grid positions.
 
     Args:
-        onset: (N,) grid positions, not negative. A rising order is fastest.
+        onset: (N,) grid positions, not negative.
         segments: The result of `time_signature_segments`.
+        rising: Whether `onset` rises. It saves time.
     """
     if len(segments.start) == 1:  # most pieces, and several times faster
         length = int(segments.length[0])
         bar = onset // length
         return bar, onset - bar * length, segments.time_signature.repeat(len(onset))
-    at = _in_force(segments.start, onset)
+    at = _in_force(segments.start, onset, rising)
     bar, position = np.divmod(onset - segments.start[at], segments.length[at])
     bar += segments.first_bar[at]
     return bar, position, segments.time_signature[at]
@@ -123,7 +124,7 @@ def bar_bounds(bar: Ints, segments: Segments) -> tuple[Ints, Ints, Ints]:
     Returns:
         (N,) starts and lengths in grid positions, and (N,) values. A bar that a change of time signature cuts is short.
     """
-    at = _in_force(segments.first_bar, bar)
+    at = _in_force(segments.first_bar, bar, rising=False)
     start = segments.start[at] + (bar - segments.first_bar[at]) * segments.length[at]
     following = np.append(segments.start[1:], np.iinfo(np.int64).max)[at]
     return start, np.minimum(segments.length[at], following - start), segments.time_signature[at]
@@ -137,8 +138,8 @@ def to_ticks(position: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
     return found
 
 
-def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
-    """Return (N,) tempo values at grid positions. A rising order is fastest.
+def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary, rising: bool = False) -> Ints:
+    """Return (N,) tempo values at grid positions. It saves time if these are known to rise.
 
     A change counts from its nearest grid position on, so that notes on one position never disagree.
     """
@@ -147,7 +148,7 @@ def tempo_values(onset: Ints, music: Music, vocabulary: Vocabulary) -> Ints:
     if len(value) == 1:
         return value.repeat(len(onset))
     changes = to_grid(tempos[:, 0].astype(np.int64), music, vocabulary)
-    return value.take(_in_force(changes, onset))
+    return value.take(_in_force(changes, onset, rising))
 
 
 @lru_cache
@@ -157,8 +158,12 @@ def _tempo_edges(vocabulary: Vocabulary) -> NDArray[np.float64]:
     return np.asarray(vocabulary.min_tempo * 2 ** ((values - 0.5) / vocabulary.tempos_per_octave))
 
 
-def _in_force(start: Ints, onset: Ints) -> Ints:
+def _in_force(start: Ints, onset: Ints, rising: bool) -> Ints:
     """Return (N,) the index of the last start that is not later than each grid position."""
+    if rising:  # There are fewer starts to search for than onsets.
+        first = np.empty(len(start) + 1, dtype=np.int64)
+        first[:-1], first[-1] = onset.searchsorted(start), len(onset)
+        return np.arange(len(start)).repeat(first[1:] - first[:-1])
     at = start.searchsorted(onset, side="right")
     at -= 1
     return at

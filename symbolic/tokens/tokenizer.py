@@ -216,7 +216,8 @@ class Tokenizer:
         voc, notes = self.vocabulary, music.notes
         onset, segments = to_grid(notes["onset"], music, voc), time_signature_segments(music, voc)
         place = [onset]  # sorts as bar and position together do
-        if not hidden.isdisjoint((BAR, POSITION)):
+        rising = hidden.isdisjoint((BAR, POSITION))
+        if not rising:
             bar, position, _ = locate_bars(onset, segments)
             place = [column for i, column in ((BAR, bar), (POSITION, position)) if i not in hidden]
         keys = np.empty(len(notes), dtype=self._key_type(onset, hidden))
@@ -234,11 +235,11 @@ class Tokenizer:
         for i in _SOUND:
             ids[:, i] = keys[FIELDS[i]]
         onset = keys["onset"].astype(np.int64)
-        bar, ids[:, POSITION], ids[:, TIME_SIGNATURE] = locate_bars(onset, segments)
+        bar, ids[:, POSITION], ids[:, TIME_SIGNATURE] = locate_bars(onset, segments, rising)
         if len(bar) and (last := int(np.maximum.reduce(bar))) + RESERVED > _HIGHEST_ID:
             raise ConfigError(f"The piece has {last + 1:,} bars, more than 16 bits count; split the file.")
         ids[:, BAR] = bar
-        ids[:, TEMPO] = tempo_values(onset, music, voc)
+        ids[:, TEMPO] = tempo_values(onset, music, voc, rising)
         ids += RESERVED
         for i in hidden:
             ids[:, i] = HIDDEN

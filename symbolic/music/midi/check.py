@@ -4,46 +4,49 @@ symusic drops notes without an end and what follows an early End-of-Track. It gi
 and to no other. It loses names that are not UTF-8. It reports none of this. Few files have any of it. So bytes are
 counted at the speed of numpy. Only where a count differs is a file read event by event.
 
-In a stretch of channel messages with two data bytes, every message has three bytes below 128: the last of its wait and
-its data. This holds with and without running status. The other messages are rare. A loop goes over them alone.
+Every message with two data bytes has three bytes below 128: the last of its wait and its data. This holds with and
+without running status. Any other message has at least one. So nothing was lost if there are three such bytes for each
+message that symusic found. Names and programs mostly stand where a track begins. Regular expressions pass over them
+there. Only where the counts differ does a loop go over the others.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.music.midi.events import (
-    CONTROL,
-    END_OF_TRACK,
-    INSTRUMENT_NAME,
-    META,
-    NOTE_ON,
-    SYSEX,
-    TRACK_NAME,
-    read_quantity,
-)
+from symbolic.music.midi.events import END_OF_TRACK, INSTRUMENT_NAME, META
+from symbolic.music.midi.stretches import PROGRAM, SIZED, STATE, WAIT, Mask, Odd, Span, TrackBytes, go_over
 
 if TYPE_CHECKING:
     from symusic import Score
 
-_END = 2**63
-"""A place behind every track."""
-_FEW_TEMPOS = 48
-_SHORT = 100
-"""Bytes from which on numpy is faster."""
-_HIGH = bytes(range(0x80, 0x100))
-_TEMPO = bytes([META, 0x51, 3])
-_Span = tuple[int, int]
-"""First byte of a track, and the first after it."""
-_Programs = tuple[int, int, dict[int, int]]
-"""The same, and the first program that it sets on each channel."""
+Item = TypeVar("Item", covariant=True)
+_RARE_MESSAGES = re.compile(
+    rb"(?:%b(?:%b|%b(?=%b[\x80-\xff]))){0,999}" % (WAIT, SIZED, PROGRAM, WAIT), re.DOTALL
+)
+"""Those that have not two data bytes. After a program comes a status byte."""
+_STATE_MESSAGES = re.compile(rb"(?:%b%b){0,999}" % (WAIT, STATE))
+_MAY_PLAY = re.compile(rb"[\x90-\x9f\xc0-\xcf]")
+_MAY_SET_A_PROGRAM = re.compile(rb"[\xc0-\xcf][\x01-\x7f]")
+_END = bytes([META, END_OF_TRACK, 0])
+_TEMPO, _VALUES = bytes([META, 0x51, 3]), (3, 4, 5)
+"""Beginning of a tempo, and where its value lies behind it."""
+_MANY = 16
+"""Tempos from which on numpy is faster."""
 
 
-class _Odd(Exception):
-    """The bytes are not laid out as in nearly all files."""
+class _Items(Protocol[Item]):
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Item: ...
+
+
+def items(of: _Items[Item]) -> list[Item]:
+    """Return the items of a list of symusic. Its own iterators end by an exception of C++, which takes longer."""
+    return [of[index] for index in range(len(of))]
 
 
 def is_whole(content: bytes, score: Score) -> bool:
@@ -53,200 +56,117 @@ def is_whole(content: bytes, score: Score) -> bool:
         content: The file.
         score: What symusic made of it.
     """
-    found, messages = np.frombuffer(content, dtype=np.uint8), 0
-    try:
-        spans = _spans(content)
-        if len(score.tempos) > _FEW_TEMPOS:
-            found, spans, messages = _with_short_tempos(found, spans)
-            content = found.tobytes()
-        low = found < 0x80
-        stretches, counted, programs, only_instrument = _layout(content, found, low, spans)
-    except (_Odd, IndexError, ValueError):
-        return False
-    notes, tracks = 0, list(score.tracks)
-    for track in tracks:
-        notes += len(track.notes)
-        messages += len(track.controls) + len(track.pitch_bends)
-        name = track.name
-        if name.isascii():
-            if "\0" in name or (not name and only_instrument):
-                return False
-        elif "\ufffd" in name or "\0" in name:
+    messages, default, named = 2 * score.note_num(), False, True
+    for part in items(score.tracks):
+        if part.notes:
+            messages += len(part.controls) + len(part.pitch_bends)
+            default |= not part.program and not part.is_drum
+        name = part.name
+        if "\0" in name or "\ufffd" in name:
             return False
-    # symusic knows no aftertouch and drops tracks without notes. Then strikes have to be counted.
-    if messages + 2 * notes != counted and _strikes(found, low, stretches) != notes:
+        named &= name != ""
+    low = np.frombuffer(content, dtype=np.uint8) < 0x80
+    try:
+        tracks, lows = _tracks(content, low)
+        if lows != 3 * messages and not _agrees(content, low, tracks, messages, score):
+            return False
+        # Only tracks without a name may have that of their instrument.
+        if not named and any(track.names(content) == {INSTRUMENT_NAME} for track in tracks if track.plays):
+            return False
+        # Only notes with the default program may have another one.
+        return not default or not _borrows_a_program(content, low, tracks)
+    except (Odd, IndexError, ValueError):
         return False
-    # Only notes with the default program may have another one.
-    if all(track.program or track.is_drum or not track.notes for track in tracks):
-        return True
-    return not _borrows_a_program(content, found, low, stretches, programs)
 
 
-def _spans(content: bytes) -> list[_Span]:
-    """Return where tracks begin and end.
+def _tracks(content: bytes, low: Mask) -> tuple[list[TrackBytes], int]:
+    """Return the tracks and how many bytes below 128 their messages with two data bytes have.
+
+    Where a track does not begin with all of its other messages, their bytes are counted, too.
 
     Raises:
-        _Odd: If the header promises another number of tracks, or states no known type.
+        Odd: If the header promises another number of tracks, or states no known type.
     """
-    found, others, stop, size = list[_Span](), 0, 8 + int.from_bytes(content[4:8]), len(content)
+    found, lows, others, stop, size = list[TrackBytes](), 0, 0, 8 + int.from_bytes(content[4:8]), len(content)
     while stop + 8 <= size:
         start = stop + 8
         stop = start + int.from_bytes(content[stop + 4 : start])
-        if content[start - 8 : start - 4] == b"MTrk":
-            found.append((start, stop))
-        else:
+        if not content.startswith(b"MTrk", start - 8):
             others += 1
+            continue
+        body, stretches = _past(_RARE_MESSAGES, content, start, stop), list[Span]()
+        while (end := _past(_STATE_MESSAGES, content, body, stop)) > body:
+            if (following := _past(_RARE_MESSAGES, content, end, stop)) == end:
+                break
+            stretches.append((body, end))
+            body = following
+        plays = _MAY_PLAY.search(content, body, stop) is not None
+        found.append(TrackBytes(start, body, body, stop, plays, stretches))
+        if plays:
+            lows += int(np.count_nonzero(low[body:stop]))
+            for stretch in stretches:
+                lows += int(np.count_nonzero(low[slice(*stretch)]))
+            # With its wait, it has as many as a message with two data bytes.
+            lows -= 3 * content.endswith(_END, body, stop)
     promised = int.from_bytes(content[10:12])
     if int.from_bytes(content[8:10]) > 2 or not len(found) <= promised <= len(found) + others:
-        raise _Odd
-    return found
+        raise Odd
+    return found, lows
 
 
-def _with_short_tempos(
-    found: NDArray[np.uint8], spans: list[_Span]
-) -> tuple[NDArray[np.uint8], list[_Span], int]:
-    """Make controllers of all tempos. Some performances hold thousands.
+def _past(messages: re.Pattern[bytes], content: bytes, at: int, stop: int) -> int:
+    """Return the place after messages that begin at a place."""
+    match = messages.match(content, at, stop)
+    return match.end() if match else at
+
+
+def _agrees(content: bytes, low: Mask, tracks: list[TrackBytes], messages: int, score: Score) -> bool:
+    """Go over all of a file and return whether symusic found its messages, or else its notes.
 
     Args:
-        found: The bytes of a file.
-        spans: From `_spans`.
-
-    Returns:
-        The bytes, without three for each tempo; the spans in them; the number of tempos.
+        content: The file.
+        low: Whether each of its bytes is below 128. Those of many tempos become false.
+        tracks: Its tracks.
+        messages: The number of messages with two data bytes that symusic found.
+        score: What symusic made of the file.
     """
-    places = (found[:-5] == META).nonzero()[0]
+    playing, tempos = [track for track in tracks if track.plays], np.empty(0, dtype=np.int64)
+    if len(score.tempos) > _MANY:
+        tempos = _tempos(content, playing, len(score.tempos))
+        for place in _VALUES:
+            low[tempos + place] = False  # Then each counts as a message with two data bytes.
+    passed_over = [tempos, *(tempos + place for place in _VALUES)]
+    if go_over(content, low, playing, passed_over) == messages + len(tempos):
+        return True
+    # symusic knows no aftertouch. Then strikes have to be counted.
+    return sum([track.strikes(content, low) for track in playing]) == score.note_num()
+
+
+def _tempos(content: bytes, tracks: list[TrackBytes], count: int) -> NDArray[np.int64]:
+    """Return the places of tempos that were not passed over. Some performances hold thousands.
+
+    Args:
+        content: The file.
+        tracks: The tracks.
+        count: The number of all tempos. If other bytes look like one, none is returned.
+    """
+    found = np.frombuffer(content, dtype=np.uint8)
+    places = (found[: -_VALUES[-1]] == META).nonzero()[0]
     places = places[(found[places + 1] == _TEMPO[1]) & (found[places + 2] == _TEMPO[2])]
-    kept = np.ones(len(found), dtype=np.bool_)
-    kept[(places[:, None] + np.arange(3, 6)).ravel()] = False
-    short = found.copy()
-    short[places] = CONTROL
-    before = places.searchsorted(spans)
-    moved = (np.array(spans) - 3 * before).tolist()
-    return short[kept], [(start, stop) for start, stop in moved], len(places)
+    bounds = np.array([(track.body, track.stop) for track in tracks], dtype=np.int64).ravel()
+    return places[(bounds.searchsorted(places, side="right") % 2 == 1) & (len(places) == count)]
 
 
-def _layout(
-    content: bytes, found: NDArray[np.uint8], low: NDArray[np.bool_], spans: list[_Span]
-) -> tuple[list[_Span], int, list[_Programs], bool]:
-    """Find the stretches of messages with two data bytes and what stands between.
-
-    Args:
-        content: A file.
-        found: Its bytes.
-        low: Whether each is below 128.
-        spans: From `_spans`.
-
-    Returns:
-        The stretches; the number of their messages; the programs of each track; whether a track has the name of an
-        instrument and none of its own.
-
-    Raises:
-        _Odd: If a track holds anything but plain events.
-        ValueError, IndexError: If a length is impossible.
-    """
-    # Below 0x30 are then 0xC0 to 0xDF and 0xF0 to 0xFF: status bytes of messages that have not two data bytes.
-    rare = found ^ 0xE0
-    rare -= 0x10
-    places = iter((rare < 0x30).nonzero()[0].tolist())
-    stretches, programs, only_instrument = list[_Span](), list[_Programs](), False
-    messages, place, count = 0, next(places, _END), np.count_nonzero
-    for start, stop in spans:
-        begin, kinds, own = start, 0, dict[int, int]()
-        while place < stop:
-            if place < start:  # inside the message before it, or before the track
-                place = next(places, _END)
-                continue
-            if place > start + 1 or content[start] >= 0x80:  # else a wait of one byte, as mostly
-                if place - start < _SHORT:
-                    lows = len(content[start:place].translate(None, _HIGH))
-                else:
-                    lows = int(count(low[start:place]))
-                if lows > 1:
-                    stretches.append((start, place))
-                    messages += lows // 3
-                if lows % 3 == 0:  # After whole messages, it is a byte of a wait.
-                    start, place = place, next(places, _END)
-                    continue
-                if lows % 3 == 2:
-                    raise _Odd
-            start, status, place = place, content[place], next(places, _END)
-            if status == META:
-                kind, length, start = content[start + 1], content[start + 2], start + 3
-                if length >= 0x80:
-                    length, start = read_quantity(content, start - 1)
-                start += length
-                if kind == END_OF_TRACK and start != stop:
-                    raise _Odd
-                if length and TRACK_NAME <= kind <= INSTRUMENT_NAME:
-                    kinds |= kind
-            elif status < 0xE0:
-                if status < 0xD0:
-                    own.setdefault(status & 0x0F, content[start + 1])
-                start = _after_short(content, start + 2)
-            elif status in SYSEX:
-                length, start = read_quantity(content, start + 1)
-                start += length
-            else:
-                raise _Odd
-        lows = int(count(low[start:stop]))
-        if lows % 3 or start > stop:
-            raise _Odd
-        stretches.append((start, stop))
-        messages += lows // 3
-        programs.append((begin, stop, own))
-        only_instrument |= kinds == INSTRUMENT_NAME
-    return stretches, messages, programs, only_instrument
-
-
-def _after_short(content: bytes, at: int) -> int:
-    """Return the place after messages with one data byte that follow such a message without a status byte."""
-    while content[at] >= 0x80 or content[at + 1] < 0x80:
-        following = read_quantity(content, at)[1]
-        if content[following] >= 0x80:
-            return at
-        at = following + 1
-    return at
-
-
-def _strikes(found: NDArray[np.uint8], low: NDArray[np.bool_], stretches: list[_Span]) -> int:
-    """Count the messages that begin a note."""
-    strikes = 0
-    for stretch in stretches:
-        status, last = _messages(found, low, stretch)
-        strikes += int(np.count_nonzero((status & 0xF0 == NOTE_ON) & (last > 0)))
-    return strikes
-
-
-def _messages(
-    found: NDArray[np.uint8], low: NDArray[np.bool_], stretch: _Span
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the status byte and the last byte of each message of a stretch."""
-    places = stretch[0] + low[slice(*stretch)].nonzero()[0]
-    _, first, last = places[: len(places) // 3 * 3].reshape(-1, 3).T
-    status = found[first - 1]
-    # Without a status byte of its own, a message has that of the last one before it.
-    own = np.maximum.accumulate(np.where(status >= 0x80, np.arange(len(status)), 0))
-    return status[own], found[last]
-
-
-def _borrows_a_program(
-    content: bytes,
-    found: NDArray[np.uint8],
-    low: NDArray[np.bool_],
-    stretches: list[_Span],
-    programs: list[_Programs],
-) -> bool:
+def _borrows_a_program(content: bytes, low: Mask, tracks: list[TrackBytes]) -> bool:
     """Return whether a track plays on a channel whose program only other tracks set."""
-    channels = {channel for *_, own in programs for channel, program in own.items() if program}
+    for track in tracks:
+        if track.later or _MAY_SET_A_PROGRAM.search(content, track.start, track.head):
+            break
+    else:
+        return False
+    programs = [track.programs(content) for track in tracks]
     return any(
-        # The byte can also be one of a wait.
-        content.find(NOTE_ON | channel, start, stop) >= 0
-        and any(
-            (_messages(found, low, stretch)[0] == NOTE_ON | channel).any()
-            for stretch in stretches
-            if start <= stretch[0] < stop
-        )
-        for channel in channels
-        for start, stop, own in programs
-        if channel not in own
+        channel not in dict(own) and track.plays_on(channel, content, low)
+        for channel in {channel for own in programs for channel, program in own if program}
+        for track, own in zip(tracks, programs, strict=True)
     )

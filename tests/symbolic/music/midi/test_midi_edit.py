@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dirty import meta, midi, off, on, scale, track
+from made import DATA
 from synthetic import unruly
 
 from symbolic.music.files import read_music
@@ -21,7 +21,6 @@ from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.notes import Music, note_array
 
-DATA = Path(os.environ.get("COUNTERPOINT_DATA") or Path(__file__).parents[4] / "shared" / "data")
 ARCHIVES = (
     "groove/groove.tar.xz",
     "game_multitrack/game_multitrack.tar.xz",

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from dirty import meta, midi, off, on, scale, track
+from made import SHARED
 from symusic import Score
 from synthetic import unruly
 
@@ -18,7 +17,7 @@ from symbolic.music.midi.repair import decoded, read_repaired
 from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import NOTE, Music
 
-CASES = Path(__file__).parents[4] / "shared" / "cases" / "midi"
+CASES = SHARED / "cases" / "midi"
 
 
 def notes(music: Music) -> list[tuple[int, int, int]]:
@@ -220,6 +219,41 @@ def test_a_file_with_many_tempos_and_aftertouch_is_whole() -> None:
     assert is_whole(content, Score.from_midi(content))
     lost = midi(track(*tempos, *touched, (0, on()), *scale()))
     assert not is_whole(lost, Score.from_midi(lost))
+
+
+NAME, CONTROL, PRESSURE = (0, meta(3, b"Piano")), (0, b"\xb0\x07\x64"), (9, b"\xa0\x3c\x05")
+STRIKE = (0, on(100))
+TEMPOS = [(9, meta(0x51, bytes([7, 0xC1, one]))) for one in range(40)]
+LAID_OUT = {
+    "plain": [track(NAME, *scale())],
+    "aftertouch": [track(NAME, PRESSURE, *scale(), PRESSURE)],
+    "a program after controllers": [track(NAME, CONTROL, (0, b"\x0a\x40"), (0, b"\xc0\0"), *scale())],
+    "a program at the end": [track(NAME, *scale(), (0, b"\xc0\0"), CONTROL)],
+    "programs without a status byte": [
+        track(NAME, (0, b"\xc0\0"), (0, b"\1"), *scale(), (0, b"\xc0\0"), (0, b"\2"))
+    ],
+    "a track without notes": [track(NAME, CONTROL, (8192, b"\xc0\0")), track(NAME, *scale())],
+    "long waits": [track(NAME, *scale(length=8192), *scale(length=16383), *scale(length=4096 * 128))],
+    "tempos first": [track(NAME, *TEMPOS, *scale())],
+    "tempos between notes": [track(NAME, *scale(), *TEMPOS, *scale(), *TEMPOS, PRESSURE)],
+    "words": [
+        track(NAME, *scale(), (0, meta(5, b"la" * 70)), *scale(), (0, b"\xf0\x03\x7e\x90\xf7"), *scale())
+    ],
+    "a sound program": [
+        track(NAME, (0, b"\xc0\x05"), *scale()),
+        track(NAME, (0, b"\x91\x3c\x40"), (9, b"\x81\x3c\0")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LAID_OUT)
+def test_a_lost_note_is_found_wherever_it_is(name: str) -> None:
+    whole = midi(*LAID_OUT[name])
+    assert is_whole(whole, Score.from_midi(whole))
+    for number, part in enumerate(LAID_OUT[name]):
+        lost = part[:4] + (len(part) + 4 - 8).to_bytes(4) + part[8:-4] + b"\0" + STRIKE[1] + part[-4:]
+        content = midi(*LAID_OUT[name][:number], lost, *LAID_OUT[name][number + 1 :])
+        assert not is_whole(content, Score.from_midi(content))
 
 
 def test_events_are_written_as_they_were_read() -> None:

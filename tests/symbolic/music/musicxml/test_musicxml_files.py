@@ -2,11 +2,11 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import SHARED
 from musicxml_text import chord, note, notes, score
 
 from symbolic.errors import MusicFileError
@@ -200,7 +200,7 @@ def test_mutated_scores_end_in_music_or_in_words(data):
     assert len(music) < 100
 
 
-CASES = Path(__file__).parents[3] / ".." / "shared" / "cases" / "musicxml"
+CASES = SHARED / "cases" / "musicxml"
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
