@@ -116,7 +116,7 @@ class Writer:
         for place in self.sampling.surest(sureness, keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]
             canvas.hidden[row, field] = False
-            agreeing = rules.among_notes(canvas, row, field) & allowed[place]
+            agreeing = rules.among_notes(canvas, row, field, draft.near) & allowed[place]
             if not agreeing.any():
                 canvas.dropped[row] |= canvas.new[row]
                 continue
@@ -156,6 +156,7 @@ class _Draft:
         high: Token after the last of the stretch.
         start: First token of the window.
         stop: Token after the last of the window.
+        near: Tokens that may sound in the stretch: those of the window, and those before it that are long enough.
     """
 
     canvas: Canvas
@@ -164,6 +165,7 @@ class _Draft:
     high: int
     start: int
     stop: int
+    near: Ints
 
     @classmethod
     def of(
@@ -185,7 +187,10 @@ class _Draft:
         stop = min(high + spare - (low - start), len(canvas))
         if start < stop:
             stop = min(stop, int(np.searchsorted(bars, bars[start] + most)))
-        return cls(canvas, random, low, high, start, stop)
+        lasting = np.maximum(canvas.lasting[:start], vocabulary.durations[canvas.values[:start, DURATION]])
+        first = canvas.onset[low] if low < high else 0
+        held = np.flatnonzero(canvas.onset[:start] + lasting > first)
+        return cls(canvas, random, low, high, start, stop, np.append(held, np.arange(start, stop)))
 
     def hidden_rows(self, field: int) -> Ints:
         """Return the tokens of the stretch in which a field is hidden."""

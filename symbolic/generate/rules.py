@@ -46,15 +46,21 @@ class Rules:
             allowed &= self._voc.durations <= np.maximum(left, 1)[:, None]
         return allowed
 
-    def among_notes(self, canvas: Canvas, row: int, field: int) -> Flags:
+    def among_notes(self, canvas: Canvas, row: int, field: int, near: Ints) -> Flags:
         """Return (V,) bool: values of a token that agree with the visible notes of its track.
 
         Notes of one pitch do not overlap, and no more notes sound together than are asked for.
+
+        Args:
+            canvas: The tokens.
+            row: The token.
+            field: The field to be drawn.
+            near: (K,) tokens that may sound at its time.
         """
         values, hidden, onset = canvas.values, canvas.hidden, canvas.onset
         begins = onset[row]
-        others = np.flatnonzero((canvas.track == canvas.track[row]) & ~hidden[:, POSITION] & ~canvas.dropped)
-        others = others[others != row]
+        there = (canvas.track[near] == canvas.track[row]) & ~hidden[near, POSITION] & ~canvas.dropped[near]
+        others = near[there & (near != row)]
         same = others[(values[others, PITCH] == values[row, PITCH]) & ~hidden[others, PITCH]]
         allowed = np.ones(self._voc.values[field], dtype=bool)
         if field == POSITION:
