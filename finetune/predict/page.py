@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -131,12 +131,13 @@ def _classes(found: NotePredictions, rule: NotePredictions) -> list[tuple[str, .
 
 def _shares(found: NotePredictions) -> dict[str, float]:
     """Share of time of the chords that sound longest."""
-    notes, lasting = found.music.notes, Counter[str]()
+    notes, lasting = found.music.notes, defaultdict[str, float](float)
     end = float(found.music.seconds(np.array([(notes["onset"] + notes["duration"]).max()]))[0])
     edges = [*(chord.seconds for chord in found.chords), end]
     for chord, (start, following) in zip(found.chords, pairwise(edges), strict=True):
         lasting[chord.name] += following - start
-    return {name: seconds / max(sum(lasting.values()), 1e-9) for name, seconds in lasting.most_common(_SHOWN)}
+    longest = sorted(lasting.items(), key=lambda item: -item[1])[:_SHOWN]
+    return {name: seconds / max(sum(lasting.values()), 1e-9) for name, seconds in longest}
 
 
 def _music_in_words(music: Music) -> str:

@@ -169,8 +169,13 @@ globalThis.Roll = class Roll {
     pen.translate(-this.scroller.scrollLeft, 0);
     this.#paintGrid(pen, left, right);
     for (const [k, lane] of this.music.lanes.entries()) this.#paintLane(pen, lane, Roll.#TOP + k * Roll.#LANE, left, right);
+    const { start, length, pitch } = this.music, painted = new Map();
     for (let i = first; i < past; i++) {
-      if (this.ends[i] > left) this.#paintNote(pen, i, this.music.pitch[i], this.look(i));
+      // Of notes as narrow as two pixels, one is enough for each place of a row.
+      const narrow = length[i] * this.scale <= 2, right = this.#across(start[i]) + 2;
+      if (this.ends[i] <= left || (narrow && right - painted.get(pitch[i]) < 1)) continue;
+      if (narrow) painted.set(pitch[i], right);
+      this.#paintNote(pen, i, pitch[i], this.look(i));
     }
     pen.globalAlpha = 1;
     if (this.note >= first && this.note < past) {
