@@ -69,8 +69,10 @@ def parse_token(text: str) -> Token:
             continue
         own = _length(part)
         length = length if own is None else own
-        rest, pitch = "r" in part, pitch_of(part)
-        if not rest and pitch is None and "R" not in part:
+        # The letters of an unpitched note, as in "4Re", only tell on which line it is printed.
+        rest, unpitched = "r" in part, "R" in part
+        pitch = None if unpitched else pitch_of(part)
+        if not rest and pitch is None and not unpitched:
             unread += 1
             whole = length if whole is None else whole
             continue

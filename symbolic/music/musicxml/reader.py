@@ -55,16 +55,7 @@ def read_tree(root: Element, name: str) -> tuple[Music, list[list[Element]]]:
     Raises:
         MusicFileError: If it holds no music.
     """
-    unit = _unit(root, name)
-    written = _parts(root, name)
-    listed = {element.get("id"): element for element in root.iter("score-part")}
-    silent_cues = not any(_SMALL_AS_CUE.match(one.text or "") for one in root.iter("software"))
-    readers: list[tuple[str, PartReader]] = []
-    for identity, measures in written:
-        reader = PartReader(listed.get(identity), unit, silent_cues)
-        reader.read(measures)
-        readers.append((part_name(listed.get(identity)), reader))
-    timeline = Timeline([reader for _, reader in readers], _implicit(root), unit)
+    readers, timeline = read_parts(root, name)
     notation = Notation(bars=timeline.bars(), tempos=timeline.tempos())
     elements: list[list[Element]] = []
     for index, (part, reader) in enumerate(readers):
@@ -73,6 +64,34 @@ def read_tree(root: Element, name: str) -> tuple[Music, list[list[Element]]]:
             elements += sources
     notation.repairs = _repairs([reader for _, reader in readers], timeline)
     return notation.music(name), elements
+
+
+def read_parts(
+    root: Element, name: str, silent_cues: bool | None = None
+) -> tuple[list[tuple[str, PartReader]], Timeline]:
+    """Read the parts of a score as they are written, before ties are joined.
+
+    Args:
+        root: From `source.score_tree`.
+        name: Name of the file in errors.
+        silent_cues: Whether cue notes are silent. By default it depends on the program that wrote the file.
+
+    Returns:
+        Each part with its name, and the measures of all parts in time.
+
+    Raises:
+        MusicFileError: If it is no music or larger than any score.
+    """
+    unit = _unit(root, name)
+    listed = {element.get("id"): element for element in root.iter("score-part")}
+    if silent_cues is None:
+        silent_cues = not any(_SMALL_AS_CUE.match(one.text or "") for one in root.iter("software"))
+    readers: list[tuple[str, PartReader]] = []
+    for identity, measures in _parts(root, name):
+        reader = PartReader(listed.get(identity), unit, silent_cues)
+        reader.read(measures)
+        readers.append((part_name(listed.get(identity)), reader))
+    return readers, Timeline([reader for _, reader in readers], _implicit(root), unit)
 
 
 def _unit(root: Element, name: str) -> int:

@@ -187,7 +187,7 @@ class TestNotes:
         assert music.repairs[0].startswith("notes without a duration read as quarters: ")
 
     def test_what_is_not_read_is_counted(self):
-        music = kern("4c", "4yy", "4R", "zz", "4d")
+        music = kern("4c", "4yy", "4Re/", "zz", "4d")
         assert onsets(music) == [(0, C), (3, D)]
         assert set(music.repairs) == {"tokens that are no notes: 2", "unpitched notes left out: 1"}
 
