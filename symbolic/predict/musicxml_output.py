@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from symbolic.errors import MusicFileError
 from symbolic.music.files import MUSICXML_SUFFIXES
 from symbolic.music.musicxml.edit import ScoreEdit
+from symbolic.predict.keys import Chord
 from symbolic.predict.midi_output import expected_velocities
 
 if TYPE_CHECKING:
@@ -55,14 +57,12 @@ def musicxml_with_predictions(found: NotePredictions, path: str | Path) -> bytes
             _set_velocities(edit, found)
         case "key":
             words = f"<direction-type><words>{found.key}</words></direction-type>"
-            _insert_at(
-                edit,
-                int(edit.music.notes["onset"].min()),
-                f'<direction placement="above">{words}</direction>',
+            first = edit.music.notes["onset"] == edit.music.notes["onset"].min()
+            edit.insert_before(
+                np.flatnonzero(first).tolist(), f'<direction placement="above">{words}</direction>'
             )
         case "chord":
-            for chord in found.chords:
-                _insert_at(edit, chord.onset, _chord_symbol(chord.name))
+            _insert_chords(edit, found.chords)
         case _:
             _colour(edit, found)
     return edit.to_bytes(zipped=Path(path).suffix.lower() == ".mxl")
@@ -81,9 +81,17 @@ def _set_velocities(edit: ScoreEdit, found: NotePredictions) -> None:
         edit.set_attribute(note, "dynamics", f"{velocities[note] * 100 / _FORTE:.2f}")
 
 
-def _insert_at(edit: ScoreEdit, onset: int, xml: str) -> None:
-    """Insert an element before the first note in the document that begins at a time."""
-    edit.insert_before(np.flatnonzero(edit.music.notes["onset"] == onset).tolist(), xml)
+def _insert_chords(edit: ScoreEdit, chords: Sequence[Chord]) -> None:
+    """Insert chord symbols in the part where most chords have a note, the upper one of equals, else in any part."""
+    notes = edit.music.notes
+    begins = np.isin(notes["onset"], [chord.onset for chord in chords])
+    distinct = np.unique(notes[["track", "onset"]][begins])
+    main = np.bincount(distinct["track"]).argmax()
+    for chord in chords:
+        here = notes["onset"] == chord.onset
+        in_main = here & (notes["track"] == main)
+        chosen = in_main if in_main.any() else here
+        edit.insert_before(np.flatnonzero(chosen).tolist(), _chord_symbol(chord.name))
 
 
 def _chord_symbol(name: str) -> str:

@@ -82,6 +82,18 @@ def test_chords_become_chord_symbols(path: Path, tmp_path: Path) -> None:
     assert text.count("<harmony>") == 1
 
 
+def test_chord_symbols_keep_to_one_part_where_they_can(path: Path, tmp_path: Path) -> None:
+    upper, lower = [note("r") + note("E5", 3)], [notes("C3 G3 C3") + note("r")]
+    path.write_text(score(upper, lower), encoding="utf-8")
+    onsets = read_music(path).notes["onset"] // read_music(path).resolution
+    roots = [(0, 7, 0)[onset] for onset in onsets]
+    degrees = (read_music(path).notes["pitch"].astype(int) - roots) % 12
+    found = predicted(path, degrees.tolist(), TONAL_CLASSES, "chord")
+    assert [chord.name for chord in found.chords] == ["C:maj", "G:maj", "C:maj"]
+    text = written(found, tmp_path / "out.musicxml")
+    assert text.count("<harmony>") == text.partition('<part id="P2">')[2].count("<harmony>") == 3
+
+
 def test_archives_come_back_as_archives(path: Path, tmp_path: Path) -> None:
     found = predicted(path, [0] * 6, ("melody", "accompaniment"), "melody")
     assert found.write(tmp_path / "out.mxl").read_bytes().startswith(b"PK")
