@@ -1,8 +1,9 @@
-"""Replace a file as a whole: readers find the old one or the new one, never a part."""
+"""Replace a file or a folder as a whole: readers find the old one or the new one, never a part."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,3 +44,20 @@ def write_whole(path: str | Path, content: bytes) -> None:
     """Write a file as a whole."""
     with replacing(path) as file:
         file.write(content)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Make a folder that takes the place of `path` once the block has ended without an error."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    new.mkdir(parents=True)
+    try:
+        yield new
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    if path.exists():
+        path.rename(old)
+    new.rename(path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from finetune.baselines.boosting import fit_boosting
+from finetune.baselines.memory import remembered_notes
 from finetune.tasks.data import TaskData
 from symbolic.features.notes import note_matrix
 from symbolic.features.stats import Floats, softmax
@@ -44,23 +45,26 @@ def fit_note_classifier(
     def shown(these: Iterable[_T], doing: str) -> tqdm[_T]:
         return tqdm(these, f"{label}, {doing}", len(pieces), leave=False, disable=None, unit=" pieces")
 
-    features = [note_matrix(tokens) for tokens, _ in shown(pieces, "features")]
+    for tokens, _ in shown(pieces, "features"):
+        remembered_notes(tokens)
     _, song = np.unique(np.arange(len(pieces)) if groups is None else groups, return_inverse=True)
     parts = (np.random.default_rng(0).permutation(song.max() + 1) % PARTS)[song]
     labels, model, predicted = [truth for _, truth in pieces], NoteClassifier(classes), dict[int, Floats]()
     with tqdm(total=PARTS + 2, desc=f"{label}, trees", leave=False, disable=None) as bar:
-        model.first = grown(features, labels, classes)
+        model.first = grown((remembered_notes(tokens) for tokens, _ in pieces), labels, classes)
         bar.update()
         for part in range(PARTS):
             # A single song has no others: its predictions come from trees that were fitted to it.
             others = np.flatnonzero((parts != part) | (song.max() == 0))
-            other_trees = grown([features[i] for i in others], [labels[i] for i in others], classes)
+            known = (remembered_notes(pieces[i][0]) for i in others)
+            other_trees = grown(known, [labels[i] for i in others], classes)
             predicted |= {
-                int(i): softmax(other_trees.logits(features[i])) for i in np.flatnonzero(parts == part)
+                int(i): softmax(other_trees.logits(remembered_notes(pieces[i][0])))
+                for i in np.flatnonzero(parts == part)
             }
             bar.update()
         both = (
-            note_matrix(tokens, predicted[i])
+            note_matrix(tokens, predicted[i], remembered_notes(tokens))
             for i, (tokens, _) in enumerate(shown(pieces, "first predictions"))
         )
         model.second = grown(both, labels, classes)

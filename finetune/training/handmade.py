@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from finetune.baselines.memory import remembered_stretches
+from finetune.baselines.memory import remembered_notes, remembered_stretches
 from finetune.baselines.notes import fitted_trees
 from finetune.baselines.pieces import fit_piece_classifier
 from finetune.baselines.tonal import fitted_tonal, is_tonal
@@ -23,6 +23,7 @@ from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.training.weights import InitialWeights, training_chain
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
+from symbolic.predict.classifiers.notes import NoteClassifier
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import HandMade, load_model, save_model
 
@@ -138,7 +139,12 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float,
         logits = list(model.of_stretches(_stretches(data, split)))
     else:
         pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
-        logits = [model.logits(tokens) for tokens, _ in pieces]
+        logits = [
+            model.logits(tokens, remembered_notes(tokens))
+            if isinstance(model, NoteClassifier)
+            else model.logits(tokens)
+            for tokens, _ in pieces
+        ]
     counts, rows = predicted(data, split, logits)
     truths = [np.atleast_1d(truth) for _, truth in data.pieces(split)]
     losses = [_losses(np.atleast_2d(one), truth) for one, truth in zip(logits, truths, strict=True)]

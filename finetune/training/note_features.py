@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -9,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from finetune.baselines.memory import remembered_notes
 from finetune.tasks.data import TaskData
-from symbolic.features.notes import note_matrix
 from symbolic.predict.note_features import (
     EMBEDDED_FEATURES,
     NoteFeatureEmbedding,
@@ -40,12 +41,15 @@ def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding
 @lru_cache(maxsize=1)
 def _ranked(data: TaskData) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Return edges and codes. Those of the last task are remembered because every seed has the same."""
-    pieces = np.concatenate([data.splits[split] for split in ("train", "valid")])
-    shown = tqdm(pieces, f"{data.name}, note features", leave=False, disable=None, unit=" pieces")
-    features = [embedded_features(note_matrix(data.tokens(piece))) for piece in shown]
-    edges = level_edges(features[: len(data.splits["train"])])
-    offsets = data.shards.offsets
+    train, valid = data.splits["train"], data.splits["valid"]
+
+    def features(pieces: NDArray[np.int64], doing: str) -> Iterator[NDArray[np.float32]]:
+        shown = tqdm(pieces, f"{data.name}, {doing}", leave=False, disable=None, unit=" pieces")
+        return (embedded_features(remembered_notes(data.tokens(piece))) for piece in shown)
+
+    edges = level_edges(features(train, "note features"))
+    offsets, pieces = data.shards.offsets, np.concatenate([train, valid])
     codes = np.zeros((int(offsets[-1]), len(EMBEDDED_FEATURES)), dtype=np.uint8)
-    for piece, found in zip(pieces, features, strict=True):
+    for piece, found in zip(pieces, features(pieces, "ranks of note features"), strict=True):
         codes[int(offsets[piece]) : int(offsets[piece + 1])] = ranks(found, edges)
     return edges, codes

@@ -18,6 +18,7 @@ from data.batches import StepBatches, one_pass_loader
 from data.toolkit.records import write_json
 from data.toolkit.safewrite import write
 from data.windows import make_windows
+from finetune.baselines.memory import remembered_notes
 from finetune.tasks.base import Task
 from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
@@ -95,8 +96,11 @@ def score_seed(
     """
     device = device_of(accelerator)
     model, _, _ = load_model(folder / CHECKPOINT, device)
+    assert isinstance(model, TaskModel)
     found = {
-        split: predicted(data, split, (model.logits(tokens) for tokens, _ in data.pieces(split)))
+        split: predicted(
+            data, split, (model.logits(tokens, remembered_notes) for tokens, _ in data.pieces(split))
+        )
         for split in splits
     }
     counts = {split: matrix for split, (matrix, _) in found.items()}
@@ -104,7 +108,7 @@ def score_seed(
         split: {name: float(metric(matrix.sum(axis=0))) for name, metric in task_metrics(data.task).items()}
         for split, matrix in counts.items()
     }
-    if data.task.level == "sequence" and isinstance(model, TaskModel):
+    if data.task.level == "sequence":
         for split in scores:
             scores[split]["window_accuracy"] = window_accuracy(model, data, split)
     summary = {

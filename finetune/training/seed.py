@@ -23,6 +23,7 @@ from data.toolkit.precision import usual_precision
 from data.toolkit.progress import StepProgress
 from data.toolkit.records import write_json
 from data.toolkit.states import StateFiles, read_state
+from finetune.baselines.memory import remembered_notes
 from finetune.baselines.notes import fitted_trees
 from finetune.settings import FEATURES
 from finetune.tasks.data import TaskData
@@ -266,7 +267,8 @@ def _join_trees(
     ensemble = Ensemble(fitted_trees(data))
     tokens, truths = zip(*data.pieces("valid"), strict=True)
     shown = tqdm(tokens, f"{data.name}, the vote", leave=False, disable=None, unit=" pieces")
-    ensemble.weigh(tokens, [model.logits(one) for one in shown], truths)
+    logits = [model.logits(one, remembered_notes) for one in shown]
+    ensemble.weigh(tokens, logits, truths, remembered_notes)
     model.ensemble = ensemble
     _keep(folder, model, source, data, provenance)
     numbers = ensemble.trees.numbers

@@ -15,10 +15,7 @@ has no backbone at all. Nothing else is ever loaded: a pickled file can run code
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -47,6 +44,7 @@ from symbolic.checkpoint.schema import FORMAT_VERSION, check_config, check_prove
 from symbolic.documents import RECOPY, read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
+from symbolic.replacing import replacing_folder
 from symbolic.storage import read_tensors, tensor_shapes, write_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -298,7 +296,8 @@ def save_checkpoint(
         **({"base": {"model": base, "weights": weights}} if base else {}),
         **({"chain": chain_values(chain)} if chain else {}),
     }
-    with _replacing(path) as new:
+    _refuse_other_content(path)
+    with replacing_folder(path) as new:
         write_tensors(new / WEIGHTS, tensors)
         write_json(new / CONFIG, config)
         check_config(new / CONFIG, read_json(new / CONFIG))
@@ -390,22 +389,8 @@ def _refuse_foreign(path: Path) -> None:
         )
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A new directory that takes the place of `path` once the block has filled it."""
-    # Only an empty folder, or a checkpoint and nothing else, may be deleted to make room.
+def _refuse_other_content(path: Path) -> None:
+    """Refuse to replace anything but an empty folder, or a checkpoint and nothing else."""
     there = {entry.name for entry in path.iterdir()} if path.is_dir() else {""} if path.exists() else set()
     if there and not {CONFIG} <= there <= FILES:
         raise CheckpointError(f"{path} holds other things than a checkpoint. Save under another name.")
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    new.mkdir(parents=True)
-    try:
-        yield new
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    if path.exists():
-        path.rename(old)
-    new.rename(path)
-    shutil.rmtree(old, ignore_errors=True)

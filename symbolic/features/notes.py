@@ -65,47 +65,67 @@ def note_names(classes: int = 0) -> tuple[str, ...]:
     return tuple(note_features(np.full((1, 8), RESERVED, dtype=np.int64), probabilities))
 
 
-def note_matrix(tokens: NDArray[np.integer], probabilities: Floats | None = None) -> NDArray[np.float32]:
+def note_matrix(
+    tokens: NDArray[np.integer],
+    probabilities: Floats | None = None,
+    features: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
     """Compute `note_features` as a matrix for every note of a piece.
 
     Args:
         tokens: (N, 8) ids of one piece in canonical order. Drums are allowed.
         probabilities: (N, C) class probabilities of each note or None.
+        features: The matrix without probabilities, if it is known. Only the further features are computed then.
 
     Returns:
         (N, F) float32. Lines of drums are 0.
     """
     pitched = np.flatnonzero(tokens[:, PITCH] < DRUM_PITCH + RESERVED)
-    table = np.zeros(
-        (len(tokens), len(note_names(0 if probabilities is None else probabilities.shape[1]))),
-        dtype=np.float32,
-    )
-    for notes, columns in _blocks(tokens[pitched], None if probabilities is None else probabilities[pitched]):
-        for number, column in enumerate(columns.values()):
-            table[pitched[notes], number] = column
+    names = note_names(0 if probabilities is None else probabilities.shape[1])
+    place = {name: number for number, name in enumerate(names)}
+    table = np.zeros((len(tokens), len(names)), dtype=np.float32)
+    if features is not None:
+        table[:, [place[name] for name in note_names()]] = features
+    shares = None if probabilities is None else probabilities[pitched]
+    for notes, columns in _blocks(tokens[pitched], shares, features is None):
+        for name, column in columns.items():
+            table[pitched[notes], place[name]] = column
     return table
 
 
-def _blocks(tokens: NDArray[np.integer], probabilities: Floats | None) -> Iterator[tuple[Ints, Columns]]:
-    """Yield the indices of `BLOCK` notes and their features, block by block."""
+def _blocks(
+    tokens: NDArray[np.integer], probabilities: Floats | None, plain: bool = True
+) -> Iterator[tuple[Ints, Columns]]:
+    """Yield the indices of `BLOCK` notes and their features, block by block.
+
+    Args:
+        tokens: (N, 8) ids without drums.
+        probabilities: (N, C) class probabilities or None.
+        plain: Compute the features that need no probabilities.
+    """
     if not len(tokens):
         return
     voc = Vocabulary()
     piece = NoteTable.of(tokens, voc)
-    whole = _in_piece(piece, voc) | ({} if probabilities is None else _class_contrast(piece, probabilities))
+    whole = _in_piece(piece, voc) if plain else {}
+    whole |= {} if probabilities is None else _class_contrast(piece, probabilities)
     for start in range(0, len(piece), BLOCK):
         notes = np.arange(start, min(start + BLOCK, len(piece)))
         yield (
             notes,
-            {name: column[notes] for name, column in whole.items()} | _around(piece, notes, probabilities),
+            {name: column[notes] for name, column in whole.items()}
+            | _around(piece, notes, probabilities, plain),
         )
 
 
-def _around(piece: NoteTable, notes: Ints, probabilities: Floats | None) -> Columns:
+def _around(piece: NoteTable, notes: Ints, probabilities: Floats | None, plain: bool) -> Columns:
     """Compute the features that compare notes with others."""
     around = Neighbours.of(piece, notes)
+    context = {} if probabilities is None else _class_context(around, probabilities)
+    if not plain:
+        return context
     return {
-        **({} if probabilities is None else _class_context(around, probabilities)),
+        **context,
         **_stroke(around),
         **_sounding(around),
         **_stretches(around),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class Ensemble(nn.Module):
         tokens: Sequence[Rows],
         logits: Sequence[NDArray[np.floating]],
         truths: Sequence[NDArray[np.integer]],
+        features: Callable[[Rows], NDArray[np.float32]] | None = None,
     ) -> None:
         """Choose the weight by accuracy and among equals by the probability of the true class.
 
@@ -47,11 +48,15 @@ class Ensemble(nn.Module):
             tokens: (N, 8) ids of each piece of a validation set.
             logits: (N, C) logits of each piece from the network.
             truths: (N,) classes of its notes, -1 where there is none.
+            features: Remembers the features of a piece. None: they are computed.
         """
         known = [truth >= 0 for truth in truths]
         ours = np.concatenate([_log_probabilities(one)[k] for one, k in zip(logits, known, strict=True)])
         theirs = np.concatenate(
-            [_log_probabilities(self.trees.logits(one))[k] for one, k in zip(tokens, known, strict=True)]
+            [
+                _log_probabilities(self.trees.logits(one, features(one) if features else None))[k]
+                for one, k in zip(tokens, known, strict=True)
+            ]
         )
         truth = np.concatenate([one[k] for one, k in zip(truths, known, strict=True)])
 

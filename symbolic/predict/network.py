@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,8 @@ from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
 Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier)
+NoteFeatures = Callable[[Rows], NDArray[np.float32]]
+"""From (N, 8) ids of a piece to the (N, F) features of its notes."""
 HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
 """A classifier of hand-made features, without a backbone."""
 FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
@@ -166,15 +168,18 @@ class TaskModel(nn.Module):
         """Return the parameters that learn."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
-    def logits(self, tokens: Rows) -> NDArray[np.float32]:
+    def logits(self, tokens: Rows, note_features: NoteFeatures = note_matrix) -> NDArray[np.float32]:
         """Return the logits of one piece as `batch_logits` does of several."""
-        return self.batch_logits([tokens])[0]
+        return self.batch_logits([tokens], note_features)[0]
 
-    def batch_logits(self, pieces: Sequence[Rows]) -> list[NDArray[np.float32]]:
+    def batch_logits(
+        self, pieces: Sequence[Rows], note_features: NoteFeatures = note_matrix
+    ) -> list[NDArray[np.float32]]:
         """Return the logits of pieces of any length by windows that overlap by half. In eval mode.
 
         Args:
             pieces: (N, 8) ids of each piece as the tokenizer gives them.
+            note_features: Computes the features of the notes of a piece where the model reads them, or remembers them.
 
         Returns:
             For each piece (N, C), where each note's logits are from the window in which it is most central. At piece
@@ -183,7 +188,7 @@ class TaskModel(nn.Module):
         self.eval()
         encoder, run = self.encoder, predict_pooled if isinstance(self.head, SequenceHead) else predict_tokens
         wanted = self.note_features is not None or self.ensemble is not None
-        features = [note_matrix(tokens) if wanted else None for tokens in pieces]
+        features = [note_features(tokens) if wanted else None for tokens in pieces]
         inputs = [encoder.inputs(*piece) for piece in zip(pieces, features, strict=True)]
         found = run(self, inputs, encoder.cut)
         if self.ensemble is None:

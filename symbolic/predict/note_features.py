@@ -67,7 +67,8 @@ def level_edges(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     """
     some = np.concatenate([features[::_EVERY] for features in pieces])
     quantiles = np.arange(1, LEVELS) / LEVELS
-    return np.ascontiguousarray(np.quantile(some, quantiles, axis=0).T, dtype=np.float32)
+    # One feature at a time: all at once would take the memory of several copies.
+    return np.array([np.quantile(column, quantiles) for column in some.T], dtype=np.float32)
 
 
 def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:

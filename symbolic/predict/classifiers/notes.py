@@ -63,8 +63,9 @@ class NoteClassifier(nn.Module):
             tokens: (N, 8) ids.
             features: (N, F) from `note_matrix` if they are computed already.
         """
-        first = softmax(self.first.logits(note_matrix(tokens) if features is None else features))
-        return self.second.logits(note_matrix(tokens, first))
+        features = note_matrix(tokens) if features is None else features
+        first = softmax(self.first.logits(features))
+        return self.second.logits(note_matrix(tokens, first, features))
 
     def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the (N,) most likely class of each note."""
