@@ -29,6 +29,7 @@ and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
   curve            accuracy over budgets of labels: finetune curve my_midi/
   predict          use a trained run on new files
+  style            learn the style of a folder by an adapter, for infill
   infill           write bars or parts of a piece anew, or go on after its end
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
@@ -185,6 +186,12 @@ def _embed(argv: Sequence[str]) -> None:
     from finetune.vectors import embed
 
     print("\n".join(embed(argv)))
+
+
+def _style(argv: Sequence[str]) -> None:
+    from finetune.style.command import style
+
+    print("\n".join(style(argv)))
 
 
 def _infill(argv: Sequence[str]) -> None:
@@ -351,6 +358,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "compare": _compare,
     "curve": _curve,
     "predict": _predict,
+    "style": _style,
     "infill": _infill,
     "embed": _embed,
     "similar": _similar,

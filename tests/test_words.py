@@ -66,7 +66,18 @@ HELP = [
     *(
         (finetune.cli, (command,))
         for command in (
-            *("melody", "composer", "sequence", "note", "compare", "predict", "infill", "transfer", "across"),
+            *(
+                "melody",
+                "composer",
+                "sequence",
+                "note",
+                "compare",
+                "predict",
+                "infill",
+                "style",
+                "transfer",
+                "across",
+            ),
             *("export", "baselines", "tasks", "report"),
         )
     ),
