@@ -68,6 +68,11 @@ class Groups:
         sizes = self._ops.total(ones, self._flat, len(self._flat)).reshape(-1, self._length)
         return self._of_notes(sizes)
 
+    @property
+    def number(self) -> Array:
+        """(B, L) int64 index of each note's group, in order of time."""
+        return self._group
+
     @cached_property
     def first(self) -> Array:
         """(B, L) bool: whether no group comes before a note's own."""
