@@ -14,10 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data.splits import FOLDS
 from data.toolkit.records import provenance
@@ -83,21 +84,41 @@ def _measure(task: Task, options: argparse.Namespace) -> None:
         for name, one in states(load(model), pieces).items():
             inputs[f"{name} of {model}"] = one
             asked += [(f"{name} of {model}", *beside) for beside in (BESIDE[:1] if options.alone else BESIDE)]
-    counts = _by_folds(folds, places, stretch_owners(pieces), inputs, asked)
+    owners = stretch_owners(pieces)
+    report(folds, asked, by_folds(folds, places, owners, inputs, asked), inputs, options.out)
+
+
+def report(
+    folds: Sequence[TaskData],
+    asked: Sequence[Sequence[str]],
+    counts: Sequence[Counts],
+    inputs: Mapping[str, Input],
+    out: Path | None,
+) -> None:
+    """Print a line for each set of inputs and append a record.
+
+    Args:
+        folds: The data of each fold.
+        asked: Names of the inputs of each set.
+        counts: (G, C, C) of each, from `by_folds`.
+        inputs: By name.
+        out: File of records, or None.
+    """
+    task, protocol = folds[0].task.name, folds[0].protocol.name
     for names, found in zip(asked, counts, strict=True):
         title, width = " + ".join(names), sum(inputs[name].width for name in names)
         score, interval = float(accuracy(found.sum(0))), bootstrap_interval(found[None], accuracy)
         gap = paired_bootstrap([found[None]], [counts[0][None]], accuracy)
         print(  # noqa: T201
-            f"{task.name:18} {title:60} {100 * score:5.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})  "
+            f"{task:18} {title:60} {100 * score:5.1f} ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})  "
             f"{100 * gap.mean:+5.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})  width {width}",
             flush=True,
         )
-        if options.out:
+        if out:
             record = {
                 **provenance(),
-                "task": task.name,
-                "protocol": protocol.name,
+                "task": task,
+                "protocol": protocol,
                 "input": title,
                 "width": width,
                 "accuracy": score,
@@ -105,15 +126,15 @@ def _measure(task: Task, options: argparse.Namespace) -> None:
                 "gain": {"over": " + ".join(asked[0]), "mean": gap.mean, "interval": [gap.low, gap.high]},
                 "counts": pack_counts(found[None]),
             }
-            with options.out.open("a", encoding="utf-8") as file:
+            with out.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
 
 
-def _by_folds(
+def by_folds(
     folds: Sequence[TaskData],
-    places: np.ndarray,
-    owners: np.ndarray,
-    inputs: dict[str, Input],
+    places: NDArray[np.integer],
+    owners: NDArray[np.integer],
+    inputs: Mapping[str, Input],
     asked: Sequence[Sequence[str]],
 ) -> list[Counts]:
     """Return for each set of inputs (G, C, C) confusions of all song groups, each tested in its fold.
