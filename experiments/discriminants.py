@@ -20,6 +20,8 @@ _FARTHEST = 10.0
 _LEAST_LOG = -7.0
 """Least log-probability of a stretch, so that none can rule out a class alone."""
 _LEAST_SHRINKAGE = 1e-4
+_LEAST_VARIANCE = 1e-9
+"""Of numbers that are all alike, such as the pairs of drums, which have none."""
 
 
 def of_numbers(numbers: Floats, labels: Ints, pieces: Ints, train: NDArray[np.bool_], classes: int) -> Floats:
@@ -99,7 +101,7 @@ def _shrinkage(squares: Floats, norm: float, width: int, pieces: Ints) -> tuple[
         width: Its width.
         pieces: (T,) piece of each example.
     """
-    size = float(squares.mean()) / width
+    size = max(float(squares.mean()) / width, _LEAST_VARIANCE)
     error = (float(np.square(squares).mean()) - norm) / len(np.unique(pieces))
     share = error / max(norm - width * size**2, 1e-12)
     return float(np.clip(share, _LEAST_SHRINKAGE, 1 - _LEAST_SHRINKAGE)), size

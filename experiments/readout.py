@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.splits import FOLDS
-from data.toolkit.records import provenance
+from data.toolkit.records import portable_command, provenance
 from experiments.inputs import Input, counted, states, stretch_owners, together
 from finetune.tasks import TASKS, Task
 from finetune.tasks.base import Protocol
@@ -115,8 +115,10 @@ def report(
             flush=True,
         )
         if out:
+            about = provenance()
             record = {
-                **provenance(),
+                **about,
+                "command": portable_command(about["command"]),
                 "task": task,
                 "protocol": protocol,
                 "input": title,

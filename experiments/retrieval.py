@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from data.corpora import open_corpus
 from data.splits import FOLDS
-from data.toolkit.records import provenance
+from data.toolkit.records import portable_command, provenance
 from finetune.tasks.metrics import wilson_interval
 from symbolic.errors import CounterpointError
 from symbolic.features import feature_groups
@@ -170,8 +170,10 @@ def _report(name: str, scaling: str, found: Found, out: Path | None) -> None:
         flush=True,
     )
     if out:
+        about = provenance()
         record = {
-            **provenance(),
+            **about,
+            "command": portable_command(about["command"]),
             "task": "retrieval, (n)ASAP",
             "pairs": pairs,
             "input": name,

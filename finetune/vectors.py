@@ -105,6 +105,8 @@ def similar(argv: Sequence[str]) -> list[str]:
     class SimilarSettings(_VectorSettings):
         """Settings of `finetune similar`."""
 
+        # Neighbours of pieces of Pianist8 and EMOPIA are no better with the states of `tiny` (docs/relations.md).
+        inputs: str = setting("relations,features", "some of states, relations, features, with commas")
         most: int = setting(5, "neighbours of each file", within=POSITIVE)
         out: str = setting("similar.html", "page to write")
 

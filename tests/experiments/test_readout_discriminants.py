@@ -24,8 +24,14 @@ def test_products_and_numbers_give_the_same_answer(width: int) -> None:
     moved = (numbers - numbers[train].mean(0)) / numbers[train].std(0)
     other = of_products((moved @ moved.T).astype(np.float32), width, labels, pieces, train, 5)
     np.testing.assert_allclose(one, other, atol=1e-3)
-    assert (one.argmax(1)[30:] == np.arange(30, 40) % 4).all()
     np.testing.assert_allclose(np.exp(one).sum(1), 1)
+
+
+def test_pieces_that_were_not_fitted_to_are_told_apart() -> None:
+    numbers, labels, pieces, train = examples(8)
+    found = of_numbers(numbers, labels, pieces, train, 4)
+    assert found.shape == (40, 4)
+    assert (found.argmax(1)[30:] == np.arange(30, 40) % 4).all()
 
 
 def test_a_shift_of_all_numbers_changes_no_product_answer() -> None:
@@ -50,3 +56,13 @@ def test_copies_of_stretches_do_not_change_the_shrinkage() -> None:
     np.testing.assert_allclose(
         of_numbers(*copied, 4), of_numbers(numbers, labels, pieces, train, 4), atol=1e-9
     )
+
+
+def test_numbers_that_are_all_alike_leave_the_shares_of_classes() -> None:
+    _, labels, pieces, train = examples(8)
+    nothing = np.zeros((len(pieces), len(pieces)), dtype=np.float32)
+    for found in (
+        of_products(nothing, 60, labels, pieces, train, 4),
+        of_numbers(np.zeros((len(pieces), 3)), labels, pieces, train, 4),
+    ):
+        np.testing.assert_allclose(np.exp(found[0]), np.bincount(labels[train]) / train.sum(), atol=1e-6)
