@@ -16,7 +16,7 @@ from symbolic.features.pairs import pair_histograms
 from symbolic.features.stats import Floats
 from symbolic.features.stretches import edges, stretches
 from symbolic.predict.layers import note_states
-from symbolic.predict.pretrained import MusicModel
+from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
 
 Rows = NDArray[np.integer]
