@@ -125,9 +125,16 @@ class Neighbours:
         return best, found, np.isfinite(found)
 
 
-def mean_of(chosen: Bools, values: NDArray[np.floating]) -> Floats:
-    """Average (K, W) values over the chosen neighbours as (K,). The mean of none is 0."""
-    return np.asarray(np.where(chosen, values, 0).sum(axis=1) / np.maximum(chosen.sum(axis=1), 1))
+def mean_of(chosen: Bools, values: NDArray[np.floating], count: Ints | None = None) -> Floats:
+    """Average (K, W) values over the chosen neighbours as (K,). The mean of none is 0.
+
+    Args:
+        chosen: (K, W) bool.
+        values: (K, W).
+        count: (K,) number of chosen neighbours if it is known.
+    """
+    count = chosen.sum(axis=1) if count is None else count
+    return np.asarray(np.where(chosen, values, 0).sum(axis=1) / np.maximum(count, 1))
 
 
 def most_of(

@@ -202,22 +202,24 @@ def _stretches(around: Neighbours) -> Columns:
     """Compare each note with the stretches of time around it."""
     found: Columns = {}
     interval, louder = around.interval, around.louder
+    close, higher, same = np.abs(interval) <= NEAR, (interval > 0).astype(np.float32), interval == 0
     for name, (first, last) in STRETCHES.items():
         here = around.within(first, last)
-        near = here & (np.abs(interval) <= NEAR)
+        near = here & close
+        notes, nearby = here.sum(axis=1), near.sum(axis=1)
         found |= {
-            f"{name}_notes": here.sum(axis=1),
-            f"{name}_interval": mean_of(here, interval),
+            f"{name}_notes": notes,
+            f"{name}_interval": mean_of(here, interval, notes),
             f"{name}_top": most_of(here, interval, -FAR),
             f"{name}_bottom": most_of(here, interval, FAR, np.min),
-            f"{name}_higher": mean_of(here, (interval > 0).astype(np.float32)),
-            f"{name}_near": mean_of(here, near.astype(np.float32)),
-            f"{name}_repeats": (here & (interval == 0)).sum(axis=1),
-            f"{name}_louder": mean_of(here, louder),
-            f"{name}_dynamics": np.sqrt(mean_of(here, louder**2)),
-            f"{name}_longer": mean_of(here, around.longer),
-            f"{name}_near_louder": mean_of(near, louder),
-            f"{name}_near_longer": mean_of(near, around.longer),
+            f"{name}_higher": mean_of(here, higher, notes),
+            f"{name}_near": nearby.astype(np.float32) / np.maximum(notes, 1),
+            f"{name}_repeats": (here & same).sum(axis=1),
+            f"{name}_louder": mean_of(here, louder, notes),
+            f"{name}_dynamics": np.sqrt(mean_of(here, louder**2, notes)),
+            f"{name}_longer": mean_of(here, around.longer, notes),
+            f"{name}_near_louder": mean_of(near, louder, nearby),
+            f"{name}_near_longer": mean_of(near, around.longer, nearby),
         }
     return found
 
@@ -276,26 +278,31 @@ def _class_context(around: Neighbours, probabilities: Floats) -> Columns:
         **{name: around.within(*STRETCHES[name]) for name in ("around", "past", "next")},
     }
     lasting = around.within(-LASTING, LASTING)
+    masks = {place: (here, here & near) for place, here in {**places, "lasting": lasting}.items()}
+    counts = {place: [mask.sum(axis=1) for mask in both] for place, both in masks.items()}
+    token = np.arange(len(around.notes))
     lines = {"successor": around.successor(forward=True), "predecessor": around.successor(forward=False)}
     found: Columns = {}
     for number, share in enumerate(probabilities.T.astype(np.float32)):
         name, theirs = f"class{number}", share[around.index]
         found[name] = share[around.notes]
-        for place, here in places.items():
+        for place in places:
+            (here, beside), (all_here, all_near) = masks[place], counts[place]
             best = np.where(here, theirs, -1).argmax(axis=1)
-            step = around.interval[np.arange(len(best)), best]
+            some = all_here > 0
             found |= {
-                f"{name}_{place}_most": most_of(here, theirs, 0),
-                f"{name}_{place}_mean": mean_of(here, theirs),
-                f"{name}_{place}_near": mean_of(here & near, theirs),
-                f"{name}_{place}_interval": np.where(here.any(axis=1), step, FAR),
+                f"{name}_{place}_most": np.where(some, theirs[token, best], 0),
+                f"{name}_{place}_mean": mean_of(here, theirs, all_here),
+                f"{name}_{place}_near": mean_of(beside, theirs, all_near),
+                f"{name}_{place}_interval": np.where(some, around.interval[token, best], FAR),
             }
+        (here, beside), (all_here, all_near) = masks["lasting"], counts["lasting"]
         found |= {
-            f"{name}_lasting": mean_of(lasting, theirs),
-            f"{name}_lasting_near": mean_of(lasting & near, theirs),
+            f"{name}_lasting": mean_of(here, theirs, all_here),
+            f"{name}_lasting_near": mean_of(beside, theirs, all_near),
         }
         for role, (best, _, known) in lines.items():
-            found[f"{name}_{role}"] = np.where(known, theirs[np.arange(len(best)), best], 0)
+            found[f"{name}_{role}"] = np.where(known, theirs[token, best], 0)
     return found
 
 
