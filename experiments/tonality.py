@@ -24,7 +24,8 @@ from tqdm import tqdm
 from data.corpora import CORPORA, Corpus, Piece, open_corpus
 from data.fingerprint import note_fingerprint
 from data.sources import task_source
-from data.splits import dealing_hash, hashed_split
+from data.splits import hashed_split
+from data.splits.small import dealing_hash
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
 from finetune.baselines.rules import TRIADS, degrees_by_profiles, degrees_by_triads
@@ -234,7 +235,7 @@ def main(argv: list[str] | None = None) -> int:
     examples = list((key_examples if key else chord_examples)(options.root))
     train = [one for one in examples if one.train]
     model = fit_tonal([(one.tokens.ids, one.labels) for one in train], "piece" if key else "beat")
-    rules = {
+    rules: dict[str, Callable[[NDArray[np.integer]], NDArray[np.integer]]] = {
         f"key profiles, {name}": partial(degrees_by_profiles, profiles=one) for name, one in PROFILES.items()
     }
     rules = rules if key else {"triad templates": degrees_by_triads}

@@ -55,12 +55,12 @@ def fit_note_classifier(
         bar.update()
         for part in range(PARTS):
             # A single song has no others: its predictions come from trees that were fitted to it.
-            others = np.flatnonzero((parts != part) | (song.max() == 0))
+            others = np.flatnonzero((parts != part) | (song.max() == 0)).tolist()
             known = (remembered_notes(pieces[i][0]) for i in others)
             other_trees = grown(known, [labels[i] for i in others], classes)
             predicted |= {
-                int(i): softmax(other_trees.logits(remembered_notes(pieces[i][0])))
-                for i in np.flatnonzero(parts == part)
+                i: softmax(other_trees.logits(remembered_notes(pieces[i][0])))
+                for i in np.flatnonzero(parts == part).tolist()
             }
             bar.update()
         both = (

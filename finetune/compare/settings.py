@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, Settings, setting
 from finetune.budgets import budget_problem, read_budgets
@@ -117,7 +117,7 @@ class CompareSettings(Settings):
             study, **{name: getattr(self, name) for name in names if getattr(self, name) is not None}
         )
         given = {"budget": self.budget, "protocol": self.protocol}
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
         if self.epochs is not None:
             changes["epochs"] = None  # a task's own would stand above that of all
         study = replace(study, tasks=tuple(replace(use, **changes) for use in study.tasks))

@@ -120,7 +120,7 @@ def _comparison(found: NotePredictions, rule: NotePredictions) -> str:
 
 
 def _classes(found: NotePredictions, rule: NotePredictions) -> list[tuple[str, ...]]:
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for number, (name, count) in enumerate(found.counts.items()):
         sure = found.confidence[found.classes == number]
         mean = f"{sure.mean():.2f}" if len(sure) else "–"

@@ -67,7 +67,9 @@ def key_histograms(tokens: NDArray[np.integer]) -> Floats:
     stretch = onset // (_LOCAL * quarter)
     local = np.zeros((int(stretch.max()) + 1, STEPS))
     np.add.at(local, (stretch, pitch % STEPS), length)
-    whole = np.stack([np.bincount(values % STEPS, weight, minlength=STEPS) for values, weight in weights])
+    whole: Floats = np.stack(
+        [np.bincount(values % STEPS, weight, minlength=STEPS) for values, weight in weights], dtype=np.float64
+    )
     return np.concatenate([_roots(whole), _roots(local[local.any(axis=1)]).mean(axis=0)[None]])
 
 

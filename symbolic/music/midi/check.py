@@ -139,7 +139,7 @@ def _agrees(content: bytes, low: Mask, tracks: list[TrackBytes], messages: int, 
     if go_over(content, low, playing, passed_over) == messages + len(tempos):
         return True
     # symusic knows no aftertouch. Then strikes have to be counted.
-    return sum([track.strikes(content, low) for track in playing]) == score.note_num()
+    return bool(sum([track.strikes(content, low) for track in playing]) == score.note_num())
 
 
 def _tempos(content: bytes, tracks: list[TrackBytes], count: int) -> NDArray[np.int64]:
@@ -154,7 +154,10 @@ def _tempos(content: bytes, tracks: list[TrackBytes], count: int) -> NDArray[np.
     places = (found[: -_VALUES[-1]] == META).nonzero()[0]
     places = places[(found[places + 1] == _TEMPO[1]) & (found[places + 2] == _TEMPO[2])]
     bounds = np.array([(track.body, track.stop) for track in tracks], dtype=np.int64).ravel()
-    return places[(bounds.searchsorted(places, side="right") % 2 == 1) & (len(places) == count)]
+    kept: NDArray[np.int64] = places[
+        (bounds.searchsorted(places, side="right") % 2 == 1) & (len(places) == count)
+    ]
+    return kept
 
 
 def _borrows_a_program(content: bytes, low: Mask, tracks: list[TrackBytes]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,14 @@ _MANY = 16
 _LAST_TICK = 2**31 - 1
 _PICKLED = np.dtype([("time", "i4"), ("duration", "i4"), ("sound", "<u2")], align=True)
 """A note as symusic pickles it. The first byte of its sound is the pitch, the second the velocity."""
-_SOUND = np.dtype(
-    {"names": ["sound"], "formats": ["<i8"], "offsets": [NOTE.fields["pitch"][1]], "itemsize": NOTE.itemsize}
-)
+assert NOTE.fields is not None  # it has names
+_LAYOUT: Any = {
+    "names": ["sound"],
+    "formats": ["<i8"],
+    "offsets": [NOTE.fields["pitch"][1]],
+    "itemsize": NOTE.itemsize,
+}
+_SOUND = np.dtype(_LAYOUT)
 """All of a `NOTE` that follows its duration, as one number: one column is faster than four."""
 _PROGRAM, _TRACK = (8 * (NOTE.fields[name][1] - NOTE.fields["pitch"][1]) for name in ("program", "track"))
 """Bits of `_SOUND` below these fields."""
