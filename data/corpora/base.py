@@ -179,7 +179,9 @@ class Corpus(ABC):
         Raises:
             MusicFileError: If the file cannot be read.
         """
-        return read_music(self.path(piece.file), pedal=pedal)
+        return read_music(
+            self.path(piece.file), pedal=pedal, max_notes=None
+        )  # Filters have limits of their own.
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """Make the music and note labels for tasks. Default: the music of the file without labels.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symbolic.errors import ConfigError
+from symbolic.music.files import MAX_BYTES, MAX_NOTES
 from symbolic.music.midi.repair import KEEP, PEDAL
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
@@ -39,7 +40,7 @@ class Filters:
     """
 
     min_notes: int = 8
-    max_notes: int = 200_000
+    max_notes: int = MAX_NOTES
     keep_drums: bool = True
     drum_only: bool = False
     need_drums: bool = False
@@ -51,7 +52,7 @@ class Filters:
     max_quarters: float | None = None
     time_signatures: tuple[str, ...] = ()
     pedal: str = KEEP
-    max_bytes: int = 20_000_000
+    max_bytes: int = MAX_BYTES
     read_seconds: float = 60.0
     read_memory: int = 4 * 2**30
 

@@ -34,6 +34,8 @@ _PARSERS: dict[str, Callable[[bytes, str], Music]] = {
 }
 MAX_BYTES = 20_000_000
 """Limit of a file, also in preparation. The largest of a million MIDI files on the web has less."""
+MAX_NOTES = 200_000
+"""Limit of notes, also in preparation. Longer files are machine-made."""
 _FLAGS: int = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 """Only Windows has text files. A pipe would block before it can be refused."""
 
@@ -75,7 +77,12 @@ def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iter
                     yield start + entry.name
 
 
-def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: str = KEEP) -> Music:
+def read_music(
+    path: str | os.PathLike[str],
+    max_bytes: int = MAX_BYTES,
+    pedal: str = KEEP,
+    max_notes: int | None = MAX_NOTES,
+) -> Music:
     """Read a music file of any known kind.
 
     Args:
@@ -83,9 +90,10 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: 
         max_bytes: Larger files are refused without reading.
         pedal: Of MIDI files. "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the
             sustain pedal or to the next strike of their pitch.
+        max_notes: Files with more notes are refused. None: no limit.
 
     Raises:
-        MusicFileError: If the file is absent, no regular file, unknown, too large or damaged beyond repair.
+        MusicFileError: If the file is absent, no regular file, unknown, too large, too long or damaged beyond repair.
         ConfigError: If `pedal` is neither.
     """
     suffix = os.path.splitext(path)[1].lower()
@@ -121,5 +129,13 @@ def read_music(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES, pedal: 
         ) from error
     name = str(path)
     if suffix in MIDI_SUFFIXES:
-        return parse_midi(content, name, pedal, path=name)
-    return replace(_PARSERS[suffix](content, name), path=name)
+        music = parse_midi(content, name, pedal, path=name)
+    else:
+        music = replace(_PARSERS[suffix](content, name), path=name)
+    if max_notes is not None and len(music) > max_notes:
+        raise MusicFileError(
+            path,
+            f"it holds {len(music):,} notes, more than the limit of {max_notes:,}",
+            "Split it, or give `read_music` another max_notes.",
+        )
+    return music

@@ -164,6 +164,27 @@ def test_unknown_options_are_refused_before_any_music_is_read(place: Path, capsy
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="there are no groups of processes")
+def test_terminated_it_ends_with_143_and_its_processes(place: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, "-m", "finetune.cli", *words("lora", "--out", "out", "--parallel", "1")]
+    process = subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    end = time.monotonic() + 200
+    while not list(Path("out").rglob("settings.json")):  # written by the process of a cell
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.terminate()
+    _, said = process.communicate(timeout=60)  # ends when all that write to the pipe have gone
+    assert process.returncode == 143
+    assert "--resume" in said
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+
+
 def test_killed_and_given_again_it_goes_on(place: Path) -> None:
     arguments = words("lora", "--out", "out")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}

@@ -249,6 +249,14 @@ class TestRefusing:
         with pytest.raises(MusicFileError, match="folder"):
             read_music(tmp_path / f"folder{suffix}")
 
+    def test_files_of_too_many_notes_are_refused_with_a_remedy(self, tmp_path):
+        write_midi(line(range(40, 64)), tmp_path / "a.mid")
+        assert len(read_music(tmp_path / "a.mid", max_notes=24)) == len(
+            read_music(tmp_path / "a.mid", max_notes=None)
+        )
+        with pytest.raises(MusicFileError, match=r"24 notes, more than the limit of 23\. Split it"):
+            read_music(tmp_path / "a.mid", max_notes=23)
+
     def test_too_large_a_file(self, tmp_path):
         (tmp_path / "a.mid").write_bytes(midi(NOTE_ON_OFF))
         with pytest.raises(MusicFileError, match="more than the limit of 10"):
