@@ -74,7 +74,7 @@ def _pairs(pieces: Sequence[Rows], pitch_classes: bool) -> Input:
         for tokens in tqdm(pieces, "pairs", leave=False, disable=None)
     ]
     products, width = np.float32(0), 0
-    for name in histograms[0]:
+    for name in list(histograms[0]):
         block = np.concatenate([one.pop(name) for one in histograms])
         block -= block.mean(0)  # discriminants do not depend on it, and single precision suffices
         products, width = products + block @ block.T, width + block.shape[1]
