@@ -49,7 +49,8 @@ class Rules:
     def among_notes(self, canvas: Canvas, row: int, field: int, near: Ints) -> Flags:
         """Return (V,) bool: values of a token that agree with the visible notes of its track.
 
-        Notes of one pitch do not overlap, and no more notes sound together than are asked for.
+        Notes of one pitch do not overlap, and no more notes sound together than are asked for. A note does not double
+        one of another track with its program, since tokens do not tell such tracks apart.
 
         Args:
             canvas: The tokens.
@@ -59,8 +60,8 @@ class Rules:
         """
         values, hidden, onset = canvas.values, canvas.hidden, canvas.onset
         begins = onset[row]
-        there = (canvas.track[near] == canvas.track[row]) & ~hidden[near, POSITION] & ~canvas.dropped[near]
-        others = near[there & (near != row)]
+        near = near[~hidden[near, POSITION] & ~canvas.dropped[near] & (near != row)]
+        others = near[canvas.track[near] == canvas.track[row]]
         same = others[(values[others, PITCH] == values[row, PITCH]) & ~hidden[others, PITCH]]
         allowed = np.ones(self._voc.values[field], dtype=bool)
         if field == POSITION:
@@ -75,7 +76,9 @@ class Rules:
             ends = onset[others] + self._length(canvas, others)
             length = self._length(canvas, np.array([row]))[0]
             sounding = others[(onset[others] < begins + length) & (begins < ends) & ~hidden[others, PITCH]]
-            allowed[values[sounding, PITCH]] = False
+            alike = (values[near, PROGRAM] == values[row, PROGRAM]) & (onset[near] == begins)
+            doubled = near[alike & ~hidden[near, PITCH]]
+            allowed[values[np.append(sounding, doubled), PITCH]] = False
         elif field == DURATION:
             limit = self._passage.end
             following = onset[same][onset[same] > begins] if not hidden[row, PITCH] else same[:0]

@@ -113,6 +113,18 @@ def test_written_notes_obey_the_constraints(nano, folder, seed, scale, most):
         assert not same.any()
 
 
+def test_tracks_of_one_program_are_not_doubled(nano):
+    high, low = line(np.arange(60, 76)), line(np.arange(40, 56))
+    low.notes["track"] = 1
+    both = Music(np.concatenate([high.notes, low.notes]), 480)
+    narrow = Constraints(lowest=60, highest=61)
+    for seed in range(5):
+        (found,) = nano.infill(both, (2, 3), sampling=QUICK, constraints=narrow, seed=seed)
+        places = list(zip(found.notes["onset"].tolist(), found.notes["pitch"].tolist(), strict=True))
+        assert len(places) == len(set(places))
+        assert len(places) > 4
+
+
 def test_a_kept_rhythm_is_kept(nano, folder):
     music = from_file(folder, 3)
     (found,) = nano.infill(music, (1, 6), sampling=QUICK, constraints=Constraints(rhythm=True))
