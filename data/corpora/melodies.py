@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from data.corpora import open_corpus
 from data.corpora.base import Corpus, LeftOut, Piece, Reading
+from data.corpora.polish_scores import part_names
 from data.splits import hashed_split
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
@@ -36,6 +37,7 @@ class MelodySource:
         options: Further arguments of the reader.
         side: The side that is tested. "": all pieces.
         prefix: Keys of its pieces begin so.
+        parts: Whether a score with parts of these names can be of this kind. None: no score is left unread.
         tracks: Whether a model sees the tracks of the file. Otherwise all parts become one piano.
     """
 
@@ -47,6 +49,7 @@ class MelodySource:
     side: str = "test"
     prefix: str = ""
     tracks: bool = False
+    parts: Callable[[Sequence[str]], bool] | None = None
 
     def open(self, root: str | Path | None = None) -> Corpus:
         """Open the corpus.
@@ -69,6 +72,8 @@ class MelodySource:
             LeftOut: If the piece is of another kind.
             MusicFileError: If its files cannot be read.
         """
+        if self.parts and not self.parts(part_names(corpus.path(piece.file))):
+            raise LeftOut("other parts: the names in the file tell")
         music = corpus.read(piece)
         found = self.label(music, corpus.interpret(piece, music))
         if not (found.note_labels[LABEL] == 0).any():
@@ -135,10 +140,10 @@ def solo(music: Music, _: Reading) -> Reading:
     Raises:
         LeftOut: If there are other parts.
     """
-    roles = np.array([_role(name) for name in music.tracks])[music.notes["track"]]
-    parts = np.unique(music.notes["track"][roles == _SOLO])
-    if len(parts) != 1 or set(np.unique(roles)) != {_SOLO, _KEYBOARD}:
+    used = np.unique(music.notes["track"])
+    if not is_solo([music.tracks[track] for track in used]):
         raise LeftOut("other parts: not one solo part and keyboards")
+    roles = np.array([_role(name) for name in music.tracks])[music.notes["track"]]
     return _labelled(music, roles != _SOLO)
 
 
@@ -148,12 +153,21 @@ def choir(music: Music, reading: Reading) -> Reading:
     Raises:
         LeftOut: If there are other parts, or the first is not the highest.
     """
-    names = [music.tracks[track] for track in np.unique(music.notes["track"])]
-    if not 3 <= len(names) <= 6 or any(_role(name) != _SOLO for name in names):
-        raise LeftOut("other parts: not three to six voices")
-    if not _TOP_NAMES.search(names[0].casefold()):
-        raise LeftOut("other parts: the first is not the highest voice")
+    if not is_choir([music.tracks[track] for track in np.unique(music.notes["track"])]):
+        raise LeftOut("other parts: not three to six voices, the highest first")
     return first_part(music, reading)
+
+
+def is_solo(names: Sequence[str]) -> bool:
+    """Return whether parts of these names are one solo part and keyboards."""
+    roles = [_role(name) for name in names]
+    return roles.count(_SOLO) == 1 and {*roles} == {_SOLO, _KEYBOARD}
+
+
+def is_choir(names: Sequence[str]) -> bool:
+    """Return whether parts of these names are three to six voices, the highest first."""
+    voices = 3 <= len(names) <= 6 and all(_role(name) == _SOLO for name in names)
+    return voices and bool(_TOP_NAMES.search(names[0].casefold()))
 
 
 _SOLO, _KEYBOARD = "solo", "keyboard"
@@ -189,8 +203,8 @@ SOURCES: dict[str, MelodySource] = {
         MelodySource("art_solo", "the solo parts alone", "art_melody", melody_alone),
         MelodySource("orchestra", "orchestra, annotated", "orchestra", of_reader(LABEL)),
         MelodySource("orchestra_tracks", "the same, tracks known", "orchestra", in_file(LABEL), tracks=True),
-        MelodySource("polish_solo", "solo and keyboard, Polish scores", "polish_scores", solo),
-        MelodySource("polish_choir", "choirs, Polish scores", "polish_scores", choir),
+        MelodySource("polish_solo", "solo and keyboard, Polish scores", "polish_scores", solo, parts=is_solo),
+        MelodySource("polish_choir", "choirs, Polish scores", "polish_scores", choir, parts=is_choir),
         MelodySource("chorales", "Bach's chorales, soprano", "music21", first_part, side="", prefix="bach/"),
         MelodySource("nottingham", "folk tunes with chords", "nottingham", first_part),
         MelodySource("symbtr", "makam, one voice", "symbtr", single_voice),

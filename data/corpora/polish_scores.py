@@ -30,6 +30,7 @@ _RECORD = re.compile(rb"^!!!(AGN|COM|cenid):[ \t]*([^\r\n]*)", re.MULTILINE)
 _HEADER = 16384
 """Bytes that hold the records that begin each file."""
 _UNKNOWN = "Anonim"
+_PART = '*I"'
 
 
 class PolishScoresCorpus(ArchivedCorpus):
@@ -69,6 +70,14 @@ class PolishScoresCorpus(ArchivedCorpus):
 def source_of(stem: str) -> str:
     """Return the archive and shelfmark of a file as `pl-kk--kk-i-7` of `pl-kk--kk-i-7--093_gorczycki-…`."""
     return "--".join(stem.partition("_")[0].split("--")[:2])
+
+
+def part_names(path: str | Path) -> tuple[str, ...]:
+    """Read the names of the parts from the head of a file, the last spine first; none where it names none there."""
+    with open(path, "rb") as file:
+        lines = file.read(_HEADER).decode("utf-8", "replace").splitlines()
+    named = next((line for line in lines if line.startswith("*") and _PART in line), "")
+    return tuple(name.removeprefix(_PART) for name in reversed(named.split("\t")) if name.startswith(_PART))
 
 
 def _labels(path: Path) -> dict[str, str]:

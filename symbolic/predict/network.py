@@ -23,17 +23,19 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
+from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier)
+Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines)
 NoteFeatures = Callable[[Rows], NDArray[np.float32]]
 """From (N, 8) ids of a piece to the (N, F) features of its notes."""
-HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
+HandMade = FeatureClassifier | NoteClassifier | TonalClassifier | MelodyLines
 """A classifier of hand-made features, without a backbone."""
-FEATURES, PROBE, NOTE_FEATURES, ENSEMBLE = "features", "probe", "note_features", "ensemble"
+FEATURES, LINES, PROBE = "features", "lines", "probe"
+NOTE_FEATURES, ENSEMBLE = "note_features", "ensemble"
 """Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
 
 
@@ -238,17 +240,19 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
     classes = len(checkpoint.task["classes"])
-    if FEATURES in checkpoint.parts:
-        about = checkpoint.describe(FEATURES)
+    for part in {FEATURES, LINES} & {*checkpoint.parts}:
+        about = checkpoint.describe(part)
 
-        def make() -> HandMade:
+        def make(part: str = part, about: Mapping[str, Any] = about) -> HandMade:
+            if part == LINES:
+                return _described(MelodyLines, classes, about, checkpoint)
             if "span" in about:
                 return _described(TonalClassifier, classes, about, checkpoint)
             if checkpoint.task["level"] == "note":
                 return _described(NoteClassifier, classes, about, checkpoint)
             return _described(FeatureClassifier, classes, about, checkpoint)
 
-        found = checkpoint.build(FEATURES, make)
+        found = checkpoint.build(part, make)
         found.check()
         return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone
@@ -333,7 +337,8 @@ def save_model(
     descriptions: dict[str, Mapping[str, Any]] = {}
     backbone = heads = None
     if isinstance(model, HandMade):
-        parts[FEATURES], descriptions[FEATURES] = model, model.describe()
+        part = LINES if isinstance(model, MelodyLines) else FEATURES
+        parts[part], descriptions[part] = model, model.describe()
     else:
         backbone = model.backbone
         if model.layers is not None:

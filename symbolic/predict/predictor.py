@@ -26,6 +26,7 @@ from symbolic.music.piano import as_one_piano
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
+from symbolic.predict.lines.model import VOTE, MelodyLines
 from symbolic.predict.model import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
 from symbolic.predict.network import HandMade, TaskModel, save_model
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
@@ -40,6 +41,9 @@ class TaskPredictor(MusicModel):
         checkpoint: Where it was loaded from.
         model: The network or a classifier of hand-made features.
         adapter_set: Holds its adapter under its name. None where it shares its backbone with no other model.
+
+    Attributes:
+        tracks: "vote" or "ignore": whether the tracks of a file say together what is melody, if the model asks them.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class TaskPredictor(MusicModel):
     ) -> None:
         encoder = model.encoder if isinstance(model, TaskModel) else None
         super().__init__(name, checkpoint, encoder, adapter_set)
-        self.model = model.eval()
+        self.model, self.tracks = model.eval(), VOTE
 
     @property
     def classes(self) -> list[str]:
@@ -140,7 +144,13 @@ class NotePredictor(TaskPredictor):
 
     def _predict(self, pieces: Sequence[Piece]) -> list[NotePredictions]:
         task, found = self.checkpoint.task, []
-        for (music, tokens), logits in zip(pieces, self._logits(pieces), strict=True):
+        warnings: list[tuple[str, ...]] = [()] * len(pieces)
+        if isinstance(self.model, MelodyLines):
+            explained = [self.model.explained(piece[1].ids, self._tracks(*piece)) for piece in pieces]
+            outputs, warnings = [one for one, _ in explained], [why for _, why in explained]
+        else:
+            outputs = self._logits(pieces)
+        for (music, tokens), logits, why in zip(pieces, outputs, warnings, strict=True):
             classes = np.empty(len(music), dtype=np.int64)
             classes[tokens.note_index] = logits.argmax(axis=1)
             logits -= logits.max(axis=1, keepdims=True)
@@ -151,9 +161,13 @@ class NotePredictor(TaskPredictor):
             classes[music.drums], probabilities[music.drums] = -1, np.nan
             names = tuple(self.classes)
             found.append(
-                NotePredictions(music, classes, probabilities, names, task["name"], str(task["label"]))
+                NotePredictions(music, classes, probabilities, names, task["name"], str(task["label"]), why)
             )
         return found
+
+    def _tracks(self, music: Music, tokens: Tokens) -> NDArray[np.integer] | None:
+        """(N,) track of each token. None where tracks do not vote."""
+        return np.asarray(music.notes["track"][tokens.note_index]) if self.tracks == VOTE else None
 
 
 class PiecePredictor(TaskPredictor):

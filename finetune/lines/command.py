@@ -1,0 +1,67 @@
+"""The command `finetune lines`: fit the bundled melody model anew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from data.toolkit.command import parse
+from data.toolkit.records import portable_command, provenance
+from data.toolkit.settings import SEEDS, Settings, setting
+
+_DESCRIPTION = """\
+Fit a melody model for any music: trees on hand-made features, votes of tracks, and a sum over lines.
+It is fitted to POP909, OpenScore Lieder and Orchestra, and Polish scores, which must be under --root."""
+_EPILOG = """\
+example:
+  finetune lines my_melody/ --root DATA && finetune across my_melody/ --root DATA"""
+TASK = {
+    "name": "melody",
+    "title": "Melody of any music, as a line",
+    "level": "note",
+    "label": "melody",
+    "classes": ["melody", "accompaniment"],
+    "hide": [],
+    "one_piano": True,
+}
+"""As `Task.describe` gives it."""
+
+
+@dataclass(kw_only=True)
+class LinesSettings(Settings):
+    """Where the model goes, and what it is fitted to.
+
+    Raises:
+        ConfigError: Names every setting that is wrong.
+    """
+
+    out: str = setting(..., "folder to write; its name is that of the model", positional=True)
+    root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
+    seed: int = setting(0, "of the choice of pieces and their augmentation", within=SEEDS)
+
+
+def lines(argv: Sequence[str]) -> str:
+    """Fit and save a model; return its folder.
+
+    Raises:
+        CounterpointError: If a corpus is absent, or nothing can be written there.
+    """
+    settings = parse("finetune lines", _DESCRIPTION, LinesSettings, argv, _EPILOG)
+    from finetune.lines.data import SHARES, examples
+    from finetune.lines.fit import fit_lines
+    from symbolic.predict.network import save_model
+    from symbolic.tokens.tokenizer import Tokenizer
+
+    train, valid = (examples(side, settings.root, settings.seed) for side in ("train", "valid"))
+    model = fit_lines(train, valid, settings.seed, lambda step: print(step, file=sys.stderr))
+    origin = provenance()
+    about = {
+        **origin,
+        "command": portable_command(origin["command"]),
+        "shares": [asdict(share) for share in SHARES],
+        "pieces": {"train": len(train), "valid": len(valid)},
+        "settings": model.settings._asdict(),
+    }
+    marks = sorted({one.mark for one in [*train, *valid]})
+    return str(save_model(settings.out, model, Tokenizer(), TASK, about, marks))

@@ -1,0 +1,193 @@
+"""Fit the melody model: trees on two halves of the training pieces, then the numbers beside them on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from finetune.baselines.boosting import fit_boosting
+from finetune.lines.data import Example
+from symbolic.features.note_table import TOGETHER
+from symbolic.features.stats import Floats, softmax
+from symbolic.predict.classifiers.boosting import BoostedTrees
+from symbolic.predict.lines.decoder import line_log_odds, presence_shift
+from symbolic.predict.lines.features import line_features
+from symbolic.predict.lines.model import CLASSES, LineSettings, MelodyLines, is_one_voice
+from symbolic.predict.lines.tracks import track_votes
+
+NOTES = 120_000
+"""Notes that each of the two sets of trees is fitted to."""
+TRUST = 0.5
+"""How far the share of melody follows the piece. It cannot be found on validation, which is of the training kinds."""
+GRID = {
+    "interval": (-0.1, -0.3, -0.6),
+    "follow": (0.0, 0.5, 1.0),
+    "overlap": (-0.3, -1.0, -2.0),
+    "rest": (0.0, -0.3),
+    "restart": (-0.5, -1.5),
+    "scale": (0.8, 1.0, 1.25),
+}
+"""Values that are tried for each setting in turn, while the others stay."""
+SIMPLEST = LineSettings(trust=TRUST, interval=-0.3, overlap=-1.0, rest=-0.3, restart=-0.5)
+_QUANTILE = 0.99
+
+
+@dataclass(frozen=True, eq=False)
+class Rated:
+    """A validation piece with the log-odds of the trees.
+
+    Attributes:
+        example: The piece.
+        own: (N,) log-odds of melody of its notes.
+    """
+
+    example: Example
+    own: Floats
+
+
+def fit_lines(
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    seed: int = 0,
+    say: Callable[[str], None] = lambda _: None,
+) -> MelodyLines:
+    """Fit a model.
+
+    Args:
+        train: Augmented pieces. Those of one mark fall into one half.
+        valid: Pieces as they are. Those of sources with tracks weigh the votes.
+        seed: Of the halves and the choice of notes.
+        say: Reports each step.
+    """
+    draw, model = np.random.default_rng(seed), MelodyLines()
+    _, group = np.unique([one.mark for one in train], return_inverse=True)
+    half = (draw.permutation(group.max() + 1) % 2)[group]
+    say("first trees")
+    model.first = _trees([one for one, h in zip(train, half, strict=True) if h == 0], _features, draw)
+    say("second trees")
+
+    def with_first(one: Example) -> NDArray[np.float32]:
+        return line_features(one.tokens, softmax(model.first.logits(one.features))[:, 0])
+
+    # The first trees have not seen these pieces, so their ratings are as good as they will be on new music.
+    model.second = _trees([one for one, h in zip(train, half, strict=True) if h == 1], with_first, draw)
+    say("lines")
+    means = np.stack([one.features.mean(axis=0, dtype=np.float64) for one in train])
+    model.centre.copy_(torch.from_numpy(means.mean(axis=0)))
+    model.spread.copy_(torch.from_numpy(np.maximum(means.std(axis=0), 1e-3)))
+    rated = [Rated(one, model.note_log_odds(one.tokens, one.features)) for one in valid]
+    model.settings = _settings(rated)
+    far = [model.distance(one.features) for one in [*train, *valid]]
+    model.settings = model.settings._replace(farthest=float(np.quantile(far, _QUANTILE)))
+    return model.requires_grad_(False).eval()
+
+
+def _features(one: Example) -> NDArray[np.float32]:
+    return one.features
+
+
+def _trees(
+    pieces: Sequence[Example], features: Callable[[Example], NDArray[np.float32]], draw: np.random.Generator
+) -> BoostedTrees:
+    """Fit trees to notes of each share in proportion to its weight."""
+    shares = {one.share for one in pieces}
+    total = sum(share.weight for share in shares)
+    kept, labels = [], []
+    for share in sorted(shares, key=repr):
+        ours = [one for one in pieces if one.share == share]
+        known = sum(int((one.labels >= 0).sum()) for one in ours)
+        chance = NOTES * share.weight / total / max(known, 1)
+        for one in ours:
+            chosen = np.flatnonzero((one.labels >= 0) & (draw.random(len(one.labels)) < chance))
+            kept.append(features(one)[chosen])
+            labels.append(one.labels[chosen])
+    return fit_boosting(np.concatenate(kept), np.concatenate(labels).astype(np.int64), CLASSES)
+
+
+def _settings(rated: Sequence[Rated]) -> LineSettings:
+    """Find the numbers beside the trees, step by step."""
+    merged = [one for one in rated if one.example.share.weight and not is_one_voice(one.example.table)]
+    tracked = [one for one in rated if not one.example.share.weight]
+    found = SIMPLEST._replace(rate=_rate(merged))
+    best = _loss(merged, found)
+    for name, values in GRID.items():
+        for value in values:
+            if value != getattr(found, name):
+                other = found._replace(**{name: value})
+                if (loss := _loss(merged, other)) < best:
+                    found, best = other, loss
+    if tracked:
+        found = _with_votes(tracked, found)
+    return _calibrated(merged, found)
+
+
+def _rate(rated: Sequence[Rated]) -> float:
+    """Mean over sources of the share of onsets with a melody note."""
+    by_source: dict[str, list[float]] = {}
+    for one in rated:
+        seconds = one.example.table.seconds
+        first = np.flatnonzero(np.diff(seconds, prepend=-np.inf) >= TOGETHER)
+        melody = np.maximum.reduceat(one.example.labels == 0, first)
+        by_source.setdefault(one.example.share.source, []).append(float(melody.mean()))
+    return float(np.clip(np.mean([np.mean(shares) for shares in by_source.values()]), 0.05, 0.95))
+
+
+def _lines(one: Rated, known: LineSettings) -> Floats:
+    """Return (N,) log-odds of the line of a piece without votes and calibration."""
+    table = one.example.table
+    odds = known.scale * one.own + known.shift
+    odds = odds + presence_shift(odds, table.seconds, known.rate, known.trust)
+    return line_log_odds(odds, table.seconds, table.seconds + table.durations, table.pitch, known.line)
+
+
+def _loss(rated: Sequence[Rated], known: LineSettings) -> float:
+    """Mean over sources of the mean log loss of their notes."""
+    losses: dict[str, list[Floats]] = {}
+    for one in rated:
+        labels, odds = one.example.labels, _lines(one, known)
+        signs = np.where(labels == 0, -1.0, 1.0)[labels >= 0]
+        losses.setdefault(one.example.share.source, []).append(np.logaddexp(0, signs * odds[labels >= 0]))
+    return float(np.mean([np.concatenate(parts).mean() for parts in losses.values()]))
+
+
+def _with_votes(rated: Sequence[Rated], known: LineSettings) -> LineSettings:
+    """Weigh a note's own log-odds and the votes of its track by logistic regression, each source alike."""
+    inputs, wanted, weights = [], [], []
+    sizes: dict[str, int] = {}
+    for one in rated:
+        labels, odds = one.example.labels, known.scale * one.own + known.shift
+        inputs.append(np.column_stack([odds, track_votes(odds, one.example.tracks)])[labels >= 0])
+        wanted.append((labels == 0)[labels >= 0])
+        source = one.example.share.source
+        sizes[source] = sizes.get(source, 0) + len(wanted[-1])
+        weights.append(source)
+    weight = np.concatenate(
+        [np.full(len(w), 1 / sizes[source]) for w, source in zip(wanted, weights, strict=True)]
+    )
+    model = LogisticRegression(C=1e4, max_iter=500)
+    model.fit(np.concatenate(inputs), np.concatenate(wanted), weight * len(weight) / len(sizes))
+    own, vote, behind, near = model.coef_[0].tolist()
+    return known._replace(own=own, vote=vote, behind=behind, near=near, alone=float(model.intercept_[0]))
+
+
+def _calibrated(rated: Sequence[Rated], known: LineSettings) -> LineSettings:
+    """Find slope and offset of the line's log-odds by logistic regression, each source alike (Platt, 1999)."""
+    sizes: dict[str, int] = {}
+    for one in rated:
+        source = one.example.share.source
+        sizes[source] = sizes.get(source, 0) + int((one.example.labels >= 0).sum())
+    odds, wanted, weight = [], [], []
+    for one in rated:
+        scored = one.example.labels >= 0
+        odds.append(_lines(one, known)[scored])
+        wanted.append((one.example.labels == 0)[scored])
+        weight.append(np.full(int(scored.sum()), 1 / sizes[one.example.share.source]))
+    weights = np.concatenate(weight)
+    model = LogisticRegression(C=1e4, max_iter=500)
+    model.fit(np.concatenate(odds)[:, None], np.concatenate(wanted), weights * len(weights) / len(sizes))
+    return known._replace(slope=float(model.coef_[0, 0]), offset=float(model.intercept_[0]))

@@ -1,0 +1,185 @@
+"""Sum over all lines that a melody could take: at each onset one note or none, with small steps and few gaps.
+
+This is a linear chain whose states are notes (Rabiner, 1989, "A tutorial on hidden Markov models"). An edge leads over
+onsets at which the line rests. The answer is the probability of each note to be on the line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from symbolic.features.note_table import TOGETHER
+from symbolic.features.stats import Floats, Ints
+
+REACH = 24
+"""Candidates before an onset that may precede it in the line without a restart."""
+PER_ONSET = 6
+"""Candidates at an onset: those with the highest log-odds."""
+_UNLIKELY = -12.0
+"""Log-odds of notes that are no candidates, and the least of any note."""
+
+
+class LineWeights(NamedTuple):
+    """Log-weights of a step from one note of the line to the next.
+
+    Attributes:
+        follow: Of every step.
+        interval: Of the binary logarithm of one more than its semitones.
+        overlap: Of the share of the earlier note that still sounds.
+        rest: Of the logarithm of one more than the seconds of rest between them.
+        restart: Of a step over more than `REACH` candidates.
+    """
+
+    follow: float = 0.0
+    interval: float = -0.3
+    overlap: float = -1.0
+    rest: float = -0.3
+    restart: float = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Notes that may be on the line, by onset. Notes of one onset and pitch are one candidate.
+
+    Attributes:
+        own: (M,) log-odds of each.
+        seconds: (M,) onsets.
+        ends: (M,) ends.
+        pitch: (M,) pitches.
+        starts: (S + 1,) first candidate of each onset, and M.
+        low: (S,) first candidate that may precede each onset. It is the first of an onset.
+        of_note: (N,) candidate of each note. -1 where it has none.
+    """
+
+    own: Floats
+    seconds: Floats
+    ends: Floats
+    pitch: Ints
+    starts: Ints
+    low: Ints
+    of_note: Ints
+
+    @classmethod
+    def of(cls, log_odds: Floats, seconds: Floats, ends: Floats, pitch: Ints) -> Candidates:
+        """Choose the candidates among (N,) notes in order of onsets, N > 0."""
+        stroke = np.cumsum(np.diff(seconds, prepend=seconds[:1]) >= TOGETHER)
+        keys, of_note = np.unique(stroke * 128 + pitch, return_inverse=True)
+        own, begin, end = np.full(len(keys), -np.inf), np.full(len(keys), np.inf), np.zeros(len(keys))
+        np.maximum.at(own, of_note, log_odds)
+        np.minimum.at(begin, of_note, seconds)
+        np.maximum.at(end, of_note, ends)
+        order = np.lexsort((-own, keys // 128))
+        first = np.flatnonzero(np.diff(keys[order] // 128, prepend=-1))
+        rank = np.arange(len(keys)) - np.repeat(first, np.diff(first, append=len(keys)))
+        kept = np.sort(order[rank < PER_ONSET])
+        place = np.full(len(keys), -1)
+        place[kept] = np.arange(len(kept))
+        starts = np.flatnonzero(np.diff(keys[kept] // 128, prepend=-1))
+        low = starts[np.searchsorted(starts, starts - REACH)]
+        return cls(
+            *(values[kept] for values in (own, begin, end, keys % 128)),
+            np.append(starts, len(kept)),
+            low,
+            place[of_note],
+        )
+
+    def steps(self, weights: LineWeights) -> Floats:
+        """Return (M, REACH) log-weights of the steps to each candidate from those that may precede it.
+
+        The last column is the candidate just before its onset. Candidates before `low` have minus infinity.
+        """
+        sizes = np.diff(self.starts)
+        start, low = np.repeat(self.starts[:-1], sizes), np.repeat(self.low, sizes)
+        index = start[:, None] + np.arange(-REACH, 0)
+        known = index >= low[:, None]
+        index = np.maximum(index, 0)
+        interval = np.log2(1 + np.abs(self.pitch[index] - self.pitch[:, None]))
+        late = self.ends[index] - self.seconds[:, None]
+        overlap = np.clip(late / np.maximum(self.ends - self.seconds, TOGETHER)[index], 0, 1)
+        found = (
+            weights.follow
+            + weights.interval * interval
+            + weights.overlap * overlap
+            + weights.rest * np.log1p(np.maximum(-late, 0))
+        )
+        return np.where(known, found, -np.inf)
+
+
+def line_log_odds(
+    log_odds: Floats, seconds: Floats, ends: Floats, pitch: Ints, weights: LineWeights
+) -> Floats:
+    """Return (N,) log-odds that each note is on the line.
+
+    Args:
+        log_odds: (N,) log-odds of each note by itself, N > 0.
+        seconds: (N,) onsets, rising.
+        ends: (N,) ends in seconds.
+        pitch: (N,) MIDI pitches.
+        weights: Of the steps.
+    """
+    nodes = Candidates.of(log_odds, seconds, ends, pitch)
+    shares = np.exp(np.minimum(_log_marginals(nodes, weights), 0))
+    copies = nodes.of_note
+    # Of unisons each keeps the odds that it has by itself, relative to the likeliest.
+    relative = _sigmoid(log_odds) / _sigmoid(nodes.own)[copies]
+    share = np.where(copies < 0, 0, shares[copies] * relative)
+    return np.asarray(
+        np.clip(np.log(share + 1e-300) - np.log1p(-np.minimum(share, 1 - 1e-9)), _UNLIKELY, -_UNLIKELY)
+    )
+
+
+def _log_marginals(nodes: Candidates, weights: LineWeights) -> Floats:
+    """Return (M,) log-probability that each candidate is on the line, by the forward-backward algorithm."""
+    steps, starts = nodes.steps(weights), nodes.starts.tolist()
+    lows = nodes.low.tolist()
+    count = len(nodes.own)
+    forward, older, passed = np.empty(count), -np.inf, 0
+    for onset, low in enumerate(lows):
+        first, last = starts[onset], starts[onset + 1]
+        if low > passed:
+            older = np.logaddexp.reduce(forward[passed:low], initial=older)
+            passed = low
+        begin = np.logaddexp(0.0, older + weights.restart)
+        into = steps[first:last, REACH - (first - low) :] + forward[low:first]
+        forward[first:last] = nodes.own[first:last] + np.logaddexp.reduce(into, axis=1, initial=begin)
+    backward, later, waiting = np.zeros(count), -np.inf, len(lows) - 1
+    restarts = np.full(len(lows), -np.inf)
+    for onset in range(len(lows) - 1, -1, -1):
+        first, last, low = starts[onset], starts[onset + 1], lows[onset]
+        while lows[waiting] >= last:
+            later = np.logaddexp(later, restarts[waiting])
+            waiting -= 1
+        backward[first:last] = np.logaddexp(backward[first:last], later)
+        ahead = nodes.own[first:last] + backward[first:last]
+        restarts[onset] = np.logaddexp.reduce(ahead) + weights.restart
+        into = steps[first:last, REACH - (first - low) :] + ahead[:, None]
+        backward[low:first] = np.logaddexp(backward[low:first], np.logaddexp.reduce(into, axis=0))
+    return np.asarray(forward + backward - np.logaddexp.reduce(forward, initial=0.0))
+
+
+def presence_shift(log_odds: Floats, seconds: Floats, rate: float, trust: float) -> float:
+    """Return what a piece adds to its log-odds, because its melody sounds more or less often than in training.
+
+    The rate of onsets with a melody note is found by expectation and maximisation (Saerens et al., 2002, "Adjusting
+    the outputs of a classifier to new a priori probabilities").
+
+    Args:
+        log_odds: (N,) log-odds of each note.
+        seconds: (N,) onsets, rising.
+        rate: Share of onsets with a melody note in training.
+        trust: 1 to follow the piece wholly, 0 to keep the rate of training.
+    """
+    first = np.flatnonzero(np.diff(seconds, prepend=-np.inf) >= TOGETHER)
+    best = np.maximum.reduceat(log_odds, first)
+    usual, shift = np.log(rate / (1 - rate)), 0.0
+    for _ in range(10):
+        share = np.clip(_sigmoid(best + shift).mean(), 0.02, 0.98)
+        shift = trust * float(np.log(share / (1 - share)) - usual)
+    return shift
+
+
+def _sigmoid(values: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-np.clip(values, -30, 30))))

@@ -1,0 +1,47 @@
+"""Votes of tracks: where a file has several, what the notes of a track say together counts for each of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.features.stats import Floats, Ints
+
+NEAR = 16
+"""Notes of the track before and after that vote on a place in the piece."""
+_LEAST = 0.003
+"""Smallest share of melody in a track."""
+
+
+def track_votes(log_odds: Floats, track: Ints) -> Floats:
+    """Return what each note's track says.
+
+    Args:
+        log_odds: (N,) log-odds of melody of each note, in order of onsets.
+        track: (N,) its track.
+
+    Returns:
+        (N, 3): log-odds of the mean share of melody in the track, the same less that of the piece's best track, and
+        log-odds of the share among the notes of the track near the note.
+    """
+    shares = 1 / (1 + np.exp(-log_odds))
+    found = np.zeros((len(track), 3))
+    for one in np.unique(track):
+        notes = np.flatnonzero(track == one)
+        sums = np.concatenate([[0.0], np.cumsum(shares[notes])])
+        first = np.maximum(np.arange(len(notes)) - NEAR, 0)
+        last = np.minimum(np.arange(len(notes)) + NEAR + 1, len(notes))
+        found[notes, 0] = _log_odds(np.array(sums[-1] / len(notes)))
+        found[notes, 2] = _log_odds((sums[last] - sums[first]) / (last - first))
+    found[:, 1] = found[:, 0] - found[:, 0].max()
+    return found
+
+
+def has_tracks(track: NDArray[np.integer]) -> bool:
+    """Return whether notes are on several tracks."""
+    return bool(len(track)) and bool((track != track[0]).any())
+
+
+def _log_odds(share: Floats) -> Floats:
+    share = np.clip(share, _LEAST, 1 - _LEAST)
+    return np.asarray(np.log(share / (1 - share)))

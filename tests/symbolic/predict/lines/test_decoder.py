@@ -1,0 +1,69 @@
+"""The sum over lines against all lines written out, and what it prefers."""
+
+from itertools import pairwise, product
+
+import numpy as np
+import pytest
+
+from symbolic.predict.lines import decoder
+from symbolic.predict.lines.decoder import Candidates, LineWeights, line_log_odds, presence_shift
+
+WEIGHTS = LineWeights(0.3, -0.4, -0.8, -0.2, -0.7)
+
+
+def written_out(nodes, weights):
+    """Probability of each candidate, summed over every line."""
+    steps, starts = nodes.steps(weights), nodes.starts
+    choices = [[None, *range(starts[s], starts[s + 1])] for s in range(len(starts) - 1)]
+    total, shares = 0.0, np.zeros(len(nodes.own))
+    for line in product(*choices):
+        chosen = [(onset, one) for onset, one in enumerate(line) if one is not None]
+        weight = sum(nodes.own[one] for _, one in chosen)
+        for (_, one), (onset, two) in pairwise(chosen):
+            near = one >= nodes.low[onset]
+            weight += steps[two, one - starts[onset] + decoder.REACH] if near else weights.restart
+        total += np.exp(weight)
+        shares[[one for _, one in chosen]] += np.exp(weight)
+    return shares / total
+
+
+@pytest.mark.parametrize("reach", [3, 24])
+def test_marginals_equal_the_sum_over_all_lines(reach, monkeypatch):
+    monkeypatch.setattr(decoder, "REACH", reach)
+    draw = np.random.default_rng(0)
+    seconds = np.sort(draw.integers(0, 6, 11)) * 0.5
+    pitch = draw.integers(50, 80, 11)
+    odds = draw.normal(0, 2, 11)
+    nodes = Candidates.of(odds, seconds, seconds + draw.uniform(0.2, 1.5, 11), pitch)
+    found = np.exp(decoder._log_marginals(nodes, WEIGHTS))
+    assert found == pytest.approx(written_out(nodes, WEIGHTS), abs=1e-12)
+
+
+def test_small_steps_decide_between_equal_notes():
+    seconds = np.repeat(np.arange(5) * 0.5, 2)
+    pitch = np.array([72, 48, 74, 50, 73, 90, 72, 52, 71, 48])
+    odds = np.where(pitch >= 71, 1.0, -1.0)
+    odds[4:6] = 0.0
+    found = line_log_odds(odds, seconds, seconds + 0.5, pitch, LineWeights(interval=-1.0))
+    assert found[4] > found[5] + 1
+
+
+def test_unisons_share_one_place_on_the_line():
+    seconds, pitch = np.array([0.0, 0.0, 0.5]), np.array([60, 60, 62])
+    found = line_log_odds(np.array([3.0, 1.0, 3.0]), seconds, seconds + 0.5, pitch, WEIGHTS)
+    alone = line_log_odds(np.array([3.0, 3.0]), seconds[1:], seconds[1:] + 0.5, pitch[1:], WEIGHTS)
+    assert found[0] == pytest.approx(alone[0])
+    assert found[1] < found[0]
+
+
+def test_at_one_onset_at_most_one_note_is_likely():
+    seconds = np.zeros(4)
+    found = line_log_odds(np.full(4, 5.0), seconds, seconds + 1, np.array([60, 64, 67, 72]), WEIGHTS)
+    assert (1 / (1 + np.exp(-found))).sum() <= 1
+
+
+def test_the_presence_of_melody_follows_the_piece():
+    seconds = np.arange(40) * 0.5
+    sure = np.where(np.arange(40) % 10 == 0, -2.0, 2.0)
+    assert presence_shift(sure, seconds, 0.5, 1.0) > 0 > presence_shift(-sure, seconds, 0.5, 1.0)
+    assert presence_shift(sure, seconds, 0.5, 0.0) == 0
