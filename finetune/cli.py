@@ -34,6 +34,7 @@ and then:
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
+  lines            fit a melody model for any music
   across           test a melody model on many kinds of music, in one table
   export           save the model of a run with a card
   baselines        measure what needs no training: finetune baselines composer --protocol folds
@@ -242,6 +243,12 @@ def _across(argv: Sequence[str]) -> None:
         print(f"\nrecord      {file}")
 
 
+def _lines(argv: Sequence[str]) -> None:
+    from finetune.lines.command import lines
+
+    print(lines(argv))
+
+
 def _export(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from finetune.settings import ExportSettings
@@ -363,6 +370,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "embed": _embed,
     "similar": _similar,
     "transfer": _transfer,
+    "lines": _lines,
     "across": _across,
     "export": _export,
     "baselines": _baselines,

@@ -28,6 +28,7 @@ from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
 from symbolic.music.midi.repair import KEEP, PEDAL
+from symbolic.predict.lines.choices import TRACKS, VOTE
 
 METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"
@@ -354,6 +355,11 @@ class PredictSettings(Settings):
         KEEP,
         "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",
         choices=PEDAL,
+    )
+    tracks: str = setting(
+        VOTE,
+        "where a file has several tracks: each votes for its notes (melody), or ignore them",
+        choices=TRACKS,
     )
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
 

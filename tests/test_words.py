@@ -77,6 +77,7 @@ HELP = [
                 "style",
                 "transfer",
                 "across",
+                "lines",
             ),
             *("export", "baselines", "tasks", "report"),
         )

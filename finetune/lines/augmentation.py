@@ -59,9 +59,9 @@ def transpose(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.ra
     return _moved(notes, slice(None), int(draw.integers(-7, 8))), labels
 
 
-def move_melody(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.random.Generator) -> Example:
-    """Move the melody alone, most often up an octave, which puts it above its accompaniment."""
-    return _moved(notes, labels == 0, int(draw.choice([12, 12, 12, -12, 7, 5]))), labels
+def raise_melody(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.random.Generator) -> Example:
+    """Raise the melody alone by an octave, which puts it above its accompaniment."""
+    return _moved(notes, labels == 0, 12), labels
 
 
 def double(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.random.Generator) -> Example:
@@ -108,14 +108,14 @@ def break_grid(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.r
 
 
 CHANGES: tuple[tuple[float, Callable[..., Example]], ...] = (
-    (0.5, blur),
-    (0.5, flatten),
-    (0.3, move_melody),
-    (0.2, arpeggiate),
-    (0.15, hold),
-    (0.15, shorten),
+    (0.3, blur),
+    (0.4, flatten),
+    (0.15, raise_melody),
+    (0.1, arpeggiate),
+    (0.1, hold),
+    (0.1, shorten),
     (0.3, break_grid),
-    (0.12, double),
+    (0.05, double),
     (0.5, transpose),
 )
 """Each change with its chance, in the order in which they are made."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from data.toolkit.command import parse
 from data.toolkit.records import portable_command, provenance
-from data.toolkit.settings import SEEDS, Settings, setting
+from data.toolkit.settings import POSITIVE, SEEDS, Settings, setting
 
 _DESCRIPTION = """\
 Fit a melody model for any music: trees on hand-made features, votes of tracks, and a sum over lines.
 It is fitted to POP909, OpenScore Lieder and Orchestra, and Polish scores, which must be under --root."""
 _EPILOG = """\
 example:
-  finetune lines my_melody/ --root DATA && finetune across my_melody/ --root DATA"""
+  finetune lines my_melody/ --root DATA && finetune predict my_melody/ song.mid"""
 TASK = {
     "name": "melody",
     "title": "Melody of any music, as a line",
@@ -39,29 +40,53 @@ class LinesSettings(Settings):
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
     seed: int = setting(0, "of the choice of pieces and their augmentation", within=SEEDS)
+    most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
 
 def lines(argv: Sequence[str]) -> str:
-    """Fit and save a model; return its folder.
+    """Fit, test and save a model with its card; return its folder.
 
     Raises:
         CounterpointError: If a corpus is absent, or nothing can be written there.
     """
     settings = parse("finetune lines", _DESCRIPTION, LinesSettings, argv, _EPILOG)
+    from finetune.across.scoring import across
+    from finetune.lines.card import card, chain_of
     from finetune.lines.data import SHARES, examples
     from finetune.lines.fit import fit_lines
+    from symbolic.checkpoint.attribution import legal_texts
+    from symbolic.checkpoint.bundled import CARD
+    from symbolic.predict.loading import load
     from symbolic.predict.network import save_model
+    from symbolic.predict.predictor import NotePredictor
     from symbolic.tokens.tokenizer import Tokenizer
 
     train, valid = (examples(side, settings.root, settings.seed) for side in ("train", "valid"))
-    model = fit_lines(train, valid, settings.seed, lambda step: print(step, file=sys.stderr))
-    origin = provenance()
+    model = fit_lines(train, valid, settings.seed, _say)
+    name, origin = Path(settings.out).name, provenance()
     about = {
         **origin,
         "command": portable_command(origin["command"]),
         "shares": [asdict(share) for share in SHARES],
         "pieces": {"train": len(train), "valid": len(valid)},
-        "settings": model.settings._asdict(),
+        "settings": model.decoder.settings._asdict(),
     }
     marks = sorted({one.mark for one in [*train, *valid]})
-    return str(save_model(settings.out, model, Tokenizer(), TASK, about, marks))
+    chain = chain_of(name, [*train, *valid])
+    texts = legal_texts(name, chain)
+
+    def save() -> None:
+        save_model(settings.out, model, Tokenizer(), TASK, about, marks, texts=texts, chain=chain)
+
+    save()
+    _say("tests")
+    tested = load(settings.out)
+    assert isinstance(tested, NotePredictor)
+    rows = across(tested, (), settings.root, settings.most)
+    texts[CARD] = card(name, chain, about, rows)
+    save()
+    return settings.out
+
+
+def _say(step: str) -> None:
+    sys.stderr.write(f"{step}\n")

@@ -12,18 +12,19 @@ from sklearn.linear_model import LogisticRegression
 
 from finetune.baselines.boosting import fit_boosting
 from finetune.lines.data import Example
-from symbolic.features.note_table import TOGETHER
+from symbolic.features import under_another
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
 from symbolic.predict.lines.decoder import line_log_odds, presence_shift
+from symbolic.predict.lines.decoding import LineSettings, is_one_voice
 from symbolic.predict.lines.features import line_features
-from symbolic.predict.lines.model import CLASSES, LineSettings, MelodyLines, is_one_voice
+from symbolic.predict.lines.model import CLASSES, MelodyLines
 from symbolic.predict.lines.tracks import track_votes
 
 NOTES = 120_000
 """Notes that each of the two sets of trees is fitted to."""
-TRUST = 0.5
-"""How far the share of melody follows the piece. It cannot be found on validation, which is of the training kinds."""
+FREEDOM = 2.0
+"""See `presence_shift`. Found by leaving one kind of music out of training, for validation is of the training kinds."""
 GRID = {
     "interval": (-0.1, -0.3, -0.6),
     "follow": (0.0, 0.5, 1.0),
@@ -33,7 +34,7 @@ GRID = {
     "scale": (0.8, 1.0, 1.25),
 }
 """Values that are tried for each setting in turn, while the others stay."""
-SIMPLEST = LineSettings(trust=TRUST, interval=-0.3, overlap=-1.0, rest=-0.3, restart=-0.5)
+SIMPLEST = LineSettings(freedom=FREEDOM, follow=1.0, interval=-0.6, overlap=-1.0, rest=-0.3, restart=-0.5)
 _QUANTILE = 0.99
 
 
@@ -44,10 +45,12 @@ class Rated:
     Attributes:
         example: The piece.
         own: (N,) log-odds of melody of its notes.
+        above: (N,) whether a note is on the skyline.
     """
 
     example: Example
     own: Floats
+    above: NDArray[np.bool_]
 
 
 def fit_lines(
@@ -80,10 +83,12 @@ def fit_lines(
     means = np.stack([one.features.mean(axis=0, dtype=np.float64) for one in train])
     model.centre.copy_(torch.from_numpy(means.mean(axis=0)))
     model.spread.copy_(torch.from_numpy(np.maximum(means.std(axis=0), 1e-3)))
-    rated = [Rated(one, model.note_log_odds(one.tokens, one.features)) for one in valid]
-    model.settings = _settings(rated)
+    rated = [
+        Rated(one, model.note_log_odds(one.tokens, one.features), ~under_another(one.tokens)) for one in valid
+    ]
+    model.decoder.set(_settings(rated))
     far = [model.distance(one.features) for one in [*train, *valid]]
-    model.settings = model.settings._replace(farthest=float(np.quantile(far, _QUANTILE)))
+    model.farthest.fill_(float(np.quantile(far, _QUANTILE)))
     return model.requires_grad_(False).eval()
 
 
@@ -113,8 +118,7 @@ def _settings(rated: Sequence[Rated]) -> LineSettings:
     """Find the numbers beside the trees, step by step."""
     merged = [one for one in rated if one.example.share.weight and not is_one_voice(one.example.table)]
     tracked = [one for one in rated if not one.example.share.weight]
-    found = SIMPLEST._replace(rate=_rate(merged))
-    best = _loss(merged, found)
+    found, best = SIMPLEST, _loss(merged, SIMPLEST)
     for name, values in GRID.items():
         for value in values:
             if value != getattr(found, name):
@@ -126,22 +130,11 @@ def _settings(rated: Sequence[Rated]) -> LineSettings:
     return _calibrated(merged, found)
 
 
-def _rate(rated: Sequence[Rated]) -> float:
-    """Mean over sources of the share of onsets with a melody note."""
-    by_source: dict[str, list[float]] = {}
-    for one in rated:
-        seconds = one.example.table.seconds
-        first = np.flatnonzero(np.diff(seconds, prepend=-np.inf) >= TOGETHER)
-        melody = np.maximum.reduceat(one.example.labels == 0, first)
-        by_source.setdefault(one.example.share.source, []).append(float(melody.mean()))
-    return float(np.clip(np.mean([np.mean(shares) for shares in by_source.values()]), 0.05, 0.95))
-
-
 def _lines(one: Rated, known: LineSettings) -> Floats:
     """Return (N,) log-odds of the line of a piece without votes and calibration."""
     table = one.example.table
     odds = known.scale * one.own + known.shift
-    odds = odds + presence_shift(odds, table.seconds, known.rate, known.trust)
+    odds = odds + presence_shift(odds, table.seconds, one.above, known.freedom)
     return line_log_odds(odds, table.seconds, table.seconds + table.durations, table.pitch, known.line)
 
 

@@ -52,6 +52,8 @@ def predict(argv: Sequence[str]) -> None:
     from symbolic.predict.writers import STANDARD_OUTPUT, described, printable, written_predictions
 
     predictors = load_predictors(runs, device_of(settings.accelerator))
+    for predictor in predictors:
+        predictor.tracks = settings.tracks
     screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout
     pages = Pages(out, predictors) if settings.page else None
     skipped = 0

@@ -23,19 +23,20 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
+from symbolic.predict.lines.decoding import LineDecoder
 from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines)
+Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines, LineDecoder)
 NoteFeatures = Callable[[Rows], NDArray[np.float32]]
 """From (N, 8) ids of a piece to the (N, F) features of its notes."""
 HandMade = FeatureClassifier | NoteClassifier | TonalClassifier | MelodyLines
 """A classifier of hand-made features, without a backbone."""
 FEATURES, LINES, PROBE = "features", "lines", "probe"
-NOTE_FEATURES, ENSEMBLE = "note_features", "ensemble"
+NOTE_FEATURES, ENSEMBLE, DECODER = "note_features", "ensemble", "line_decoder"
 """Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
 
 
@@ -102,6 +103,7 @@ class TaskModel(nn.Module):
         layers: For a probe: the layers that its head reads, 0 the embedding. The backbone is then frozen.
         note_features: The note features that the network reads beside the tokens if any.
         ensemble: Trees that share in the predictions if any: on pieces and not in training.
+        decoder: Decides by lines which notes are melody, on pieces and not in training. `NotePredictor` asks it.
     """
 
     def __init__(
@@ -111,11 +113,12 @@ class TaskModel(nn.Module):
         layers: Sequence[int] | None = None,
         note_features: NoteFeatureEmbedding | None = None,
         ensemble: Ensemble | None = None,
+        decoder: LineDecoder | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.layers = None if layers is None else tuple(layers)
-        self.note_features, self.ensemble = note_features, ensemble
+        self.note_features, self.ensemble, self.decoder = note_features, ensemble, decoder
         if layers is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
@@ -267,7 +270,7 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         states = len(about["layers"]) * (1 if checkpoint.task["level"] == "note" else 2)
         return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
     head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
-    note_features = ensemble = None
+    note_features = ensemble = decoder = None
     if NOTE_FEATURES in checkpoint.parts:
         if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
             raise _other_features(checkpoint)
@@ -278,7 +281,10 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
             ENSEMBLE, lambda: Ensemble(_described(NoteClassifier, classes, about, checkpoint))
         )
         ensemble.trees.check()
-    return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble)
+    if DECODER in checkpoint.parts:
+        about = checkpoint.describe(DECODER)
+        decoder = checkpoint.build(DECODER, lambda: _described(LineDecoder, classes, about, checkpoint))
+    return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, decoder=decoder)
 
 
 def _described(
@@ -351,6 +357,8 @@ def save_model(
             descriptions[NOTE_FEATURES] = {"features": EMBEDDED_FEATURES}
         if model.ensemble is not None:
             parts[ENSEMBLE], descriptions[ENSEMBLE] = model.ensemble, model.ensemble.trees.describe()
+        if model.decoder is not None:
+            parts[DECODER], descriptions[DECODER] = model.decoder, model.decoder.describe()
     return save_checkpoint(
         path,
         backbone,

@@ -26,7 +26,8 @@ from symbolic.music.piano import as_one_piano
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
-from symbolic.predict.lines.model import VOTE, MelodyLines
+from symbolic.predict.lines.choices import VOTE
+from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.model import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
 from symbolic.predict.network import HandMade, TaskModel, save_model
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
@@ -150,6 +151,12 @@ class NotePredictor(TaskPredictor):
             outputs, warnings = [one for one, _ in explained], [why for _, why in explained]
         else:
             outputs = self._logits(pieces)
+        if isinstance(self.model, TaskModel) and self.model.decoder is not None:
+            decided = self.model.decoder.decided
+            outputs = [
+                decided(logits, piece[1].ids, self._tracks(*piece))
+                for piece, logits in zip(pieces, outputs, strict=True)
+            ]
         for (music, tokens), logits, why in zip(pieces, outputs, warnings, strict=True):
             classes = np.empty(len(music), dtype=np.int64)
             classes[tokens.note_index] = logits.argmax(axis=1)

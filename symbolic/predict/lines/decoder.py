@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symbolic.features.note_table import TOGETHER
 from symbolic.features.stats import Floats, Ints
@@ -18,6 +19,8 @@ REACH = 24
 """Candidates before an onset that may precede it in the line without a restart."""
 PER_ONSET = 6
 """Candidates at an onset: those with the highest log-odds."""
+SHIFTS = np.linspace(-1, 5, 25)
+"""Shifts of a piece's log-odds that are tried."""
 _UNLIKELY = -12.0
 """Log-odds of notes that are no candidates, and the least of any note."""
 
@@ -160,25 +163,33 @@ def _log_marginals(nodes: Candidates, weights: LineWeights) -> Floats:
     return np.asarray(forward + backward - np.logaddexp.reduce(forward, initial=0.0))
 
 
-def presence_shift(log_odds: Floats, seconds: Floats, rate: float, trust: float) -> float:
-    """Return what a piece adds to its log-odds, because its melody sounds more or less often than in training.
+def presence_shift(log_odds: Floats, seconds: Floats, above: NDArray[np.bool_], freedom: float) -> float:
+    """Return what a piece adds to its log-odds, because a model that is unsure finds too little melody.
 
-    The rate of onsets with a melody note is found by expectation and maximisation (Saerens et al., 2002, "Adjusting
-    the outputs of a classifier to new a priori probabilities").
+    Music that the trees do not know keeps the order of its notes by melody, but all are called unlikely. So the share
+    of onsets with a melody note is drawn towards that of the skyline. Where the trees are sure, a shift changes little
+    and is not worth its cost.
 
     Args:
         log_odds: (N,) log-odds of each note.
         seconds: (N,) onsets, rising.
-        rate: Share of onsets with a melody note in training.
-        trust: 1 to follow the piece wholly, 0 to keep the rate of training.
+        above: (N,) whether a note is on the skyline.
+        freedom: Shift that costs as much as one unit of log-odds between the two shares. 0 for no shift.
     """
+    if freedom <= 0:
+        return 0.0
     first = np.flatnonzero(np.diff(seconds, prepend=-np.inf) >= TOGETHER)
     best = np.maximum.reduceat(log_odds, first)
-    usual, shift = np.log(rate / (1 - rate)), 0.0
-    for _ in range(10):
-        share = np.clip(_sigmoid(best + shift).mean(), 0.02, 0.98)
-        shift = trust * float(np.log(share / (1 - share)) - usual)
-    return shift
+    wanted = _logit(np.maximum.reduceat(above, first).mean())
+    costs = [
+        (_logit(_sigmoid(best + shift).mean()) - wanted) ** 2 + (shift / freedom) ** 2 for shift in SHIFTS
+    ]
+    return float(SHIFTS[int(np.argmin(costs))])
+
+
+def _logit(share: float) -> float:
+    share = min(max(float(share), 0.02), 0.98)
+    return float(np.log(share / (1 - share)))
 
 
 def _sigmoid(values: Floats) -> Floats:

@@ -62,8 +62,10 @@ def test_at_one_onset_at_most_one_note_is_likely():
     assert (1 / (1 + np.exp(-found))).sum() <= 1
 
 
-def test_the_presence_of_melody_follows_the_piece():
-    seconds = np.arange(40) * 0.5
-    sure = np.where(np.arange(40) % 10 == 0, -2.0, 2.0)
-    assert presence_shift(sure, seconds, 0.5, 1.0) > 0 > presence_shift(-sure, seconds, 0.5, 1.0)
-    assert presence_shift(sure, seconds, 0.5, 0.0) == 0
+def test_unsure_notes_rise_towards_the_skyline_and_sure_ones_stay():
+    seconds, above = np.arange(40) * 0.5, np.ones(40, dtype=bool)
+    unsure, sure = np.full(40, -1.0), np.full(40, -9.0)
+    assert presence_shift(unsure, seconds, above, 2.0) > 2
+    assert presence_shift(sure, seconds, above, 2.0) < presence_shift(unsure, seconds, above, 2.0)
+    assert presence_shift(unsure, seconds, above, 0.0) == 0
+    assert presence_shift(-unsure, seconds, np.arange(40) % 4 == 0, 2.0) < 0

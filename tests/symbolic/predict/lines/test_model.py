@@ -7,8 +7,9 @@ import torch
 from finetune.baselines.boosting import fit_boosting
 from symbolic.errors import CheckpointError
 from symbolic.music.notes import Music, note_array
+from symbolic.predict.lines.decoding import LineDecoder, LineSettings
 from symbolic.predict.lines.features import LEFT_OUT, line_features, line_names
-from symbolic.predict.lines.model import LineSettings, MelodyLines
+from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.lines.tracks import track_votes
 from symbolic.predict.loading import load
 from symbolic.predict.network import save_model, task_model
@@ -42,7 +43,8 @@ def fitted():
     model.first = fit_boosting(features, melody, 2, 40)
     shares = np.where(melody == 0, 0.8, 0.1)
     model.second = fit_boosting(line_features(tokens.ids, shares), melody, 2, 40)
-    model.settings = LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0, farthest=3.0)
+    model.decoder.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
+    model.farthest.fill_(3.0)
     model.centre.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
     return model
 
@@ -62,7 +64,7 @@ def test_a_saved_model_predicts_what_it_did(saved):
     tokens = Tokenizer().encode(song()).ids
     again = task_model(load(saved).checkpoint)
     assert np.array_equal(again.logits(tokens), fitted().logits(tokens))
-    assert again.settings == fitted().settings
+    assert again.decoder.settings == fitted().decoder.settings
 
 
 def test_a_tune_above_chords_is_found(saved):
@@ -127,7 +129,18 @@ def test_no_feature_is_an_absolute_value_of_its_corpus():
 
 def test_damaged_trees_are_refused(saved, tmp_path):
     model = fitted()
-    model.first = model.second  # which were fitted to more features
+    model.first.take(model.second._text(), np.arange(2))  # they were fitted to more features
     folder = save_model(tmp_path / "damaged", model, Tokenizer(), TASK)
     with pytest.raises(CheckpointError, match="damaged"):
         load(folder)
+
+
+def test_lines_decide_what_a_network_says_and_the_rest_keep_proportions():
+    tokens = Tokenizer().encode(song())
+    tune = song().notes["track"][tokens.note_index] == 0
+    logits = np.where(tune[:, None], np.log([0.4, 0.45, 0.15]), np.log([0.1, 0.6, 0.3]))
+    found = np.exp(LineDecoder(LineSettings(freedom=2.0, follow=1.0)).decided(logits, tokens.ids, None))
+    assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
+    assert (found[tune, 0] > 0.5).all()
+    assert (found[~tune, 0] < 0.5).all()
+    assert found[:, 1] / found[:, 2] == pytest.approx(np.where(tune, 3, 2), rel=1e-4)

@@ -1,0 +1,71 @@
+"""A melody model fitted to made pieces: what it learns, and that chains and cards name its music."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from finetune.lines.card import card, chain_of
+from finetune.lines.data import SHARES, Example, Share
+from finetune.lines.fit import fit_lines
+from symbolic.checkpoint.licence import licence_of
+from symbolic.music.notes import Music, note_array
+from symbolic.predict.lines.features import line_features
+from symbolic.tokens.tokenizer import Tokenizer
+
+
+def example(seed, share, on_top=True):
+    """A tune of eight bars above or below repeated chords."""
+    draw = np.random.default_rng(seed)
+    beats = np.arange(32) * 480
+    tune = note_array(beats, 470, (74 if on_top else 40) + draw.integers(-4, 5, 32), 80, 0, 0)
+    chords = [note_array(beats, 470, 52 + step + draw.integers(0, 2), 60, 0, 1) for step in (0, 4, 7)]
+    music = Music(np.concatenate([tune, *chords]), 480, tracks=("tune", "chords"))
+    tokens = Tokenizer().encode(music)
+    track = music.notes["track"][tokens.note_index].astype(np.int64)
+    labels = (track != 0).astype(np.int8)
+    return Example(share, seed, tokens.ids, labels, track, line_features(tokens.ids))
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model of tunes on top."""
+    lieder, votes = SHARES[0], Share("pop_tracks", 0.0, 0, 4)
+    train = [example(seed, lieder) for seed in range(12)]
+    valid = [example(seed, share) for share in (lieder, votes) for seed in (20, 21)]
+    return fit_lines(train, valid)
+
+
+def test_tunes_on_top_are_found_in_new_pieces(model):
+    new = example(30, SHARES[0])
+    melody = model.explained(new.tokens, new.tracks)[0][:, 0] > np.log(0.5)
+    assert np.array_equal(melody, new.labels == 0)
+
+
+def test_training_pieces_are_not_unlike_themselves(model):
+    assert model.explained(example(3, SHARES[0]).tokens)[1] == ()
+
+
+def test_one_seed_fits_one_model(model):
+    again = fit_lines([example(seed, SHARES[0]) for seed in range(12)], [example(20, SHARES[0])])
+    assert np.array_equal(again.first.text, model.first.text)
+
+
+def test_the_chain_names_each_corpus_and_the_terms_of_its_labels():
+    chain = chain_of("tops", [SimpleNamespace(share=share, mark=1, tokens=np.zeros(9)) for share in SHARES])
+    names = [source.name for source in chain[0].sources]
+    assert names == ["openscore_lieder", "orchestra", "polish_scores", "pop909"]
+    assert licence_of(chain).spdx == "CC-BY-SA-4.0"
+
+
+def test_the_card_shows_every_source_and_what_stands_below():
+    chain = chain_of("tops", [SimpleNamespace(share=SHARES[0], mark=1, tokens=np.zeros(9))])
+    scores = {"precision": 0.5, "recall": 0.5, "f1": 0.5, "interval": [0.4, 0.6], "mean": 0.5}
+    row = {
+        **{"source": "lieder", "title": "voice and piano", "pieces": 3, "model": scores},
+        **{"skyline": scores | {"f1": 0.6}, "calibration_error": 0.01, "warned": 0.0},
+    }
+    text = card("tops", chain, {"command": "finetune lines tops"}, [row])
+    assert "50.0 ↓" in text
+    assert "below the skyline on lieder" in text
+    assert "CC0" in text
