@@ -88,7 +88,7 @@ def fit_lines(
     ]
     model.decoder.set(_settings(rated))
     far = [model.distance(one.features) for one in [*train, *valid]]
-    model.farthest.fill_(float(np.quantile(far, _QUANTILE)))
+    model.farthest.fill_(float(np.quantile(far, _QUANTILE, method="higher")))
     return model.requires_grad_(False).eval()
 
 

@@ -17,7 +17,7 @@ from symbolic.predict.lines.decoder import LineWeights, line_log_odds, presence_
 from symbolic.predict.lines.tracks import has_tracks, track_votes
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
 
-ONE_VOICE = 0.02
+ONE_VOICE = 0.05
 """Largest share of notes that begin while another still sounds, in a piece of one voice."""
 SURE = 4.0
 """Log-odds of melody in a piece of one voice."""
