@@ -30,7 +30,9 @@ from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines, LineDecoder)
+Classifier = TypeVar(
+    "Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines, LineDecoder
+)
 NoteFeatures = Callable[[Rows], NDArray[np.float32]]
 """From (N, 8) ids of a piece to the (N, F) features of its notes."""
 HandMade = FeatureClassifier | NoteClassifier | TonalClassifier | MelodyLines
