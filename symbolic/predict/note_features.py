@@ -65,7 +65,8 @@ def level_edges(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     Returns:
         (F, LEVELS - 1) float32.
     """
-    some = np.concatenate([features[::_EVERY] for features in pieces])
+    # Copies: a view would keep its whole piece in memory.
+    some = np.concatenate([features[::_EVERY].copy() for features in pieces])
     quantiles = np.arange(1, LEVELS) / LEVELS
     # One feature at a time: all at once would take the memory of several copies.
     return np.array([np.quantile(column, quantiles) for column in some.T], dtype=np.float32)
