@@ -1,4 +1,4 @@
-"""Where the melody is in many kinds of music: one source a kind, for training a melody model and for testing it."""
+"""The melody of many kinds of music: one source a kind, to train a melody model on and to test it."""
 
 from __future__ import annotations
 

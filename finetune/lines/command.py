@@ -31,7 +31,7 @@ TASK = {
 
 @dataclass(kw_only=True)
 class LinesSettings(Settings):
-    """Where the model goes, and what it is fitted to.
+    """The folder of the model and the music that it is fitted to.
 
     Raises:
         ConfigError: Names every setting that is wrong.

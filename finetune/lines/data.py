@@ -32,7 +32,7 @@ GUARDED = ("art_melody", "nottingham", "chorales")
 
 @dataclass(frozen=True)
 class Share:
-    """How much of a source is used.
+    """The part of a source that is used.
 
     Attributes:
         source: Name in `SOURCES`.

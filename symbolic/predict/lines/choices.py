@@ -1,4 +1,4 @@
-"""What the tracks of a file may do when a melody is decided. Importing it needs no torch."""
+"""Choices for the tracks of a file when a melody is decided. Importing them needs no torch."""
 
 VOTE, IGNORE = "vote", "ignore"
 TRACKS = (VOTE, IGNORE)

@@ -1,4 +1,4 @@
-"""What the trees of the melody model read of a note: nothing that shows how a corpus was made."""
+"""Features that the trees of the melody model read: nothing that shows the make of a corpus."""
 
 from __future__ import annotations
 
