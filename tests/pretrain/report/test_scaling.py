@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from variants import variants_of_json
 
 from data.toolkit.page import markdown_table
 from pretrain import cli
@@ -104,3 +105,18 @@ def test_a_picture_of_an_unknown_kind_is_refused(tmp_path, capsys):
 def test_a_folder_without_a_run_is_named(tmp_path, capsys):
     assert cli.main(["scaling", str(tmp_path)]) == 2
     assert "no record of `pretrain`" in capsys.readouterr().err
+
+
+def test_records_changed_by_hand_are_refused_by_name(tmp_path):
+    run = write(tmp_path / "a", checkpoint="tiny")
+    refused = 0
+    for _, content in variants_of_json(json.loads((run / "record.json").read_text())):
+        (run / "record.json").write_bytes(content)
+        try:
+            curves = read_curves([run])
+        except ConfigError as error:
+            refused += "record" in str(error)
+        else:
+            curve_rows(curves)
+            scaling_charts(curves)
+    assert refused > 100
