@@ -25,7 +25,7 @@ _GROUP = 16
 
 
 class Input(NamedTuple):
-    """What describes E stretches.
+    """Numbers that describe E stretches.
 
     Attributes:
         numbers: (E, F) numbers, or the (E, E) inner products of more numbers than are worth keeping.

@@ -45,7 +45,7 @@ Sides = tuple[Floats, Floats]
 
 
 class Found(NamedTuple):
-    """Which queries found their partner first.
+    """Queries that found their partner first.
 
     Attributes:
         scores: (P,) bool, performances whose score was found.
