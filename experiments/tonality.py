@@ -1,10 +1,9 @@
-"""Fit the bundled models of keys and chords and score them on several kinds of music, beside profiles and templates.
+"""Fit a model of keys to music of free terms and score it on four kinds of music, beside profiles of keys.
 
-    python -m experiments.tonality key --root DATA --out symbolic/models/key
-    python -m experiments.tonality chord --root DATA --out symbolic/models/chord
+    python -m experiments.tonality --root DATA --out runs/key
 
-They are trained on music whose terms allow any use: POP909 (MIT) and, for keys, Polish scores (CC BY). The tunes of
-Nottingham and Bach's chorales are only tested. Scores are those of MIREX by mir_eval, means over pieces.
+It is trained on POP909 (MIT) and Polish scores (CC BY). The tunes of Nottingham and Bach's chorales are only tested.
+Scores are MIREX's weighted key scores by mir_eval, means over pieces.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,26 +27,26 @@ from data.splits import hashed_split
 from data.splits.small import dealing_hash
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
-from finetune.baselines.rules import TRIADS, degrees_by_profiles, degrees_by_triads
+from finetune.baselines.rules import degrees_by_profiles
 from finetune.baselines.tonal import fit_tonal
 from finetune.tasks import TASKS
 from finetune.tasks.metrics import wilson_interval
-from finetune.tasks.mirex import chord_scores, key_score
-from symbolic.checkpoint.attribution import CHAIN_HEADER, chain_rows, legal_texts
+from finetune.tasks.mirex import key_score
+from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows, legal_texts
 from symbolic.checkpoint.bundled import CARD
 from symbolic.checkpoint.card import front_matter
 from symbolic.checkpoint.licence import FINE_TUNING, Stage, licence_of
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import softmax
 from symbolic.music.notes import Music
-from symbolic.music.piano import as_one_piano
 from symbolic.music.profiles import KEY_PROFILES
 from symbolic.predict.classifiers.tonal import TonalClassifier
-from symbolic.predict.keys import CHORDS, KEYS, chords, key_probabilities
+from symbolic.predict.keys import KEYS, key_probabilities
 from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES, key_mode, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
 
+NAME, TRAINED_ON = "key", ("pop909", "polish_scores")
 LARGEST, EVERY = 120_000, 5
 """Polish scores are read up to this many bytes, and one of so many."""
 TEMPERLEY = np.array(
@@ -58,17 +57,15 @@ TEMPERLEY = np.array(
 )
 """Profiles from the pieces of a textbook (Temperley, 2007, "Music and Probability")."""
 PROFILES = {"Krumhansl & Kessler": KEY_PROFILES, "Temperley": TEMPERLEY}
-SONGS = 160
-"""POP909's songs that chords are learnt from. More bring nothing: a song has hundreds of beats."""
 _KERN_KEY = re.compile(r"\*([A-Ga-g])([#-]?):")
-Intervals = tuple[NDArray[np.float64], list[str]]
+Rule = Callable[[NDArray[np.integer]], NDArray[np.integer]]
 Answer = Callable[["Example"], NDArray[np.float64]]
 """From a piece to the (N, 24) probabilities of its tokens."""
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A piece with its keys or chords.
+    """A piece of one key.
 
     Attributes:
         kind: What kind of music it is, by its corpus.
@@ -76,7 +73,7 @@ class Example:
         music: What is read.
         tokens: The same as tokens.
         labels: (N,) indices of tokens into `TONAL_CLASSES`.
-        truth: The key by name, or chords with their times.
+        truth: The key by name.
         mark: Fingerprint of the notes.
     """
 
@@ -85,7 +82,7 @@ class Example:
     music: Music
     tokens: Tokens
     labels: NDArray[np.integer]
-    truth: str | Intervals
+    truth: str
     mark: int
 
 
@@ -99,16 +96,6 @@ def key_examples(root: str | None) -> Iterator[Example]:
             train = False
         if key is not None and (train or corpus.name != "pop909" or piece.split == "test"):
             yield from _example(corpus, piece, train, key)
-
-
-def chord_examples(root: str | None) -> Iterator[Example]:
-    """Yield songs of POP909, and tunes of Nottingham, whose chords are written out in a track."""
-    songs = 0
-    for corpus, piece in _pieces(root, "pop909", "nottingham"):
-        train = corpus.name == "pop909" and piece.split == "train"
-        if piece.split == "test" or (train and songs < SONGS):
-            songs += train
-            yield from _example(corpus, piece, train)
 
 
 def _pieces(root: str | None, *names: str) -> Iterator[tuple[Corpus, Piece]]:
@@ -147,79 +134,29 @@ def _key_of(corpus: Corpus, piece: Piece) -> int | None:
     )  # a modal one has more behind the colon
 
 
-def _example(corpus: Corpus, piece: Piece, train: bool, key: int | None = None) -> Iterator[Example]:
-    """Yield the piece if it can be read and has what is asked for."""
+def _example(corpus: Corpus, piece: Piece, train: bool, key: int) -> Iterator[Example]:
+    """Yield the piece if it can be read and has pitched notes."""
     try:
-        reading = corpus.interpret(piece, corpus.read(piece))
+        music = corpus.interpret(piece, corpus.read(piece)).music
     except CounterpointError:
         return
-    music = reading.music if key is not None else as_one_piano(reading.music)
     if music.drums.all():
         return
     tokens = Tokenizer().encode(music)
     pitch = music.notes["pitch"][tokens.note_index].astype(np.int64)
-    truth: str | Intervals
-    if key is not None:
-        labels, truth = tonal_labels(pitch, np.full(len(pitch), key)), KEYS[key]
-    elif corpus.name == "pop909":
-        labels, truth = reading.note_labels["chord"][tokens.note_index], _stated_chords(corpus, piece)
-    else:
-        labels, truth = np.full(len(pitch), -1), _written_chords(reading.music)
-        if not truth[1]:
-            return
-    yield Example(corpus.title, train, music, tokens, labels, truth, note_fingerprint(music))
+    labels = tonal_labels(pitch, np.full(len(pitch), key))
+    yield Example(corpus.title, train, music, tokens, labels, KEYS[key], note_fingerprint(music))
 
 
-def _stated_chords(corpus: Corpus, piece: Piece) -> Intervals:
-    """Read POP909's chords."""
-    text = (Path(corpus.path(piece.file)).parent / "chord_midi.txt").read_text(encoding="utf-8")
-    rows = [line.split() for line in text.splitlines()]
-    return np.array([[float(row[0]), float(row[1])] for row in rows]), [row[2] for row in rows]
-
-
-def _written_chords(music: Music) -> Intervals:
-    """Read the major and minor triads, with or without a seventh, of the lower track of a tune."""
-    tracks = np.unique(music.notes["track"])
-    if len(tracks) != 2:
-        return np.zeros((0, 2)), []
-    lower = min(tracks, key=lambda track: music.notes["pitch"][music.notes["track"] == track].mean())
-    notes = music.notes[music.notes["track"] == lower]
-    times_found, names = [], []
-    for onset in np.unique(notes["onset"]):
-        here = notes[notes["onset"] == onset]
-        classes = set((here["pitch"] % 12).tolist())
-        fits = [
-            root + 12 * mode
-            for mode in range(2)
-            for root in range(12)
-            if {(root + step) % 12 for step in np.flatnonzero(TRIADS[mode])} <= classes
-        ]
-        if len(fits) == 1:
-            end = (here["onset"] + here["duration"]).max()
-            times_found.append(music.seconds(np.array([onset, end])))
-            names.append(CHORDS[fits[0]])
-    order = [i for i in range(len(names)) if i == 0 or times_found[i][0] >= times_found[i - 1][1] - 1e-6]
-    return np.array([times_found[i] for i in order]).reshape(-1, 2), [names[i] for i in order]
-
-
-def _by_rule(predict: Callable[[NDArray[np.integer]], NDArray[np.integer]]) -> Answer:
+def _by_rule(predict: Rule) -> Answer:
     return lambda one: np.eye(len(TONAL_CLASSES))[predict(one.tokens.ids)]
 
 
 def score(one: Example, answer: Answer) -> float:
-    """Return MIREX's weighted key score of a piece, or the share of time with the right major or minor chord."""
+    """Return the weighted key score of a piece."""
     found = np.zeros((len(one.music), len(TONAL_CLASSES)), dtype=np.float32)
     found[one.tokens.note_index] = answer(one)
-    if isinstance(one.truth, str):
-        return key_score([one.truth], [next(iter(key_probabilities(one.music, found)))])
-    known, names = one.truth
-    estimated = chords(one.music, found)
-    starts = [chord.seconds for chord in estimated]
-    ends = [*starts[1:], max(starts[-1], float(known[-1, 1])) + 1.0]
-    spans = np.array([starts, ends]).T
-    whole = spans[:, 1] > spans[:, 0]
-    labels = [chord.name for chord, kept in zip(estimated, whole, strict=True) if kept]
-    return chord_scores(known, names, spans[whole], labels)["majmin"]
+    return key_score([one.truth], [next(iter(key_probabilities(one.music, found)))])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -227,20 +164,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("key", "chord"))
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--out", help="folder to write the model to")
     options = parser.parse_args(argv)
-    key = options.what == "key"
-    examples = list((key_examples if key else chord_examples)(options.root))
+    examples = list(key_examples(options.root))
     train = [one for one in examples if one.train]
-    model = fit_tonal([(one.tokens.ids, one.labels) for one in train], "piece" if key else "beat")
-    rules: dict[str, Callable[[NDArray[np.integer]], NDArray[np.integer]]] = {
+    model = fit_tonal([(one.tokens.ids, one.labels) for one in train], "piece")
+    rules: dict[str, Rule] = {
         f"key profiles, {name}": partial(degrees_by_profiles, profiles=one) for name, one in PROFILES.items()
     }
-    rules = rules if key else {"triad templates": degrees_by_triads}
     answers: dict[str, Answer] = {name: _by_rule(rule) for name, rule in rules.items()}
-    answers[options.what] = lambda one: softmax(model.logits(one.tokens.ids))
+    answers[NAME] = lambda one: softmax(model.logits(one.tokens.ids))
     kinds = list(dict.fromkeys(one.kind for one in examples if not one.train))
     rows = []
     for kind in kinds:
@@ -250,77 +184,46 @@ def main(argv: list[str] | None = None) -> int:
         interval = f"{100 * low:.1f} to {100 * high:.1f}"
         rows.append([kind, f"{len(tested):,}", *(f"{cell:.1f}" for cell in cells), interval])
     heads = ["test music, %", "pieces", *answers, "95 % of the last"]
-    page = Page(options.what)
+    page = Page(NAME)
     page.table(heads, rows)
     sys.stdout.write(page.markdown())
     if options.out:
-        _save(options.out, options.what, model, train, (heads, rows))
+        _save(options.out, model, train, (heads, rows))
     return 0
 
 
 def _save(
-    out: str,
-    name: str,
-    model: TonalClassifier,
-    train: list[Example],
-    table: tuple[list[str], list[list[str]]],
+    out: str, model: TonalClassifier, train: Sequence[Example], table: tuple[list[str], list[list[str]]]
 ) -> None:
     """Write the model with its card, licence and attribution."""
-    task = TASKS[name]
-    title = "Keys" if name == "key" else "Chords"
+    described = {**TASKS[NAME].describe(), "title": "Keys"}
     sources = []
-    for corpus in ("pop909", "polish_scores"):
-        reader = CORPORA[corpus]
-        used = [one for one in train if one.kind == reader.title]
-        if used:
-            about = {"name": corpus, "title": reader.title}
-            notes = sum(len(one.tokens.ids) for one in used)
-            sources.append(task_source(about, task.label, len(used), notes))
-    chain = (Stage(name, FINE_TUNING, tuple(sources)),)
-    licence = licence_of(chain)
-    described = {**task.describe(), "title": title, "one_piano": task.one_piano}
-    made = portable_provenance(provenance())
-    page = Page(name)
-    asked = "key of a piece" if name == "key" else "chord of each beat"
+    for corpus in TRAINED_ON:
+        used = [one for one in train if one.kind == CORPORA[corpus].title]
+        notes = sum(len(one.tokens) for one in used)
+        sources.append(task_source({"name": corpus}, described["label"], len(used), notes))
+    chain = (Stage(NAME, FINE_TUNING, tuple(sources)),)
+    licence, made = licence_of(chain), portable_provenance(provenance())
+    page = Page(NAME)
     page.text(
-        f"{title}, major or minor. It predicts the {asked} with one regression of {model.numbers} numbers, "
-        "which reads histograms of pitch classes and scores all twelve tonics alike. It has no network."
+        f"The key of a piece, major or minor, by one regression of {model.numbers} numbers. It reads histograms of "
+        "pitch classes and scores all twelve tonics alike. It has no network."
     )
-    page.code(f"finetune predict {name} song.mid\nfinetune predict {name} songs/ --json predictions.json")
-    result = "key" if name == "key" else "chords"
-    page.code(f'import symbolic\n\nfound = symbolic.load("{name}")("song.mid")\nfound.{result}', "python")
+    page.code(f"finetune predict {NAME} song.mid\nfinetune predict {NAME} songs/ --csv keys.csv")
     page.heading("Scores")
-    page.text(
-        (
-            "MIREX's weighted key score"
-            if name == "key"
-            else "The share of time with the right major or minor chord"
-        )
-        + " by mir_eval, mean over pieces. None of them was trained on. The interval is Wilson's."
-    )
+    page.text("MIREX's weighted key score by mir_eval, mean over pieces that it was not trained on.")
     page.table(*table)
     page.heading("Limits")
-    page.text(
-        "A piece has one key: changes of key are not followed, and church modes become major or minor."
-        if name == "key"
-        else "Sevenths, suspended, diminished and augmented chords become the nearest triad. A beat is a quarter."
-    )
+    page.text("A piece has one key: changes of key are not followed. Church modes become major or minor.")
     page.heading("Licence")
-    page.text(f"{licence.title}. ATTRIBUTION.md names every source.")
+    page.text(f"{licence.title}. {licence.reason} {NAMED}")
     page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
     page.heading("Made by")
     page.code(str(made["command"]))
-    matter = front_matter(licence, task=described, datasets=[source.name for source in sources])
-    save_model(
-        out,
-        model,
-        Tokenizer(),
-        described,
-        made,
-        np.array([one.mark for one in train]),
-        texts={CARD: "\n".join([*matter, page.markdown()]), **legal_texts(name, chain)},
-        chain=chain,
-    )
+    matter = front_matter(licence, task=described, datasets=list(TRAINED_ON))
+    texts = {CARD: "\n".join([*matter, page.markdown()]), **legal_texts(NAME, chain)}
+    seen = np.array([one.mark for one in train])
+    save_model(out, model, Tokenizer(), described, made, seen, texts=texts, chain=chain)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ class NotePredictor(TaskPredictor):
             classes[music.drums], probabilities[music.drums] = -1, np.nan
             names = tuple(self.classes)
             found.append(
-                NotePredictions(music, classes, probabilities, names, task["name"], str(task["label"]), why)
+                NotePredictions(music, classes, probabilities, names, self.name, str(task["label"]), why)
             )
         return found
 
@@ -211,7 +211,7 @@ class PiecePredictor(TaskPredictor):
             PiecePrediction(
                 dict(zip(self.classes, softmax(one).tolist(), strict=True)),
                 why,
-                str(self.checkpoint.task["name"]),
+                self.name,
             )
             for one, why in zip(logits, reasons, strict=True)
         ]
