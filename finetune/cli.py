@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _HELP = """\
 usage: finetune COMMAND ... [options]
 Make a task model of a backbone, score it honestly, and use it. Each command has its own --help.
-
 learn from a corpus:
 {tasks}
 
