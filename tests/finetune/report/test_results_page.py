@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_rows_are_baselines_scratch_checkpoints_and_published(folder: Path) -> None:
     rows = table(results_page(folder))
-    assert [row["system"] for row in rows] == [
+    assert [row["20 test pieces, %"] for row in rows] == [
         *("majority class", "look-up", "full, from scratch, 2 seeds", "lora, from runs/pretrain/x, 2 seeds"),
         *("*reported:* Others", "*reported:* More"),
     ]
@@ -127,7 +127,7 @@ def test_baselines_alone_make_a_table_and_give_counts(tmp_path: Path) -> None:
     assert rows[0]["command"] == "`finetune baselines genre --x`"
     assert "p = " in rows[2]["above best baseline"]
     (folder / "a" / "record.json").unlink()
-    assert [row["system"] for row in table(results_page(folder))][:2] == ["majority class", "look-up"]
+    assert [row["20 test pieces, %"] for row in table(results_page(folder))][:2] == ["majority class", "look-up"]
 
 
 def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> None:
