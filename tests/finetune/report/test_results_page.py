@@ -127,7 +127,10 @@ def test_baselines_alone_make_a_table_and_give_counts(tmp_path: Path) -> None:
     assert rows[0]["command"] == "`finetune baselines genre --x`"
     assert "p = " in rows[2]["above best baseline"]
     (folder / "a" / "record.json").unlink()
-    assert [row["20 test pieces, %"] for row in table(results_page(folder))][:2] == ["majority class", "look-up"]
+    assert [row["20 test pieces, %"] for row in table(results_page(folder))][:2] == [
+        "majority class",
+        "look-up",
+    ]
 
 
 def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> None:
