@@ -23,7 +23,6 @@ learn from a corpus:
 learn your own labels:
   sequence         of pieces: a folder and a table
   note             of notes: a folder and track names
-
 and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
   curve            accuracy over budgets of labels: finetune curve my_midi/
