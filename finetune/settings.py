@@ -162,10 +162,10 @@ class AdapterSettings(Group):
         rare=True,
     )
     layers: str | None = setting(
-        None, "blocks of an adapter: all, mid, last, upper50%%, or as in 0,2-5 (default: all)", rare=True
+        None, "blocks of an adapter: all, mid, last, upper50%, or as in 0,2-5 (default: all)", rare=True
     )
     size: int | None = setting(None, "rank, width or length of an adapter", within=POSITIVE, rare=True)
-    share: str | None = setting(None, "size of an adapter as a share of the backbone, as in 0.5%%", rare=True)
+    share: str | None = setting(None, "size of an adapter as a share of the backbone, as in 0.5%", rare=True)
     options: str | None = setting(
         None,
         "further options of an adapter, as in scale=2,targets=[query,value]",

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,12 @@ def test_the_map_names_every_package():
     text = (HOME / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert len(PACKAGES) > 20
     assert not [package for package in PACKAGES if f"`{package}/`" not in text]
+
+
+def test_the_wheel_holds_every_package():
+    named = tomllib.loads((HOME / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    files = [path for top in ("symbolic", *SIBLINGS) for path in (HOME / top).rglob("__init__.py")]
+    assert sorted(named) == sorted(".".join(path.parent.relative_to(HOME).parts) for path in files)
 
 
 def test_every_path_on_the_map_exists():

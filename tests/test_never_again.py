@@ -172,5 +172,6 @@ def test_the_licence_is_stated_and_there():
     assert all(path.is_file() for path in weights)
     assert {path for part in project["license-files"] for path in HOME.glob(part)} == {
         HOME / "LICENSE",
+        HOME / "data" / "toolkit" / "web" / "tinysynth.LICENSE",
         *weights,
     }

@@ -129,7 +129,8 @@ def _parser(
     places = []
     for leaf in shown.values():
         about, required = leaf.about, leaf.default is MISSING
-        text = SUPPRESS if about["rare"] and not full else about["help"] + _shown(leaf.default)
+        text = about["help"] + _shown(leaf.default)
+        text = SUPPRESS if about["rare"] and not full else text.replace("%", "%%")
         if about["positional"]:
             many = leaf.kind is list
             place = f"{leaf.flag}..." if many else leaf.flag

@@ -155,9 +155,7 @@ class CurveSettings(CompareSettings):
     RUNS: ClassVar[str] = "runs/curve"
 
     what: list[str] = setting([], "a task, or a folder with labels.csv", positional=True)
-    budgets: str | None = setting(
-        None, f"shares of the training labels, or numbers of pieces [{BUDGETS.replace('%', '%%')}]"
-    )
+    budgets: str | None = setting(None, f"shares of the training labels, or numbers of pieces [{BUDGETS}]")
     methods: str | None = setting(None, f"lines of the chart [{CURVE_METHODS}]")
     trials: str | None = setting(None, "learning rates to try, as factors of the usual one [1]")
     seeds: int | None = _free(None, f"draws of labels for each budget [{CURVE_SEEDS}]", within=POSITIVE)

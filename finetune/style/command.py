@@ -28,7 +28,7 @@ class StyleSettings(Settings):
     folder: str = setting(..., "folder of music files", positional=True)
     checkpoint: str = setting("tiny", "pretrained model, which stays frozen", flag="from")
     method: str = setting("conv", f"adapter: {', '.join(METHODS)}", choices=tuple(METHODS))
-    share: str = setting("1%", "size of the adapter as a share of the backbone, as in 0.5%%")
+    share: str = setting("1%", "size of the adapter as a share of the backbone, as in 0.5%")
     layers: str | None = setting(None, "blocks of the adapter: all, mid, last, or as in 0,2-5 (default: all)")
     epochs: int = setting(20, "passes over the pieces", within=POSITIVE)
     batch: int = setting(8, "windows in a batch", within=POSITIVE, rare=True)

@@ -40,7 +40,7 @@ _VALIDATIONS = 10
 
 @dataclass(frozen=True)
 class StyleResult:
-    """What a training of a style gave.
+    """Result of a training of a style.
 
     Attributes:
         before: Negative log-likelihood of held-out pieces by field, and "all", without the adapter's training.
