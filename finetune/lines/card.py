@@ -60,7 +60,7 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
     page.table(HEAD, table(rows), numbers=False)
     page.heading("Limits")
     below = [row["source"] for row in rows if row["model"]["f1"] < row["skyline"]["f1"]]
-    only = "Nottingham, art_melody, the chorales and SymbTr are of corpora that it was not trained on."
+    only = "Nottingham, art_melody, orchestra, the chorales and SymbTr are of corpora that it was not trained on."
     page.text((f"It stands below the skyline on {', '.join(below)}. " if below else "") + only)
     licence = licence_of(chain)
     page.heading("Licence")

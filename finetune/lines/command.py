@@ -13,7 +13,7 @@ from data.toolkit.settings import POSITIVE, SEEDS, Settings, setting
 
 _DESCRIPTION = """\
 Fit a melody model for any music: trees on hand-made features, votes of tracks, and a sum over lines.
-It is fitted to POP909, OpenScore Lieder and Orchestra, and Polish scores, which must be under --root."""
+It is fitted to POP909, OpenScore Lieder and Polish scores, which must be under --root."""
 _EPILOG = """\
 example:
   finetune lines my_melody/ --root DATA && finetune predict my_melody/ song.mid"""

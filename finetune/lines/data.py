@@ -55,12 +55,12 @@ SHARES = (
     Share("polish_solo", 1.4, 160, 24),
     Share("polish_choir", 0.8, 100, 24),
     Share("polish_choir", 0.3, 30, 8, alone=True),
-    Share("orchestra", 0.7, 24, 0),
     Share("pop_tracks", 0.0, 0, 12),
     Share("lieder_tracks", 0.0, 0, 24),
-    Share("orchestra_tracks", 0.0, 0, 12),
 )
-"""Each kind of music has a share, however many notes there are of it. The last ones serve to weigh votes of tracks."""
+"""Each kind of music has a share, however many notes there are of it. The last ones serve to weigh votes of tracks.
+
+The annotations of orchestra are of terms that the model's weights would have to take over. It is tested alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def examples(side: str, root: str | Path | None = None, seed: int = 0) -> list[E
     """Read the pieces of a side. Those for training are augmented.
 
     Args:
-        side: "train" or "valid". Orchestra has no validation pieces by hash: it lends some of its training pieces.
+        side: "train" or "valid".
         root: The folder of data sets.
         seed: Of the choice and the augmentation.
 
@@ -120,9 +120,6 @@ def _of_share(
     source, count = SOURCES[share.source], 0
     corpus = source.open(root)
     pieces = source.pieces(corpus, side)
-    if source.corpus == "orchestra":  # the last works are for validation
-        pieces = source.pieces(corpus, "train")
-        pieces = pieces[:-12] if side == "train" else pieces[-12:]
     shown = tqdm(total=most, desc=f"{source.name}, {side}", unit=" pieces", leave=False, disable=None)
     for index in draw.permutation(len(pieces)):
         try:
