@@ -71,14 +71,20 @@ _PROGRAMS = _table(
 )
 _DRUMS = _table(
     [
-        ("bass drum|kick|gran ?cassa|gro(?:ß|ss)e trommel|grosse caisse|drum bass", 36),
+        (
+            "bass drum|kick|gr(?:an)? ?cas|gro(?:ß|ss)e trommel|grosse caisse|drum bass|tamb(?:o?ur|uro) gr",
+            36,
+        ),
         ("side stick|rim", 37),
-        ("snare|side drum|kleine trommel|caisse claire|tamburo|drum snare", 38),
+        (
+            "snare|side drum|kleine trommel|caisse claire|tamburo|tambour\\b(?! de)|werbel|drum snare",
+            38,
+        ),
         ("clap", 39),
         ("hi ?hat", 42),
         ("ride", 51),
         ("tam ?tam|gong|china", 52),
-        ("tambourin|tamburin|tambour de basque", 54),
+        ("tambourin|tamburin|tambour de ?basque", 54),
         ("splash", 55),
         ("cowbell|metal bells cowbell", 56),
         ("cymbal|crash|becken|piatti|metal cymbal", 49),
@@ -93,7 +99,7 @@ _DRUMS = _table(
         ("shaker", 82),
         ("jingle|sleigh", 83),
         ("castan|kastag", 85),
-        ("tom|drum tom", 47),
+        ("tom ?tom|toms?\\b|drum tom", 47),
     ]
 )
 

@@ -80,6 +80,8 @@ DRUMS = {
     "casts": 85,
 }
 """Key on the drum kit of each code of an unpitched instrument."""
+_PERCUSSION = re.compile(r"\W*(?:banda|batteria)\b", re.IGNORECASE)
+"""Names of the drums, cymbals and triangles of a band of Turkish music. They may be those of its winds as well."""
 _SEVERAL = re.compile(r"[&|/]")
 _CLASSES = {"vox": 52, "str": 48, "bras": 61, "brass": 61, "ww": 71, "klav": 0, "Klav": 0}
 KEYBOARDS = frozenset(
@@ -113,6 +115,18 @@ def drum_of(code: str, name: str) -> int:
     if first in DRUMS or first in PROGRAMS:
         return DRUMS.get(first, 0)
     return instruments.drum_of(name) or 0 if instruments.program_of(name) is None else 0
+
+
+def stroke_of(code: str, name: str) -> int:
+    """Return the key on the drum kit of the unpitched notes of a staff, 0 where their instrument is not known.
+
+    A band's percussion, written on one line, is a bass drum. Nobody knows the pitch of timpani on one line.
+
+    Args:
+        code: The code of the staff's instrument, as after `*I`.
+        name: Its name.
+    """
+    return drum_of(code, name) or (DRUMS["bdrum"] if _PERCUSSION.match(name) else 0)
 
 
 def _first(code: str) -> str:

@@ -191,8 +191,8 @@ class _Reader:
         if unread:
             self.faults["tokens that are no notes"] += unread
         for own, pitch, tie, timeless in notes:
-            if staff.drum:
-                staff.part.add(onset, own, staff.drum, tie=tie, program=DRUM_PROGRAM)
+            if key := staff.stroke if pitch is None else staff.drum:
+                staff.part.add(onset, own, key, tie=tie, program=DRUM_PROGRAM)
             elif pitch is None:
                 self.faults["unpitched notes left out"] += 1
             else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from symbolic.music.kern.instruments import KEYBOARDS, drum_of, program_of
+from symbolic.music.kern.instruments import KEYBOARDS, drum_of, program_of, stroke_of
 from symbolic.music.kern.tokens import Time
 from symbolic.music.notation import Part
 
@@ -21,6 +21,7 @@ class Staff:
         shift: Semitones from the pitch in the file to the sounding pitch.
         program: MIDI program.
         drum: Key on the drum kit, for an unpitched instrument. Else 0.
+        stroke: Key on the drum kit of its unpitched notes. 0 where it is not known.
         part: The part to which its notes go.
     """
 
@@ -30,7 +31,7 @@ class Staff:
         self.shift = 0
         self.known = self.assigned = False
         self.code = self._kind = self._short = ""
-        self.program = self.drum = 0
+        self.program = self.drum = self.stroke = 0
         self.part = Part()
 
     def instrument(self, token: str) -> None:
@@ -45,6 +46,7 @@ class Staff:
         elif about[:1].islower():
             self.code = about
         self.drum = drum_of(self.code, self.name)
+        self.stroke = stroke_of(self.code, self.name)
         self.program = program_of(self.code, self._kind, self.name or self._short)
 
     @property

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from symbolic.errors import MusicFileError
+from symbolic.music.notation import counted
 
 Event = tuple[int, bytes]
 """Time in ticks, and the bytes of the event from its status byte on. Running status is resolved."""
@@ -97,7 +98,7 @@ def read_events(content: bytes, name: str) -> MidiEvents:
         file.ends.append(end)
     if not len(file.tracks) <= count <= len(file.tracks) + others:
         file.repairs.append(f"its header promises {count:,} tracks, it holds {len(file.tracks):,}")
-    file.repairs += [f"{found:,} {oddity}" for oddity, found in oddities.items()]
+    file.repairs += counted(oddities)
     return file
 
 

@@ -28,6 +28,7 @@ from symbolic.music.midi.events import (
     meta_content,
     read_events,
 )
+from symbolic.music.notation import counted
 
 PEDAL = KEEP, EXTEND = "keep", "extend"
 """Ways to read notes under the sustain pedal: with their written lengths, or to its release."""
@@ -102,13 +103,11 @@ def with_closed_notes(file: MidiEvents) -> MidiEvents:
         releases = _missing_releases(events, max(file.division // 4, 1))
         count += len(releases)
         tracks.append(sorted([*releases, *events], key=_TICK) if releases else events)
-    if not count:
-        return file
     words = (
-        f"{count:,} notes without an end last until the next strike of their pitch, or as long as their track; "
+        "notes without an end that last until the next strike of their pitch, or as long as their track; "
         "drums a sixteenth at most"
     )
-    return replace(file, tracks=tracks, repairs=[*file.repairs, words])
+    return replace(file, tracks=tracks, repairs=[*file.repairs, *counted({words: count})])
 
 
 def _missing_releases(events: Sequence[Event], sixteenth: int) -> list[Event]:

@@ -163,10 +163,10 @@ def test_a_piece_shows_probabilities_reasons_and_its_tracks() -> None:
 
 
 def test_warnings_and_repairs_are_shown() -> None:
-    music = replace(piece(), repairs=("2 values above 127 clipped",))
+    music = replace(piece(), repairs=("values above 127 clipped: 2",))
     found = replace(predicted(music, MELODY, "melody"), warnings=("Unlike the training music.",))
     text, _, _ = page_of(found, music)
-    assert '<p class="missing">Repaired when the file was read: 2 values above 127 clipped</p>' in text
+    assert '<p class="missing">Repaired when the file was read: values above 127 clipped: 2</p>' in text
     assert '<p class="missing">Unlike the training music.</p>' in text
 
 

@@ -198,7 +198,7 @@ class TestReading:
     def test_values_above_127_are_clipped_and_noted(self, events, field, value):
         music = parse_midi(midi(events), "loud")
         assert music.notes[field].tolist() == [value]
-        assert music.repairs == ("1 values above 127 clipped",)
+        assert music.repairs == ("values above 127 clipped: 1",)
 
 
 class TestRefusing:

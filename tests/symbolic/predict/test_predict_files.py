@@ -170,7 +170,7 @@ def test_each_model_has_a_folder_of_its_own(
     (tmp_path / "song.mid").write_bytes(midi(track((0, on(60, 200)), (480, off()), *scale())))
     assert main(["predict", str(runs / "notes"), "song.mid"]) == 0
     assert (tmp_path / "predictions" / "notes" / "song.mid").is_file()
-    assert "repaired song.mid: 1 values above 127 clipped" in capsys.readouterr().err
+    assert "repaired song.mid: values above 127 clipped: 1" in capsys.readouterr().err
 
 
 def test_pages_stand_beside_the_files_with_an_index(runs: Path, tmp_path: Path, capsys: Any) -> None:

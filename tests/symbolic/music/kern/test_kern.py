@@ -275,6 +275,23 @@ class TestParts:
         music = kern(token, "4f", "4R", "[4f", "4f]")
         assert music.notes[["pitch", "program"]].tolist() == [(81, 128)] * 3
 
+    @pytest.mark.parametrize(
+        ("name", "drum"),
+        [("P.Tambour", 38), ("13.Gr.Caſsa", 36), ("Tambur.Grande", 36), ("Werbel.Tombasso", 38)],
+    )
+    def test_drums_are_found_by_their_names(self, name, drum):
+        assert notes(kern(f'*I"{name}', "4Re/")) == [(0, 1, drum)]
+
+    @pytest.mark.parametrize("name", ["Banda", "[Batteria]"])
+    def test_unpitched_notes_of_a_band_are_a_bass_drum(self, name):
+        music = kern(f'*I"{name}', "4Re/", "4c")
+        assert music.notes[["pitch", "program"]].tolist() == [(36, 128), (C, 0)]
+
+    @pytest.mark.parametrize("token", ["*Itimpa", '*I"Timpani.D.A.'])
+    def test_timpani_without_a_pitch_are_left_out_with_a_word(self, token):
+        music = kern(token, "4Re/", "4D")
+        assert (onsets(music), music.repairs) == ([(1, D - 12)], ("unpitched notes left out: 1",))
+
     def test_transposing_instruments_sound_as_written_in_kern(self):
         assert onsets(kern("*ITrd1c2", "*k[b-]", "4c")) == [(0, C)]
 

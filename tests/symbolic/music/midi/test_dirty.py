@@ -29,16 +29,19 @@ KEPT = {
     "impossible-key": midi(track((0, meta(0x59, b"\x7f\x7f")), *scale())),
 }
 REPAIRED = {
-    "velocity-200": (midi(track(*scale(velocity=200))), "12 values above 127 clipped"),
+    "velocity-200": (midi(track(*scale(velocity=200))), "values above 127 clipped: 12"),
     "controller-200": (midi(track((0, b"\xb0\x40\xc8"), *scale())), "values above 127 clipped"),
     "program-200": (midi(track((0, b"\xc0\xc8"), *scale())), "values above 127 clipped"),
     "long-header": (SOUND[:7] + b"\x08" + SOUND[8:14] + b"\0\0" + SOUND[14:], "read leniently"),
     "type-7": (midi(track(*scale()), kind=7), "type 7, which does not exist: read as type 1"),
     "no-tracks": (midi(track(*scale()), count=0), "its header promises 0 tracks, it holds 1"),
     "wrong-track-count": (midi(track(*scale()), count=9), "its header promises 9 tracks, it holds 1"),
-    "status-missing": (midi(track((0, b"\x3c\x50"), *scale())), "3 bytes before the first status byte"),
-    "some-stuck": (midi(track(*scale(), *[(10, on(90))] * 3)), "3 notes without an end last until"),
-    "all-stuck": (midi(track(*[(10, on(50 + i)) for i in range(20)])), "20 notes without an end last until"),
+    "status-missing": (
+        midi(track((0, b"\x3c\x50"), *scale())),
+        "bytes before the first status byte passed over: 3",
+    ),
+    "some-stuck": (midi(track(*scale(), *[(10, on(90))] * 3)), "sixteenth at most: 3"),
+    "all-stuck": (midi(track(*[(10, on(50 + i)) for i in range(20)])), "sixteenth at most: 20"),
     "type-2": (midi(track(*scale()), track(*scale()), kind=2), "type 2, whose tracks are pieces"),
     "tempo-0": (
         midi(track((0, meta(0x51, b"\0\0\0")), *scale())),

@@ -34,7 +34,10 @@ class TestNotesWithoutAnEnd:
     def test_they_last_until_the_next_strike(self) -> None:
         music = parse_midi(midi(track((0, on()), (480, on()), (480, off()), (40, on()), (60, off()))), "odd")
         assert notes(music) == [(0, 480, 60), (480, 480, 60), (1000, 60, 60)]
-        assert music.repairs[0].startswith("1 notes without an end")
+        assert music.repairs == (
+            "notes without an end that last until the next strike of their pitch, or as long as their track; "
+            "drums a sixteenth at most: 1",
+        )
 
     def test_or_as_long_as_their_track(self) -> None:
         music = parse_midi(midi(track((0, on(64)), *scale(4))), "odd")
@@ -121,7 +124,7 @@ class TestOddBytes:
     def test_what_follows_an_early_end_is_read(self) -> None:
         early = track(*scale(3), (0, meta(0x2F, b"")), *scale(9))
         assert len(parse_midi(midi(early), "odd")) == 12
-        assert words(midi(early)) == "9 notes read after an early End-of-Track"
+        assert words(midi(early)) == "notes read after an early End-of-Track: 9"
 
     @pytest.mark.parametrize("junk", [b"\0" * 9, b"junk" * 9, b"\xff\xff\xff"])
     def test_junk_after_the_end_is_none(self, junk: bytes) -> None:
@@ -130,7 +133,7 @@ class TestOddBytes:
     def test_a_loud_note_beside_an_impossible_key(self) -> None:
         music = parse_midi(midi(track((0, meta(0x59, b"\x09\0")), (0, on(60, 200)), (9, off()))), "odd")
         assert music.notes["velocity"].tolist() == [127]
-        assert music.repairs == ("1 values above 127 clipped",)
+        assert music.repairs == ("values above 127 clipped: 1",)
 
     def test_running_status_goes_on_over_other_messages(self) -> None:
         for between in (b"\xf0\x01\xf7", meta(1, b"x"), b"\xf8"):
@@ -138,10 +141,10 @@ class TestOddBytes:
             assert notes(music) == [(0, 9, 60)]
 
     def test_undefined_messages_are_passed_over(self) -> None:
-        assert words(midi(track((0, b"\xf4"), *scale()))) == "1 undefined status bytes passed over"
+        assert words(midi(track((0, b"\xf4"), *scale()))) == "undefined status bytes passed over: 1"
 
     def test_a_last_event_that_is_cut_is_left_out(self) -> None:
-        assert words(midi(track(*scale(), (0, b"\x90\x3c"), end=False))).startswith("1 events cut off")
+        assert words(midi(track(*scale(), (0, b"\x90\x3c"), end=False))).startswith("events cut off")
 
 
 class TestContainers:
@@ -272,10 +275,10 @@ def test_events_are_written_as_they_were_read() -> None:
 @pytest.mark.parametrize(
     ("name", "count", "repair"),
     [
-        ("drum_no_off", 6, "6 notes without an end"),
-        ("hanging", 3, "1 notes without an end"),
-        ("eot_early", 13, "10 notes read after"),
-        ("keysig_bad_vel", 11, "1 values above 127 clipped"),
+        ("drum_no_off", 6, "sixteenth at most: 6"),
+        ("hanging", 3, "sixteenth at most: 1"),
+        ("eot_early", 13, "notes read after an early End-of-Track: 10"),
+        ("keysig_bad_vel", 11, "values above 127 clipped: 1"),
     ],
 )
 def test_cases_are_read_whole(name: str, count: int, repair: str) -> None:
