@@ -1,32 +1,30 @@
 """Fit a model of keys to music of free terms and score it on four kinds of music, beside profiles of keys.
 
-    python -m experiments.tonality --root DATA --out runs/key
+    python -m experiments.tonality --root DATA --out runs/key --record results/tonality.jsonl
 
-It is trained on POP909 (MIT) and Polish scores (CC BY). The tunes of Nottingham and Bach's chorales are only tested.
-Scores are MIREX's weighted key scores by mir_eval, means over pieces.
+It is trained on POP909 (MIT) and Polish scores (CC BY). Their validation pieces choose the penalty. The tunes of
+Nottingham and Bach's chorales are only tested. Scores are MIREX's weighted key scores by mir_eval, means over pieces.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from data.corpora import CORPORA, Corpus, Piece, open_corpus
-from data.fingerprint import note_fingerprint
+from data.corpora import CORPORA
 from data.sources import task_source
-from data.splits import hashed_split
-from data.splits.small import dealing_hash
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
+from data.toolkit.results import write_results
+from experiments.stated_keys import TRAINED_ON, Example, by_side, key_examples
 from finetune.baselines.rules import degrees_by_profiles
 from finetune.baselines.tonal import fit_tonal
 from finetune.tasks import TASKS
@@ -36,19 +34,17 @@ from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows, leg
 from symbolic.checkpoint.bundled import CARD
 from symbolic.checkpoint.card import front_matter
 from symbolic.checkpoint.licence import FINE_TUNING, Stage, licence_of
-from symbolic.errors import CounterpointError
 from symbolic.features.stats import softmax
-from symbolic.music.notes import Music
 from symbolic.music.profiles import KEY_PROFILES
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.keys import KEYS, key_probabilities
 from symbolic.predict.network import save_model
-from symbolic.predict.tonality import TONAL_CLASSES, key_mode, tonal_labels
-from symbolic.tokens.tokenizer import Tokenizer, Tokens
+from symbolic.predict.tonality import TONAL_CLASSES
+from symbolic.tokens.tokenizer import Tokenizer
 
-NAME, TRAINED_ON = "key", ("pop909", "polish_scores")
-LARGEST, EVERY = 120_000, 5
-"""Polish scores are read up to this many bytes, and one of so many."""
+NAME = "key"
+DECAYS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
+"""Penalties on the weights, of which validation pieces choose one."""
 TEMPERLEY = np.array(
     [
         [0.748, 0.060, 0.488, 0.082, 0.670, 0.460, 0.096, 0.715, 0.104, 0.366, 0.057, 0.400],
@@ -57,95 +53,9 @@ TEMPERLEY = np.array(
 )
 """Profiles from the pieces of a textbook (Temperley, 2007, "Music and Probability")."""
 PROFILES = {"Krumhansl & Kessler": KEY_PROFILES, "Temperley": TEMPERLEY}
-_KERN_KEY = re.compile(r"\*([A-Ga-g])([#-]?):")
 Rule = Callable[[NDArray[np.integer]], NDArray[np.integer]]
 Answer = Callable[["Example"], NDArray[np.float64]]
 """From a piece to the (N, 24) probabilities of its tokens."""
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """A piece of one key.
-
-    Attributes:
-        kind: What kind of music it is, by its corpus.
-        train: Whether it is trained on.
-        music: What is read.
-        tokens: The same as tokens.
-        labels: (N,) indices of tokens into `TONAL_CLASSES`.
-        truth: The key by name.
-        mark: Fingerprint of the notes.
-    """
-
-    kind: str
-    train: bool
-    music: Music
-    tokens: Tokens
-    labels: NDArray[np.integer]
-    truth: str
-    mark: int
-
-
-def key_examples(root: str | None) -> Iterator[Example]:
-    """Yield pieces of one key of four corpora."""
-    for corpus, piece in _pieces(root, "pop909", "polish_scores", "humdrum_sapp", "nottingham"):
-        key, train = _key_of(corpus, piece), piece.split == "train"
-        if corpus.name == "polish_scores":
-            train = hashed_split(piece.group or piece.key, {"train": 0.8, "test": 0.2}) == "train"
-        elif corpus.name != "pop909":
-            train = False
-        if key is not None and (train or corpus.name != "pop909" or piece.split == "test"):
-            yield from _example(corpus, piece, train, key)
-
-
-def _pieces(root: str | None, *names: str) -> Iterator[tuple[Corpus, Piece]]:
-    for name in names:
-        corpus = open_corpus(name, root)
-        pieces = sorted(corpus.pieces(), key=lambda piece: dealing_hash(piece.key))
-        if name == "polish_scores":
-            pieces = [one for one in pieces[::EVERY] if Path(corpus.path(one.file)).stat().st_size < LARGEST]
-        for piece in tqdm(pieces, name, unit=" pieces", leave=False, disable=None):
-            yield corpus, piece
-
-
-def _key_of(corpus: Corpus, piece: Piece) -> int | None:
-    """Return the key that a corpus states for a whole piece, as tonic plus twelve times the mode; else None."""
-    path = Path(corpus.path(piece.file))
-    if corpus.name == "pop909":
-        [first, *others] = (path.parent / "key_audio.txt").read_text(encoding="utf-8").splitlines()
-        tonic, mode = first.split()[-1].split(":")
-        return None if others else key_mode(f"{tonic} {'minor' if mode.startswith('min') else 'major'}")
-    if corpus.name == "nottingham":
-        reading = corpus.interpret(piece, corpus.read(piece))
-        label = reading.note_labels["key"].astype(np.int64)
-        known = label >= 0
-        tonic_of = (reading.music.notes["pitch"][known].astype(np.int64) - label[known] % 12) % 12
-        keys = set((tonic_of + 12 * (label[known] // 12)).tolist())
-        return keys.pop() if len(keys) == 1 else None
-    if path.suffix != ".krn":
-        return None
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    cells = {cell for line in lines if line.startswith("*") for cell in line.split("\t")}
-    stated = {cell for cell in cells if _KERN_KEY.match(cell)}
-    found = {match for cell in stated if (match := _KERN_KEY.fullmatch(cell))}
-    keys = {key_mode(m[1].upper() + m[2].replace("-", "b") + "m" * m[1].islower()) for m in found}
-    return (
-        keys.pop() if len(keys) == len(found) == len(stated) == 1 else None
-    )  # a modal one has more behind the colon
-
-
-def _example(corpus: Corpus, piece: Piece, train: bool, key: int) -> Iterator[Example]:
-    """Yield the piece if it can be read and has pitched notes."""
-    try:
-        music = corpus.interpret(piece, corpus.read(piece)).music
-    except CounterpointError:
-        return
-    if music.drums.all():
-        return
-    tokens = Tokenizer().encode(music)
-    pitch = music.notes["pitch"][tokens.note_index].astype(np.int64)
-    labels = tonal_labels(pitch, np.full(len(pitch), key))
-    yield Example(corpus.title, train, music, tokens, labels, KEYS[key], note_fingerprint(music))
 
 
 def _by_rule(predict: Rule) -> Answer:
@@ -166,30 +76,104 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--out", help="folder to write the model to")
+    parser.add_argument("--record", type=Path, help="file of records to append to")
     options = parser.parse_args(argv)
-    examples = list(key_examples(options.root))
-    train = [one for one in examples if one.train]
-    model = fit_tonal([(one.tokens.ids, one.labels) for one in train], "piece")
-    rules: dict[str, Rule] = {
-        f"key profiles, {name}": partial(degrees_by_profiles, profiles=one) for name, one in PROFILES.items()
-    }
-    answers: dict[str, Answer] = {name: _by_rule(rule) for name, rule in rules.items()}
-    answers[NAME] = lambda one: softmax(model.logits(one.tokens.ids))
-    kinds = list(dict.fromkeys(one.kind for one in examples if not one.train))
-    rows = []
-    for kind in kinds:
-        tested = [one for one in examples if one.kind == kind and not one.train]
-        cells = [100 * float(np.mean([score(one, answer) for one in tested])) for answer in answers.values()]
-        low, high = wilson_interval(cells[-1] / 100, len(tested))
-        interval = f"{100 * low:.1f} to {100 * high:.1f}"
-        rows.append([kind, f"{len(tested):,}", *(f"{cell:.1f}" for cell in cells), interval])
-    heads = ["test music, %", "pieces", *answers, "95 % of the last"]
+    train, valid, test = by_side(key_examples(options.root))
+    decay, losses = chosen_decay(train, valid)
+    model = fitted(train, decay)
+    results = measured(model, test)
+    heads, rows = as_table(results)
     page = Page(NAME)
+    page.text(f"Penalty {decay:g}. Cross-entropy on {len(valid)} validation pieces by penalty:")
+    page.table(
+        ["penalty", *losses[f"{decay:g}"]], [[name, *of_kinds.values()] for name, of_kinds in losses.items()]
+    )
+    page.heading("Test pieces")
     page.table(heads, rows)
     sys.stdout.write(page.markdown())
+    if options.record:
+        about = portable_provenance(provenance())
+        about |= {"trained_on": len(train), "penalty": decay, "validation": len(valid), "losses": losses}
+        added = [{**about, **one} for one in results]
+        write_results(options.record, lambda before: [*before, *added])
     if options.out:
         _save(options.out, model, train, (heads, rows))
     return 0
+
+
+def fitted(examples: Sequence[Example], decay: float) -> TonalClassifier:
+    """Fit the model of keys to pieces with a penalty."""
+    return fit_tonal([(one.tokens.ids, one.labels) for one in examples], "piece", decay)
+
+
+def chosen_decay(
+    train: Sequence[Example], valid: Sequence[Example]
+) -> tuple[float, dict[str, dict[str, float]]]:
+    """Choose the penalty by validation pieces.
+
+    Returns:
+        The one of `DECAYS` with the lowest mean over kinds of music of the cross-entropy of keys. And the cross-entropy
+        in nats by penalty and kind.
+    """
+    losses: dict[str, dict[str, float]] = {}
+    for decay in DECAYS:
+        model, of_kinds = fitted(train, decay), defaultdict(list)
+        for one in valid:
+            of_kinds[one.kind].append(-np.log(_posterior(model, one)[KEYS.index(one.truth)]))
+        losses[f"{decay:g}"] = {kind: round(float(np.mean(found)), 4) for kind, found in of_kinds.items()}
+    means = [float(np.mean(list(of_kinds.values()))) for of_kinds in losses.values()]
+    return DECAYS[int(np.argmin(means))], losses
+
+
+def _posterior(model: TonalClassifier, one: Example) -> NDArray[np.float64]:
+    """Return the (24,) probabilities of the keys of a piece."""
+    return np.asarray(softmax(model.tonality_logits(one.tokens.ids)[0])[0])
+
+
+def measured(model: TonalClassifier, test: Sequence[Example]) -> list[dict[str, Any]]:
+    """Score the model and the profiles on each kind of music.
+
+    Returns:
+        For each kind its name, the number of pieces, mean scores by method, the interval of the model's (Wilson, 95 %),
+        its share of right keys, and the mean probability that it gives to its key.
+    """
+    rules: dict[str, Rule] = {
+        name: partial(degrees_by_profiles, profiles=one) for name, one in PROFILES.items()
+    }
+    answers: dict[str, Answer] = {name: _by_rule(rule) for name, rule in rules.items()}
+    answers[NAME] = lambda one: softmax(model.logits(one.tokens.ids))
+    found = []
+    for kind in dict.fromkeys(one.kind for one in test):
+        tested = [one for one in test if one.kind == kind]
+        scores = {
+            name: float(np.mean([score(one, answer) for one in tested])) for name, answer in answers.items()
+        }
+        posteriors = np.stack([_posterior(model, one) for one in tested])
+        right = posteriors.argmax(axis=1) == [KEYS.index(one.truth) for one in tested]
+        found.append(
+            {
+                "kind": kind,
+                "pieces": len(tested),
+                "scores": scores,
+                "interval": list(wilson_interval(scores[NAME], len(tested))),
+                "right": float(right.mean()),
+                "confidence": float(posteriors.max(axis=1).mean()),
+            }
+        )
+    return found
+
+
+def as_table(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table of `measured` in per cent."""
+    rows = []
+    for one in results:
+        low, high = one["interval"]
+        cells = [*one["scores"].values(), one["right"], one["confidence"]]
+        percent = [f"{100 * cell:.1f}" for cell in cells]
+        percent.insert(len(one["scores"]), f"{100 * low:.1f} to {100 * high:.1f}")
+        rows.append([one["kind"], f"{one['pieces']:,}", *percent])
+    names = list(results[0]["scores"])
+    return ["test music, %", "pieces", *names, "95 %", "right keys", "mean confidence"], rows
 
 
 def _save(
@@ -211,10 +195,16 @@ def _save(
     )
     page.code(f"finetune predict {NAME} song.mid\nfinetune predict {NAME} songs/ --csv keys.csv")
     page.heading("Scores")
-    page.text("MIREX's weighted key score by mir_eval, mean over pieces that it was not trained on.")
+    page.text(
+        "MIREX's weighted key score by mir_eval in per cent, mean over pieces. Neither its weights nor its penalty "
+        "depend on them. Beside it are profiles of keys, and Wilson's interval of the mean."
+    )
     page.table(*table)
     page.heading("Limits")
-    page.text("A piece has one key: changes of key are not followed. Church modes become major or minor.")
+    page.text(
+        "A piece has one key: changes of key are not followed. Church modes become major or minor. Pieces that state "
+        "several keys or a church mode were left out."
+    )
     page.heading("Licence")
     page.text(f"{licence.title}. {licence.reason} {NAMED}")
     page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)

@@ -19,6 +19,7 @@ SPANS = {"key": "piece", "chord": "beat"}
 MOST = 12_000
 """Most places that the regression is fitted to; a random subset of more."""
 DECAY = {"piece": 1e-4, "beat": 1e-5}
+"""Weight of the penalty: the sum of squared weights."""
 _STEPS = 150
 
 
@@ -33,7 +34,7 @@ def fitted_tonal(data: TaskData) -> TonalClassifier:
 
 
 def fit_tonal(
-    pieces: Iterable[tuple[NDArray[np.integer], NDArray[np.integer]]], span: str
+    pieces: Iterable[tuple[NDArray[np.integer], NDArray[np.integer]]], span: str, decay: float | None = None
 ) -> TonalClassifier:
     """Fit to pieces by maximum likelihood with a small penalty on the weights.
 
@@ -42,6 +43,7 @@ def fit_tonal(
     Args:
         pieces: (N, 8) ids of each, and (N,) indices into `TONAL_CLASSES`, -1 where there is none.
         span: A name of `symbolic.predict.classifiers.tonal.SPANS`.
+        decay: Weight of the penalty. None for that of `DECAY`.
     """
     seen, counts = [], []
     for tokens, truth in pieces:
@@ -49,7 +51,8 @@ def fit_tonal(
         kept, count = _labelled(times(tokens)[2], truth, place, len(found))
         seen.append(found[kept].astype(np.float32))
         counts.append(count / count.sum() if span == "piece" else count)
-    return _fit(np.concatenate(seen), np.concatenate(counts), span)
+    weight = DECAY[span] if decay is None else decay
+    return _fit(np.concatenate(seen), np.concatenate(counts), span, weight)
 
 
 def _labelled(
@@ -64,7 +67,7 @@ def _labelled(
     return kept, count[kept]
 
 
-def _fit(seen: NDArray[np.float32], counts: Floats, span: str) -> TonalClassifier:
+def _fit(seen: NDArray[np.float32], counts: Floats, span: str, decay: float) -> TonalClassifier:
     """Minimise the cross-entropy over (P, 12, F) histograms with (P, 24) counts."""
     from scipy.optimize import minimize
 
@@ -84,7 +87,6 @@ def _fit(seen: NDArray[np.float32], counts: Floats, span: str) -> TonalClassifie
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
         slope = (np.exp(logits) * total - counts).reshape(places, len(MODES), STEPS)
         towards = slope.transpose(1, 0, 2).reshape(len(MODES), -1).astype(np.float32) @ flat
-        decay = DECAY[span]
         value = -(counts * logits).sum() + decay * (weight**2).sum()
         return float(value), np.concatenate([(towards + 2 * decay * weight).ravel(), slope.sum(axis=(0, 2))])
 

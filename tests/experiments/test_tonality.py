@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.tonality import Example, _key_of, score
+from experiments.stated_keys import Example, _key_of, by_side
+from experiments.tonality import score
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.keys import KEYS
 from symbolic.predict.tonality import TONAL_CLASSES, tonal_labels
@@ -52,10 +53,22 @@ def test_right_and_near_answers_have_their_scores() -> None:
     music = Music(note_array(np.arange(4) * 480, 480, np.array([60, 64, 67, 72])), resolution=480)
     tokens = Tokenizer().encode(music)
     pitch = music.notes["pitch"][tokens.note_index].astype(int)
-    one = Example("", False, music, tokens, np.zeros(0), "C major", 0)
+    one = Example("", "test", music, tokens, np.zeros(0), "C major", 0)
 
     def answer(key: int) -> Any:
         labels = tonal_labels(pitch, np.full(len(pitch), key))
         return lambda _: np.eye(len(TONAL_CLASSES))[labels]
 
     assert [score(one, answer(key)) for key in (0, 7, 9 + 12, 0 + 12, 6)] == [1.0, 0.5, 0.3, 0.2, 0.0]
+
+
+def test_no_notes_are_on_two_sides() -> None:
+    music = Music(note_array(np.arange(4) * 480, 480, np.array([60, 64, 67, 72])), resolution=480)
+    tokens = Tokenizer().encode(music)
+
+    def example(side: str, mark: int) -> Example:
+        return Example("", side, music, tokens, np.zeros(0), "C major", mark)
+
+    dealt = [("test", 1), ("test", 2), ("test", 3), ("valid", 1), ("valid", 2), ("train", 1), ("train", 1)]
+    train, valid, test = by_side(example(*one) for one in dealt)
+    assert [[one.mark for one in side] for side in (train, valid, test)] == [[1, 1], [2], [3]]
