@@ -32,6 +32,9 @@ def chord_scores(
 ) -> dict[str, float]:
     """Return the share of time in which chords agree, by MIREX vocabulary: root, majmin, thirds, sevenths and others.
 
+    Only the time from the first true chord to the end of the last one counts. Predicted chords before and after it are
+    left out.
+
     Args:
         reference_times: (R, 2) start and end of each true chord in seconds.
         reference_chords: R names in Harte's syntax as in "Eb:min7". "N" for none.
@@ -39,13 +42,18 @@ def chord_scores(
         estimated_chords: E names.
 
     Raises:
-        ValueError: If times overlap or a chord has another form.
+        ValueError: If times overlap, or their number is not that of the chords, or a chord has another form.
         ImportError: If mir_eval is absent.
     """
-    times = (np.asarray(one, dtype=np.float64) for one in (reference_times, estimated_times))
-    first, second = times
-    found = _mir_eval().chord.evaluate(first, list(reference_chords), second, list(estimated_chords))
-    return {name: float(score) for name, score in found.items()}
+    true, found = (
+        np.asarray(one, dtype=np.float64).reshape(-1, 2) for one in (reference_times, estimated_times)
+    )
+    # One that only touches this time would be cut to no length at all, which mir_eval refuses.
+    cut = np.clip(found, true.min(), true.max())
+    some = cut[:, 0] != cut[:, 1]
+    names = [name for name, counts in zip(estimated_chords, some, strict=True) if counts]
+    scores = _mir_eval().chord.evaluate(true, list(reference_chords), cut[some], names)
+    return {name: float(score) for name, score in scores.items()}
 
 
 def _mir_eval() -> Any:

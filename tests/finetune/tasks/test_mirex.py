@@ -26,6 +26,23 @@ def test_chords_agree_by_time_and_vocabulary() -> None:
     assert found["sevenths"] == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize(
+    ("times", "chords", "score"),
+    [
+        ([[0, 1], [1, 2], [2, 3]], ["D:maj", "C:maj", "D:maj"], 1.0),
+        ([[0.5, 1.5], [1.5, 3]], ["C:maj", "F:maj"], 0.5),
+        ([[1, 2], [2, 2]], ["C:maj", "D:maj"], 1.0),
+        ([[5, 6]], ["C:maj"], 0.0),
+        ([], [], 0.0),
+    ],
+)
+def test_chords_beyond_the_true_ones_do_not_count(
+    times: list[list[float]], chords: list[str], score: float
+) -> None:
+    found = chord_scores([[1.0, 2.0]], ["C:maj"], times, chords)
+    assert found["majmin"] == found["root"] == pytest.approx(score)
+
+
 def test_an_absent_mir_eval_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mir_eval", None)
     with pytest.raises(ImportError, match=r"counterpoint-smu\[eval\]"):
