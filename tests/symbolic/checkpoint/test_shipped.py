@@ -62,7 +62,9 @@ def song() -> Music:
 
 TASK_MODELS = tuple(name for name in shipped_models() if load_checkpoint(name).task)
 """Those that were trained on a task; the others are backbones, with the heads they were pretrained by."""
-NETWORKS = tuple(name for name in shipped_models() if load_checkpoint(name).shape or load_checkpoint(name).base)
+NETWORKS = tuple(
+    name for name in shipped_models() if load_checkpoint(name).shape or load_checkpoint(name).base
+)
 """Those with a network; the others read hand-made features alone."""
 
 
@@ -117,9 +119,7 @@ def test_a_pretrained_model_is_small_and_has_a_card(name: str) -> None:
         assert not re.search(rf"^\| {unclear} ", card, re.MULTILINE)  # their terms are not stated
 
 
-def test_it_loads_by_name_wherever_one_is(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_loads_by_name_wherever_one_is(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     model = symbolic.load(name)
     if name in NETWORKS:
