@@ -18,12 +18,13 @@ from symbolic.generate.sampling import Sampling
 _MOST = 1000
 """No more variants are written at once."""
 _DESCRIPTION = """\
-Write bars or parts of a piece anew, or go on after its end. All other notes and events stay as they are.
+Write bars or parts of a piece anew, or go on after its end.
+All other notes and events stay as they are.
 Each variant is a MIDI file, also where the piece is a score."""
-_EPILOG = f"""\
+_EPILOG = """\
 examples:
   finetune infill song.mid --bars 9-12 --number 8            eight variants of four bars
-  finetune infill song.mid --bars 9-12 --fields velocity     only how loud; any of {", ".join(DRAWN_NAMES)}
+  finetune infill song.mid --bars 9-12 --fields velocity     only how loud they are
   finetune infill song.mid --tracks bass                     a part under the others
   finetune infill song.mid --continue 8                      eight bars more
   finetune infill song.mid --bars 9-12 --scale "D minor" --polyphony 1 --temperature 0.9"""

@@ -86,7 +86,7 @@ class TaskSettings(PrepareSettings):
     labels: str | None = setting(None, "CSV: file, label, optional split, group (default: FOLDER/labels.csv)")
     tracks: str | None = setting(None, "track names that are the classes, with commas between")
     budget: float = setting(
-        1.0, "share of the training labels, of each class alike; above 1 a number of pieces", within=POSITIVE
+        1.0, "share of the training labels, by class; above 1 a number of pieces", within=POSITIVE
     )
 
     def normalise(self) -> None:

@@ -12,7 +12,7 @@ from data.toolkit.records import portable_command, provenance
 from data.toolkit.settings import POSITIVE, SEEDS, Settings, setting
 
 _DESCRIPTION = """\
-Fit a melody model for any music: trees on hand-made features, votes of tracks, and a sum over lines.
+Fit a melody model for any music: trees on hand-made features, votes of tracks, lines.
 It is fitted to POP909, OpenScore Lieder and Polish scores, which must be under --root."""
 _EPILOG = """\
 example:
