@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from data.corpora import open_corpus
+from data.corpora import Piece, open_corpus
 from data.splits import FOLDS
 from data.toolkit.records import portable_command, provenance
 from finetune.tasks.metrics import wilson_interval
@@ -84,7 +84,7 @@ def _inputs(root: str | None, models: list[str]) -> dict[str, Sides]:
     """Return the numbers of both sides by input."""
     scores = open_corpus("asap_scores", root)
     performances = open_corpus("asap_performances", root)
-    first = {}
+    first: dict[str, Piece] = {}
     for piece in performances.pieces():
         first.setdefault(piece.key.rpartition("/")[0], piece)
     loaded = {f"states of {name}": load(name) for name in models}
@@ -92,7 +92,9 @@ def _inputs(root: str | None, models: list[str]) -> dict[str, Sides]:
     for score in tqdm(scores.pieces(), "pairs", leave=False, disable=None):
         pair = scores.read(score), performances.read(first[score.key.rpartition("/")[0]])
         for name, model in loaded.items():
-            rows.setdefault(f"states of {name}", []).append([model.embed(music) for music in pair])
+            rows.setdefault(f"states of {name}", []).append(
+                [model.embed(music).astype(np.float64) for music in pair]
+            )
         ids = [tokenizer.encode(music).ids for music in pair]
         groups = [feature_groups(one) for one in ids]
         relations = [np.array(list(one.pop("relations").values())) for one in groups]

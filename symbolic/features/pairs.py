@@ -72,9 +72,11 @@ def pair_histograms(
         f"{one}, {other}": _counts(quarter, [columns[one], columns[other]])
         for one, other in combinations(columns, 2)
     }
-    lines = {"lowest": (lowest, ("bass_step", "degree", "inter_onset", "group_size"))}
-    lines["highest"] = highest, ("top_step", "degree", "velocity")
-    for line, (places, names) in lines.items():
+    lines: list[tuple[str, Ints, tuple[str, ...]]] = [
+        ("lowest", lowest, ("bass_step", "degree", "inter_onset", "group_size")),
+        ("highest", highest, ("top_step", "degree", "velocity")),
+    ]
+    for line, places, names in lines:
         for name in names:
             found[f"{line} {name} by twos"] = _successive(quarter[places], columns[name].at(places), 2)
     for places, name in ((lowest, "bass_step"), (highest, "top_step"), (lowest, "inter_onset")):

@@ -148,7 +148,8 @@ class NotePredictor(TaskPredictor):
         warnings: list[tuple[str, ...]] = [()] * len(pieces)
         if isinstance(self.model, MelodyLines):
             explained = [self.model.explained(piece[1].ids, self._tracks(*piece)) for piece in pieces]
-            outputs, warnings = [one for one, _ in explained], [why for _, why in explained]
+            outputs: list[NDArray[Any]] = [one for one, _ in explained]
+            warnings = [why for _, why in explained]
         else:
             outputs = self._logits(pieces)
         if isinstance(self.model, TaskModel) and self.model.decoder is not None:

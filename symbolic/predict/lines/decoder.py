@@ -83,7 +83,10 @@ class Candidates:
         starts = np.flatnonzero(np.diff(keys[kept] // 128, prepend=-1))
         low = starts[np.searchsorted(starts, starts - REACH)]
         return cls(
-            *(values[kept] for values in (own, begin, end, keys % 128)),
+            own[kept],
+            begin[kept],
+            end[kept],
+            keys[kept] % 128,
             np.append(starts, len(kept)),
             low,
             place[of_note],

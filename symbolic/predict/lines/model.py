@@ -88,6 +88,10 @@ class MelodyLines(nn.Module):
         """Return (N, 2) log-probabilities of melody and the rest. Tracks do not vote. Arguments as for `explained`."""
         return self.explained(tokens)[0]
 
+    def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the (N,) most likely class of each note. Tracks do not vote."""
+        return np.asarray(self.logits(tokens).argmax(axis=1))
+
     def explained(
         self, tokens: NDArray[np.integer], tracks: NDArray[np.integer] | None = None
     ) -> tuple[Floats, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.stats import Floats, Ints
+from symbolic.features.stats import Floats
 
 NEAR = 16
 """Notes of the track before and after that vote on a place in the piece."""
@@ -13,7 +13,7 @@ _LEAST = 0.003
 """Smallest share of melody in a track."""
 
 
-def track_votes(log_odds: Floats, track: Ints) -> Floats:
+def track_votes(log_odds: Floats, track: NDArray[np.integer]) -> Floats:
     """Return what each note's track says.
 
     Args:
