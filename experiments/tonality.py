@@ -20,27 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.corpora import CORPORA
-from data.sources import task_source
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import write_results
 from experiments.stated_keys import TRAINED_ON, Example, by_side, key_examples
+from experiments.tonal_card import Words, write_model
 from finetune.baselines.rules import degrees_by_profiles
 from finetune.baselines.tonal import fit_tonal
-from finetune.tasks import TASKS
 from finetune.tasks.metrics import wilson_interval
 from finetune.tasks.mirex import key_score
-from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows, legal_texts
-from symbolic.checkpoint.bundled import CARD
-from symbolic.checkpoint.card import front_matter
-from symbolic.checkpoint.licence import FINE_TUNING, Stage, licence_of
 from symbolic.features.stats import softmax
 from symbolic.music.profiles import KEY_PROFILES
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.keys import KEYS, key_probabilities
-from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES
-from symbolic.tokens.tokenizer import Tokenizer
 
 NAME = "key"
 DECAYS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -179,41 +172,24 @@ def as_table(results: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list
 def _save(
     out: str, model: TonalClassifier, train: Sequence[Example], table: tuple[list[str], list[list[str]]]
 ) -> None:
-    """Write the model with its card, licence and attribution."""
-    described = {**TASKS[NAME].describe(), "title": "Keys"}
-    sources = []
-    for corpus in TRAINED_ON:
-        used = [one for one in train if one.kind == CORPORA[corpus].title]
-        notes = sum(len(one.tokens) for one in used)
-        sources.append(task_source({"name": corpus}, described["label"], len(used), notes))
-    chain = (Stage(NAME, FINE_TUNING, tuple(sources)),)
-    licence, made = licence_of(chain), portable_provenance(provenance())
-    page = Page(NAME)
-    page.text(
+    """Write the model with its card."""
+    used: dict[str, list[int]] = {corpus: [] for corpus in TRAINED_ON}
+    names = {CORPORA[corpus].title: corpus for corpus in TRAINED_ON}
+    for one in train:
+        used[names[one.kind]].append(len(one.tokens))
+    text = (
         f"The key of a piece, major or minor, by one regression of {model.numbers} numbers. It reads histograms of "
         "pitch classes and scores all twelve tonics alike. It has no network."
     )
-    page.code(f"finetune predict {NAME} song.mid\nfinetune predict {NAME} songs/ --csv keys.csv")
-    page.heading("Scores")
-    page.text(
+    about = (
         "MIREX's weighted key score by mir_eval in per cent, mean over pieces. Neither its weights nor its penalty "
         "depend on them. Beside it are profiles of keys, and Wilson's interval of the mean."
     )
-    page.table(*table)
-    page.heading("Limits")
-    page.text(
+    limits = (
         "A piece has one key: changes of key are not followed. Church modes become major or minor. Pieces that state "
         "several keys or a church mode were left out."
     )
-    page.heading("Licence")
-    page.text(f"{licence.title}. {licence.reason} {NAMED}")
-    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
-    page.heading("Made by")
-    page.code(str(made["command"]))
-    matter = front_matter(licence, task=described, datasets=list(TRAINED_ON))
-    texts = {CARD: "\n".join([*matter, page.markdown()]), **legal_texts(NAME, chain)}
-    seen = np.array([one.mark for one in train])
-    save_model(out, model, Tokenizer(), described, made, seen, texts=texts, chain=chain)
+    write_model(out, NAME, model, used, [one.mark for one in train], Words(text, about, limits), table)
 
 
 if __name__ == "__main__":
