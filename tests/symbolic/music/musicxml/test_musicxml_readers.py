@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ RUNS = [
     *[(program, corpus) for corpus in ("music21", "openewld", "orchestra") for program in ("music21",)],
     *[(program, "asap") for program in ("partitura", "music21")],
 ]
+ALTERS = {"flat": -1, "natural": 0, "sharp": 1}
+TYPES = {"whole": 4, "half": 2, "quarter": 1, "eighth": 1 / 2, "16th": 1 / 4, "32nd": 1 / 8}
 _MEASURED = 40
 """Files of music21's corpus on which speed is measured."""
 
@@ -52,9 +55,11 @@ def scores(corpus):
     return sorted(found, key=lambda path: (path.stat().st_size, path))
 
 
-def written(path, silent_cues=None):
-    """Return our notes as they are written, and the start of each measure."""
+def written(path, silent_cues=None, change=None):
+    """Return our notes as they are written, and the start of each measure. `change` may edit the tree before."""
     root = score_tree(path.read_bytes(), path.name)
+    if change:
+        change(root)
     readers, timeline = read_parts(root, path.name, silent_cues)
     measures = max(len(reader.lengths) for _, reader in readers)
     starts = [float(timeline.quarters(timeline.units(measure, 0))) for measure in range(measures + 1)]
@@ -87,7 +92,29 @@ def with_cue_notes(path, mine, theirs):
     return written(path, silent_cues=False)[0], theirs
 
 
-CAUSES = {"bars": in_our_bars, "cue notes": with_cue_notes}
+def print_only(root):
+    """Set the sounding pitch to the printed accidental, and the length of chord notes to their printed one."""
+    divisions = float(root.findtext(".//divisions", "1"))
+    for note in root.iter("note"):
+        pitch, accidental = note.find("pitch"), note.findtext("accidental")
+        if pitch is not None and accidental in ALTERS:
+            for alter in pitch.findall("alter"):
+                pitch.remove(alter)
+            ElementTree.SubElement(pitch, "alter").text = str(ALTERS[accidental])
+        length, kind = note.find("duration"), note.findtext("type")
+        if note.find("chord") is not None and length is not None and kind in TYPES:
+            printed = TYPES[kind] * (2 - 0.5 ** len(note.findall("dot")))
+            for tuplet in note.iter("time-modification"):
+                printed *= float(tuplet.findtext("normal-notes")) / float(tuplet.findtext("actual-notes"))
+            length.text = str(round(printed * divisions))
+
+
+def as_printed(path, mine, theirs):
+    """The other program believes what is printed where a pitch or a duration contradicts it."""
+    return written(path, change=print_only)[0], theirs
+
+
+CAUSES = {"bars": in_our_bars, "cue notes": with_cue_notes, "print": as_printed}
 
 
 def judged(program, path):
