@@ -41,7 +41,7 @@ from symbolic.errors import ConfigError, CorpusError, TokenizerMismatch
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import FIELDS
 
-FORMAT = 5
+FORMAT = 6
 """Raised when the layout, the tokens of the same files or their order change. Equal settings make equal bytes."""
 MANIFEST, PIECES, LEDGER = "manifest.json", "pieces.jsonl", "ledger.jsonl"
 NEAR = "near_duplicates.jsonl"
