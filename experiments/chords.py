@@ -58,6 +58,7 @@ class Song:
         labels: (N,) indices of tokens into `TONAL_CLASSES`, -1 without a chord. Empty where it is only tested.
         truth: Its chords.
         mark: Fingerprint of the notes.
+        seconds: (N,) onsets of the notes as their file has them.
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Song:
     labels: NDArray[np.integer]
     truth: Spans
     mark: int
+    seconds: NDArray[np.float64]
 
 
 def songs(root: str | None) -> Iterator[Song]:
@@ -84,15 +86,8 @@ def songs(root: str | None) -> Iterator[Song]:
             labels = reading.note_labels.get("chord")
             of_tokens = np.zeros(0, dtype=np.int8) if labels is None else labels[tokens.note_index]
             if truth[0]:
-                yield Song(
-                    corpus.title,
-                    str(side),
-                    reading.music,
-                    tokens,
-                    of_tokens,
-                    truth,
-                    note_fingerprint(reading.music),
-                )
+                mark, seconds = note_fingerprint(reading.music), read.seconds(read.notes["onset"])
+                yield Song(corpus.title, str(side), reading.music, tokens, of_tokens, truth, mark, seconds)
 
 
 def _written(corpus: Corpus, piece: Piece) -> Spans:
@@ -125,9 +120,10 @@ def score(song: Song, of_tokens: NDArray[np.floating]) -> list[float]:
     found = np.zeros((len(song.music), len(TONAL_CLASSES)), dtype=np.float32)
     found[song.tokens.note_index] = of_tokens
     predicted = chords(song.music, found)
-    notes = song.music.notes
-    end = float(song.music.seconds((notes["onset"] + notes["duration"]).max()[None])[0])
-    starts = [one.seconds for one in predicted]
+    # On its true beats a song has other seconds than in its file, for which the true chords are written.
+    onsets = song.music.notes["onset"]
+    starts = [float(song.seconds[onsets == one.onset].min()) for one in predicted]
+    end = float(np.max(song.truth[0]))
     times = list(zip(starts, [*starts[1:], max(end, starts[-1])], strict=True))
     scores = chord_scores(*song.truth, times, [one.name for one in predicted])
     return [scores[name] for name in METRICS]

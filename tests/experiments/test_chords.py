@@ -32,7 +32,7 @@ def test_right_chords_score_by_time() -> None:
     pytest.importorskip("mir_eval")
     music = accompanied()
     tokens = Tokenizer().encode(music)
-    song = Song("", "test", music, tokens, np.zeros(0), played(music), 0)
+    song = Song("", "test", music, tokens, np.zeros(0), played(music), 0, music.seconds(music.notes["onset"]))
     notes = music.notes[tokens.note_index]
 
     def answer(later: int) -> np.ndarray:

@@ -99,7 +99,7 @@ def test_a_task_model_is_small_and_its_card_has_scores(name: str) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert f"# {name}\n" in card
     scores = card.split("## Scores\n")[1].split("\n## ")[0]
-    assert "| majority class |" in scores or "| Temperley |" in scores  # a baseline
+    assert re.search(r"\| (majority class|Temperley|templates)\b", scores)  # a baseline
     assert re.search(r"^\| .*\| [\d.]+ to [\d.]+ \|", scores, re.MULTILINE)  # an interval
     assert "## Licence" in card
 
@@ -151,10 +151,11 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
 
 
 def test_no_model_was_trained_on_held_out_sides(name: str) -> None:
-    found = load_checkpoint(name).pretrained_on
-    assert found is not None
-    seen = set(found.tolist())
-    assert len(seen) > (5_000 if name in NETWORKS else 500)
+    checkpoint = load_checkpoint(name)
+    assert checkpoint.pretrained_on is not None
+    seen = set(checkpoint.pretrained_on.tolist())
+    learnt = {source.name: source.pieces for source in checkpoint.chain[-1].sources}
+    assert len(seen) > (5_000 if name in NETWORKS else 0.95 * sum(learnt.values()))
     for table in (*HELD_OUT, "pop909"):
         entries = load_table(table).values()
         assert len(entries) > 50
@@ -163,7 +164,7 @@ def test_no_model_was_trained_on_held_out_sides(name: str) -> None:
     assert not seen & {one.fingerprint for one in load_table("pianist8").values()}
     # The check can fail: what it was trained on is there.
     trained = {one.fingerprint for one in load_table("pop909").values() if one.split == "train"}
-    assert len(seen & trained) > (500 if name in NETWORKS else 300)
+    assert len(seen & trained) > (500 if name in NETWORKS else 0.95 * learnt["pop909"])
 
 
 READ_ANEW = (
