@@ -12,19 +12,11 @@ from numpy.typing import NDArray
 
 from finetune.tasks.data import Predictor, Rows, TaskData
 from symbolic.features import chords, under_another
+from symbolic.features.harmony import beat_histograms
+from symbolic.features.onsets import times
 from symbolic.music.profiles import KEY_PROFILES
 from symbolic.predict.tonality import tonal_labels
-from symbolic.tokens.grid import bar_starts
-from symbolic.tokens.vocabulary import (
-    BAR,
-    DRUM_PITCH,
-    DURATION,
-    PITCH,
-    POSITION,
-    RESERVED,
-    TIME_SIGNATURE,
-    Vocabulary,
-)
+from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, POSITION, Vocabulary
 
 Context = Callable[[Rows], tuple[NDArray[np.int64], ...]]
 """From a piece's tokens to (N,) indices, the first the finest, into a table."""
@@ -89,7 +81,7 @@ def degrees_by_profiles(tokens: Rows, profiles: NDArray[np.float64] = KEY_PROFIL
         tokens: (N, 8) ids.
         profiles: (2, 12) of major and minor by semitones above the tonic.
     """
-    onset, end, pitch = _times(tokens)
+    onset, end, pitch = times(tokens)
     pitched = pitch < DRUM_PITCH
     weights = np.bincount(pitch[pitched] % 12, (end - onset)[pitched], minlength=12)
     key = int((_rotated(profiles) @ (weights - weights.mean())).argmax())
@@ -106,21 +98,11 @@ def degrees_by_triads(tokens: Rows) -> NDArray[np.int64]:
 
     Fujishima (1999), "Realtime chord recognition of musical sound".
     """
-    onset, end, pitch = _times(tokens)
-    quarter = Vocabulary().positions_per_quarter
-    first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
-    weights = np.zeros((int(last.max()) + 1, 12))
-    lowest = np.full(len(weights), DRUM_PITCH)
-    pitched = pitch < DRUM_PITCH
-    for step in range(int((last - first).max()) + 1):
-        here = pitched & (first + step <= last)
-        beat = (first + step)[here]
-        sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
-        np.add.at(weights, (beat, pitch[here] % 12), np.maximum(sounding, 1))
-        np.minimum.at(lowest, beat, pitch[here])
+    weights, lowest, beat = beat_histograms(tokens)
     bass = np.flatnonzero(lowest < DRUM_PITCH)
     weights[bass, lowest[bass] % 12] *= 2
-    return tonal_labels(pitch, (weights @ _rotated(TRIADS).T).argmax(axis=1)[first]).astype(np.int64)
+    found = (weights @ _rotated(TRIADS).T).argmax(axis=1)[beat]
+    return tonal_labels(times(tokens)[2], found).astype(np.int64)
 
 
 def _rotated(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,7 +135,7 @@ def _note_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
 def _rhythm_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
     """Position in the bar, binned times before, after and of each note, and whether it is the top of its chord."""
     chord = chords(tokens)
-    onset, end, _ = _times(tokens)
+    onset, end, _ = times(tokens)
     onsets = np.unique(onset)
     place = np.searchsorted(onsets, onset)
     gaps = np.diff(onsets, prepend=onsets[0], append=onsets[-1])
@@ -169,12 +151,3 @@ def _rhythm_context(tokens: Rows) -> tuple[NDArray[np.int64], ...]:
 def _binned(positions: NDArray[np.int64]) -> NDArray[np.int64]:
     logs = np.log2(np.maximum(positions, 1) * 8 / Vocabulary().positions_per_quarter)
     return np.asarray(np.clip(np.floor(logs) + 1, 0, SPANS - 1), dtype=np.int64)
-
-
-def _times(tokens: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Onset and end of each note in positions from the piece's first bar, and its pitch value."""
-    voc = Vocabulary()
-    values = np.maximum(tokens.astype(np.int64) - RESERVED, 0)
-    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
-    onset = np.asarray(starts + values[:, POSITION], dtype=np.int64)
-    return onset, onset + voc.durations[values[:, DURATION]].astype(np.int64), values[:, PITCH]

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from finetune.tasks.data import TaskData
-from symbolic.features.harmony import STEPS, times
+from symbolic.features.harmony import STEPS
+from symbolic.features.onsets import times
 from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.tonal import TonalClassifier, histograms
 from symbolic.predict.tonality import MODES, TONAL_CLASSES

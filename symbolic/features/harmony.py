@@ -5,18 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.features.onsets import times
 from symbolic.features.stats import Floats, Ints
-from symbolic.tokens.grid import bar_starts
-from symbolic.tokens.vocabulary import (
-    BAR,
-    DRUM_PITCH,
-    DURATION,
-    PITCH,
-    POSITION,
-    RESERVED,
-    TIME_SIGNATURE,
-    Vocabulary,
-)
+from symbolic.tokens.vocabulary import DRUM_PITCH, Vocabulary
 
 STEPS = 12
 KEY_KINDS = (
@@ -83,18 +74,7 @@ def chord_histograms(tokens: NDArray[np.integer]) -> tuple[Floats, Ints]:
         (B, len(CHORD_KINDS), 12) square roots of shares by pitch class, and (N,) the beat in which a note begins.
         A beat is a quarter.
     """
-    quarter = Vocabulary().positions_per_quarter
-    every, ends, _ = times(tokens)
-    beats = int(max(ends.max(initial=1) - 1, every.max(initial=0))) // quarter + 1
-    onset, end, pitch, _ = _pitched(tokens)
-    weights, lowest = np.zeros((beats, STEPS)), np.full(beats, DRUM_PITCH)
-    first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
-    for step in range(int((last - first).max(initial=-1)) + 1):
-        here = first + step <= last
-        beat = first[here] + step
-        sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
-        np.add.at(weights, (beat, pitch[here] % STEPS), np.maximum(sounding, 1))
-        np.minimum.at(lowest, beat, pitch[here])
+    weights, lowest, beat = beat_histograms(tokens)
     bass = np.zeros_like(weights)
     filled = np.flatnonzero(lowest < DRUM_PITCH)
     bass[filled, lowest[filled] % STEPS] = 1.0
@@ -106,16 +86,32 @@ def chord_histograms(tokens: NDArray[np.integer]) -> tuple[Floats, Ints]:
         *(_moved(bass, step) for step in (0, -1, 1)),
         piece,
     ]
-    return np.stack([_roots(one) for one in kinds], axis=1), every // quarter
+    return np.stack([_roots(one) for one in kinds], axis=1), beat
 
 
-def times(tokens: NDArray[np.integer]) -> tuple[Ints, Ints, Ints]:
-    """Return onset and end of each note in positions from the piece's first bar, and its pitch."""
-    voc = Vocabulary()
-    values = np.maximum(tokens.astype(np.int64) - RESERVED, 0)
-    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
-    onset = np.asarray(starts + values[:, POSITION], dtype=np.int64)
-    return onset, onset + voc.durations[values[:, DURATION]].astype(np.int64), values[:, PITCH]
+def beat_histograms(tokens: NDArray[np.integer]) -> tuple[Floats, Ints, Ints]:
+    """Return how long each pitch class sounds in each beat, and the lowest pitch there.
+
+    Args:
+        tokens: (N, 8) ids. Drums do not count.
+
+    Returns:
+        (B, 12) positions, at least one for each note in the beat. (B,) lowest pitches, `DRUM_PITCH` where none sounds.
+        And (N,) the beat in which each note begins. A beat is a quarter.
+    """
+    quarter = Vocabulary().positions_per_quarter
+    onset, end, pitch = times(tokens)
+    first, last = onset // quarter, np.maximum(end - 1, onset) // quarter
+    weights = np.zeros((int(last.max(initial=0)) + 1, STEPS))
+    lowest = np.full(len(weights), DRUM_PITCH)
+    pitched = pitch < DRUM_PITCH
+    for step in range(int((last - first)[pitched].max(initial=-1)) + 1):
+        here = pitched & (first + step <= last)
+        beat = first[here] + step
+        sounding = np.minimum(end[here], (beat + 1) * quarter) - np.maximum(onset[here], beat * quarter)
+        np.add.at(weights, (beat, pitch[here] % STEPS), np.maximum(sounding, 1))
+        np.minimum.at(lowest, beat, pitch[here])
+    return weights, lowest, first
 
 
 def _pitched(tokens: NDArray[np.integer]) -> tuple[Ints, Ints, Ints, int]:

@@ -43,6 +43,21 @@ def chords(tokens: NDArray[np.integer]) -> Chords:
     return Chords(onset, sizes[onset], rank)
 
 
+def times(
+    tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return onset and end of each note in positions from the piece's first bar, and its pitch value.
+
+    Args:
+        tokens: (N, 8) ids of one piece or window.
+        vocabulary: The vocabulary of the ids.
+    """
+    voc, values = vocabulary or Vocabulary(), values_of(tokens)
+    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
+    onset = np.asarray(starts + values[:, POSITION], dtype=np.int64)
+    return onset, onset + voc.durations[values[:, DURATION]].astype(np.int64), values[:, PITCH]
+
+
 def under_another(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = None) -> NDArray[np.bool_]:
     """Return (N,) bool. True where a higher note sounds when a note begins.
 
@@ -50,12 +65,8 @@ def under_another(tokens: NDArray[np.integer], vocabulary: Vocabulary | None = N
         tokens: (N, 8) ids of one piece or window. Drums count as lower than all pitches.
         vocabulary: The vocabulary of the ids.
     """
-    voc = vocabulary or Vocabulary()
-    values = values_of(tokens)
-    starts, _ = bar_starts(values[:, BAR], values[:, TIME_SIGNATURE], voc)
-    onset = starts + values[:, POSITION]
-    end = onset + voc.durations[values[:, DURATION]]
-    pitch = np.where(values[:, PITCH] < DRUM_PITCH, values[:, PITCH], -1)
+    onset, end, pitch = times(tokens, vocabulary)
+    pitch = np.where(pitch < DRUM_PITCH, pitch, -1)
     under = np.zeros(len(tokens), dtype=bool)
     for level in np.unique(pitch):
         higher, here = pitch > level, pitch == level

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from symbolic.features.harmony import CHORD_KINDS, KEY_KINDS, STEPS, chord_histograms, key_histograms, times
+from symbolic.features.harmony import CHORD_KINDS, KEY_KINDS, STEPS, chord_histograms, key_histograms
+from symbolic.features.onsets import times
 from symbolic.features.stats import Floats, Ints
 from symbolic.predict.tonality import MODES
 
