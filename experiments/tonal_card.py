@@ -11,10 +11,10 @@ from data.sources import task_source
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
 from finetune.tasks import TASKS
-from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows, legal_texts
+from symbolic.checkpoint.attribution import legal_texts
 from symbolic.checkpoint.bundled import CARD
 from symbolic.checkpoint.card import front_matter
-from symbolic.checkpoint.licence import FINE_TUNING, Stage, licence_of
+from symbolic.checkpoint.licence import FINE_TUNING, Stage
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.network import save_model
 from symbolic.tokens.tokenizer import Tokenizer
@@ -54,7 +54,7 @@ def write_model(
         for corpus, notes in used.items()
     ]
     chain = (Stage(name, FINE_TUNING, tuple(sources)),)
-    licence, made = licence_of(chain), portable_provenance(provenance())
+    made = portable_provenance(provenance())
     page = Page(name)
     page.text(words.model)
     page.code(f"finetune predict {name} song.mid\nfinetune predict {name} songs/ --csv {name}s.csv")
@@ -63,9 +63,7 @@ def write_model(
     page.table(*table)
     page.heading("Limits")
     page.text(words.limits)
-    page.heading("Licence")
-    page.text(f"{licence.title}. {licence.reason} {NAMED}")
-    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
+    licence = page.licence(chain)
     page.heading("Made by")
     page.code(str(made["command"]))
     matter = front_matter(licence, task=described, datasets=list(used))

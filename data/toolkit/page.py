@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from data.toolkit.safewrite import write_text
+from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
+from symbolic.checkpoint.licence import Chain, Licence, licence_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -84,6 +86,14 @@ class Page:
         self.code(record["command"])
         about = {"machine": ", ".join(parts), "versions": ", ".join(versions), "date": record["time"][:10]}
         self.facts({**(facts or {}), **about})
+
+    def licence(self, chain: Chain) -> Licence:
+        """Add the licence of a model, with the music of each of its trainings. Return it."""
+        licence = licence_of(chain)
+        self.heading("Licence")
+        self.text(f"{licence.title}. {licence.reason} {NAMED}")
+        self.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
+        return licence
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], numbers: bool = True) -> None:
         """Add a table. The first column is set left. `numbers` sets the others right."""

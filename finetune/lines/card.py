@@ -10,9 +10,8 @@ from data.sources import task_source
 from data.toolkit.page import Page
 from finetune.across.command import HEAD, table
 from finetune.lines.data import Example
-from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
-from symbolic.checkpoint.licence import FINE_TUNING, Chain, Stage, licence_of
+from symbolic.checkpoint.licence import FINE_TUNING, Chain, Stage
 
 LABEL = "melody"
 
@@ -62,10 +61,7 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
     below = [row["source"] for row in rows if row["model"]["f1"] < row["skyline"]["f1"]]
     only = "Nottingham, art_melody, orchestra, the chorales and SymbTr are of corpora that it was not trained on."
     page.text((f"It stands below the skyline on {', '.join(below)}. " if below else "") + only)
-    licence = licence_of(chain)
-    page.heading("Licence")
-    page.text(f"{licence.title}. {licence.reason} {NAMED}")
-    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
+    licence = page.licence(chain)
     page.heading("Made by")
     page.code(str(about["command"]))
     scores = {row["source"]: row["model"]["f1"] for row in rows}

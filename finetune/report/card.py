@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from data.toolkit.page import Page
 from finetune.report.tables import Record, method_of, pretrained, score_table, verdict_line, warnings_of
 from finetune.settings import FEATURES
-from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
-from symbolic.checkpoint.licence import Chain, licence_of
+from symbolic.checkpoint.licence import Chain
 
 
 def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable[Record] = ()) -> str:
@@ -71,10 +70,7 @@ def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable
         f"It was trained on {record['split']['train']:,} readings of pieces ({corpus['title']}, {corpus['licence']}). "
         "The tables above say nothing about music of other kinds."
     )
-    page.heading("Licence")
-    licence = licence_of(chain)
-    page.text(f"{licence.title}. {licence.reason} {NAMED}")
-    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
+    licence = page.licence(chain)
     page.origin(record)
     matter = front_matter(
         licence,

@@ -12,9 +12,8 @@ from data.toolkit.results import read_results
 from data.toolkit.settings import flatten
 from pretrain.report.summary import field_table
 from symbolic.backbone import preset
-from symbolic.checkpoint.attribution import CHAIN_HEADER, NAMED, chain_rows
 from symbolic.checkpoint.card import front_matter
-from symbolic.checkpoint.licence import Chain, Stage, licence_of
+from symbolic.checkpoint.licence import Chain, Stage
 
 _LEFT_OUT = {
     "held out": "on the test side of their own corpus, or excluded from it",
@@ -93,10 +92,7 @@ def card(
         "keeps pitch, not spelling. Positions are a 32nd of a quarter apart or coarser. Where a hand-made baseline is "
         "better, use the baseline."
     )
-    page.heading("Licence")
-    licence = licence_of(chain)
-    page.text(f"{licence.title}. {licence.reason} {NAMED}")
-    page.table(CHAIN_HEADER, chain_rows(chain), numbers=False)
+    licence = page.licence(chain)
     page.origin(record)
     matter = front_matter(
         licence,
