@@ -23,7 +23,7 @@ from data.corpora import Corpus, Piece, open_corpus
 from data.fingerprint import note_fingerprint
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import write_results
+from data.toolkit.results import append_results
 from experiments.tonal_card import Words, write_model
 from finetune.baselines.rules import degrees_by_triads
 from finetune.baselines.tonal import fit_tonal
@@ -178,7 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     page.table(*table)
     sys.stdout.write(page.markdown())
     if options.record:
-        write_results(options.record, lambda before: [*before, *records])
+        append_results(options.record, records)
     if options.out:
         notes = [len(one.tokens) for one in sides["train"]]
         words = Words(

@@ -12,7 +12,6 @@ song groups.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.splits import FOLDS
-from data.toolkit.records import portable_command, provenance
+from data.toolkit.records import portable_provenance, provenance
+from data.toolkit.results import append_results
 from experiments.inputs import Input, counted, states, stretch_owners, together
 from finetune.tasks import TASKS, Task
 from finetune.tasks.base import Protocol
@@ -105,6 +105,7 @@ def report(
         out: File of records, or None.
     """
     task, protocol = folds[0].task.name, folds[0].protocol.name
+    about, records = portable_provenance(provenance()), []
     for names, found in zip(asked, counts, strict=True):
         title, width = " + ".join(names), sum(inputs[name].width for name in names)
         score, interval = float(accuracy(found.sum(0))), bootstrap_interval(found[None], accuracy)
@@ -114,11 +115,9 @@ def report(
             f"{100 * gap.mean:+5.1f} ({100 * gap.low:+.1f} to {100 * gap.high:+.1f})  width {width}",
             flush=True,
         )
-        if out:
-            about = provenance()
-            record = {
+        records.append(
+            {
                 **about,
-                "command": portable_command(about["command"]),
                 "task": task,
                 "protocol": protocol,
                 "input": title,
@@ -128,8 +127,9 @@ def report(
                 "gain": {"over": " + ".join(asked[0]), "mean": gap.mean, "interval": [gap.low, gap.high]},
                 "counts": pack_counts(found[None]),
             }
-            with out.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
+        )
+    if out:
+        append_results(out, records)
 
 
 def by_folds(

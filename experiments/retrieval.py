@@ -10,10 +10,9 @@ share their key: "pitch classes" says how far that alone goes, and "pairs" do wi
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,8 @@ from tqdm import tqdm
 
 from data.corpora import Piece, open_corpus
 from data.splits import FOLDS
-from data.toolkit.records import portable_command, provenance
+from data.toolkit.records import portable_provenance, provenance
+from data.toolkit.results import append_results
 from finetune.tasks.metrics import wilson_interval
 from symbolic.errors import CounterpointError
 from symbolic.features import feature_groups
@@ -72,11 +72,14 @@ def main() -> int:
         return 1
     asked = [*((name,) for name in inputs), ("features", "relations")]
     asked += [(f"states of {model}", "relations", "features") for model in options.states]
+    about = {**portable_provenance(provenance()), "task": "retrieval, (n)ASAP"}
+    records = []
     for names in asked:
         for scaling in SCALINGS:
-            _report(
-                " + ".join(names), scaling, retrieved([inputs[name] for name in names], scaling), options.out
-            )
+            found = retrieved([inputs[name] for name in names], scaling)
+            records.append(about | _reported(" + ".join(names), scaling, found))
+    if options.out:
+        append_results(options.out, records)
     return 0
 
 
@@ -164,29 +167,23 @@ def _unit(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), _LEAST))
 
 
-def _report(name: str, scaling: str, found: Found, out: Path | None) -> None:
+def _reported(name: str, scaling: str, found: Found) -> dict[str, Any]:
+    """Print the scores of an input and return them as a record."""
     scores = {side: float(right.mean()) for side, right in found._asdict().items()}
     pairs = len(found.scores)
     print(  # noqa: T201
         f"{name:50} {scaling:10}" + "".join(f"  {side} {100 * score:5.1f}" for side, score in scores.items()),
         flush=True,
     )
-    if out:
-        about = provenance()
-        record = {
-            **about,
-            "command": portable_command(about["command"]),
-            "task": "retrieval, (n)ASAP",
-            "pairs": pairs,
-            "input": name,
-            "scaling": scaling,
-            **{
-                f"found_{side}": {"recall_at_1": score, "interval": list(wilson_interval(score, pairs))}
-                for side, score in scores.items()
-            },
-        }
-        with out.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+    return {
+        "pairs": pairs,
+        "input": name,
+        "scaling": scaling,
+        **{
+            f"found_{side}": {"recall_at_1": score, "interval": list(wilson_interval(score, pairs))}
+            for side, score in scores.items()
+        },
+    }
 
 
 if __name__ == "__main__":

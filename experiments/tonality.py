@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from data.corpora import CORPORA
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import write_results
+from data.toolkit.results import append_results
 from experiments.stated_keys import TRAINED_ON, Example, by_side, key_examples
 from experiments.tonal_card import Words, write_model
 from finetune.baselines.rules import degrees_by_profiles
@@ -87,8 +87,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.record:
         about = portable_provenance(provenance())
         about |= {"trained_on": len(train), "penalty": decay, "validation": len(valid), "losses": losses}
-        added = [{**about, **one} for one in results]
-        write_results(options.record, lambda before: [*before, *added])
+        append_results(options.record, ({**about, **one} for one in results))
     if options.out:
         _save(options.out, model, train, (heads, rows))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ def write_results(path: Path, change: Callable[[list[Record]], Sequence[Record]]
     path.parent.mkdir(parents=True, exist_ok=True)
     with sole_writer(path.parent, wait=True):
         write_lines(path, map(_line, change(read_lines(path))))
+
+
+def append_results(path: Path, records: Iterable[Record]) -> None:
+    """Add records to the end of a file, which is made if needed."""
+    write_results(path, lambda before: [*before, *records])
 
 
 def task_key(record: Mapping[str, Any]) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.command import parse
-from data.toolkit.records import portable_command, provenance
+from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import write_results
 from data.toolkit.settings import POSITIVE, Settings, setting
 from symbolic.checkpoint.bundled import require_model
@@ -65,8 +65,7 @@ def across(argv: Sequence[str]) -> tuple[list[list[str]], str]:
     rows = scored(model, names, settings.root, settings.most)
     path = Path(settings.results) / RESULTS if settings.results else None
     if path:
-        origin = provenance()
-        record = {**origin, "command": portable_command(origin["command"]), "model": model.name, "rows": rows}
+        record = {**portable_provenance(provenance()), "model": model.name, "rows": rows}
         write_results(path, lambda old: [*(one for one in old if one["model"] != model.name), record])
     return table(rows), str(path or "")
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.toolkit.command import parse
-from data.toolkit.records import portable_command, provenance
+from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.settings import POSITIVE, SEEDS, Settings, setting
 
 _DESCRIPTION = """\
@@ -63,10 +63,9 @@ def lines(argv: Sequence[str]) -> str:
 
     train, valid = (examples(side, settings.root, settings.seed) for side in ("train", "valid"))
     model = fit_lines(train, valid, settings.seed, _say)
-    name, origin = Path(settings.out).name, provenance()
+    name = Path(settings.out).name
     about = {
-        **origin,
-        "command": portable_command(origin["command"]),
+        **portable_provenance(provenance()),
         "shares": [asdict(share) for share in SHARES],
         "pieces": {"train": len(train), "valid": len(valid)},
         "settings": model.decoder.settings._asdict(),
