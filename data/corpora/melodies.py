@@ -65,8 +65,8 @@ class MelodySource:
         found = [piece for piece in corpus.pieces() if piece.key.startswith(self.prefix)]
         return [piece for piece in found if not wanted or _side(corpus, piece) == wanted]
 
-    def read(self, corpus: Corpus, piece: Piece) -> Reading:
-        """Read a piece with the label "melody".
+    def read(self, corpus: Corpus, piece: Piece) -> tuple[Music, Reading]:
+        """Return the music of a piece's file, and the piece with the label "melody".
 
         Raises:
             LeftOut: If the piece is of another kind.
@@ -78,7 +78,7 @@ class MelodySource:
         found = self.label(music, corpus.interpret(piece, music))
         if not (found.note_labels[LABEL] == 0).any():
             raise LeftOut("no melody: no note is labelled as melody")
-        return found if self.tracks else replace(found, music=as_one_piano(found.music))
+        return music, found if self.tracks else replace(found, music=as_one_piano(found.music))
 
 
 def _side(corpus: Corpus, piece: Piece) -> str:

@@ -101,11 +101,10 @@ def _readings(
     pieces, found = source.pieces(corpus), 0
     for index in np.random.default_rng(_SEED).permutation(len(pieces)):
         try:
-            reading = source.read(corpus, pieces[index])
+            raw, reading = source.read(corpus, pieces[index])
         except (LeftOut, MusicFileError):
             continue
-        mark = note_fingerprint(corpus.read(pieces[index]))
-        yield pieces[index].key, mark, reading.music, reading.note_labels[LABEL]
+        yield pieces[index].key, note_fingerprint(raw), reading.music, reading.note_labels[LABEL]
         found += 1
         if found == most:
             return

@@ -123,8 +123,7 @@ def _of_share(
     shown = tqdm(total=most, desc=f"{source.name}, {side}", unit=" pieces", leave=False, disable=None)
     for index in draw.permutation(len(pieces)):
         try:
-            reading = source.read(corpus, pieces[index])
-            raw = corpus.read(pieces[index])
+            raw, reading = source.read(corpus, pieces[index])
         except (LeftOut, MusicFileError):
             continue
         if guard is not None and _resembles(raw, guard):

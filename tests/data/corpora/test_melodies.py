@@ -80,7 +80,7 @@ def test_chorales_have_their_soprano_and_become_one_piano():
     corpus = source.open()
     pieces = source.pieces(corpus)
     assert len(pieces) > 300
-    found = source.read(corpus, pieces[0])
+    _, found = source.read(corpus, pieces[0])
     assert found.music.tracks == ("piano",)
     melody = found.note_labels["melody"] == 0
     assert found.music.notes["pitch"][melody].mean() > found.music.notes["pitch"][~melody].mean()
