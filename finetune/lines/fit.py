@@ -15,8 +15,7 @@ from finetune.lines.data import Example
 from symbolic.features import under_another
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
-from symbolic.predict.lines.decoder import line_log_odds, presence_shift
-from symbolic.predict.lines.decoding import LineSettings, is_one_voice
+from symbolic.predict.lines.decoding import LineSettings, is_one_voice, summed
 from symbolic.predict.lines.features import line_features
 from symbolic.predict.lines.model import CLASSES, MelodyLines
 from symbolic.predict.lines.tracks import track_votes
@@ -132,10 +131,7 @@ def _settings(rated: Sequence[Rated]) -> LineSettings:
 
 def _lines(one: Rated, known: LineSettings) -> Floats:
     """Return (N,) log-odds of the line of a piece without votes and calibration."""
-    table = one.example.table
-    odds = known.scale * one.own + known.shift
-    odds = odds + presence_shift(odds, table.seconds, one.above, known.freedom)
-    return line_log_odds(odds, table.seconds, table.seconds + table.durations, table.pitch, known.line)
+    return summed(known.scale * one.own + known.shift, one.example.table, one.above, known)
 
 
 def _loss(rated: Sequence[Rated], known: LineSettings) -> float:
@@ -150,37 +146,33 @@ def _loss(rated: Sequence[Rated], known: LineSettings) -> float:
 
 def _with_votes(rated: Sequence[Rated], known: LineSettings) -> LineSettings:
     """Weigh a note's own log-odds and the votes of its track by logistic regression, each source alike."""
-    inputs, wanted, weights = [], [], []
-    sizes: dict[str, int] = {}
-    for one in rated:
-        labels, odds = one.example.labels, known.scale * one.own + known.shift
-        inputs.append(np.column_stack([odds, track_votes(odds, one.example.tracks)])[labels >= 0])
-        wanted.append((labels == 0)[labels >= 0])
-        source = one.example.share.source
-        sizes[source] = sizes.get(source, 0) + len(wanted[-1])
-        weights.append(source)
-    weight = np.concatenate(
-        [np.full(len(w), 1 / sizes[source]) for w, source in zip(wanted, weights, strict=True)]
-    )
-    model = LogisticRegression(C=1e4, max_iter=500)
-    model.fit(np.concatenate(inputs), np.concatenate(wanted), weight * len(weight) / len(sizes))
-    own, vote, behind, near = model.coef_[0].tolist()
-    return known._replace(own=own, vote=vote, behind=behind, near=near, alone=float(model.intercept_[0]))
+
+    def inputs(one: Rated) -> Floats:
+        odds = known.scale * one.own + known.shift
+        return np.column_stack([odds, track_votes(odds, one.example.tracks)])
+
+    (own, vote, behind, near), alone = _regression(rated, inputs)
+    return known._replace(own=own, vote=vote, behind=behind, near=near, alone=alone)
 
 
 def _calibrated(rated: Sequence[Rated], known: LineSettings) -> LineSettings:
     """Find slope and offset of the line's log-odds by logistic regression, each source alike (Platt, 1999)."""
-    sizes: dict[str, int] = {}
-    for one in rated:
-        source = one.example.share.source
-        sizes[source] = sizes.get(source, 0) + int((one.example.labels >= 0).sum())
-    odds, wanted, weight = [], [], []
-    for one in rated:
-        scored = one.example.labels >= 0
-        odds.append(_lines(one, known)[scored])
-        wanted.append((one.example.labels == 0)[scored])
-        weight.append(np.full(int(scored.sum()), 1 / sizes[one.example.share.source]))
-    weights = np.concatenate(weight)
-    model = LogisticRegression(C=1e4, max_iter=500)
-    model.fit(np.concatenate(odds)[:, None], np.concatenate(wanted), weights * len(weights) / len(sizes))
-    return known._replace(slope=float(model.coef_[0, 0]), offset=float(model.intercept_[0]))
+    (slope,), offset = _regression(rated, lambda one: _lines(one, known)[:, None])
+    return known._replace(slope=slope, offset=offset)
+
+
+def _regression(rated: Sequence[Rated], inputs: Callable[[Rated], Floats]) -> tuple[list[float], float]:
+    """Predict by (N, F) inputs of its notes whether each is melody. Return F weights and the constant.
+
+    All sources count alike, however many labelled notes they have.
+    """
+    scored = [one.example.labels >= 0 for one in rated]
+    sources = np.repeat([one.example.share.source for one in rated], [int(known.sum()) for known in scored])
+    _, source, sizes = np.unique(sources, return_inverse=True, return_counts=True)
+    weight = (1 / sizes)[source] * len(source) / len(sizes)
+    seen = np.concatenate([inputs(one)[known] for one, known in zip(rated, scored, strict=True)])
+    wanted = np.concatenate(
+        [one.example.labels[known] == 0 for one, known in zip(rated, scored, strict=True)]
+    )
+    model = LogisticRegression(C=1e4, max_iter=500).fit(seen, wanted, weight)
+    return model.coef_[0].tolist(), float(model.intercept_[0])

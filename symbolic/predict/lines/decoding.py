@@ -105,13 +105,12 @@ class LineDecoder(nn.Module):
         if is_one_voice(table):
             found[pitched] = SURE
             return found
-        known, seconds, above = self.settings, table.seconds, ~under_another(tokens)[pitched]
+        known = self.settings
         odds = known.scale * own[pitched] + known.shift
         if tracks is not None and has_tracks(tracks[pitched]):
             votes = track_votes(odds, tracks[pitched].astype(np.int64))
             odds = known.own * odds + votes @ np.array([known.vote, known.behind, known.near]) + known.alone
-        odds = odds + presence_shift(odds, seconds, above, known.freedom)
-        line = line_log_odds(odds, seconds, seconds + table.durations, table.pitch, known.line)
+        line = summed(odds, table, ~under_another(tokens)[pitched], known)
         found[pitched] = known.slope * line + known.offset
         return found
 
@@ -133,6 +132,19 @@ class LineDecoder(nn.Module):
         others = np.maximum(shares[:, 1:], _LEAST)
         others = np.log(others / others.sum(axis=1, keepdims=True)) - np.logaddexp(0, odds)[:, None]
         return np.column_stack([-np.logaddexp(0, -odds), others]).astype(np.float32)
+
+
+def summed(odds: Floats, table: NoteTable, above: NDArray[np.bool_], known: LineSettings) -> Floats:
+    """Return (N,) log-odds of the line before calibration, with as much melody as the piece asks for.
+
+    Args:
+        odds: (N,) log-odds of each note.
+        table: The notes, in order of onsets and without drums.
+        above: (N,) whether a note is on the skyline.
+        known: The fitted numbers.
+    """
+    odds = odds + presence_shift(odds, table.seconds, above, known.freedom)
+    return line_log_odds(odds, table.seconds, table.seconds + table.durations, table.pitch, known.line)
 
 
 def is_one_voice(table: NoteTable) -> bool:
