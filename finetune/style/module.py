@@ -17,6 +17,7 @@ from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.masking.losses import recover
 from symbolic.masking.passages import passage_ranking
+from symbolic.masking.randomness import generator_of
 from symbolic.masking.units import FieldUnit
 from symbolic.tokens.vocabulary import BAR, FIELDS, MASK, RESERVED
 
@@ -58,8 +59,7 @@ class StyleModule(lightning.LightningModule):
             *key: Key of the randomness.
         """
         tokens, there = batch.tokens, batch.attention_mask
-        state = np.random.SeedSequence([self.seed, *key]).generate_state(1, np.uint64)[0]
-        generator = torch.Generator(tokens.device).manual_seed(int(state >> np.uint64(1)))
+        generator = generator_of(tokens.device, self.seed, *key)
         ranking = passage_ranking(tokens, self.heads.sizes[BAR] - RESERVED, generator).flatten(1)
         share = torch.rand(len(tokens), device=tokens.device, generator=generator)
         counts = (share * there.sum(1)).ceil().long().clamp(min=1)

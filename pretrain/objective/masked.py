@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -157,12 +156,6 @@ class Objective(nn.Module):
         return SelectorInput(
             tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress
         )
-
-
-def generator_of(device: torch.device, *key: int) -> torch.Generator:
-    """Return a generator seeded by a key, so that an interrupted run has the same randomness."""
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
 
 
 def at(values: Tensor, places: Tensor) -> Tensor:

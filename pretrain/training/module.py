@@ -14,13 +14,14 @@ from torch import Tensor
 from data.batches import Batch
 from pretrain.objective.auxiliary import AuxiliaryHead
 from pretrain.objective.freezing import FreezeBook
-from pretrain.objective.masked import EVALUATION, FREEZING, PROGRESS, TRAINING, Objective, at, generator_of
+from pretrain.objective.masked import EVALUATION, FREEZING, PROGRESS, TRAINING, Objective, at
 from pretrain.selectors import SelectorInput
 from pretrain.training.measure import HeldOut, TrainingMeter
 from pretrain.training.optimizer import build_optimizer
 from pretrain.training.parallel import shard
 from symbolic.errors import ConfigError
 from symbolic.masking.losses import Recovery, all_reduce, recover
+from symbolic.masking.randomness import generator_of
 from symbolic.masking.units import Choice, TokenUnit
 from symbolic.tokens.vocabulary import MASK
 

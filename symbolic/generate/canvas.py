@@ -33,6 +33,7 @@ class Canvas:
         vocabulary: Meaning of the tokens.
         constraints: Rules, of which `density` and `polyphony` bear on the number of notes.
         donors: Draws numbers of notes. None where the notes stay.
+        positions: (B, P) bool from `open_positions`.
         random: Source of randomness.
 
     Attributes:
@@ -57,6 +58,7 @@ class Canvas:
         vocabulary: Vocabulary,
         constraints: Constraints,
         donors: Donors | None,
+        positions: NDArray[np.bool_],
         random: np.random.Generator,
     ) -> None:
         kept = np.flatnonzero(~passage.asked) if donors is not None else np.arange(len(tokens))
@@ -75,9 +77,8 @@ class Canvas:
             values = _of_passage(
                 tokens.ids[found].astype(np.int64) - RESERVED, bar, music, passage, vocabulary
             )
-            keep = _with_room(
-                values[:, BAR] - passage.first, own[found], music, passage, constraints, vocabulary
-            )
+            most = positions.sum(axis=1) * (constraints.polyphony or vocabulary.values[POSITION])
+            keep = _with_room(bar, own[found], most)
             found, bar, values = found[keep], bar[keep], values[keep]
             self.source = np.concatenate([kept, found])
             self.values = np.concatenate([self.values, values])
@@ -134,14 +135,8 @@ def _of_passage(values: Ints, bar: Ints, music: Music, passage: Passage, vocabul
     return values
 
 
-def _with_room(
-    bar: Ints, track: Ints, music: Music, passage: Passage, constraints: Constraints, vocabulary: Vocabulary
-) -> NDArray[np.bool_]:
-    """Return (M,) bool: whether a bar has room for each note where few positions or a polyphony limit them."""
-    room = np.array(
-        [open_positions(place, music, passage, vocabulary).sum() for place in range(len(passage.start))]
-    )
-    most = room * (constraints.polyphony or vocabulary.values[POSITION])
+def _with_room(bar: Ints, track: Ints, most: Ints) -> NDArray[np.bool_]:
+    """Return (M,) bool: whether a bar has room for each note of a track. `most` is (B,), the room of each bar."""
     keep, taken = np.zeros(len(bar), dtype=bool), dict[tuple[int, int], int]()
     for index, place in enumerate(zip(bar.tolist(), track.tolist(), strict=True)):
         taken[place] = taken.get(place, 0) + 1
@@ -149,12 +144,12 @@ def _with_room(
     return keep
 
 
-def open_positions(bar: int, music: Music, passage: Passage, vocabulary: Vocabulary) -> NDArray[np.bool_]:
-    """Return (P,) bool: the positions of a bar of the passage where a note may begin.
+def open_positions(music: Music, passage: Passage, vocabulary: Vocabulary) -> NDArray[np.bool_]:
+    """Return (B, P) bool: the positions of each bar of the passage where a note may begin.
 
     Where a piece has few ticks, some positions lie on none.
     """
     position = np.arange(vocabulary.values[POSITION])
-    onset = passage.start[bar] + position
+    onset = (passage.start[:, None] + position).ravel()
     exact = to_grid(to_ticks(onset, music, vocabulary), music, vocabulary) == onset
-    return np.asarray(exact & (position < passage.length[bar]))
+    return np.asarray(exact.reshape(-1, len(position)) & (position < passage.length[:, None]))

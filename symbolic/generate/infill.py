@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from symbolic.backbone import Backbone
-from symbolic.generate.canvas import Canvas
+from symbolic.generate.canvas import Canvas, open_positions
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
 from symbolic.generate.passage import Ints, Passage
@@ -63,12 +63,13 @@ class Writer:
             advance: Is called with the share of the work that was done since the last call.
         """
         donors = Donors(music, tokens, passage, self.vocabulary) if passage.anew else None
-        rules = Rules(music, passage, self.constraints, self.vocabulary)
+        positions = open_positions(music, passage, self.vocabulary)
+        rules = Rules(passage, self.constraints, self.vocabulary, positions)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
             canvases = [
-                Canvas(music, tokens, passage, self.vocabulary, self.constraints, donors, random)
+                Canvas(music, tokens, passage, self.vocabulary, self.constraints, donors, positions, random)
                 for random in randoms
             ]
             stretches = _stretches(

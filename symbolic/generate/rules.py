@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.generate.canvas import Canvas, open_positions
+from symbolic.generate.canvas import Canvas
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.passage import Ints, Passage
-from symbolic.music.notes import DRUM_PROGRAM, Music
+from symbolic.music.notes import DRUM_PROGRAM
 from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, DURATION, PITCH, POSITION, PROGRAM, Vocabulary
 
 Flags = NDArray[np.bool_]
@@ -18,19 +18,17 @@ class Rules:
     """The values that are allowed in a passage.
 
     Args:
-        music: The piece.
         passage: What is to be written.
         constraints: What users ask for.
         vocabulary: Meaning of the values.
+        positions: (B, P) bool from `open_positions`.
     """
 
     def __init__(
-        self, music: Music, passage: Passage, constraints: Constraints, vocabulary: Vocabulary
+        self, passage: Passage, constraints: Constraints, vocabulary: Vocabulary, positions: Flags
     ) -> None:
         self._passage, self._constraints, self._voc = passage, constraints, vocabulary
-        self._positions = np.stack(
-            [open_positions(bar, music, passage, vocabulary) for bar in range(len(passage.start))]
-        )
+        self._positions = positions
 
     def of_field(self, canvas: Canvas, rows: Ints, field: int) -> Flags:
         """Return (M, V) bool: values that are allowed in a field of tokens, whatever the other notes are."""
