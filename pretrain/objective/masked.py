@@ -102,8 +102,8 @@ class Objective(nn.Module):
         corrupted = self.corruption(tokens, chosen, fate, generator)
 
         hidden = self.backbone(corrupted.tokens, windows.attend)
-        clean = at(tokens, choice.places)
-        recovery = recover(self.heads(at(hidden, choice.places)), clean)
+        clean = choice.at(tokens)
+        recovery = recover(self.heads(choice.at(hidden)), clean)
         learnt = self.targets(recovery, choice, corrupted, windows.attend, clean, generator, progress)
         loss = _mean(recovery.loss * self.field_weights(), self._weighted(learnt, attention_mask))
         auxiliary = {}
@@ -119,7 +119,7 @@ class Objective(nn.Module):
 
         selector_loss = torch.zeros((), device=tokens.device)
         if self.selector.learns:
-            evidence = at(corrupted.withheld, choice.places) & choice.cells
+            evidence = choice.at(corrupted.withheld) & choice.cells
             selector_loss = self._selector_loss(scores, recovery, evidence, choice, tokens)
         self.field_weights.gather(recovery, choice.cells)
         return Step(loss, selector_loss, auxiliary, recovery, choice, chosen)
@@ -156,11 +156,6 @@ class Objective(nn.Module):
         return SelectorInput(
             tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress
         )
-
-
-def at(values: Tensor, places: Tensor) -> Tensor:
-    """Return the (B, K, C) values of (B, L, C) at (B, K) places."""
-    return values.gather(1, places[..., None].expand(-1, -1, values.shape[-1]))
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:

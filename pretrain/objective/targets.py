@@ -33,11 +33,9 @@ class Reference(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, corrupted: Tensor, attend: Tensor | None, places: Tensor, targets: Tensor) -> Tensor:
-        """Return (B, K, 8) losses of `targets`, which are (B, K, 8) ids at (B, K) places of corrupted tokens."""
-        hidden = self.backbone(corrupted, attend)
-        hidden = hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1]))
-        return recover(self.heads(hidden), targets).loss
+    def forward(self, corrupted: Tensor, attend: Tensor | None, choice: Choice, targets: Tensor) -> Tensor:
+        """Return (B, K, 8) losses of `targets`, the clean ids at the chosen places of (B, L, 8) corrupted ones."""
+        return recover(self.heads(choice.at(self.backbone(corrupted, attend))), targets).loss
 
 
 class Targets(nn.Module):
@@ -95,7 +93,7 @@ class Targets(nn.Module):
         if self.by == "random":
             worth = torch.rand(worth.shape, device=worth.device, generator=generator)
         elif self.reference is not None:
-            worth = worth - self.reference(corrupted.tokens, attend, choice.places, targets)
+            worth = worth - self.reference(corrupted.tokens, attend, choice, targets)
         begun = min(1.0, progress / self.ramp) if self.ramp else 1.0
         return best_cells(worth, cells, 1 - begun * (1 - self.share), self.whole_tokens)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from data.batches import Batch
 from pretrain.objective.auxiliary import AuxiliaryHead
 from pretrain.objective.freezing import FreezeBook
-from pretrain.objective.masked import EVALUATION, FREEZING, PROGRESS, TRAINING, Objective, at
+from pretrain.objective.masked import EVALUATION, FREEZING, PROGRESS, TRAINING, Objective
 from pretrain.selectors import SelectorInput
 from pretrain.training.measure import HeldOut, TrainingMeter
 from pretrain.training.optimizer import build_optimizer
@@ -180,7 +180,7 @@ class PretrainModule(lightning.LightningModule):
         choice = self.tokens.choose(noise, tokens, attention_mask, counts, most)
         masked = tokens.masked_fill(choice.spread(tokens.shape[1]), MASK)
         hidden = self.objective.backbone(masked, batch.attend)
-        recovery = recover(self.objective.heads(at(hidden, choice.places)), at(tokens, choice.places))
+        recovery = recover(self.objective.heads(choice.at(hidden)), choice.at(tokens))
         return RandomMasking(choice, counts, most, noise, recovery)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:

@@ -33,6 +33,10 @@ class Choice(NamedTuple):
     units: Tensor
     taken: Tensor
 
+    def at(self, values: Tensor) -> Tensor:
+        """Return the (B, K, C) values of (B, L, C) at the places."""
+        return values.gather(1, self.places[..., None].expand(-1, -1, values.shape[-1]))
+
     def spread(self, length: int) -> Tensor:
         """Return (B, length, 8) bool, the chosen cells of the whole window."""
         spread = torch.zeros(len(self.places), length, _FIELDS, dtype=torch.bool, device=self.places.device)

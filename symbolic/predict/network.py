@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -245,21 +246,11 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
     classes = len(checkpoint.task["classes"])
-    for part in {FEATURES, LINES} & {*checkpoint.parts}:
-        about = checkpoint.describe(part)
-
-        def make(part: str = part, about: Mapping[str, Any] = about) -> HandMade:
-            if part == LINES:
-                return _described(MelodyLines, classes, about, checkpoint)
-            if "span" in about:
-                return _described(TonalClassifier, classes, about, checkpoint)
-            if checkpoint.task["level"] == "note":
-                return _described(NoteClassifier, classes, about, checkpoint)
-            return _described(FeatureClassifier, classes, about, checkpoint)
-
-        found = checkpoint.build(part, make)
-        found.check()
-        return found
+    for part in (FEATURES, LINES):
+        if part in checkpoint.parts:
+            found = checkpoint.build(part, partial(_hand_made, checkpoint, part, classes))
+            found.check()
+            return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone
     if PROBE in checkpoint.parts:
         about, depth = checkpoint.describe(PROBE), len(backbone.blocks)
@@ -287,6 +278,18 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         about = checkpoint.describe(DECODER)
         decoder = checkpoint.build(DECODER, lambda: _described(LineDecoder, classes, about, checkpoint))
     return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, decoder=decoder)
+
+
+def _hand_made(checkpoint: Checkpoint, part: str, classes: int) -> HandMade:
+    """Return the classifier that a part describes, without its weights."""
+    about = checkpoint.describe(part)
+    if part == LINES:
+        return _described(MelodyLines, classes, about, checkpoint)
+    if "span" in about:
+        return _described(TonalClassifier, classes, about, checkpoint)
+    if checkpoint.task["level"] == "note":
+        return _described(NoteClassifier, classes, about, checkpoint)
+    return _described(FeatureClassifier, classes, about, checkpoint)
 
 
 def _described(
