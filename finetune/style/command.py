@@ -3,49 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from data.toolkit.command import parse
-from data.toolkit.runs import begin, find_folder
-from data.toolkit.settings import ACCELERATORS, POSITIVE, SEEDS, Settings, setting
-from finetune.settings import share_of
-from symbolic.adapters import METHODS
+from data.toolkit.runs import find_folder
+from data.toolkit.settings import spelling
+from finetune.style.settings import StyleSettings
 from symbolic.checkpoint.bundled import model_name, require_model
 from symbolic.errors import ConfigError
 
 _RUNS = Path("runs/finetune")
+_DESCRIPTION = """\
+Learn a style: an adapter is trained on hidden notes of a folder, and the backbone stays as it is.
+A fifth of the pieces is held out to measure and to choose the best of ten validations."""
 _EPILOG = """\
 examples:
   finetune style my_tunes/ --method conv --share 1%
+  finetune style my_tunes/ --method transformer --layers mid --seeds 3
   finetune infill song.mid --bars 9-12 --style runs/finetune/style-conv-my_tunes"""
-
-
-@dataclass(kw_only=True)
-class StyleSettings(Settings):
-    """The music of a style, the model that learns it and how."""
-
-    folder: str = setting(..., "folder of music files", positional=True)
-    checkpoint: str = setting("tiny", "pretrained model, which stays frozen", flag="from")
-    method: str = setting("conv", f"adapter: {', '.join(METHODS)}", choices=tuple(METHODS))
-    share: str = setting("1%", "size of the adapter as a share of the backbone, as in 0.5%")
-    layers: str | None = setting(None, "blocks of the adapter: all, mid, last, or as in 0,2-5 (default: all)")
-    epochs: int = setting(20, "passes over the pieces", within=POSITIVE)
-    batch: int = setting(8, "windows in a batch", within=POSITIVE, rare=True)
-    lr: float = setting(1e-3, "peak learning rate", within=POSITIVE)
-    transposition: int = setting(5, "augment by up to this many semitones", within="[0, 24]")
-    seed: int = setting(0, "seed of everything random", within=SEEDS)
-    out: str | None = setting(None, "run folder (default: runs/finetune/style-METHOD-FOLDER)")
-    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
-
-    def problems(self) -> list[str]:
-        """Return one sentence for each setting that does not fit."""
-        found = []
-        if not 0 < share_of(self.share) < 1:
-            found.append(f"--share {self.share}: write a share above 0 and below 1, as in 0.5% or 0.005.")
-        if not Path(self.folder).is_dir():
-            found.append(f"{self.folder} is no folder. Name a folder of music files.")
-        return found
 
 
 def style(argv: Sequence[str]) -> list[str]:
@@ -54,34 +29,50 @@ def style(argv: Sequence[str]) -> list[str]:
     Raises:
         CounterpointError: If a setting is wrong, there is too little music, or nothing can be written.
     """
-    description = (
-        "Learn a style: an adapter is trained on hidden notes of a folder, and the backbone stays as it is."
+    settings = parse(
+        "finetune style",
+        _DESCRIPTION,
+        StyleSettings,
+        argv,
+        _EPILOG,
+        needed=("folder",),
+        runs=_RUNS,
+        command="finetune style",
     )
-    settings = parse("finetune style", description, StyleSettings, argv, _EPILOG)
+    music = Path(str(settings.folder))
+    if not music.is_dir():
+        raise ConfigError(f"{music} is no folder. Name a folder of music files.")
     require_model(settings.checkpoint)
-    name = f"style-{settings.method}-{Path(settings.folder).resolve().name}"
-    folder = find_folder(_RUNS / name, settings.flat(), settings.out, False)
-    from symbolic.music.files import music_files
+    name = f"style-{settings.method}-{music.resolve().name}"
+    out = find_folder(
+        _RUNS / name, settings.identity, settings.out, settings.resume, **spelling(StyleSettings)
+    )
+    from finetune.style.run import run_style
 
-    if len(list(music_files(settings.folder))) < 2:
-        raise ConfigError(
-            f"{settings.folder} holds fewer than two music files. One piece is held out to measure."
-        )
-    from finetune.style.training import train_style
-
-    begin(folder, {"command": "finetune style", "settings": settings.flat()})
-    found = train_style(settings, folder)
-    width = max(map(len, found.before))
-    lines = [f"{'hidden field'.ljust(width)}  {model_name(settings.checkpoint):>8}  {'style':>8}"]
-    lines += [
-        f"{one.ljust(width)}  {found.before[one]:8.3f}  {found.after[one]:8.3f}" for one in found.before
-    ]
+    record = run_style(settings, out)
+    before, seeds = record["before"], record["seeds"]
+    after = {one: sum(seed["held_out"][one] for seed in seeds) / len(seeds) for one in before}
+    width = max(map(len, before))
+    base = model_name(settings.checkpoint)
+    gain, held = record["gain"], record["music"]["held_out"]
     return [
-        f"nats a hidden field of {found.held_out:,} held-out pieces; trained on {found.trained:,}",
-        *found.skipped,
+        f"nats a hidden field of {len(held):,} held-out pieces; trained on {record['music']['trained']:,}",
+        *record["skipped"],
         "",
-        *lines,
+        f"{'hidden field'.ljust(width)}  {base:>8}  {'style':>8}",
+        *(f"{one.ljust(width)}  {before[one]:{max(8, len(base))}.3f}  {after[one]:8.3f}" for one in before),
         "",
-        f"{found.parameters:,} parameters trained",
-        f"style  {folder}",
+        f"gain {gain['mean']:.3f} ({gain['low']:.3f} to {gain['high']:.3f} over pieces, which also chose the best "
+        "validation)",
+        *_known(record["music"]["held_out_in_pretraining"], base),
+        f"{seeds[0]['trained_parameters']:,} parameters trained in {seeds[0]['seconds']:.0f} s; "
+        f"licence: {record['licence']}",
+        f"style  {out}",
     ]
+
+
+def _known(count: int | None, base: str) -> list[str]:
+    """Return a line on held-out pieces that the base was trained on."""
+    if count is None:
+        return [f"{base} does not record its pieces: it may have been trained on held-out ones"]
+    return [f"{base} was trained on {count:,} of the held-out pieces"] if count else []

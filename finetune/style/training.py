@@ -1,155 +1,164 @@
-"""Train the adapter of a style and save it with its base."""
+"""Train one seed of a style: an adapter, or all weights as a control."""
 
 from __future__ import annotations
 
 import logging
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch import nn
 
-from data.corpora.folder import FolderCorpus
-from data.fingerprint import note_fingerprint
+from data.batches import endless_loader
+from data.toolkit.failures import explained
 from data.toolkit.precision import usual_precision
 from data.toolkit.progress import StepProgress
-from data.toolkit.records import write_json
+from data.toolkit.states import StateFiles, read_state
 from finetune.settings import share_of
-from finetune.style.command import StyleSettings
+from finetune.style.batches import StyleBatches, held_out_loader
 from finetune.style.module import StyleModule
-from symbolic.adapters import attach
+from finetune.style.objective import PieceLosses, piece_losses
+from finetune.style.settings import CONTROLS, NEW, USUAL_SHARE, StyleSettings
+from symbolic.adapters import METHODS, attach
 from symbolic.adapters.budget import options_for
-from symbolic.checkpoint.bundled import model_name, shipped_models
-from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
-from symbolic.checkpoint.licence import FINE_TUNING, Source, Stage
-from symbolic.dataset import MusicDataset, collate
-from symbolic.errors import ConfigError, MusicFileError
+from symbolic.backbone import Backbone, build_backbone
+from symbolic.checkpoint.format import Checkpoint
+from symbolic.dataset import MusicDataset
+from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
-from symbolic.music.files import music_files, read_music
 from symbolic.music.notes import Music
 
-_HELD_OUT = 5
-"""One piece of so many is held out, one at least."""
+STATE = "last.ckpt"
 _VALIDATIONS = 10
 
 
-@dataclass(frozen=True)
-class StyleResult:
-    """Result of a training of a style.
+@dataclass(frozen=True, eq=False)
+class Style:
+    """A style that was learnt.
 
     Attributes:
-        before: Negative log-likelihood of held-out pieces by field, and "all", without the adapter's training.
-        after: The same with the adapter.
-        trained: Number of pieces that it was trained on.
-        held_out: Number of held-out pieces.
+        backbone: With its adapter if it has one, in eval mode.
+        heads: Heads for fields.
+        held_out: Losses of the held-out pieces, which also chose among the validations.
+        history: Step and loss of each validation.
         parameters: Number of trained parameters.
-        skipped: Sentences on pieces that could not be read.
+        seconds: Time that it took since it was begun or resumed.
     """
 
-    before: Mapping[str, float]
-    after: Mapping[str, float]
-    trained: int
-    held_out: int
+    backbone: Backbone
+    heads: FieldHeads
+    held_out: PieceLosses
+    history: list[dict[str, float]]
     parameters: int
-    skipped: tuple[str, ...]
+    seconds: float
 
 
-def train_style(settings: StyleSettings, folder: Path) -> StyleResult:
-    """Train an adapter on the pieces of a folder and write it to the folder of a run as `checkpoint`.
-
-    Args:
-        settings: Settings of the run.
-        folder: Folder of the run.
+def pretrained_parts(base: Checkpoint) -> tuple[Backbone, FieldHeads]:
+    """Return the backbone of a checkpoint and its heads for fields.
 
     Raises:
-        ConfigError: If fewer than two pieces can be read, or the model has no heads for fields or has an adapter.
+        ConfigError: If it has no heads for fields, or an adapter already.
     """
-    base = load_checkpoint(settings.checkpoint)
     backbone, heads = base.build_backbone(), base.build_heads().get("fields")
     if not isinstance(heads, FieldHeads):
         raise ConfigError(
-            f"--from {settings.checkpoint}: it has no heads for fields. Use a model as `pretrain` wrote it."
+            f"--from {base.path}: it has no heads for fields. Use a model as `pretrain` wrote it."
         )
     if backbone.adapter is not None:
-        raise ConfigError(
-            f"--from {settings.checkpoint}: it has an adapter already. Name the model below it."
-        )
-    pieces, skipped = _read(settings.folder)
-    if len(pieces) < 2:
-        raise ConfigError([f"{settings.folder}: fewer than two pieces could be read.", *skipped])
-    torch.manual_seed(settings.seed)
-    order = np.random.default_rng(settings.seed).permutation(len(pieces))
-    count = max(1, len(pieces) // _HELD_OUT)
-    held_out, trained = ([pieces[index] for index in part] for part in (order[:count], order[count:]))
+        raise ConfigError(f"--from {base.path}: it has an adapter already. Name the model below it.")
+    return backbone, heads
+
+
+def train_style(
+    base: Checkpoint,
+    trained: Sequence[Music],
+    held_out: Sequence[Music],
+    settings: StyleSettings,
+    seed: int,
+    folder: Path,
+) -> Style:
+    """Train a style, or go on from the state in a folder. Equal settings and music give equal results.
+
+    Args:
+        base: The pretrained model.
+        trained: Pieces to learn from.
+        held_out: Pieces that choose the best of the validations.
+        settings: Method, size and schedule.
+        seed: Of initialisation, order, transposition, hidden cells and dropout.
+        folder: Receives the state, which is removed at the end.
+
+    Raises:
+        ConfigError: If the method cannot have the size, the model has no heads for fields, or the training diverges.
+    """
+    began = time.perf_counter()
+    torch.manual_seed(seed)
+    backbone, heads = pretrained_parts(base)
+    parameters = _trained_parameters(backbone, heads, settings)
     window = base.config.window
     windows = MusicDataset(trained, base.tokenizer, window, window // 2, settings.transposition)
-    loader = DataLoader(
-        windows,
-        settings.batch,
-        shuffle=True,
-        collate_fn=collate,
-        generator=torch.Generator().manual_seed(settings.seed),
-    )
-    held = DataLoader(MusicDataset(held_out, base.tokenizer, window), settings.batch, collate_fn=collate)
-    options = {} if settings.layers is None else {"layers": settings.layers}
-    options = options_for(backbone, settings.method, share_of(settings.share), **options)
-    adapter = attach(backbone, settings.method, **options)
-    steps = settings.epochs * len(loader)
-    module = StyleModule(adapter, heads, settings.lr, steps, settings.seed)
-    trainer = _trainer(settings, steps)
-    with warnings.catch_warnings():
+    batches = StyleBatches(windows, settings.batch, seed)
+    held = held_out_loader(held_out, base.tokenizer, window, settings.batch)
+    steps = settings.epochs * batches.per_epoch
+    module = StyleModule(backbone, heads, parameters, lr=settings.rate, steps=steps, seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = folder / STATE
+    resumed = state.is_file()
+    start = int(read_state(state)["global_step"]) if resumed else 0
+    trainer = _trainer(settings, steps, folder, seed)
+    with explained(state), warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*(does not have many workers|LeafSpec).*")
-        trainer.validate(module, held, verbose=False)
-        trainer.fit(module, loader, held)
-    after = module.cpu().restore_best()
-    seen = np.array([note_fingerprint(music) for music in trained], dtype=np.int64)
-    notes = sum(map(len, trained))
-    own = FolderCorpus
-    source = Source(own.name, own.title, own.licence, "", own.citation, own.homepage, len(trained), notes)
-    known = base.pretrained_on
-    provenance = {
-        "command": "finetune style",
-        "settings": settings.flat(),
-        "held_out": {"before": module.history[0], "after": dict(after)},
-    }
-    name = model_name(settings.checkpoint)
-    save_checkpoint(
-        folder / "checkpoint",
-        backbone,
-        base.tokenizer,
-        heads={"fields": heads},
-        provenance=provenance,
-        pretrained_on=None if known is None else np.concatenate([known, seen]),
-        base=name if settings.checkpoint in shipped_models() else "",
-        chain=(*base.chain, Stage(folder.name, FINE_TUNING, (source,))) if base.chain else (),
-    )
-    write_json(folder / "curve.json", {"history": module.history})
-    return StyleResult(module.history[0], after, len(trained), len(held_out), adapter.count(), tuple(skipped))
+        if not resumed:
+            trainer.validate(module, held, verbose=False)
+        trainer.fit(
+            module,
+            endless_loader(batches, start),
+            held,
+            ckpt_path=str(state) if resumed else None,
+            weights_only=True,
+        )
+    module.cpu().eval().restore_best()
+    losses = piece_losses(backbone, heads, held, len(held_out), settings.seed)
+    count = sum(one.numel() for one in parameters.values())
+    return Style(backbone, heads, losses, module.history, count, time.perf_counter() - began)
 
 
-def _read(folder: str) -> tuple[list[Music], list[str]]:
-    """Return the pieces of a folder that can be read, and sentences on the others."""
-    pieces, skipped = [], []
-    for name in sorted(music_files(folder)):
-        try:
-            music = read_music(Path(folder) / name)
-            if not len(music):
-                raise MusicFileError(Path(folder) / name, "it holds no notes")
-        except MusicFileError as error:
-            skipped.append(f"skipped {error}")
-        else:
-            pieces.append(music)
-    return pieces, skipped
+def _trained_parameters(
+    backbone: Backbone, heads: FieldHeads, settings: StyleSettings
+) -> dict[str, nn.Parameter]:
+    """Attach an adapter, or draw new weights, and return what is trained by name. All else is frozen."""
+    if settings.method in CONTROLS:
+        if settings.method == NEW:
+            backbone.load_state_dict(build_backbone(backbone.config, heads.sizes).state_dict())
+            heads.load_state_dict(FieldHeads(backbone.config.dim, heads.sizes).state_dict())
+        return dict(nn.ModuleDict({"backbone": backbone, "heads": heads}).named_parameters())
+    heads.requires_grad_(False)
+    options: dict[str, Any] = {} if settings.layers is None else {"layers": settings.layers}
+    if METHODS[settings.method].size or settings.share:
+        share = share_of(settings.share or USUAL_SHARE)
+        options = options_for(backbone, settings.method, share, **options)
+    return attach(backbone, settings.method, **options).named_parameters()
 
 
-def _trainer(settings: StyleSettings, steps: int) -> lightning.Trainer:
+class _Keeper(lightning.Callback):
+    """Save the state of the training after every validation."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.state.fn == "fit":
+            trainer.save_checkpoint(self._state)
+
+
+def _trainer(settings: StyleSettings, steps: int, folder: Path, seed: int) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     precision: Any = usual_precision(settings.accelerator)
+    label = f"style, {settings.method}, seed {seed}"
     return lightning.Trainer(
         accelerator=settings.accelerator,
         devices=1,
@@ -159,7 +168,8 @@ def _trainer(settings: StyleSettings, steps: int) -> lightning.Trainer:
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         gradient_clip_val=1.0,
-        callbacks=[StepProgress("style", steps)],
+        callbacks=[StepProgress(label, steps), _Keeper(folder / STATE)],
+        plugins=[StateFiles()],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

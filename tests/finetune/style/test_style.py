@@ -9,9 +9,12 @@ from made import write_tunes
 from synthetic import line
 
 import symbolic
+from data.toolkit.results import read_lines
 from finetune import cli
+from finetune.style.module import StyleModule
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
+from symbolic.documents import read_json
 from symbolic.generate.sampling import Sampling
 from symbolic.heads import FieldHeads
 from symbolic.music.midi.writer import write_midi
@@ -38,15 +41,73 @@ def styled(tmp_path_factory):
     save_checkpoint(home / "nano", backbone, tokenizer, heads={"fields": heads})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        command = ["style", "tunes", "--from", "nano", "--out", "run", "--transposition", "0", *STYLE]
+        places = ["--from", "nano", "--out", "run", "--results", "results"]
+        command = ["style", "tunes", *places, "--transposition", "0", *STYLE]
         assert cli.main(command) == 0
     return home
 
 
 def test_a_style_lowers_the_loss_of_held_out_pieces(styled):
-    style = symbolic.load(styled / "run")
-    measured = style.checkpoint.provenance["held_out"]
-    assert measured["after"]["all"] < 0.9 * measured["before"]["all"]
+    record = read_json(styled / "run" / "record.json")
+    assert record["seeds"][0]["held_out"]["all"] < 0.9 * record["before"]["all"]
+    assert record["gain"]["mean"] == pytest.approx(
+        record["before"]["all"] - record["seeds"][0]["held_out"]["all"]
+    )
+    assert symbolic.load(styled / "run").checkpoint.provenance["held_out"] == record["seeds"][0]["held_out"]
+
+
+def test_a_record_names_music_terms_and_base(styled):
+    record = read_json(styled / "run" / "record.json")
+    assert record["music"] == {
+        "trained": 5,
+        "held_out": ["3.mid"],
+        "notes": 160,
+        "held_out_in_pretraining": None,
+    }
+    assert record["base"]["name"] == "nano"
+    assert record["licence"] == "unstated"
+    assert record["chain"][-1]["kind"] == "fine-tuning"
+    (line,) = read_lines(styled / "results" / "style.jsonl")
+    assert line["name"] == "run"
+    assert line["gain"] == record["gain"]
+    assert "/" not in line["settings"]["folder"]
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(styled, monkeypatch, capsys):
+    monkeypatch.chdir(styled)
+    step = StyleModule.training_step
+
+    def stopped(self, batch, index):
+        if self.global_step == 13:
+            raise KeyboardInterrupt
+        return step(self, batch, index)
+
+    command = ["style", "tunes", "--from", "nano", "--transposition", "0", *STYLE]
+    with monkeypatch.context() as patch:
+        patch.setattr(StyleModule, "training_step", stopped)
+        assert cli.main([*command, "--out", "stopped"]) == 130
+    assert cli.main(["style", "tunes", "--resume", "stopped", "--lr", "0.5"]) == 2
+    assert "--lr was 0.02" in capsys.readouterr().err
+    assert cli.main(["style", "tunes", "--resume", "stopped"]) == 0
+    found = [read_json(styled / name / "record.json")["seeds"][0] for name in ("run", "stopped")]
+    assert found[0]["history"] == found[1]["history"]
+    assert found[0]["pieces"] == found[1]["pieces"]
+    assert not list((styled / "stopped").glob("seed-*/last.ckpt"))
+
+
+@pytest.mark.parametrize("method", ["full", "scratch", "lora"])
+def test_controls_and_other_adapters_train_what_they_say(styled, monkeypatch, method):
+    monkeypatch.chdir(styled)
+    size = ["--share", "30%"] if method == "lora" else []
+    short = ["--epochs", "1", "--batch", "4", "--accelerator", "cpu", "--out", method, *size]
+    assert cli.main(["style", "tunes", "--from", "nano", "--method", method, *short]) == 0
+    base, own = symbolic.load(styled / "nano"), symbolic.load(styled / method)
+    same = torch.equal(
+        base.backbone.embedding.state_dict().popitem()[1], own.backbone.embedding.state_dict().popitem()[1]
+    )
+    assert same == (method == "lora")
+    trained = read_json(styled / method / "record.json")["seeds"][0]["trained_parameters"]
+    assert (trained == base.parameter_count) == (method != "lora")
 
 
 def test_the_backbone_stays_and_the_adapter_is_small(styled):
@@ -70,8 +131,9 @@ def test_a_style_writes_other_notes_than_its_base(styled):
     ("arguments", "words"),
     [
         (["absent"], "absent is no folder"),
-        (["few"], "holds fewer than two music files"),
+        (["few"], "fewer than two pieces could be read"),
         (["tunes", "--share", "200%"], "--share 200%: write a share above 0"),
+        (["tunes", "--method", "full", "--share", "1%"], "--share: --method full trains all weights"),
         (["tunes", "--out", "run"], "already holds a run"),
         (["tunes", "--from", "melody"], "it has no heads for fields"),
     ],
