@@ -23,6 +23,8 @@ ALIGNED = np.dtype([("score", "U24"), ("note", "<i4")])
 """A pair: the id of the score's note in the MusicXML file ("": none) and the index of the performed note (-1: none)."""
 HANDS = ("right", "left")
 _ALIGNMENT = "note_alignment.tsv"
+_WRITTEN = "xml_score.musicxml"
+_WRITTEN_MARKER = f"Bach/Fugue/bwv_846/{_WRITTEN}"
 _ALIGNMENT_MARKER = f"Bach/Fugue/bwv_846/Shi05M_note_alignments/{_ALIGNMENT}"
 
 
@@ -47,6 +49,7 @@ class _Asap(ArchivedCorpus):
         {
             "asap_midi.tar.xz": "a727a6aebfca35a3cbe022517d6b816767adbd02a819c2be64d8ae8ae77ec35e",
             "asap_note_alignments.tar.xz": "1bf34e36df2dcb96585d4201897b41544f622b85df73f1165db5cd2b6dc8d911",
+            "asap_musicxml.tar.xz": "dfc46b575493f5bccdaa3cc523e82323ae9639a1fc7008459e56f00dc0790914",
         }
     )
 
@@ -140,9 +143,21 @@ class AsapPerformancesCorpus(_Asap):
             CorpusError: If the alignments are neither files nor an archive under the root.
             MusicFileError: If this performance's alignment is absent, damaged or made for other notes.
         """
-        (archive, sha256), marker = list(self.archives.items())[1], _ALIGNMENT_MARKER
-        folder = locate(self.home, self._root, marker, sha256, self.homepage, archive)
+        folder = self._further("asap_note_alignments.tar.xz", _ALIGNMENT_MARKER)
         return read_alignment(folder / f"{piece.key}_note_alignments" / _ALIGNMENT, music)
+
+    def written(self, piece: Piece) -> Path:
+        """Return the MusicXML file of the score of a performance. Three scores are absent from the snapshot.
+
+        Raises:
+            CorpusError: If the scores are neither files nor an archive under the root.
+        """
+        folder = self._further("asap_musicxml.tar.xz", _WRITTEN_MARKER)
+        return folder / piece.key.rpartition("/")[0] / _WRITTEN
+
+    def _further(self, archive: str, marker: str) -> Path:
+        """Return the folder of an archive that lies beside the music."""
+        return locate(self.home, self._root, marker, self.archives[archive], self.homepage, archive)
 
 
 def hand_labels(music: Music) -> NDArray[np.int8]:
