@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import lightning
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finetune.style.objective import hidden_losses
+from finetune.style.objective import hidden_cells, model_losses
 from symbolic.backbone import Backbone
 from symbolic.dataset import MusicBatch
 from symbolic.errors import ConfigError
@@ -115,7 +115,8 @@ class StyleModule(lightning.LightningModule):
         """Restore the curve and the best tensors."""
         self.history, self.best = (checkpoint["counterpoint"][name] for name in ("history", "best"))
 
-    def _losses(self, batch: MusicBatch, *key: int) -> Sequence[Tensor]:
-        return hidden_losses(
-            self.backbone, self.heads, batch, generator_of(batch.tokens.device, self.seed, *key)
-        )
+    def _losses(self, batch: MusicBatch, *key: int) -> tuple[Tensor, Tensor]:
+        """Return (B, L, 8) losses and weights of the cells that a key hides."""
+        generator = generator_of(batch.tokens.device, self.seed, *key)
+        hidden, weights = hidden_cells(batch, self.heads.sizes, generator)
+        return model_losses(self.backbone, self.heads, batch, hidden), weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,28 +25,32 @@ _MEASURED = 7919
 _RESAMPLES = 4000
 
 
-def hidden_losses(
-    backbone: Backbone, heads: FieldHeads, batch: MusicBatch, generator: torch.Generator
+def hidden_cells(
+    batch: MusicBatch, sizes: Sequence[int], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Hide a share u ~ U(0, 1) of each window and recover it.
+    """Choose a share u ~ U(0, 1) of the cells of each window, as when a passage is written.
 
     Args:
-        backbone: Reads what is visible.
-        heads: Its heads for fields.
         batch: B windows of L tokens.
+        sizes: Sizes of the fields.
         generator: Source of randomness, on the device of the tokens.
 
     Returns:
-        (B, L, 8) losses in nats, 0 where nothing is hidden, and their weights 1 / u.
+        (B, L, 8) bool, the hidden cells, and their weights 1 / u, 0 elsewhere.
     """
     tokens, there = batch.tokens, batch.attention_mask
-    ranking = passage_ranking(tokens, heads.sizes[BAR] - RESERVED, generator).flatten(1)
+    ranking = passage_ranking(tokens, sizes[BAR] - RESERVED, generator).flatten(1)
     share = torch.rand(len(tokens), device=tokens.device, generator=generator)
     counts = (share * there.sum(1)).ceil().long().clamp(min=1)
-    hidden = FieldUnit(heads.sizes).choose(ranking, tokens, there, counts, tokens.shape[1]).cells
-    states = backbone(tokens.masked_fill(hidden, MASK), None if there.all() else there)
-    losses = recover(heads(states), tokens).loss * hidden
-    return losses, hidden * (there.sum(1) / hidden.sum((1, 2)).clamp(min=1))[:, None, None]
+    hidden = FieldUnit(sizes).choose(ranking, tokens, there, counts, tokens.shape[1]).cells
+    return hidden, hidden * (there.sum(1) / hidden.sum((1, 2)).clamp(min=1))[:, None, None]
+
+
+def model_losses(backbone: Backbone, heads: FieldHeads, batch: MusicBatch, hidden: Tensor) -> Tensor:
+    """Return (B, L, 8) losses in nats of recovering hidden cells. 0 where nothing is hidden."""
+    there = batch.attention_mask
+    states = backbone(batch.tokens.masked_fill(hidden, MASK), None if there.all() else there)
+    return recover(heads(states), batch.tokens).loss * hidden
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,34 +85,32 @@ class PieceLosses:
 
 @torch.inference_mode()
 def piece_losses(
-    backbone: Backbone,
-    heads: FieldHeads,
+    losses_of: Callable[[MusicBatch, Tensor], Tensor],
+    sizes: Sequence[int],
     batches: Iterable[MusicBatch],
     pieces: int,
     seed: int,
     repeats: int = 4,
 ) -> PieceLosses:
-    """Measure the losses of pieces. Every model meets the same hidden cells for the same batches and seed.
+    """Measure the losses of pieces on the CPU. For the same batches and seed everything meets the same hidden cells.
 
     Args:
-        backbone: In eval mode on the CPU, or on the device of its weights.
-        heads: Its heads for fields.
+        losses_of: Returns (B, L, 8) losses from a batch and its hidden cells, such as `model_losses` of a model.
+        sizes: Sizes of the fields.
         batches: All windows of the pieces, in an order that stays.
         pieces: How many pieces there are.
         seed: Seed of the hidden cells.
         repeats: Draws of hidden cells for each window.
     """
-    device = next(backbone.parameters()).device
     total = torch.zeros(pieces, len(FIELDS), dtype=torch.float64)
     weight = torch.zeros_like(total)
     for number, batch in enumerate(batches):
-        moved = MusicBatch(*(one.to(device) for one in batch))
         for repeat in range(repeats):
-            losses, weights = hidden_losses(
-                backbone, heads, moved, generator_of(device, seed, _MEASURED, number, repeat)
-            )
-            total.index_add_(0, batch.piece, (losses.double() * weights).sum(1).cpu())
-            weight.index_add_(0, batch.piece, weights.sum(1).double().cpu())
+            generator = generator_of(batch.tokens.device, seed, _MEASURED, number, repeat)
+            hidden, weights = hidden_cells(batch, sizes, generator)
+            losses = losses_of(batch, hidden)
+            total.index_add_(0, batch.piece, (losses.double() * weights).sum(1))
+            weight.index_add_(0, batch.piece, weights.sum(1).double())
     return PieceLosses(total.numpy(), weight.numpy())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from data.toolkit.records import portable_provenance, provenance, write_json
 from data.toolkit.results import append_results
 from data.toolkit.runs import SETTINGS, begin, read_settings
 from finetune.style.batches import held_out_loader
-from finetune.style.objective import PieceLosses, paired_interval, piece_losses
+from finetune.style.objective import PieceLosses, model_losses, paired_interval, piece_losses
 from finetune.style.settings import CONTROLS, StyleSettings
 from finetune.style.training import STATE, Style, pretrained_parts, train_style
 from symbolic.checkpoint.bundled import RECORD, model_name, shipped_models
@@ -75,7 +76,8 @@ def run_style(settings: StyleSettings, folder: Path) -> dict[str, Any]:
     with sole_writer(folder, wait=False):
         _begin(folder, settings, [*seen, *tested], base.fingerprint)
         held = held_out_loader(pieces.held_out, base.tokenizer, base.config.window, settings.batch)
-        before = piece_losses(backbone.eval(), heads.eval(), held, len(pieces.held_out), settings.seed)
+        untrained = partial(model_losses, backbone.eval(), heads.eval())
+        before = piece_losses(untrained, heads.sizes, held, len(pieces.held_out), settings.seed)
         origin = provenance()
         stage = _stage(settings, pieces.trained, folder.name)
         seeds = [

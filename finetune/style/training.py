@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from data.toolkit.states import StateFiles, read_state
 from finetune.settings import share_of
 from finetune.style.batches import StyleBatches, held_out_loader
 from finetune.style.module import StyleModule
-from finetune.style.objective import PieceLosses, piece_losses
+from finetune.style.objective import PieceLosses, model_losses, piece_losses
 from finetune.style.settings import CONTROLS, NEW, USUAL_SHARE, StyleSettings
 from symbolic.adapters import METHODS, attach
 from symbolic.adapters.budget import options_for
@@ -122,7 +123,9 @@ def train_style(
             weights_only=True,
         )
     module.cpu().eval().restore_best()
-    losses = piece_losses(backbone, heads, held, len(held_out), settings.seed)
+    losses = piece_losses(
+        partial(model_losses, backbone, heads), heads.sizes, held, len(held_out), settings.seed
+    )
     count = sum(one.numel() for one in parameters.values())
     return Style(backbone, heads, losses, module.history, count, time.perf_counter() - began)
 
