@@ -58,7 +58,8 @@ class PartReader:
 
     Attributes:
         notes: The notes, in the order of the document.
-        lengths: Length of each measure: the latest time that its voices reach.
+        lengths: Length of each measure: the latest time that its notes and visible rests reach.
+        reached: The latest time that anything in each measure reaches, hidden rests and `<forward>` among it.
         signatures: Changes of the time signature.
         sounds: Tempos for playback.
         marks: Metronome marks.
@@ -68,6 +69,7 @@ class PartReader:
     def __init__(self, score_part: Element | None, unit: int, silent_cues: bool = True) -> None:
         self.notes: list[WrittenNote] = []
         self.lengths: list[Time] = []
+        self.reached: list[Time] = []
         self.signatures: list[Signature] = []
         self.sounds: list[Mark] = []
         self.marks: list[Mark] = []
@@ -82,6 +84,7 @@ class PartReader:
         self._voice_staff: dict[str, int] = {}
         self._now: Time = 0
         self._latest: Time = 0
+        self._seen: Time = 0  # latest end of a note or a visible rest
         self._before: Time = 0  # onset of the note that a chord joins
 
     def read(self, measures: Iterable[Iterable[Element]]) -> None:
@@ -95,11 +98,12 @@ class PartReader:
             "sound": self._sound,
         }
         for measure in measures:
-            self._now = self._latest = self._before = 0
+            self._now = self._latest = self._seen = self._before = 0
             for element in measure:
                 if step := steps.get(element.tag):
                     step(element)
-            self.lengths.append(self._latest)
+            self.lengths.append(self._seen)
+            self.reached.append(self._latest)
 
     @property
     def _measure(self) -> int:
@@ -164,6 +168,8 @@ class PartReader:
             if not chord:
                 self._before = onset
                 self._move(length if duration is None else duration)
+                if kind is not None or note.get("print-object") != "no":
+                    self._seen = max(self._seen, self._now)
         if kind is None:
             return
         if silent and note.get("print-object") != "no":

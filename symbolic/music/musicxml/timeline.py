@@ -25,13 +25,14 @@ class Timeline:
     Attributes:
         uneven: Number of measures that are shorter in some parts than in others.
         rounded: Number of measures that missed their time signature by a trifle.
+        hidden: Number of measures whose hidden rests went on beyond their end.
     """
 
     def __init__(self, readers: Sequence[PartReader], implicit: set[int], unit: int) -> None:
         self._readers = readers
         self._unit = unit
         self._signatures = _leading(readers)
-        self.uneven = self.rounded = 0
+        self.uneven = self.rounded = self.hidden = 0
         lengths = self._lengths(implicit)
         self._starts: list[Time] = [0, *accumulate(lengths)]
 
@@ -44,18 +45,26 @@ class Timeline:
         return Fraction(units, self._unit)
 
     def _lengths(self, implicit: set[int]) -> list[Time]:
-        """Return how long each measure is, in units."""
+        """Return how long each measure is, in units.
+
+        Hidden rests fill a measure up to its time signature. They make none longer: programs write them for voices
+        that do not add up.
+        """
         lengths: list[Time] = []
-        signature, changes = _DEFAULT, iter(self._signatures)
+        signature, changes = Signature(-1, 0, *_DEFAULT), iter(self._signatures)
         coming = next(changes, None)
         for measure in range(max((len(reader.lengths) for reader in self._readers), default=0)):
             while coming and coming.measure <= measure:
-                signature, coming = (coming.numerator, coming.denominator), next(changes, None)
-            found = {reader.lengths[measure] for reader in self._readers if measure < len(reader.lengths)}
+                signature, coming = coming, next(changes, None)
+            full: Time = Fraction(4 * signature.numerator * self._unit, signature.denominator)
+            full = int(full) if full.denominator == 1 else full  # whole numbers are ten times as fast
+            if signature.measure == measure:
+                full += signature.onset
+            here = [reader for reader in self._readers if measure < len(reader.lengths)]
+            found = {max(reader.lengths[measure], min(reader.reached[measure], full)) for reader in here}
             self.uneven += len(found - {0}) > 1
             longest: Time = max(found)
-            full: Time = Fraction(4 * signature[0] * self._unit, signature[1])
-            full = int(full) if full.denominator == 1 else full  # whole numbers are ten times as fast
+            self.hidden += max(reader.reached[measure] for reader in here) > longest
             if longest != full and abs(Fraction(longest - full)) <= _SLACK * self._unit:
                 longest = full
                 self.rounded += 1

@@ -14,6 +14,8 @@ from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, POSITION, RESERVED
 
 FULL = notes("C4 C4 C4 C4")
+HIDDEN = ' print-object="no"'
+HIDDEN_REST = note("r", 5, attributes=HIDDEN)
 THREE_EIGHT = "<attributes><time><beats>3</beats><beat-type>8</beat-type></time></attributes>"
 
 
@@ -96,6 +98,32 @@ class TestBars:
 
     def test_a_bar_without_anything_is_a_full_bar(self):
         assert onsets(read([FULL, "", FULL]), 0) == [0, 1, 2, 3, 8, 9, 10, 11]
+
+    @pytest.mark.parametrize("silence", [HIDDEN_REST, forward(5)], ids=["hidden rest", "forward"])
+    @pytest.mark.parametrize(
+        ("content", "length", "expected"),
+        [
+            pytest.param("", 0, 4, id="nothing"),
+            pytest.param(note(), 1, 4, id="a short bar"),
+            pytest.param(FULL, 4, 4, id="a full bar"),
+            pytest.param(FULL + note("E4", 0.5), 4.5, 4.5, id="a note beyond the signature"),
+            pytest.param(FULL + note("r"), 5, 5, id="a visible rest beyond the signature"),
+        ],
+    )
+    def test_hidden_rests_fill_a_bar_and_lengthen_none(self, content, length, expected, silence):
+        music = read([FULL, content + backup(length) + silence, FULL])
+        assert onsets(music, 0)[-4:] == [4 + expected + beat for beat in range(4)]
+        assert len(music.repairs) == (expected < 5)
+
+    def test_hidden_rests_of_one_part_lengthen_no_other(self):
+        music = read([FULL, FULL, FULL], [FULL, HIDDEN_REST, FULL])
+        assert onsets(music, 0) == [*range(12)]
+        assert onsets(music, 1)[4:] == [8, 9, 10, 11]
+        assert music.repairs == ("bars that hidden rests made longer than their time signature set right: 1",)
+
+    def test_hidden_rests_fill_both_signatures_of_a_bar(self):
+        music = read([note("r") + note() + THREE_EIGHT + note("r", 1.5, attributes=HIDDEN), note()])
+        assert onsets(music, 0) == [1, 3.5]
 
     def test_an_implicit_measure_without_anything_takes_no_time(self):
         assert onsets(read([FULL, '<measure number="X1" implicit="yes">', FULL]), 0) == [*range(8)]
