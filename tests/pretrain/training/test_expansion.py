@@ -126,8 +126,9 @@ def test_bundled_models_expand_to_a_larger_preset(kind):
     settings = PretrainSettings.of(checkpoint=name, preset="small", backbone=kind)
     start = load_initialisation(settings, Tokenizer())
     # Its window too: an expanded model is trained as any of its size.
-    assert start.config == replace(preset("small"), kind=kind)
-    objective, found = objective_of(settings, start).eval(), load_checkpoint(name)
+    found = load_checkpoint(name)
+    assert start.config == replace(preset("small"), kind=kind, relations=found.config.relations)
+    objective = objective_of(settings, start).eval()
     music = torch.randint(4, 20, (1, 30, 8))
     theirs = found.build_heads()["fields"](found.build_backbone().eval()(music))
     for one, other in zip(objective.heads(objective.backbone(music)), theirs, strict=True):
@@ -176,7 +177,7 @@ def test_an_expanded_run_names_its_checkpoint(tmp_path, monkeypatch, capsys):
         "It was expanded from `tiny` (4 layers of 128 dimensions; weights "
         in (model / "README.md").read_text()
     )
-    assert load_checkpoint(model).config == preset("mini")
+    assert load_checkpoint(model).config == replace(preset("mini"), relations=tuple(RELATIONS))
 
 
 def test_relations_grow_with_the_model():
@@ -190,14 +191,17 @@ def test_relations_grow_with_the_model():
     torch.testing.assert_close(large(music), small(music).repeat(1, 1, 3), atol=1e-5, rtol=1e-4)
 
 
-def test_tiny_is_given_relations_without_a_change(tmp_path):
-    settings = PretrainSettings.of(checkpoint="tiny", relations="all")
+def test_a_model_is_given_relations_without_a_change(tmp_path):
+    found = load_checkpoint("tiny")
+    before = build_backbone(replace(found.config, relations=()), found.tokenizer.vocabulary.sizes)
+    saved = save_checkpoint(tmp_path / "plain", before, found.tokenizer)
+    settings = PretrainSettings.of(checkpoint=str(saved), relations="all")
     start = load_initialisation(settings, Tokenizer())
     assert start.config.relations == tuple(RELATIONS)
     assert "expanded_from" not in start.describe(np.empty(0, dtype=np.int64))
     objective = objective_of(settings, start).eval()
     music = torch.stack([torch.randint(4, size, (2, 12)) for size in Vocabulary().sizes], dim=-1)
-    assert torch.equal(objective.backbone(music), load_checkpoint("tiny").build_backbone().eval()(music))
+    assert torch.equal(objective.backbone(music), before.eval()(music))
 
 
 def test_relations_are_those_asked_for_or_of_the_checkpoint(tmp_path):
@@ -208,7 +212,7 @@ def test_relations_are_those_asked_for_or_of_the_checkpoint(tmp_path):
     assert shape(relations="none").relations == ()
     assert shape(relations="octave,degree", relative_pitch=True).relations == ("octave", "degree")
     assert not shape(relative_pitch=True).absolute_pitch
-    assert shape(checkpoint="tiny").relations == ()
+    assert shape(checkpoint="tiny").relations == tuple(RELATIONS)
     found = load_checkpoint("tiny")
     backbone = build_backbone(replace(found.config, relations=("octave",)), found.tokenizer.vocabulary.sizes)
     saved = str(save_checkpoint(tmp_path / "related", backbone, found.tokenizer))
