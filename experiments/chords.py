@@ -1,118 +1,40 @@
-"""Fit a model of chords to POP909 and score it there and on Nottingham, beside templates of triads.
+"""Fit a model of chords to POP909 and score it on five kinds of music, beside templates of triads.
 
     python -m experiments.chords --root DATA --out runs/chord --record results/tonality.jsonl
 
 Validation songs of POP909 choose the penalty. Its chords were found by an algorithm. Those of Nottingham are what its
-second track plays. Scores are shares of time by mir_eval, means over pieces.
+second track plays, those of OpenEWLD the symbols above a melody without accompaniment. Chorales and madrigals were
+analysed by hand. Scores are shares of time by mir_eval, means over pieces.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from data.corpora import Corpus, Piece, open_corpus
-from data.fingerprint import note_fingerprint
 from data.toolkit.page import Page
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
+from experiments.stated_chords import SIDES, Song, songs
 from experiments.tonal_card import Words, write_model
 from finetune.baselines.rules import degrees_by_triads
 from finetune.baselines.tonal import fit_tonal
 from finetune.tasks.metrics import wilson_interval
 from finetune.tasks.mirex import chord_scores
 from symbolic.features.stats import softmax
-from symbolic.music.notes import Music
 from symbolic.predict.classifiers.tonal import TonalClassifier
-from symbolic.predict.keys import CHORDS, chords
+from symbolic.predict.keys import chords
 from symbolic.predict.tonality import TONAL_CLASSES
-from symbolic.tokens.tokenizer import Tokenizer, Tokens
 
 DECAYS = (1e-6, 1e-5, 1e-4)
 """Penalties on the weights, of which validation songs choose one."""
-EVERY = 3
-"""One in so many training songs and tunes of Nottingham is read. The regression takes `MOST` of their beats."""
-METRICS, SIDES = ("majmin", "root"), ("train", "valid", "test")
-_SHAPES = {(0, 4, 7): 0, (0, 3, 7): 12, (0, 4, 7, 10): 0, (0, 3, 7, 10): 12}
-Spans = tuple[list[tuple[float, float]], list[str]]
-"""Starts and ends in seconds, and names of chords in Harte's syntax."""
-
-
-@dataclass(frozen=True, eq=False)
-class Song:
-    """A piece with chords.
-
-    Attributes:
-        kind: What kind of music it is, by its corpus.
-        side: One of `SIDES`.
-        music: What is read.
-        tokens: The same as tokens.
-        labels: (N,) indices of tokens into `TONAL_CLASSES`, -1 without a chord. Empty where it is only tested.
-        truth: Its chords.
-        mark: Fingerprint of the notes.
-        seconds: (N,) onsets of the notes as their file has them.
-    """
-
-    kind: str
-    side: str
-    music: Music
-    tokens: Tokens
-    labels: NDArray[np.integer]
-    truth: Spans
-    mark: int
-    seconds: NDArray[np.float64]
-
-
-def songs(root: str | None) -> Iterator[Song]:
-    """Yield the songs of POP909 that are on a side, and the tunes of Nottingham to be tested."""
-    for name in ("pop909", "nottingham"):
-        corpus = open_corpus(name, root)
-        dealt = [(piece, piece.split if name == "pop909" else "test") for piece in corpus.pieces()]
-        kept = [one for one in dealt if name == "pop909" and one[1] in ("valid", "test")]
-        kept += [one for one in dealt if name != "pop909" or one[1] == "train"][::EVERY]
-        for piece, side in tqdm(kept, name, unit=" pieces", leave=False, disable=None):
-            read = corpus.read(piece)
-            reading = corpus.interpret(piece, read)
-            truth = _written(corpus, piece) if name == "pop909" else played(read)
-            tokens = Tokenizer().encode(reading.music)
-            labels = reading.note_labels.get("chord")
-            of_tokens = np.zeros(0, dtype=np.int8) if labels is None else labels[tokens.note_index]
-            if truth[0]:
-                mark, seconds = note_fingerprint(reading.music), read.seconds(read.notes["onset"])
-                yield Song(corpus.title, str(side), reading.music, tokens, of_tokens, truth, mark, seconds)
-
-
-def _written(corpus: Corpus, piece: Piece) -> Spans:
-    """Return the chords in the file beside a song of POP909."""
-    path = Path(corpus.path(piece.file)).with_name("chord_midi.txt")
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    return [(float(start), float(end)) for start, end, _ in lines], [name for *_, name in lines]
-
-
-def played(music: Music) -> Spans:
-    """Return the major and minor chords that the second track of a piece plays. Each lasts until the next one."""
-    notes = music.notes[music.notes["track"] == 1]
-    starts, names = [], []
-    for onset in np.unique(notes["onset"]):
-        pitch_classes = np.unique(notes["pitch"][notes["onset"] == onset] % 12).astype(int)
-        for root in pitch_classes.tolist():
-            mode = _SHAPES.get(tuple(sorted(((pitch_classes - root) % 12).tolist())))
-            if mode is not None:
-                starts.append(int(onset))
-                names.append(CHORDS[root + mode])
-    if not starts:
-        return [], []
-    end = int((notes["onset"] + notes["duration"]).max())
-    seconds = music.seconds(np.array([*starts, end])).tolist()
-    return list(pairwise(seconds)), names
+METRICS = ("majmin", "root")
+"""Scores of mir_eval: chords among major and minor triads, and roots."""
 
 
 def score(song: Song, of_tokens: NDArray[np.floating]) -> list[float]:

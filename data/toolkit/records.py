@@ -99,5 +99,8 @@ def _own_command() -> list[str]:
     """Return the words that started this process."""
     program = Path(sys.argv[0])
     # Run as `python -m pretrain.cli`, the program is a file of the package that is the command.
-    name = program.parent.name if program.name == "cli.py" else program.name
-    return [name, *sys.argv[1:]]
+    if program.name == "cli.py":
+        return [program.parent.name, *sys.argv[1:]]
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    started = ["python", "-m", module.name.removesuffix(".__main__")] if module else [program.name]
+    return [*started, *sys.argv[1:]]
