@@ -147,7 +147,7 @@ def played(music: Music) -> Spans:
             if mode is not None:
                 starts.append(onset / music.resolution)
                 names.append(_named(root, mode))
-    return _spans(music, starts, names)
+    return _spans(music.with_notes(notes), starts, names)
 
 
 def analysed(path: Path, music: Music) -> Spans:

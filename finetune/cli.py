@@ -152,7 +152,8 @@ def _train(settings: FinetuneSettings) -> None:
     print()
     _print_table(*tables.account_table(record["split"]))
     print("\n".join(["", *record["skipped"], *(f"warning: {one}" for one in tables.warnings_of(record))]))
-    print("\n".join(filter(None, (tables.verdict_line(record), tables.window_line(record)))))
+    lines = tables.verdict_line(record), tables.window_line(record), tables.model_line(record)
+    print("\n".join(filter(None, lines)))
     if "fold_sd" in record["test"]["accuracy"]:
         runs = "folds and seeds" if len(record["seeds"]) > 1 else "folds"
         print(f"deviation over {runs}: {100 * record['test']['accuracy']['fold_sd']:.1f} points")

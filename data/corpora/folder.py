@@ -29,7 +29,8 @@ class FolderCorpus(Corpus):
 
     Args:
         root: The folder.
-        labels: The table. Default: labels.csv in the folder if there is one.
+        labels: The table. A path that does not exist is also looked for in the folder. Default: labels.csv there, if
+            there is one.
         require_labels: Leave out files without a label. There must be a table with labels.
         tracks: Track names that become note labels in any case. Notes of other tracks are unlabelled.
         merge: With `tracks`, read all pitched tracks as one piano, so that no program reveals a label.
@@ -60,7 +61,10 @@ class FolderCorpus(Corpus):
         self.folder = Path(root).expanduser()
         if not self.folder.is_dir():
             raise CorpusError(f"{self.folder} is not a folder. Name the one that holds your music files.")
-        self._table = Path(labels).expanduser() if labels else None
+        table = Path(labels).expanduser() if labels else None
+        if table and not table.exists() and (self.folder / table).is_file():
+            table = self.folder / table
+        self._table = table
         self._require_labels = require_labels
         self._tracks = tuple(tracks)
         self._merge = merge

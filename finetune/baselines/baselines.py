@@ -131,7 +131,7 @@ BASELINES: Mapping[str, Baseline] = {
         Baseline("rhythm_table", "table of position and times", _piecewise(rules.rhythm_table)),
         Baseline("key_profiles", "key profiles", _piecewise(rules.key_profiles)),
         Baseline("triads", "triad templates", _piecewise(rules.triads)),
-        Baseline("look_up", "look-up of the likest training piece", look_up),
+        Baseline("look_up", "look-up of the nearest training piece", look_up),
         Baseline("features_logistic", "hand-made features + logistic regression", features_logistic),
         Baseline("features_trees", "hand-made features + extra trees", features_trees),
         Baseline("features_together", "hand-made features + discriminants and trees", features_together),

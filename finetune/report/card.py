@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from data.toolkit.page import Page
-from finetune.report.tables import Record, method_of, pretrained, score_table, verdict_line, warnings_of
+from finetune.report.tables import (
+    WHOLE,
+    Record,
+    method_of,
+    model_line,
+    pretrained,
+    score_table,
+    verdict_line,
+    warnings_of,
+)
 from finetune.settings import FEATURES
 from symbolic.checkpoint.card import front_matter
 from symbolic.checkpoint.licence import Chain
@@ -61,13 +70,15 @@ def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable
     means = (
         f"Scores are means over {seeds} seeds. These are the weights of the seed that is best on validation."
     )
+    one = "Scores are those of these weights: one seed, where a table asks for five."
     page.text(
-        (means if seeds > 1 else "Scores are those of these weights: one seed, where a table asks for five.")
-        + " Intervals are of 95 %, by a bootstrap over song groups."
+        f"{model_line(record) or (means if seeds > 1 else one)} "
+        "Intervals are of 95 %, by a bootstrap over song groups."
     )
     page.heading("Limits")
+    pieces = record.get(WHOLE, record["split"]["train"])
     page.text(
-        f"It was trained on {record['split']['train']:,} readings of pieces ({corpus['title']}, {corpus['licence']}). "
+        f"It was trained on {pieces:,} readings of pieces ({corpus['title']}, {corpus['licence']}). "
         "The tables above say nothing about music of other kinds."
     )
     licence = page.licence(chain)

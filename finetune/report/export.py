@@ -46,7 +46,7 @@ def export(
         The folder.
 
     Raises:
-        CounterpointError: If there is no such run, or it was trained fold by fold or scored on pieces it had seen.
+        CounterpointError: If there is no such run, or it was scored on pieces it had seen.
     """
     run, out = Path(run), Path(out)
     record = read_record(run, {"test_counts", "checkpoint"}, "finetune")
@@ -73,15 +73,10 @@ def export(
 
 
 def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:
-    """Refuse a run whose scores are not those of one unseen test side."""
+    """Refuse a run that was scored on pieces it had seen."""
     if record["leaks"]["leaky"] is not False:
         raise ConfigError(
             f"{run} was scored on pieces that it may have seen. Train it again from a checkpoint that has not."
-        )
-    if "folds" in record["split"]:
-        raise ConfigError(
-            f"{run} was trained fold by fold, so each of its models was trained on test pieces of the others. Name "
-            "a run of a protocol without folds."
         )
 
 

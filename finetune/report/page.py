@@ -16,6 +16,7 @@ from finetune.report.tables import (
     Record,
     account_table,
     kept_of,
+    model_line,
     published_table,
     refitted,
     score_table,
@@ -92,6 +93,7 @@ def _scores(page: Page, record: Record) -> None:
     if verdict := verdict_line(record):
         page.text(verdict)
     page.text(window_line(record), note=True)
+    page.text(model_line(record), note=True)
     page.text(INTERVALS, note=True)
     heads, published = published_table(record)
     if published:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from data.toolkit.settings import flatten
@@ -15,6 +16,8 @@ from finetune.tasks.metrics import FEW_GROUPS, Difference, accuracy, paired_boot
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
 """Heads, and rows of as many cells."""
+WHOLE = "whole"
+"""Key of a record: to how many pieces the saved model is fitted once folds have tested its method."""
 INTERVALS = (
     "Mean ± standard deviation over seeds; 95 % interval by bootstrap over song groups, or by Wilson's formula where "
     f"all resamples agree or there are fewer than {FEW_GROUPS} groups."
@@ -190,6 +193,23 @@ def account_table(split: Record) -> Table:
     return ["pieces", "number"], [
         [use, f"{count:,}"] for use, count in {**uses, "all": sum(uses.values())}.items()
     ]
+
+
+def model_line(record: Record) -> str:
+    """Return which model a run with folds saves, and what its scores are of; empty for a run without folds."""
+    folds = record["split"].get("folds")
+    if not folds:
+        return ""
+    whole = record.get(WHOLE)
+    saved = (
+        f"is fitted to all {whole:,} labelled pieces"
+        if whole
+        else f"is the one that is best on its validation pieces, {Path(record['checkpoint']).parts[0]}"
+    )
+    return (
+        f"The model that is saved {saved}. The scores are of {len(folds)} models. Each was tested on pieces that it "
+        "was not trained on."
+    )
 
 
 def warnings_of(record: Record) -> list[str]:

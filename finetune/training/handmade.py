@@ -107,6 +107,28 @@ def train_features(
     return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts, rows)
 
 
+def fit_whole(data: TaskData, source: InitialWeights, folder: Path, provenance: dict[str, Any]) -> int:
+    """Fit hand-made features to the labelled pieces of all sides, once folds have tested them, and save the model.
+
+    Args:
+        data: The task's pieces, of any fold.
+        source: From `finetune.training.weights.no_weights`.
+        folder: Receives the checkpoint.
+        provenance: Goes into it.
+
+    Returns:
+        The number of pieces.
+    """
+    pieces = np.sort(np.concatenate([*data.splits.values()]))
+    stretches = [remembered_stretches([data.tokens(piece)])[0] for piece in pieces]
+    truths = np.array([int(data.truth(piece)) for piece in pieces])
+    model = fit_piece_classifier(stretches, truths, len(data.task.classes))
+    task, seen = data.task.describe(), data.shards.fingerprints[pieces]
+    chain = training_chain(data, source, pieces)
+    save_model(folder, model, source.tokenizer, task, provenance, seen, chain=chain)
+    return len(pieces)
+
+
 def _of_pieces(data: TaskData) -> _Fitted:
     classes = len(data.task.classes)
     train, valid = (_stretches(data, split) for split in ("train", "valid"))

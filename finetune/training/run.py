@@ -18,7 +18,7 @@ from data.toolkit.runs import SETTINGS, begin, find_folder, read_settings
 from data.toolkit.settings import flatten, nested, spelling
 from finetune.baselines.baselines import cached_baselines
 from finetune.report.page import write_report
-from finetune.report.tables import variant_of
+from finetune.report.tables import WHOLE, variant_of
 from finetune.settings import (
     AT_ONCE,
     FEATURES,
@@ -33,9 +33,10 @@ from finetune.tasks.checks import side_warnings
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared_folds, task_of
 from finetune.tasks.metrics import pack_counts
+from finetune.training.handmade import fit_whole
 from finetune.training.predictions import FILE, numbered, write_rows
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
-from finetune.training.result import SCORED, SeedResult, pool_folds, processor
+from finetune.training.result import CHECKPOINT, SCORED, SeedResult, pool_folds, processor
 from finetune.training.seed import Plan, train_seed
 from finetune.training.weights import (
     InitialWeights,
@@ -198,6 +199,14 @@ def _finetune(run: Run) -> dict[str, Any]:
     # The test score has no say in which checkpoint is named.
     seed, fold = max(results, key=lambda which: results[which].summary["valid"]["accuracy"])
     seeds = run.pooled(results)
+    whole = {}
+    if (
+        len(folds) > 1
+        and settings.adapter.method == FEATURES
+        and task.level == "sequence"
+        and not used[0].thin
+    ):
+        whole = {WHOLE: fit_whole(folds[0], run.source, out / CHECKPOINT, run.origin)}
     record = {
         "format": FORMAT,
         **run.origin,
@@ -209,7 +218,8 @@ def _finetune(run: Run) -> dict[str, Any]:
         "warnings": [*task.warnings, *side_warnings(used)],
         "baselines": baselines,
         **scores(task, seeds, list(results.values()) if len(folds) > 1 else []),
-        "checkpoint": f"{_place(folds[fold], seed)}/checkpoint",
+        "checkpoint": CHECKPOINT if whole else f"{_place(folds[fold], seed)}/{CHECKPOINT}",
+        **whole,
         "seeds": [result.summary for result in seeds],
         # Those of the validation side too: by them runs are chosen among.
         **{

@@ -180,7 +180,7 @@ def _checkpoints(run: Path, record: Mapping[str, Any]) -> list[Checkpoint]:
         ConfigError: If one is gone, or the run has folds, each of which tests other pieces.
     """
     if "folds" in record["split"]:
-        raise ConfigError(f"{run} was trained fold by fold; name a run of a protocol without folds.")
+        raise ConfigError(f"{run} was trained fold by fold. Train one on given sides: `--protocol split`.")
     places = [run / f"seed-{seed['seed']}" / CHECKPOINT for seed in record["seeds"]]
     if gone := [str(place) for place in places if not place.is_dir()]:
         raise ConfigError(f"{', '.join(gone)} is gone. Train the run again.")

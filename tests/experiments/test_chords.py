@@ -1,14 +1,19 @@
-"""Truth for the model of chords: what an accompaniment plays, and how it is scored by time."""
+"""Truth for the model of chords: what accompaniments play and analysts write, and how it is scored by time."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments.chords import Song, played, score
+from experiments.chords import above, paces, score
+from experiments.stated_chords import Song, analysed, played
+from symbolic.features.onsets import times
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.tonality import TONAL_CLASSES, tonal_labels
 from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import Vocabulary
 
 
 def accompanied() -> Music:
@@ -42,3 +47,40 @@ def test_right_chords_score_by_time() -> None:
     assert score(song, answer(2 + 12)) == [1.0, 1.0]
     assert score(song, answer(2)) == pytest.approx([2 / 3.5, 1.0])
     assert score(song, answer(7)) == pytest.approx([2 / 3.5, 2 / 3.5])
+
+
+def test_an_analysis_begins_with_its_score(tmp_path: Path) -> None:
+    path = tmp_path / "analysis.rntxt"
+    path.write_text(
+        "Composer: A\nTitle: B\nTime Signature: 4/4\n\nm0 b4 C: I\nm1 V7 b3 vi\nm2 viio6 b2 I6/4 b3 I\n",
+        encoding="utf-8",
+    )
+    # The score has its upbeat at the end of a full bar.
+    music = Music(note_array(np.arange(3, 11) * 480, 480, np.full(8, 60)), resolution=480)
+    times, names = analysed(path, music)
+    assert names == ["C:maj", "G:7", "A:min", "B:dim", "C:maj", "C:maj"]
+    assert times[0] == (1.5, 2.0)
+    assert times[-1] == (5.0, 5.5)
+    longer = Music(note_array(np.arange(3, 40) * 480, 480, np.full(37, 60)), resolution=480)
+    assert analysed(path, longer) == ([], [])
+
+
+def test_songs_are_read_twice_as_fast_too() -> None:
+    music = accompanied()
+    tokens, labels = Tokenizer().encode(music), np.arange(len(music)) % 24
+    song = Song("", "train", music, tokens, labels[tokens.note_index], ([], []), 0, np.zeros(0))
+    (_, own), (fast, found) = paces(song)
+    onset, _, pitch = times(fast)
+    known = {
+        (int(n["onset"]) // 2, int(n["pitch"])): label for n, label in zip(music.notes, labels, strict=True)
+    }
+    quarter = Vocabulary().positions_per_quarter
+    got = {(at * 480 // quarter, one): label for at, one, label in zip(onset, pitch, found, strict=True)}
+    assert got == known
+    assert sorted(own) == sorted(found)
+
+
+def test_a_model_is_above_another_by_pieces() -> None:
+    gap = above(np.array([0.9, 0.8, 0.7]), np.array([0.8, 0.7, 0.6]))
+    assert gap[:3] == pytest.approx((0.1, 0.1, 0.1))
+    assert gap.p == 0

@@ -14,10 +14,13 @@ import pytest
 import torch
 from finetune_helpers import nano_checkpoint, tune, write_folder
 
+import symbolic
 from data.corpora import CORPORA, Piece
 from data.corpora.folder import FolderCorpus
 from data.preparation.settings import PrepareSettings
 from data.toolkit.results import read_results
+from finetune.report.export import export
+from finetune.report.tables import model_line
 from finetune.settings import FinetuneSettings
 from finetune.tasks import Protocol, Task, note_task, sequence_task
 from finetune.tasks.data import TaskData, task_metrics
@@ -224,6 +227,25 @@ def test_every_piece_is_tested_once_a_seed_and_an_interrupted_run_goes_on_in_the
     assert record["test"]["accuracy"]["mean"] == pytest.approx(np.mean(scores))
     assert record["test"]["accuracy"]["fold_sd"] == pytest.approx(np.std(scores, ddof=1))
     assert (tmp_path / "run" / record["checkpoint"] / "config.json").is_file()
+
+
+def test_features_tested_by_folds_are_fitted_to_all_pieces(
+    fifths: None, folder: Path, tmp_path: Path
+) -> None:
+    out, settings = tmp_path / "run", PrepareSettings(jobs=0)
+    features = FinetuneSettings.of(
+        method="features", protocol="folds", root=str(folder), jobs=0, out=str(out)
+    )
+    record = finetune(features, FOLDED)
+    data = prepared(FOLDED, str(folder), Tokenizer(), settings, FOLDED.protocols[1], 0)
+    pieces = np.concatenate([*data.splits.values()])
+    assert (record["checkpoint"], record["whole"], len(pieces)) == ("checkpoint", 20, 20)
+    assert "fitted to all 20 labelled pieces. The scores are of 5 models." in model_line(record)
+    model = symbolic.load(export(out, tmp_path / "dances"))
+    assert sorted(model.checkpoint.pretrained_on) == sorted(data.shards.fingerprints[pieces])
+    assert model.checkpoint.chain[-1].sources[0].pieces == 20
+    assert model_line(record) in (tmp_path / "dances" / "README.md").read_text()
+    assert model_line(record) in (out / "report.html").read_text()
 
 
 def test_the_guard_looks_into_every_fold(fifths: None, folder: Path, tmp_path: Path) -> None:

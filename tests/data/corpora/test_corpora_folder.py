@@ -77,6 +77,14 @@ def test_a_table_elsewhere_and_with_a_byte_order_mark(music, tmp_path):
     assert FolderCorpus(music, labels=path).pieces()[0].labels == {"label": "x"}
 
 
+def test_a_table_is_looked_for_in_the_folder_too(music, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (music / "mine.csv").write_text("file,label\nt000.mid,there\n")
+    assert FolderCorpus(music, labels="mine.csv").pieces()[0].labels == {"label": "there"}
+    (tmp_path / "mine.csv").write_text("file,label\nt000.mid,here\n")
+    assert FolderCorpus(music, labels="mine.csv").pieces()[0].labels == {"label": "here"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
