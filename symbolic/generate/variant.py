@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from symbolic.errors import MusicFileError
 from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Passage
+from symbolic.music.files import MUSICXML_SUFFIXES
 from symbolic.music.midi.edit import MidiEdit
 from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.writer import midi_bytes
+from symbolic.music.musicxml.edit import ScoreEdit
+from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 from symbolic.replacing import write_whole
 from symbolic.tokens.grid import to_ticks
@@ -32,6 +35,7 @@ class Variant:
         notes: (M,) array of dtype `NOTE`, the notes that stand in their place.
         like: (M,) the note of the piece whose track and channel each of them has.
         sureness: (M,) mean log probability of a note's drawn values by the model.
+        edges: (B + 1,) ticks at which the bars of the passage begin, and that at which the last one ends.
     """
 
     source: Music
@@ -40,6 +44,7 @@ class Variant:
     notes: NDArray[np.void]
     like: NDArray[np.int64]
     sureness: NDArray[np.float64]
+    edges: NDArray[np.int64]
 
     def __repr__(self) -> str:
         return f"Variant({len(self.notes):,} notes written in bars {self.passage.bars})"
@@ -71,13 +76,46 @@ class Variant:
         content = edit.to_bytes()
         return content if _holds(content, music) else midi_bytes(music)
 
+    def to_musicxml(self, zipped: bool = False) -> bytes:
+        """Return the MusicXML file of the piece with the notes exchanged, and all else in it as it was.
+
+        Args:
+            zipped: Whether as an .mxl archive.
+
+        Raises:
+            MusicFileError: If the piece was not read from MusicXML, or its score has no place for the notes.
+        """
+        source = self.source.path
+        if not _is_musicxml(source):
+            raise MusicFileError(
+                source or "music", "only scores in MusicXML come back as MusicXML", "Write MIDI."
+            )
+        try:
+            edit = ScoreEdit(Path(source).read_bytes(), source)
+        except OSError as error:
+            raise MusicFileError(source, error.strerror or str(error)) from error
+        if not np.array_equal(edit.music.notes, self.source.notes):
+            raise MusicFileError(source, "it does not hold these notes any more", "Read it again.")
+        names = [name for name in self.notes.dtype.names or () if name != "velocity"]
+        if np.array_equal(self.notes[names], self.source.notes[self.like][names]):
+            for note, velocity in zip(self.like.tolist(), self.notes["velocity"].tolist(), strict=True):
+                edit.set_velocity(note, velocity)
+        else:
+            edit.exchange(self.replaced, self.notes, self.like, self.edges.tolist())
+        content = edit.to_bytes(zipped)
+        if not np.array_equal(_listed(parse_musicxml(content, source).notes), _listed(self.music.notes)):
+            raise MusicFileError(source, "its score cannot hold the written notes", "Write MIDI.")
+        return content
+
     def write(self, path: str | Path) -> None:
-        """Write a MIDI file; see `to_midi`.
+        """Write a MusicXML file where the path has such a suffix, else a MIDI file. See `to_musicxml` and `to_midi`.
 
         Raises:
             MusicFileError: If it cannot be written.
         """
-        content = self.to_midi()
+        content = (
+            self.to_musicxml(Path(path).suffix.lower() == ".mxl") if _is_musicxml(path) else self.to_midi()
+        )
         try:
             write_whole(path, content)
         except OSError as error:
@@ -114,10 +152,11 @@ def variant_of(
             notes["velocity"] = np.maximum(drawn * width + width // 2, 1)
     replaced = np.zeros(len(music), dtype=bool)
     replaced[tokens.note_index[passage.asked]] = True
+    edges = to_ticks(np.append(passage.start, passage.end), music, vocabulary)
     if DURATION in passage.fields or POSITION in passage.fields:
-        _end_in_time(notes, music.notes[~replaced], int(to_ticks(np.array(passage.end), music, vocabulary)))
+        _end_in_time(notes, music.notes[~replaced], int(edges[-1]))
     sureness = canvas.sureness[rows].sum(axis=1) / canvas.drawn[rows].sum(axis=1)
-    return Variant(music, passage, replaced, notes, like, sureness)
+    return Variant(music, passage, replaced, notes, like, sureness, edges)
 
 
 def _end_in_time(notes: NDArray[np.void], others: NDArray[np.void], end: int) -> None:
@@ -143,6 +182,10 @@ def _holds(content: bytes, music: Music) -> bool:
     except MusicFileError:
         return False
     return np.array_equal(_listed(found), _listed(music.notes))
+
+
+def _is_musicxml(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in MUSICXML_SUFFIXES
 
 
 def _listed(notes: NDArray[np.void]) -> NDArray[np.int64]:

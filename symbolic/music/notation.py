@@ -122,7 +122,7 @@ class Notation:
             raise MusicFileError(name, f"it holds {len(self.parts):,} parts, more than {_MAX_PARTS:,}")
         time_signatures, pickup = time_signatures_of(self.bars)
         notes, outside = self._notes(name, pickup)
-        tempos = {_ticks(at + pickup): tempo for at, tempo in sorted(self.tempos.items())}
+        tempos = {ticks(at + pickup): tempo for at, tempo in sorted(self.tempos.items())}
         if not tempos or min(tempos) > 0:
             # The first mark holds before it, as in a pick-up.
             tempos[0] = tempos[min(tempos)] if tempos else 120.0
@@ -145,7 +145,7 @@ class Notation:
                 if not 0 <= pitch <= 127:
                     outside += 1
                     continue
-                start, duration = _ticks(onset + pickup if pickup else onset), _ticks(length)
+                start, duration = ticks(onset + pickup if pickup else onset), ticks(length)
                 if start < 0 or duration < 0 or start + duration > _LAST_TICK:
                     raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
                 found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track))
@@ -181,15 +181,15 @@ def time_signatures_of(bars: Sequence[Bar]) -> tuple[NDArray[np.int64], Fraction
         at = start + pickup if index else start
         inside = at < expected and at + length <= expected
         if (numerator, denominator) != signature or (at != expected and not inside):
-            events.append((_ticks(at), numerator, denominator))
+            events.append((ticks(at), numerator, denominator))
             signature, expected = (numerator, denominator), at + full
         elif at == expected:
             expected += full
     return np.array(events, dtype=np.int64), pickup
 
 
-def _ticks(quarters: Fraction) -> int:
+def ticks(quarters: Fraction) -> int:
     """Return `round(quarters * RESOLUTION)`, several times as fast."""
-    ticks, rest = divmod(quarters.numerator * RESOLUTION, quarters.denominator)
+    whole, rest = divmod(quarters.numerator * RESOLUTION, quarters.denominator)
     twice = 2 * rest - quarters.denominator
-    return ticks + (ticks & 1 if twice == 0 else twice > 0)
+    return whole + (whole & 1 if twice == 0 else twice > 0)

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours of classes, which the colour-blind can tell apart."""
-_FORTE = 90
-"""The velocity that MusicXML counts loudness by."""
 
 
 def is_musicxml(path: str | Path) -> bool:
@@ -78,7 +76,7 @@ def _colour(edit: ScoreEdit, found: NotePredictions) -> None:
 def _set_velocities(edit: ScoreEdit, found: NotePredictions) -> None:
     velocities = expected_velocities(found.music.notes["velocity"], found.probabilities, found.names)
     for note in np.flatnonzero(found.classes >= 0).tolist():
-        edit.set_attribute(note, "dynamics", f"{velocities[note] * 100 / _FORTE:.2f}")
+        edit.set_velocity(note, int(velocities[note]))
 
 
 def _insert_chords(edit: ScoreEdit, chords: Sequence[Chord]) -> None:

@@ -1,4 +1,4 @@
-"""Edit a MusicXML file in its own text: attributes of notes, and elements before them. All else stays as it is."""
+"""Edit a MusicXML file in its own text: attributes of notes, elements before them, notes. All else stays as it is."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import re
 import zipfile
 from collections.abc import Sequence
 from io import BytesIO
-from xml.parsers.expat import ParserCreate
 
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.music.musicxml.exchange import Change, NoteExchange
+from symbolic.music.musicxml.measure import FORTE
 from symbolic.music.musicxml.reader import read_tree
 from symbolic.music.musicxml.source import decoded, is_zipped, root_file, score_text, score_tree, unzipped
+from symbolic.music.musicxml.spans import START_TAG, note_offsets
 
 _CONTAINER = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile full-path="score.musicxml"/>'
     "</rootfiles></container>\n"
 )
-_START_TAG = re.compile(rb"""<[^\s/>]+(?:"[^"]*"|'[^']*'|[^"'>])*>""")
 
 
 class ScoreEdit:
@@ -34,10 +38,10 @@ class ScoreEdit:
 
     def __init__(self, content: bytes, name: str) -> None:
         self._content, self._name = content, name
-        root = score_tree(content, name)
-        self.music, elements = read_tree(root, name)
+        self._root = root = score_tree(content, name)
+        self.music, self._sources = read_tree(root, name)
         places = {id(element): index for index, element in enumerate(root.iter("note"))}
-        self._elements = [[places[id(one)] for one in found] for found in elements]
+        self._elements = [[places[id(one)] for one in found] for found in self._sources]
         # A chord has one place in time, which is before its first note.
         self._leaders: list[int] = []
         for index, element in enumerate(root.iter("note")):
@@ -45,16 +49,47 @@ class ScoreEdit:
             self._leaders.append(self._leaders[-1] if follows else index)
         self._attributes: dict[int, dict[str, str]] = {}
         self._inserted: dict[int, list[str]] = {}
+        self._changes: list[Change] = []
 
     def set_attribute(self, note: int, attribute: str, value: str) -> None:
         """Set an attribute of a note of `music`, and of all notes that ties join to it."""
         for element in self._elements[note]:
             self._attributes.setdefault(element, {})[attribute] = value
 
+    def set_velocity(self, note: int, velocity: int) -> None:
+        """Set the loudness of a note of `music` to a MIDI velocity, and that of all notes that ties join to it."""
+        self.set_attribute(note, "dynamics", f"{velocity * 100 / FORTE:.2f}")
+
     def insert_before(self, notes: Sequence[int], xml: str) -> None:
         """Insert an element before the first in the document of some notes of `music` that begin together."""
         first = min(self._elements[note][0] for note in notes)
         self._inserted.setdefault(self._leaders[first], []).append(xml)
+
+    def exchange(
+        self,
+        gone: NDArray[np.bool_],
+        notes: NDArray[np.void],
+        like: NDArray[np.integer],
+        edges: Sequence[int] = (),
+    ) -> None:
+        """Take notes out and put others in. This is the only edit: measures with other notes are written anew.
+
+        What is no note in them stays, and so do all notes that are not taken out.
+
+        Args:
+            gone: (N,) bool, the notes of `music` to take out.
+            notes: (M,) array of dtype `NOTE`, the notes to put in. They lie within its bars.
+            like: (M,) index of the note whose part, staff and instrument each of them gets.
+            edges: Ticks at which bars begin, and that at which the last one ends. Those beyond the score are added.
+
+        Raises:
+            MusicFileError: If the score has no place for them.
+        """
+        text, _ = score_text(unzipped(self._content, self._name), self._name)
+        exchange = NoteExchange(self._root, text, self._name, self._sources, edges)
+        exchange.take_out(gone)
+        exchange.put_in(notes, like)
+        self._changes = sorted(exchange.changes())
 
     def to_bytes(self, zipped: bool) -> bytes:
         """Return the edited file.
@@ -84,30 +119,22 @@ class ScoreEdit:
         before, _, after = decoded(xml)[0].partition(text)
         content = text.encode()
         pieces, done = [], 0
-        for note, at in enumerate(_note_offsets(text)):
-            if note not in self._attributes and note not in self._inserted:
-                continue
-            pieces += [content[done:at], "".join(self._inserted.get(note, ())).encode()]
-            tag = _START_TAG.match(content, at)
-            assert tag is not None
-            pieces.append(_with_attributes(tag[0], self._attributes.get(note, {})))
-            done = tag.end()
+        for start, stop, new in self._changes or self._note_changes(text):
+            pieces += [content[done:start], new.encode()]
+            done = stop
         pieces.append(content[done:])
-        return (before + b"".join(pieces).decode() + after).encode(encoding)
+        return (before + b"".join(pieces).decode() + after).encode(encoding, "xmlcharrefreplace")
 
-
-def _note_offsets(text: str) -> list[int]:
-    """Return where the notes of a score begin, as offsets in its UTF-8."""
-    found: list[int] = []
-    parser = ParserCreate()
-
-    def start(tag: str, _: dict[str, str]) -> None:
-        if tag.rpartition(":")[2] == "note":
-            found.append(parser.CurrentByteIndex)
-
-    parser.StartElementHandler = start
-    parser.Parse(text, True)
-    return found
+    def _note_changes(self, text: str) -> list[Change]:
+        """Return the start tags with other attributes, and what is inserted before them."""
+        content, found = text.encode(), list[Change]()
+        for note, at in enumerate(note_offsets(text)):
+            if note in self._attributes or note in self._inserted:
+                tag = START_TAG.match(content, at)
+                assert tag is not None
+                new = _with_attributes(tag[0], self._attributes.get(note, {})).decode()
+                found.append((at, tag.end(), "".join(self._inserted.get(note, ())) + new))
+        return found
 
 
 def _with_attributes(tag: bytes, attributes: dict[str, str]) -> bytes:

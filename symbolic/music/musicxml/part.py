@@ -63,6 +63,7 @@ class PartReader:
         signatures: Changes of the time signature.
         sounds: Tempos for playback.
         marks: Metronome marks.
+        instruments: Its instruments by their ids, as they are at the end.
         repairs: How often each kind of repair was made.
     """
 
@@ -77,8 +78,8 @@ class PartReader:
         self._unit = unit
         self._silent_cues = silent_cues
         self._factor: Time = unit  # units in one division
-        self._instruments = read_instruments(score_part)
-        self._only = next(iter(self._instruments.values()))
+        self.instruments = read_instruments(score_part)
+        self._only = next(iter(self.instruments.values()))
         self._sounding: dict[str, tuple[int, int | None]] = {}
         self._transposed: dict[int, tuple[int, int]] = {}  # by staff; 0 is all staves
         self._voice_staff: dict[str, int] = {}
@@ -218,7 +219,7 @@ class PartReader:
     def _program(self, instrument: str) -> tuple[int, int | None]:
         """Return the program of an instrument and the pitch of its strokes."""
         if (found := self._sounding.get(instrument)) is None:
-            one = self._instruments.get(instrument, self._only)
+            one = self.instruments.get(instrument, self._only)
             found = self._sounding[instrument] = one.sounding_program, one.stroke
         return found
 
@@ -270,7 +271,7 @@ class PartReader:
     def _change(self, instrument: str) -> Instrument:
         """Return an instrument that is about to change."""
         self._sounding.clear()
-        return self._instruments.get(instrument, self._only)
+        return self.instruments.get(instrument, self._only)
 
 
 def _staff(text: str | None, otherwise: int = 1) -> int:

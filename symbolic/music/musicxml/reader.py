@@ -87,7 +87,7 @@ def read_parts(
     if silent_cues is None:
         silent_cues = not any(_SMALL_AS_CUE.match(one.text or "") for one in root.iter("software"))
     readers: list[tuple[str, PartReader]] = []
-    for identity, measures in _parts(root, name):
+    for identity, measures in part_measures(root, name):
         reader = PartReader(listed.get(identity), unit, silent_cues)
         reader.read(measures)
         readers.append((part_name(listed.get(identity)), reader))
@@ -103,8 +103,12 @@ def _unit(root: Element, name: str) -> int:
     return unit
 
 
-def _parts(root: Element, name: str) -> list[tuple[str, Sequence[Iterable[Element]]]]:
-    """Return the id and the measures of each part."""
+def part_measures(root: Element, name: str) -> list[tuple[str, Sequence[Iterable[Element]]]]:
+    """Return the id and the measures of each part. A measure that lacks it is an empty tuple.
+
+    Raises:
+        MusicFileError: If there are more than in any score.
+    """
     if root.tag == "score-partwise":
         parts = [(part.get("id", ""), part.findall("measure")) for part in root.findall("part")]
         _check_size(len(parts), max((len(measures) for _, measures in parts), default=0), name)
