@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from data.dataset import ShardDataset, collate
     from data.fingerprint import note_fingerprint
     from data.leaks import check_leaks
+    from data.mix import Part
+    from data.mix import mix as mix_corpora
+    from data.pack import pack as pack_shards
     from data.preparation.filters import Filters
     from data.preparation.prepare import prepare
     from data.shards import Shards
@@ -38,6 +41,9 @@ _HOMES = {
     "Batch": "batches",
     "note_fingerprint": "fingerprint",
     "check_leaks": "leaks",
+    "Part": "mix",
+    "mix_corpora": "mix:mix",
+    "pack_shards": "pack:pack",
 }
 
 __all__ = [  # noqa: RUF022 - by use
@@ -53,6 +59,9 @@ __all__ = [  # noqa: RUF022 - by use
     "Batch",
     "note_fingerprint",
     "check_leaks",
+    "Part",
+    "mix_corpora",
+    "pack_shards",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -22,6 +22,12 @@ from typing import TYPE_CHECKING
 from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
+    from finetune.baselines.baselines import measure_baselines
+    from finetune.compare.run import compare as run_study
+    from finetune.compare.settings import CompareSettings, CurveSettings
+    from finetune.predict.pages import write_page
+    from finetune.report.export import export
+    from finetune.report.results_page import results_page
     from finetune.settings import (
         AdapterSettings,
         FinetuneSettings,
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
         RunSettings,
         TaskSettings,
         TrainingSettings,
+        TransferSettings,
     )
     from finetune.tasks import TASKS, note_task, sequence_task
     from finetune.tasks.folds import prepared
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     from finetune.training.model import build_model
     from finetune.training.module import TaskModule
     from finetune.training.run import finetune as run
+    from finetune.training.transfer import transfer
     from finetune.training.weights import open_weights
 
 _SETTINGS = (
@@ -45,18 +53,27 @@ _SETTINGS = (
     "RunSettings",
     "TaskSettings",
     "TrainingSettings",
+    "TransferSettings",
 )
 _HOMES = {
     **dict.fromkeys(_SETTINGS, "settings"),
+    "CompareSettings": "compare.settings",
+    "CurveSettings": "compare.settings",
     "TASKS": "tasks",
     "TaskDataModule": "training.datamodule",
     "TaskModule": "training.module",
     "build_model": "training.model",
+    "export": "report.export",
+    "measure_baselines": "baselines.baselines",
     "note_task": "tasks",
     "open_weights": "training.weights",
     "prepared": "tasks.folds",
+    "results_page": "report.results_page",
     "run": "training.run:finetune",
+    "run_study": "compare.run:compare",
     "sequence_task": "tasks",
+    "transfer": "training.transfer",
+    "write_page": "predict.pages",
 }
 
 __all__ = [  # noqa: RUF022 - by use
@@ -75,6 +92,15 @@ __all__ = [  # noqa: RUF022 - by use
     "build_model",
     "TaskModule",
     "TaskDataModule",
+    "export",
+    "transfer",
+    "TransferSettings",
+    "run_study",
+    "CompareSettings",
+    "CurveSettings",
+    "measure_baselines",
+    "results_page",
+    "write_page",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from symbolic.registry import lazy_names
 
 if TYPE_CHECKING:
+    from pretrain.report.export import export
     from pretrain.settings import (
         CorpusSettings,
         MaskingSettings,
@@ -52,6 +53,7 @@ __all__ = [
     "RunSettings",
     "TrainingSettings",
     "build_module",
+    "export",
     "run",
 ]
 
@@ -62,6 +64,7 @@ __getattr__ = lazy_names(
         "PretrainDataModule": "training.datamodule",
         "PretrainModule": "training.module",
         "build_module": "training.building",
+        "export": "report.export",
         "run": "training.run",
     },
 )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from symbolic.predict.predictions import NotePredictions, PiecePrediction
     from symbolic.predict.predictor import NotePredictor, PiecePredictor
     from symbolic.predict.pretrained import PretrainedModel
+    from symbolic.predict.vectors import vectors_of
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
     from symbolic.tokens.transposition import transpose
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
@@ -44,6 +45,7 @@ _HOMES = {
     "PiecePredictor": "predict.predictor",
     "NotePredictions": "predict.predictions",
     "PiecePrediction": "predict.predictions",
+    "vectors_of": "predict.vectors",
     "read_music": "music.files",
     "as_music": "music.conversion",
     "write_midi": "music.midi.writer",
@@ -71,6 +73,7 @@ __all__ = [  # noqa: RUF022 - by use
     "PiecePredictor",
     "NotePredictions",
     "PiecePrediction",
+    "vectors_of",
     "read_music",
     "as_music",
     "write_midi",

@@ -2,10 +2,12 @@
 
 import re
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from made import tune
 
+from finetune.cli import _COMMANDS as COMMANDS
 from symbolic import write_midi
 
 HOME = Path(__file__).resolve().parents[1]
@@ -14,7 +16,7 @@ PAGES = sorted(
 )
 
 
-CALLS = ("predict", "tokens", "adapters", "features")
+CALLS = ("predict", "tokens", "adapters", "features", "library")
 """Guides whose Python needs nothing but a file or two."""
 
 
@@ -63,6 +65,22 @@ def test_python_in_guides_runs(page, tmp_path, monkeypatch):
     assert blocks
     for block in blocks:
         exec(compile(block, page, "exec"), names)
+
+
+def test_every_command_has_a_call_that_exists():
+    rows = re.findall(
+        r"^\| `(.+?)` \| (.+) \|$", (HOME / "docs" / "library.md").read_text(encoding="utf-8"), re.M
+    )
+    listed = {row[0].split()[1] for row in rows if row[0].startswith("finetune ")}
+    assert {*COMMANDS} <= listed
+    calls = [
+        call
+        for _, cell in rows
+        for call in re.findall(r"`((?:symbolic|data|pretrain|finetune)\.[\w.]+)", cell)
+    ]
+    assert len(calls) >= len(rows) - 2
+    for call in calls:
+        assert resolve_name(call) is not None, call
 
 
 def test_the_notebook_runs(tmp_path, monkeypatch):

@@ -10,7 +10,9 @@ from pathlib import Path
 from data.toolkit.page import Link, Page
 from finetune.predict.page import prediction_page
 from symbolic.errors import ConfigError
+from symbolic.music.conversion import as_music
 from symbolic.predict.files import FilePrediction
+from symbolic.predict.model import AnyMusic, named
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
 from symbolic.predict.writers import in_words, printable
 
@@ -70,6 +72,26 @@ class Pages:
         link, remarks = Link(printable(shown), below.as_posix()), "; ".join((*found.warnings, *found.repairs))
         self._lines.append((link, *model, in_words(found.result), remarks))
         return replace(found, written=(*found.written, path))
+
+
+def write_page(model: NotePredictor | PiecePredictor, music: AnyMusic, path: str | Path) -> Path:
+    """Predict a piece and write the page on which to look at it and listen to it.
+
+    Args:
+        model: The model.
+        music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score.
+        path: The HTML file. It is written over.
+
+    Returns:
+        The path.
+
+    Raises:
+        MusicFileError: If the piece cannot be read, or the model cannot predict it.
+        ConfigError: If nothing can be written there.
+    """
+    read = as_music(music)
+    found = FilePrediction(named(music), model.name, model(read), music=read)
+    return _written(prediction_page(found, model.name, str(model.task["title"])), Path(path))
 
 
 def _written(page: Page, path: Path) -> Path:

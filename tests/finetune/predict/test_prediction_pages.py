@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from pages import Reader
 
+import symbolic
 from data.toolkit.page import asset
 from finetune.predict.comparison import by_rule
 from finetune.predict.page import prediction_page
-from finetune.predict.pages import Pages
+from finetune.predict.pages import Pages, write_page
 from symbolic.errors import ConfigError
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.classifiers.discriminants import Reason
@@ -208,6 +209,13 @@ def test_the_index_leads_to_every_page_and_names_skipped_files(pages: Pages, tmp
         "bad.mid",
     ]
     assert {"warnings and repairs", "Odd.; clipped", "skipped: no music"} <= set(read.text)
+
+
+def test_a_page_can_be_written_from_python(tmp_path: Path) -> None:
+    key = symbolic.load("key")
+    assert isinstance(key, symbolic.NotePredictor)
+    text = write_page(key, piece(), tmp_path / "new" / "song.html").read_text(encoding="utf-8")
+    assert str(key(piece()).key) in Reader(text).text
 
 
 def test_a_folder_that_cannot_be_written_is_named(pages: Pages, tmp_path: Path) -> None:
