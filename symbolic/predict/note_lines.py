@@ -38,9 +38,9 @@ def note_lines(models: Mapping[str, NotePredictions]) -> Iterator[dict[str, Any]
     """
     music = next(iter(models.values())).music
     columns = note_columns({model: found.names for model, found in models.items()})
-    for chosen in _lumps(music):
+    for chosen in lumps(music):
         parts = [_classes(found, chosen) for found in models.values()]
-        for place, *predicted in zip(_places(music, chosen), *parts, strict=True):
+        for place, *predicted in zip(places(music, chosen), *parts, strict=True):
             own = ((label, sure, *each) for label, sure, each in predicted)
             yield dict(zip(columns, chain(place, *own), strict=True))
 
@@ -51,8 +51,8 @@ def note_entries(found: NotePredictions) -> Iterator[dict[str, Any]]:
     The probabilities are in the order of the classes.
     """
     columns = (*PLACE, "class", "confidence", "probabilities")
-    for chosen in _lumps(found.music):
-        for place, predicted in zip(_places(found.music, chosen), _classes(found, chosen), strict=True):
+    for chosen in lumps(found.music):
+        for place, predicted in zip(places(found.music, chosen), _classes(found, chosen), strict=True):
             yield dict(zip(columns, (*place, *predicted), strict=True))
 
 
@@ -63,15 +63,15 @@ def _own_columns(model: str, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _lumps(music: Music) -> Iterator[NDArray[np.int64]]:
+def lumps(music: Music) -> Iterator[NDArray[np.int64]]:
     """Yield indices of notes, a few thousand at a time."""
     order = np.lexsort((music.notes["pitch"], music.notes["onset"]))
     for first in range(0, len(order), _LUMP):
         yield order[first : first + _LUMP]
 
 
-def _places(music: Music, chosen: NDArray[np.int64]) -> list[tuple[Any, ...]]:
-    """The values of `PLACE` for each chosen note."""
+def places(music: Music, chosen: NDArray[np.int64]) -> list[tuple[Any, ...]]:
+    """Return the values of `PLACE` for each chosen note."""
     notes, names = music.notes[chosen], dict(enumerate(music.tracks))
     bar, beat = beats(music, notes["onset"])
     numbers = notes["track"].tolist()

@@ -142,7 +142,7 @@ class NotePredictions:
 
         Each class has a column with its probability.
         """
-        return _write(
+        return write_result(
             path, as_csv(note_columns({"": self.names}), (line.values() for line in note_lines({"": self})))
         )
 
@@ -169,7 +169,7 @@ class NotePredictions:
             raise MusicFileError(
                 path, "it is the file that was read", "Name another one, or pass overwrite=True."
             )
-        return _write(
+        return write_result(
             path, musicxml_with_predictions(self, path) if is_musicxml(path) else midi_with_predictions(self)
         )
 
@@ -217,7 +217,7 @@ class PiecePrediction:
     def to_csv(self, path: str | Path) -> Path:
         """Write a line for each class and its probability as CSV; returns the path."""
         rows = ((name, f"{value:.6f}") for name, value in self.probabilities.items())
-        return _write(path, as_csv(("class", "probability"), rows))
+        return write_result(path, as_csv(("class", "probability"), rows))
 
 
 def derived_label(label: str, names: Sequence[str]) -> str:
@@ -227,10 +227,15 @@ def derived_label(label: str, names: Sequence[str]) -> str:
 
 
 def _write_json(path: str | Path, values: Mapping[str, Any]) -> Path:
-    return _write(path, as_json(values, sort_keys=False))
+    return write_result(path, as_json(values, sort_keys=False))
 
 
-def _write(path: str | Path, content: bytes) -> Path:
+def write_result(path: str | Path, content: bytes) -> Path:
+    """Write a file whole. Returns its path.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
     try:
         write_whole(path, content)
     except OSError as error:

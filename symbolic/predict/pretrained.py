@@ -1,8 +1,9 @@
-"""Pretrained models for use: vectors of music, distributions of hidden fields, and passages written anew.
+"""Pretrained models for use: vectors of music, distributions of hidden fields, surprise, and passages written anew.
 
 tiny = symbolic.load("tiny")
 tiny.embed("song.mid")          # (D,), one vector for the piece
 tiny.embed_notes("song.mid")    # (N, dim), one for each note
+tiny.surprise("song.mid").total # (N,), bits of each note
 tiny.infill("song.mid", bars=(9, 12))[0].write("song-again.mid")
 """
 
@@ -23,8 +24,10 @@ from symbolic.checkpoint.format import Checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
+from symbolic.predict.information import bits_from_both_sides, bits_from_past, check_context
 from symbolic.predict.model import AnyMusic, MusicModel, count_parameters
 from symbolic.predict.network import Encoder
+from symbolic.predict.surprise import PAST, SURPRISES, Surprise
 from symbolic.predict.windows import Rows, predict_tokens
 from symbolic.tokens.tokenizer import Tokens
 from symbolic.tokens.vocabulary import FIELDS
@@ -102,6 +105,46 @@ class PretrainedModel(MusicModel):
             name: one.softmax(-1)[torch.from_numpy(cells[asked, field])].cpu().numpy()
             for field, (name, one) in enumerate(zip(FIELDS, logits, strict=True))
         }
+
+    def surprise(self, music: AnyMusic, context: str = PAST, *, memory: int = 64, every: int = 8) -> Surprise:
+        """Measure how surprising each note is: the information content of its fields in bits.
+
+        A note is hidden with all its fields. The bits of a field are -log2 of the probability that the model gives to
+        its value. With "past" this is the information content of IDyOM (Pearce, 2005): the notes after it are hidden
+        too. With "both" they are read, so a note surprises that does not fit where it stands.
+
+        Args:
+            music: As for `embed`, one piece.
+            context: "past" or "both".
+            memory: With "past", the most notes before each that are read. The time rises with it.
+            every: With "both", one note in so many is hidden in a pass. With a low number there are fewer passes, and
+                notes are predicted from less.
+
+        Returns:
+            The bits of every note, aligned with the notes of the music as it was read. Drums are included.
+
+        Raises:
+            MusicFileError: If the piece cannot be read or has no notes.
+            ConfigError: If a setting is out of range, or the model has no heads for fields.
+        """
+        from tqdm import tqdm
+
+        head, encoder = self._field_heads(), self._encoding()
+        check_context(encoder, context, memory, every)
+        read, tokens = self._prepared(music)
+        found = (
+            bits_from_past(encoder, head, tokens.ids, memory)
+            if context == PAST
+            else bits_from_both_sides(encoder, head, tokens.ids, every)
+        )
+        bits = np.empty((len(tokens), len(SURPRISES)), dtype=np.float32)
+        with tqdm(
+            total=len(tokens), desc="surprise", unit=" notes", delay=1, leave=False, disable=None
+        ) as bar:
+            for chosen, some in found:
+                bits[tokens.note_index[chosen]] = some
+                bar.update(len(some))
+        return Surprise(read, bits, self.name, context)
 
     def infill(
         self,
