@@ -95,12 +95,18 @@ def write_json(path: str | Path, document: Mapping[str, Any] | list[Any]) -> Non
     write(path, as_json(document, indent=2, sort_keys=False))
 
 
+_CONSOLE_NAMES = {"data": "corpora"}
+"""Commands that are not called like their package."""
+
+
 def _own_command() -> list[str]:
-    """Return the words that started this process."""
+    """Return the words that started this process, a module of a package as `python -m PACKAGE.MODULE`."""
     program = Path(sys.argv[0])
-    # Run as `python -m pretrain.cli`, the program is a file of the package that is the command.
-    if program.name == "cli.py":
-        return [program.parent.name, *sys.argv[1:]]
-    module = getattr(sys.modules["__main__"], "__spec__", None)
-    started = ["python", "-m", module.name.removesuffix(".__main__")] if module else [program.name]
-    return [*started, *sys.argv[1:]]
+    if program.name == "cli.py":  # `python -m pretrain.cli` is the command `pretrain`
+        package = program.resolve().parent.name
+        return [_CONSOLE_NAMES.get(package, package), *sys.argv[1:]]
+    names, folder = [program.stem] * (program.stem != "__main__"), program.resolve().parent
+    while (folder / "__init__.py").is_file():
+        names, folder = [folder.name, *names], folder.parent
+    in_package = program.suffix == ".py" and folder != program.resolve().parent
+    return [*(("python", "-m", ".".join(names)) if in_package else (program.name,)), *sys.argv[1:]]

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from variants import variants_of_bytes
@@ -76,6 +77,22 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "letters" / "dear.txt").write_text("...")
     with pytest.raises(ConfigError, match="no run's"):
         find_folder("x", {}, str(tmp_path / "letters"), resume=False)
+
+
+@pytest.mark.parametrize(
+    ("program", "command"),
+    [
+        ("experiments/readout.py", "python -m experiments.readout composer"),
+        ("data/splits/__main__.py", "python -m data.splits composer"),
+        ("pretrain/cli.py", "pretrain composer"),
+        ("data/cli.py", "corpora composer"),
+        ("/usr/bin/finetune", "finetune composer"),
+    ],
+)
+def test_a_record_names_the_command_that_makes_it_again(program, command, monkeypatch):
+    root = Path(__file__).parents[3]
+    monkeypatch.setattr("sys.argv", [str(root / program), "composer"])
+    assert provenance()["command"] == command
 
 
 def test_provenance_names_versions_and_machine_but_no_place(monkeypatch):
