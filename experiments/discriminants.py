@@ -1,8 +1,7 @@
 """Fit linear discriminants in closed form to stretches of pieces, from numbers or from their inner products alone.
 
-A piece, its halves and its quarters are examples. The covariance within classes is shrunken towards a multiple of the
-identity (Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004). The stretches
-of a piece resemble one another. So the pieces are counted there and not the stretches.
+A piece, its halves and its quarters are examples. The covariance within classes is shrunken as in
+`finetune.baselines.products`.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.baselines.products import fit_products, shrinkage
 from symbolic.features.stats import Floats, softmax
 
 Ints = NDArray[np.integer]
@@ -19,9 +19,6 @@ _FARTHEST = 10.0
 """Largest deviation of a number; larger ones are clipped."""
 _LEAST_LOG = -7.0
 """Least log-probability of a stretch, so that none can rule out a class alone."""
-_LEAST_SHRINKAGE = 1e-4
-_LEAST_VARIANCE = 1e-9
-"""Of numbers that are all alike, such as the pairs of drums, which have none."""
 
 
 def of_numbers(numbers: Floats, labels: Ints, pieces: Ints, train: NDArray[np.bool_], classes: int) -> Floats:
@@ -44,8 +41,8 @@ def of_numbers(numbers: Floats, labels: Ints, pieces: Ints, train: NDArray[np.bo
     means = np.stack([moved[train][place == one].mean(0) for one in range(len(known))])
     within = moved[train] - means[place]
     covariance = within.T @ within / len(within)
-    shrinkage, size = _shrinkage((within**2).sum(1), (covariance**2).sum(), within.shape[1], pieces[train])
-    covariance = (1 - shrinkage) * covariance + shrinkage * size * np.eye(len(covariance))
+    share, size = shrinkage((within**2).sum(1), (covariance**2).sum(), within.shape[1], pieces[train])
+    covariance = (1 - share) * covariance + share * size * np.eye(len(covariance))
     weights = np.linalg.solve(covariance, means.T)
     logits = moved @ weights - (means.T * weights).sum(0) / 2 + np.log(counts / counts.sum())
     return _of_pieces(logits, known, pieces, classes)
@@ -69,42 +66,9 @@ def of_products(
         train: Likewise.
         classes: Likewise.
     """
-    from scipy.linalg import cho_factor, cho_solve
-
-    known, place, counts = np.unique(labels[train], return_inverse=True, return_counts=True)
-    average = ((place[:, None] == np.arange(len(known))) / counts).astype(products.dtype)
-    with_means = products[:, train] @ average
-    means_with = with_means[train]
-    of_means = average.T @ means_with
-    # R are the training stretches less the means of their classes, M are the means, X are all stretches.
-    x_r = products[:, train] - with_means[:, place]
-    r_m = means_with - of_means[place]
-    r_r = x_r[train] - r_m[:, place].T
-    squares = r_r.diagonal().astype(np.float64)
-    norm = float(np.square(r_r, dtype=np.float64).sum()) / len(r_r) ** 2
-    shrinkage, size = _shrinkage(squares, norm, width, pieces[train])
-    ridge, rest = shrinkage * size, (1 - shrinkage) / len(r_r)
-    # Woodbury: (ridge + rest R'R)^-1 M = (M - R' (ridge / rest + RR')^-1 R M) / ridge
-    r_r.flat[:: len(r_r) + 1] += ridge / rest
-    solved = cho_solve(cho_factor(r_r, lower=True, overwrite_a=True), r_m)
-    logits = (with_means - x_r @ solved) / ridge
-    bias = (of_means.diagonal() - (r_m * solved).sum(0)) / ridge
-    return _of_pieces(logits - bias / 2 + np.log(counts / counts.sum()), known, pieces, classes)
-
-
-def _shrinkage(squares: Floats, norm: float, width: int, pieces: Ints) -> tuple[float, float]:
-    """Return the share of the identity in a covariance, and the mean variance.
-
-    Args:
-        squares: (T,) squared norms of the centred examples.
-        norm: Squared Frobenius norm of their covariance.
-        width: Its width.
-        pieces: (T,) piece of each example.
-    """
-    size = max(float(squares.mean()) / width, _LEAST_VARIANCE)
-    error = (float(np.square(squares).mean()) - norm) / len(np.unique(pieces))
-    share = error / max(norm - width * size**2, 1e-12)
-    return float(np.clip(share, _LEAST_SHRINKAGE, 1 - _LEAST_SHRINKAGE)), size
+    known, place = np.unique(labels[train], return_inverse=True)
+    weights, biases = fit_products(products[np.ix_(train, train)], width, place, pieces[train])
+    return _of_pieces(products[:, train] @ weights + biases, known, pieces, classes)
 
 
 def _of_pieces(logits: NDArray[np.floating], known: Ints, pieces: Ints, classes: int) -> Floats:

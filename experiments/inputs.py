@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from experiments.discriminants import of_numbers, of_products
+from symbolic.backbone.parts import FeedForward
 from symbolic.features import feature_groups
 from symbolic.features.pairs import pair_histograms
 from symbolic.features.stats import Floats
@@ -20,7 +23,7 @@ from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
 
 Rows = NDArray[np.integer]
-_GROUP = 16
+_GROUP = 4
 """Pieces that a model reads at a time."""
 
 
@@ -82,21 +85,59 @@ def _pairs(pieces: Sequence[Rows], pitch_classes: bool) -> Input:
 
 
 def states(model: MusicModel, pieces: Sequence[Rows]) -> dict[str, Input]:
-    """Return the mean and the deviation over notes of normed states: of all layers, and of the last alone."""
+    """Describe stretches by what a network computes of their notes.
+
+    Returns:
+        "states": the mean and the deviation over notes of normed states, all layers; "last states": those of the last
+        layer; "moments": "states", their third moments and their changes from note to note; "units": the mean
+        activation of every feed-forward unit.
+    """
     backbone = model.backbone.eval()
+    config = backbone.config
+    moments, units, width = [], [], (config.layers + 1) * config.dim
+    with _feedforward_units(backbone) as activations:
 
-    def of_notes(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
-        return note_states(backbone.states(ids, attention_mask))
+        def of_notes(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
+            activations.clear()
+            return torch.cat([note_states(backbone.states(ids, attention_mask)), *activations], dim=-1)
 
-    rows = []
-    for start in tqdm(range(0, len(pieces), _GROUP), f"states of {model.name}", leave=False, disable=None):
-        group = pieces[start : start + _GROUP]
-        for output in predict_tokens(of_notes, group, Cut(backbone.config.window, 0)):
-            parts = [output[a:b] for a, b in edges(len(output))]
-            rows += [np.stack([part.mean(0, np.float64), part.std(0, np.float64)]) for part in parts]
-    found, last = np.array(rows), backbone.config.dim
-    named = {"states": found, "last states": found[..., -last:]}
+        for start in tqdm(
+            range(0, len(pieces), _GROUP), f"states of {model.name}", leave=False, disable=None
+        ):
+            group = pieces[start : start + _GROUP]
+            for output in predict_tokens(of_notes, group, Cut(config.window, 0)):
+                for part in (output[a:b] for a, b in edges(len(output))):
+                    moments.append(_moments(part[:, :width]))
+                    units.append(part[:, width:].mean(0, np.float64))
+    found = np.array(moments)
+    named = {
+        "states": found[:, :2],
+        "last states": found[:, :2, -config.dim :],
+        "moments": found,
+        "units": np.array(units),
+    }
     return {name: Input(flat := one.reshape(len(one), -1), flat.shape[1]) for name, one in named.items()}
+
+
+@contextmanager
+def _feedforward_units(backbone: nn.Module) -> Iterator[list[Tensor]]:
+    """Collect the activations (B, L, ffn) of all feed-forward layers that run."""
+    found: list[Tensor] = []
+    layers = [module for module in backbone.modules() if isinstance(module, FeedForward)]
+    hooks = [one.down.register_forward_pre_hook(lambda _, inputs: found.append(inputs[0])) for one in layers]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _moments(notes: NDArray[np.float32]) -> Floats:
+    """Return (4, F) of (N, F) numbers: mean, deviation, root of the third moment, root mean square of steps."""
+    mean = notes.mean(0, np.float64)
+    centred = notes - mean
+    steps = np.square(np.diff(notes, axis=0)).sum(0, np.float64) / len(notes)
+    return np.stack([mean, centred.std(0), np.cbrt((centred**3).mean(0)), np.sqrt(steps)])
 
 
 def together(posteriors: Mapping[str, Floats], inputs: Sequence[str]) -> Floats:

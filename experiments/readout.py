@@ -41,8 +41,9 @@ COUNTED = (
     ("features", "histograms", "pairs"),
 )
 """Inputs without a model that are read out, alone and together."""
-BESIDE = ((), ("histograms",), ("histograms", "pairs"), ("features", "histograms", "pairs"))
-"""Inputs beside the states of a model."""
+OF_MODEL = (("states",), ("last states",), ("moments",), ("units",), ("moments", "units"))
+"""What is read out of a model, the last together with each of `BESIDE`."""
+BESIDE = (("histograms",), ("histograms", "pairs"), ("features", "histograms", "pairs"))
 _DEALT = Protocol("folds", "5 folds of song groups, as much of each class in each", FOLDS, dealt=True)
 
 
@@ -81,9 +82,9 @@ def _measure(task: Task, options: argparse.Namespace) -> None:
     inputs = {} if options.alone else counted(pieces, pitch_classes=not task.transposition)
     asked = [] if options.alone else list(COUNTED)
     for model in options.states:
-        for name, one in states(load(model), pieces).items():
-            inputs[f"{name} of {model}"] = one
-            asked += [(f"{name} of {model}", *beside) for beside in (BESIDE[:1] if options.alone else BESIDE)]
+        inputs |= {f"{name} of {model}": one for name, one in states(load(model), pieces).items()}
+        own = [tuple(f"{name} of {model}" for name in names) for names in OF_MODEL]
+        asked += own if options.alone else [*own, *((*own[-1], *beside) for beside in BESIDE)]
     owners = stretch_owners(pieces)
     report(folds, asked, by_folds(folds, places, owners, inputs, asked), inputs, options.out)
 

@@ -116,10 +116,10 @@ def features_trees(data: TaskData) -> SidePredictor:
 
 
 def features_together(data: TaskData) -> SidePredictor:
-    """Fit the classifier of `--method features`: discriminants and trees on pieces and their stretches."""
+    """Fit the classifier of `--method features` but without pairs: discriminants and trees on pieces and stretches."""
     tokens, truth = zip(*data.pieces("train"), strict=True)
     model = fit_piece_classifier(remembered_stretches(tokens), np.array(truth), len(data.task.classes))
-    return lambda pieces: list(model.of_stretches(remembered_stretches(pieces)).argmax(axis=1))
+    return lambda pieces: list(model.of_pieces(remembered_stretches(pieces), pieces).argmax(axis=1))
 
 
 BASELINES: Mapping[str, Baseline] = {

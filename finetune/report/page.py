@@ -153,8 +153,8 @@ def _features(page: Page, checkpoint: Path, record: Record) -> None:
     )
     page.text(
         f"How much one standard deviation of a feature adds to the logit of the class in {record['checkpoint']}, above "
-        "the mean over classes. Correlated features share their weight. Trees are not shown. docs/features.md defines "
-        "the features.",
+        "the mean over classes. Correlated features share their weight. Trees and pairs are not shown. "
+        "docs/features.md defines the features.",
         note=True,
     )
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from finetune.baselines.memory import remembered_notes, remembered_stretches
 from finetune.baselines.notes import fitted_trees
-from finetune.baselines.pieces import fit_piece_classifier
+from finetune.baselines.pieces import fit_pairs, fit_piece_classifier
 from finetune.baselines.tonal import fitted_tonal, is_tonal
 from finetune.tasks.data import TaskData, task_metrics
 from finetune.tasks.metrics import Counts
@@ -24,6 +24,7 @@ from finetune.training.weights import InitialWeights, training_chain
 from symbolic.checkpoint.format import WEIGHTS
 from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.notes import NoteClassifier
+from symbolic.predict.classifiers.pairs import PairDiscriminants
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.network import HandMade, load_model, save_model
 
@@ -55,9 +56,8 @@ def train_features(
 ) -> SeedResult:
     """Fit hand-made features to the training pieces and score them.
 
-    Validation pieces choose nothing for there is nothing to be chosen. So what is kept, and scored on test pieces,
-    learns from them too, once they are scored, where that takes no more than seconds. With a budget of labels it does
-    not: they would be more labels than the budget.
+    Validation pieces choose whether pairs of values are read. What is kept, and scored on test pieces, learns from them
+    too, once they are scored. With a budget of labels it does not: they would be more labels than the budget.
 
     Args:
         data: The task's pieces.
@@ -130,15 +130,31 @@ def fit_whole(data: TaskData, source: InitialWeights, folder: Path, provenance: 
 
 
 def _of_pieces(data: TaskData) -> _Fitted:
-    classes = len(data.task.classes)
-    train, valid = (_stretches(data, split) for split in ("train", "valid"))
-    truths = [np.array([int(truth) for _, truth in data.pieces(split)]) for split in ("train", "valid")]
-    scout = fit_piece_classifier(train, truths[0], classes)
+    """Fit features and pairs of values. Pairs are kept where they lower the loss of validation pieces."""
+    scout = _fitted_pieces(data, ("train",))
+    _, without, _ = _judged(data, "valid", scout)
+    scout.pairs = _fitted_pairs(data, ("train",))
+    if scout.pairs and _judged(data, "valid", scout)[1] >= without:
+        scout.pairs = None
     if data.thin:
         return _Fitted(scout, scout, ("train",))
-    return _Fitted(
-        scout, fit_piece_classifier([*train, *valid], np.concatenate(truths), classes), ("train", "valid")
-    )
+    kept = _fitted_pieces(data, ("train", "valid"))
+    kept.pairs = _fitted_pairs(data, ("train", "valid")) if scout.pairs else None
+    return _Fitted(scout, kept, ("train", "valid"))
+
+
+def _fitted_pieces(data: TaskData, sides: Sequence[str]) -> FeatureClassifier:
+    features = [one for side in sides for one in _stretches(data, side)]
+    return fit_piece_classifier(features, _truths(data, sides), len(data.task.classes))
+
+
+def _fitted_pairs(data: TaskData, sides: Sequence[str]) -> PairDiscriminants | None:
+    pieces = [tokens for side in sides for tokens, _ in data.pieces(side)]
+    return fit_pairs(pieces, _truths(data, sides), len(data.task.classes), not data.task.transposition)
+
+
+def _truths(data: TaskData, sides: Sequence[str]) -> NDArray[np.int64]:
+    return np.array([int(truth) for side in sides for _, truth in data.pieces(side)])
 
 
 def _of_notes(data: TaskData) -> _Fitted:
@@ -158,7 +174,7 @@ def _stretches(data: TaskData, split: str) -> list[Floats]:
 def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float, list[Row]]:
     """Return (G, C, C) confusion matrices by song group, mean cross-entropy in nats, and a row for each piece."""
     if isinstance(model, FeatureClassifier):
-        logits = list(model.of_stretches(_stretches(data, split)))
+        logits = list(model.of_pieces(_stretches(data, split), [tokens for tokens, _ in data.pieces(split)]))
     else:
         pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
         logits = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from symbolic.features.stretches import edges
 from symbolic.relations import RELATIONS
 from symbolic.relations.notes import Notes
 from symbolic.relations.steps import WIDEST
-from symbolic.tokens.vocabulary import DURATION, VELOCITY, Vocabulary
+from symbolic.tokens.vocabulary import DURATION, FIELDS, VELOCITY, Vocabulary
 
 _WIDEST = 24
 """Semitones of the widest interval within a group."""
@@ -85,6 +86,18 @@ def pair_histograms(
         classes = _Column(notes.pitch[0][members] % 12, 12).at(highest)
         found |= {f"pitch classes by {n}": _successive(quarter[highest], classes, n) for n in (2, 3)}
     return {name: _of_stretches(counts, len(tokens)) for name, counts in found.items()}
+
+
+def pair_matrix(tokens: NDArray[np.integer], pitch_classes: bool = False) -> NDArray[np.float32]:
+    """Return (S, V) numbers: all `pair_histograms` of a piece side by side, the whole first."""
+    return np.concatenate(list(pair_histograms(tokens, pitch_classes=pitch_classes).values()), axis=1)
+
+
+@cache
+def pair_width(pitch_classes: bool = False) -> int:
+    """Return how many numbers `pair_matrix` gives for a stretch."""
+    nothing = np.zeros((1, len(FIELDS)), dtype=np.uint16)
+    return pair_matrix(nothing, pitch_classes).shape[1]
 
 
 def _columns(notes: Notes, members: Ints) -> tuple[dict[str, _Column], Ints, Ints]:

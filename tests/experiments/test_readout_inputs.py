@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.stats
+import torch
 
 from experiments.inputs import counted, states, stretch_owners
 from symbolic.features.pairs import pair_histograms
@@ -32,16 +34,26 @@ def test_all_counted_inputs_describe_the_same_stretches(pieces) -> None:
         np.testing.assert_allclose(found["pairs"].numbers, centred @ centred.T, atol=1e-3)
 
 
-def test_states_are_means_and_deviations_of_all_layers_and_of_the_last(pieces) -> None:
+def test_states_are_pooled_by_their_moments(pieces) -> None:
     model = load("tiny")
     found = states(model, pieces)
     assert {name: one.numbers.shape for name, one in found.items()} == {
         "states": (11, 2 * 5 * 128),
         "last states": (11, 2 * 128),
+        "moments": (11, 4 * 5 * 128),
+        "units": (11, 4 * 512),
     }
-    everything = found["states"].numbers.reshape(11, 2, 5, 128)
-    np.testing.assert_array_equal(everything[:, :, -1].reshape(11, -1), found["last states"].numbers)
+    everything = found["moments"].numbers.reshape(11, 4, 5, 128)
+    np.testing.assert_array_equal(everything[:, :2].reshape(11, -1), found["states"].numbers)
+    np.testing.assert_array_equal(everything[:, :2, -1].reshape(11, -1), found["last states"].numbers)
     np.testing.assert_allclose(everything[:, 0].mean(-1), 0, atol=1e-3)  # each state is normed
+    with torch.inference_mode():
+        last = model.backbone(torch.from_numpy(pieces[0].astype(np.int64))[None])[0].numpy()
+    last = (last - last.mean(1, keepdims=True)) / last.std(1, keepdims=True)
+    assert scipy.stats.moment(last, 3) == pytest.approx(everything[0, 2, -1] ** 3, abs=1e-2)
+    steps = np.square(np.diff(last, axis=0)).sum(0) / len(last)
+    np.testing.assert_allclose(everything[0, 3, -1], np.sqrt(steps), atol=1e-2)
+    assert not any(one._forward_pre_hooks for one in model.backbone.modules())
 
 
 def test_every_input_gives_probabilities_of_pieces(pieces) -> None:

@@ -16,13 +16,17 @@ import symbolic
 from data.toolkit.settings import flatten
 from finetune.baselines.forest import FEWEST, TREES, fit_forest
 from finetune.baselines.memory import remembered, remembered_stretches
-from finetune.baselines.pieces import fit_piece_classifier
+from finetune.baselines.pieces import fit_pairs, fit_piece_classifier
+from finetune.baselines.products import fit_products
 from finetune.cli import main
 from finetune.settings import FEATURES, FinetuneSettings
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features import feature_matrix, feature_names
+from symbolic.features.stats import softmax
 from symbolic.features.stretches import stretch_matrix, stretches
 from symbolic.predict.classifiers.forest import Forest
+from symbolic.predict.classifiers.pieces import FeatureClassifier
+from symbolic.predict.network import load_model, save_model
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
@@ -98,9 +102,57 @@ def test_an_answer_is_the_geometric_mean_of_two_voices_over_stretches() -> None:
     shares = [voice.probabilities(features).mean(axis=0) for voice in (model.discriminants, model.forest)]
     expected = np.sqrt(np.prod([share + 1e-3 for share in shares], axis=0))
     np.testing.assert_allclose(np.exp(model.logits(long)), expected, rtol=1e-6)
-    together = model.of_stretches([stretch_matrix(music[0]), features])
+    together = model.of_pieces([stretch_matrix(music[0]), features], [music[0], long])
     np.testing.assert_allclose(together[1], model.logits(long))
     np.testing.assert_allclose(together[0], model.logits(music[0]))
+
+
+def test_pairs_are_a_third_voice_that_is_saved(tmp_path: Path) -> None:
+    music, labels = encoded(8)
+    model = fit_piece_classifier([stretch_matrix(tokens) for tokens in music], labels, 2)
+    model.pairs = fit_pairs(music, labels, 2)
+    assert model.pairs
+    tokens = Tokenizer().encode(tune(50, bars=120)).ids
+    stretch = stretch_matrix(tokens)
+    shares = [voice.probabilities(stretch).mean(axis=0) for voice in (model.discriminants, model.forest)]
+    shares.append(model.pairs.probabilities(tokens))
+    expected = np.prod([share + 1e-3 for share in shares], axis=0) ** (1 / 3)
+    np.testing.assert_allclose(np.exp(model.logits(tokens)), expected, rtol=1e-6)
+    task = {"name": "d", "title": "", "label": "dance", "level": "sequence", "hide": [], "one_piano": True}
+    save_model(tmp_path / "model", model, Tokenizer(), {**task, "classes": ["waltz", "reel"]})
+    again, _, _ = load_model(tmp_path / "model")
+    assert isinstance(again, FeatureClassifier)
+    np.testing.assert_array_equal(again.logits(tokens), model.logits(tokens))
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    config["parts"]["features"]["pairs"]["width"] += 1
+    (tmp_path / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="features"):
+        load_model(tmp_path / "model")
+
+
+def test_pairs_are_those_of_the_discriminants_of_numbers() -> None:
+    """Fitted from inner products in half precision, beside the covariance itself of a few columns."""
+    music, labels = encoded(12)
+    model = fit_pairs(music, labels, 3)
+    assert model
+    rows = [model.matrix(tokens) for tokens in music]
+    owners = np.repeat(np.arange(len(rows)), [len(one) for one in rows])
+    centred = np.concatenate(rows) - np.concatenate(rows).mean(0)
+    products = (centred @ centred.T).astype(np.float32)
+    weights, biases = fit_products(products, centred.shape[1], labels[owners], owners)
+    logits = (products @ weights + biases).astype(np.float64)
+    first = np.searchsorted(owners, np.arange(len(rows)))
+    expected = np.add.reduceat(softmax(logits), first) / np.bincount(owners)[:, None]
+    found = np.stack([model.probabilities(tokens) for tokens in music])
+    np.testing.assert_allclose(found[:, :2], expected, atol=0.02)
+    assert not found[:, 2].any()
+
+
+def test_pairs_of_many_pieces_are_fitted_to_fewer_stretches() -> None:
+    music = [Tokenizer().encode(tune(n, bars=120)).ids for n in range(6)]
+    labels = np.arange(6) % 2
+    found = [fit_pairs(music, labels, 2, most=most) for most in (42, 41, 17, 5)]
+    assert [one and one.rows for one in found] == [7, 3, 1, None]
 
 
 def test_a_class_without_pieces_is_never_answered() -> None:
