@@ -29,6 +29,7 @@ and then:
   predict          use a trained run on new files
   style            learn the style of a folder by an adapter, for infill
   infill           write bars or parts of a piece anew, or go on after its end
+  listen           make a blind listening test of written bars
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   transfer         score a run on another task's test pieces: the same question, other music
@@ -194,8 +195,14 @@ def _style(argv: Sequence[str]) -> None:
     print("\n".join(style(argv)))
 
 
+def _listen(argv: Sequence[str]) -> None:
+    from finetune.infill.listening import listen
+
+    print("\n".join(listen(argv)))
+
+
 def _infill(argv: Sequence[str]) -> None:
-    from finetune.infill import infill
+    from finetune.infill.command import infill
 
     print("\n".join(infill(argv)))
 
@@ -366,6 +373,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "predict": _predict,
     "style": _style,
     "infill": _infill,
+    "listen": _listen,
     "embed": _embed,
     "similar": _similar,
     "transfer": _transfer,

@@ -74,6 +74,7 @@ HELP = [
                 "compare",
                 "predict",
                 "infill",
+                "listen",
                 "style",
                 "transfer",
                 "across",

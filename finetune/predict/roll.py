@@ -30,7 +30,7 @@ def note_roll(found: NotePredictions, rule: NotePredictions) -> dict[str, Any]:
         has the class -1 and 128 more than its key as pitch.
     """
     music, derived = found.music, found.derived
-    data, order = _roll(music)
+    data, order = music_roll(music)
     if derived == VELOCITY:
         data["notes"]["velocity"] = expected_velocities(
             music.notes["velocity"], found.probabilities, found.names
@@ -59,7 +59,7 @@ def note_roll(found: NotePredictions, rule: NotePredictions) -> dict[str, Any]:
 
 def piece_roll(music: Music) -> dict[str, Any]:
     """Return the roll of a piece that has a class as a whole, as JSON values: each track is a group of notes."""
-    data, order = _roll(music)
+    data, order = music_roll(music)
     used, group = np.unique(music.notes["track"][order], return_inverse=True)
     names = dict(enumerate(music.tracks))
     data["notes"]["class"] = group.tolist()
@@ -74,8 +74,8 @@ def piece_roll(music: Music) -> dict[str, Any]:
     }
 
 
-def _roll(music: Music) -> tuple[dict[str, Any], NDArray[np.int64]]:
-    """Return what rolls share, and the order of the notes in it."""
+def music_roll(music: Music) -> tuple[dict[str, Any], NDArray[np.int64]]:
+    """Return what rolls share, as JSON values, and the order of the notes in it. Times are in milliseconds."""
     order = np.lexsort((music.notes["pitch"], music.notes["onset"]))
     notes = music.notes[order]
     ends = notes["onset"] + notes["duration"]

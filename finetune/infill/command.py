@@ -6,27 +6,32 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data.toolkit.command import parse
 from data.toolkit.settings import ACCELERATORS, NATURAL, POSITIVE, SEEDS, Settings, setting
-from symbolic.checkpoint.bundled import require_model
+from symbolic.checkpoint.bundled import model_name, require_model
 from symbolic.errors import ConfigError
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.passage import DRAWN_NAMES
 from symbolic.generate.sampling import Sampling
+
+if TYPE_CHECKING:
+    from symbolic.generate.variant import Variant
 
 _MOST = 1000
 """No more variants are written at once."""
 _DESCRIPTION = """\
 Write bars or parts of a piece anew, or go on after its end.
 All other notes and events stay as they are.
-Each variant is a MIDI file, also where the piece is a score."""
+A score in MusicXML comes back as one. Anything else comes back as MIDI."""
 _EPILOG = """\
 examples:
   finetune infill song.mid --bars 9-12 --number 8            eight variants of four bars
   finetune infill song.mid --bars 9-12 --fields velocity     only how loud they are
   finetune infill song.mid --tracks bass                     a part under the others
   finetune infill song.mid --continue 8                      eight bars more
+  finetune infill score.musicxml --bars 9-12 --page          a score again, and a page to listen to
   finetune infill song.mid --bars 9-12 --scale "D minor" --polyphony 1 --temperature 0.9"""
 
 
@@ -46,6 +51,8 @@ class InfillSettings(Settings):
     more: int = setting(0, "write so many bars after the end instead", within=NATURAL, flag="continue")
     number: int = setting(1, "variants", within=f"[1, {_MOST}]")
     out: str = setting("variants", "folder for the variants")
+    page: bool = setting(False, "also write a page with the variants side by side, which plays them")
+    musicxml: bool = setting(False, "write scores, where the piece is none through music21")
     style: str | None = setting(None, "folder of a style, made from the same model")
     temperature: float = setting(
         1.0, "above 1 more surprising, below 1 less; 0 the most likely", within="[0, 10]"
@@ -97,7 +104,7 @@ class InfillSettings(Settings):
 
 
 def infill(argv: Sequence[str]) -> list[str]:
-    """Write variants of a passage as MIDI files; return what to print.
+    """Write the variants of a passage as files; return what to print.
 
     Raises:
         CounterpointError: If a setting is wrong, the piece cannot be read or does not have what is asked for, or
@@ -106,12 +113,15 @@ def infill(argv: Sequence[str]) -> list[str]:
     settings = parse("finetune infill", _DESCRIPTION, InfillSettings, argv, _EPILOG)
     for named in filter(None, (settings.checkpoint, settings.style)):
         require_model(named)
-    from symbolic.music.files import read_music
+    from finetune.infill.scores import write_score
+    from symbolic.music.files import MUSICXML_SUFFIXES, read_music
 
     music = read_music(settings.file)
-    out = Path(settings.out)
-    paths = [out / f"{Path(settings.file).stem}-{number}.mid" for number in range(1, settings.number + 1)]
-    if Path(settings.file).resolve() in {path.resolve() for path in paths}:
+    out, source = Path(settings.out), Path(settings.file)
+    scored = source.suffix.lower() in MUSICXML_SUFFIXES
+    suffix = source.suffix.lower() if scored else ".musicxml" if settings.musicxml else ".mid"
+    paths = [out / f"{source.stem}-{number}{suffix}" for number in range(1, settings.number + 1)]
+    if source.resolve() in {path.resolve() for path in paths}:
         raise ConfigError(f"--out {out}: {settings.file} would be written over. Name another folder.")
     from symbolic.predict.network import device_of
     from symbolic.predict.pretrained import PretrainedModel
@@ -135,11 +145,26 @@ def infill(argv: Sequence[str]) -> list[str]:
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be made ({error.strerror}). Name another folder.") from error
     for path, variant in zip(paths, variants, strict=True):
-        variant.write(path)
-    return [
+        write_score(variant, path) if settings.musicxml and not scored else variant.write(path)
+    lines = [
         f"{path}  {len(variant.notes):,} notes written in bars {variant.passage.bars}"
         for path, variant in zip(paths, variants, strict=True)
     ]
+    return [*lines, *([str(_page(settings, variants, paths))] if settings.page else [])]
+
+
+def _page(settings: InfillSettings, variants: Sequence[Variant], paths: Sequence[Path]) -> Path:
+    """Write the page of the variants and return its path."""
+    from finetune.infill.page import variants_page
+
+    path = Path(settings.out) / f"{Path(settings.file).stem}.html"
+    style = model_name(settings.style) if settings.style else ""
+    page = variants_page(settings.file, model_name(settings.checkpoint), variants, paths, style)
+    try:
+        page.write(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}). Name another folder.") from error
+    return path
 
 
 def _listed(names: str | None) -> list[str] | None:
