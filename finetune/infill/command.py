@@ -40,7 +40,7 @@ class InfillSettings(Settings):
     """A piece, what to write in it and how."""
 
     file: str = setting(..., "music file", positional=True)
-    checkpoint: str = setting("tiny", "pretrained model that writes", flag="from")
+    checkpoint: str = setting("infill", "pretrained model that writes", flag="from")
     bars: str | None = setting(None, "bars to write, counted from 1: 9-12, or 9 (default: all)")
     tracks: str | None = setting(
         None, "tracks to write, with commas: names, numbers from 1, or bass, drums ..."

@@ -21,7 +21,7 @@ class StyleSettings(Settings):
     """The music of a style, the model that learns it and how."""
 
     folder: str | None = setting(None, "folder of music files", positional=True)
-    checkpoint: str = setting("tiny", "pretrained model, which stays frozen under an adapter", flag="from")
+    checkpoint: str = setting("infill", "pretrained model, which stays frozen under an adapter", flag="from")
     method: str = setting(
         "conv",
         f"{', '.join(METHODS)}, or as controls {' and '.join(CONTROLS)}",

@@ -241,6 +241,7 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
 
 
 WEIGHTS = {
+    "infill": ("5827039ab1461afa", "2b0c172b7896dbc6"),
     "melody": ("f03bd534d9670be2", "4dc048488a9252cd"),
     "melody_songs": ("9be59b2c4b43fbc8", "4ece1586ac19443f"),
     "small": ("ebfd00393d41f576", "5318a65156247060"),
