@@ -78,11 +78,14 @@ def prediction_page(found: FilePrediction, model: str, title: str) -> Page:
 
 def _piece(page: Page, found: PiecePrediction) -> None:
     ordered = sorted(found.probabilities.items(), key=lambda item: -item[1])
-    page.table(("class", "probability"), [(name, f"{one:.3f}") for name, one in ordered])
+    known = bool(found.shares)
+    heads = ("class", "probability", *(["share of training pieces"] if known else []))
+    lines = [(name, f"{one:.3f}", f"{found.shares.get(name, 0.0):.3f}") for name, one in ordered]
+    page.table(heads, [line[: len(heads)] for line in lines])
     if found.reasons:
         page.text("What speaks for this class, and against it, among the hand-made features:")
-        lines = [(one.feature, f"{one.deviations:+.1f}", f"{one.weight:+.2f}") for one in found.reasons]
-        page.table(("feature", "deviations from the training mean", "weight"), lines)
+        why = [(one.feature, f"{one.deviations:+.1f}", f"{one.weight:+.2f}") for one in found.reasons]
+        page.table(("feature", "deviations from the training mean", "weight"), why)
 
 
 def _notes(page: Page, found: NotePredictions, rule: NotePredictions) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +125,18 @@ class TaskData:
     def evaluate(self, predictor: Predictor, split: str) -> Counts:
         """Return (G, C, C) confusion matrices of a predictor on all pieces of a side."""
         return self.counts(split, [predictor(tokens) for tokens, _ in self.pieces(split)])
+
+    def described(self, pieces: NDArray[np.int64]) -> dict[str, Any]:
+        """Return the task as a checkpoint holds it; for labels of pieces with the share of each class among pieces.
+
+        Args:
+            pieces: Indices of those that the model is trained on.
+        """
+        about = self.task.describe()
+        if self.task.level == "sequence":
+            shares = np.bincount(self.labels[pieces], minlength=len(self.task.classes)) / len(pieces)
+            about["shares"] = dict(zip(self.task.classes, shares.tolist(), strict=True))
+        return about
 
     def _extent(self, piece: int) -> tuple[int, int]:
         return int(self.shards.offsets[piece]), int(self.shards.offsets[piece + 1])

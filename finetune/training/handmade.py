@@ -73,7 +73,7 @@ def train_features(
 
     sides = np.concatenate([data.splits[side] for side in fitted.sides])
     checkpoint = folder / CHECKPOINT
-    task, seen = data.task.describe(), data.shards.fingerprints[sides]
+    task, seen = data.described(sides), data.shards.fingerprints[sides]
     chain = training_chain(data, source, sides)
     save_model(checkpoint, fitted.kept, source.tokenizer, task, provenance, seen, chain=chain)
     counts, losses = dict[str, Counts](), dict[str, float]()
@@ -123,7 +123,7 @@ def fit_whole(data: TaskData, source: InitialWeights, folder: Path, provenance: 
     stretches = [remembered_stretches([data.tokens(piece)])[0] for piece in pieces]
     truths = np.array([int(data.truth(piece)) for piece in pieces])
     model = fit_piece_classifier(stretches, truths, len(data.task.classes))
-    task, seen = data.task.describe(), data.shards.fingerprints[pieces]
+    task, seen = data.described(pieces), data.shards.fingerprints[pieces]
     chain = training_chain(data, source, pieces)
     save_model(folder, model, source.tokenizer, task, provenance, seen, chain=chain)
     return len(pieces)

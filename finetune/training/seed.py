@@ -122,7 +122,7 @@ def _keep(
         folder / CHECKPOINT,
         model,
         source.tokenizer,
-        data.task.describe(),
+        data.described(data.splits["train"]),
         provenance,
         seen if source.recorded else None,  # with a part unknown, the whole is
         chain=training_chain(data, source, data.splits["train"]),

@@ -59,7 +59,8 @@ _TASK = fields(
         "classes": listed(text(_WRITABLE), "a list of texts"),
         "hide": texts,
         "one_piano": truth,
-    }
+    },
+    {"shares": mapped(text(_WRITABLE), number(0, 1))},
 )
 _OBJECTS = mapped(text(r"[^./\\\0]{1,100}"), mapped(anything, anything))
 _SOURCE = fields(

@@ -182,11 +182,13 @@ class PiecePrediction:
         probabilities: Probability of each class, by its name.
         reasons: The features that speak most for the class or against it, where the model has hand-made features.
         task: Name of the task.
+        shares: Share of each class among the training pieces, to compare with. Empty where the model does not hold it.
     """
 
     probabilities: Mapping[str, float]
     reasons: Sequence[Reason] = field(default_factory=list)
     task: str = ""
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

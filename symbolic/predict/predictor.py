@@ -208,11 +208,13 @@ class PiecePredictor(TaskPredictor):
             logits, reasons = [one for one, _ in explained], [why for _, why in explained]
         else:
             logits = [one.astype(np.float64) for one in self._logits(pieces)]
+        shares = self.checkpoint.task.get("shares", {})
         return [
             PiecePrediction(
                 dict(zip(self.classes, softmax(one).tolist(), strict=True)),
                 why,
                 self.name,
+                shares,
             )
             for one, why in zip(logits, reasons, strict=True)
         ]

@@ -159,6 +159,9 @@ def test_a_piece_shows_probabilities_reasons_and_its_tracks() -> None:
     text = " ".join(read.text)
     assert "waltz 0.750 reel 0.250" in text
     assert "metre +1.5 -0.25" in text
+    assert "share of training pieces" not in text
+    beside = replace(result, shares={"reel": 0.4, "waltz": 0.6})
+    assert "waltz 0.750 0.600 reel 0.250 0.400" in " ".join(page_of(beside, music)[1].text)
     assert data["groups"] == ["Voice", "Piano", "<b>"]
     assert np.bincount(data["notes"]["class"]).tolist() == [4, 12, 2]
 
