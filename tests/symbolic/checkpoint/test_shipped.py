@@ -279,6 +279,22 @@ def test_the_key_of_a_scale_is_its_first_and_last_note(tmp_path: Path) -> None:
     assert all(re.search(rf"{up}\.mid.*{key}", found) for up, key in keys.items()), found
 
 
+def test_chords_of_triads_are_found_in_every_key(tmp_path: Path) -> None:
+    """Two bars of each chord as a bass note with a triad in quarters."""
+    chord = symbolic.load("chord")
+    assert isinstance(chord, symbolic.NotePredictor)
+    roots, quarter = np.array([0, 5, 7, 0]), np.arange(8) * 480
+    for up, names in {0: "C F G C", 4: "E A B E"}.items():
+        notes = [
+            note_array(3840 * place + quarter, 480, np.full(8, 48 + up + root + step), np.full(8, 64))
+            for place, root in enumerate(roots)
+            for step in (0, 12, 16, 19)
+        ]
+        found = chord(Music(np.concatenate(notes), 480)).chords
+        assert [one.name for one in found] == [f"{name}:maj" for name in names.split()]
+        assert [(one.bar, one.beat) for one in found] == [(1, 1), (3, 1), (5, 1), (7, 1)]
+
+
 def test_an_adapter_names_the_weights_it_was_made_for(tmp_path: Path) -> None:
     backbone = load_checkpoint("tiny").build_backbone()
     adapter = attach(backbone, "lora")
