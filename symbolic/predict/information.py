@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,106 +14,131 @@ from torch import Tensor
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.predict.network import Encoder
-from symbolic.predict.surprise import CONTEXTS
-from symbolic.predict.windows import Rows, WindowFunction, predict_tokens
+from symbolic.predict.surprise import CONTEXTS, PAST, SURPRISES
+from symbolic.predict.windows import Cut, Rows, WindowFunction, predict_tokens
 from symbolic.tokens.vocabulary import (
     BAR,
-    DURATION,
     FIELDS,
     MASK,
-    PITCH,
-    POSITION,
-    PROGRAM,
     RESERVED,
-    VELOCITY,
 )
 
 Some = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""(M,) indices of tokens and their (M, 5) bits, a column for each of `SURPRISES`."""
+"""(M,) indices of tokens and their (M, 5) bits, a column for each of `SURPRISES`; more from several temperatures."""
+MEMORY, EVERY = 64, 8
 AFTER = 16
 """Hidden notes that follow the one that is predicted from the past. A masked model predicts worse at the end of a
 window, as if the music ended there. Their number is the same everywhere, so it tells nothing.
 """
+_COLUMNS = ("onset", "onset", "program", "pitch", "duration", "velocity", "", "")
+"""The one of `SURPRISES` that each of `FIELDS` belongs to. Bar and position together are the onset."""
+_ASKED, _HIDDEN = 1, 2
 _TOGETHER = 512
 """Notes whose windows are made at a time."""
 _BATCH = 32
 
 
-def check_context(encoder: Encoder, context: str, memory: int, every: int) -> None:
-    """Refuse settings of `bits_from_past` and `bits_from_both_sides` that do not fit.
+def check_surprise(
+    cut: Cut, context: str, memory: int, every: int, temperatures: Mapping[str, float]
+) -> None:
+    """Refuse settings that do not fit a model.
 
     Raises:
         ConfigError: Names every setting that is wrong.
     """
-    most = encoder.cut.length - AFTER - 1
+    most = cut.length - AFTER - 1
     problems = [f"context is {context!r}; choose {' or '.join(CONTEXTS)}."] if context not in CONTEXTS else []
     if not 1 <= memory <= most:
         problems.append(f"memory is {memory}; this model can read from 1 to {most} notes before each.")
     if every < 1:
         problems.append(f"every is {every}; it must be at least 1.")
+    problems += [
+        f"There is no surprise of {one!r}; choose among {', '.join(SURPRISES)}."
+        for one in temperatures
+        if one not in SURPRISES
+    ]
+    problems += [
+        f"The temperature of {one} is {value}; it must be above 0."
+        for one, value in temperatures.items()
+        if not value > 0
+    ]
     if problems:
         raise ConfigError(problems)
 
 
-def bits_from_past(encoder: Encoder, head: FieldHeads, tokens: Rows, memory: int) -> Iterator[Some]:
-    """Yield the bits of notes in canonical order, some at a time, each predicted from the notes before it.
+def bits_of(
+    reader: WindowFunction, cut: Cut, tokens: Rows, context: str, memory: int = MEMORY, every: int = EVERY
+) -> Iterator[Some]:
+    """Yield the bits of the notes of a piece, some at a time.
 
     Args:
-        encoder: In eval mode.
-        head: Its heads for fields.
-        tokens: (N, 8) ids of a piece as the tokenizer gives them.
-        memory: Most notes before each that are read. `AFTER` + 1 more must fit into a window.
+        reader: From `bit_reader`.
+        cut: How the model cuts pieces into windows.
+        tokens: (N, 8) ids as the tokenizer gives them.
+        context: One of `CONTEXTS`.
+        memory: With "past", the most notes before each that are read. `AFTER` + 1 more must fit into a window.
+        every: With "both", notes that are hidden in one pass lie so many notes apart.
     """
-    read, cut = _reader(encoder, head), replace(encoder.cut, batch=_BATCH)
+    return (
+        _from_past(reader, cut, tokens, memory) if context == PAST else _from_both(reader, cut, tokens, every)
+    )
+
+
+def _from_past(reader: WindowFunction, cut: Cut, tokens: Rows, memory: int) -> Iterator[Some]:
+    cut = replace(cut, batch=_BATCH)
     bars = tokens[:, BAR].astype(np.int64)
     # A window counts its bars from its first note, so notes too many bars ago are left out.
     first = np.maximum(np.arange(len(tokens)) - memory, np.searchsorted(bars, bars - cut.max_bars + 1))
     for chosen in np.array_split(np.arange(len(tokens)), -(-len(tokens) // _TOGETHER)):
         windows = [_past_window(tokens, first[note], note) for note in chosen]
-        found = predict_tokens(read, windows, cut)
+        found = predict_tokens(reader, windows, cut)
         at = chosen - first[chosen]
         yield chosen, np.stack([bits[place] for bits, place in zip(found, at, strict=True)])
 
 
-def bits_from_both_sides(encoder: Encoder, head: FieldHeads, tokens: Rows, every: int) -> Iterator[Some]:
-    """Yield the bits of every so many notes, each predicted from the notes on both sides.
+def _from_both(reader: WindowFunction, cut: Cut, tokens: Rows, every: int) -> Iterator[Some]:
+    places = np.arange(len(tokens))
+    for first in range(min(every, len(tokens))):
+        fate = ((places % every == first) * _ASKED).astype(tokens.dtype)
+        bits = predict_tokens(reader, [np.column_stack([tokens, fate])], cut)[0]
+        yield places[first::every], bits[first::every]
+
+
+def bit_reader(encoder: Encoder, head: FieldHeads, *temperatures: Mapping[str, float]) -> WindowFunction:
+    """Return a function that measures the bits of notes in windows, (B, L, 9).
+
+    The last column is `_ASKED` for notes that are hidden and measured, and `_HIDDEN` for notes that are only hidden.
 
     Args:
         encoder: In eval mode.
         head: Its heads for fields.
-        tokens: (N, 8) ids of a piece as the tokenizer gives them.
-        every: Notes that are hidden in one pass lie so many notes apart.
+        temperatures: What the logits of some of `SURPRISES` are divided by. Each mapping gives 5 columns of bits.
     """
-    read, places = _reader(encoder, head), np.arange(len(tokens))
-    for first in range(min(every, len(tokens))):
-        hidden = (places % every == first).astype(tokens.dtype)
-        bits = predict_tokens(read, [np.column_stack([tokens, hidden])], encoder.cut)[0]
-        yield places[first::every], bits[first::every]
-
-
-def _past_window(tokens: Rows, first: int, note: int) -> Rows:
-    """Return (M, 9) tokens from `first` on, those from `note` on hidden. The last column says which are hidden."""
-    shown = tokens[first : note + 1]
-    window = np.concatenate([shown, np.repeat(shown[-1:], AFTER, axis=0)])
-    hidden = (np.arange(len(window)) >= note - first).astype(tokens.dtype)
-    return np.column_stack([window, hidden])
-
-
-def _reader(encoder: Encoder, head: FieldHeads) -> WindowFunction:
-    """Return a function of windows (B, L, 9) whose last column hides notes. It gives these notes their bits."""
 
     def read(inputs: Tensor, attention_mask: Tensor | None) -> Tensor:
-        ids, hidden = inputs[..., : len(FIELDS)], inputs[..., len(FIELDS)].bool()
-        states = encoder.forward(ids.masked_fill(hidden[..., None], MASK), attention_mask)
-        bits = [
-            # Reserved ids are no values, so they have no share of the probability.
-            one.float()[:, RESERVED:].log_softmax(-1).gather(1, value[:, None] - RESERVED)[:, 0]
-            / -math.log(2)
-            for one, value in zip(head(states[hidden]), ids[hidden].unbind(-1), strict=True)
-        ]
-        named = [bits[BAR] + bits[POSITION], *(bits[field] for field in (PROGRAM, PITCH, DURATION, VELOCITY))]
-        found = torch.zeros((*hidden.shape, len(named)), device=ids.device)
-        found[hidden] = torch.stack(named, dim=-1)
+        ids, fate = inputs[..., : len(FIELDS)], inputs[..., len(FIELDS)]
+        states = encoder.forward(ids.masked_fill((fate > 0)[..., None], MASK), attention_mask)
+        asked = fate == _ASKED
+        bits = torch.zeros(int(asked.sum()), len(temperatures), len(SURPRISES), device=ids.device)
+        for name, logits, value in zip(_COLUMNS, head(states[asked]), ids[asked].unbind(-1), strict=True):
+            if not name:
+                continue
+            for number, temperature in enumerate(temperatures):
+                # Reserved ids are no values, so they have no share of the probability.
+                log = (logits.float()[:, RESERVED:] / temperature.get(name, 1.0)).log_softmax(-1)
+                own = log.gather(1, value[:, None] - RESERVED)[:, 0]
+                bits[:, number, SURPRISES.index(name)] -= own / math.log(2)
+        found = bits.new_zeros(*asked.shape, bits[0].numel())
+        found[asked] = bits.flatten(1)
         return found
 
     return read
+
+
+def _past_window(tokens: Rows, first: int, note: int) -> Rows:
+    """Return (M, 9) tokens from `first` to `note`, which is asked for, and hidden ones after it."""
+    shown = tokens[first : note + 1]
+    window = np.concatenate([shown, np.repeat(shown[-1:], AFTER, axis=0)])
+    fate = np.full(len(window), _HIDDEN, dtype=tokens.dtype)
+    fate[: note - first], fate[note - first] = 0, _ASKED
+    return np.column_stack([window, fate])

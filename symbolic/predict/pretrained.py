@@ -24,7 +24,7 @@ from symbolic.checkpoint.format import Checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
-from symbolic.predict.information import bits_from_both_sides, bits_from_past, check_context
+from symbolic.predict.information import EVERY, MEMORY, bit_reader, bits_of, check_surprise
 from symbolic.predict.model import AnyMusic, MusicModel, count_parameters
 from symbolic.predict.network import Encoder
 from symbolic.predict.surprise import PAST, SURPRISES, Surprise
@@ -106,7 +106,15 @@ class PretrainedModel(MusicModel):
             for field, (name, one) in enumerate(zip(FIELDS, logits, strict=True))
         }
 
-    def surprise(self, music: AnyMusic, context: str = PAST, *, memory: int = 64, every: int = 8) -> Surprise:
+    def surprise(
+        self,
+        music: AnyMusic,
+        context: str = PAST,
+        *,
+        memory: int = MEMORY,
+        every: int = EVERY,
+        temperature: Mapping[str, float] | None = None,
+    ) -> Surprise:
         """Measure how surprising each note is: the information content of its fields in bits.
 
         A note is hidden with all its fields. The bits of a field are -log2 of the probability that the model gives to
@@ -119,6 +127,7 @@ class PretrainedModel(MusicModel):
             memory: With "past", the most notes before each that are read. The time rises with it.
             every: With "both", one note in so many is hidden in a pass. With a low number there are fewer passes, and
                 notes are predicted from less.
+            temperature: What the logits of a field are divided by, to calibrate them: by name, 1 by default.
 
         Returns:
             The bits of every note, aligned with the notes of the music as it was read. Drums are included.
@@ -130,13 +139,11 @@ class PretrainedModel(MusicModel):
         from tqdm import tqdm
 
         head, encoder = self._field_heads(), self._encoding()
-        check_context(encoder, context, memory, every)
+        cut, temperatures = encoder.cut, dict(temperature or {})
+        check_surprise(cut, context, memory, every, temperatures)
         read, tokens = self._prepared(music)
-        found = (
-            bits_from_past(encoder, head, tokens.ids, memory)
-            if context == PAST
-            else bits_from_both_sides(encoder, head, tokens.ids, every)
-        )
+        reader = bit_reader(encoder, head, temperatures)
+        found = bits_of(reader, cut, tokens.ids, context, memory, every)
         bits = np.empty((len(tokens), len(SURPRISES)), dtype=np.float32)
         with tqdm(
             total=len(tokens), desc="surprise", unit=" notes", delay=1, leave=False, disable=None

@@ -92,6 +92,12 @@ def test_lone_notes_and_long_rests_have_finite_bits(tiny: PretrainedModel, conte
     assert np.isfinite(tiny.surprise(rests, context).bits).all()
 
 
+def test_a_high_temperature_makes_values_equally_likely(tiny: PretrainedModel, scale: Music) -> None:
+    plain, warm = tiny.surprise(scale, BOTH), tiny.surprise(scale, BOTH, temperature={"pitch": 1e9})
+    np.testing.assert_allclose(warm["pitch"], 8, atol=1e-4)  # 128 pitches and 128 drum keys
+    np.testing.assert_allclose(warm["onset"], plain["onset"], atol=1e-4)
+
+
 def test_lines_hold_place_and_bits_of_each_note(tiny: PretrainedModel, tmp_path: Path) -> None:
     found = tiny.surprise(tune(2, bars=2), BOTH)
     lines = list(csv.DictReader(found.to_csv(tmp_path / "notes.csv").open(encoding="utf-8")))
@@ -110,6 +116,8 @@ def test_lines_hold_place_and_bits_of_each_note(tiny: PretrainedModel, tmp_path:
 def test_wrong_settings_and_models_are_refused(tiny: PretrainedModel, scale: Music, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"context is 'future'(?s:.*)memory is 0(?s:.*)every is 0"):
         tiny.surprise(scale, "future", memory=0, every=0)
+    with pytest.raises(ConfigError, match=r"no surprise of 'tone'(?s:.*)of pitch is 0"):
+        tiny.surprise(scale, temperature={"tone": 1.0, "pitch": 0.0})
     with pytest.raises(ConfigError, match="this model can read from 1 to 239 notes"):
         tiny.surprise(scale, memory=240)
     with pytest.raises(ConfigError, match="no heads for fields"):
