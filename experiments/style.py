@@ -62,7 +62,7 @@ STYLES: Mapping[str, tuple[str, str]] = {
 """Corpus of each style, and what the names of its files begin with."""
 _PASSAGE = (4, 8)
 """The bars that are written, counted from 0. The four before them are their context."""
-_REPEATS = 2
+_REPEATS, _BATCH = 2, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +104,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--write", type=int, default=20, help="test pieces of which bars are written; 0: none"
     )
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=200, help="of training, in whole passes over the pieces")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, help="file of records to append to")
     return parser.parse_args()
@@ -165,7 +165,16 @@ def _learnt(
     method, _, rest = arm.partition(":")
     layers, _, share = rest.partition(":")
     own = {} if method in CONTROLS else {"layers": layers or None, "share": share or None}
-    settings = StyleSettings.of(folder="", method=method, epochs=options.epochs, accelerator="cpu", **own)
+    window = base.config.window
+    windows = len(MusicDataset(pieces.trained, base.tokenizer, window, window // 2))
+    settings = StyleSettings.of(
+        folder="",
+        method=method,
+        epochs=-(-options.steps // -(-windows // _BATCH)),
+        batch=_BATCH,
+        accelerator="cpu",
+        **own,
+    )
     with tempfile.TemporaryDirectory() as folder:
         style = train_style(base, pieces.trained, pieces.chosen, settings, seed, Path(folder))
     return PretrainedModel(arm, base, style.backbone, {"fields": style.heads})
