@@ -32,6 +32,8 @@ and then:
   listen           make a blind listening test of written bars
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
+  map              a score for a performance, or a performance for a score
+  match            find the score of each performance
   transfer         score a run on another task's test pieces: the same question, other music
   lines            fit a melody model for any music
   across           test a melody model on many kinds of music, in one table
@@ -213,6 +215,18 @@ def _similar(argv: Sequence[str]) -> None:
     print("\n".join(similar(argv)))
 
 
+def _map(argv: Sequence[str]) -> None:
+    from finetune.mapping.command import map_between
+
+    print("\n".join(map_between(argv)))
+
+
+def _match(argv: Sequence[str]) -> None:
+    from finetune.mapping.match import match
+
+    print("\n".join(match(argv)))
+
+
 def _transfer(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from finetune.settings import TransferSettings
@@ -376,6 +390,8 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "listen": _listen,
     "embed": _embed,
     "similar": _similar,
+    "map": _map,
+    "match": _match,
     "transfer": _transfer,
     "lines": _lines,
     "across": _across,

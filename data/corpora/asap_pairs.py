@@ -54,11 +54,13 @@ class Pairs(NamedTuple):
         matched: (M,) `PAIR`.
         inserted: (I,) int64 performed notes that are not written.
         omitted: Number of written notes that were not played, counted once for each time through.
+        unread: Number of played notes whose written note is silent to our reader, such as a cue.
     """
 
     matched: NDArray[np.void]
     inserted: NDArray[np.int64]
     omitted: int
+    unread: int
 
 
 def read_written(path: str | Path) -> WrittenScore:
@@ -82,19 +84,18 @@ def note_pairs(alignment: NDArray[np.void], score: WrittenScore) -> Pairs:
     Args:
         alignment: (A,) `asap.ALIGNED`.
         score: The score whose ids it names.
-
-    Raises:
-        KeyError: If it names a note that the score does not hold.
     """
     played, is_written = alignment["note"] >= 0, alignment["score"] != ""
     both = alignment[played & is_written]
-    matched = np.zeros(len(both), dtype=PAIR)
-    matched["performed"] = both["note"]
-    for row, name in enumerate(both["score"].tolist()):
+    matched, unread = [], 0
+    for name, performed in zip(both["score"].tolist(), both["note"].tolist(), strict=True):
         note, _, repeat = name.rpartition("-")
-        matched["written"][row], matched["repeat"][row] = score.places[note], int(repeat)
+        if note in score.places:
+            matched.append((performed, score.places[note], int(repeat)))
+        else:
+            unread += 1
     inserted = alignment["note"][played & ~is_written].astype(np.int64)
-    return Pairs(matched, inserted, int((~played).sum()))
+    return Pairs(np.array(matched, dtype=PAIR), inserted, int((~played).sum()), unread)
 
 
 def _places(elements: list[list[Element]]) -> dict[str, int]:

@@ -41,7 +41,11 @@ def lightgbm_settings(classes: int) -> dict[str, Any]:
 
 
 def fit_boosting(
-    features: NDArray[np.float32], labels: NDArray[np.integer], classes: int, rounds: int = ROUNDS
+    features: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    classes: int,
+    rounds: int = ROUNDS,
+    most: int = TREES,
 ) -> BoostedTrees:
     """Fit boosted trees with LightGBM. The same examples give the same trees.
 
@@ -50,6 +54,7 @@ def fit_boosting(
         labels: (P,) class of each example.
         classes: Number of classes. Those without an example are never predicted.
         rounds: Most trees of each class.
+        most: Most trees in all.
 
     Raises:
         ImportError: If LightGBM cannot be imported.
@@ -62,6 +67,6 @@ def fit_boosting(
     booster = library.train(
         lightgbm_settings(len(known)),
         library.Dataset(features, place),
-        min(rounds, max(1, TREES // len(known))),
+        min(rounds, max(1, most // len(known))),
     )
     return model.take(canonical(booster.model_to_string(), len(known), features.shape[1]), known)

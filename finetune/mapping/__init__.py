@@ -1,0 +1,1 @@
+"""The commands `finetune map` and `finetune match`, and how their map is learnt."""

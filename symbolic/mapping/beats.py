@@ -1,0 +1,187 @@
+"""Beats of a performance: read from a file, taken from the bars of a MIDI file, or found by rules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.errors import ConfigError, MusicFileError
+from symbolic.features.stats import Floats
+from symbolic.mapping.features import CHORD_SECONDS
+from symbolic.mapping.tracking import accents, find_metre, track_beats
+from symbolic.music.bars import bar_lines, beats
+from symbolic.music.notes import Music
+
+_METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
+_NEAR = 0.07
+"""Seconds around a beat that count as on it."""
+_SUSTAINED = 2.0
+"""Longest time in seconds for which a note counts in the harmony."""
+
+
+@dataclass(frozen=True, eq=False)
+class Beats:
+    """Beats of a performance.
+
+    Attributes:
+        times: (B,) rising times in seconds, two or more.
+        down: (B,) bool. True where a beat begins a bar.
+        lower: Lower number of the time signature.
+        compound: Whether a beat has three units, as in 6/8.
+    """
+
+    times: Floats
+    down: NDArray[np.bool_]
+    lower: int = 4
+    compound: bool = False
+
+    @property
+    def unit(self) -> float:
+        """Quarter notes of a beat."""
+        return (3 if self.compound else 1) * 4 / self.lower
+
+    @property
+    def in_bar(self) -> int:
+        """Beats of most bars."""
+        lengths = np.diff(np.flatnonzero(self.down))
+        return int(np.bincount(lengths).argmax()) if len(lengths) else 4
+
+
+def parse_metre(text: str) -> tuple[int, int]:
+    """Return beats of a bar and lower number of a time signature such as "3/4". 6/8 has two beats.
+
+    Raises:
+        ConfigError: If it is no time signature.
+    """
+    found = _METRE.fullmatch(text.strip())
+    if not found or not int(found[1]):
+        raise ConfigError(f"'{text}' is no time signature such as 3/4 or 6/8.")
+    upper, lower = int(found[1]), int(found[2])
+    return (upper // 3 if is_compound(upper, lower) else upper), lower
+
+
+def is_compound(upper: int, lower: int) -> bool:
+    """Return whether beats of a time signature have three units, as in 6/8 and 12/16."""
+    return lower >= 8 and upper > 3 and upper % 3 == 0
+
+
+def read_beats(path: str | Path, music: Music, metre: str = "") -> Beats:
+    """Read a file with one beat a line: seconds first and a label last.
+
+    A downbeat is labelled "db" or "downbeat" or is beat "1" of its bar. A label such as "db,3/4" sets the metre. These
+    are the formats of (n)ASAP, of madmom and beat_this, and of labels that Audacity writes.
+
+    Args:
+        path: The file.
+        music: The performance, by which bars are found where the file does not mark them.
+        metre: Time signature such as "3/4". "": that of the file, or the one found.
+
+    Raises:
+        MusicFileError: If it cannot be read, or has fewer than two beats.
+        ConfigError: If the metre is none.
+    """
+    times, down, stated = [], [], ""
+    try:
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            fields = line.replace("\t", " ").split()
+            if not fields:
+                continue
+            label, _, rest = (fields[-1] if len(fields) > 1 else "").partition(",")
+            found = _METRE.search(rest)
+            stated = stated or (found[0] if found else "")
+            if label or len(fields) == 1:
+                times.append(float(fields[0].rstrip(",")))
+                down.append(label.lower() in ("db", "downbeat", "1", "1.0"))
+    except (OSError, ValueError) as error:
+        raise MusicFileError(
+            path, f"its beats cannot be read ({error})", "Write the seconds of a beat in each line."
+        ) from error
+    order = np.argsort(times, kind="stable")
+    at, marked = np.array(times, dtype=np.float64)[order], np.array(down, dtype=np.bool_)[order]
+    fresh = np.diff(at, prepend=-np.inf) > 0
+    at, marked = at[fresh], marked[fresh]
+    if len(at) < 2 or not np.isfinite(at).all():
+        raise MusicFileError(
+            path, "it holds fewer than two beats", "Write the seconds of a beat in each line."
+        )
+    return _with_bars(at, marked if marked.any() else None, music, metre or stated)
+
+
+def beats_of_file(music: Music) -> Beats:
+    """Return the beats that a MIDI file states by its tempos and time signatures, as a sequencer writes them."""
+    end = int((music.notes["onset"] + music.notes["duration"]).max(initial=0)) + music.resolution
+    lines = bar_lines(music, end)
+    upper, lower = (
+        int(one) for one in (music.time_signatures[0, 1:] if len(music.time_signatures) else (4, 4))
+    )
+    step = music.resolution * 4 / lower * (3 if is_compound(upper, lower) else 1)
+    ticks = np.unique(
+        np.concatenate(
+            [
+                np.arange(begin, until, step)
+                for begin, until in zip(lines, [*lines[1:], end + step], strict=True)
+            ]
+        )
+    )
+    down = beats(music, ticks)[1] == 1
+    return Beats(music.seconds(ticks), down, lower, is_compound(upper, lower))
+
+
+def find_beats(music: Music, metre: str = "") -> Beats:
+    """Find beats and bars of a performance by rules.
+
+    Args:
+        music: The performance.
+        metre: Time signature such as "3/4". "": the one found.
+
+    Raises:
+        ConfigError: If the metre is none.
+    """
+    onset, first, accent = _chords(music)[:3]
+    return _with_bars(track_beats(onset[first], accent), None, music, metre)
+
+
+def _with_bars(times: Floats, down: NDArray[np.bool_] | None, music: Music, metre: str) -> Beats:
+    """Complete beats by a metre and by downbeats, as far as they are not given."""
+    onset, first, accent, held, pitch = _chords(music)
+    if metre:
+        in_bar, lower = parse_metre(metre)
+        compound = is_compound(int(metre.partition("/")[0]), lower)
+    else:
+        in_bar, lower, compound = 0, 4, _is_ternary(onset[first], times)
+        lower = 8 if compound else 4
+    if down is None:
+        strength, chroma = np.zeros(len(times)), np.zeros((len(times), 12))
+        at = np.clip(np.searchsorted(times, onset + _NEAR) - 1, 0, len(times) - 1)
+        on = np.abs(onset[first] - times[at[first]]) <= _NEAR
+        np.maximum.at(strength, at[first][on], accent[on] + 2)
+        np.add.at(chroma, (at, pitch % 12), held)
+        in_bar, phase = find_metre(strength, chroma, (in_bar,) if in_bar else ())
+        down = np.arange(len(times)) % in_bar == phase
+    return Beats(times, down, lower, compound)
+
+
+def _chords(music: Music) -> tuple[Floats, NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
+    """Return onsets of notes in seconds, the first note and the accent of each chord, lengths and pitches."""
+    notes = music.notes[~music.drums]
+    notes = notes[np.argsort(notes["onset"], kind="stable")]
+    onset = music.seconds(notes["onset"])
+    end = music.seconds(notes["onset"] + notes["duration"])
+    first = np.flatnonzero(np.diff(onset, prepend=-np.inf) > CHORD_SECONDS)
+    pitch = notes["pitch"].astype(np.int64)
+    accent = accents(onset[first], first, end, pitch.astype(np.float64), notes["velocity"].astype(np.float64))
+    return onset, first, accent, np.minimum(end - onset, _SUSTAINED), pitch
+
+
+def _is_ternary(onset: Floats, times: Floats) -> bool:
+    """Return whether onsets between beats stand on thirds rather than on halves and quarters."""
+    at = np.clip(np.searchsorted(times, onset, side="right") - 1, 0, len(times) - 2)
+    place = (onset - times[at]) / (times[at + 1] - times[at])
+    between = place[(place > 0.15) & (place < 0.85)]
+    thirds = np.abs(between[:, None] - np.array([1, 2]) / 3).min(axis=1, initial=1) < 1 / 16
+    quarters = np.abs(between[:, None] - np.array([1, 2, 3]) / 4).min(axis=1, initial=1) < 1 / 24
+    return bool(thirds.sum() > 1.5 * quarters.sum())

@@ -1,0 +1,154 @@
+"""Find beats and bars of a performance by rules: accents of chords, a steady tempo, changes of harmony.
+
+The path of beats is the best one by dynamic programming (after Dixon 2001 and Ellis 2007). Its states are pairs of
+chords, so that the tempo may drift while each beat stays close to the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.features.stats import Floats
+
+SHORTEST, LONGEST = 0.25, 1.6
+"""Seconds of a beat."""
+USUAL = 0.6
+"""Seconds of a beat that is neither slow nor fast."""
+_SKIPPED = (1, 2, 3)
+"""Beats to the next beat with an onset."""
+_HIT, _MISSED, _DRIFT, _PACE = 1.0, 1.0, 6.0, 2.0
+"""Gain of a beat with an onset. Costs of one without, of a tempo that changes by a factor of e, of an unusual tempo."""
+_MOST = 24
+"""Chords before one among which its last beat is looked for."""
+_AROUND = 4.0
+"""Seconds around a chord to which its accent is compared."""
+METRES = (2, 3, 4)
+_LIKELY = {2: 0.0, 3: 0.0, 4: 0.05}
+"""Added to the contrast of a metre: four beats are preferred where two fit as well."""
+
+
+def accents(time: Floats, first: NDArray[np.integer], end: Floats, pitch: Floats, velocity: Floats) -> Floats:
+    """Return (C,) how much each chord stands out among those around: by loudness, bass, length and number of notes.
+
+    Args:
+        time: (C,) onsets of chords in seconds.
+        first: (C,) index of the first note of each chord. Notes lie chord after chord.
+        end: (N,) ends of notes in seconds.
+        pitch: (N,) MIDI pitches.
+        velocity: (N,) MIDI velocities.
+    """
+    if not len(time):
+        return np.zeros(0)
+    loud = np.maximum.reduceat(velocity, first) / 64
+    number = np.log2(1 + np.diff(first, append=len(pitch)))
+    low = np.clip((60 - np.minimum.reduceat(pitch, first)) / 24, 0, 1)
+    rest = np.minimum(np.diff(time, append=time[-1] + 1), 1.0)
+    held = np.minimum(np.maximum.reduceat(end, first) - time, 2.0) / 2
+    raw = loud + 0.5 * number + 0.7 * low + 0.8 * rest + 0.4 * held
+    begin, until = np.searchsorted(time, time - _AROUND), np.searchsorted(time, time + _AROUND, side="right")
+    total, squares = (np.concatenate([[0], np.cumsum(raw**power)]) for power in (1, 2))
+    count = until - begin
+    mean = (total[until] - total[begin]) / count
+    deviation = np.sqrt(np.maximum((squares[until] - squares[begin]) / count - mean**2, 1e-4))
+    return np.asarray(np.clip((raw - mean) / deviation, -2, 2))
+
+
+def track_beats(time: Floats, accent: Floats) -> Floats:
+    """Return rising times of beats in seconds, two or more.
+
+    Args:
+        time: (C,) onsets of chords in seconds.
+        accent: (C,) from `accents`.
+    """
+    if len(time) < 3:
+        start = float(time[0]) if len(time) else 0.0
+        return np.array([start, start + USUAL])
+    last, skipped, period, score, back = [], [], [], [], []
+    for now in range(len(time)):
+        gaps = time[now] - time[max(now - _MOST, 0) : now]
+        earlier = np.repeat(np.arange(max(now - _MOST, 0), now), len(_SKIPPED))
+        skip = np.tile(_SKIPPED, len(gaps))
+        lasting = np.repeat(gaps, len(_SKIPPED)) / skip
+        fits = (lasting >= SHORTEST) & (lasting <= LONGEST)
+        earlier, skip, lasting = earlier[fits], skip[fits], lasting[fits]
+        own = _HIT + accent[now] - _MISSED * (skip - 1) - _PACE * skip * np.log(lasting / USUAL) ** 2
+        own = own * lasting  # by time, so that many short beats gain nothing over few long ones
+        best, came = own.copy(), np.full(len(own), -1)
+        for one in np.unique(earlier).tolist():
+            if not len(score[one]):
+                continue
+            here = np.flatnonzero(earlier == one)
+            change = np.log(lasting[here][:, None] / period[one][None, :])
+            through = score[one][None, :] - _DRIFT * change**2 * (lasting * skip)[here][:, None]
+            chosen = through.argmax(axis=1)
+            gained = through[np.arange(len(here)), chosen]
+            best[here] = own[here] + gained
+            came[here] = chosen
+        last.append(earlier)
+        skipped.append(skip)
+        period.append(lasting)
+        score.append(best)
+        back.append(came)
+    return _traced(time, last, skipped, score, back)
+
+
+def _traced(
+    time: Floats,
+    last: list[NDArray[np.integer]],
+    skipped: list[NDArray[np.integer]],
+    score: list[Floats],
+    back: list[NDArray[np.integer]],
+) -> Floats:
+    """Follow the best path back from the last chords and put even beats where one was skipped."""
+    ends = [now for now in range(len(time)) if len(score[now]) and time[now] >= time[-1] - 2 * LONGEST]
+    if not ends:
+        return np.array([time[0], time[0] + USUAL])
+    now = max(ends, key=lambda one: score[one].max())
+    state = int(score[now].argmax())
+    found = [float(time[now])]
+    while state >= 0:
+        earlier, count, before = int(last[now][state]), int(skipped[now][state]), int(back[now][state])
+        step = (time[now] - time[earlier]) / count
+        found += [float(time[now] - step * place) for place in range(1, count + 1)]
+        now, state = earlier, before
+    beats = np.array(found[::-1])
+    return _covering(beats, float(time[0]), float(time[-1]))
+
+
+def _covering(beats: Floats, begin: float, end: float) -> Floats:
+    """Continue beats evenly until they enclose the music."""
+    first, last = beats[1] - beats[0], beats[-1] - beats[-2]
+    before = np.arange(max(int(np.ceil((beats[0] - begin) / first - 0.25)), 0), 0, -1)
+    after = np.arange(1, max(int(np.ceil((end - beats[-1]) / last)), 0) + 2)
+    return np.concatenate([beats[0] - before * first, beats, beats[-1] + after * last])
+
+
+def find_metre(strength: Floats, chroma: Floats, choices: Sequence[int] = ()) -> tuple[int, int]:
+    """Return the beats of a bar and the number of the first beat that begins one.
+
+    Args:
+        strength: (B,) accent of each beat.
+        chroma: (B, 12) how long each pitch class sounds from a beat to the next.
+        choices: Numbers of beats that a bar may have. (): `METRES`.
+    """
+    unit = chroma / np.maximum(np.linalg.norm(chroma, axis=1, keepdims=True), 1e-9)
+    change = np.concatenate([[0], 1 - (unit[1:] * unit[:-1]).sum(axis=1)])
+    total = _standard(strength) + 1.5 * _standard(change)
+    best = (-np.inf, (choices or (4,))[0], 0)
+    for beats in choices or METRES:
+        for phase in range(beats):
+            chosen = np.arange(len(total)) % beats == phase
+            if not chosen.any() or chosen.all():
+                continue
+            contrast = total[chosen].mean() - total[~chosen].mean()
+            # More phases offer more chances: the contrast of noise grows with their number.
+            noise = np.sqrt(1 / chosen.sum() + 1 / (~chosen).sum()) * np.sqrt(2 * np.log(beats)) * total.std()
+            best = max(best, (float(contrast - noise) + _LIKELY.get(beats, 0.0), beats, phase))
+    return best[1], best[2]
+
+
+def _standard(values: Floats) -> Floats:
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-9))

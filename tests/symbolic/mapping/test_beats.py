@@ -1,0 +1,104 @@
+"""Beats of performances: read, taken from bars, and found."""
+
+import numpy as np
+import pytest
+
+from symbolic.errors import ConfigError, MusicFileError
+from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats
+from symbolic.mapping.tracking import find_metre, track_beats
+from symbolic.music.notes import Music, note_array
+
+
+def waltz(bars=16, beat=0.5, drift=0.0):
+    """A bass note and two chords a bar, the harmony changing with it; a beat takes longer by `drift` each time."""
+    onset, pitch, velocity, now = [], [], [], 0.3
+    for bar in range(bars):
+        root = (48, 53, 55, 50)[bar % 4]
+        for step in range(3):
+            for one in (root - 12,) if step == 0 else (root + 4, root + 7):
+                onset.append(now)
+                pitch.append(one)
+                velocity.append(90 if step == 0 else 60)
+            now += beat * (1 + drift) ** (3 * bar + step)
+    ticks = np.round(np.array(onset) * 960).astype(int)
+    return Music(note_array(ticks, 200, pitch, velocity), 480)
+
+
+def lines(tmp_path, text):
+    path = tmp_path / "beats.txt"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.3\t0.3\tdb,3/4,0\n0.8\t0.8\tb\n1.3\t1.3\tb\n1.8\t1.8\tdb\n",
+        "0.3 1\n0.8 2\n1.3 3\n1.8 1\n",
+        "0.3\t0.3\tdownbeat\n0.8\t0.8\tbeat\n1.3\t1.3\tbeat\n1.8\t1.8\tdownbeat\n",
+    ],
+)
+def test_the_usual_files_of_beats_are_read(tmp_path, text):
+    found = read_beats(lines(tmp_path, text), waltz())
+    assert found.times.tolist() == [0.3, 0.8, 1.3, 1.8]
+    assert found.down.tolist() == [True, False, False, True]
+    assert (found.in_bar, found.lower, found.compound) == (3, 4, False)
+
+
+def test_beats_without_bars_get_them_from_the_music(tmp_path):
+    found = read_beats(lines(tmp_path, "\n".join(f"{0.3 + 0.5 * beat:.3f}" for beat in range(48))), waltz())
+    assert found.in_bar == 3
+    assert found.down[0]
+
+
+def test_a_metre_in_the_file_or_given_counts(tmp_path):
+    path = lines(tmp_path, "0.3\t0.3\tdb,6/8,0\n0.8\t0.8\tb\n1.3\t1.3\tdb\n")
+    assert read_beats(path, waltz()).unit == 1.5
+    assert read_beats(path, waltz(), "2/2").unit == 2
+
+
+@pytest.mark.parametrize("text", ["", "0.5 1\n", "one\ntwo\n", "nan 1\n0.5 2\n"])
+def test_files_without_beats_are_refused(tmp_path, text):
+    with pytest.raises(MusicFileError):
+        read_beats(lines(tmp_path, text), waltz())
+
+
+def test_metres_count_beats():
+    assert (parse_metre("3/4"), parse_metre("6/8"), parse_metre("3/8")) == ((3, 4), (2, 8), (3, 8))
+    for wrong in ("0/4", "3", "3/5", "waltz"):
+        with pytest.raises(ConfigError):
+            parse_metre(wrong)
+
+
+def test_beats_of_a_file_follow_its_bars_and_tempos():
+    music = Music(
+        note_array([0, 1440], 480, 60),
+        480,
+        np.array([[0, 3, 4], [1440, 6, 8]]),
+        np.array([[0, 120.0], [1440, 60.0]]),
+    )
+    found = beats_of_file(music)
+    assert found.times[:4].tolist() == [0, 0.5, 1, 1.5]
+    assert found.down[:4].tolist() == [True, False, False, True]
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.003, -0.001])
+def test_beats_of_a_waltz_are_found_as_it_slows_or_hurries(drift):
+    music = waltz(drift=drift)
+    found = find_beats(music)
+    true = np.unique(music.seconds(music.notes["onset"]))
+    apart = np.abs(found.times[:, None] - true[None, :]).min(axis=0)
+    assert (apart < 0.07).mean() > 0.9
+    assert 0.9 < (found.times[-1] - found.times[0]) / len(found.times) / np.diff(true).mean() < 1.1
+    assert found.in_bar == 3
+
+
+def test_little_music_has_two_beats_at_least():
+    for onset in ([], [0], [0, 480], [0, 0, 0]):
+        music = Music(note_array(np.array(onset, dtype=int), 240, 60), 480)
+        assert len(find_beats(music).times) >= 2
+    assert len(track_beats(np.array([0.0, 9.0, 18.0]), np.ones(3))) >= 2
+
+
+def test_a_metre_that_is_given_is_kept():
+    assert find_metre(np.random.default_rng(0).random(30), np.ones((30, 12)), (5,))[0] == 5
