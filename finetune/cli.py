@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from finetune.tasks import Task
 
 _HELP = """\
-usage: finetune COMMAND ... [options]
-Make a task model of a backbone, score it honestly, and use it. Each command has its own --help.
+usage: finetune COMMAND ... [options]; each command has its own --help
 learn from a corpus:
 {tasks}
-
 learn your own labels:
   sequence         of pieces: a folder and a table
   note             of notes: a folder and track names
@@ -32,7 +30,7 @@ and then:
   listen           make a blind listening test of written bars
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
-  map              a score for a performance, or a performance for a score
+  map              write a score for a performance, or play a score
   match            find the score of each performance
   transfer         score a run on another task's test pieces: the same question, other music
   lines            fit a melody model for any music

@@ -168,7 +168,11 @@ def test_the_licence_is_stated_and_there():
     assert project["license"] == " AND ".join(["Apache-2.0", *sorted(licences)])
     assert "Apache License" in (HOME / "LICENSE").read_text()
     models = HOME / "symbolic" / "models"
-    weights = [models / name / file for name in shipped_models() for file in ("LICENSE", "ATTRIBUTION.md")]
+    weights = [
+        models / name / file
+        for name in (*shipped_models(), "asap-map")
+        for file in ("LICENSE", "ATTRIBUTION.md")
+    ]
     assert all(path.is_file() for path in weights)
     assert {path for part in project["license-files"] for path in HOME.glob(part)} == {
         HOME / "LICENSE",

@@ -1,4 +1,4 @@
-"""Pairs of performed and written notes of (n)ASAP: what the score says of each note that was played."""
+"""Pairs of performed and written notes of (n)ASAP."""
 
 from __future__ import annotations
 

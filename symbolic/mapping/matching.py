@@ -22,7 +22,7 @@ _REPEATED = 0.35
 
 
 class Sounds(NamedTuple):
-    """What is compared of a piece.
+    """The chords of a piece and statistics of its pitches.
 
     Attributes:
         chords: (C, 128) float64, rows of unit length: the pitches that begin together.
@@ -34,7 +34,7 @@ class Sounds(NamedTuple):
 
 
 class Match(NamedTuple):
-    """How well a score fits.
+    """A score and its likeness to a performance.
 
     Attributes:
         score: Index of the score.
@@ -48,7 +48,7 @@ class Match(NamedTuple):
 
 
 def sounds_of(music: Music) -> Sounds:
-    """Return what is compared of a piece. Drums are left out.
+    """Return chords and statistics of a piece. Drums are left out.
 
     Args:
         music: A performance or a score.

@@ -21,7 +21,7 @@ VOICES = 2
 
 @dataclass(frozen=True, eq=False)
 class Notated:
-    """What was found for each note of a performance, by rising onset and pitch.
+    """Written places of the notes of a performance, by rising onset and pitch.
 
     Attributes:
         index: (N,) index of the note in the music.

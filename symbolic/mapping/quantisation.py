@@ -26,7 +26,7 @@ _HELD = 0.12
 
 
 class Quantiser(Protocol):
-    """What decides about the notes of a performance."""
+    """An object that decides about the notes of a performance."""
 
     def onsets(self, notes: Performed) -> Ints:
         """Return (N,) onsets in `TICKS` of a beat. The notes of a chord have the same."""

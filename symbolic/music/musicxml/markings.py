@@ -1,4 +1,4 @@
-"""Read what a MusicXML score says of loudness and touch: dynamics, hairpins, articulations, slurs and fermatas."""
+"""Read the markings of a MusicXML score: dynamics, hairpins, articulations, slurs and fermatas."""
 
 from __future__ import annotations
 
