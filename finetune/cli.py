@@ -18,10 +18,9 @@ _HELP = """\
 usage: finetune COMMAND ... [options]; each command has its own --help
 learn from a corpus:
 {tasks}
-learn your own labels:
+learn your own labels, and go on from there:
   sequence         of pieces: a folder and a table
   note             of notes: a folder and track names
-and then:
   compare          methods of adaptation, each with as many trials: finetune compare genre
   curve            accuracy over budgets of labels: finetune curve my_midi/
   predict          use a trained run on new files
