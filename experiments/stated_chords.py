@@ -201,11 +201,11 @@ def _of_symbols(symbols: Any) -> tuple[list[float], list[str]]:
     """Return starts in quarters and names of music21's chords."""
     starts, names = [], []
     for symbol in symbols:
-        root = symbol.root() if symbol.pitches else None
         pitch_classes = [int(pitch.pitchClass) for pitch in symbol.pitches]
-        shape = _shape(int(root.pitchClass), pitch_classes) if root is not None else None
+        root = int(symbol.root().pitchClass) if pitch_classes else 0
+        shape = _shape(root, pitch_classes)
         starts.append(float(symbol.offset))
-        names.append(_named(int(root.pitchClass), shape) if shape else _OTHER)
+        names.append(_named(root, shape) if shape else _OTHER)
     return starts, names
 
 

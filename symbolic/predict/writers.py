@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from io import TextIOWrapper
@@ -14,6 +15,7 @@ from typing import Any, TextIO
 from symbolic.documents import csv_cell
 from symbolic.errors import ConfigError
 from symbolic.predict.files import FilePrediction
+from symbolic.predict.keys import Chord
 from symbolic.predict.note_lines import note_columns, note_entries, note_lines
 from symbolic.predict.predictions import VELOCITY, NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
@@ -71,13 +73,17 @@ def in_words(found: NotePredictions | PiecePrediction) -> str:
     return f"{shown}; confidence {found.mean_confidence:.2f}"
 
 
-class _Csv:
+class _Csv(ABC):
     """A table whose first column names the file."""
 
     def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
         self._whole, self._file = _opened(path, "--csv")
         self._writer = csv.writer(self._file, lineterminator="\n")
         self._add_line("file", columns)
+
+    @abstractmethod
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add the lines of one file, which each model has predicted."""
 
     def _add_line(self, file: str, cells: Iterable[Any]) -> None:
         self._writer.writerow(map(csv_cell, (file, *cells)))
@@ -143,6 +149,30 @@ class CsvNotes(_Csv):
         return model if self._several else ""
 
 
+class CsvChords(_Csv):
+    """A line for each chord of each file: where it begins, its name and confidence.
+
+    Args:
+        path: Written from the beginning; "-" is standard output.
+        predictors: Models of chords. With several, a column names the task.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
+
+    def __init__(self, path: str | Path, predictors: Sequence[NotePredictor | PiecePredictor]) -> None:
+        self._several = len(predictors) > 1
+        super().__init__(path, (*(["task"] if self._several else []), *Chord._fields))
+
+    def add(self, predictions: Sequence[FilePrediction]) -> None:
+        """Add the lines of one file. There are none of a model that skipped it."""
+        for found in predictions:
+            chords = found.result.chords if isinstance(found.result, NotePredictions) else ()
+            for one in chords:
+                rounded = one._replace(seconds=round(one.seconds, 4), confidence=round(one.confidence, 4))
+                self._add_line(found.file, (*([found.task] if self._several else []), *rounded))
+
+
 class JsonList:
     """An entry for each file and model, at note level with every note; with the reason for each skipped file.
 
@@ -181,27 +211,34 @@ class JsonList:
 @contextmanager
 def written_predictions(
     predictors: Sequence[NotePredictor | PiecePredictor], csv_path: str | None, json_path: str | None
-) -> Iterator[list[CsvPieces | CsvNotes | JsonList]]:
+) -> Iterator[list[_Csv | JsonList]]:
     """Open the files that were asked for, for the length of a block.
 
-    The CSV is a table of pieces if any model predicts something of a piece, else of notes.
+    The CSV is a table of pieces if any model predicts something of a piece, of chords if all predict chords, else of
+    notes.
 
     Raises:
         ConfigError: If one cannot be written, or both are to be standard output.
     """
     if csv_path == json_path == STANDARD_OUTPUT:
         raise ConfigError("--csv - and --json - cannot both be standard output. Name a file for one.")
-    files: list[CsvPieces | CsvNotes | JsonList] = []
+    files: list[_Csv | JsonList] = []
     try:
         if csv_path:
-            table = CsvPieces if any(one.piece_classes for one in predictors) else CsvNotes
-            files.append(table(csv_path, predictors))
+            files.append(_table(csv_path, predictors))
         if json_path:
             files.append(JsonList(json_path))
         yield files
     finally:
         for file in files:
             file.close()
+
+
+def _table(path: str, predictors: Sequence[NotePredictor | PiecePredictor]) -> _Csv:
+    if any(one.piece_classes for one in predictors):
+        return CsvPieces(path, predictors)
+    of_chords = all(isinstance(one, NotePredictor) and one.derived == "chord" for one in predictors)
+    return (CsvChords if of_chords else CsvNotes)(path, predictors)
 
 
 def _cell(found: FilePrediction | None, name: str | None) -> str:

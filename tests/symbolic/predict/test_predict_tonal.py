@@ -141,12 +141,20 @@ def _events(path: Path) -> list[list[tuple[int, bytes]]]:
 
 
 def test_chords_stand_in_the_json_and_as_markers(base: Path, tmp_path: Path, capsys: Any) -> None:
-    out = ["--out", str(tmp_path), "--json", str(tmp_path / "x.json")]
+    out = ["--out", str(tmp_path), "--json", str(tmp_path / "x.json"), "--csv", str(tmp_path / "x.csv")]
     assert main(["predict", str(base / "chord"), str(base / "new.mid"), *out]) == 0
     [entry] = json.loads((tmp_path / "x.json").read_text())
     found = entry["chords"]
     assert f"({len(found)} chords: {found[0]['name']}" in capsys.readouterr().out
     assert all(one["name"] != other["name"] for one, other in pairwise(found))
+    with open(tmp_path / "x.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["file"], int(row["bar"]), row["name"]) for row in rows] == [
+        (str(base / "new.mid"), one["bar"], one["name"]) for one in found
+    ]
+    assert [float(row["confidence"]) for row in rows] == pytest.approx(
+        [one["confidence"] for one in found], abs=1e-4
+    )
     score = symusic.Score(str(tmp_path / "new.mid"))
     assert [(mark.time, mark.text) for mark in score.markers] == [
         (one["onset"], one["name"]) for one in found
