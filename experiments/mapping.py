@@ -1,0 +1,175 @@
+"""Measure the tools of `finetune map` and `finetune match` on held-out pieces of (n)ASAP.
+
+    python -m experiments.mapping --root DATA --out results/mapping.jsonl
+    python -m experiments.mapping --root DATA --match --out results/mapping.jsonl
+
+One performance of each piece is taken, the first by name. Scores are means over pieces. Notes count that are matched,
+no grace notes and within 0.4 beats of their written place: the alignment is doubtful for the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mir_eval
+import numpy as np
+from tqdm import tqdm
+
+from data.corpora.asap import AsapPerformancesCorpus
+from data.corpora.beats import read_annotation
+from data.toolkit.records import portable_provenance, provenance
+from data.toolkit.results import append_results
+from finetune.mapping.fit import Example, examples, playing_targets
+from symbolic.errors import CounterpointError
+from symbolic.features.stats import Floats, correlation
+from symbolic.mapping.beats import find_beats
+from symbolic.mapping.expression import ASPECTS, playing, rule_weights
+from symbolic.mapping.features import TICKS
+from symbolic.mapping.learnt import LearntMap, load_map
+from symbolic.mapping.matching import ranked, sounds_of
+from symbolic.mapping.quantisation import Quantiser, Rules
+from symbolic.mapping.written import read_score, written_features
+from symbolic.music.files import read_music
+
+_DRAWS = 2_000
+_UNLEARNT = ("velocity", "period")
+"""Aspects that have no mean of their own: loudness and tempo are relative to the piece."""
+Scores = dict[str, float]
+
+
+def main() -> int:
+    """Measure, print a table and append records."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
+    parser.add_argument("--match", action="store_true", help="measure retrieval among all scores instead")
+    parser.add_argument("--out", type=Path, help="file of records to append to")
+    options = parser.parse_args()
+    try:
+        corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
+        assert learnt is not None
+        rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt))
+    except CounterpointError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    about = {**portable_provenance(provenance()), "task": "mapping, (n)ASAP", "side": options.side}
+    records = [about | one for one in summarised(rows)]
+    for one in records:
+        low, high = one["interval"]
+        print(f"{one['measure']:32} {one['mean']:6.3f}  {low:6.3f} to {high:6.3f}  {one['pieces']} pieces")  # noqa: T201
+    if options.out:
+        append_results(options.out, records)
+    return 0
+
+
+def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap) -> Iterator[Scores]:
+    """Yield the scores of one performance of each piece."""
+    seen = set()
+    for example in tqdm(examples(corpus, side, 1), "pieces", leave=False, disable=None):
+        if example.piece.group in seen:
+            continue
+        seen.add(example.piece.group)
+        yield {
+            **{"onset, snapped to quarters of a beat": _snapped(example)},
+            **quantised(example, Rules(), "rules"),
+            **quantised(example, learnt.quantiser, "learnt"),
+            **played(example, rule_weights(), "rule"),
+            **played(example, learnt.weights, "learnt"),
+            "beats found, F": _beats_found(corpus, example),
+        }
+
+
+def _snapped(example: Example) -> float:
+    onset = np.round(example.notes.onset[example.at] * 4) / 4 * TICKS
+    return float((onset % TICKS == example.tick % TICKS).mean())
+
+
+def quantised(example: Example, quantiser: Quantiser, name: str) -> Scores:
+    """Return the share of notes with the right place in the beat, note value and staff.
+
+    Args:
+        example: A performance with annotated beats.
+        quantiser: What decides.
+        name: Its name in the scores.
+    """
+    notes, at = example.notes, example.at
+    onset, staff = quantiser.onsets(notes), quantiser.staves(notes)
+    in_bar, unit = int(np.median(example.in_bar)), float(np.median(example.unit))
+    value = quantiser.values(notes, onset, staff, in_bar, unit)
+    return {
+        f"onset, {name}": float((onset[at] % TICKS == example.tick % TICKS).mean()),
+        f"value, {name}": float((value[at] == np.round(example.value * TICKS)).mean()),
+        f"staff, {name}": float((staff[at] == example.staff).mean()),
+    }
+
+
+def played(example: Example, weights: Floats, name: str) -> Scores:
+    """Return the correlation with a performance, and the share of its variance that is explained: flat playing is 0.
+
+    Args:
+        example: A performance.
+        weights: (F, 4) weights of playing.
+        name: Their name in the scores.
+    """
+    targets = playing_targets(example)
+    found = playing(written_features(read_score(example.score))[example.written], weights)
+    scores = {}
+    for column, aspect in enumerate(ASPECTS):
+        true, guess = targets[:, column], found[aspect]
+        if aspect in _UNLEARNT:
+            guess = guess - guess.mean() + true.mean()
+        scores[f"{aspect} r, {name}"] = correlation(guess, true)
+        scores[f"{aspect} R2, {name}"] = float(1 - np.square(true - guess).mean() / max(true.var(), 1e-9))
+    return scores
+
+
+def _beats_found(corpus: AsapPerformancesCorpus, example: Example) -> float:
+    music = corpus.read(example.piece)
+    true = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt").beats
+    trimmed = (mir_eval.beat.trim_beats(one) for one in (true, find_beats(music).times))
+    return float(mir_eval.beat.f_measure(*trimmed))
+
+
+def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:
+    """Yield whether the score of the first performance of each score comes first. A version of its piece counts."""
+    first = {}
+    for piece in corpus.pieces():
+        if corpus.written(piece).is_file():
+            first.setdefault(corpus.written(piece), piece)
+    scores = [sounds_of(read_music(path)) for path in tqdm(first, "scores", leave=False, disable=None)]
+    groups = [piece.group or piece.key for piece in first.values()]
+    for own, piece in tqdm(enumerate(first.values()), "performances", leave=False, disable=None):
+        sounds = sounds_of(corpus.read(piece))
+        found = ranked(sounds, scores)
+        same = [groups[one.score] == groups[own] for one in found]
+        cosines = [one.statistics @ sounds.statistics for one in scores]
+        others = [one.alignment for one, is_same in zip(found, same, strict=True) if not is_same]
+        yield {
+            "statistics, R@1": float(groups[int(np.argmax(cosines))] == groups[own]),
+            "alignment, R@1": float(same[0]),
+            "alignment of the piece": max((one.alignment for one in found), default=0.0),
+            "alignment of the next piece": max(others, default=0.0),
+        }
+
+
+def summarised(rows: list[Scores]) -> list[dict[str, Any]]:
+    """Return the mean of each measure with a 95 % interval over pieces by bootstrap."""
+    random = np.random.default_rng(0)
+    drawn = random.integers(len(rows), size=(_DRAWS, len(rows)))
+    records = []
+    for measure in rows[0]:
+        values = np.array([row[measure] for row in rows])
+        interval = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
+        mean = float(values.mean())
+        records.append({"measure": measure, "mean": mean, "interval": interval.tolist(), "pieces": len(rows)})
+    return records
+
+
+if __name__ == "__main__":
+    sys.exit(main())
