@@ -97,12 +97,12 @@ def music_roll(music: Music) -> tuple[dict[str, Any], NDArray[np.int64]]:
 
 
 def _spans(found: NotePredictions) -> list[list[Any]]:
-    """Start, end, name and confidence of each chord."""
+    """Start, end, name and confidence of each chord. Names are those of lead sheets, which fit above one beat."""
     notes = found.music.notes
     last = int((notes["onset"] + notes["duration"]).max())
     edges = _milliseconds(found.music, np.array([*(chord.onset for chord in found.chords), last])).tolist()
     return [
-        [start, end, chord.name, round(chord.confidence, 3)]
+        [start, end, chord.name.replace(":maj", "").replace(":min", "m"), round(chord.confidence, 3)]
         for start, end, chord in zip(edges, edges[1:], found.chords, strict=False)
     ]
 
