@@ -27,6 +27,7 @@ learn your own labels, and go on from there:
   style            learn the style of a folder by an adapter, for infill
   infill           write bars or parts of a piece anew, or go on after its end
   listen           make a blind listening test of written bars
+  surprise         measure how surprising each note is, in bits
   embed            describe files by vectors, in a table
   similar          find the most similar files of each file
   map              write a score for a performance, or play a score
@@ -204,6 +205,12 @@ def _infill(argv: Sequence[str]) -> None:
     from finetune.infill.command import infill
 
     print("\n".join(infill(argv)))
+
+
+def _surprise(argv: Sequence[str]) -> None:
+    from finetune.surprise.command import surprise
+
+    surprise(argv)
 
 
 def _similar(argv: Sequence[str]) -> None:
@@ -385,6 +392,7 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
     "style": _style,
     "infill": _infill,
     "listen": _listen,
+    "surprise": _surprise,
     "embed": _embed,
     "similar": _similar,
     "map": _map,

@@ -76,6 +76,7 @@ HELP = [
                 "infill",
                 "listen",
                 "style",
+                "surprise",
                 "transfer",
                 "across",
                 "lines",

@@ -54,7 +54,7 @@ class Pages:
         # The last column is left out where there are none.
         shown = len(columns) - (not any(line[-1] for line in self._lines))
         page.table(columns[:shown], [line[:shown] for line in self._lines], numbers=False)
-        return _written(page, self._index)
+        return written(page, self._index)
 
     def _add(self, found: FilePrediction) -> FilePrediction:
         model = [found.task] if len(self._titles) > 1 else []
@@ -65,7 +65,7 @@ class Pages:
         path = found.place.with_suffix(".html")
         if path == self._index:  # a file is called index.mid
             path = path.with_name("index-file.html")
-        _written(prediction_page(found, found.task, self._titles[found.task]), path)
+        written(prediction_page(found, found.task, self._titles[found.task]), path)
         below = path.relative_to(self._index.parent)
         # The name of the file, below the folders in which it was found.
         shown = Path(*below.parts[len(model) : -1], Path(found.file).name).as_posix()
@@ -91,10 +91,15 @@ def write_page(model: NotePredictor | PiecePredictor, music: AnyMusic, path: str
     """
     read = as_music(music)
     found = FilePrediction(named(music), model.name, model(read), music=read)
-    return _written(prediction_page(found, model.name, str(model.task["title"])), Path(path))
+    return written(prediction_page(found, model.name, str(model.task["title"])), Path(path))
 
 
-def _written(page: Page, path: Path) -> Path:
+def written(page: Page, path: Path) -> Path:
+    """Write a page and make its folder. Returns its path.
+
+    Raises:
+        ConfigError: If nothing can be written there.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         page.write(path)

@@ -1,0 +1,1 @@
+"""Measure how surprising each note of a file is, by command."""
