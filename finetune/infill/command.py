@@ -64,7 +64,9 @@ class InfillSettings(Settings):
     highest: int = setting(127, "highest MIDI pitch", within="[0, 127]")
     rhythm: bool = setting(False, "keep positions and durations of the notes")
     density: float = setting(1.0, "notes for each note that the bars would have", within="(0, 8]")
-    polyphony: int | None = setting(None, "most notes of a track that sound together", within=POSITIVE)
+    polyphony: int | None = setting(
+        None, "most notes of a track that sound together (default: as in the piece)", within=POSITIVE
+    )
     steps: int = setting(6, "steps for each field", within="[1, 1000]", rare=True)
     sweeps: int = setting(1, "times to draw the least sure values again", within="[0, 100]", rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)

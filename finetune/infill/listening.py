@@ -32,7 +32,7 @@ class ListenSettings(Settings):
     """The pieces of a listening test and the model that writes."""
 
     folder: str = setting(..., "folder of music files", positional=True)
-    checkpoint: str = setting("tiny", "pretrained model that writes", flag="from")
+    checkpoint: str = setting("infill", "pretrained model that writes", flag="from")
     style: str | None = setting(None, "folder of a style, made from the same model")
     pairs: int = setting(10, "pairs, each of another piece", within="[1, 100]")
     bars: int = setting(4, "bars that are written", within=POSITIVE)

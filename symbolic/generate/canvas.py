@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors, notes_of_donors
 from symbolic.generate.passage import Ints, Passage
 from symbolic.music.notes import Music
@@ -31,7 +32,8 @@ class Canvas:
         tokens: Its tokens.
         passage: What is to be written.
         vocabulary: Meaning of the tokens.
-        constraints: Rules, of which `density` and `polyphony` bear on the number of notes.
+        density: Notes for each note of the donors.
+        voices: From `most_voices`: a bar has no more notes than find room.
         donors: Draws numbers of notes. None where the notes stay.
         positions: (B, P) bool from `open_positions`.
         random: Source of randomness.
@@ -56,7 +58,8 @@ class Canvas:
         tokens: Tokens,
         passage: Passage,
         vocabulary: Vocabulary,
-        constraints: Constraints,
+        density: float,
+        voices: Mapping[int, int],
         donors: Donors | None,
         positions: NDArray[np.bool_],
         random: np.random.Generator,
@@ -71,14 +74,11 @@ class Canvas:
         self.new = np.zeros(len(kept), dtype=bool)
         drawn = passage.asked[kept]
         if donors is not None:
-            found, bar = notes_of_donors(
-                donors.draw(random), tokens, music, passage, constraints.density, random
-            )
+            found, bar = notes_of_donors(donors.draw(random), tokens, music, passage, density, random)
             values = _of_passage(
                 tokens.ids[found].astype(np.int64) - RESERVED, bar, music, passage, vocabulary
             )
-            most = positions.sum(axis=1) * (constraints.polyphony or vocabulary.values[POSITION])
-            keep = _with_room(bar, own[found], most)
+            keep = _with_room(bar, own[found], positions.sum(axis=1), voices)
             found, bar, values = found[keep], bar[keep], values[keep]
             self.source = np.concatenate([kept, found])
             self.values = np.concatenate([self.values, values])
@@ -135,12 +135,12 @@ def _of_passage(values: Ints, bar: Ints, music: Music, passage: Passage, vocabul
     return values
 
 
-def _with_room(bar: Ints, track: Ints, most: Ints) -> NDArray[np.bool_]:
-    """Return (M,) bool: whether a bar has room for each note of a track. `most` is (B,), the room of each bar."""
+def _with_room(bar: Ints, track: Ints, places: Ints, voices: Mapping[int, int]) -> NDArray[np.bool_]:
+    """Return (M,) bool: whether a bar has room for each note of a track. `places` is (B,), its positions."""
     keep, taken = np.zeros(len(bar), dtype=bool), dict[tuple[int, int], int]()
     for index, place in enumerate(zip(bar.tolist(), track.tolist(), strict=True)):
         taken[place] = taken.get(place, 0) + 1
-        keep[index] = taken[place] <= most[place[0]]
+        keep[index] = taken[place] <= places[place[0]] * voices.get(place[1], len(bar))
     return keep
 
 

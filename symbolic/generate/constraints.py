@@ -40,7 +40,7 @@ class Constraints:
         highest: Highest MIDI pitch.
         rhythm: Keep positions and durations of the notes, so that their number stays too.
         density: Notes for each note that the bars would have had.
-        polyphony: Most notes of a track that sound together. None for any number.
+        polyphony: Most notes of a track that sound together. None for as many as elsewhere in the piece.
 
     Raises:
         ConfigError: If values are out of range. All are named.

@@ -16,6 +16,7 @@ from symbolic.generate.passage import Ints, Passage
 from symbolic.generate.rules import Rules
 from symbolic.generate.sampling import Floats, Sampling, still_hidden
 from symbolic.generate.variant import Variant, variant_of
+from symbolic.generate.voices import most_voices
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokens
@@ -64,12 +65,23 @@ class Writer:
         """
         donors = Donors(music, tokens, passage, self.vocabulary) if passage.anew else None
         positions = open_positions(music, passage, self.vocabulary)
-        rules = Rules(passage, self.constraints, self.vocabulary, positions)
+        voices = most_voices(music, tokens, passage, self.constraints, self.vocabulary)
+        rules = Rules(passage, self.constraints, self.vocabulary, positions, voices)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
             canvases = [
-                Canvas(music, tokens, passage, self.vocabulary, self.constraints, donors, positions, random)
+                Canvas(
+                    music,
+                    tokens,
+                    passage,
+                    self.vocabulary,
+                    self.constraints.density,
+                    voices,
+                    donors,
+                    positions,
+                    random,
+                )
                 for random in randoms
             ]
             stretches = _stretches(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,13 +24,19 @@ class Rules:
         constraints: What users ask for.
         vocabulary: Meaning of the values.
         positions: (B, P) bool from `open_positions`.
+        voices: From `most_voices`.
     """
 
     def __init__(
-        self, passage: Passage, constraints: Constraints, vocabulary: Vocabulary, positions: Flags
+        self,
+        passage: Passage,
+        constraints: Constraints,
+        vocabulary: Vocabulary,
+        positions: Flags,
+        voices: Mapping[int, int],
     ) -> None:
         self._passage, self._constraints, self._voc = passage, constraints, vocabulary
-        self._positions = positions
+        self._positions, self._voices = positions, voices
 
     def of_field(self, canvas: Canvas, rows: Ints, field: int) -> Flags:
         """Return (M, V) bool: values that are allowed in a field of tokens, whatever the other notes are."""
@@ -62,14 +70,17 @@ class Rules:
         others = near[canvas.track[near] == canvas.track[row]]
         same = others[(values[others, PITCH] == values[row, PITCH]) & ~hidden[others, PITCH]]
         allowed = np.ones(self._voc.values[field], dtype=bool)
+        most = self._voices.get(int(canvas.track[row]))
         if field == POSITION:
             place = canvas.start[row] + np.arange(len(allowed))
             if not hidden[row, PITCH]:
                 length = self._length(canvas, np.array([row]))[0]
                 ends = onset[same] + self._length(canvas, same)
                 allowed &= ~((place < ends[:, None]) & (place + length > onset[same][:, None])).any(axis=0)
-            if self._constraints.polyphony is not None:
-                allowed &= self._sounding(canvas, others, place) < self._constraints.polyphony
+                alike = (values[near][:, [PROGRAM, PITCH]] == values[row, [PROGRAM, PITCH]]).all(axis=1)
+                allowed &= ~np.isin(place, onset[near[alike & ~hidden[near, PITCH]]])
+            if most is not None:
+                allowed &= self._sounding(canvas, others, place) < most
         elif field == PITCH:
             ends = onset[others] + self._length(canvas, others)
             length = self._length(canvas, np.array([row]))[0]
@@ -81,13 +92,17 @@ class Rules:
             limit = self._passage.end
             following = onset[same][onset[same] > begins] if not hidden[row, PITCH] else same[:0]
             limit = min(limit, int(following.min(initial=limit)))
-            if self._constraints.polyphony is not None:
-                later = np.sort(onset[others][onset[others] > begins])
-                beside = int((onset[others] == begins).sum())
-                ahead = later[max(self._constraints.polyphony - beside - 1, 0) :]
-                limit = min(limit, int(ahead.min(initial=limit)))
+            if most is not None:
+                later = np.unique(onset[others][onset[others] > begins])
+                full = later[self._sounding(canvas, others, later) >= most]
+                limit = min(limit, int(full.min(initial=limit)), self._bar_to_come(canvas, row, limit))
             allowed &= self._voc.durations <= max(limit - begins, 1)
         return allowed
+
+    def _bar_to_come(self, canvas: Canvas, row: int, limit: int) -> int:
+        """Return where the next bar begins in which notes of a token's track have no place yet, or else a limit."""
+        waiting = canvas.hidden[:, POSITION] & ~canvas.dropped & (canvas.track == canvas.track[row])
+        return int(canvas.start[waiting & (canvas.start > canvas.onset[row])].min(initial=limit))
 
     def _sounding(self, canvas: Canvas, rows: Ints, place: Ints) -> Ints:
         """Return (P,) how many of some tokens sound at each of (P,) rising grid positions."""

@@ -176,6 +176,23 @@ def test_a_part_is_written_under_the_others(nano):
         nano.infill(both, tracks=["viola"])
 
 
+def test_one_voice_stays_one_voice(nano):
+    tune, chords = (
+        line(np.arange(60, 92), 0.5),
+        line(np.repeat(np.arange(30, 62), 3) + np.tile([0, 4, 7], 32), 0.5),
+    )
+    chords.notes["onset"], chords.notes["track"] = np.repeat(tune.notes["onset"], 3), 1
+    both = Music(np.concatenate([tune.notes, chords.notes]), 480)
+    for asked in (None, 2):
+        (found,) = nano.infill(both, (2, 3), sampling=QUICK, constraints=Constraints(polyphony=asked))
+        for track, usual in ((0, 1), (1, 3)):
+            own = found.music.notes[found.music.notes["track"] == track]
+            onset, ends = own["onset"], own["onset"] + own["duration"]
+            written = found.written[found.music.notes["track"] == track]
+            sounding = ((onset[:, None] <= onset) & (onset < ends[:, None])).sum(axis=0)[written]
+            assert sounding.max() <= (asked or usual)
+
+
 def test_density_sets_how_many_notes_there_are(nano):
     music = line(np.arange(40, 104), 0.25)
     counts = [
