@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from data.toolkit.record_schema import Kind
 from data.toolkit.records import portable_command
 from data.toolkit.runs import read_record
 from finetune.tasks.metrics import Counts, Difference, accuracy, mean_sd, paired_bootstrap, unpack_counts
 from symbolic.checkpoint.bundled import RECORD
+from symbolic.documents import anything
 from symbolic.errors import ConfigError
 
+_PRETRAINED = Kind("pretrain", frozenset({"history", "command"}), anything)
+_SCORED = Kind("finetune", frozenset({"valid_counts"}), anything)
 _MEASURED = ("loss", "accuracy", "selector")
 _RUN = re.compile(r"(?P<setting>.+)-(?P<seed>\d+)")
 
@@ -90,15 +94,13 @@ def gather(folder: str | Path, tasks: Sequence[str]) -> list[dict[str, Any]]:
             continue
         run: dict[str, Any] = {"setting": found["setting"], "seed": int(found["seed"])}
         if (place / "pretrain" / RECORD).is_file():
-            record = read_record(place / "pretrain", {"history", "command"}, "pretrain")
+            record = read_record(place / "pretrain", _PRETRAINED)
             run["command"] = portable_command(record["command"])
             run["history"] = [
                 {"step": entry["step"], **{name: entry["held_out"].get(name) for name in _MEASURED}}
                 for entry in record["history"]
             ]
-        run["valid_counts"] = {
-            task: read_record(place / task, {"valid_counts"}, "finetune")["valid_counts"] for task in tasks
-        }
+        run["valid_counts"] = {task: read_record(place / task, _SCORED)["valid_counts"] for task in tasks}
         runs.append(run)
     return runs
 

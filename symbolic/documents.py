@@ -87,12 +87,14 @@ def nullable(check: Check) -> Check:
     return lambda place, value: [] if value is None else check(place, value)
 
 
-def listed(item: Check, words: str = "a list") -> Check:
-    """Return a check of lists with such items."""
+def listed(item: Check, words: str = "a list", least: int = 0) -> Check:
+    """Return a check of lists with such items, of which there are `least` or more."""
 
     def check(place: str, value: Any) -> list[str]:
         if not isinstance(value, list):
             return [f"{place} is not {words}"]
+        if len(value) < least:
+            return [f"{place} holds {len(value)} items, not {least} or more"]
         problems = [problem for i, one in enumerate(value) for problem in item(f"{place}[{i}]", one)]
         return problems and [f"{place} is not {words} ({problems[0]})"]
 

@@ -62,7 +62,7 @@ def record(
         **more: Entries in the place of the usual ones.
     """
     counts = counts_of(right)
-    cost = {"trained_parameters": parameters, "parameters": 5000, "seconds": 10.0}
+    cost = {"trained_parameters": parameters, "parameters": 5000, "seconds": 10.0, "saved_bytes": 100}
     step = {"step": 5, "train_loss": 1.0, "valid_loss": 1.1, "valid_accuracy": right}
     backbone: dict[str, Any] = {"source": "random initialisation", "config": {"dim": 32}}
     if path:
@@ -76,6 +76,7 @@ def record(
         "task": {
             "name": "genre",
             "title": "Dances" if budget == 1 else f"Dances, {budget:.0%} of the labels",
+            "label": "dance",
             "level": "sequence",
             "classes": list(CLASSES),
             "metrics": {"accuracy": "accuracy", "macro_f1": "macro F1"},
@@ -86,11 +87,21 @@ def record(
             {"system": "Others", "scores": {"accuracy": 99.9}, "protocol": "by | clip", "leaky": True},
             {"system": "More", "scores": {"macro_f1": 55.5}, "protocol": "by song", "leaky": False},
         ],
-        "corpus": {"title": "Tunes", "licence": "CC0", "shards": "feed"},
+        "corpus": {
+            **{
+                "name": "tunes",
+                "title": "Tunes",
+                "licence": "CC0",
+                "citation": "Someone",
+                "homepage": "none",
+            },
+            "shards": "feed",
+        },
         "split": {"source": "by tune", "train": 40, "valid": 10, "test": 20},
         "method": method,
         "backbone": backbone,
         "leaks": {"leaky": False, "pieces": []},
+        "settings": {},
         "baselines": [_baseline("majority class", 0.2), _baseline("look-up", 0.4)],
         "valid": _scores(counts),
         "test": _scores(counts),

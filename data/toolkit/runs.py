@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from data.toolkit.locks import LOCK
+from data.toolkit.record_schema import RESTORE, Kind
 from data.toolkit.records import write_json
 from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD
@@ -122,23 +123,23 @@ def read_settings(folder: Path) -> dict[str, Any]:
     return found
 
 
-def read_record(run: Path, needed: Set[str], command: str) -> dict[str, Any]:
+def read_record(run: Path, kind: Kind) -> dict[str, Any]:
     """Read the record of a finished run.
 
     Args:
         run: The folder.
-        needed: Keys that identify such a record.
-        command: The command that makes such runs.
+        kind: What it must be a record of.
 
     Raises:
-        ConfigError: If the folder holds no such record.
+        ConfigError: If the folder holds no such record, or one that was damaged or changed.
     """
     path = run / RECORD
-    found = read_json(path, ConfigError, "Run it again.") if path.is_file() else {}
-    if not needed <= found.keys():
+    found = read_json(path, ConfigError, RESTORE) if path.is_file() else {}
+    if not kind.marks <= found.keys():
         raise ConfigError(
-            f"{run} holds no record of `{command}`. Name the folder of one of its finished runs."
+            f"{run} holds no record of `{kind.command}`. Name the folder of one of its finished runs."
         )
+    require(path, found, kind.check, ConfigError, RESTORE)
     return found
 
 

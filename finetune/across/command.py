@@ -66,7 +66,7 @@ def across(argv: Sequence[str]) -> tuple[list[list[str]], str]:
     path = Path(settings.results) / RESULTS if settings.results else None
     if path:
         record = {**portable_provenance(provenance()), "model": model.name, "rows": rows}
-        write_results(path, lambda old: [*(one for one in old if one["model"] != model.name), record])
+        write_results(path, lambda old: [*(one for one in old if one.get("model") != model.name), record])
     return table(rows), str(path or "")
 
 

@@ -11,15 +11,27 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+from data.toolkit.record_schema import TRAINED
 from data.toolkit.records import write_json
 from finetune.compare.study import Arm, Study, TaskUse
 from finetune.settings import SCRATCH, FinetuneSettings
 from symbolic.checkpoint.bundled import RECORD
-from symbolic.documents import read_json
+from symbolic.documents import PLAIN_NAME, anything, fields, listed, number, read_json, require, text, truth
 from symbolic.errors import CheckpointError, ConfigError
 
 OUTCOME = "outcome.json"
 _AGAIN = "Delete the folder of this arm: --resume trains it anew."
+_NUMBER = number(-1e9, 1e9)
+_OUTCOME = fields(
+    {
+        "question": anything,
+        "usual": _NUMBER,
+        "trials": listed(fields({"lr": _NUMBER, "valid": _NUMBER}, more=True), least=1),
+        "lr": _NUMBER,
+        "run": text(PLAIN_NAME),
+    },
+    {"own_process": truth},
+)
 
 
 @dataclass(frozen=True)
@@ -62,10 +74,13 @@ class Cell:
         if not path.is_file():
             return None
         found = read_json(path, ConfigError, _AGAIN)
-        record = Path(self.folder) / str(found.get("run")) / RECORD
-        if found.get("question") != self.question or not record.is_file():
+        require(path, found, _OUTCOME, ConfigError, _AGAIN)
+        place = Path(self.folder) / found["run"] / RECORD
+        if found["question"] != self.question or not place.is_file():
             return None
-        return {**found, "record": read_json(record, ConfigError, _AGAIN)}
+        record = read_json(place, ConfigError, _AGAIN)
+        require(place, record, TRAINED.check, ConfigError, _AGAIN)
+        return {**found, "record": record}
 
 
 def cells_of(study: Study, out: Path, common: Mapping[str, Any]) -> list[Cell]:

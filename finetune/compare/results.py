@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from finetune.report.tables import Record, best_baseline, code_mark, warnings_of
+from finetune.report.tables import Record, above, best_baseline, code_mark, warnings_of
 from finetune.settings import SCRATCH
 from finetune.tasks.metrics import (
     Counts,
@@ -164,7 +164,7 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     full = [one for one in done if one.method == "full" and one.checkpoint == arm.checkpoint != SCRATCH]
     fresh = [one for one in done if one.method == "full" and one.checkpoint == SCRATCH]
     shape = done[arm]["record"]["backbone"].get("config", {})  # hand-made features have none
-    shapes = {one: done[one]["record"]["backbone"]["config"] for one in fresh}
+    shapes = {one: done[one]["record"]["backbone"].get("config", {}) for one in fresh}
     fresh.sort(key=lambda one: (shapes[one] != shape, shapes[one].get("kind") != shape.get("kind")))
 
     def other(those: Sequence[Arm]) -> Record | None:
@@ -177,8 +177,9 @@ def _beside(arm: Arm, done: Mapping[Arm, Mapping[str, Any]]) -> dict[str, Record
     }
 
 
-def _above(ours: Record, theirs: Record) -> dict[str, float]:
-    return _values(paired_bootstrap([_counts(ours)], [_counts(theirs)], accuracy))
+def _above(ours: Record, theirs: Record) -> dict[str, float] | None:
+    gap = above(ours, theirs)
+    return None if gap is None else _values(gap)
 
 
 def _counts(record: Record) -> Counts:

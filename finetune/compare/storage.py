@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data.toolkit.record_schema import ORIGIN, TRAINED, plain
 from data.toolkit.results import (
     BASELINES,
     COMPARISON,
@@ -16,13 +17,91 @@ from data.toolkit.results import (
     without_shared,
     write_results,
 )
-from finetune.compare.results import Outcomes, compared
+from finetune.compare.results import Outcomes, compared, strangers
 from finetune.compare.study import Arm, Claim, Study, TaskUse
-from symbolic.documents import read_json
+from symbolic.documents import (
+    anything,
+    fields,
+    listed,
+    mapped,
+    nullable,
+    number,
+    read_json,
+    require,
+    text,
+    texts,
+    truth,
+    whole,
+)
 from symbolic.errors import ConfigError
 
 _AGAIN = "Copy it again, or run the comparison anew."
-_ORIGIN = ("command", "time", "versions", "machine")
+_NUMBER, _WORDS = number(-1e9, 1e9), nullable(text())
+_USE = fields(
+    {"task": text()},
+    {
+        "budget": number(0, 1e9),
+        "epochs": nullable(_NUMBER),
+        **dict.fromkeys(("protocol", "folder", "labels", "tracks"), _WORDS),
+    },
+)
+_ARM = fields(
+    {"method": text()},
+    {
+        **dict.fromkeys(("checkpoint", "label", "like"), text()),
+        **dict.fromkeys(("preset", "layers", "share", "probe"), _WORDS),
+        "size": nullable(whole(0, 2**31)),
+        "options": mapped(text(), plain),
+        "rates": listed(_NUMBER),
+        "axes": mapped(text(), text()),
+    },
+)
+_NAMES = listed(text(), least=1)
+_CLAIM = fields({"claim": text(), "source": text(), "better": _NAMES, "worse": _NAMES}, {"tasks": texts})
+_HEAD = fields(
+    {
+        **ORIGIN,
+        "study": fields(
+            {"title": text(), "tasks": listed(_USE), "arms": listed(_ARM)},
+            {
+                "trials": listed(_NUMBER),
+                "epochs": nullable(_NUMBER),
+                **dict.fromkeys(("seeds", "tokens_per_batch", "patience"), whole(0, 2**31)),
+                "claims": listed(_CLAIM),
+                "checkpoints": mapped(text(), text()),
+            },
+        ),
+        "failures": listed(fields(dict.fromkeys(("task", "arm", "reason"), text()), more=True)),
+    },
+    more=True,
+)
+_TRIALS = listed(fields({"lr": _NUMBER, "valid": _NUMBER}, more=True), least=1)
+_ARM_LINE = fields(
+    {
+        "cell": listed(text(), least=2),
+        "of": listed(text()),
+        "lr": _NUMBER,
+        "trials": _TRIALS,
+        "own_process": truth,
+    },
+    more=True,
+)
+_TESTED = fields(
+    {
+        **dict.fromkeys(("claim", "source", "task", "verdict", "reason"), text()),
+        "arms": listed(whole(0, 2**31), least=2),
+        "gap": nullable(fields(dict.fromkeys(("mean", "low", "high", "p"), _NUMBER))),
+    }
+)
+_COMPARISON = fields(
+    {
+        "title": text(),
+        "tasks": listed(fields({"name": text()}, more=True)),
+        "study": fields({"arms": listed(anything), "seeds": whole(0, 2**31)}, more=True),
+        "claims": listed(_TESTED),
+    },
+    more=True,
+)
 
 
 def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping[str, Any]) -> None:
@@ -37,7 +116,7 @@ def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping
     failures = [
         {"task": task["name"], **failure} for task in comparison["tasks"] for failure in task["failures"]
     ]
-    origin = {name: comparison[name] for name in _ORIGIN if name in comparison}
+    origin = {name: comparison[name] for name in ORIGIN}
     lines: list[dict[str, Any]] = [{**origin, "study": comparison["study"], "failures": failures}]
     for (task, arm), outcome in outcomes.items():
         trials = [{"lr": trial["lr"], "valid": trial["valid"]} for trial in outcome["trials"]]
@@ -47,24 +126,42 @@ def save_study(path: Path, study: Study, outcomes: Outcomes, comparison: Mapping
 
 
 def read_study(path: Path) -> dict[str, Any]:
-    """Read a study and compare its arms again. The baselines are in the folder above it."""
-    first, *lines = read_lines(path)
+    """Read a study and compare its arms again. The baselines are in the folder above it.
+
+    Raises:
+        ConfigError: If it was damaged or changed.
+    """
+    first, *lines = read_lines(path) or [{}]
+    require(path, first, _HEAD, ConfigError, _AGAIN)
+    study = _study(first["study"])
+    if problems := study.problems():
+        raise ConfigError(f"{path} does not fit: {problems[0]} {_AGAIN}")
     tasks = read_tasks(path.parent.with_name(BASELINES))
     outcomes = {}
     for line in lines:
+        require(path, line, _ARM_LINE, ConfigError, _AGAIN)
         about = {name: line.pop(name) for name in ("lr", "trials", "own_process")}
-        outcomes[tuple(line.pop("cell"))] = {**about, "record": with_shared(line, tasks)}
+        cell, record = tuple(line.pop("cell")), with_shared(line, tasks, path)
+        require(path, record, TRAINED.check, ConfigError, _AGAIN)
+        outcomes[cell] = {**about, "record": record}
     failures = {(one["task"], one["arm"]): one["reason"] for one in first["failures"]}
-    origin = {name: first[name] for name in _ORIGIN if name in first}
-    return {**origin, **compared(_study(first["study"]), outcomes, failures)}
+    for (task, arm), reason in strangers(outcomes).items():
+        raise ConfigError(f"{path}: '{arm}' on {task}: {reason}")
+    origin = {name: first[name] for name in ORIGIN}
+    return {**origin, **compared(study, outcomes, failures)}
 
 
 def find_studies(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Read every comparison below a folder with the path of its page."""
-    runs = [
-        (path.with_suffix(".md"), read_json(path, ConfigError, _AGAIN))
-        for path in sorted(folder.rglob(COMPARISON))
-    ]
+    """Read every comparison below a folder with the path of its page.
+
+    Raises:
+        ConfigError: If one was damaged or changed.
+    """
+    runs = []
+    for path in sorted(folder.rglob(COMPARISON)):
+        comparison = read_json(path, ConfigError, _AGAIN)
+        require(path, comparison, _COMPARISON, ConfigError, _AGAIN)
+        runs.append((path.with_suffix(".md"), comparison))
     return runs + [
         (path.with_suffix(".md"), read_study(path)) for path in sorted(folder.rglob(f"{STUDIES}/*.jsonl"))
     ]

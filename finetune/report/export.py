@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data.sources import task_source, with_terms
+from data.toolkit.record_schema import TRAINED
 from data.toolkit.records import portable_provenance
 from data.toolkit.results import read_results
 from data.toolkit.runs import read_record
@@ -49,7 +50,7 @@ def export(
         CounterpointError: If there is no such run, or it was scored on pieces it had seen.
     """
     run, out = Path(run), Path(out)
-    record = read_record(run, {"test_counts", "checkpoint"}, "finetune")
+    record = read_record(run, TRAINED)
     _refuse_unfit(run, record)
     if scores and not Path(scores).is_dir():
         raise ConfigError(f"--scores {scores}: there is no such folder.")
@@ -108,7 +109,7 @@ def _bundled(record: dict[str, Any]) -> Checkpoint | None:
     if path.name not in shipped_models():
         return None
     found = load_checkpoint(MODELS / path.name)
-    return found if found.fingerprint == record["backbone"]["weights"] else None
+    return found if found.fingerprint == record["backbone"].get("weights") else None
 
 
 def _transfers(scores: str | Path | None, run: Path, record: dict[str, Any]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from finetune.settings import FEATURES, PROBES
 from finetune.tasks.accounts import pieces_tested
 from finetune.tasks.checks import few_pieces_warning
 from finetune.tasks.metrics import FEW_GROUPS, Difference, accuracy, paired_bootstrap, unpack_counts
+from symbolic.errors import ConfigError
 
 Record = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
@@ -144,11 +145,18 @@ def window_line(record: Record) -> str:
 
 
 def above(run: Record, other: Record) -> Difference | None:
-    """Compute by how much accuracy a run is above a baseline or another run. None without saved counts."""
+    """Compute by how much accuracy a run is above a baseline or another run. None without saved counts.
+
+    Raises:
+        ConfigError: If they were not scored on the same pieces, as in records that were put together by hand.
+    """
     if "test_counts" not in run or "test_counts" not in other:
         return None
     ours, theirs = (unpack_counts(one["test_counts"]) for one in (run, other))
-    return paired_bootstrap([ours], [theirs], accuracy)
+    try:
+        return paired_bootstrap([ours], [theirs], accuracy)
+    except ValueError as error:
+        raise ConfigError(f"{run['task']['title']}: {error}. Restore the record from a copy.") from error
 
 
 def best_baseline(baselines: Sequence[Record]) -> Record:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.errors import ConfigError
+
 Counts = NDArray[np.int64]
 Metric = Callable[[Counts], NDArray[np.float64]]
 """(..., C, C) counts -> (...) scores."""
@@ -118,13 +120,22 @@ def pack_counts(counts: Counts) -> dict[str, Any]:
 
 
 def unpack_counts(packed: Mapping[str, Any]) -> Counts:
-    """Undo `pack_counts`."""
+    """Undo `pack_counts`.
+
+    Raises:
+        ConfigError: If the counts are damaged, or of another number than their shape says.
+    """
     *seeds, groups, classes, _ = packed["shape"]
     shape = (*seeds, classes, classes, groups)
-    raw = lzma.decompress(b85decode(packed["packed"]), lzma.FORMAT_RAW, filters=_LZMA)
-    used = np.frombuffer(raw, dtype=np.uint8).reshape(-1, math.prod(shape))
-    planes = np.zeros((8, used.shape[1]), dtype=np.uint8)
-    planes[: len(used)] = used
+    size = math.prod(shape)
+    try:
+        reader = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
+        raw = reader.decompress(b85decode(packed["packed"]), max_length=8 * size + 1)
+        used = np.frombuffer(raw, dtype=np.uint8).reshape(-1, size)
+        planes = np.zeros((8, size), dtype=np.uint8)
+        planes[: len(used)] = used
+    except (ValueError, lzma.LZMAError) as error:
+        raise ConfigError(f"The counts of a record are damaged ({error}). Restore it from a copy.") from error
     return np.moveaxis(np.ascontiguousarray(planes.T).view("<u8").reshape(shape), -1, -3).astype(np.int64)
 
 

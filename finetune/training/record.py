@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from data.toolkit.records import portable_command, portable_settings, portable_value, provenance
-from data.toolkit.results import BASELINES, RUNS, SHARED, pack, task_key, without_shared, write_results
+from data.toolkit.results import (
+    BASELINES,
+    RUN_LINE,
+    RUNS,
+    SHARED,
+    TASK_LINE,
+    pack,
+    task_key,
+    without_shared,
+    write_results,
+)
 from data.toolkit.settings import flatten
 from finetune.budgets import budget_title
 from finetune.tasks import Task, baselines_command
@@ -113,7 +123,7 @@ def save_record(folder: str | Path, name: str, record: dict[str, Any]) -> Path:
         numbered = (name if number == 1 else f"{name}-{number}" for number in count(1))
         return [*lines, {"name": next(one for one in numbered if one not in taken), **line}]
 
-    write_results(path, with_record)
+    write_results(path, with_record, RUN_LINE)
     return path
 
 
@@ -146,7 +156,7 @@ def _save_task(path: Path, about: dict[str, Any], replace: bool) -> None:
             return [*lines, line]
         return [line if replace and one == key else other for one, other in zip(keys, lines, strict=True)]
 
-    write_results(path, with_task)
+    write_results(path, with_task, TASK_LINE)
 
 
 def _same_run(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from data.leaks import check_leaks
+from data.toolkit.record_schema import TRAINED
 from data.toolkit.records import portable_command, provenance
 from data.toolkit.runs import read_record
 from finetune.baselines.baselines import cached_baselines
@@ -48,7 +49,7 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
     task = task or known_task(settings.data.task, TARGETS)
     run = Path(settings.run).resolve()
     # That of a transfer has counts too, and names no checkpoint.
-    trained = read_record(run, {"test_counts", "checkpoint"}, "finetune")
+    trained = read_record(run, TRAINED)
     checkpoints = _checkpoints(run, trained)
     first = checkpoints[0]
     merge = merged_classes(first.task, task)

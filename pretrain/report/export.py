@@ -12,6 +12,7 @@ import torch
 
 from data.shards import Shards
 from data.sources import pretraining_sources, with_terms
+from data.toolkit.record_schema import PRETRAINED
 from data.toolkit.records import portable_provenance
 from data.toolkit.runs import read_record
 from data.toolkit.safewrite import write
@@ -57,7 +58,7 @@ def export(
         CounterpointError: If there is no such run, or the music is not what it was trained on.
     """
     run, out = Path(run), Path(out)
-    record = read_record(run, {"files", "history", "corpus", "settings"}, "pretrain")
+    record = read_record(run, PRETRAINED)
     corpus = _corpus(record["settings"], shards, root)
     if corpus.fingerprint != record["corpus"]["shards"]:
         raise CorpusError(

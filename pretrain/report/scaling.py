@@ -9,31 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from data.toolkit.charts import Chart, Series
+from data.toolkit.record_schema import PRETRAINED, RESTORE
 from data.toolkit.results import read_lines, unpack
 from data.toolkit.runs import read_record
 from data.toolkit.settings import flatten, leaves
 from pretrain.settings import PretrainSettings
-from symbolic.checkpoint.bundled import RECORD, model_name
-from symbolic.documents import anything, fields, listed, mapped, nullable, number, require, text, whole
+from symbolic.checkpoint.bundled import model_name
+from symbolic.documents import require
 from symbolic.errors import ConfigError
-
-_COUNT = whole(0, 2**62)
-_SCORE = number(-1e9, 1e9)
-_MEASURED = fields(
-    {"loss": mapped(text(), _SCORE), "accuracy": fields({"pitch": _SCORE}, more=True)}, more=True
-)
-_NEEDED = {
-    "history": listed(fields({"step": _COUNT, "held_out": _MEASURED}, more=True)),
-    "corpus": fields({"shards": text()}, more=True),
-    "parameters": fields({"backbone": _COUNT}, more=True),
-    "settings": mapped(text(), anything),
-}
-_SCHEMA = fields(
-    _NEEDED,
-    {"name": text(), "from": nullable(fields({}, {"held_out_trained_on": nullable(_COUNT)}, more=True))},
-    more=True,
-)
-_REMEDY = "Restore it from a copy, or run it again."
 
 
 class Curve(NamedTuple):
@@ -87,24 +70,15 @@ def read_curves(runs: Sequence[str | Path]) -> list[Curve]:
 def _records(run: Path) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the names and records of a folder of a run or of a file of results."""
     if run.suffix != ".jsonl":
-        record = read_record(run, _NEEDED.keys(), "pretrain")
-        _require_measurements(run / RECORD, record)
-        return [(run.resolve().name, record)]
-    records = [unpack(line) for line in read_lines(run)]
-    if not records or any(not record.keys() >= _NEEDED.keys() for record in records):
+        return [(run.resolve().name, read_record(run, PRETRAINED))]
+    records = [unpack(line, run) for line in read_lines(run)]
+    if not records or any(not record.keys() >= PRETRAINED.marks for record in records):
         raise ConfigError(
             f"{run} holds no record of `pretrain`. Name the folder of a run, or a file of results."
         )
     for record in records:
-        _require_measurements(run, record)
+        require(run, record, PRETRAINED.check, ConfigError, RESTORE)
     return [(record.get("name", run.stem), record) for record in records]
-
-
-def _require_measurements(path: Path, record: Mapping[str, Any]) -> None:
-    """Refuse a record that was changed by hand so that it has no curve."""
-    require(path, record, _SCHEMA, ConfigError, _REMEDY)
-    if not all([entry["held_out"]["loss"] for entry in record["history"]] or [False]):
-        raise ConfigError(f"{path} holds no loss of held-out pieces. {_REMEDY}")
 
 
 def _curve(name: str, record: Mapping[str, Any]) -> Curve:

@@ -7,28 +7,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmark_records import record
 
 from data.toolkit.results import (
     BASELINES,
     RUNS,
+    SHARED,
     pack,
     read_lines,
     read_results,
+    task_key,
     unpack,
     with_shared,
     without_shared,
     write_results,
 )
+from symbolic.documents import fields, whole
+from symbolic.errors import ConfigError
 
-TASK = {
-    "task": {"title": "Dances"},
-    "protocol": "tunes",
-    "budget": 1.0,
-    "published": [{"system": "Others"}, {"system": "More"}],
-    "corpus": {"shards": "feed"},
-    "split": {"train": 40},
-    "baselines": [{"title": "a", "test": {"x": 1}}, {"title": "b", "test": {"x": 2}}],
-}
+RECORD = record()
+TASK = {name: RECORD[name] for name in (*SHARED, "command", "time", "versions", "machine")}
 SEEDS = [{"seed": seed, "cost": {"seconds": 1.5 * seed, "parameters": 10}} for seed in range(3)]
 
 
@@ -46,7 +44,7 @@ SEEDS = [{"seed": seed, "cost": {"seconds": 1.5 * seed, "parameters": 10}} for s
     ],
 )
 def test_packed_values_are_unpacked_the_same(value: Any) -> None:
-    again = unpack(pack(value))
+    again = unpack(pack(value), Path())
     assert again == value
     assert repr(again) == repr(value)
 
@@ -58,18 +56,45 @@ def test_alike_mappings_become_columns() -> None:
 
 
 def test_a_line_leaves_out_what_its_task_shares() -> None:
-    record = {**TASK, "seeds": SEEDS, "test": {"accuracy": 0.5}}
-    line = without_shared(record)
-    assert not line.keys() & TASK.keys()
-    assert with_shared(line, {("Dances", "feed"): TASK}) == record
+    line = without_shared(RECORD)
+    assert not line.keys() & set(SHARED)
+    assert with_shared(line, {task_key(TASK): TASK}, Path()) == RECORD
 
 
 def test_records_are_joined_with_their_baselines(tmp_path: Path) -> None:
-    run = {**TASK, "name": "run", "seeds": SEEDS}
-    unused = {**TASK, "task": {"title": "Moods"}, "study": "s"}
+    run = {**RECORD, "name": "run"}
+    unused = {**TASK, "task": {**TASK["task"], "title": "Moods"}, "study": "s"}
     write_results(tmp_path / BASELINES, lambda _: [pack(TASK), pack(unused)])
     write_results(tmp_path / RUNS, lambda _: [without_shared(run)])
     assert read_results(tmp_path) == [TASK, run]
+
+
+def test_a_run_without_its_task_is_refused(tmp_path: Path) -> None:
+    write_results(tmp_path / BASELINES, lambda _: [])
+    write_results(tmp_path / RUNS, lambda _: [{**without_shared(RECORD), "name": "run"}])
+    with pytest.raises(ConfigError, match=r"a run on .Dances., and baselines\.jsonl has no such task"):
+        read_results(tmp_path)
+
+
+@pytest.mark.parametrize("times", [-1, 1.5, "x", None, True, 10**12])
+def test_packed_values_stand_for_a_sane_number_of_others(times: Any) -> None:
+    with pytest.raises(ConfigError, match=r"r.jsonl is damaged"):
+        unpack({"*": times, "=": {"*": 10**5, "=": {"*": 10**5, "=": 1}}}, Path("r.jsonl"))
+
+
+@pytest.mark.parametrize("columns", [{"a": [1], "b": [1, 2]}, {"a": 1}, {"a": None}])
+def test_packed_columns_are_of_one_length(columns: Any) -> None:
+    with pytest.raises(ConfigError, match=r"r.jsonl is damaged"):
+        unpack({"*": 1, **columns}, Path("r.jsonl"))
+
+
+def test_a_damaged_line_is_named_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / RUNS
+    for content in (b'{"a": 1}\n{"a":', b'{"a": 1}\n[1]', b'{"a": 1}\n{"a": NaN}', b'{"a": 1}\n{"a": "x"}'):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"line 2.*Restore"):
+            write_results(path, lambda lines: [*lines, {"a": 2}], fields({"a": whole(0, 9)}))
+        assert path.read_bytes() == content
 
 
 def test_writers_at_one_time_lose_no_line(tmp_path: Path) -> None:

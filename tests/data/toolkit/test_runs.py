@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from variants import variants_of_bytes
 
+from data.toolkit.record_schema import Kind
 from data.toolkit.records import machine_kind, provenance, write_json
 from data.toolkit.runs import begin, find_folder, read_record
 from data.toolkit.safewrite import write, write_lines
+from symbolic.documents import anything, fields, whole
 from symbolic.errors import ConfigError
 
 
@@ -64,12 +66,16 @@ def test_settings_that_were_not_given_are_named_as_users_write_them(tmp_path):
 
 
 def test_a_record_is_read_if_it_has_the_needed_keys(tmp_path):
+    cake = Kind("bake", frozenset({"a"}), fields({"a": whole(0, 9)}, more=True))
     with pytest.raises(ConfigError, match="holds no record of `bake`"):
-        read_record(tmp_path, {"a"}, "bake")
+        read_record(tmp_path, cake)
     write_json(tmp_path / "record.json", {"a": 1, "b": 2})
-    assert read_record(tmp_path, {"a"}, "bake") == {"a": 1, "b": 2}
+    assert read_record(tmp_path, cake) == {"a": 1, "b": 2}
     with pytest.raises(ConfigError, match="holds no record of `bake`"):
-        read_record(tmp_path, {"a", "c"}, "bake")
+        read_record(tmp_path, cake._replace(marks=frozenset({"a", "c"})))
+    write_json(tmp_path / "record.json", {"a": -1})
+    with pytest.raises(ConfigError, match=r"record\.json does not fit: a is -1, not from 0 to 9\. Restore"):
+        read_record(tmp_path, cake)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
@@ -137,7 +143,7 @@ def test_damaged_settings_and_records_are_refused_by_name(tmp_path):
         with pytest.raises(ConfigError, match=r"settings\.json"):
             find_folder("x", {"a": 1}, str(tmp_path), resume=True)
         with pytest.raises(ConfigError, match=r"record\.json"):
-            read_record(tmp_path, {"a"}, name)
+            read_record(tmp_path, Kind(name, frozenset(), anything))
 
 
 def test_two_processes_may_write_one_file_at_a_time(tmp_path, monkeypatch):

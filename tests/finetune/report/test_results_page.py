@@ -134,7 +134,7 @@ def test_baselines_alone_make_a_table_and_give_counts(tmp_path: Path) -> None:
 
 
 def test_runs_on_differently_prepared_music_are_not_compared(tmp_path: Path) -> None:
-    other = record(0.9, path="x", corpus={"title": "Tunes", "licence": "CC0", "shards": "beef"})
+    other = record(0.9, path="x", corpus={**record()["corpus"], "shards": "beef"})
     page = results_page(write_records(tmp_path / "runs", a=record(), b=other))
     assert table(page, "Dances, prepared as beef")[2]["above scratch"] == "–"
     assert len(table(page, "Dances, prepared as feed")) == len(table(page, "Dances, prepared as beef"))

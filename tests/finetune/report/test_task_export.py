@@ -91,7 +91,9 @@ def test_the_card_shows_scores_baselines_and_usage(runs: Path, tmp_path: Path) -
 def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path) -> None:
     record = json.loads((runs / "lora" / "record.json").read_text())
     for run in ("lora", "another"):
-        moved = {**portable(record), "transfer": {"from": "note", "run": run, "budget": 1, "title": ""}}
+        origin = {"command": "finetune", "machine": record["machine"]}
+        trained_on = {"from": "note", "run": run, "budget": 1, "title": "", **origin}
+        moved = {**portable(record), "transfer": trained_on}
         moved["task"] = {**record["task"], "title": f"Music of {run}"}
         folder = tmp_path / "results" / run
         folder.mkdir(parents=True)
