@@ -1,4 +1,4 @@
-"""What the records of runs must hold before anything is made of them: one schema for each kind.
+"""Check the records of runs before anything is made of them: one schema for each kind.
 
 A record is a file that people copy, edit and merge. All that the commands use of one is checked here.
 """

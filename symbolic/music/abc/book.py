@@ -45,7 +45,7 @@ def _split_tunes(content: bytes) -> list[str]:
 
     A file without an `X:` field is one tune if it has a `K:` field.
     """
-    text = _LINE_END.sub("\n", _decoded(content))
+    text = "\n".join(_lines(_decoded(content)))
     if _MAILED in text:
         text = text.replace(_MAILED, "=")
     before, *tunes = _TUNE.split(text)
@@ -87,9 +87,9 @@ def parse_abc(text: str, name: str) -> Music:
     """
     if not _ANY_TUNE.search(text):
         raise MusicFileError(name, "it holds no tune (no line begins with 'X:' or 'K:')")
-    before, *tunes = _TUNE.split(text)
+    before, *tunes = _TUNE.split("\n".join(_lines(text)))
     try:
-        notation = notation_of(Tune(list(_lines(before + tunes[0] if tunes else text))))
+        notation = notation_of(Tune((before + "".join(tunes[:1])).split("\n")))
         notation.repairs += counted({"tunes after the first left out": max(len(tunes) - 1, 0)})
         return notation.music(name)
     except OverflowError as error:
@@ -120,14 +120,29 @@ def _with_header(tune: str, header: Sequence[str]) -> str:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield the lines without blocks of text such as from %%begintext to %%endtext."""
+    """Yield the lines without blocks of text such as from %%begintext to %%endtext, which may hold tunes as text.
+
+    A block that another begins in has no end: it is a line by itself, or it would take the tunes between.
+    """
     lines = _LINE_END.split(text.removeprefix("\ufeff"))
-    ends = {line[5:].strip(): index for index, line in enumerate(lines) if line.startswith("%%end")}
+    closed, ends = set(), set()
+    for index in range(len(lines) - 1, -1, -1) if "%%begin" in text else ():
+        kind = _kind(lines[index])
+        if lines[index].startswith("%%end"):
+            ends.add(kind)
+        elif lines[index].startswith("%%begin") and kind in ends:
+            closed.add(index)
+            ends.discard(kind)
     block = ""
     for index, line in enumerate(lines):
         if block:
-            block = "" if line[5:].strip() == block and line.startswith("%%end") else block
-        elif line.startswith("%%begin") and ends.get(line[7:].partition(" ")[0], -1) > index:
-            block = line[7:].partition(" ")[0]
+            block = "" if line.startswith("%%end") and _kind(line) == block else block
+        elif index in closed:
+            block = _kind(line)
         else:
             yield line
+
+
+def _kind(line: str) -> str:
+    """Return the kind of a line that begins or ends a block: "text" of %%begintext."""
+    return line.removeprefix("%%begin").removeprefix("%%end").partition(" ")[0].strip()

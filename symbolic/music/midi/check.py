@@ -85,13 +85,16 @@ def _tracks(content: bytes, low: Mask) -> tuple[list[TrackBytes], int]:
     Where a track does not begin with all of its other messages, their bytes are counted, too.
 
     Raises:
-        Odd: If the header promises another number of tracks, or states no known type.
+        Odd: If the header promises another number of tracks or states no known type, or bytes follow the last track.
     """
     found, lows, others, stop, size = list[TrackBytes](), 0, 0, 8 + int.from_bytes(content[4:8]), len(content)
     while stop + 8 <= size:
         start = stop + 8
         stop = start + int.from_bytes(content[stop + 4 : start])
         if not content.startswith(b"MTrk", start - 8):
+            if stop > size or not content[start - 8 : start - 4].isalnum():
+                stop = start - 8  # no chunk of any kind
+                break
             others += 1
             continue
         body, stretches = _past(_RARE_MESSAGES, content, start, stop), list[Span]()
@@ -110,6 +113,8 @@ def _tracks(content: bytes, low: Mask) -> tuple[list[TrackBytes], int]:
             lows -= 3 * content.endswith(_END, body, stop)
     promised = int.from_bytes(content[10:12])
     if int.from_bytes(content[8:10]) > 2 or not len(found) <= promised <= len(found) + others:
+        raise Odd
+    if any(content[stop:]):
         raise Odd
     return found, lows
 

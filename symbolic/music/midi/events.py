@@ -24,6 +24,8 @@ _LENGTHS = {
     **{status: {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(status, 0) for status in range(0xF1, 0xFF)},
 }
 """Number of data bytes by status byte; system-exclusive messages and meta events state their own."""
+_FRAMES = 0x8000
+"""From here on, a header's 16 bits of time state frames a second."""
 _UNDEFINED = (0xF4, 0xF5, 0xF9, 0xFD)
 
 
@@ -73,6 +75,12 @@ def read_events(content: bytes, name: str) -> MidiEvents:
     if content[:4] != b"MThd" or size < 6 or len(content) < 14:
         raise MusicFileError(name, "not a readable MIDI file (it has no MIDI header)")
     kind, count, division = (int.from_bytes(content[at : at + 2]) for at in (8, 10, 12))
+    if division >= _FRAMES:
+        raise MusicFileError(
+            name,
+            "its times are frames of a film (SMPTE) and know no beats",
+            "Save it with ticks per quarter note, in a sequencer.",
+        )
     file, oddities = MidiEvents(kind if kind < 3 else 1, division, [], []), Counter[str]()
     if kind > 2:
         file.repairs.append(f"type {kind}, which does not exist: read as type 1")
@@ -80,6 +88,9 @@ def read_events(content: bytes, name: str) -> MidiEvents:
     while at + 8 <= len(content):
         start, at = at + 8, at + 8 + int.from_bytes(content[at + 4 : at + 8])
         if content[start - 8 : start - 4] != b"MTrk":
+            if at > len(content) or not content[start - 8 : start - 4].isalnum():
+                at = start - 8  # no chunk of any kind
+                break
             others += 1
             continue
         number, events = len(file.tracks) + 1, list[Event]()
@@ -98,6 +109,8 @@ def read_events(content: bytes, name: str) -> MidiEvents:
         file.ends.append(end)
     if not len(file.tracks) <= count <= len(file.tracks) + others:
         file.repairs.append(f"its header promises {count:,} tracks, it holds {len(file.tracks):,}")
+    rest = content[at:]
+    oddities["bytes after the last track left out"] += len(rest) if any(rest) else 0
     file.repairs += counted(oddities)
     return file
 

@@ -58,8 +58,9 @@ class PartReader:
 
     Attributes:
         notes: The notes, in the order of the document.
-        lengths: Length of each measure: the latest time that its notes and visible rests reach.
-        reached: The latest time that anything in each measure reaches, hidden rests and `<forward>` among it.
+        lengths: Length of each measure: the latest time that its notes and the rests among them reach.
+        reached: The latest time that anything in each measure reaches: rests of whole bars, hidden ones and
+            `<forward>` too.
         signatures: Changes of the time signature.
         sounds: Tempos for playback.
         marks: Metronome marks.
@@ -85,7 +86,7 @@ class PartReader:
         self._voice_staff: dict[str, int] = {}
         self._now: Time = 0
         self._latest: Time = 0
-        self._seen: Time = 0  # latest end of a note or a visible rest
+        self._seen: Time = 0  # latest end of a note or a rest that counts
         self._before: Time = 0  # onset of the note that a chord joins
 
     def read(self, measures: Iterable[Iterable[Element]]) -> None:
@@ -133,13 +134,15 @@ class PartReader:
 
     def _note(self, note: Element) -> None:
         duration: Time | None = None
-        grace = chord = silent = False
+        grace = chord = silent = whole = False
         kind: Element | None = None
         voice, staff, instrument, ties = "", 0, "", ""
         for child in note:
             match child.tag:
                 case "pitch" | "unpitched":
                     kind = child
+                case "rest":
+                    whole = child.get("measure") == "yes"
                 case "duration":
                     duration = self._duration(child.text)
                 case "voice":
@@ -169,7 +172,7 @@ class PartReader:
             if not chord:
                 self._before = onset
                 self._move(length if duration is None else duration)
-                if kind is not None or note.get("print-object") != "no":
+                if kind is not None or not (whole or note.get("print-object") == "no"):
                     self._seen = max(self._seen, self._now)
         if kind is None:
             return

@@ -165,5 +165,5 @@ def _repairs(readers: Sequence[PartReader], timeline: Timeline) -> list[str]:
     counts = sum((reader.repairs for reader in readers), Counter[str]())
     counts["bars of unequal length in the parts lined up"] += timeline.uneven
     counts["bars that miss their time signature by a trifle set right"] += timeline.rounded
-    counts["bars that hidden rests made longer than their time signature set right"] += timeline.hidden
+    counts["bars that rests made longer than their time signature set right"] += timeline.overlong
     return counted(counts)

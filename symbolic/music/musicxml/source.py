@@ -69,10 +69,10 @@ def root_file(archive: zipfile.ZipFile, name: str) -> str:
         with archive.open("META-INF/container.xml") as file:
             container = file.read(2**16)
     # No parser: in many files the name is not escaped.
-    for _, found in _ROOT_FILE.findall(container.decode("utf-8", "replace")):
-        for member in (found, html.unescape(found)):
-            if member in names:
-                return member
+    stated = [found for _, found in _ROOT_FILE.findall(container.decode("utf-8", "replace"))]
+    if members := [one for found in stated for one in (found, html.unescape(found)) if one in names]:
+        # A picture of the score may be named too, before it.
+        return next((one for one in members if one.lower().endswith(_SUFFIXES)), members[0])
     for member in names:
         if member.lower().endswith(_SUFFIXES) and not member.startswith(("META-INF/", "__MACOSX/")):
             return member

@@ -25,14 +25,14 @@ class Timeline:
     Attributes:
         uneven: Number of measures that are shorter in some parts than in others.
         rounded: Number of measures that missed their time signature by a trifle.
-        hidden: Number of measures whose hidden rests went on beyond their end.
+        overlong: Number of measures whose hidden rests, or rests of a whole bar, went on beyond their end.
     """
 
     def __init__(self, readers: Sequence[PartReader], implicit: set[int], unit: int) -> None:
         self._readers = readers
         self._unit = unit
         self._signatures = _leading(readers)
-        self.uneven = self.rounded = self.hidden = 0
+        self.uneven = self.rounded = self.overlong = 0
         lengths = self._lengths(implicit)
         self._starts: list[Time] = [0, *accumulate(lengths)]
 
@@ -47,8 +47,8 @@ class Timeline:
     def _lengths(self, implicit: set[int]) -> list[Time]:
         """Return how long each measure is, in units.
 
-        Hidden rests fill a measure up to its time signature. They make none longer: programs write them for voices
-        that do not add up.
+        Hidden rests and rests of whole bars fill a measure up to its time signature. They make none longer: programs
+        write hidden rests for voices that do not add up, and four quarters for a bar of any length.
         """
         lengths: list[Time] = []
         signature, changes = Signature(-1, 0, *_DEFAULT), iter(self._signatures)
@@ -64,7 +64,7 @@ class Timeline:
             found = {max(reader.lengths[measure], min(reader.reached[measure], full)) for reader in here}
             self.uneven += len(found - {0}) > 1
             longest: Time = max(found)
-            self.hidden += max(reader.reached[measure] for reader in here) > longest
+            self.overlong += max(reader.reached[measure] for reader in here) > longest
             if longest != full and abs(Fraction(longest - full)) <= _SLACK * self._unit:
                 longest = full
                 self.rounded += 1

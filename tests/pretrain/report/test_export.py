@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from benchmark_records import record as made
 from made import tune, write_tunes
 
 import symbolic
@@ -93,30 +94,27 @@ def test_no_path_of_this_machine_is_exported(run, music, tmp_path):
 
 def test_scores_are_those_of_runs_from_these_weights(run, tmp_path):
     ours = load_checkpoint(exported(run, tmp_path / "mine")).fingerprint
-    baselines = [
-        {"title": title, "test": {"scores": {"accuracy": {"mean": baseline}}}}
-        for title, baseline in (("majority class", 0.25), ("trees", 0.5))
-    ]
+    usual = made(0.5, "probe", "x", settings={"probe": "best"})
 
     def record(mean, **changes):
-        about = {
-            "task": {"title": "Moods"},
-            "method": "probe",
-            "settings": {"probe": "best"},
-            "seeds": [{}, {}],
-            "backbone": {"weights": ours},
-            "leaks": {"leaky": False},
-            "test": {"accuracy": {"mean": mean, "sd": 0.01}},
-            "baselines": baselines,
-        }
-        return {**about, **changes}
+        right = {"mean": mean, "sd": 0.01, "interval": [mean, mean]}
+        backbone = {**usual["backbone"], "weights": ours}
+        return {**usual, "backbone": backbone, "test": {**usual["test"], "accuracy": right}, **changes}
 
+    trained_on = {
+        "from": "a",
+        "title": "b",
+        "run": "c",
+        "budget": 1,
+        "command": "d",
+        "machine": usual["machine"],
+    }
     found = [
         record(0.75),
-        record(0.91, backbone={"weights": "0" * 16}),
+        record(0.91, backbone={**usual["backbone"], "weights": "0" * 16}),
         record(0.92, leaks={"leaky": True}),
         record(0.93, leaks={"leaky": None}),
-        record(0.94, transfer={"from": "other"}),
+        record(0.94, transfer=trained_on),
         record(0.85, method="full", settings={"probe": None, "note_features": True, "ensemble": None}),
     ]
     for number, one in enumerate(found):
@@ -124,8 +122,9 @@ def test_scores_are_those_of_runs_from_these_weights(run, tmp_path):
         (tmp_path / "results" / str(number) / "record.json").write_text(json.dumps(one))
     out = exported(run, tmp_path / "mine", "--scores", str(tmp_path / "results"))
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "| Moods | probe, best | 75.0 ± 1.0 | 50.0 (trees) |" in card
-    assert "| Moods | full, note features | 85.0 ± 1.0 | 50.0 (trees) |" in card
+    best = f"{100 * usual['baselines'][1]['test']['scores']['accuracy']['mean']:.1f} (look-up)"
+    assert f"| Dances | probe, best | 75.0 ± 1.0 | {best} |" in card
+    assert f"| Dances | full, note features | 85.0 ± 1.0 | {best} |" in card
     assert not re.search(r"9\d\.0 ±", card)
 
 

@@ -268,6 +268,12 @@ class TestDirectives:
         assert pitches("%%begintext\nABC|\n%%endtext\n%%text abc|\nC %%MIDI program 4\n%D|\nE % F|") == [C, E]
         assert pitches("C\n%%beginps\nD|") == [C, D]
 
+    def test_tunes_in_blocks_of_text_are_no_tunes(self, tmp_path):
+        block = "%%begintext\nX:7\nK:C\nABC|\n%%endtext\n"
+        path = tmp_path / "book.abc"
+        path.write_text(f"{block}X:1\nK:C\nC|\n\n%%begintext\n\nX:2\nK:C\n{block}D|\n")
+        assert [parse_abc(tune, "").notes["pitch"].tolist() for tune in abc_tunes(path)] == [[C], [D]]
+
 
 class TestLines:
     def test_fields_that_are_no_music(self):

@@ -19,7 +19,7 @@ KEPT = {
     ),
     "overlapping": midi(track(*[(9, on())] * 12, *[(9, off())] * 12)),
     "unknown-chunk": midi(b"XFIH\0\0\0\4abcd", track(*scale())),
-    "trailing-junk": SOUND + b"junk" * 9,
+    "trailing-zeros": SOUND + bytes(9),
     "no-end-of-track": midi(track(*scale(), end=False)),
     "latin-1-name": midi(track((0, meta(3, "Flöte".encode("latin-1"))), *scale())),
     "shift-jis-name": midi(track((0, meta(3, "ピアノ".encode("shift-jis"))), *scale())),
@@ -36,6 +36,12 @@ REPAIRED = {
     "type-7": (midi(track(*scale()), kind=7), "type 7, which does not exist: read as type 1"),
     "no-tracks": (midi(track(*scale()), count=0), "its header promises 0 tracks, it holds 1"),
     "wrong-track-count": (midi(track(*scale()), count=9), "its header promises 9 tracks, it holds 1"),
+    "trailing-junk": (SOUND + b"junk" * 9, "bytes after the last track left out: 36"),
+    "short-trailing-junk": (SOUND + b"junk", "bytes after the last track left out: 4"),
+    "track-longer-than-stated": (
+        SOUND[:18] + (len(SOUND) - 34).to_bytes(4) + SOUND[22:],
+        "bytes after the last track left out: 12",
+    ),
     "status-missing": (
         midi(track((0, b"\x3c\x50"), *scale())),
         "bytes before the first status byte passed over: 3",

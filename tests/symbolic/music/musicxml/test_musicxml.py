@@ -99,7 +99,11 @@ class TestBars:
     def test_a_bar_without_anything_is_a_full_bar(self):
         assert onsets(read([FULL, "", FULL]), 0) == [0, 1, 2, 3, 8, 9, 10, 11]
 
-    @pytest.mark.parametrize("silence", [HIDDEN_REST, forward(5)], ids=["hidden rest", "forward"])
+    @pytest.mark.parametrize(
+        "silence",
+        [HIDDEN_REST, forward(5), note("r", 5).replace("<rest/>", '<rest measure="yes"/>')],
+        ids=["hidden rest", "forward", "rest of a whole bar"],
+    )
     @pytest.mark.parametrize(
         ("content", "length", "expected"),
         [
@@ -119,7 +123,7 @@ class TestBars:
         music = read([FULL, FULL, FULL], [FULL, HIDDEN_REST, FULL])
         assert onsets(music, 0) == [*range(12)]
         assert onsets(music, 1)[4:] == [8, 9, 10, 11]
-        assert music.repairs == ("bars that hidden rests made longer than their time signature set right: 1",)
+        assert music.repairs == ("bars that rests made longer than their time signature set right: 1",)
 
     def test_hidden_rests_fill_both_signatures_of_a_bar(self):
         music = read([note("r") + note() + THREE_EIGHT + note("r", 1.5, attributes=HIDDEN), note()])

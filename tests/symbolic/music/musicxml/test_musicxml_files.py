@@ -35,6 +35,12 @@ class TestArchives:
         assert len(parse_musicxml(archive(container=container, **members), "score")) == 7
         assert len(parse_musicxml(archive(**members), "score")) == 20
 
+    def test_a_picture_that_the_container_names_too_is_no_score(self):
+        container = '<rootfile full-path="a.pdf" media-type="application/pdf"/><rootfile full-path="b.xml"/>'
+        assert (
+            len(parse_musicxml(archive(**{"container": container, "a.pdf": "%PDF", "b.xml": TEXT}), "")) == 7
+        )
+
     @pytest.mark.parametrize(
         "container",
         [
