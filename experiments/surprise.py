@@ -60,13 +60,14 @@ def main() -> int:
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--models", nargs="+", default=["tiny"], help="pretrained models")
+    parser.add_argument("--music", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of music")
     parser.add_argument("--pieces", type=int, default=12, help="pieces of each kind that are measured")
     parser.add_argument("--out", type=Path, help="file of records to append to")
     options = parser.parse_args()
     try:
         models = [PretrainedModel.from_pretrained(one) for one in options.models]
         seen = {number for one in models for number in _trained_on(one)}
-        kinds = {name: read(options.root, options.pieces, seen) for name, read in KINDS.items()}
+        kinds = {name: KINDS[name](options.root, options.pieces, seen) for name in options.music}
     except CounterpointError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
