@@ -53,7 +53,7 @@ def surprise_page(found: Surprise) -> Page:
     for repair in music.repairs:
         page.missing(f"Repaired when the file was read: {repair}")
     page.text(
-        "A value of 1 bit was given the probability 1/2, of 10 bits about 1/1000. The redder a note, the more it surprises."
+        "1 bit is a value with the probability 1/2, 10 bits one with about 1/1000. Red notes surprise most."
     )
     page.text(_HELP, note=True)
     page.widget(
