@@ -20,13 +20,15 @@ import numpy as np
 from tqdm import tqdm
 
 from data.corpora.asap import AsapPerformancesCorpus
+from data.corpora.asap_pairs import read_written
 from data.corpora.beats import read_annotation
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
+from finetune.mapping.command import fifths_of, key_of
 from finetune.mapping.fit import Example, examples, playing_targets
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, correlation
-from symbolic.mapping.beats import find_beats
+from symbolic.mapping.beats import Beats, find_beats
 from symbolic.mapping.expression import ASPECTS, playing, rule_weights
 from symbolic.mapping.features import TICKS
 from symbolic.mapping.learnt import LearntMap, load_map
@@ -81,7 +83,7 @@ def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap) -> Ite
             **quantised(example, learnt.quantiser, "learnt"),
             **played(example, rule_weights(), "rule"),
             **played(example, learnt.weights, "learnt"),
-            "beats found, F": _beats_found(corpus, example),
+            **_found(corpus, example),
         }
 
 
@@ -129,11 +131,20 @@ def played(example: Example, weights: Floats, name: str) -> Scores:
     return scores
 
 
-def _beats_found(corpus: AsapPerformancesCorpus, example: Example) -> float:
+def _found(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
+    """Return how well beats, beats of a bar and the usual key signature are found without being given."""
     music = corpus.read(example.piece)
-    true = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt").beats
-    trimmed = (mir_eval.beat.trim_beats(one) for one in (true, find_beats(music).times))
-    return float(mir_eval.beat.f_measure(*trimmed))
+    annotation = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt")
+    true, found = Beats(annotation.beats, annotation.down), find_beats(music)
+    trimmed = (mir_eval.beat.trim_beats(one.times) for one in (true, found))
+    fifths = read_written(example.score).notes["fifths"].astype(np.int64)
+    usual = int(np.bincount(fifths + 7).argmax()) - 7
+    return {
+        "beats found, F": float(mir_eval.beat.f_measure(*trimmed)),
+        "beats of a bar found": float(found.in_bar == true.in_bar),
+        # C# major and Db major are one signature to the ear.
+        "key signature found": float((fifths_of(key_of(music)) - usual) % 12 == 0),
+    }
 
 
 def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:

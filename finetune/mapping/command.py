@@ -83,7 +83,7 @@ def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
         raise ConfigError(f"{settings.file} holds no pitched notes, and so no score.")
     beats = _beats(settings, music)
     found = notate(music, beats, learnt.quantiser if learnt else Rules())
-    key = _key(music)
+    key = key_of(music)
     origin = f"Notated from {Path(settings.file).name} by {learnt.origin if learnt else _RULE}."
     page = sheet(music, beats, found, fifths_of(key), Path(settings.file).stem, origin)
     _write(settings.target, musicxml_bytes(page))
@@ -110,14 +110,14 @@ def _source(settings: MapSettings) -> str:
     return "as the file states them" if settings.beats == OF_FILE else f"of {settings.beats}"
 
 
-def _key(music: Music) -> str:
+def key_of(music: Music) -> str:
+    """Return the key of a piece by the bundled `key`, such as "Eb minor"."""
     from symbolic.predict.loading import load
-    from symbolic.predict.predictor import NotePredictor, PiecePredictor
+    from symbolic.predict.predictor import NotePredictor
 
     model = load("key")
-    assert isinstance(model, NotePredictor | PiecePredictor)
-    found = model(music)
-    return str(getattr(found, "key", None) or found.label)
+    assert isinstance(model, NotePredictor)
+    return str(model(music).key)
 
 
 def fifths_of(key: str) -> int:

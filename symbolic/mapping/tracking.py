@@ -7,6 +7,7 @@ chords, so that the tempo may drift while each beat stays close to the one befor
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ _SKIPPED = (1, 2, 3)
 """Beats to the next beat with an onset."""
 _HIT, _MISSED, _DRIFT, _PACE = 1.0, 1.0, 6.0, 2.0
 """Gain of a beat with an onset. Costs of one without, of a tempo that changes by a factor of e, of an unusual tempo."""
+_SILENCE = 3.0
+"""Seconds without an onset after which beats are found anew."""
 _MOST = 24
 """Chords before one among which its last beat is looked for."""
 _AROUND = 4.0
@@ -57,15 +60,30 @@ def accents(time: Floats, first: NDArray[np.integer], end: Floats, pitch: Floats
 
 
 def track_beats(time: Floats, accent: Floats) -> Floats:
-    """Return rising times of beats in seconds, two or more.
+    """Return rising times of beats in seconds, two or more, from before the first chord until after the last one.
 
     Args:
         time: (C,) onsets of chords in seconds.
         accent: (C,) from `accents`.
     """
-    if len(time) < 3:
-        start = float(time[0]) if len(time) else 0.0
-        return np.array([start, start + USUAL])
+    if not len(time):
+        return np.array([0.0, USUAL])
+    edges = [0, *(np.flatnonzero(np.diff(time) > _SILENCE) + 1).tolist(), len(time)]
+    beats = np.zeros(0)
+    for begin, end in pairwise(edges):
+        found = _tracked(time[begin:end], accent[begin:end])
+        if len(beats):
+            usual = float(np.median(np.diff(found))) if len(found) > 1 else USUAL
+            between = max(round((found[0] - beats[-1]) / usual), 1)
+            beats = np.concatenate([beats, np.linspace(beats[-1], found[0], between + 1)[1:-1]])
+        beats = np.concatenate([beats, found])
+    if len(beats) < 2:
+        beats = np.array([beats[0], beats[0] + USUAL])
+    return _covering(beats, float(time[0]), float(time[-1]))
+
+
+def _tracked(time: Floats, accent: Floats) -> Floats:
+    """Return the beats of a stretch without silence, one or more."""
     last, skipped, period, score, back = [], [], [], [], []
     for now in range(len(time)):
         gaps = time[now] - time[max(now - _MOST, 0) : now]
@@ -103,9 +121,9 @@ def _traced(
     back: list[NDArray[np.integer]],
 ) -> Floats:
     """Follow the best path back from the last chords and put even beats where one was skipped."""
-    ends = [now for now in range(len(time)) if len(score[now]) and time[now] >= time[-1] - 2 * LONGEST]
+    ends = [now for now in range(len(time)) if len(score[now])]
     if not ends:
-        return np.array([time[0], time[0] + USUAL])
+        return time[:1]
     now = max(ends, key=lambda one: score[one].max())
     state = int(score[now].argmax())
     found = [float(time[now])]
@@ -114,8 +132,7 @@ def _traced(
         step = (time[now] - time[earlier]) / count
         found += [float(time[now] - step * place) for place in range(1, count + 1)]
         now, state = earlier, before
-    beats = np.array(found[::-1])
-    return _covering(beats, float(time[0]), float(time[-1]))
+    return np.array(found[::-1])
 
 
 def _covering(beats: Floats, begin: float, end: float) -> Floats:

@@ -100,5 +100,14 @@ def test_little_music_has_two_beats_at_least():
     assert len(track_beats(np.array([0.0, 9.0, 18.0]), np.ones(3))) >= 2
 
 
+def test_beats_go_on_after_a_silence():
+    before, after = 0.5 * np.arange(20), 17.0 + 0.5 * np.arange(20)
+    time = np.concatenate([before, after, [40.0]])
+    found = track_beats(time, np.zeros(len(time)))
+    assert np.abs(found[:, None] - time[None, :]).min(axis=0).max() < 0.01
+    assert (np.diff(found) > 0.2).all()
+    assert (found[0], found[-1] > 40) == (0, True)
+
+
 def test_a_metre_that_is_given_is_kept():
     assert find_metre(np.random.default_rng(0).random(30), np.ones((30, 12)), (5,))[0] == 5
