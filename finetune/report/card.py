@@ -46,7 +46,7 @@ def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable
         f"{cost['trained_parameters']:,} of {cost['parameters']:,} parameters were trained. "
         "Written by `finetune export`."
     )
-    calls = ("song.mid", "songs/ --json answers.json") if notes else ("songs/ --csv answers.csv",)
+    calls = ("song.mid", "songs/ --json predictions.json") if notes else ("songs/ --csv predictions.csv",)
     page.code("\n".join(f"finetune predict {name} {words}" for words in calls))
     found = "found.labels, found.probabilities  # aligned with found.music.notes"
     page.code(
@@ -56,7 +56,8 @@ def card(name: str, record: Record, base: str, chain: Chain, transfers: Iterable
     )
     page.heading("Scores")
     unseen = "that it was not trained on" if fitted else "that neither it nor its backbone was trained on"
-    page.text(f"Test pieces {unseen}, in per cent, with the baselines.")
+    tested = "Pieces tested by folds" if record["split"].get("folds") else f"Test pieces {unseen}"
+    page.text(f"{tested}, in per cent, with the baselines.")
     page.table(*score_table(record))
     if verdict := verdict_line(record):
         page.text(verdict)
