@@ -152,7 +152,7 @@ def _below(place: str, name: str) -> str:
 
 
 def require(
-    path: Path,
+    path: Path | str,
     values: Any,
     check: Check,
     error: type[CounterpointError] = CheckpointError,
@@ -161,7 +161,7 @@ def require(
     """Refuse a document that does not fit its schema.
 
     Args:
-        path: The file, for the message.
+        path: The file, or a line of it, for the message.
         values: Its content.
         check: The schema.
         error: What is raised.

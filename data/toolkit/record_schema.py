@@ -151,6 +151,7 @@ _RUN = {
 _RUN_MAY = {
     **{name: text() for name in ("name", "commit")},
     "checkpoint": _BELOW,
+    "whole": _COUNT,
     "valid": _SCORES,
     "test_counts": _counts,
     "valid_counts": _counts,

@@ -59,7 +59,7 @@ def read_lines(path: Path, check: Check = anything) -> list[Record]:
         return []
     found = []
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        place = Path(f"{path}, line {number},")
+        place = f"{path}, line {number},"
         try:
             document = parse_json(line)
         except ValueError as error:

@@ -125,7 +125,7 @@ def _lines(text: str) -> Iterator[str]:
     A block that another begins in has no end: it is a line by itself, or it would take the tunes between.
     """
     lines = _LINE_END.split(text.removeprefix("\ufeff"))
-    closed, ends = set(), set()
+    closed, ends = set[int](), set[str]()
     for index in range(len(lines) - 1, -1, -1) if "%%begin" in text else ():
         kind = _kind(lines[index])
         if lines[index].startswith("%%end"):

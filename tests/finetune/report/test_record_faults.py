@@ -13,12 +13,14 @@ from variants import variants_of_json
 from data.toolkit.record_schema import TRAINED
 from data.toolkit.results import BASELINES, RUNS, read_results
 from data.toolkit.runs import read_record
+from finetune.compare.cells import Cell
 from finetune.compare.page import comparison_page
 from finetune.compare.results import compared
 from finetune.compare.storage import find_studies, save_study
 from finetune.compare.study import Arm, Claim, Study, TaskUse
 from finetune.report.card import card
 from finetune.report.results_page import results_page
+from finetune.settings import FinetuneSettings
 from finetune.training.record import portable, save_record
 from symbolic.checkpoint.licence import FINE_TUNING, Stage
 from symbolic.errors import CounterpointError
@@ -53,8 +55,12 @@ def test_changed_records_of_runs_are_shown_or_refused(tmp_path: Path) -> None:
         found = read_record(run, TRAINED)
         card("m", found, "", (Stage("m", FINE_TUNING),), [found])
 
-    warned = record(path="x", warnings=["w"], transfer={"from": "a", "title": "b", "run": "c", "budget": 1.0})
-    assert refused(run / "record.json", variants_of_json(warned), use, 11) > 50
+    origin = {"command": "finetune", "machine": record()["machine"]}
+    trained_on = {"from": "a", "title": "b", "run": "c", "budget": 1.0, **origin}
+    changed = record(path="x", warnings=["w"], whole=70, transfer=trained_on)
+    (run / "record.json").write_text(json.dumps(changed))
+    use()
+    assert refused(run / "record.json", variants_of_json(changed), use, 11) > 50
 
 
 def saved(folder: Path) -> Path:
@@ -111,6 +117,28 @@ def test_changed_lines_of_results_are_shown_or_refused(
 
     use()
     assert refused(path, line_variants(path, number), use, step) >= least
+
+
+@pytest.mark.parametrize("file", ["outcome.json", "lr-1/record.json"])
+def test_changed_arms_are_resumed_or_refused(file: str, tmp_path: Path) -> None:
+    cell = Cell(
+        "full", "genre", FinetuneSettings.of(task="genre"), None, (1.0,), (), 1, str(tmp_path / "out" / "arm")
+    )
+    folder = Path(cell.folder)
+    (folder / "lr-1").mkdir(parents=True)
+    trial = {"lr": 1.0, "valid": 0.5, "run": "lr-1"}
+    outcome = {"question": cell.question, "usual": 1.0, "trials": [trial], "lr": 1.0, "run": "lr-1"}
+    (folder / "outcome.json").write_text(json.dumps(outcome))
+    (folder / "lr-1" / "record.json").write_text(json.dumps(record()))
+    study = Study("S", (TaskUse("genre"),), (Arm("full"),))
+
+    def use() -> None:
+        if found := cell.outcome():
+            compared(study, {("genre", "full"): found}, {})
+
+    use()
+    variants = variants_of_json(json.loads((folder / file).read_text()))
+    assert refused(folder / file, variants, use, 31) > 5
 
 
 @pytest.mark.usefixtures("few_samples")
