@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data.splits import SPLITS
 from finetune.baselines.memory import remembered_notes, remembered_stretches
 from finetune.baselines.notes import fitted_trees
 from finetune.baselines.pieces import fit_pairs, fit_piece_classifier
@@ -30,6 +31,8 @@ from symbolic.predict.network import HandMade, load_model, save_model
 
 LEARNT_FROM = "learnt_from"
 """Key in the results of a seed: the sides that the tested model was fitted to."""
+PAIRS = "pairs"
+"""Key in the results of a seed: whether the tested model of pieces has pairs of values."""
 
 
 class _Fitted(NamedTuple):
@@ -104,10 +107,14 @@ def train_features(
         "peak_memory_bytes": peak_memory(),
     }
     summary = {"seed": seed, "best_step": 1, **scores, "cost": cost, "history": [entry]}
+    if isinstance(fitted.kept, FeatureClassifier):
+        summary[PAIRS] = fitted.kept.pairs is not None
     return SeedResult({**summary, LEARNT_FROM: list(fitted.sides)}, counts, rows)
 
 
-def fit_whole(data: TaskData, source: InitialWeights, folder: Path, provenance: dict[str, Any]) -> int:
+def fit_whole(
+    data: TaskData, source: InitialWeights, folder: Path, provenance: dict[str, Any], pairs: bool
+) -> int:
     """Fit hand-made features to the labelled pieces of all sides, once folds have tested them, and save the model.
 
     Args:
@@ -115,14 +122,14 @@ def fit_whole(data: TaskData, source: InitialWeights, folder: Path, provenance: 
         source: From `finetune.training.weights.no_weights`.
         folder: Receives the checkpoint.
         provenance: Goes into it.
+        pairs: Fit pairs of values too, as the models did that were tested.
 
     Returns:
         The number of pieces.
     """
-    pieces = np.sort(np.concatenate([*data.splits.values()]))
-    stretches = [remembered_stretches([data.tokens(piece)])[0] for piece in pieces]
-    truths = np.array([int(data.truth(piece)) for piece in pieces])
-    model = fit_piece_classifier(stretches, truths, len(data.task.classes))
+    model = _fitted_pieces(data, SPLITS)
+    model.pairs = _fitted_pairs(data, SPLITS) if pairs else None
+    pieces = np.concatenate([data.splits[side] for side in SPLITS])
     task, seen = data.described(pieces), data.shards.fingerprints[pieces]
     chain = training_chain(data, source, pieces)
     save_model(folder, model, source.tokenizer, task, provenance, seen, chain=chain)

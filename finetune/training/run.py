@@ -33,7 +33,7 @@ from finetune.tasks.checks import side_warnings
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared_folds, task_of
 from finetune.tasks.metrics import pack_counts
-from finetune.training.handmade import fit_whole
+from finetune.training.handmade import PAIRS, fit_whole
 from finetune.training.predictions import FILE, numbered, write_rows
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
 from finetune.training.result import CHECKPOINT, SCORED, SeedResult, pool_folds, processor
@@ -206,7 +206,10 @@ def _finetune(run: Run) -> dict[str, Any]:
         and task.level == "sequence"
         and not used[0].thin
     ):
-        whole = {WHOLE: fit_whole(folds[0], run.source, out / CHECKPOINT, run.origin)}
+        with_pairs = [bool(one.summary[PAIRS]) for one in results.values()]
+        # As in most folds: what was tested is what is saved.
+        pairs = sum(with_pairs) > len(with_pairs) / 2
+        whole = {WHOLE: fit_whole(folds[0], run.source, out / CHECKPOINT, run.origin, pairs)}
     record = {
         "format": FORMAT,
         **run.origin,

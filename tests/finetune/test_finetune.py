@@ -35,6 +35,7 @@ from finetune.training.weights import InitialWeights, check_pretraining, open_we
 from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.music.midi.writer import write_midi
+from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.tokens.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -242,6 +243,10 @@ def test_features_tested_by_folds_are_fitted_to_all_pieces(
     assert (record["checkpoint"], record["whole"], len(pieces)) == ("checkpoint", 20, 20)
     assert "fitted to all 20 labelled pieces. The scores are of 5 models." in model_line(record)
     model = symbolic.load(export(out, tmp_path / "dances"))
+    pairs = [fold["pairs"] for fold in record["seeds"][0]["folds"]]
+    assert isinstance(model, symbolic.PiecePredictor)
+    assert isinstance(model.model, FeatureClassifier)
+    assert (model.model.pairs is not None) == (sum(pairs) > 2)
     assert sorted(model.checkpoint.pretrained_on) == sorted(data.shards.fingerprints[pieces])
     assert model.checkpoint.chain[-1].sources[0].pieces == 20
     assert model(tune(3)).shares == {"reel": 0.5, "waltz": 0.5}
