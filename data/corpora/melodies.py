@@ -205,6 +205,7 @@ SOURCES: dict[str, MelodySource] = {
         MelodySource("orchestra_tracks", "the same, tracks known", "orchestra", in_file(LABEL), tracks=True),
         MelodySource("polish_solo", "solo and keyboard, Polish scores", "polish_scores", solo, parts=is_solo),
         MelodySource("polish_choir", "choirs, Polish scores", "polish_scores", choir, parts=is_choir),
+        MelodySource("quartets", "string quartets, first violin", "openscore_quartets", first_part),
         MelodySource("chorales", "Bach's chorales, soprano", "music21", first_part, side="", prefix="bach/"),
         MelodySource("nottingham", "folk tunes with chords", "nottingham", first_part),
         MelodySource("symbtr", "makam, one voice", "symbtr", single_voice),

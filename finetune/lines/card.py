@@ -39,9 +39,10 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
     """
     page = Page(name)
     page.text(
-        "Melody of any music: predicts for every note whether it is melody or accompaniment. Boosted trees rate each "
-        "note by hand-made features. The tracks of a file vote. A sum over all lines decides: at each onset at most "
-        "one note is melody. One voice alone is melody. Written by `finetune lines`."
+        "Melody of any music: predicts for every note whether it is melody or accompaniment. A network and boosted "
+        "trees rate each note. The tracks of a file vote. A sum over all lines decides: at each onset at most one note "
+        "is melody. The texture of a piece tells how far its highest line is the better melody. One voice alone is "
+        "melody. Written by `finetune lines`."
     )
     page.code(f"finetune predict {name} song.mid\nfinetune predict {name} songs/ --json predictions.json")
     page.code(
@@ -59,13 +60,18 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
     page.table(HEAD, table(rows), numbers=False)
     page.heading("Limits")
     below = [row["source"] for row in rows if row["model"]["f1"] < row["skyline"]["f1"]]
-    only = "Nottingham, art_melody, orchestra, the chorales and SymbTr are of corpora that it was not trained on."
+    only = (
+        "Nottingham, art_melody, the chorales and SymbTr are of corpora that it was not trained on. Nor was it on the "
+        "annotations of orchestra."
+    )
     page.text((f"It stands below the skyline on {', '.join(below)}. " if below else "") + only)
     licence = page.licence(chain)
     page.heading("Made by")
     page.code(str(about["command"]))
+    if "remark" in about:
+        page.text(str(about["remark"]))
     scores = {row["source"]: row["model"]["f1"] for row in rows}
     task = {"label": LABEL}
-    datasets = [source.name for stage in chain for source in stage.sources]
+    datasets = sorted({source.name for stage in chain for source in stage.sources})
     matter = front_matter(licence, task=task, datasets=datasets, scores=scores)
     return "\n".join([*matter, page.markdown()])

@@ -10,15 +10,17 @@ from pathlib import Path
 from data.toolkit.command import parse
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.settings import POSITIVE, SEEDS, Settings, setting
+from symbolic.checkpoint.bundled import require_model
 
 _DESCRIPTION = """\
-Fit a melody model for any music: trees on hand-made features, votes of tracks, lines.
-It is fitted to POP909, OpenScore Lieder and Polish scores, which must be under --root."""
+Fit a melody model for any music: a network, trees, votes of tracks, lines, a gate for textures.
+It is fitted to POP909, OpenScore's Lieder and quartets, and Polish scores, which must be under --root.
+A run that is cut off goes on from the last state of its network."""
 _EPILOG = """\
 example:
   finetune lines my_melody/ --root DATA && finetune predict my_melody/ song.mid"""
 TASK = {
-    "name": "melody",
+    "name": "melody_lines",
     "title": "Melody of any music, as a line",
     "level": "note",
     "label": "melody",
@@ -27,6 +29,8 @@ TASK = {
     "one_piano": True,
 }
 """As `Task.describe` gives it."""
+HELD = 4
+"""One in so many training pieces is kept from the network. The trees are fitted to it."""
 
 
 @dataclass(kw_only=True)
@@ -39,7 +43,9 @@ class LinesSettings(Settings):
 
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
-    seed: int = setting(0, "of the choice of pieces and their augmentation", within=SEEDS)
+    checkpoint: str = setting("tiny", "pretrained checkpoint of the network", flag="from")
+    steps: int = setting(4000, "steps of the network, of 1,024 notes each", within=POSITIVE)
+    seed: int = setting(0, "of the choice of pieces, their augmentation and the network", within=SEEDS)
     most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
 
@@ -50,40 +56,33 @@ def lines(argv: Sequence[str]) -> str:
         CounterpointError: If a corpus is absent, or nothing can be written there.
     """
     settings = parse("finetune lines", _DESCRIPTION, LinesSettings, argv, _EPILOG)
-    from finetune.across.scoring import across
-    from finetune.lines.card import card, chain_of
+    require_model(settings.checkpoint)
     from finetune.lines.data import SHARES, examples
     from finetune.lines.fit import fit_lines
-    from symbolic.checkpoint.attribution import legal_texts
-    from symbolic.checkpoint.bundled import CARD
-    from symbolic.predict.loading import load
-    from symbolic.predict.network import save_model
-    from symbolic.predict.predictor import NotePredictor
-    from symbolic.tokens.tokenizer import Tokenizer
+    from finetune.lines.network import train_network
+    from finetune.lines.pieces import Rated
+    from finetune.lines.saving import save_melody
+    from finetune.training.weights import open_weights
 
+    weights = open_weights(settings.checkpoint)
     train, valid = (examples(side, settings.root, settings.seed) for side in ("train", "valid"))
-    model = fit_lines(train, valid, settings.seed, _say)
-    name = Path(settings.out).name
+    held = [one for one in train if one.mark % HELD == 0]
+    learnt = [one for one in train if one.mark % HELD]
+    _say("network")
+    model = train_network(
+        weights.backbone(), learnt, valid, settings.steps, Path(settings.out), settings.seed
+    )
+    rated = [[Rated(one, model.logits(one.tokens)) for one in side] for side in (held, valid)]
+    model.lines = fit_lines(*rated, settings.seed, _say)
     about = {
         **portable_provenance(provenance()),
         "shares": [asdict(share) for share in SHARES],
-        "pieces": {"train": len(train), "valid": len(valid)},
-        "settings": model.decoder.settings._asdict(),
+        "pieces": {"network": len(learnt), "trees": len(held), "valid": len(valid)},
+        "steps": settings.steps,
+        "settings": model.lines.settings._asdict(),
     }
-    marks = sorted({one.mark for one in [*train, *valid]})
-    chain = chain_of(name, [*train, *valid])
-    texts = legal_texts(name, chain)
-
-    def save() -> None:
-        save_model(settings.out, model, Tokenizer(), TASK, about, marks, texts=texts, chain=chain)
-
-    save()
     _say("tests")
-    tested = load(settings.out)
-    assert isinstance(tested, NotePredictor)
-    rows = across(tested, (), settings.root, settings.most)
-    texts[CARD] = card(name, chain, about, rows)
-    save()
+    save_melody(settings.out, model, weights, train, about, settings.root, settings.most)
     return settings.out
 
 

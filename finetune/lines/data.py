@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,18 +14,17 @@ from data.corpora.base import LeftOut, Reading
 from data.corpora.melodies import LABEL, SOURCES
 from data.fingerprint import note_fingerprint
 from data.preparation.near import THRESHOLD, sketch
-from finetune.lines.augmentation import augmented
+from finetune.lines.augmentation import Changed, augmented, chords, orchestrate
 from symbolic.errors import MusicFileError
-from symbolic.features.note_table import NoteTable
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
-from symbolic.predict.lines.features import line_features
 from symbolic.tokens.tokenizer import Tokenizer
-from symbolic.tokens.vocabulary import Vocabulary
 
 LONGEST = 3000
 """Notes of a piece that are used. Of a longer one it is a stretch."""
 SHORTEST = 16
+AUGMENTED = 0.5
+"""Share of the training pieces that are augmented. A model that never meets music as it is finds less melody in it."""
 GUARDED = ("art_melody", "nottingham", "chorales")
 """Tested music of other corpora, which the training pieces must not resemble."""
 
@@ -36,44 +35,56 @@ class Share:
 
     Attributes:
         source: Name in `SOURCES`.
-        weight: Its share of the notes that trees are fitted to, relative to the other sources.
+        weight: Its share of the notes that network and trees learn from, relative to the other sources.
         train, valid: Most pieces.
+        texture: A change of every piece, of `TEXTURES`. Validation pieces in other textures teach which textures have
+            their melody on top.
         alone: Whether one part of the piece is taken, which is then all melody.
     """
 
     source: str
-    weight: float
-    train: int
-    valid: int
+    weight: float = 0.0
+    train: int = 0
+    valid: int = 0
+    texture: str = ""
     alone: bool = False
 
 
 SHARES = (
-    Share("lieder", 1.6, 260, 40),
-    Share("pop", 1.3, 90, 12),
-    Share("pop_filed", 1.0, 60, 12),
-    Share("polish_solo", 1.4, 160, 24),
-    Share("polish_choir", 0.8, 100, 24),
-    Share("polish_choir", 0.3, 30, 8, alone=True),
-    Share("pop_tracks", 0.0, 0, 12),
-    Share("lieder_tracks", 0.0, 0, 24),
+    Share("lieder", 1.6, 700, 60),
+    Share("pop", 1.3, 300, 30),
+    Share("pop_filed", 1.0, 300, 30),
+    Share("polish_solo", 1.4, 500, 60),
+    Share("polish_choir", 0.8, 300, 60),
+    Share("quartets", 0.6, 90, 15),
+    Share("polish_choir", 0.3, 80, 20, alone=True),
+    *(Share(source, valid=30, texture="chords") for source in ("lieder", "pop", "polish_solo")),
+    *(Share(source, valid=30, texture="orchestrate") for source in ("polish_choir", "quartets")),
+    *(
+        Share(source, valid=15, texture="augmented")
+        for source in ("lieder", "pop", "polish_solo", "polish_choir", "quartets")
+    ),
 )
-"""Each kind of music has a share, however many notes there are of it. The last ones serve to weigh votes of tracks.
+"""Each kind of music has a share, however many notes there are of it.
 
 The annotations of orchestra are of terms that the model's weights would have to take over. It is tested alone."""
+TEXTURES: dict[str, Callable[..., Changed]] = {
+    "augmented": lambda notes, labels, quarter, draw: (notes, labels),
+    "chords": chords,
+    "orchestrate": orchestrate,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """A piece with its features.
+    """A piece with its melody.
 
     Attributes:
         share: What it was taken for.
         mark: Note fingerprint of its file.
-        tokens: (N, 8) ids.
+        tokens: (N, 8) ids of all parts as one piano.
         labels: (N,) 0 for melody, 1 for the rest, -1 where unknown.
-        tracks: (N,) track of each note.
-        features: (N, F) from `line_features`.
+        tracks: (N,) part of each note.
     """
 
     share: Share
@@ -81,16 +92,10 @@ class Example:
     tokens: NDArray[np.integer]
     labels: NDArray[np.int8]
     tracks: NDArray[np.integer]
-    features: NDArray[np.float32]
-
-    @property
-    def table(self) -> NoteTable:
-        """Its notes in seconds."""
-        return NoteTable.of(self.tokens, Vocabulary())
 
 
 def examples(side: str, root: str | Path | None = None, seed: int = 0) -> list[Example]:
-    """Read the pieces of a side. Those for training are augmented.
+    """Read the pieces of a side. Half of those for training are augmented.
 
     Args:
         side: "train" or "valid".
@@ -128,7 +133,7 @@ def _of_share(
             continue
         if guard is not None and _resembles(raw, guard):
             continue
-        example = _example(share, reading, raw, side == "train", draw)
+        example = example_of(share, raw, reading, draw, side == "train" and draw.random() < AUGMENTED)
         if example is not None:
             yield example
             count += 1
@@ -138,28 +143,42 @@ def _of_share(
     shown.close()
 
 
-def _example(
-    share: Share, reading: Reading, raw: Music, changed: bool, draw: np.random.Generator
+def example_of(
+    share: Share, raw: Music, reading: Reading, draw: np.random.Generator, changed: bool = False
 ) -> Example | None:
-    music, labels = reading.music, reading.note_labels[LABEL]
+    """Make an example of a piece. None if it is too short.
+
+    Args:
+        share: What it is taken for.
+        raw: The music of its file, whose parts its notes have.
+        reading: From the source.
+        draw: Source of chance.
+        changed: Whether it is augmented.
+    """
+    notes, labels = reading.music.notes.copy(), reading.note_labels[LABEL]
+    if len(raw) == len(notes):
+        notes["track"] = raw.notes["track"]
+    kept = np.argsort(notes["onset"], kind="stable")
     if share.alone:
-        part = draw.choice(np.unique(raw.notes["track"]))
-        kept = np.flatnonzero(raw.notes["track"] == part)
-        music, labels = music.with_notes(music.notes[kept]), np.zeros(len(kept), dtype=np.int8)
-    if len(music) > LONGEST:
-        order = np.argsort(music.notes["onset"], kind="stable")
-        first = draw.integers(0, len(music) - LONGEST)
-        kept = np.sort(order[first : first + LONGEST])
-        music, labels = music.with_notes(music.notes[kept]), labels[kept]
-    if len(music) < SHORTEST:
+        kept = kept[notes["track"][kept] == draw.choice(np.unique(notes["track"]))]
+        labels = np.zeros_like(labels)
+    longest = (
+        LONGEST // 3 if share.texture else LONGEST
+    )  # many short pieces show more textures than few long ones
+    first = draw.integers(0, max(len(kept) - longest, 0) + 1)
+    kept = np.sort(kept[first : first + longest])
+    if len(kept) < SHORTEST:
         return None
-    if changed:
+    notes, labels = notes[kept], labels[kept]
+    if share.texture:
+        notes, labels = TEXTURES[share.texture](notes, labels, reading.music.resolution, draw)
+    music = reading.music.with_notes(notes)
+    if changed or share.texture == "augmented":
         music, labels = augmented(music, labels, draw)
     tokens = Tokenizer().encode(as_one_piano(music))
     place = tokens.note_index
     tracks = music.notes["track"][place].astype(np.int64)
-    mark = note_fingerprint(raw)
-    return Example(share, mark, tokens.ids, labels[place], tracks, line_features(tokens.ids))
+    return Example(share, note_fingerprint(raw), tokens.ids, labels[place], tracks)
 
 
 def _sketches(root: str | Path | None) -> NDArray[np.uint32]:

@@ -24,22 +24,19 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.layers import note_states, window_statistics
-from symbolic.predict.lines.decoding import LineDecoder
 from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
 from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
 
-Classifier = TypeVar(
-    "Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines, LineDecoder
-)
+Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines)
 NoteFeatures = Callable[[Rows], NDArray[np.float32]]
 """From (N, 8) ids of a piece to the (N, F) features of its notes."""
-HandMade = FeatureClassifier | NoteClassifier | TonalClassifier | MelodyLines
+HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
 """A classifier of hand-made features, without a backbone."""
-FEATURES, LINES, PROBE = "features", "lines", "probe"
-NOTE_FEATURES, ENSEMBLE, DECODER = "note_features", "ensemble", "line_decoder"
+FEATURES, PROBE = "features", "probe"
+NOTE_FEATURES, ENSEMBLE, LINES = "note_features", "ensemble", "lines"
 """Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
 
 
@@ -106,7 +103,7 @@ class TaskModel(nn.Module):
         layers: For a probe: the layers that its head reads, 0 the embedding. The backbone is then frozen.
         note_features: The note features that the network reads beside the tokens if any.
         ensemble: Trees that share in the predictions if any: on pieces and not in training.
-        decoder: Decides by lines which notes are melody, on pieces and not in training. `NotePredictor` asks it.
+        lines: Decides which notes are melody, on pieces and not in training. `NotePredictor` asks it.
     """
 
     def __init__(
@@ -116,12 +113,12 @@ class TaskModel(nn.Module):
         layers: Sequence[int] | None = None,
         note_features: NoteFeatureEmbedding | None = None,
         ensemble: Ensemble | None = None,
-        decoder: LineDecoder | None = None,
+        lines: MelodyLines | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.layers = None if layers is None else tuple(layers)
-        self.note_features, self.ensemble, self.decoder = note_features, ensemble, decoder
+        self.note_features, self.ensemble, self.lines = note_features, ensemble, lines
         if layers is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
@@ -246,11 +243,10 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
     classes = len(checkpoint.task["classes"])
-    for part in (FEATURES, LINES):
-        if part in checkpoint.parts:
-            found = checkpoint.build(part, partial(_hand_made, checkpoint, part, classes))
-            found.check()
-            return found
+    if FEATURES in checkpoint.parts:
+        found = checkpoint.build(FEATURES, partial(_hand_made, checkpoint, classes))
+        found.check()
+        return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone
     if PROBE in checkpoint.parts:
         about, depth = checkpoint.describe(PROBE), len(backbone.blocks)
@@ -263,7 +259,7 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         states = len(about["layers"]) * (1 if checkpoint.task["level"] == "note" else 2)
         return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
     head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
-    note_features = ensemble = decoder = None
+    note_features = ensemble = lines = None
     if NOTE_FEATURES in checkpoint.parts:
         if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
             raise _other_features(checkpoint)
@@ -274,17 +270,16 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
             ENSEMBLE, lambda: Ensemble(_described(NoteClassifier, classes, about, checkpoint))
         )
         ensemble.trees.check()
-    if DECODER in checkpoint.parts:
-        about = checkpoint.describe(DECODER)
-        decoder = checkpoint.build(DECODER, lambda: _described(LineDecoder, classes, about, checkpoint))
-    return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, decoder=decoder)
+    if LINES in checkpoint.parts:
+        about = checkpoint.describe(LINES)
+        lines = checkpoint.build(LINES, lambda: _described(MelodyLines, classes, about, checkpoint))
+        lines.check()
+    return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, lines=lines)
 
 
-def _hand_made(checkpoint: Checkpoint, part: str, classes: int) -> HandMade:
-    """Return the classifier that a part describes, without its weights."""
-    about = checkpoint.describe(part)
-    if part == LINES:
-        return _described(MelodyLines, classes, about, checkpoint)
+def _hand_made(checkpoint: Checkpoint, classes: int) -> HandMade:
+    """Return the classifier that the features' part describes, without its weights."""
+    about = checkpoint.describe(FEATURES)
     if "span" in about:
         return _described(TonalClassifier, classes, about, checkpoint)
     if checkpoint.task["level"] == "note":
@@ -348,8 +343,7 @@ def save_model(
     descriptions: dict[str, Mapping[str, Any]] = {}
     backbone = heads = None
     if isinstance(model, HandMade):
-        part = LINES if isinstance(model, MelodyLines) else FEATURES
-        parts[part], descriptions[part] = model, model.describe()
+        parts[FEATURES], descriptions[FEATURES] = model, model.describe()
     else:
         backbone = model.backbone
         if model.layers is not None:
@@ -362,8 +356,8 @@ def save_model(
             descriptions[NOTE_FEATURES] = {"features": EMBEDDED_FEATURES}
         if model.ensemble is not None:
             parts[ENSEMBLE], descriptions[ENSEMBLE] = model.ensemble, model.ensemble.trees.describe()
-        if model.decoder is not None:
-            parts[DECODER], descriptions[DECODER] = model.decoder, model.decoder.describe()
+        if model.lines is not None:
+            parts[LINES], descriptions[LINES] = model.lines, model.lines.describe()
     return save_checkpoint(
         path,
         backbone,

@@ -27,7 +27,6 @@ from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
 from symbolic.predict.lines.choices import VOTE
-from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.model import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
 from symbolic.predict.network import HandMade, TaskModel, save_model
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
@@ -70,11 +69,12 @@ class TaskPredictor(MusicModel):
 
     @property
     def parameter_count(self) -> int:
-        """Number of parameters with those of an ensemble."""
+        """Number of parameters with those of an ensemble and of trees beside lines."""
         if isinstance(self.model, HandMade):
             return self.model.numbers
-        ensemble = self.model.ensemble
-        return count_parameters(self.model) + (0 if ensemble is None else ensemble.trees.numbers)
+        ensemble, lines = self.model.ensemble, self.model.lines
+        beside = (0 if ensemble is None else ensemble.trees.numbers) + (0 if lines is None else lines.numbers)
+        return count_parameters(self.model) + beside
 
     def __repr__(self) -> str:
         classes = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
@@ -145,19 +145,15 @@ class NotePredictor(TaskPredictor):
 
     def _predict(self, pieces: Sequence[Piece]) -> list[NotePredictions]:
         task, found = self.checkpoint.task, []
+        outputs = self._logits(pieces)
         warnings: list[tuple[str, ...]] = [()] * len(pieces)
-        if isinstance(self.model, MelodyLines):
-            explained = [self.model.explained(piece[1].ids, self._tracks(*piece)) for piece in pieces]
-            outputs: list[NDArray[Any]] = [one for one, _ in explained]
-            warnings = [why for _, why in explained]
-        else:
-            outputs = self._logits(pieces)
-        if isinstance(self.model, TaskModel) and self.model.decoder is not None:
-            decided = self.model.decoder.decided
-            outputs = [
+        if isinstance(self.model, TaskModel) and self.model.lines is not None:
+            decided = self.model.lines.decided
+            explained = [
                 decided(logits, piece[1].ids, self._tracks(*piece))
                 for piece, logits in zip(pieces, outputs, strict=True)
             ]
+            outputs, warnings = [one for one, _ in explained], [why for _, why in explained]
         for (music, tokens), logits, why in zip(pieces, outputs, warnings, strict=True):
             classes = np.empty(len(music), dtype=np.int64)
             classes[tokens.note_index] = logits.argmax(axis=1)

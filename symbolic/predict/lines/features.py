@@ -12,21 +12,20 @@ LEFT_OUT = frozenset(("pitch", "velocity", "metre", "tempo", "progress", "positi
 """Absolute values: a corpus has its own key, loudness, speed and bars."""
 
 
-def line_names(predicted: bool) -> tuple[str, ...]:
+def line_names() -> tuple[str, ...]:
     """Return the names of the columns of `line_features`."""
-    return tuple(name for name in note_names(1 if predicted else 0) if name not in LEFT_OUT)
+    return tuple(name for name in note_names(1) if name not in LEFT_OUT)
 
 
-def line_features(tokens: NDArray[np.integer], melody: Floats | None = None) -> NDArray[np.float32]:
+def line_features(tokens: NDArray[np.integer], melody: Floats) -> NDArray[np.float32]:
     """Compute features of every note of a piece.
 
     Args:
         tokens: (N, 8) ids of one piece in canonical order.
-        melody: (N,) probability of melody that other trees predict for each note. It adds features of the notes around.
+        melody: (N,) probability of melody that a network predicts for each note.
 
     Returns:
         (N, F) float32.
     """
-    matrix = note_matrix(tokens, None if melody is None else melody[:, None])
-    kept = np.array([name not in LEFT_OUT for name in note_names(0 if melody is None else 1)])
-    return np.ascontiguousarray(matrix[:, kept])
+    kept = np.array([name not in LEFT_OUT for name in note_names(1)])
+    return np.ascontiguousarray(note_matrix(tokens, melody[:, None])[:, kept])

@@ -1,4 +1,4 @@
-"""A melody model of trees: they rate each note by hand-made features, then lines decide."""
+"""Melody of a piece: trees rate each note beside a network, then lines and the texture of the piece decide."""
 
 from __future__ import annotations
 
@@ -10,64 +10,67 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from symbolic.features import under_another
+from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
-from symbolic.predict.lines.decoding import LineDecoder
+from symbolic.predict.lines.decoding import LineSettings, decoded, is_one_voice
 from symbolic.predict.lines.features import line_features, line_names
-from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED
+from symbolic.predict.lines.gate import Gate
+from symbolic.predict.lines.texture import TEXTURE, texture
+from symbolic.predict.lines.tracks import has_tracks
+from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
 
 CLASSES = 2
 """Melody and the rest, in this order."""
+SURE = 4.0
+"""Log-odds of melody in a piece of one voice."""
 _UNLIKE = (
     "The music is unlike what the model was trained on ({far:.1f} times the usual distance): trust it less."
 )
 
 
 class MelodyLines(nn.Module):
-    """Log-probabilities of melody and the rest, for every note of a piece.
+    """Decides what a network says of the notes of a piece.
 
-    The first trees rate each note. The second read the same features and the first ratings of the notes around, as in
-    `NoteClassifier`. Then tracks vote if there are several, and `line_log_odds` sums over the lines that the melody
-    could take. A piece of one voice is melody.
+    Trees read hand-made features and the network's probabilities of the notes around. Then tracks vote if there are
+    several, and `line_log_odds` sums over the lines that the melody could take. The texture of the piece tells how far
+    its highest line is the better melody. A piece of one voice is melody.
 
     Args:
-        sizes: Bytes of the first and the second trees that will be loaded.
+        size: Bytes of the trees that will be loaded.
     """
 
-    centre: Tensor
-    spread: Tensor
-    farthest: Tensor
+    values: Tensor
 
-    def __init__(self, sizes: tuple[int, int] = (0, 0)) -> None:
+    def __init__(self, size: int = 0) -> None:
         super().__init__()
-        self.first, self.second = (BoostedTrees(CLASSES, size) for size in sizes)
-        width = len(line_names(predicted=False))
-        self.decoder = LineDecoder()
-        self.register_buffer("centre", torch.zeros(width, dtype=torch.float64))
-        self.register_buffer("spread", torch.ones(width, dtype=torch.float64))
-        self.register_buffer("farthest", torch.full((), torch.inf, dtype=torch.float64))
+        self.trees, self.gate = BoostedTrees(CLASSES, size), Gate()
+        self.register_buffer("values", torch.tensor(LineSettings(), dtype=torch.float64))
+
+    @property
+    def settings(self) -> LineSettings:
+        """The fitted numbers of the lines."""
+        return LineSettings(*self.values.tolist())
+
+    def set(self, settings: LineSettings) -> None:
+        """Take other numbers of the lines."""
+        self.values.copy_(torch.tensor(settings, dtype=torch.float64))
 
     def describe(self) -> dict[str, Any]:
         """Return what `described` needs as JSON values."""
         return {
-            "features": list(line_names(predicted=True)),
-            **self.decoder.describe(),
-            "trees": [part.size for part in (self.first, self.second)],
+            "features": list(line_names()),
+            "settings": list(LineSettings._fields),
+            "texture": list(TEXTURE),
+            "trees": self.trees.size,
         }
 
     @classmethod
     def described(cls, classes: int, about: Mapping[str, Any]) -> MelodyLines | None:
         """Return one whose weights can be loaded. None if it was fitted in another way than this release fits."""
-        same = about.get("features") == list(line_names(predicted=True))
-        if (
-            classes != CLASSES
-            or not same
-            or "trees" not in about
-            or not LineDecoder.described(classes, about)
-        ):
-            return None
-        first, second = about["trees"]
-        return cls((int(first), int(second)))
+        model = cls(int(about.get("trees", 0)))
+        return model if classes == CLASSES and model.describe() == {**about} else None
 
     def check(self) -> None:
         """Refuse damaged trees in which a walk might run for ever.
@@ -75,59 +78,56 @@ class MelodyLines(nn.Module):
         Raises:
             CheckpointError: If there are any.
         """
-        self.first.check(len(line_names(predicted=False)))
-        self.second.check(len(line_names(predicted=True)))
+        self.trees.check(len(line_names()))
 
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""
-        rest = (self.decoder.values, self.centre, self.spread)
-        return self.first.numbers + self.second.numbers + sum(one.numel() for one in rest)
+        return self.trees.numbers + self.values.numel() + sum(one.numel() for one in self.gate.buffers())
 
-    def logits(self, tokens: NDArray[np.integer]) -> Floats:
-        """Return (N, 2) log-probabilities of melody and the rest. Tracks do not vote. Arguments as for `explained`."""
-        return self.explained(tokens)[0]
-
-    def classes(self, tokens: NDArray[np.integer]) -> NDArray[np.int64]:
-        """Return the (N,) most likely class of each note. Tracks do not vote."""
-        return np.asarray(self.logits(tokens).argmax(axis=1))
-
-    def explained(
-        self, tokens: NDArray[np.integer], tracks: NDArray[np.integer] | None = None
-    ) -> tuple[Floats, tuple[str, ...]]:
+    def decided(
+        self,
+        logits: NDArray[np.floating],
+        tokens: NDArray[np.integer],
+        tracks: NDArray[np.integer] | None = None,
+    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Return (N, 2) log-probabilities of melody and the rest, and reasons to trust them less, as sentences.
 
         Args:
-            tokens: (N, 8) ids of a piece in canonical order.
+            logits: (N, 2) logits of the network.
+            tokens: (N, 8) ids of the piece in canonical order. Drums are never melody.
             tracks: (N,) track of each note. None where they shall not vote.
         """
-        features = line_features(tokens)
-        odds = self.decoder.log_odds(self.note_log_odds(tokens, features), tokens, tracks)
-        pitched = tokens[:, PITCH] < DRUM_PITCH + RESERVED
-        warnings = self.warnings(features[pitched]) if pitched.any() else ()
-        return np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1), warnings
+        pitched, odds = tokens[:, PITCH] < DRUM_PITCH + RESERVED, np.full(len(tokens), -SURE)
+        warnings: tuple[str, ...] = ()
+        if pitched.any():
+            table = NoteTable.of(tokens, Vocabulary()).where(pitched)
+            if is_one_voice(table):
+                odds[pitched] = SURE
+            else:
+                own = self.rated(logits, tokens)[pitched]
+                voting = tracks[pitched] if tracks is not None and has_tracks(tracks[pitched]) else None
+                odds[pitched], far = self._blended(own, table, ~under_another(tokens)[pitched], voting)
+                warnings = (_UNLIKE.format(far=far),) if far > 1 else ()
+        return np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1).astype(
+            np.float32
+        ), warnings
 
-    def note_log_odds(self, tokens: NDArray[np.integer], features: NDArray[np.float32]) -> Floats:
-        """Return (N,) log-odds of melody by the trees alone.
+    def rated(self, logits: NDArray[np.floating], tokens: NDArray[np.integer]) -> Floats:
+        """Return (N,) log-odds of melody of each note by the trees. Arguments as for `decided`."""
+        melody = softmax(logits.astype(np.float64))[:, 0]
+        found = self.trees.logits(line_features(tokens, melody))
+        return np.asarray(found[:, 0] - found[:, 1])
 
-        Args:
-            tokens: (N, 8) ids of a piece in canonical order.
-            features: (N, F) from `line_features`.
-        """
-        melody = softmax(self.first.logits(features))[:, 0]
-        logits = self.second.logits(line_features(tokens, melody))
-        return np.asarray(logits[:, 0] - logits[:, 1])
-
-    def warnings(self, features: NDArray[np.float32]) -> tuple[str, ...]:
-        """Return sentences on a piece that is unlike the training pieces; none for others.
-
-        Args:
-            features: (N, F) from `line_features`.
-        """
-        far = self.distance(features) / float(self.farthest)
-        return (_UNLIKE.format(far=far),) if far > 1 else ()
-
-    def distance(self, features: NDArray[np.float32]) -> float:
-        """Return how far the mean of a piece's features is from the training pieces, in their standard deviations."""
-        off = (features.mean(axis=0, dtype=np.float64) - self.centre.numpy()) / self.spread.numpy()
-        return float(np.sqrt(np.mean(np.minimum(off**2, 25))))
+    def _blended(
+        self,
+        own: Floats,
+        table: NoteTable,
+        above: NDArray[np.bool_],
+        tracks: NDArray[np.integer] | None,
+    ) -> tuple[Floats, float]:
+        """Return (N,) log-odds of melody, and the distance from the training music, 1 for the farthest usual one."""
+        numbers = texture(table, above, 1 / (1 + np.exp(-own)), tracks)
+        line = decoded(own, table, above, tracks, self.settings)
+        odds = self.gate.blended(line, above, numbers, tracks is not None)
+        return odds, self.gate.distance(numbers) / float(self.gate.farthest)

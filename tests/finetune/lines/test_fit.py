@@ -8,9 +8,9 @@ import pytest
 from finetune.lines.card import card, chain_of
 from finetune.lines.data import SHARES, Example, Share
 from finetune.lines.fit import fit_lines
+from finetune.lines.pieces import Rated
 from symbolic.checkpoint.licence import licence_of
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.lines.features import line_features
 from symbolic.tokens.tokenizer import Tokenizer
 
 
@@ -24,37 +24,49 @@ def example(seed, share, on_top=True):
     tokens = Tokenizer().encode(music)
     track = music.notes["track"][tokens.note_index].astype(np.int64)
     labels = (track != 0).astype(np.int8)
-    return Example(share, seed, tokens.ids, labels, track, line_features(tokens.ids))
+    logits = np.where(labels[:, None] == [0, 1], 1.0, 0.0)
+    return Rated(Example(share, seed, tokens.ids, labels, track), logits)
+
+
+def found(model, one, tracks=None):
+    """(N,) whether notes are melody, and warnings."""
+    log, warnings = model.decided(one.logits, one.example.tokens, tracks)
+    return log[:, 0] > np.log(0.5), warnings
+
+
+def fitted():
+    """A model of tunes on top."""
+    lieder, choir = SHARES[0], Share("polish_choir", 1.0, 4, 4)
+    train = [example(seed, lieder) for seed in range(12)]
+    return fit_lines(train, [example(seed, share) for share in (lieder, choir) for seed in (20, 21)])
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A model of tunes on top."""
-    lieder, votes = SHARES[0], Share("pop_tracks", 0.0, 0, 4)
-    train = [example(seed, lieder) for seed in range(12)]
-    valid = [example(seed, share) for share in (lieder, votes) for seed in (20, 21)]
-    return fit_lines(train, valid)
+    """That model, fitted once."""
+    return fitted()
 
 
 def test_tunes_on_top_are_found_in_new_pieces(model):
     new = example(30, SHARES[0])
-    melody = model.explained(new.tokens, new.tracks)[0][:, 0] > np.log(0.5)
-    assert np.array_equal(melody, new.labels == 0)
+    for tracks in (None, new.example.tracks):
+        assert np.array_equal(found(model, new, tracks)[0], new.example.labels == 0)
 
 
-def test_training_pieces_are_not_unlike_themselves(model):
-    assert model.explained(example(3, SHARES[0]).tokens)[1] == ()
+def test_music_like_the_validation_pieces_is_not_warned_about(model):
+    assert found(model, example(20, SHARES[0]))[1] == ()
 
 
 def test_one_seed_fits_one_model(model):
-    again = fit_lines([example(seed, SHARES[0]) for seed in range(12)], [example(20, SHARES[0])])
-    assert np.array_equal(again.first.text, model.first.text)
+    again = fitted()
+    assert np.array_equal(again.trees.text, model.trees.text)
+    assert again.settings == model.settings
 
 
 def test_the_chain_names_each_corpus_and_attribution_is_enough():
     chain = chain_of("tops", [SimpleNamespace(share=share, mark=1, tokens=np.zeros(9)) for share in SHARES])
     names = [source.name for source in chain[0].sources]
-    assert names == ["openscore_lieder", "polish_scores", "pop909"]
+    assert names == ["openscore_lieder", "openscore_quartets", "polish_scores", "pop909"]
     assert licence_of(chain).spdx == "CC-BY-4.0"
 
 

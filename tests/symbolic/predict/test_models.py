@@ -86,7 +86,7 @@ class TestVectors:
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found[tokens.note_index], states, atol=1e-5)
 
-    @pytest.mark.parametrize("name", ["melody", "velocity", "melody_songs"])
+    @pytest.mark.parametrize("name", ["melody", "velocity"])
     def test_states_are_those_of_the_prediction(self, name: str) -> None:
         """With the note features that a model was trained with."""
         model, music, seen = NotePredictor.from_pretrained(name), with_drums(), []

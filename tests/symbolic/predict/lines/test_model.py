@@ -4,19 +4,26 @@ import numpy as np
 import pytest
 import torch
 
+from finetune.across.scoring import skyline
 from finetune.baselines.boosting import fit_boosting
+from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.errors import CheckpointError
+from symbolic.features.note_table import NoteTable
+from symbolic.heads import NoteHead
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.lines.decoding import LineDecoder, LineSettings
+from symbolic.predict.lines.decoding import LineSettings
 from symbolic.predict.lines.features import LEFT_OUT, line_features, line_names
+from symbolic.predict.lines.gate import Gate
 from symbolic.predict.lines.model import MelodyLines
+from symbolic.predict.lines.texture import TEXTURE, texture
 from symbolic.predict.lines.tracks import track_votes
 from symbolic.predict.loading import load
-from symbolic.predict.network import save_model, task_model
+from symbolic.predict.network import TaskModel, save_model, task_model
 from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import Vocabulary
 
 TASK = {
-    "name": "melody",
+    "name": "melody_lines",
     "title": "Melody",
     "level": "note",
     "label": "melody",
@@ -36,17 +43,26 @@ def song(bars=8):
 
 
 def fitted():
-    """A model that takes the top of each chord."""
+    """Lines whose trees take the top of each chord."""
     tokens = Tokenizer().encode(song())
     melody = (song().notes["track"][tokens.note_index] != 0).astype(np.int64)
-    model, features = MelodyLines(), line_features(tokens.ids)
-    model.first = fit_boosting(features, melody, 2, 40)
-    shares = np.where(melody == 0, 0.8, 0.1)
-    model.second = fit_boosting(line_features(tokens.ids, shares), melody, 2, 40)
-    model.decoder.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
-    model.farthest.fill_(3.0)
-    model.centre.copy_(torch.from_numpy(features.mean(axis=0, dtype=np.float64)))
+    model = MelodyLines()
+    model.trees = fit_boosting(line_features(tokens.ids, np.where(melody == 0, 0.8, 0.1)), melody, 2, 40)
+    model.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
+    table = NoteTable.of(tokens.ids, Vocabulary())
+    model.gate.centre.copy_(torch.from_numpy(texture(table, melody == 0, np.where(melody == 0, 0.9, 0.1))))
+    model.gate.skyline[:, -1] = -9.0  # the line is the better melody
+    model.gate.farthest.fill_(0.3)
     return model
+
+
+def network():
+    """An untrained network beside these lines."""
+    torch.manual_seed(0)
+    backbone = build_backbone(
+        BackboneConfig(dim=16, layers=1, heads=1, ffn=16, window=64), Vocabulary().sizes
+    )
+    return TaskModel(backbone, NoteHead(16, 2), lines=fitted()).eval()
 
 
 def melody_of(found):
@@ -57,14 +73,15 @@ def melody_of(found):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A checkpoint of that model."""
-    return save_model(tmp_path_factory.mktemp("lines") / "tops", fitted(), Tokenizer(), TASK)
+    return save_model(tmp_path_factory.mktemp("lines") / "tops", network(), Tokenizer(), TASK)
 
 
 def test_a_saved_model_predicts_what_it_did(saved):
     tokens = Tokenizer().encode(song()).ids
-    again = task_model(load(saved).checkpoint)
-    assert np.array_equal(again.logits(tokens), fitted().logits(tokens))
-    assert again.decoder.settings == fitted().decoder.settings
+    again, lines = task_model(load(saved).checkpoint), fitted()
+    logits = network().logits(tokens)
+    assert np.array_equal(again.lines.decided(logits, tokens)[0], lines.decided(logits, tokens)[0])
+    assert again.lines.settings == lines.settings
 
 
 def test_a_tune_above_chords_is_found(saved):
@@ -107,12 +124,53 @@ def test_votes_are_of_given_values():
     assert votes[:, 2] == pytest.approx([0, 0, least, least])
 
 
+def cloud():
+    """Long notes that begin one after the other in no order."""
+    onset = np.arange(400) * 7
+    return Music(note_array(onset, 9000, 40 + onset % 50), 480)
+
+
 def test_music_unlike_the_training_pieces_is_named(saved):
     model = load(saved)
     assert model(song()).warnings == ()
-    notes = note_array(np.arange(400) * 7, 9000, 40 + np.arange(400) * 7 % 50)
-    (warning,) = model(Music(notes, 480)).warnings
+    (warning,) = model(cloud()).warnings
     assert "unlike" in warning
+
+
+def test_music_unlike_the_training_pieces_gets_its_skyline(saved):
+    model = load(saved)
+    model.model.lines.gate.wrong[-1] = -3.0
+    found = melody_of(model(cloud()))
+    assert np.array_equal(found, skyline(cloud()) == 0)
+
+
+def test_the_gate_blends_line_and_skyline_by_its_share():
+    gate, numbers = Gate(), np.zeros(len(TEXTURE))
+    gate.skyline[0, -1], gate.right[-1], gate.wrong[-1] = np.log(0.25 / 0.75), np.log(4), np.log(1 / 9)
+    odds = gate.blended(np.log([1.0, 1.0]), np.array([True, False]), numbers, tracked=False)
+    found = 1 / (1 + np.exp(-odds))
+    assert found == pytest.approx([0.25 * 0.8 + 0.75 * 0.5, 0.25 * 0.1 + 0.75 * 0.5])
+
+
+def test_texture_is_of_given_values():
+    """Two beats of three notes, the last above a note that still sounds."""
+    notes = note_array([0, 0, 480, 480, 480, 960], [960, 480, 480, 480, 480, 480], [48, 60, 52, 55, 64, 67])
+    tokens = Tokenizer().encode(Music(notes, 480))
+    above = np.array([0, 1, 0, 0, 1, 1], dtype=bool)
+    melody = np.array([0.0, 1.0, 0.0, 0.0, 0.5, 0.5])
+    found = dict(zip(TEXTURE, texture(NoteTable.of(tokens.ids, Vocabulary()), above, melody), strict=True))
+    wanted = {
+        **{"notes_together": np.log(2), "three_together": 1 / 3, "two_together": 2 / 3, "doublings": 1 / 3},
+        **{"equal_lengths": 4 / 5, "gap_below_top": (12 + 9) / 24, "unisons": 0, "highest": 0.5},
+        **{
+            "melody": 1 / 3,
+            "melody_on_top": 1,
+            "top_as_melody": 2 / 3,
+            "sureness": 4 / 6,
+            "best_of_onsets": 2 / 3,
+        },
+    }
+    assert {name: found[name] for name in wanted} == pytest.approx(wanted)
 
 
 def test_no_feature_is_an_absolute_value_of_its_corpus():
@@ -120,27 +178,22 @@ def test_no_feature_is_an_absolute_value_of_its_corpus():
     tokens = Tokenizer().encode(music).ids
     notes = music.notes.copy()
     notes["pitch"] += 5
+    flat = np.full(len(notes), 0.5)
     notes["velocity"] -= 20
-    assert not LEFT_OUT & {*line_names(predicted=True)}
+    assert not LEFT_OUT & {*line_names()}
     assert np.allclose(
-        line_features(tokens), line_features(Tokenizer().encode(music.with_notes(notes)).ids), atol=1e-4
+        line_features(tokens, flat),
+        line_features(Tokenizer().encode(music.with_notes(notes)).ids, flat),
+        atol=1e-4,
     )
 
 
-def test_damaged_trees_are_refused(saved, tmp_path):
-    model = fitted()
-    model.first.take(model.second._text(), np.arange(2))  # they were fitted to more features
+def test_damaged_trees_are_refused(tmp_path):
+    model = network()
+    other = fit_boosting(
+        np.arange(400, dtype=np.float32).reshape(50, 8).repeat(40, axis=1), np.arange(50) % 2, 2, 3
+    )
+    model.lines.trees.take(other._text(), np.arange(2))  # they were fitted to more features
     folder = save_model(tmp_path / "damaged", model, Tokenizer(), TASK)
     with pytest.raises(CheckpointError, match="damaged"):
         load(folder)
-
-
-def test_lines_decide_what_a_network_says_and_the_rest_keep_proportions():
-    tokens = Tokenizer().encode(song())
-    tune = song().notes["track"][tokens.note_index] == 0
-    logits = np.where(tune[:, None], np.log([0.4, 0.45, 0.15]), np.log([0.1, 0.6, 0.3]))
-    found = np.exp(LineDecoder(LineSettings(freedom=2.0, follow=1.0)).decided(logits, tokens.ids, None))
-    assert found.sum(axis=1) == pytest.approx(1, abs=1e-5)
-    assert (found[tune, 0] > 0.5).all()
-    assert (found[~tune, 0] < 0.5).all()
-    assert found[:, 1] / found[:, 2] == pytest.approx(np.where(tune, 3, 2), rel=1e-4)

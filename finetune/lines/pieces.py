@@ -1,0 +1,89 @@
+"""Pieces rated by a network, as the numbers beside it are fitted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.lines.data import Example
+from symbolic.features import under_another
+from symbolic.features.note_table import NoteTable
+from symbolic.features.stats import Floats
+from symbolic.predict.lines.decoding import is_one_voice
+from symbolic.predict.lines.model import MelodyLines
+from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Rated:
+    """A piece with the logits of the network.
+
+    Attributes:
+        example: The piece.
+        logits: (N, 2).
+    """
+
+    example: Example
+    logits: NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The pitched notes of a piece of several voices, rated by the trees.
+
+    Attributes:
+        source: Its kind of music and its texture.
+        plain: Whether it is as it was read.
+        table: Its notes.
+        labels: (N,) 0 for melody, 1 for the rest, -1 where unknown.
+        own: (N,) log-odds of melody.
+        above: (N,) whether a note is on the skyline.
+        tracks: (N,) track of each note.
+    """
+
+    source: str
+    plain: bool
+    table: NoteTable
+    labels: NDArray[np.int8]
+    own: Floats
+    above: NDArray[np.bool_]
+    tracks: NDArray[np.integer]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(N,) whether a note has a label."""
+        return np.asarray(self.labels >= 0)
+
+
+def rated_pieces(rated: Sequence[Rated], model: MelodyLines) -> list[Piece]:
+    """Rate pieces by the trees of a model. Those of one voice are left out."""
+    found = []
+    for one in rated:
+        tokens, share = one.example.tokens, one.example.share
+        pitched = tokens[:, PITCH] < DRUM_PITCH + RESERVED
+        table = NoteTable.of(tokens, Vocabulary()).where(pitched)
+        if not is_one_voice(table):
+            columns = (
+                one.example.labels,
+                model.rated(one.logits, tokens),
+                ~under_another(tokens),
+                one.example.tracks,
+            )
+            kind, plain = f"{share.source} {share.texture}", not share.texture
+            found.append(Piece(kind, plain, table, *(column[pitched] for column in columns)))
+    return found
+
+
+def source_weights(pieces: Sequence[Piece], sizes: Sequence[int]) -> Floats:
+    """Return a weight for each of sum(sizes) examples: each kind of music counts alike. Their mean is one.
+
+    Args:
+        pieces: Where the examples are from.
+        sizes: Examples of each piece.
+    """
+    names = np.repeat([one.source for one in pieces], sizes)
+    _, place, counts = np.unique(names, return_inverse=True, return_counts=True)
+    return np.asarray((1 / counts)[place] * len(place) / len(counts))

@@ -1,0 +1,73 @@
+"""Training of the network: windows of given shares, and a run that is cut off goes on to the same weights."""
+
+import lightning
+import numpy as np
+import pytest
+import torch
+
+from finetune.lines import network
+from finetune.lines.data import Example, Share
+from finetune.lines.network import RandomWindows, train_network
+from symbolic.backbone import BackboneConfig, build_backbone
+from symbolic.music.notes import Music, note_array
+from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.vocabulary import BAR, RESERVED, Vocabulary
+
+COMMON, RARE = Share("lieder", 1.0), Share("pop", 3.0)
+
+
+def backbone():
+    """A small one, as its seed has it."""
+    torch.manual_seed(1)
+    return build_backbone(BackboneConfig(dim=16, layers=1, heads=1, ffn=16, window=32), Vocabulary().sizes)
+
+
+def example(share, count, pitch):
+    """A scale of melody notes above repeated ones."""
+    onset = np.repeat(np.arange(count // 2) * 480, 2)
+    music = Music(note_array(onset, 400, np.tile([pitch, 40], count // 2)), 480)
+    tokens = Tokenizer().encode(music)
+    labels = (music.notes["pitch"][tokens.note_index] == 40).astype(np.int8)
+    return Example(share, pitch, tokens.ids, labels, np.zeros(count, dtype=np.int64))
+
+
+@pytest.fixture
+def pieces():
+    """Much of one kind and little of the other."""
+    return [example(COMMON, 400, 70), example(COMMON, 200, 71), example(RARE, 40, 72)]
+
+
+def test_each_source_has_its_share_of_windows(pieces):
+    windows = RandomWindows(pieces, np.array([0, 400, 600]), backbone(), seed=0)
+    assert windows.chance == pytest.approx([1 / 6, 1 / 12, 3 / 4])
+
+
+def test_windows_know_their_place_and_begin_with_bar_0(pieces):
+    place = np.array([0, 400, 600, 640])
+    batch = RandomWindows(pieces, place, backbone(), seed=0)[5]
+    ids = np.concatenate([one.tokens for one in pieces])
+    for tokens, start in zip(batch.tokens.numpy(), batch.start.tolist(), strict=True):
+        assert tokens[0, BAR] == RESERVED
+        assert np.array_equal(tokens[:, BAR + 1 :], ids[start : start + 32, BAR + 1 :])
+
+
+def test_a_run_that_is_cut_off_goes_on_to_the_same_weights(pieces, tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "INTERVAL", 2)
+    monkeypatch.setattr(network, "VALIDATION", 2)
+    whole = train_network(backbone(), pieces, pieces, 6, tmp_path / "whole")
+    with monkeypatch.context() as context:
+        context.setattr(network, "StepProgress", lambda *_: Stop())
+        with pytest.raises(ValueError, match="cut off"):
+            train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
+    again = train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name]), name
+    assert not list((tmp_path / "cut").iterdir())
+
+
+class Stop(lightning.Callback):
+    """Ends the run before its fifth step."""
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if trainer.global_step == 4:
+            raise ValueError("cut off")
