@@ -14,7 +14,7 @@ from symbolic.checkpoint.bundled import require_model
 
 _DESCRIPTION = """\
 Fit a melody model for any music: a network, trees, votes of tracks, lines, a gate for textures.
-It is fitted to POP909, OpenScore's Lieder and quartets, and Polish scores, which must be under --root.
+It is fitted to POP909, OpenScore's Lieder and quartets, and Polish scores, all under --root.
 A run that is cut off goes on from the last state of its network."""
 _EPILOG = """\
 example:

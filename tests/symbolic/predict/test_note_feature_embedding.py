@@ -153,7 +153,7 @@ def test_a_run_uses_them_and_its_export_predicts_the_same(tmp_path: Path) -> Non
 def test_a_frozen_backbone_never_misses_its_features(tmp_path: Path, capsys: Any, method: str) -> None:
     """Its states without them would be wrong."""
     tunes = write_folder(tmp_path / "tunes")
-    command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", "melody", "--method", method]
+    command = ["note", str(tunes), "--tracks", "MELODY,PIANO", "--from", "velocity", "--method", method]
     assert main([*command, "--jobs", "0"]) == 2
     assert "which was trained with note features" in capsys.readouterr().err
 
