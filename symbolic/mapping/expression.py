@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
 from symbolic.mapping.written import NAMES, Written, beat_unit, written_features
@@ -106,7 +106,11 @@ def _tempo_curve(ticks: Floats, onset: Floats, period: Floats, beat: Floats) -> 
 
 
 def _with_graces(
-    begin: Floats, length: Floats, onset: Floats, track: Mapping | Floats, grace: Floats
+    begin: Floats,
+    length: Floats,
+    onset: Floats,
+    track: NDArray[np.integer],
+    grace: NDArray[np.bool_],
 ) -> tuple[Floats, Floats]:
     """Put grace notes one after the other before the note that they decorate."""
     waiting = 0

@@ -184,7 +184,10 @@ def _grid_columns(time: Floats, beat: Floats) -> list[Floats]:
     number = beat.astype(np.int64) - int(beat.min(initial=0))
     counts = np.bincount(number)
     ahead = np.searchsorted(time, beat)
-    columns = [counts[number].astype(np.float64), np.arange(len(time)) - ahead + 0.0]
+    columns: list[Floats] = [
+        counts[number].astype(np.float64),
+        (np.arange(len(time)) - ahead).astype(np.float64),
+    ]
     for grid in _GRIDS:
         off = time * grid - np.round(time * grid)
         missed = np.bincount(number, np.abs(off))

@@ -38,7 +38,7 @@ class LearntMap:
 
     def __init__(self, trees: dict[str, BoostedTrees], rhythm: Floats, weights: Floats) -> None:
         self.trees, self.rhythm, self.weights = trees, rhythm, weights
-        self.quantiser = Trees(**trees, rhythm=rhythm)
+        self.quantiser = Trees(trees["places"], trees["staff"], trees["value"], rhythm)
 
     def __repr__(self) -> str:
         numbers = sum(one.numbers for one in self.trees.values()) + self.weights.size + self.rhythm.size

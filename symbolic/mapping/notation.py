@@ -100,7 +100,7 @@ def _bars(beats: Beats, found: Notated, scale: float) -> list[SheetBar]:
         edges.append(edges[-1] + usual)
     within = [edge for edge, after in pairwise(edges) if after > first and edge < last]
     within.append(edges[edges.index(within[-1]) + 1])
-    found_bars = []
+    found_bars: list[SheetBar] = []
     for begin, until in pairwise(within):
         pickup = not found_bars and until - begin < usual
         units = (usual if pickup else until - begin) * (3 if beats.compound else 1)

@@ -64,7 +64,7 @@ class Rules:
             places.append(place)
         best = np.array(costs).argmin(axis=0)[number]
         chosen = np.array(places)[best, np.arange(len(time))]
-        return np.round(chosen * TICKS).astype(np.int64)[notes.chord]
+        return np.asarray(np.round(chosen * TICKS).astype(np.int64)[notes.chord])
 
     def staves(self, notes: Performed) -> Ints:
         """Return (N,) 1 below middle C and 0 from there on."""
@@ -83,7 +83,7 @@ class Rules:
             gap = own[np.minimum(after, len(own) - 1)] - onset[here]
             until_next = inside & (length[here] >= _HELD * gap) & (gap <= 4 * TICKS)
             found[here] = np.where(until_next, gap, nearest[here])
-        return found
+        return np.asarray(found)
 
 
 class Trees:
@@ -118,7 +118,7 @@ class Trees:
     def values(self, notes: Performed, onset: Ints, staff: Ints, in_bar: int, unit: float) -> Ints:
         """Return (N,) the most likely note values in `TICKS`."""
         features = value_features(notes, onset, staff, in_bar, unit)
-        return VALUES[self._value.logits(features).argmax(axis=1)]
+        return np.asarray(VALUES[self._value.logits(features).argmax(axis=1)])
 
 
 def _chord_means(values: Floats, notes: Performed) -> Floats:

@@ -46,7 +46,7 @@ def best_rhythm(logits: Floats, ticks: Ints, table: Floats) -> Ints:
     """
     count, places = logits.shape
     if count < 2:
-        return ticks[np.arange(count), logits.argmax(axis=1)]
+        return np.asarray(ticks[np.arange(count), logits.argmax(axis=1)])
     steps = ticks[1:, None, :] - ticks[:-1, :, None]  # (C - 1, place before, place)
     barred = np.where(steps < 0, _BACKWARDS, 0.0)
     kinds = np.clip(steps, 0, STEPS - 1)
@@ -64,4 +64,4 @@ def best_rhythm(logits: Floats, ticks: Ints, table: Floats) -> Ints:
     for chord in range(count - 1, 1, -1):
         before, last = int(back[chord, before, last]), before
         path.append(before)
-    return ticks[np.arange(count), path[::-1]]
+    return np.asarray(ticks[np.arange(count), path[::-1]])

@@ -84,7 +84,11 @@ def track_beats(time: Floats, accent: Floats) -> Floats:
 
 def _tracked(time: Floats, accent: Floats) -> Floats:
     """Return the beats of a stretch without silence, one or more."""
-    last, skipped, period, score, back = [], [], [], [], []
+    last: list[NDArray[np.integer]] = []
+    skipped: list[NDArray[np.integer]] = []
+    period: list[Floats] = []
+    score: list[Floats] = []
+    back: list[NDArray[np.integer]] = []
     for now in range(len(time)):
         gaps = time[now] - time[max(now - _MOST, 0) : now]
         earlier = np.repeat(np.arange(max(now - _MOST, 0), now), len(_SKIPPED))
