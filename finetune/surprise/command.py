@@ -31,7 +31,7 @@ class SurpriseSettings(Settings):
     """Files, a model, and what it reads."""
 
     files: list[str] = setting(..., "music files, and folders to walk", positional=True)
-    checkpoint: str = setting("infill", "pretrained model", flag="from")
+    checkpoint: str = setting("tiny", "pretrained model", flag="from")
     context: str = setting(
         "past", "predict each note from the notes before it, or from both sides", choices=_CONTEXTS
     )

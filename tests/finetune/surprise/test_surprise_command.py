@@ -46,7 +46,7 @@ def test_a_file_gets_a_table_and_what_else_is_asked_for(
     assert "surprise/song.csv, surprise/song.json, surprise/song.html" in told
     lines = list(csv.DictReader(Path("surprise/song.csv").read_text(encoding="utf-8").splitlines()))
     document = json.loads(Path("surprise/song.json").read_text(encoding="utf-8"))
-    expected = symbolic.load("infill").surprise("song.mid", "both", every=4)
+    expected = symbolic.load("tiny").surprise("song.mid", "both", every=4)
     np.testing.assert_allclose([float(one["surprise"]) for one in lines], expected.total, atol=2e-3)
     assert document["context"] == "both"
     assert f"{expected.total.mean():.2f} bits a note" in told
