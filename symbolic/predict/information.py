@@ -14,7 +14,7 @@ from torch import Tensor
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.predict.network import Encoder
-from symbolic.predict.surprise import CONTEXTS, PAST, SURPRISES
+from symbolic.predict.surprise import BOTH, CONTEXTS, PAST, SURPRISES
 from symbolic.predict.windows import Cut, Rows, WindowFunction, predict_tokens
 from symbolic.tokens.vocabulary import (
     BAR,
@@ -26,6 +26,8 @@ from symbolic.tokens.vocabulary import (
 Some = tuple[NDArray[np.int64], NDArray[np.float32]]
 """(M,) indices of tokens and their (M, 5) bits, a column for each of `SURPRISES`; more from several temperatures."""
 MEMORY, EVERY = 64, 8
+TEMPERATURES: Mapping[str, Mapping[str, float]] = {PAST: {"onset": 1.1, "pitch": 1.2}, BOTH: {}}
+"""Logits are divided by these. From the past alone, masked models are too sure of themselves: docs/surprise.md."""
 AFTER = 16
 """Hidden notes that follow the one that is predicted from the past. A masked model predicts worse at the end of a
 window, as if the music ended there. Their number is the same everywhere, so it tells nothing.

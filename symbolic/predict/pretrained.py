@@ -24,7 +24,7 @@ from symbolic.checkpoint.format import Checkpoint, save_checkpoint
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
-from symbolic.predict.information import EVERY, MEMORY, bit_reader, bits_of, check_surprise
+from symbolic.predict.information import EVERY, MEMORY, TEMPERATURES, bit_reader, bits_of, check_surprise
 from symbolic.predict.model import AnyMusic, MusicModel, count_parameters
 from symbolic.predict.network import Encoder
 from symbolic.predict.surprise import PAST, SURPRISES, Surprise
@@ -127,7 +127,8 @@ class PretrainedModel(MusicModel):
             memory: With "past", the most notes before each that are read. The time rises with it.
             every: With "both", one note in so many is hidden in a pass. With a low number there are fewer passes, and
                 notes are predicted from less.
-            temperature: What the logits of a field are divided by, to calibrate them: by name, 1 by default.
+            temperature: What the logits of fields are divided by: by name, else 1. By default they are calibrated for
+                the context.
 
         Returns:
             The bits of every note, aligned with the notes of the music as it was read. Drums are included.
@@ -139,7 +140,8 @@ class PretrainedModel(MusicModel):
         from tqdm import tqdm
 
         head, encoder = self._field_heads(), self._encoding()
-        cut, temperatures = encoder.cut, dict(temperature or {})
+        cut = encoder.cut
+        temperatures = TEMPERATURES.get(context, {}) if temperature is None else temperature
         check_surprise(cut, context, memory, every, temperatures)
         read, tokens = self._prepared(music)
         reader = bit_reader(encoder, head, temperatures)

@@ -14,6 +14,7 @@ from synthetic import line
 import symbolic
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.notes import Music, note_array
+from symbolic.predict.information import TEMPERATURES
 from symbolic.predict.pretrained import PretrainedModel
 from symbolic.predict.surprise import BOTH, CONTEXTS, PAST, SURPRISES
 from symbolic.tokens.vocabulary import RESERVED
@@ -96,6 +97,15 @@ def test_a_high_temperature_makes_values_equally_likely(tiny: PretrainedModel, s
     plain, warm = tiny.surprise(scale, BOTH), tiny.surprise(scale, BOTH, temperature={"pitch": 1e9})
     np.testing.assert_allclose(warm["pitch"], 8, atol=1e-4)  # 128 pitches and 128 drum keys
     np.testing.assert_allclose(warm["onset"], plain["onset"], atol=1e-4)
+
+
+def test_the_past_is_calibrated_unless_told_otherwise(tiny: PretrainedModel) -> None:
+    music = line(SCALE, quarters=0.5)
+    by_default, plain = tiny.surprise(music), tiny.surprise(music, temperature={})
+    calibrated = tiny.surprise(music, temperature=TEMPERATURES[PAST])
+    np.testing.assert_array_equal(by_default.bits, calibrated.bits)
+    np.testing.assert_allclose(by_default["duration"], plain["duration"], atol=1e-4)
+    assert np.abs(by_default["pitch"] - plain["pitch"]).max() > 0.1
 
 
 def test_lines_hold_place_and_bits_of_each_note(tiny: PretrainedModel, tmp_path: Path) -> None:
