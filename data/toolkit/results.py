@@ -206,7 +206,7 @@ def _size(value: Any) -> int:
         return 1 + sum(map(_size, value))
     if not isinstance(value, dict):
         return 1
-    times = value[_COUNT] if _COUNT in value and _SAME in value else 1
+    times: int = value[_COUNT] if _COUNT in value and _SAME in value else 1
     if type(times) is not int or times < 0:
         raise ValueError(f"{times!r} is no number of values")
     return 1 + times * sum(_size(one) for name, one in value.items() if name != _COUNT)
