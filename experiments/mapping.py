@@ -26,6 +26,7 @@ from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from finetune.mapping.command import fifths_of, key_of
 from finetune.mapping.fit import Example, examples, playing_targets
+from finetune.tasks.metrics import wilson_interval
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, correlation
 from symbolic.mapping.beats import Beats, find_beats
@@ -170,15 +171,17 @@ def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:
 
 
 def summarised(rows: list[Scores]) -> list[dict[str, Any]]:
-    """Return the mean of each measure with a 95 % interval over pieces by bootstrap."""
+    """Return the mean of each measure with a 95 % interval over pieces: by bootstrap, Wilson's of what is yes or no."""
     random = np.random.default_rng(0)
     drawn = random.integers(len(rows), size=(_DRAWS, len(rows)))
     records = []
     for measure in rows[0]:
         values = np.array([row[measure] for row in rows])
-        interval = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
         mean = float(values.mean())
-        records.append({"measure": measure, "mean": mean, "interval": interval.tolist(), "pieces": len(rows)})
+        interval: list[float] = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975]).tolist()
+        if np.isin(values, (0, 1)).all():
+            interval = list(wilson_interval(mean, len(rows)))
+        records.append({"measure": measure, "mean": mean, "interval": interval, "pieces": len(rows)})
     return records
 
 

@@ -48,7 +48,8 @@ def test_rows_to_learn_from_have_classes(example):
 
 
 def test_means_have_intervals_over_pieces():
-    (record,) = summarised([{"onset": 0.5}, {"onset": 1.0}])
+    record, found = summarised([{"onset": 0.5, "found": 1.0}, {"onset": 1.0, "found": 1.0}])
     assert record["mean"] == 0.75
     assert record["interval"] == [0.5, 1.0]
     assert record["pieces"] == 2
+    assert found["interval"][0] < 0.5  # two of two prove little
