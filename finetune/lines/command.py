@@ -72,8 +72,8 @@ def lines(argv: Sequence[str]) -> str:
     model = train_network(
         weights.backbone(), learnt, valid, settings.steps, Path(settings.out), settings.seed
     )
-    rated = [[Rated(one, model.logits(one.tokens)) for one in side] for side in (held, valid)]
-    model.lines = fit_lines(*rated, settings.seed, _say)
+    unseen, chosen_by = ([Rated(one, model.logits(one.tokens)) for one in side] for side in (held, valid))
+    model.lines = fit_lines(unseen, chosen_by, settings.seed, _say)
     about = {
         **portable_provenance(provenance()),
         "shares": [asdict(share) for share in SHARES],

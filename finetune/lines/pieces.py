@@ -62,18 +62,20 @@ def rated_pieces(rated: Sequence[Rated], model: MelodyLines) -> list[Piece]:
     """Rate pieces by the trees of a model. Those of one voice are left out."""
     found = []
     for one in rated:
-        tokens, share = one.example.tokens, one.example.share
-        pitched = tokens[:, PITCH] < DRUM_PITCH + RESERVED
-        table = NoteTable.of(tokens, Vocabulary()).where(pitched)
+        example, share = one.example, one.example.share
+        pitched = example.tokens[:, PITCH] < DRUM_PITCH + RESERVED
+        table = NoteTable.of(example.tokens, Vocabulary()).where(pitched)
         if not is_one_voice(table):
-            columns = (
-                one.example.labels,
-                model.rated(one.logits, tokens),
-                ~under_another(tokens),
-                one.example.tracks,
+            piece = Piece(
+                source=f"{share.source} {share.texture}",
+                plain=not share.texture,
+                table=table,
+                labels=example.labels[pitched],
+                own=model.rated(one.logits, example.tokens)[pitched],
+                above=~under_another(example.tokens)[pitched],
+                tracks=example.tracks[pitched],
             )
-            kind, plain = f"{share.source} {share.texture}", not share.texture
-            found.append(Piece(kind, plain, table, *(column[pitched] for column in columns)))
+            found.append(piece)
     return found
 
 
