@@ -39,7 +39,7 @@ def fit_gate(gate: Gate, pieces: Sequence[Piece], settings: LineSettings) -> Non
     gate.spread.copy_(torch.from_numpy(spread))
 
     def standard(values: Floats) -> Floats:
-        return np.clip((values - centre) / spread, -6, 6)
+        return np.asarray(np.clip((values - centre) / spread, -6, 6))
 
     seen = standard(numbers)
     gate.skyline[0] = _weights(*_better(pieces, seen, settings, votes=False))
