@@ -130,8 +130,9 @@ def bit_reader(encoder: Encoder, head: FieldHeads, *temperatures: Mapping[str, f
                 log = (logits.float()[:, RESERVED:] / temperature.get(name, 1.0)).log_softmax(-1)
                 own = log.gather(1, value[:, None] - RESERVED)[:, 0]
                 bits[:, number, SURPRISES.index(name)] -= own / math.log(2)
-        found = bits.new_zeros(*asked.shape, bits[0].numel())
-        found[asked] = bits.flatten(1)
+        columns = bits.flatten(1)
+        found = columns.new_zeros(*asked.shape, columns.shape[1])
+        found[asked] = columns
         return found
 
     return read

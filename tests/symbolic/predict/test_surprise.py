@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from synthetic import line
 
 import symbolic
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.information import TEMPERATURES
+from symbolic.predict.information import TEMPERATURES, bit_reader, bits_of
+from symbolic.predict.network import Encoder
 from symbolic.predict.pretrained import PretrainedModel
 from symbolic.predict.surprise import BOTH, CONTEXTS, PAST, SURPRISES
 from symbolic.tokens.vocabulary import RESERVED
@@ -106,6 +109,17 @@ def test_the_past_is_calibrated_unless_told_otherwise(tiny: PretrainedModel) -> 
     np.testing.assert_array_equal(by_default.bits, calibrated.bits)
     np.testing.assert_allclose(by_default["duration"], plain["duration"], atol=1e-4)
     assert np.abs(by_default["pitch"] - plain["pitch"]).max() > 0.1
+
+
+def test_windows_may_hold_no_note_that_is_asked_for(tiny: PretrainedModel) -> None:
+    encoder, head = Encoder(tiny.backbone), tiny.heads["fields"]
+    assert isinstance(head, FieldHeads)
+    tokens = tiny.tokenizer(line(SCALE * 22, quarters=0.25))
+    assert len(tokens) > encoder.cut.length
+    cut = replace(encoder.cut, batch=1)
+    chosen, bits = next(bits_of(bit_reader(encoder, head, {}, {}), cut, tokens.ids, BOTH, every=len(tokens)))
+    assert chosen.tolist() == [0]
+    assert bits.shape == (1, 2 * len(SURPRISES))
 
 
 def test_lines_hold_place_and_bits_of_each_note(tiny: PretrainedModel, tmp_path: Path) -> None:
