@@ -1,4 +1,4 @@
-"""Judge models that write: hidden bars of held-out pieces under each, and bars that they write beside the given ones.
+"""Score models that write: hidden bars of held-out pieces under each, and bars that they write beside the given ones.
 
     python -m experiments.infilling infill tiny --root DATA --corpora pop909 --out results/infilling.jsonl
 

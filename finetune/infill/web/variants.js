@@ -37,10 +37,13 @@
       if (!playing) player.play();
       follow();
     };
-    const whole = (roll.scroller.clientWidth - 8) / Math.max(player.end, 1);
-    roll.show({ start: timed.start, length: timed.length, pitch: notes.pitch, bars, clock: true }, Math.min(120, Math.max(20, whole)));
-    follow();
     return {
+      // The grid has its columns only when all rolls are in it.
+      show() {
+        const whole = (roll.scroller.clientWidth - 8) / Math.max(player.end, 1);
+        roll.show({ start: timed.start, length: timed.length, pitch: notes.pitch, bars, clock: true }, Math.min(120, Math.max(20, whole)));
+        follow();
+      },
       stop() {
         player.stop();
         follow();
@@ -49,4 +52,5 @@
   }
 
   data.takes.forEach((one, place) => takes.push(take(one, place)));
+  for (const one of takes) one.show();
 })();
