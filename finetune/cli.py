@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from finetune.tasks import Task
 
 _HELP = """\
-usage: finetune COMMAND ... [options]; each command has its own --help
-learn from a corpus:
+usage: finetune COMMAND ... [options] (each has its own --help); learn from a corpus:
 {tasks}
 learn your own labels, and go on from there:
   sequence         of pieces: a folder and a table
