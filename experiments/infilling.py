@@ -35,7 +35,6 @@ from symbolic.generate.passage import DRAWN, DRAWN_NAMES
 from symbolic.heads import FieldHeads
 from symbolic.music.files import read_music
 from symbolic.music.notes import Music
-from symbolic.predict.loading import load
 from symbolic.predict.pretrained import PretrainedModel
 from symbolic.tokens.tokenizer import rebase_bars
 from symbolic.tokens.vocabulary import BAR, RESERVED
@@ -54,7 +53,7 @@ def main() -> int:
     """Measure every model, print a table and append records."""
     options = _options()
     try:
-        _judge(options)
+        _compare(options)
     except CounterpointError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
@@ -74,8 +73,8 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _judge(options: argparse.Namespace) -> None:
-    models = [load(name) for name in options.models]
+def _compare(options: argparse.Namespace) -> None:
+    models = [PretrainedModel.from_pretrained(name) for name in options.models]
     for corpus in options.corpora.split(","):
         tested, others = held_out(corpus, models, options)
         record = measured(models, tested, others, options.write)

@@ -19,6 +19,7 @@ import mir_eval
 import numpy as np
 from tqdm import tqdm
 
+from data.corpora import Piece
 from data.corpora.asap import AsapPerformancesCorpus
 from data.corpora.asap_pairs import read_written
 from data.corpora.beats import read_annotation
@@ -150,7 +151,7 @@ def _found(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
 
 def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:
     """Yield whether the score of the first performance of each score comes first. A version of its piece counts."""
-    first = {}
+    first: dict[Path, Piece] = {}
     for piece in corpus.pieces():
         if corpus.written(piece).is_file():
             first.setdefault(corpus.written(piece), piece)

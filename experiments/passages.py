@@ -144,4 +144,5 @@ def _counts(values: NDArray[np.int64], width: int) -> Floats:
 
 def _shares(values: NDArray[np.int64]) -> Floats:
     counts = _counts(values, 256)
-    return counts / max(counts.sum(), 1)
+    shares: Floats = counts / max(counts.sum(), 1)
+    return shares

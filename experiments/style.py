@@ -46,6 +46,7 @@ from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.dataset import MusicDataset
 from symbolic.errors import CounterpointError, MusicFileError
+from symbolic.heads import FieldHeads
 from symbolic.music.files import read_music
 from symbolic.music.notes import Music
 from symbolic.predict.pretrained import PretrainedModel
@@ -197,7 +198,8 @@ def _measured(
     )
     backbone, heads = pretrained_parts(base)
     frozen = PretrainedModel("frozen", base, backbone, {"fields": heads})
-    windows = [one.tokens.numpy() for one in MusicDataset(pieces.trained, base.tokenizer, window)]
+    trained = MusicDataset(pieces.trained, base.tokenizer, window)
+    windows = [trained[k].tokens.numpy() for k in range(len(trained))]
     losses: dict[str, list[PieceLosses]] = {
         "frozen": [measure(_losses_of(frozen))],
         "neighbours": [measure(NeighbourModel(windows, sizes).losses)],
@@ -228,7 +230,9 @@ def _measured(
 
 
 def _losses_of(model: PretrainedModel) -> Any:
-    return partial(model_losses, model.backbone.eval(), model.heads["fields"])
+    head = model.heads["fields"]
+    assert isinstance(head, FieldHeads)
+    return partial(model_losses, model.backbone.eval(), head)
 
 
 def _written(

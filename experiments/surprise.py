@@ -132,8 +132,8 @@ def by_model(model: PretrainedModel, context: str, pieces: Sequence[Music]) -> d
         for chosen, bits in bits_of(reader, encoder.cut, ids, context):
             table[chosen] = bits
         tables.append(table.reshape(len(ids), len(TEMPERATURES), -1)[:, :, at])
-    plain = [dict(zip(WRITTEN, one[:, TEMPERATURES.index(1.0)].T, strict=True)) for one in tables]
-    calibrated = []
+    plain: list[Bits] = [dict(zip(WRITTEN, one[:, TEMPERATURES.index(1.0)].T, strict=True)) for one in tables]
+    calibrated: list[Bits] = []
     for number, one in enumerate(tables):
         others = np.mean([other.mean(axis=0) for other in tables[(number + 1) % 2 :: 2]], axis=0)
         best = others.argmin(axis=0)

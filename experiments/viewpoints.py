@@ -108,8 +108,9 @@ def _interval(notes: Events, at: int) -> int:
 def _pitches(notes: Events, at: int, found: Floats) -> Floats:
     """Probabilities of pitches from those of intervals."""
     lowest = _PITCHES - (notes.pitch[at - 1] if at else 60)
-    pitches: Floats = found[lowest : lowest + _PITCHES]
-    return pitches / pitches.sum()
+    pitches = found[lowest : lowest + _PITCHES]
+    shares: Floats = pitches / pitches.sum()
+    return shares
 
 
 def _time(notes: Events, at: int) -> Symbol:

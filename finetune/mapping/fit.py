@@ -189,10 +189,10 @@ def fit_map(root: str | Path | None) -> LearntMap:
     # The rule for the tempo is no worse than what is learnt (docs/map.md).
     weights[:, ASPECTS.index("period")] = rule_weights()[:, ASPECTS.index("period")]
     trees: dict[str, BoostedTrees] = {}
-    for name, classes in (("places", len(PLACES)), ("staff", STAVES), ("value", len(VALUES))):
+    for name, count in (("places", len(PLACES)), ("staff", STAVES), ("value", len(VALUES))):
         features, labels = (np.concatenate(column) for column in zip(*rows[name], strict=True))
-        trees[name] = fit_boosting(features, labels, classes, _ROUNDS[name], most=_ROUNDS[name] * classes)
-    return LearntMap(trees, rhythm_table(rhythms), weights)
+        trees[name] = fit_boosting(features, labels, count, _ROUNDS[name], most=_ROUNDS[name] * count)
+    return LearntMap(trees, rhythm_table(rhythms), weights.astype(np.float64))
 
 
 def main() -> int:

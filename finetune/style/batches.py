@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,4 +54,5 @@ def held_out_loader(
         window: Most notes in a window.
         size: Windows in a batch.
     """
-    return DataLoader(MusicDataset(pieces, tokenizer, window), size, collate_fn=collate)
+    loader: DataLoader[Any] = DataLoader(MusicDataset(pieces, tokenizer, window), size, collate_fn=collate)
+    return loader

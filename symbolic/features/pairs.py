@@ -97,7 +97,7 @@ def pair_matrix(tokens: NDArray[np.integer], pitch_classes: bool = False) -> NDA
 def pair_width(pitch_classes: bool = False) -> int:
     """Return how many numbers `pair_matrix` gives for a stretch."""
     nothing = np.zeros((1, len(FIELDS)), dtype=np.uint16)
-    return pair_matrix(nothing, pitch_classes).shape[1]
+    return int(pair_matrix(nothing, pitch_classes).shape[1])
 
 
 def _columns(notes: Notes, members: Ints) -> tuple[dict[str, _Column], Ints, Ints]:

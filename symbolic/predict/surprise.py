@@ -57,7 +57,8 @@ class Surprise:
     @property
     def total(self) -> NDArray[np.float32]:
         """(N,) bits of onset, pitch and duration together: what a score states of a note."""
-        return np.sum([self[name] for name in WRITTEN], axis=0, dtype=np.float32)
+        total: NDArray[np.float32] = np.sum([self[name] for name in WRITTEN], axis=0, dtype=np.float32)
+        return total
 
     @property
     def means(self) -> dict[str, float]:
