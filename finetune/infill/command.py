@@ -28,7 +28,6 @@ A score in MusicXML comes back as one. Anything else comes back as MIDI."""
 _EPILOG = """\
 examples:
   finetune infill song.mid --bars 9-12 --number 8            eight variants of four bars
-  finetune infill song.mid --bars 9-12 --fields velocity     only how loud they are
   finetune infill song.mid --tracks bass                     a part under the others
   finetune infill song.mid --continue 8                      eight bars more
   finetune infill score.musicxml --bars 9-12 --page          a score again, and a page to listen to

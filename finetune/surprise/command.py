@@ -15,7 +15,7 @@ from symbolic.errors import ConfigError, MusicFileError
 
 _CONTEXTS = ("past", "both")
 _DESCRIPTION = """\
-Measure how surprising each note is to a pretrained model: information content in bits, field by field.
+Measure how surprising each note is to a pretrained model: information content in bits by field.
 Writes a table with a line for each note.
 A file that cannot be read is skipped and named. The exit status is 0 if any was measured, else 2."""
 _EPILOG = """\

