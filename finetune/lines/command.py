@@ -44,7 +44,7 @@ class LinesSettings(Settings):
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
     checkpoint: str = setting("tiny", "pretrained checkpoint of the network", flag="from")
-    steps: int = setting(4000, "steps of the network, of 1,024 notes each", within=POSITIVE)
+    steps: int = setting(6000, "steps of the network, of 1,024 notes each", within=POSITIVE)
     seed: int = setting(0, "of the choice of pieces, their augmentation and the network", within=SEEDS)
     most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
