@@ -62,7 +62,11 @@ def main() -> int:
     except CounterpointError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    about = {**portable_provenance(provenance()), "task": "mapping, (n)ASAP", "side": options.side}
+    about = {
+        **portable_provenance(provenance()),
+        "task": "mapping, (n)ASAP",
+        "side": "all" if options.match else options.side,
+    }
     records = [about | one for one in summarised(rows)]
     for one in records:
         low, high = one["interval"]
