@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.errors import MusicFileError
 from symbolic.music.bars import beats
+from symbolic.music.files import music_bytes
 from symbolic.music.musicxml.reader import read_tree
 from symbolic.music.musicxml.source import score_tree
 from symbolic.music.notes import Music
@@ -69,11 +69,7 @@ def read_written(path: str | Path) -> WrittenScore:
     Raises:
         MusicFileError: If it cannot be read.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise MusicFileError(path, error.strerror or str(error)) from error
-    root = score_tree(content, str(path))
+    root = score_tree(music_bytes(path), str(path))
     music, elements = read_tree(root, str(path))
     return WrittenScore(music, _written(root, music, elements), _places(elements))
 

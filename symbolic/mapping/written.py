@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.errors import MusicFileError
 from symbolic.features.stats import Floats
 from symbolic.mapping.beats import is_compound
 from symbolic.music.bars import beats
-from symbolic.music.files import MUSICXML_SUFFIXES, read_music
+from symbolic.music.files import MUSICXML_SUFFIXES, music_bytes, read_music
 from symbolic.music.musicxml.markings import MARKING, MARKS, markings
 from symbolic.music.musicxml.reader import read_tree
 from symbolic.music.musicxml.source import score_tree
@@ -61,11 +60,7 @@ def read_score(path: str | Path) -> Written:
     if Path(path).suffix.lower() not in MUSICXML_SUFFIXES:
         music = read_music(path)
         return Written(music, np.zeros(len(music), dtype=MARKING))
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise MusicFileError(path, error.strerror or str(error)) from error
-    root = score_tree(content, str(path))
+    root = score_tree(music_bytes(path), str(path))
     music, elements = read_tree(root, str(path))
     return Written(music, markings(root, elements))
 

@@ -107,6 +107,31 @@ def read_music(
         raise MusicFileError(
             path, f"'{suffix}' is no known kind of music file", f"Known are {', '.join(sorted(SUFFIXES))}."
         )
+    content = music_bytes(path, max_bytes)
+    name = str(path)
+    if suffix in MIDI_SUFFIXES:
+        music = parse_midi(content, name, pedal, path=name)
+    else:
+        music = replace(_PARSERS[suffix](content, name), path=name)
+    if max_notes is not None and len(music) > max_notes:
+        raise MusicFileError(
+            path,
+            f"it holds {len(music):,} notes, more than the limit of {max_notes:,}",
+            "Split it, or give `read_music` another max_notes.",
+        )
+    return music
+
+
+def music_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:
+    """Read the bytes of a file, after a look at what it is.
+
+    Args:
+        path: The file.
+        max_bytes: Larger files are refused without reading.
+
+    Raises:
+        MusicFileError: If it is absent, no regular file, too large, or cannot be read.
+    """
     try:
         # System calls, for Python's file objects cost a twentieth of the parsing.
         file = os.open(path, _FLAGS)
@@ -127,15 +152,4 @@ def read_music(
         raise MusicFileError(
             path, error.strerror or str(error), "Check the path and its permissions."
         ) from error
-    name = str(path)
-    if suffix in MIDI_SUFFIXES:
-        music = parse_midi(content, name, pedal, path=name)
-    else:
-        music = replace(_PARSERS[suffix](content, name), path=name)
-    if max_notes is not None and len(music) > max_notes:
-        raise MusicFileError(
-            path,
-            f"it holds {len(music):,} notes, more than the limit of {max_notes:,}",
-            "Split it, or give `read_music` another max_notes.",
-        )
-    return music
+    return content

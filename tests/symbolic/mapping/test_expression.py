@@ -1,9 +1,12 @@
 """From scores to performances."""
 
+import os
+
 import numpy as np
 import pytest
 from musicxml_text import chord, note, notes, score
 
+from symbolic.errors import MusicFileError
 from symbolic.mapping.expression import ASPECTS, play, rule_weights
 from symbolic.mapping.learnt import load_map
 from symbolic.mapping.written import NAMES, Written, read_score, written_features
@@ -76,3 +79,9 @@ def test_scores_without_markings_and_without_notes_are_played():
     assert len(play(Written(music, np.zeros(2, dtype=MARKING)), rule_weights())) == 2
     empty = Music(music.notes[:0], 480)
     assert len(play(Written(empty, np.zeros(0, dtype=MARKING)), rule_weights())) == 0
+
+
+def test_a_pipe_is_no_score_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "score.musicxml")
+    with pytest.raises(MusicFileError, match="a pipe or a device, no file"):
+        read_score(tmp_path / "score.musicxml")
