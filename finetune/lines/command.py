@@ -15,7 +15,7 @@ from symbolic.checkpoint.bundled import require_model
 _DESCRIPTION = """\
 Fit a melody model for any music: a network, trees, votes of tracks, lines, a gate for textures.
 It is fitted to POP909, OpenScore's Lieder and quartets, and Polish scores, all under --root.
-A run that is cut off goes on from the last state of its network."""
+A run that is cut off goes on from the last state of its network, which is kept until all is saved."""
 _EPILOG = """\
 example:
   finetune lines my_melody/ --root DATA && finetune predict my_melody/ song.mid"""
@@ -29,7 +29,7 @@ TASK = {
     "one_piano": True,
 }
 """As `Task.describe` gives it."""
-HELD = 4
+HELD = 6
 """One in so many training pieces is kept from the network. The trees are fitted to it."""
 
 
@@ -44,7 +44,7 @@ class LinesSettings(Settings):
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
     checkpoint: str = setting("tiny", "pretrained checkpoint of the network", flag="from")
-    steps: int = setting(6000, "steps of the network, of 1,024 notes each", within=POSITIVE)
+    steps: int = setting(15_000, "steps of the network, of 1,024 notes each", within=POSITIVE)
     seed: int = setting(0, "of the choice of pieces, their augmentation and the network", within=SEEDS)
     most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
@@ -59,7 +59,7 @@ def lines(argv: Sequence[str]) -> str:
     require_model(settings.checkpoint)
     from finetune.lines.data import SHARES, examples
     from finetune.lines.fit import fit_lines
-    from finetune.lines.network import train_network
+    from finetune.lines.network import STATE, train_network
     from finetune.lines.pieces import Rated
     from finetune.lines.saving import save_melody
     from finetune.training.weights import open_weights
@@ -83,6 +83,7 @@ def lines(argv: Sequence[str]) -> str:
     }
     _say("tests")
     save_melody(settings.out, model, weights, train, about, settings.root, settings.most)
+    (Path(settings.out) / STATE).unlink(missing_ok=True)
     return settings.out
 
 

@@ -23,7 +23,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 LONGEST = 3000
 """Notes of a piece that are used. Of a longer one it is a stretch."""
 SHORTEST = 16
-AUGMENTED = 0.5
+AUGMENTED = 1 / 3
 """Share of the training pieces that are augmented. A model that never meets music as it is finds less melody in it."""
 GUARDED = ("art_melody", "nottingham", "chorales")
 """Tested music of other corpora, which the training pieces must not resemble."""
@@ -51,13 +51,13 @@ class Share:
 
 
 SHARES = (
-    Share("lieder", 1.6, 700, 60),
-    Share("pop", 1.3, 300, 30),
-    Share("pop_filed", 1.0, 300, 30),
-    Share("polish_solo", 1.4, 500, 60),
-    Share("polish_choir", 0.8, 300, 60),
-    Share("quartets", 0.6, 90, 15),
-    Share("polish_choir", 0.3, 80, 20, alone=True),
+    Share("lieder", 1.6, 800, 60),
+    Share("pop", 2.0, 690, 30),
+    Share("pop_filed", 1.4, 690, 30),
+    Share("polish_solo", 1.4, 600, 60),
+    Share("polish_choir", 0.6, 300, 60),
+    Share("quartets", 0.5, 90, 15),
+    Share("polish_choir", 0.2, 80, 20, alone=True),
     *(Share(source, valid=30, texture="chords") for source in ("lieder", "pop", "polish_solo")),
     *(Share(source, valid=30, texture="orchestrate") for source in ("polish_choir", "quartets")),
     *(
@@ -95,7 +95,7 @@ class Example:
 
 
 def examples(side: str, root: str | Path | None = None, seed: int = 0) -> list[Example]:
-    """Read the pieces of a side. Half of those for training are augmented.
+    """Read the pieces of a side. A third of those for training is augmented.
 
     Args:
         side: "train" or "valid".

@@ -99,7 +99,7 @@ def train_network(
         train: Pieces.
         valid: Further ones, for the curves.
         steps: Length of the run.
-        folder: Holds the state until the run is done.
+        folder: Receives the states, the last one among them.
         seed: Of head, order, places and dropout.
 
     Returns:
@@ -141,7 +141,7 @@ def train_network(
             ckpt_path=str(state) if start else None,
             weights_only=True,
         )
-    state.unlink(missing_ok=True)
+        trainer.save_checkpoint(state)
     return model.eval()
 
 

@@ -56,18 +56,32 @@ def test_a_run_that_is_cut_off_goes_on_to_the_same_weights(pieces, tmp_path, mon
     monkeypatch.setattr(network, "VALIDATION", 2)
     whole = train_network(backbone(), pieces, pieces, 6, tmp_path / "whole")
     with monkeypatch.context() as context:
-        context.setattr(network, "StepProgress", lambda *_: Stop())
+        context.setattr(network, "StepProgress", lambda *_: Stop(4))
         with pytest.raises(ValueError, match="cut off"):
             train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
     again = train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name]), name
-    assert not list((tmp_path / "cut").iterdir())
+    assert_same(whole, again)
+
+
+def test_the_last_state_of_a_run_is_taken_as_it_is(pieces, tmp_path, monkeypatch):
+    monkeypatch.setattr(network, "VALIDATION", 2)
+    whole = train_network(backbone(), pieces, pieces, 3, tmp_path)
+    monkeypatch.setattr(network, "StepProgress", lambda *_: Stop(0))
+    assert_same(whole, train_network(backbone(), pieces, pieces, 3, tmp_path))
+
+
+def assert_same(one, other):
+    """Two models have the same weights."""
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
 
 
 class Stop(lightning.Callback):
-    """Ends the run before its fifth step."""
+    """Ends the run before a step."""
+
+    def __init__(self, step):
+        self.step = step
 
     def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        if trainer.global_step == 4:
+        if trainer.global_step >= self.step:
             raise ValueError("cut off")
