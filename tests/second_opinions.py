@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import re
+import resource
 import time
 import warnings
 from collections import Counter, defaultdict
@@ -55,31 +56,29 @@ class Reading(NamedTuple):
     seconds: float
 
 
-def read_by(program: str, path: Path, limit: float = 60) -> Reading:
+def read_by(program: str, path: Path, limit: int = 300) -> Reading:
     """Return what another program reads in a file, from the disk if it has read the content before.
 
     Args:
         program: One of `PROGRAMS`.
         path: A MusicXML or kern file.
-        limit: Seconds after which the program is stopped.
+        limit: Seconds of CPU time after which the program is stopped.
     """
     name = hashlib.sha256(path.read_bytes()).hexdigest()[:20]
     kept = CACHE / "second_opinions" / f"{program}-{version(program)}" / f"{name}.npz"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        process = multiprocessing.get_context("fork").Process(target=_keep, args=(program, path, kept))
+        process = multiprocessing.get_context("fork").Process(target=_keep, args=(program, path, kept, limit))
         process.start()
-        process.join(limit)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        process.join()
         if not kept.is_file():
-            _save(kept, Reading(np.empty(0, WRITTEN), f"not read in {limit:g} s", limit))
+            _save(kept, Reading(np.empty(0, WRITTEN), f"not read in {limit} s", limit))
     with np.load(kept) as found:
         return Reading(found["notes"], str(found["error"]), float(found["seconds"]))
 
 
-def _keep(program: str, path: Path, kept: Path) -> None:
+def _keep(program: str, path: Path, kept: Path, limit: int) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     warnings.simplefilter("ignore")
     begun = time.process_time()
     notes, error = np.empty(0, WRITTEN), ""

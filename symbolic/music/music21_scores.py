@@ -64,7 +64,7 @@ def _part(part: Any) -> Part:
     instrument = part.getInstrument(returnDefault=True)
     drum = instrument.midiChannel == 9
     found = Part(str(part.partName or ""), DRUM_PROGRAM if drum else instrument.midiProgram or 0)
-    for offset, element in _elements(part):
+    for offset, voice, element in _elements(part):
         velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
         for single in element.notes if element.isChord else (element,):
             tie = single.tie  # a chord would return the tie of any of its notes
@@ -73,18 +73,20 @@ def _part(part: Any) -> Part:
                 Fraction(element.duration.quarterLength),
                 int(single.pitch.midi),
                 tie=tie.type if tie and tie.type in ("start", "continue", "stop") else "",
+                line=(voice,),
                 velocity=velocity,
             )
     return found
 
 
-def _elements(part: Any) -> list[tuple[Any, Any]]:
-    """Return the offset in quarters and the element of each note and chord, in time order, no chord symbols."""
+def _elements(part: Any) -> list[tuple[Any, str, Any]]:
+    """Return offset in quarters, voice and element of each note and chord, in time order, no chord symbols."""
     found = []
     for measure in part.getElementsByClass("Measure") or [part]:
         for stream in [measure, *measure.voices]:
             start = measure.offset + (stream.offset if stream is not measure else 0)
             for element in stream.notes:
                 if element.isNote or (element.isChord and "Harmony" not in element.classes):
-                    found.append((start + element.offset, element))
+                    voice = str(stream.id) if stream is not measure else ""
+                    found.append((start + element.offset, voice, element))
     return sorted(found, key=lambda pair: pair[0])

@@ -51,8 +51,8 @@ class Part:
         self.name = name
         self.program = program
         self.notes: list[list[Any]] = []  # onset, length, pitch, velocity, program; ties change lengths
-        # By pitch and end, since voices may share a pitch.
-        self._tied: dict[tuple[int, Fraction], list[tuple[int, list[Any]]]] = defaultdict(list)
+        # By pitch and end, since voices may share a pitch: index and line of each note that waits for its tie.
+        self._tied: dict[tuple[int, Fraction], list[tuple[int, Sequence[object]]]] = defaultdict(list)
 
     def add(
         self,
@@ -61,6 +61,7 @@ class Part:
         pitch: int,
         *,
         tie: str = "",
+        line: Sequence[object] = (),
         velocity: int = VELOCITY,
         program: int | None = None,
     ) -> int:
@@ -72,6 +73,8 @@ class Part:
             pitch: MIDI pitch. A note outside 0..127 is left out of the music.
             tie: "start", "continue", "stop" or "" for a note that is not tied. An end of a tie without a beginning
                 is a note of its own.
+            line: Where the note stands, such as its voice and its staff. Where ties of one pitch end together, the
+                first of these that agrees decides which note goes on.
             velocity: MIDI velocity.
             program: MIDI program. By default the part's.
 
@@ -80,15 +83,23 @@ class Part:
         """
         waiting = self._tied.get((pitch, onset)) if tie in _BEFORE else None
         if waiting:
-            index, note = waiting.pop(0)
-            note[1] += length
+            index, _ = chosen = waiting[0] if len(waiting) == 1 else _nearest(waiting, line)
+            waiting.remove(chosen)
+            self.notes[index][1] += length
         else:
             program = self.program if program is None else program
-            index, note = len(self.notes), [onset, length, pitch, velocity, program]
-            self.notes.append(note)
+            index = len(self.notes)
+            self.notes.append([onset, length, pitch, velocity, program])
         if tie in _AFTER:
-            self._tied[pitch, onset + length].append((index, note))
+            self._tied[pitch, onset + length].append((index, line))
         return index
+
+
+def _nearest(
+    waiting: Sequence[tuple[int, Sequence[object]]], line: Sequence[object]
+) -> tuple[int, Sequence[object]]:
+    """Return the first of some notes whose line agrees best with another. What stands first in a line weighs most."""
+    return max(waiting, key=lambda note: [here == there for here, there in zip(note[1], line, strict=True)])
 
 
 @dataclass

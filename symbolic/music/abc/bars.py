@@ -12,6 +12,7 @@ class Note:
 
     Attributes:
         place: Letter and octave as they are written, which a tie keeps.
+        layer: Which of the layers of its bar it stands in, from 0.
         before: Whether a tie joins it to a note before.
         after: Whether a tie begins at it.
     """
@@ -21,6 +22,7 @@ class Note:
     pitch: int
     program: int
     place: tuple[str, int]
+    layer: int
     before: bool = False
     after: bool = False
 
@@ -45,12 +47,14 @@ class Bars:
     Attributes:
         now: Time of the next note in quarters.
         bar: The bar in which it stands.
+        layer: Number of overlays before it that have gone back to this bar or one before.
         overfull: Number of bars that an overlay does not fit into.
     """
 
     def __init__(self, signature: tuple[int, int]) -> None:
         self.now = Fraction(0)
         self.bar = VoiceBar(self.now, signature)
+        self.layer = 0
         self.overfull = 0
         self._all = [self.bar]  # the last one is open: it has no length yet
         self._at = 0
@@ -81,6 +85,8 @@ class Bars:
         self.bar, self.now = VoiceBar(end, signature), end
         self._all.append(self.bar)
         self._at += 1
+        if not self._overlay:
+            self.layer = 0
         return True
 
     def go_back(self, count: int) -> bool:
@@ -93,6 +99,7 @@ class Bars:
             Whether there are so many bars.
         """
         self._note_end()
+        self.layer += 1
         if self._overlay:
             self._go_to(*self._overlay)
             return True
@@ -109,6 +116,7 @@ class Bars:
         """End an overlay of several bars and go on after the longest layer."""
         self._note_end()
         self._overlay = None
+        self.layer = 0
         self._go_to(len(self._all) - 1, self._end)
 
     def finished(self) -> list[VoiceBar]:

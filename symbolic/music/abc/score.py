@@ -37,7 +37,9 @@ def notation_of(tune: Tune) -> Notation:
 def _add(part: Part, bar: VoiceBar, shift: Fraction) -> None:
     for note in bar.notes:
         tie = ("continue" if note.after else "stop") if note.before else "start" * note.after
-        part.add(note.onset + shift, note.length, note.pitch, tie=tie, program=note.program)
+        part.add(
+            note.onset + shift, note.length, note.pitch, tie=tie, line=(note.layer,), program=note.program
+        )
 
 
 def _together(voices: Sequence[Sequence[VoiceBar]]) -> tuple[list[Bar], list[list[Fraction]], list[str]]:

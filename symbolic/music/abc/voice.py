@@ -254,7 +254,7 @@ class Voice:
         else:
             alteration = self._accidentals.get(bar_place, setting.key.get(name, 0))
         pitch = setting.sounding(pitch + alteration) if tied is None else tied
-        note = Note(self._bars.now, length, pitch, setting.program, place)
+        note = Note(self._bars.now, length, pitch, setting.program, place, self._bars.layer)
         if joins and (waiting := self._tied.get((self._bars.now, pitch))):
             waiting.pop()
             note.before = True

@@ -190,13 +190,14 @@ class _Reader:
         length, notes, unread = parse_token(text)
         if unread:
             self.faults["tokens that are no notes"] += unread
+        line = (spine, staff)
         for own, pitch, tie, timeless in notes:
             if key := staff.stroke if pitch is None else staff.drum:
-                staff.part.add(onset, own, key, tie=tie, program=DRUM_PROGRAM)
+                staff.part.add(onset, own, key, tie=tie, line=line, program=DRUM_PROGRAM)
             elif pitch is None:
                 self.faults["unpitched notes left out"] += 1
             else:
-                staff.part.add(onset, own, pitch + staff.shift, tie=tie, program=staff.program)
+                staff.part.add(onset, own, pitch + staff.shift, tie=tie, line=line, program=staff.program)
             if timeless:
                 self.faults["notes without a duration read as quarters"] += 1
         return length

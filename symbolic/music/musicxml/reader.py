@@ -146,6 +146,7 @@ def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple
             quarters[note.length],
             note.pitch,
             tie=note.tie,
+            line=(note.element.findtext("voice"), note.staff) if note.tie else (),
             velocity=note.velocity,
             program=note.program,
         )

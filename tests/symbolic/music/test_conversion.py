@@ -92,6 +92,26 @@ class TestAsMusic:
         assert (found.notes["onset"] / found.resolution).tolist() == [0, 1, 2, 3]
         assert found.time_signatures.tolist() == [[0, 3, 4]]
 
+    def test_music21_ties_that_end_together_go_on_in_their_own_voice(self):
+        from music21 import note, stream, tie
+
+        def voice(name, length, kind):
+            found = stream.Voice(id=name)
+            tied = note.Note(60, quarterLength=length)
+            tied.tie = tie.Tie(kind)
+            found.insert(4 - length if kind == "start" else 0, tied)
+            return found
+
+        first = stream.Measure([voice("1", 1, "start"), voice("2", 2, "start")])
+        second = stream.Measure([voice("1", 4, "stop"), voice("2", 1, "stop")])
+        part = stream.Part()
+        part.append([first, second])
+        found = as_music(stream.Score([part]))
+        times = zip(
+            found.notes["onset"] / found.resolution, found.notes["duration"] / found.resolution, strict=True
+        )
+        assert sorted(times) == [(2, 3), (3, 5)]
+
     @pytest.mark.parametrize("source", [7, b"MThd", [], symusic.Track()])
     def test_other_kinds_are_refused_by_name(self, source):
         with pytest.raises(TypeError, match=rf"{type(source).__name__}\. Pass the path of a file"):

@@ -45,6 +45,20 @@ def test_two_voices_tie_the_same_pitch() -> None:
     assert quarters(score(*both)) == [(0, 2, 60), (0, 4, 60)]
 
 
+def test_ties_that_end_together_go_on_in_their_own_voice() -> None:
+    part = Part()
+    for onset, length, tie, line in [
+        (0, 4, "start", (1, 1)),
+        (2, 2, "start", (1, 2)),
+        (3, 1, "start", (2, 2)),
+        (4, 1, "stop", (2, 1)),  # its voice weighs more than its staff
+        (4, 2, "stop", (3, 2)),  # no voice agrees, but a staff
+        (4, 3, "stop", (3, 3)),  # nothing agrees
+    ]:
+        part.add(Fraction(onset), Fraction(length), 60, tie=tie, line=line)
+    assert [note[:2] for note in part.notes] == [[0, 7], [2, 4], [3, 2]]
+
+
 def test_triplets_end_on_the_beat() -> None:
     third = Fraction(1, 3)
     notes = score(*[(i * third, third, 60 + i, "") for i in range(4)]).music("test").notes

@@ -277,6 +277,12 @@ class TestBars:
     def test_a_tie_leads_out_of_an_overlay(self):
         assert sounding(read("C4 & G,4-|G,4 & C4|")) == [(0, 4, C), (0, 8, 55), (4, 4, C)]
 
+    def test_ties_that_end_together_go_on_in_their_own_layer(self):
+        tune = "z2 C2- & z C3- | {} & {} |"
+        assert sounding(read(tune.format("C3", "C2"))) == [(1, 5, C), (2, 5, C)]
+        assert sounding(read(tune.format("C2", "C3"))) == [(1, 6, C), (2, 4, C)]
+        assert sounding(read("(& z2 C2- | C3 & z C3- | C2 &) |")) == [(1, 5, C), (2, 5, C)]
+
     def test_a_bar_line_that_begins_a_line_after_a_letter_is_no_field(self):
         assert pitches("C D E\nG:|\nA|") == [C, D, E, G, A]
 

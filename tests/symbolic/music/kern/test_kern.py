@@ -160,6 +160,12 @@ class TestNotes:
     def test_ties_across_the_staves_of_a_part(self):
         assert notes(kern("*part1 *part1", "[4c 4r", "4r 4c]", spines=2)) == [(0, 2, C)]
 
+    @pytest.mark.parametrize("ends", ["4c] 2c]", "2c] 4c]"])
+    def test_ties_that_end_together_go_on_in_their_own_spine(self, ends):
+        staves = notes(kern("*part1 *part1", "4r [2c", "[4c .", ends, spines=2))
+        split = notes(kern("*^", "4r [2c", "[4c .", ends, "*v *v"))
+        assert staves == split == ([(0, 4, C), (1, 2, C)] if ends.startswith("4") else [(0, 3, C), (1, 3, C)])
+
     def test_the_end_of_a_tie_without_its_beginning_is_a_note(self):
         assert notes(kern("4c]", "4d_")) == [(0, 1, C), (1, 1, D)]
 

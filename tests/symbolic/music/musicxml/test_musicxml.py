@@ -327,6 +327,23 @@ class TestTies:
         music = read([over, note("C4", 4, tie="stop", voice="1", staff=1)])
         assert sounding(music) == [(0, 8, 60)]
 
+    @pytest.mark.parametrize(
+        "places",
+        [
+            {"voice": "12", "staff": (1, 1)},
+            {"voice": "15", "staff": (1, 2)},
+            {"voice": "11", "staff": (1, 2)},
+        ],
+    )
+    def test_ties_that_end_together_go_on_in_their_own_voice(self, places):
+        upper, lower = (
+            {"voice": voice, "staff": staff} for voice, staff in zip(*places.values(), strict=True)
+        )
+        first = note("r", 3, **upper) + note(tie="start", **upper) + backup(4)
+        first += note("r", 2, **lower) + note(quarters=2, tie="start", **lower)
+        then = note(quarters=4, tie="stop", **upper) + backup(4) + note(quarters=1, tie="stop", **lower)
+        assert sorted(sounding(read([first, then]))) == [(2, 3, 60), (3, 5, 60)]
+
     def test_a_tie_that_is_only_drawn_joins_nothing(self):
         drawn = '<notations><tied type="{}"/></notations>'
         music = read([note(last=drawn.format("start")) + note(last=drawn.format("stop"))])
