@@ -76,3 +76,57 @@ globalThis.Player = class Player {
     if (!drum) this.synth.send([0x80 | channel, pitch[i], 0], this.zero + end);
   }
 };
+
+// The controls of a player, and a roll that follows it: a button, a text of the time, and the space bar if asked.
+//
+//   const transport = new Transport(notes, audible, { button, time, roll });
+//
+// One of a page plays at a time.
+globalThis.Transport = class Transport {
+  static #all = [];
+
+  constructor(notes, audible, shown) {
+    Object.assign(this, shown);
+    this.player = new Player(notes, audible, () => this.follow());
+    this.button.onclick = () => this.toggle();
+    Transport.#all.push(this);
+  }
+
+  // Show where the music is, and go on while it plays.
+  follow() {
+    const { player, button, time, roll } = this;
+    button.textContent = player.playing ? "■ Stop" : "▶ Play";
+    time.textContent = `${Roll.clock(player.now)} / ${Roll.clock(player.end)}`;
+    roll.playAt(player.now);
+    if (!player.playing) return;
+    roll.reveal(player.now);
+    requestAnimationFrame(() => this.follow());
+  }
+
+  toggle() {
+    const playing = this.player.playing;
+    for (const one of Transport.#all) one.stop();
+    if (!playing) this.player.play();
+    this.follow();
+  }
+
+  stop() {
+    if (!this.player.playing) return;
+    this.player.stop();
+    this.follow();
+  }
+
+  seek(seconds) {
+    this.player.seek(seconds);
+    if (!this.player.playing) this.follow();
+  }
+
+  // The space bar plays and stops, unless it means something where the focus is.
+  listen() {
+    document.addEventListener("keydown", (event) => {
+      if (event.key !== " " || event.target.closest("button, input, select, summary")) return;
+      event.preventDefault();
+      this.toggle();
+    });
+  }
+};

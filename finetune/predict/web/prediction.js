@@ -3,7 +3,7 @@
 (() => {
   const data = JSON.parse(document.getElementById("prediction-data").textContent), home = document.getElementById("prediction");
   const { tag } = Roll, { notes } = data, seconds = (column) => column.map((one) => one / 1000);
-  const start = seconds(notes.start), length = seconds(notes.length), end = start.reduce((last, from, i) => Math.max(last, from + length[i]), 0);
+  const start = seconds(notes.start), length = seconds(notes.length);
   const muted = new Set();
   let coloured = "class";
 
@@ -46,8 +46,8 @@
   const controls = tag("div", { className: "controls" }, home);
   const button = (text, title, onclick, className = "") =>
     tag("button", { type: "button", title, ariaLabel: title, onclick, className }, controls, text);
-  const play = button("", "play or stop", toggle, "play");
-  button("|◀", "go to the beginning", () => seek(0));
+  const play = button("", "play or stop", null, "play");
+  button("|◀", "go to the beginning", () => transport.seek(0));
   const time = tag("span", { className: "time" }, controls);
   if (data.rule) {
     const select = tag("select", {}, tag("label", {}, controls, "colours "));
@@ -60,7 +60,7 @@
   button("−", "zoom out", () => roll.zoom(1 / 1.5));
   button("+", "zoom in", () => roll.zoom(1.5));
   const legend = tag("div", { className: "legend", role: "group", ariaLabel: "What is played" }, home);
-  const roll = new Roll(home, { label: "Piano roll. Left and right go from note to note, plus and minus zoom.", look, onpoint: describe, onseek: seek });
+  const roll = new Roll(home, { label: "Piano roll. Left and right go from note to note, plus and minus zoom.", look, onpoint: describe, onseek: (to) => transport.seek(to) });
   const detail = tag("div", { className: "detail", ariaLive: "polite" }, home);
 
   function drawLegend() {
@@ -90,31 +90,12 @@
 
   // ---- sound ----
 
-  const player = new Player(
+  const transport = new Transport(
     { start, length, pitch: notes.pitch, velocity: notes.velocity, program: notes.program, track: notes.track },
     (i) => !muted.has(groupOf(notes.class[i])),
-    follow,
+    { button: play, time, roll },
   );
-
-  function follow() {
-    play.textContent = player.playing ? "■ Stop" : "▶ Play";
-    time.textContent = `${Roll.clock(player.now)} / ${Roll.clock(end)}`;
-    roll.playAt(player.now);
-    if (!player.playing) return;
-    roll.reveal(player.now);
-    requestAnimationFrame(follow);
-  }
-
-  function toggle() {
-    if (player.playing) player.stop();
-    else player.play();
-    follow();
-  }
-
-  function seek(to) {
-    player.seek(to);
-    if (!player.playing) follow();
-  }
+  transport.listen();
 
   function hear(group, heard) {
     if (heard) muted.delete(group);
@@ -124,7 +105,7 @@
       box.closest("label").classList.toggle("off", !box.checked);
     }
     roll.draw();
-    player.seek();
+    transport.player.seek();
   }
 
   function alone(group, present) {
@@ -133,16 +114,10 @@
     hear(group, true);
   }
 
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== " " || event.target.closest("button, input, select, summary")) return;
-    event.preventDefault();
-    toggle();
-  });
-
   drawLegend();
   const spans = data.lanes.map(({ name, spans }) => ({ name, spans: spans.map(([from, to, ...rest]) => [from / 1000, to / 1000, ...rest]) }));
   const bars = data.bars.map((one, i) => [one / 1000, i + 1]);
   roll.show({ start, length, pitch: notes.pitch, bars, lanes: spans, clock: true }, 60);
   roll.point(0);
-  follow();
+  transport.follow();
 })();

@@ -14,15 +14,15 @@
 
   const controls = tag("div", { className: "controls" }, home);
   const button = (text, title, onclick, className = "") => tag("button", { type: "button", title, ariaLabel: title, onclick, className }, controls, text);
-  const play = button("", "play or stop", toggle, "play");
-  button("|◀", "go to the beginning", () => seek(0));
+  const play = button("", "play or stop", null, "play");
+  button("|◀", "go to the beginning", () => transport.seek(0));
   const time = tag("span", { className: "time" }, controls);
   const select = tag("select", {}, tag("label", {}, controls, "surprise of "));
   for (const name of names) tag("option", { value: name }, select, name === "all" ? "onset, pitch and duration" : name);
   const key = tag("span", {}, controls);
   button("−", "zoom out", () => roll.zoom(1 / 1.5));
   button("+", "zoom in", () => roll.zoom(1.5));
-  const roll = new Roll(home, { label: "Piano roll. Left and right go from note to note, plus and minus zoom.", look, onpoint: describe, onseek: seek });
+  const roll = new Roll(home, { label: "Piano roll. Left and right go from note to note, plus and minus zoom.", look, onpoint: describe, onseek: (to) => transport.seek(to) });
   const detail = tag("div", { className: "detail", ariaLive: "polite" }, home);
 
   function scale() {
@@ -43,37 +43,12 @@
     for (const name of names.slice(1)) detail.append(` · ${name} ${(bits[name][i] / 100).toFixed(2)}`);
   }
 
-  const player = new Player({ ...notes, start, length }, () => true, follow);
-
-  function follow() {
-    play.textContent = player.playing ? "■ Stop" : "▶ Play";
-    time.textContent = `${Roll.clock(player.now)} / ${Roll.clock(player.end)}`;
-    roll.playAt(player.now);
-    if (!player.playing) return;
-    roll.reveal(player.now);
-    requestAnimationFrame(follow);
-  }
-
-  function toggle() {
-    if (player.playing) player.stop();
-    else player.play();
-    follow();
-  }
-
-  function seek(to) {
-    player.seek(to);
-    if (!player.playing) follow();
-  }
-
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== " " || event.target.closest("button, input, select, summary")) return;
-    event.preventDefault();
-    toggle();
-  });
+  const transport = new Transport({ ...notes, start, length }, () => true, { button: play, time, roll });
+  transport.listen();
 
   scale();
   const lanes = data.lanes.map(({ name, spans }) => ({ name, spans: spans.map(([from, to, ...rest]) => [from / 1000, to / 1000, ...rest]) }));
   roll.show({ start, length, pitch: notes.pitch, bars: data.bars.map((one, i) => [one / 1000, i + 1]), lanes, clock: true }, 60);
   roll.point(0);
-  follow();
+  transport.follow();
 })();

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import browser
 import numpy as np
 import pytest
 from finetune_helpers import tune
@@ -97,3 +98,25 @@ def test_the_page_names_the_most_surprising_notes_and_loads_nothing(found: Surpr
     assert reader.islands["surprise-data"] == roll_data(found)
     for bits in np.sort(found.total)[-10:]:
         assert f"{bits:.1f}" in reader.text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium is installed")
+def test_the_page_plays_stops_and_names_the_next_note(found: Surprise, tmp_path: Path) -> None:
+    page = tmp_path / "surprise.html"
+    page.write_text(surprise_page(found).html(), encoding="utf-8")
+    with browser.opened(page, tmp_path / "profile") as tab:
+        texts = tab.run("""
+          const button = document.querySelector(".play");
+          const press = (on, key) => on.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+          press(document.body, " ");
+          const during = button.textContent;
+          press(document.body, " ");
+          press(document.querySelector(".scroller"), "ArrowRight");
+          return [during, button.textContent, document.querySelector(".detail").textContent];
+        """)
+        assert tab.failures == []
+        assert tab.requests == [page.as_uri()]
+    assert texts[:2] == ["■ Stop", "▶ Play"]
+    assert texts[2].startswith("note 2 · ")
+    assert "bits" in texts[2]
