@@ -12,6 +12,8 @@ from symbolic.music.notation import Bar
 _DEFAULT = (4, 4)
 _SLACK = Fraction(1, 16)
 """Quarters by which a bar may miss its time signature: programs round tuplets, and no music is off by so little."""
+_EXCESS, _FINEST = Fraction(1, 2), Fraction(1, 16)
+"""Quarters by which notes outlast a damaged bar at most, and a note value: other excesses are no music's."""
 
 
 class Timeline:
@@ -48,7 +50,8 @@ class Timeline:
         """Return how long each measure is, in units.
 
         Hidden rests and rests of whole bars fill a measure up to its time signature. They make none longer: programs
-        write hidden rests for voices that do not add up, and four quarters for a bar of any length.
+        write hidden rests for voices that do not add up, and four quarters for a bar of any length. Where they outlast
+        notes that outlast it too, by what is no note value, they have displaced the notes: the time signature holds.
         """
         lengths: list[Time] = []
         signature, changes = Signature(-1, 0, *_DEFAULT), iter(self._signatures)
@@ -64,7 +67,10 @@ class Timeline:
             found = {max(reader.lengths[measure], min(reader.reached[measure], full)) for reader in here}
             self.uneven += len(found - {0}) > 1
             longest: Time = max(found)
-            self.overlong += max(reader.reached[measure] for reader in here) > longest
+            if max(reader.reached[measure] for reader in here) > longest:
+                self.overlong += 1
+                excess = Fraction(longest - full, self._unit)
+                longest = full if 0 < excess <= _EXCESS and excess % _FINEST else longest
             if longest != full and abs(Fraction(longest - full)) <= _SLACK * self._unit:
                 longest = full
                 self.rounded += 1

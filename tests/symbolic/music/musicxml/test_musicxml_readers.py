@@ -17,7 +17,7 @@ from made import CACHE, DATA
 from second_opinions import TIES, WRITTEN, read_by, sounding
 
 from symbolic.music.files import MUSICXML_SUFFIXES, read_music
-from symbolic.music.musicxml.reader import read_parts
+from symbolic.music.musicxml.reader import part_measures, read_parts
 from symbolic.music.musicxml.source import score_tree
 from symbolic.music.notes import DRUM_PROGRAM
 
@@ -81,10 +81,41 @@ def written(path, silent_cues=None, change=None):
 
 
 def in_our_bars(path, mine, theirs):
-    """The other program begins bars elsewhere: its parts slide apart where a bar is shorter in one of them."""
+    """The other program begins bars elsewhere."""
     moved, (_, starts) = theirs.copy(), written(path)
     moved["start"] = starts[np.minimum(moved["measure"], len(starts) - 1)]
     return mine, moved
+
+
+def odd_bars(path, theirs):
+    """Return why bars last otherwise in the other program: a word for each, or "?" where their bar is not odd."""
+    root, (_, starts) = score_tree(path.read_bytes(), path.name), written(path)
+    readers = [reader for _, reader in read_parts(root, path.name)[0]]
+    measures = [list(map(list, measures)) for _, measures in part_measures(root, path.name)]
+    found = set()
+    for part in np.unique(theirs["part"]):
+        own = theirs[theirs["part"] == part]
+        at, first = np.unique(own["measure"], return_index=True)
+        drift = np.round(own["start"][first] - starts[np.minimum(at, len(starts) - 1)], 3)
+        for index in np.flatnonzero(np.diff(drift, prepend=0)):
+            since = at[index - 1] if index else 0
+            kinds = {kind for one in range(since, at[index]) for kind in kinds_of_bar(one, readers, measures)}
+            found |= kinds or {"?"}
+    return sorted(found)
+
+
+def kinds_of_bar(index, readers, measures):
+    """Return what is odd about the length of a bar."""
+    lengths = {reader.lengths[index] for reader in readers if index < len(reader.lengths)}
+    elements = [one for part in measures if index < len(part) for one in part[index]]
+    if any(reader.reached[index] > max(lengths) for reader in readers if index < len(reader.reached)):
+        yield "hidden rests"
+    if len(lengths) > 1:
+        yield "unequal parts"
+    if any(one.tag == "forward" and not int(one.findtext("duration", "0")) for one in elements):
+        yield "empty forward"
+    if elements and any(one.tag == "harmony" for one in elements):
+        yield "chord symbol"
 
 
 def with_cue_notes(path, mine, theirs):
@@ -129,7 +160,10 @@ def judged(program, path):
             for cause in causes:
                 both = CAUSES[cause](path, *both)
             if sounding(both[0]) == sounding(both[1]):
-                return ", ".join(causes) or "same"
+                odd = odd_bars(path, theirs.notes) if "bars" in causes else []
+                return (
+                    "?" if "?" in odd else ", ".join([*odd, *causes]).replace(", bars", " in bars") or "same"
+                )
     return "?"
 
 
