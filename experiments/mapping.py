@@ -26,7 +26,8 @@ from data.corpora.beats import read_annotation
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from finetune.mapping.command import fifths_of, key_of
-from finetune.mapping.fit import Example, examples, playing_targets
+from finetune.mapping.examples import Example, examples
+from finetune.mapping.fit import playing_targets
 from finetune.tasks.metrics import wilson_interval
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, correlation

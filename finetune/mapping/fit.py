@@ -7,25 +7,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from data.corpora import Piece
 from data.corpora.asap import AsapPerformancesCorpus
-from data.corpora.asap_pairs import WRITTEN, note_pairs, read_written
-from data.corpora.beats import read_annotation
 from finetune.baselines.boosting import fit_boosting
-from symbolic.errors import MusicFileError
+from finetune.mapping.examples import Example, examples
+from finetune.mapping.steady import STEPS, exact, scale
 from symbolic.features.stats import Floats
-from symbolic.mapping.beats import Beats, is_compound
 from symbolic.mapping.expression import ASPECTS, rule_weights
-from symbolic.mapping.features import TICKS, Ints, Performed, onset_features, staff_features, value_features
+from symbolic.mapping.features import TICKS, Ints, onset_features, staff_features, value_features
 from symbolic.mapping.learnt import LearntMap
-from symbolic.mapping.notation import placed
 from symbolic.mapping.quantisation import PLACES, STAVES, VALUES
 from symbolic.mapping.rhythm import rhythm_table
 from symbolic.mapping.written import NAMES, read_score, written_features
@@ -33,101 +26,13 @@ from symbolic.predict.classifiers.boosting import BoostedTrees
 
 EACH = 2
 """Performances of a score that are learnt from."""
-_ROWS = {"places": 450, "value": 350, "staff": 250}
+ROWS = {"places": 450, "value": 350, "staff": 250}
 """Notes of a performance that are learnt from."""
+_STEADY = 0.25
+"""Share of these that are learnt from a score that is played exactly, and from a scale."""
+_SCALES = 100
 _ROUNDS = {"places": 50, "value": 50, "staff": 150}
-_FAR = 0.4
-"""Beats from its written place beyond which a note is taken as aligned wrongly."""
 _RIDGE = 1e-3
-
-
-class Example(NamedTuple):
-    """A performance with what is true of its M matched notes that are no grace notes.
-
-    Attributes:
-        piece: The performance.
-        notes: Its N notes among the annotated beats.
-        at: (M,) index in `notes`.
-        written: (M,) index in the score.
-        tick: (M,) onsets in `TICKS` of a beat.
-        value: (M,) note values in beats.
-        staff: (M,) 0 for the upper and 1 for the lower staff.
-        in_bar: (M,) beats of a bar.
-        unit: (M,) quarter notes of a beat.
-        score: The MusicXML file.
-    """
-
-    piece: Piece
-    notes: Performed
-    at: Ints
-    written: Ints
-    tick: Ints
-    value: Floats
-    staff: Ints
-    in_bar: Floats
-    unit: Floats
-    score: Path
-
-
-def examples(corpus: AsapPerformancesCorpus, side: str, each: int) -> Iterator[Example]:
-    """Yield performances of a side of the split that have a score, an alignment and annotated beats.
-
-    Args:
-        corpus: The corpus.
-        side: "train", "valid" or "test".
-        each: Most performances of each score.
-    """
-    taken: Counter[Path] = Counter()
-    scores = {}
-    for piece in corpus.pieces():
-        path = corpus.written(piece)
-        beats = corpus.folder / f"{piece.key}_annotations.txt"
-        if piece.split != side or taken[path] >= each or not (path.is_file() and beats.is_file()):
-            continue
-        if path not in scores:
-            scores = {path: read_written(path)}  # performances of a score follow each other
-        try:
-            music = corpus.read(piece)
-            pairs = note_pairs(corpus.alignment(piece, music), scores[path])
-        except MusicFileError as error:
-            sys.stderr.write(f"skipped {error}\n")
-            continue
-        times = read_annotation(beats).beats
-        taken[path] += 1
-        index, notes = placed(music, Beats(times, np.ones(len(times), dtype=np.bool_)))
-        place = np.empty(len(music), dtype=np.int64)
-        place[index] = np.arange(len(index))
-        yield _example(piece, notes, place, pairs.matched, scores[path].notes, len(times), path)
-
-
-def _example(
-    piece: Piece, notes: Performed, place: Ints, pairs: np.ndarray, score: np.ndarray, beats: int, path: Path
-) -> Example:
-    assert score.dtype == WRITTEN
-    written = score[pairs["written"]]
-    kinds, kind = np.unique(
-        np.stack([written["upper"], written["lower"]], axis=1), axis=0, return_inverse=True
-    )
-    units = np.array([(3 if is_compound(*one) else 1) * 4 / one[1] for one in kinds.tolist()])
-    unit = units[kind.ravel()]
-    at = place[pairs["performed"]]
-    within = written["in_bar"] / unit
-    # The beat is the one for which the written place lies nearest.
-    true = np.round(notes.onset[at] - within) + within
-    sound = ~written["grace"] & (notes.onset[at] > 0) & (notes.onset[at] < beats - 1)
-    sound &= np.abs(notes.onset[at] - true) < _FAR
-    return Example(
-        piece,
-        notes,
-        at[sound],
-        pairs["written"][sound].astype(np.int64),
-        np.round(true * TICKS).astype(np.int64)[sound],
-        (written["value"] / unit)[sound],
-        np.minimum(written["staff"].astype(np.int64) - 1, STAVES - 1)[sound],
-        (written["upper"] * 4 / written["lower"] / unit)[sound],
-        unit[sound],
-        path,
-    )
 
 
 def rows_of(example: Example) -> dict[str, tuple[np.ndarray, Ints]]:
@@ -166,25 +71,40 @@ def playing_targets(example: Example) -> Floats:
     return np.stack([columns[aspect] for aspect in ASPECTS], axis=1)
 
 
+def _draw(
+    example: Example | None,
+    share: float,
+    rows: dict[str, list[tuple[np.ndarray, Ints]]],
+    random: np.random.Generator,
+) -> None:
+    """Add a share of the usual number of notes to the rows to learn from."""
+    for name, (features, classes) in rows_of(example).items() if example else ():
+        chosen = random.choice(len(classes), min(int(share * ROWS[name]), len(classes)), replace=False)
+        rows[name].append((features[chosen], classes[chosen]))
+
+
 def fit_map(root: str | Path | None) -> LearntMap:
     """Learn the map from the training side of (n)ASAP."""
     random = np.random.default_rng(0)
-    rows: dict[str, list[tuple[np.ndarray, Ints]]] = {name: [] for name in _ROWS}
+    rows: dict[str, list[tuple[np.ndarray, Ints]]] = {name: [] for name in ROWS}
     rhythms: list[Ints] = []
     squares, products = np.zeros((len(NAMES), len(NAMES))), np.zeros((len(NAMES), len(ASPECTS)))
     last, numbers = Path(), np.zeros((0, 0))
     for example in examples(AsapPerformancesCorpus(root), "train", EACH):
-        for name, (features, classes) in rows_of(example).items():
-            chosen = random.choice(len(classes), min(_ROWS[name], len(classes)), replace=False)
-            rows[name].append((features[chosen], classes[chosen]))
+        _draw(example, 1.0, rows, random)
         chord = example.notes.chord[example.at]
         rhythms.append(example.tick[np.unique(chord, return_index=True)[1]])
         if example.score != last:
-            last, numbers = example.score, written_features(read_score(example.score))
+            score = read_score(example.score)
+            last, numbers = example.score, written_features(score)
+            _draw(exact(score.music, last, random), _STEADY, rows, random)
         known = numbers[example.written]
         weight = 1 / max(len(known), 1)  # pieces count alike
         squares += weight * known.T @ known
         products += weight * known.T @ playing_targets(example)
+    for index in range(_SCALES):
+        music = scale(STEPS[index % len(STEPS)], random)
+        _draw(exact(music, Path("scale"), random), _STEADY, rows, random)
     weights = np.linalg.solve(squares + _RIDGE * np.diag(np.diag(squares) + 1e-9), products)
     # The rule for the tempo is no worse than what is learnt (docs/map.md).
     weights[:, ASPECTS.index("period")] = rule_weights()[:, ASPECTS.index("period")]

@@ -7,7 +7,8 @@ import pytest
 
 from data.corpora.base import Piece
 from experiments.mapping import quantised, summarised
-from finetune.mapping.fit import Example, playing_targets, rows_of
+from finetune.mapping.examples import Example
+from finetune.mapping.fit import playing_targets, rows_of
 from symbolic.mapping.features import TICKS, performed
 from symbolic.mapping.quantisation import PLACES, VALUES, Rules
 

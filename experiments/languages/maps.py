@@ -1,0 +1,177 @@
+"""Maps from the states of one backbone to those of another, learnt from pairs of notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+_RIDGE = 100.0
+"""Weight of the penalty, in notes."""
+_STEPS, _BATCH, _EVERY = 400, 16, 50
+"""Most steps of training, segments of a batch, and steps between validations."""
+_RATE, _HIDDEN = 1e-3, 256
+_TEMPERATURE = 0.1
+Labels = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Segments of pieces with their notes on both sides.
+
+    Attributes:
+        source: (S, L, D) states to map, scaled to mean 0 and deviation 1 over unpaired music.
+        target: (S, L, D) states to reach, scaled likewise.
+        labels: What is true of the target side: (S, L) of notes or (S,) of segments.
+    """
+
+    source: Tensor
+    target: Tensor
+    labels: Labels
+
+    def __getitem__(self, index: Tensor) -> Segments:
+        return Segments(
+            self.source[index],
+            self.target[index],
+            {name: one[index] for name, one in self.labels.items()},
+        )
+
+    def shuffled(self, generator: torch.Generator) -> Segments:
+        """Return the segments with those of the other side in another order: pairs that say nothing."""
+        order = torch.randperm(len(self.source), generator=generator)
+        return Segments(self.source, self.target[order], {n: one[order] for n, one in self.labels.items()})
+
+
+class Heads(nn.Module):
+    """Predict what is true of notes and of segments from scaled states of the target side.
+
+    Args:
+        notes: Linear layer of each label of notes.
+        segments: Linear layer of each label of segments, which reads their mean.
+    """
+
+    def __init__(self, notes: dict[str, nn.Linear], segments: dict[str, nn.Linear]) -> None:
+        super().__init__()
+        self.notes, self.segments = nn.ModuleDict(notes), nn.ModuleDict(segments)
+
+    def forward(self, states: Tensor) -> Labels:
+        """Return logits by label of (S, L, D) states: (S, L, C) and (S, C)."""
+        mean = states.mean(1)
+        return {name: one(states) for name, one in self.notes.items()} | {
+            name: one(mean) for name, one in self.segments.items()
+        }
+
+    def fresh(self) -> Heads:
+        """Return heads of the same shape that know nothing."""
+        return Heads(*({n: nn.Linear(m.in_features, m.out_features) for n, m in part.items()}  # type: ignore[union-attr]
+                       for part in (self.notes, self.segments)))  # fmt: skip
+
+
+class Residual(nn.Module):
+    """A linear map and a network of one hidden layer that corrects it.
+
+    Args:
+        linear: (D, D) the map at the start.
+    """
+
+    def __init__(self, linear: Tensor) -> None:
+        super().__init__()
+        dim = len(linear)
+        self.skip = nn.Linear(dim, dim)
+        self.inner, self.outer = nn.Linear(dim, _HIDDEN), nn.Linear(_HIDDEN, dim)
+        with torch.no_grad():
+            self.skip.weight.copy_(linear.T)
+            self.skip.bias.zero_()
+            self.outer.weight.zero_()
+            self.outer.bias.zero_()
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Map states of any shape (..., D)."""
+        return self.skip(states) + self.outer(F.gelu(self.inner(states)))
+
+
+def ridge(pairs: Segments) -> Tensor:
+    """Return the (D, D) linear map with the least squares and a penalty."""
+    source, target = pairs.source.flatten(0, 1), pairs.target.flatten(0, 1)
+    penalty = _RIDGE * torch.eye(source.shape[1])
+    return torch.linalg.solve(source.T @ source + penalty, source.T @ target)
+
+
+def orthogonal(pairs: Segments) -> Tensor:
+    """Return the (D, D) rotation with the least squares (Schönemann, 1966)."""
+    left, _, right = torch.linalg.svd(pairs.source.flatten(0, 1).T @ pairs.target.flatten(0, 1))
+    return left @ right
+
+
+def moments(source: Tensor, target: Tensor) -> Tensor:
+    """Return the (D, D) map that gives states the covariance of the other side, from no pairs.
+
+    Args:
+        source: (N, D) states of unpaired music.
+        target: (M, D) states of other unpaired music.
+    """
+    return _root(source.T.cov(), -0.5) @ _root(target.T.cov(), 0.5)
+
+
+def _root(covariance: Tensor, power: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return vectors @ torch.diag(values.clamp(min=1e-3) ** power) @ vectors.T
+
+
+def train(
+    network: Residual,
+    heads: Heads,
+    pairs: Segments,
+    valid: Segments,
+    paired: bool,
+    generator: torch.Generator,
+) -> None:
+    """Train a map, and heads that are not frozen, and keep the state that is best on validation.
+
+    The loss is the cross-entropy of the labels through the heads. With `paired` the segment of the other side must
+    also be found among those of the batch (InfoNCE).
+
+    Args:
+        network: The map.
+        heads: Of the target side.
+        pairs: To learn from.
+        valid: To select by.
+        paired: Whether states of the target side are to be reached.
+        generator: Draws batches.
+    """
+    modules = nn.ModuleList([network, heads])
+    free = [one for one in modules.parameters() if one.requires_grad]
+    optimizer = torch.optim.AdamW(free, lr=_RATE, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_STEPS, pct_start=0.1)
+    best, kept = torch.inf, {name: one.clone() for name, one in modules.state_dict().items()}
+    for step in range(_STEPS):
+        batch = pairs[torch.randperm(len(pairs.source), generator=generator)[:_BATCH]]
+        mapped = network(batch.source)
+        loss = sum(label_losses(heads(mapped), batch.labels).values(), torch.zeros(()))
+        if paired:
+            loss = loss + _contrast(mapped, batch.target)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        if (step + 1) % _EVERY == 0:
+            with torch.no_grad():
+                now = float(sum(label_losses(heads(network(valid.source)), valid.labels).values()))
+            if now < best:
+                best, kept = now, {name: one.clone() for name, one in modules.state_dict().items()}
+    modules.load_state_dict(kept)
+
+
+def label_losses(logits: Labels, labels: Labels) -> Labels:
+    """Return the mean cross-entropy of each label in nats."""
+    return {name: F.cross_entropy(logits[name].flatten(0, -2), one.flatten()) for name, one in labels.items()}
+
+
+def _contrast(mapped: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy of finding the other side of each segment, both ways."""
+    found, true = (F.normalize(one.mean(1), dim=-1) for one in (mapped, target))
+    scores = found @ true.T / _TEMPERATURE
+    own = torch.arange(len(scores))
+    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2
