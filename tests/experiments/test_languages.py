@@ -40,7 +40,12 @@ def segments(seed, count=6, notes=16):
 def setting():
     side = Language(None, torch.randn(200, DIM), heads())
     return Setting(
-        [segments(one) for one in range(9)], segments(20), segments(21), np.repeat(np.arange(3), 2), side, side
+        [segments(one) for one in range(9)],
+        segments(20),
+        segments(21),
+        np.repeat(np.arange(3), 2),
+        side,
+        side,
     )
 
 
