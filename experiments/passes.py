@@ -1,0 +1,236 @@
+"""Compare ways to choose masks and targets over many passes of little music, clean or partly noise.
+
+    python -m experiments.passes uniform adversarial excess uniform@0.5 excess@0.5 --root DATA --seeds 3
+    python -m experiments.passes --out results/passes.jsonl     # the table of what is there
+
+ARM@SHARE adds noisy copies (`experiments.noise`) until they have that share of the notes. All arms of a seed have the
+same songs and make as many steps. The songs are the validation side of POP909, which `tiny` was not trained on: so it
+may be the reference. Every seed deals them anew. Some are trained on, some choose the pass at which to stop, and the
+others are measured there with tokens masked at random. A run that has its record is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import logging
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import lightning
+import numpy as np
+from numpy.typing import NDArray
+
+from data.corpora import open_corpus
+from data.shards import Shards
+from data.toolkit.page import markdown_table
+from data.toolkit.records import portable_provenance, provenance
+from data.toolkit.results import append_results, read_lines
+from experiments.noise import noisy_copies
+from experiments.passes_measure import LINE, SIDES, Curve, result_rows
+from pretrain.objective.freezing import FreezeBook
+from pretrain.settings import PretrainSettings
+from pretrain.training.building import build_module
+from pretrain.training.datamodule import PretrainDataModule
+from pretrain.training.initialisation import Initialisation
+from symbolic.backbone import PRESETS, BackboneConfig
+from symbolic.errors import CounterpointError
+from symbolic.music.notes import Music
+from symbolic.relations import RELATIONS
+
+ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "uniform": {},
+        "adversarial": {"selector": "adversarial", "freeze_every": 0},
+        "adversarial-retiring": {"selector": "adversarial", "freeze_every": 5},
+        "scheduled-retiring": {"selector": "scheduled", "freeze_every": 5},
+        "learnability": {"selector": "learnability", "freeze_every": 0},
+        "learnability-retiring": {"selector": "learnability", "freeze_every": 5},
+        "random": {"targets": "random"},
+        "loss": {"targets": "loss"},
+        "excess": {"targets": "excess"},
+        "excess-tokens": {"targets": "excess", "target_tokens": True},
+    }
+)
+"""Flags of `pretrain` that make an arm. The last four learn from half of the fields that uniform masks hide."""
+SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
+    {"micro": BackboneConfig(dim=64, layers=2, heads=2, ffn=256, window=128), **PRESETS}
+)
+_WINDOWS = 8
+"""Windows in a batch."""
+_COPY = "noise-"
+"""What the names of noisy copies begin with."""
+
+
+def main() -> int:
+    """Train what is missing, seed by seed, and print the table."""
+    options = _options()
+    try:
+        for seed in range(options.seeds):
+            for arm in options.arms:
+                _one(arm, seed, options)
+        rows = result_rows(read_lines(options.out, LINE))
+    except CounterpointError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    print("\n".join(markdown_table(*rows)))  # noqa: T201
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("arms", nargs="*", help=f"{', '.join(ARMS)}; or one of them @ a share of noise")
+    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser.add_argument("--size", default="micro", choices=SIZES)
+    parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
+    parser.add_argument(
+        "--stopping", type=int, default=16, help="songs that choose the pass at which to stop"
+    )
+    parser.add_argument("--passes", type=int, default=50, help="over the clean notes")
+    parser.add_argument("--evaluations", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("runs/passes"), help="folder for prepared music")
+    parser.add_argument("--out", type=Path, default=Path("results/passes.jsonl"), help="file of records")
+    options = parser.parse_args()
+    if unknown := {arm.partition("@")[0] for arm in options.arms} - set(ARMS):
+        parser.error(f"{', '.join(sorted(unknown))}: choose among {', '.join(ARMS)}")
+    return options
+
+
+def _one(spelled: str, seed: int, options: argparse.Namespace) -> None:
+    """Train and measure one arm with one seed, and append its record, unless that is done."""
+    name, _, share = spelled.partition("@")
+    noise = float(share or 0)
+    key = {"arm": name, "noise": noise, "seed": seed}
+    key |= {word: getattr(options, word) for word in ("size", "notes", "passes")}
+    if any(key.items() <= record.items() for record in read_lines(options.out, LINE)):
+        return
+    folder = options.work / f"{options.notes}-{noise:g}-{seed}"
+    music = deal(folder, options.root, options.notes, options.stopping, noise, seed)
+    found = train(ARMS[name], music, seed, options)
+    append_results(options.out, [portable_provenance({**provenance(), **key, **found})])
+
+
+def deal(folder: Path, root: str | None, notes: int, stopping: int, noise: float, seed: int) -> Path:
+    """Write songs and noisy copies into a folder with a table of their sides, unless they are there.
+
+    Args:
+        folder: The folder.
+        root: Where POP909 is.
+        notes: Smallest number of clean notes to train on.
+        stopping: Number of songs on the side "valid".
+        noise: Share of noise among the notes to train on.
+        seed: Of the order of the songs, and of the noise.
+    """
+    table = folder / "labels.csv"
+    if table.is_file():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = open_corpus("pop909", root)
+    songs = [piece for piece in corpus.pieces() if piece.split == "valid"]
+    random = np.random.default_rng(seed)
+    trained: list[Music] = []
+    rows, others = [], 0
+    for place in random.permutation(len(songs)).tolist():
+        song = songs[place]
+        music = corpus.interpret(song, corpus.read(song)).music
+        side = "train"
+        if sum(map(len, trained)) < notes:
+            trained.append(music)
+        else:
+            side = "valid" if others < stopping else "test"
+            others += 1
+        music.write(folder / f"{song.key}.mid")
+        rows.append((f"{song.key}.mid", side))
+    for number, (kind, copy) in enumerate(noisy_copies(trained, noise, random)):
+        copy.write(folder / f"{_COPY}{number}-{kind}.mid")
+        rows.append((f"{_COPY}{number}-{kind}.mid", "train"))
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file", "split"), *rows])
+    return folder
+
+
+def train(flags: Mapping[str, Any], folder: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train a model on the songs of a folder and return what a record holds of it.
+
+    Args:
+        flags: Settings of the arm.
+        folder: From `deal`.
+        seed: Of weights, order and masks.
+        options: Those of the command.
+    """
+    config = replace(SIZES[options.size], relations=tuple(RELATIONS))
+    budget = _WINDOWS * config.window
+    steps = max(1, options.passes * options.notes // budget)
+    settings = PretrainSettings.of(
+        folder=str(folder), steps=steps, seed=seed, tokens_per_batch=budget, accelerator="cpu",
+        near_duplicates=0.0, **flags,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as frozen, warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", ".*(does not have many workers|LeafSpec|in eval mode at the start).*"
+        )
+        data = PretrainDataModule(settings, frozen, Initialisation(config), progress=False)
+        module = build_module(settings, data)
+        sides = {side: _songs(data.shards, side) for side in SIDES}
+        curve = Curve(data.shards, sides, config.window, budget, max(1, steps // options.evaluations))
+        begin = time.process_time()
+        _trainer(steps, curve).fit(module, data)
+        seconds = time.process_time() - begin - curve.seconds
+        trained_on = _by_kind(data.shards, data.book)
+    return {
+        "steps": steps,
+        "passes_made": steps / data.batches.per_epoch,
+        "parameters": sum(weight.numel() for weight in module.objective.backbone.parameters()),
+        "seconds": seconds,
+        "trained_on": trained_on,
+        **curve.summary(),
+    }
+
+
+def _songs(shards: Shards, side: str) -> NDArray[np.int64]:
+    """Return the indices of the songs of a side, without noise."""
+    of_side = shards.select(side)
+    return of_side[[not shards.pieces[place].file.startswith(_COPY) for place in of_side]]
+
+
+def _by_kind(shards: Shards, book: FreezeBook) -> dict[str, Any]:
+    """Return the number of notes to train on and the share that is retired, of songs and of each kind of noise."""
+    notes, retired = Counter[str](), Counter[str]()
+    for place in shards.select("train").tolist():
+        name = shards.pieces[place].file
+        kind = Path(name).stem.rpartition("-")[2] if name.startswith(_COPY) else "songs"
+        size = shards.pieces[place].tokens
+        notes[kind] += size
+        retired[kind] += int(book.frozen(shards.offsets[place : place + 1], size).sum())
+    return {kind: {"notes": size, "retired": retired[kind] / size} for kind, size in notes.items()}
+
+
+def _trainer(steps: int, curve: Curve) -> lightning.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    return lightning.Trainer(
+        max_steps=steps,
+        accelerator="cpu",
+        precision="32-true",
+        callbacks=[curve],
+        limit_val_batches=0,
+        gradient_clip_val=1.0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
