@@ -66,6 +66,8 @@ SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
 )
 _WINDOWS = 8
 """Windows in a batch."""
+_STOPPING = 16
+"""Songs that choose the pass at which to stop."""
 _COPY = "noise-"
 """What the names of noisy copies begin with."""
 
@@ -75,8 +77,8 @@ def main() -> int:
     options = _options()
     try:
         for seed in range(options.seeds):
-            for arm in options.arms:
-                _one(arm, seed, options)
+            for name, noise in options.arms:
+                _one(name, noise, seed, options)
         rows = result_rows(read_lines(options.out, LINE))
     except CounterpointError as error:
         print(error, file=sys.stderr)  # noqa: T201
@@ -89,46 +91,47 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("arms", nargs="*", help=f"{', '.join(ARMS)}; or one of them @ a share of noise")
+    parser.add_argument(
+        "arms", nargs="*", type=_arm, help=f"{', '.join(ARMS)}; or one of them @ a share of noise below 1"
+    )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--size", default="micro", choices=SIZES)
     parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
-    parser.add_argument(
-        "--stopping", type=int, default=16, help="songs that choose the pass at which to stop"
-    )
     parser.add_argument("--passes", type=int, default=50, help="over the clean notes")
     parser.add_argument("--evaluations", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("runs/passes"), help="folder for prepared music")
     parser.add_argument("--out", type=Path, default=Path("results/passes.jsonl"), help="file of records")
-    options = parser.parse_args()
-    if unknown := {arm.partition("@")[0] for arm in options.arms} - set(ARMS):
-        parser.error(f"{', '.join(sorted(unknown))}: choose among {', '.join(ARMS)}")
-    return options
+    return parser.parse_args()
 
 
-def _one(spelled: str, seed: int, options: argparse.Namespace) -> None:
-    """Train and measure one arm with one seed, and append its record, unless that is done."""
+def _arm(spelled: str) -> tuple[str, float]:
+    """Return the name of an arm and its share of noise."""
     name, _, share = spelled.partition("@")
-    noise = float(share or 0)
+    if name not in ARMS or not 0 <= float(share or 0) < 1:
+        raise ValueError(spelled)  # argparse says so in words
+    return name, float(share or 0)
+
+
+def _one(name: str, noise: float, seed: int, options: argparse.Namespace) -> None:
+    """Train and measure one arm with one seed, and append its record, unless that is done."""
     key = {"arm": name, "noise": noise, "seed": seed}
     key |= {word: getattr(options, word) for word in ("size", "notes", "passes")}
     if any(key.items() <= record.items() for record in read_lines(options.out, LINE)):
         return
     folder = options.work / f"{options.notes}-{noise:g}-{seed}"
-    music = deal(folder, options.root, options.notes, options.stopping, noise, seed)
+    music = deal(folder, options.root, options.notes, noise, seed)
     found = train(ARMS[name], music, seed, options)
     append_results(options.out, [portable_provenance({**provenance(), **key, **found})])
 
 
-def deal(folder: Path, root: str | None, notes: int, stopping: int, noise: float, seed: int) -> Path:
+def deal(folder: Path, root: str | None, notes: int, noise: float, seed: int) -> Path:
     """Write songs and noisy copies into a folder with a table of their sides, unless they are there.
 
     Args:
         folder: The folder.
         root: Where POP909 is.
         notes: Smallest number of clean notes to train on.
-        stopping: Number of songs on the side "valid".
         noise: Share of noise among the notes to train on.
         seed: Of the order of the songs, and of the noise.
     """
@@ -148,7 +151,7 @@ def deal(folder: Path, root: str | None, notes: int, stopping: int, noise: float
         if sum(map(len, trained)) < notes:
             trained.append(music)
         else:
-            side = "valid" if others < stopping else "test"
+            side = "valid" if others < _STOPPING else "test"
             others += 1
         music.write(folder / f"{song.key}.mid")
         rows.append((f"{song.key}.mid", side))
