@@ -146,7 +146,7 @@ def _mean(losses: Floats, of: tuple[int, ...]) -> Floats:
 
 
 class Group(NamedTuple):
-    """What the runs of one arm have in common, but for their seeds."""
+    """The settings that the runs of an arm share, whatever their seeds."""
 
     size: str
     notes: int
