@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError
@@ -52,6 +54,23 @@ def tensor_shapes(path: Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
     with _opened(path) as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a mapping)
         return {name.removeprefix(prefix): tuple(file.get_slice(name).get_shape()) for name in names}
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build modules without memory, values or random numbers, to read their shapes."""
+    with torch.device("meta"), _Uninitialised():
+        yield
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Skip initialisation. Without memory it would have PyTorch import its compiler, which takes seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == torch.nn.init.__name__:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 @contextmanager

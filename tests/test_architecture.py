@@ -54,6 +54,12 @@ def test_the_check_would_see_a_heavy_import():
     assert imported("import symbolic.music.files, symusic, data", (*HEAVY, *SIBLINGS)) != []
 
 
+@pytest.mark.slow
+def test_a_network_is_loaded_without_a_compiler():
+    code = "import symbolic\nsymbolic.load('tiny')"
+    assert imported(code, ("sympy", "torch")) == ["torch"]
+
+
 def test_models_know_no_trainer_and_no_sibling():
     code = "import symbolic.predict.loading, symbolic.predict.files, symbolic.predict.writers"
     assert imported(code, ("lightning", "pytorch_lightning", *SIBLINGS)) == []

@@ -26,7 +26,7 @@ from symbolic.documents import (
     write_json,
 )
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
-from symbolic.storage import read_tensors, tensor_shapes, write_tensors
+from symbolic.storage import read_tensors, shapes_only, tensor_shapes, write_tensors
 
 FORMAT_VERSION = 1
 TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
@@ -251,7 +251,7 @@ def fitted(method: AdapterMethod, backbone: Backbone, path: Path) -> Adapter:
     Raises:
         CheckpointError: If the names or shapes of the tensors do not match.
     """
-    with torch.device("meta"):
+    with shapes_only():
         shapes = Adapter(method, backbone).shapes()
     if shapes != tensor_shapes(path):
         raise CheckpointError(

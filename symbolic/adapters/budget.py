@@ -7,12 +7,11 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from symbolic.adapters import METHODS
 from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
+from symbolic.storage import shapes_only
 
 
 def trained(backbone: Backbone, method: str, **options: Any) -> int:
@@ -71,7 +70,7 @@ def options_for(backbone: Backbone, method: str, share: float, **options: Any) -
 
 def _by_block(backbone: Backbone, method: AdapterMethod) -> Counter[str]:
     """Count the values that a method would train in each block. Those outside of blocks are counted under ""."""
-    with torch.device("meta"):  # shapes are enough: this takes no memory and no random numbers
+    with shapes_only():
         replacements = method.replacements(backbone)
     found: Counter[str] = Counter()
     for replacement in replacements:

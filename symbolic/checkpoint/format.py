@@ -45,7 +45,7 @@ from symbolic.documents import RECOPY, read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import Head, build_head
 from symbolic.replacing import replacing_folder
-from symbolic.storage import read_tensors, tensor_shapes, write_tensors
+from symbolic.storage import read_tensors, shapes_only, tensor_shapes, write_tensors
 from symbolic.tokens.tokenizer import Tokenizer
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
@@ -166,7 +166,7 @@ class Checkpoint:
         """
         path = self._weights_of(name)
         try:
-            with torch.device("meta"):
+            with shapes_only():
                 wanted = {key: tuple(value.shape) for key, value in make().state_dict().items()}
         except (TypeError, ValueError, RuntimeError, OverflowError, KeyError) as error:
             raise CheckpointError(
