@@ -101,7 +101,7 @@ def sounding(notes: NDArray[np.void]) -> Sounding:
     onsets = notes["start"] + notes["offset"]
     found: list[list[float]] = []
     waiting: dict[tuple[int, int, int], list[list[float]]] = defaultdict(list)
-    for index in np.argsort(onsets, kind="stable"):
+    for index in np.lexsort((notes["length"] > 0, onsets)):  # a tie may lead out of a grace note
         note, onset = notes[index], float(onsets[index])
         part, pitch, length = int(note["part"]), int(note["pitch"]), float(note["length"])
         begun = None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
+
+from symbolic.errors import CounterpointError
 
 VALUES: dict[str, Any] = {
     "null": None,
@@ -56,6 +59,20 @@ def variants_of_bytes(content: bytes) -> Iterator[tuple[str, bytes]]:
     yield "zeros", bytes(len(content))
     yield "a web page", b"<!doctype html><html>404</html>"
     yield "no UTF-8", b"\xff\xfe" + content
+
+
+def refused(path: Path, variants: Iterator[tuple[str, bytes]], use: Callable[[], object], step: int) -> int:
+    """Write every so many variants of a file and use each. Return how many were refused in words that name the file."""
+    count = 0
+    for _, content in list(variants)[::step]:
+        path.write_bytes(content)
+        before = sorted(path.parent.parent.rglob("*"))
+        try:
+            use()
+        except CounterpointError as error:
+            count += path.name in str(error) or "record" in str(error)
+        assert sorted(path.parent.parent.rglob("*")) == before
+    return count
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from benchmark_records import record
-from variants import variants_of_json
+from variants import refused, variants_of_json
 
 from data.toolkit.record_schema import TRAINED
 from data.toolkit.results import BASELINES, RUNS, read_results
@@ -23,21 +23,6 @@ from finetune.report.results_page import results_page
 from finetune.settings import FinetuneSettings
 from finetune.training.record import portable, save_record
 from symbolic.checkpoint.licence import FINE_TUNING, Stage
-from symbolic.errors import CounterpointError
-
-
-def refused(path: Path, variants: Iterator[tuple[str, bytes]], use: Callable[[], object], step: int) -> int:
-    """Write every so many variants of a file and use each. Return how many were refused in words that name the file."""
-    count = 0
-    for _, content in list(variants)[::step]:
-        path.write_bytes(content)
-        before = sorted(path.parent.parent.rglob("*"))
-        try:
-            use()
-        except CounterpointError as error:
-            count += path.name in str(error) or "record" in str(error)
-        assert sorted(path.parent.parent.rglob("*")) == before
-    return count
 
 
 @pytest.fixture

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from finetune_helpers import write_folder
 from made import DATA, needs
+from variants import refused, variants_of_json
 
 from data.corpora import open_corpus
 from finetune.report.results_page import results_page
 from finetune.report.sections import read_sections
 from finetune.settings import FinetuneSettings, TransferSettings
 from finetune.tasks import TASKS, Task, note_task
+from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared
 from finetune.tasks.melody import MELODY_FILES
 from finetune.tasks.metrics import unpack_counts
@@ -129,6 +134,24 @@ def test_what_is_no_whole_run_is_refused(run: Path, task: Task, folder: Path, tm
     folds = replace(task, protocols=(replace(task.protocols[0], name="folds", folds=5),))
     with pytest.raises(ConfigError, match="--protocol folds: a run is transferred to one test side"):
         transfer(settings_of(run).having(root=str(folder)), folds)
+
+
+def test_changed_records_are_scored_or_refused(
+    run: Path, task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_folder(tmp_path / "other", 16)
+    copied = shutil.copytree(run, tmp_path / "runs" / "run")
+    settings = settings_of(copied, allow_leaks=True).having(root=str(other))
+    data = prepared(task, str(other), Tokenizer(), settings.data)
+    counts = np.ones((len(data.splits["test"]), 2, 2), dtype=np.int64)
+    monkeypatch.setattr("finetune.tasks.metrics.SAMPLES", 10)
+    monkeypatch.setattr("finetune.training.transfer.prepared", lambda *_: data)
+    monkeypatch.setattr("finetune.training.transfer.task_model", lambda _: Mock())
+    monkeypatch.setattr(TaskData, "evaluate", lambda *_: counts)
+
+    record = copied / "record.json"
+    variants = variants_of_json(json.loads(record.read_text()))
+    assert refused(record, variants, lambda: transfer(settings, task), 199) > 5
 
 
 def test_what_is_not_known_to_be_unseen_is_refused_or_told(task: Task, folder: Path, tmp_path: Path) -> None:

@@ -97,9 +97,9 @@ def odd_bars(path, theirs):
         own = theirs[theirs["part"] == part]
         at, first = np.unique(own["measure"], return_index=True)
         drift = np.round(own["start"][first] - starts[np.minimum(at, len(starts) - 1)], 3)
-        for index in np.flatnonzero(np.diff(drift, prepend=0)):
-            since = at[index - 1] if index else 0
-            kinds = {kind for one in range(since, at[index]) for kind in kinds_of_bar(one, readers, measures)}
+        for index in np.flatnonzero(np.diff(drift)) + 1:
+            between = range(at[index - 1], at[index])
+            kinds = {kind for one in between for kind in kinds_of_bar(one, readers, measures)}
             found |= kinds or {"?"}
     return sorted(found)
 
@@ -145,7 +145,34 @@ def as_printed(path, mine, theirs):
     return written(path, change=print_only)[0], theirs
 
 
-CAUSES = {"bars": in_our_bars, "cue notes": with_cue_notes, "print": as_printed}
+def in_one_part(path, mine, theirs):
+    """The other program has a part for each staff, and ties that cross them end there."""
+    both = mine.copy(), theirs.copy()
+    for notes in both:
+        notes["part"] = 0
+    return both
+
+
+def of_no_length(path, mine, theirs):
+    """The other program takes negative durations as they are. We take the length of the note's type."""
+    both = mine.copy(), theirs.copy()
+    negative = {
+        (one["measure"], round(one["offset"], 3), one["pitch"]) for one in theirs if one["length"] < 0
+    }
+    for notes in both:
+        for one in notes:
+            if (one["measure"], round(one["offset"], 3), one["pitch"]) in negative:
+                one["length"] = 0
+    return both
+
+
+CAUSES = {
+    "bars": in_our_bars,
+    "cue notes": with_cue_notes,
+    "print": as_printed,
+    "ties across staves": in_one_part,
+    "negative durations": of_no_length,
+}
 
 
 def judged(program, path):
