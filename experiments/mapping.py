@@ -69,21 +69,31 @@ def main() -> int:
         "side": "all" if options.match else options.side,
     }
     records = [about | one for one in summarised(rows)]
-    for one in records:
-        low, high = one["interval"]
-        print(f"{one['measure']:32} {one['mean']:6.3f}  {low:6.3f} to {high:6.3f}  {one['pieces']} pieces")  # noqa: T201
+    print_table(records)
     if options.out:
         append_results(options.out, records)
     return 0
 
 
-def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap) -> Iterator[Scores]:
-    """Yield the scores of one performance of each piece."""
+def print_table(records: list[dict[str, Any]]) -> None:
+    """Print means and intervals."""
+    for one in records:
+        low, high = one["interval"]
+        print(f"{one['measure']:32} {one['mean']:6.3f}  {low:6.3f} to {high:6.3f}  {one['pieces']} pieces")  # noqa: T201
+
+
+def one_each(corpus: AsapPerformancesCorpus, side: str) -> Iterator[Example]:
+    """Yield one performance of each piece of a side of the split."""
     seen = set()
     for example in tqdm(examples(corpus, side, 1), "pieces", leave=False, disable=None):
-        if example.piece.group in seen:
-            continue
-        seen.add(example.piece.group)
+        if example.piece.group not in seen:
+            seen.add(example.piece.group)
+            yield example
+
+
+def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap) -> Iterator[Scores]:
+    """Yield the scores of one performance of each piece."""
+    for example in one_each(corpus, side):
         yield {
             **{"onset, snapped to quarters of a beat": _snapped(example)},
             **quantised(example, Rules(), "rules"),
@@ -144,14 +154,18 @@ def _found(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
     annotation = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt")
     true, found = Beats(annotation.beats, annotation.down), find_beats(music)
     trimmed = (mir_eval.beat.trim_beats(one.times) for one in (true, found))
-    fifths = read_written(example.score).notes["fifths"].astype(np.int64)
-    usual = int(np.bincount(fifths + 7).argmax()) - 7
     return {
         "beats found, F": float(mir_eval.beat.f_measure(*trimmed)),
         "beats of a bar found": float(found.in_bar == true.in_bar),
-        # C# major and Db major are one signature to the ear.
-        "key signature found": float((fifths_of(key_of(music)) - usual) % 12 == 0),
+        "key signature found": key_is_right(example.score, fifths_of(key_of(music))),
     }
+
+
+def key_is_right(score: Path, fifths: int) -> float:
+    """Return 1 for the usual key signature of a score and 0 for others. C# major and Db major are one to the ear."""
+    written = read_written(score).notes["fifths"].astype(np.int64)
+    usual = int(np.bincount(written + 7).argmax()) - 7
+    return float((fifths - usual) % 12 == 0)
 
 
 def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from symbolic.music.notes import Music
 
 SIDES = ("score", "performance")
-OF_FILE = "midi"
-"""Value of `--beats` for the beats that a MIDI file states itself."""
+OF_FILE, FOUND = "midi", "rules"
+"""Values of `--beats` for the beats that a MIDI file states itself, and for those that rules find."""
 _SCORES = (".musicxml", ".xml")
 _RULE = "rules, without learnt weights"
 
@@ -32,7 +32,9 @@ class MapSettings(Settings):
     to: str = setting(..., "score or performance", choices=SIDES)
     out: str | None = setting(None, "file to write (default: the name of the file, .musicxml or .mid)")
     beats: str | None = setting(
-        None, "seconds of the beats, one a line; or midi: as the file's tempo and bars say (default: found)"
+        None,
+        "seconds of the beats, one a line; midi: as the file states them; rules: found "
+        "(default: midi where the notes lie on the file's beats, else rules)",
     )
     metre: str = setting("", "time signature such as 3/4 (default: that of the beats, or found)")
     tempo: float | None = setting(
@@ -73,6 +75,7 @@ def map_between(argv: Sequence[str]) -> list[str]:
 
 
 def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
+    from symbolic.mapping.keys import KeySignature, stated_keys
     from symbolic.mapping.notation import notate, sheet
     from symbolic.mapping.quantisation import Rules
     from symbolic.music.files import read_music
@@ -81,33 +84,31 @@ def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
     music = read_music(settings.file)
     if music.drums.all():
         raise ConfigError(f"{settings.file} holds no pitched notes, and so no score.")
-    beats = _beats(settings, music)
+    beats, source = _beats(settings, music)
     found = notate(music, beats, learnt.quantiser if learnt else Rules())
-    key = key_of(music)
+    keys = stated_keys(settings.file, music)
+    named = f"{len(keys)} stated key signature{'s' * (len(keys) > 1)}" if keys else key_of(music)
+    keys = keys or [KeySignature(0.0, fifths_of(named))]
     origin = f"Notated from {Path(settings.file).name} by {learnt.origin if learnt else _RULE}."
-    page = sheet(music, beats, found, fifths_of(key), Path(settings.file).stem, origin)
+    page = sheet(music, beats, found, keys, Path(settings.file).stem, origin)
     _write(settings.target, musicxml_bytes(page))
     upper = beats.in_bar * (3 if beats.compound else 1)
     return [
-        f"{len(page.notes):,} notes in {len(page.bars):,} bars of {upper}/{beats.lower}, {key}",
-        f"{len(beats.times):,} beats {_source(settings)}, {page.tempo:.0f} quarter notes per minute",
+        f"{len(page.notes):,} notes in {len(page.bars):,} bars of {upper}/{beats.lower}, {named}",
+        f"{len(beats.times):,} beats {source}, {page.tempo:.0f} quarter notes per minute",
     ]
 
 
-def _beats(settings: MapSettings, music: Music) -> Beats:
-    from symbolic.mapping.beats import beats_of_file, find_beats, read_beats
+def _beats(settings: MapSettings, music: Music) -> tuple[Beats, str]:
+    """Return beats and where they are from."""
+    from symbolic.mapping.beats import beats_of_file, find_beats, read_beats, states_beats
 
-    if settings.beats == OF_FILE:
-        return beats_of_file(music)
-    if settings.beats:
-        return read_beats(settings.beats, music, settings.metre)
-    return find_beats(music, settings.metre)
-
-
-def _source(settings: MapSettings) -> str:
-    if settings.beats is None:
-        return "found by rules"
-    return "as the file states them" if settings.beats == OF_FILE else f"of {settings.beats}"
+    if settings.beats not in (None, OF_FILE, FOUND):
+        return read_beats(settings.beats, music, settings.metre), f"of {settings.beats}"
+    own = settings.beats is None and not settings.metre and states_beats(music)
+    if own or settings.beats == OF_FILE:
+        return beats_of_file(music), "as the file states them"
+    return find_beats(music, settings.metre), "found by rules"
 
 
 def key_of(music: Music) -> str:

@@ -19,6 +19,11 @@ from symbolic.music.notes import Music
 _METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
 _NEAR = 0.07
 """Seconds around a beat that count as on it."""
+_GRID = np.array([0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1])
+"""Places in a quarter note on which most notes of written music lie."""
+_ON_GRID, _SURE, _LEAST = 0.025, 0.6, 8
+"""How near a note on the grid lies, in quarter notes; the share of onsets that must, for notes anywhere are near in
+.3; and the fewest onsets that tell anything."""
 _SUSTAINED = 2.0
 """Longest time in seconds for which a note counts in the harmony."""
 
@@ -129,6 +134,17 @@ def beats_of_file(music: Music) -> Beats:
     )
     down = beats(music, ticks)[1] == 1
     return Beats(music.seconds(ticks), down, lower, is_compound(upper, lower))
+
+
+def states_beats(music: Music) -> bool:
+    """Return whether the notes of a MIDI file lie on the beats that it states, as in music that was not played freely.
+
+    Performances are often saved at a tempo that means nothing. Their onsets then lie anywhere in its beats.
+    """
+    beat = music.notes["onset"][~music.drums] / music.resolution
+    places = np.unique(np.round(beat, 3)) % 1
+    far = np.abs(places[:, None] - _GRID).min(axis=1, initial=1)
+    return len(places) >= _LEAST and bool((far <= _ON_GRID).mean() >= _SURE)
 
 
 def find_beats(music: Music, metre: str = "") -> Beats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.mapping.beats import Beats
-from symbolic.mapping.features import TICKS, Ints, Performed, performed
+from symbolic.mapping.features import TICKS, Ints, Performed, in_beats, performed
+from symbolic.mapping.keys import KeySignature
 from symbolic.mapping.quantisation import Quantiser
 from symbolic.music.musicxml.symbols import DIVISIONS
 from symbolic.music.musicxml.writer import SHEET_NOTE, Sheet, SheetBar
@@ -62,19 +64,21 @@ def placed(music: Music, beats: Beats) -> tuple[Ints, Performed]:
     return index, performed(seconds[index], end, pitch, velocity, beats.times)
 
 
-def sheet(music: Music, beats: Beats, found: Notated, fifths: int, title: str, origin: str) -> Sheet:
+def sheet(
+    music: Music, beats: Beats, found: Notated, keys: Sequence[KeySignature], title: str, origin: str
+) -> Sheet:
     """Put notes on the page.
 
     Args:
         music: The performance.
         beats: Its beats.
         found: From `notate`.
-        fifths: Sharps of the key signature, flats below 0.
+        keys: Key signatures by rising time. The first holds from the beginning, others from the nearest bar line on.
         title: Title of the piece.
         origin: How it was made.
     """
     scale = beats.unit * DIVISIONS / TICKS
-    bars = _bars(beats, found, scale)
+    bars = _with_keys(_bars(beats, found, scale), keys, beats)
     begin, end = bars[0].start, bars[-1].start + bars[-1].length
     rows = np.zeros(len(found.index), dtype=SHEET_NOTE)
     onset = np.round(found.onset * scale).astype(np.int64)
@@ -83,7 +87,7 @@ def sheet(music: Music, beats: Beats, found: Notated, fifths: int, title: str, o
     rows["pitch"], rows["staff"] = music.notes["pitch"][found.index], found.staff
     kept = np.concatenate([_voiced(rows[rows["staff"] == staff]) for staff in (0, 1)])
     tempo = 60 * beats.unit / float(np.median(np.diff(beats.times)))
-    return Sheet(kept, bars, fifths, tempo, title, origin)
+    return Sheet(kept, bars, tempo, title, origin)
 
 
 def _bars(beats: Beats, found: Notated, scale: float) -> list[SheetBar]:
@@ -106,6 +110,16 @@ def _bars(beats: Beats, found: Notated, scale: float) -> list[SheetBar]:
         units = (usual if pickup else until - begin) * (3 if beats.compound else 1)
         found_bars.append(SheetBar(begin * beat, (until - begin) * beat, units, beats.lower, beat))
     return found_bars
+
+
+def _with_keys(bars: list[SheetBar], keys: Sequence[KeySignature], beats: Beats) -> list[SheetBar]:
+    """Return the bars with the key signatures that hold in most of each."""
+    if not keys:
+        return bars
+    changes = in_beats(np.array([one.seconds for one in keys]), beats.times) * bars[0].beat
+    middles = [bar.start + bar.length / 2 for bar in bars]
+    at = np.maximum(np.searchsorted(changes, middles, side="right") - 1, 0)
+    return [bar._replace(fifths=keys[one].fifths) for bar, one in zip(bars, at.tolist(), strict=True)]
 
 
 def _voiced(rows: NDArray[np.void]) -> NDArray[np.void]:

@@ -22,13 +22,23 @@ _CLEFS = (("G", 2), ("F", 4))
 
 
 class SheetBar(NamedTuple):
-    """A bar: start and length in `DIVISIONS` of a quarter note, its time signature and the length of a beat."""
+    """A bar.
+
+    Attributes:
+        start: Start in `DIVISIONS` of a quarter note.
+        length: Length in the same.
+        upper: Upper number of its time signature.
+        lower: Lower number.
+        beat: Length of a beat in `DIVISIONS`.
+        fifths: Sharps of its key signature, flats below 0.
+    """
 
     start: int
     length: int
     upper: int
     lower: int
     beat: int
+    fifths: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +48,6 @@ class Sheet:
     Attributes:
         notes: (N,) `SHEET_NOTE`. Notes of a voice begin and end together or do not overlap.
         bars: Bars one after the other. A shorter first bar is a pick-up.
-        fifths: Sharps of the key signature, flats below 0.
         tempo: Quarter notes per minute.
         title: Title of the piece.
         origin: How the file was made.
@@ -46,7 +55,6 @@ class Sheet:
 
     notes: NDArray[np.void]
     bars: Sequence[SheetBar]
-    fifths: int = 0
     tempo: float = 120.0
     title: str = ""
     origin: str = ""
@@ -87,36 +95,36 @@ def musicxml_bytes(sheet: Sheet) -> bytes:
 
 
 def _measures(sheet: Sheet, notes: NDArray[np.void]) -> Iterator[str]:
-    signature: tuple[int, int] | None = None
+    before: SheetBar | None = None
     full = 4 * DIVISIONS * sheet.bars[0].upper // sheet.bars[0].lower if sheet.bars else 0
     pickup = len(sheet.bars) > 1 and sheet.bars[0].length < full
     ends = notes["onset"] + notes["length"]
     for index, bar in enumerate(sheet.bars):
         inside = notes[(notes["onset"] < bar.start + bar.length) & (ends > bar.start)]
-        head = ""
-        if (bar.upper, bar.lower) != signature:
-            signature = bar.upper, bar.lower
-            head = _attributes(sheet, bar, first=index == 0)
+        head, before = _attributes(bar, before), bar
         if index == 0:
             head += f'<direction><sound tempo="{sheet.tempo:.2f}"/></direction>'
         implicit = ' implicit="yes"' if index == 0 and pickup else ""
-        content = _staves(bar, inside, sheet.fifths)
+        content = _staves(bar, inside)
         yield f'<measure number="{index + (not pickup)}"{implicit}>{head}{content}</measure>\n'
 
 
-def _attributes(sheet: Sheet, bar: SheetBar, first: bool) -> str:
-    time = f"<time><beats>{bar.upper}</beats><beat-type>{bar.lower}</beat-type></time>"
-    if not first:
-        return f"<attributes>{time}</attributes>"
+def _attributes(bar: SheetBar, before: SheetBar | None) -> str:
+    """Return the key and time signature of a bar as far as they are not those of the bar before."""
+    key, time = f"<key><fifths>{bar.fifths}</fifths></key>", ""
+    if before is None or (bar.upper, bar.lower) != (before.upper, before.lower):
+        time = f"<time><beats>{bar.upper}</beats><beat-type>{bar.lower}</beat-type></time>"
+    if before is not None:
+        changed = key * (bar.fifths != before.fifths) + time
+        return f"<attributes>{changed}</attributes>" if changed else ""
     clefs = "".join(
         f'<clef number="{staff}"><sign>{sign}</sign><line>{line}</line></clef>'
         for staff, (sign, line) in enumerate(_CLEFS, 1)
     )
-    key = f"<key><fifths>{sheet.fifths}</fifths></key>"
     return f"<attributes><divisions>{DIVISIONS}</divisions>{key}{time}<staves>2</staves>{clefs}</attributes>"
 
 
-def _staves(bar: SheetBar, notes: NDArray[np.void], fifths: int) -> str:
+def _staves(bar: SheetBar, notes: NDArray[np.void]) -> str:
     """Return the notes of a bar, voice after voice, each from the beginning of the bar."""
     backup = f"<backup><duration>{bar.length}</duration></backup>"
     voices = []
@@ -125,10 +133,10 @@ def _staves(bar: SheetBar, notes: NDArray[np.void], fifths: int) -> str:
         found = [
             list(_items(bar, own[own["voice"] == voice])) for voice in range(max(own["voice"], default=0) + 1)
         ]
-        signs = _signs(found, fifths)
+        signs = _signs(found, bar.fifths)
         for voice, items in enumerate(found):
             if items or not voice:
-                voices.append(_voice(bar, items, staff, voice, fifths, signs))
+                voices.append(_voice(bar, items, staff, voice, bar.fifths, signs))
     return backup.join(voices)
 
 

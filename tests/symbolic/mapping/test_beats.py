@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats
+from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats, states_beats
 from symbolic.mapping.tracking import find_metre, track_beats
 from symbolic.music.notes import Music, note_array
 
@@ -111,3 +111,16 @@ def test_beats_go_on_after_a_silence():
 
 def test_a_metre_that_is_given_is_kept():
     assert find_metre(np.random.default_rng(0).random(30), np.ones((30, 12)), (5,))[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("step", "loose", "stated"), [(120, 0, True), (160, 8, True), (101, 0, False), (120, 60, False)]
+)
+def test_notes_on_the_grid_of_a_file_show_that_its_beats_count(step, loose, stated):
+    onset = np.arange(64) * step + np.random.default_rng(0).integers(0, loose + 1, 64)
+    assert states_beats(Music(note_array(onset, 100, 60), 480)) == stated
+
+
+def test_few_notes_show_nothing():
+    assert not states_beats(Music(note_array([0, 480], 100, 60), 480))
+    assert not states_beats(Music(note_array([], [], []), 480))

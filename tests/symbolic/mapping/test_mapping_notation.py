@@ -5,6 +5,7 @@ import pytest
 
 from symbolic.mapping.beats import Beats
 from symbolic.mapping.features import TICKS, in_beats, onset_features, staff_features, value_features
+from symbolic.mapping.keys import KeySignature
 from symbolic.mapping.learnt import load_map
 from symbolic.mapping.notation import VOICES, Notated, notate, placed, sheet
 from symbolic.mapping.quantisation import PLACES, Rules
@@ -96,7 +97,7 @@ def test_the_sheet_holds_each_note_once_in_voices_that_do_not_overlap():
         music,
         steady(),
         Notated(np.arange(len(music)), ticks, values, (music.notes["pitch"] < 60) * 1),
-        0,
+        [],
         "",
         "",
     )
@@ -119,7 +120,7 @@ def test_what_comes_before_the_first_downbeat_is_a_pick_up():
         music,
         beats,
         Notated(np.arange(3), np.array([0, 24, 48]), np.full(3, 24), np.zeros(3, dtype=int)),
-        0,
+        [],
         "",
         "",
     )
@@ -133,7 +134,7 @@ def test_beats_in_three_make_compound_bars():
         music,
         beats,
         Notated(np.arange(2), np.array([0, 24]), np.array([24, 24]), np.zeros(2, dtype=int)),
-        0,
+        [],
         "",
         "",
     )
@@ -141,8 +142,16 @@ def test_beats_in_three_make_compound_bars():
     assert page.notes["length"].tolist() == [72, 72]
 
 
+def test_key_signatures_change_at_the_nearest_bar_line():
+    music = Music(note_array(np.arange(12) * 480, 480, 60), 480)
+    found = Notated(np.arange(12), np.arange(12) * TICKS, np.full(12, TICKS), np.zeros(12, dtype=int))
+    keys = [KeySignature(0.0, -1), KeySignature(2.2, 3), KeySignature(3.9, 0)]
+    beats = Beats(np.arange(13) * 0.5, np.arange(13) % 4 == 0)
+    assert [bar.fifths for bar in sheet(music, beats, found, keys, "", "").bars] == [-1, 3, 0]
+
+
 def test_doubled_notes_are_written_once():
     music = Music(note_array([0, 0], [480, 240], 60), 480)
     found = Notated(np.arange(2), np.zeros(2, dtype=int), np.array([24, 12]), np.zeros(2, dtype=int))
-    page = sheet(music, Beats(np.arange(3) * 0.5, np.array([True, False, False])), found, 0, "", "")
+    page = sheet(music, Beats(np.arange(3) * 0.5, np.array([True, False, False])), found, [], "", "")
     assert page.notes["length"].tolist() == [48]

@@ -53,7 +53,8 @@ def test_what_is_written_is_read_back(seed, upper, lower, beat):
                     for pitch in set(random.integers(low, low + 12, 2).tolist())
                 ]
             now += length
-    content = written(rows, in_bars, fifths=int(random.integers(-7, 8)))
+    fifths = int(random.integers(-7, 8))
+    content = written(rows, [bar._replace(fifths=fifths) for bar in in_bars])
     expected = sorted((onset, length, pitch, staff) for onset, length, pitch, staff, _ in rows)
     tracks = sorted({row[3] for row in expected})
     assert sorted((*row[:3], tracks[row[3]]) for row in read_back(content)) == expected
@@ -68,7 +69,9 @@ def test_another_reader_finds_the_same_notes():
         (120, 100, 60, 0, 0),
         (0, 192, 40, 1, 0),
     ]
-    score = converter.parseData(written(rows, bars(2), fifths=-3), format="musicxml").stripTies()
+    score = converter.parseData(
+        written(rows, [bar._replace(fifths=-3) for bar in bars(2)]), format="musicxml"
+    ).stripTies()
     found = [
         (float(note.getOffsetInHierarchy(score) * 48), float(note.quarterLength * 48), note.pitch.midi)
         for note in score.recurse().notes
@@ -147,6 +150,15 @@ def test_pitches_are_named_by_the_key():
         for pitch in range(128):
             step, alter, octave = spelled(pitch, fifths)
             assert 12 * (octave + 1) + NATURAL[step] + alter == pitch
+
+
+def test_a_key_signature_is_written_where_it_changes():
+    rows = [(192 * bar, 192, 66, 0, 0) for bar in range(4)]
+    in_bars = [bar._replace(fifths=fifths) for bar, fifths in zip(bars(4), (0, 0, 2, 2), strict=True)]
+    content = written(rows, in_bars).decode()
+    assert [one.split("<")[0] for one in content.split("<fifths>")[1:]] == ["0", "2"]
+    assert content.count("<time>") == 1
+    assert content.count("<accidental>sharp") == 2  # F sharp belongs to the second key
 
 
 def test_beams_join_the_notes_of_a_beat():
