@@ -23,10 +23,13 @@ def note_fingerprint(music: Music) -> int:
     Returns:
         A signed 64-bit integer.
     """
-    pitched = ~music.drums
-    notes = music.notes[pitched] if pitched.any() else music.notes
-    pitch = notes["pitch"][np.lexsort((notes["pitch"], notes["onset"]))].astype("<i2")
-    content = np.diff(pitch) if pitched.any() else pitch
-    kind = b"intervals" if pitched.any() else b"drum keys"
+    drums = music.drums
+    order = music.notes["onset"] << 8 | music.notes["pitch"]  # one number sorts several times faster than two
+    pitched = len(drums) - np.count_nonzero(drums)
+    if 0 < pitched < len(drums):
+        order = order[~drums]
+    order.sort()
+    pitch = (order & 0xFF).astype("<i2")
+    content, kind = (np.diff(pitch), b"intervals") if pitched else (pitch, b"drum keys")
     digest = blake2b(content.tobytes(), digest_size=8, person=kind).digest()
     return int.from_bytes(digest, "little", signed=True)

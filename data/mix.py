@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from data.corpora import CORPORA
 from data.preparation.lengths import piece_seconds
-from data.preparation.near import near_pairs
+from data.preparation.near import first_resembled
 from data.shards import FORMAT, LEDGER, MANIFEST, NEAR, PIECES, PieceRecord, Shards
 from data.shares import beyond_shares
 from data.toolkit.safewrite import as_line, write, write_array, write_lines
@@ -31,8 +31,8 @@ from symbolic.errors import ConfigError, CorpusError
 _SHARD = 1 << 20
 """Approximate number of tokens in a shard."""
 _USED = ("train", "valid")
-_HELD_FROM = {"train": ("valid", "test", "excluded", "guard"), "valid": ("test", "guard")}
-"""For each side that is used, the sides of other pieces that it must not copy."""
+_RANKS = {"train": 0, "valid": 1, "excluded": 1, "test": 2, "guard": 2}
+"""A piece that is used must not copy one of a higher rank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,9 +205,12 @@ def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
         else f"held out: its corpus has it on side '{side}'"
         for side in sides
     ]  # fmt: skip
-    names = [f"{part.name}/{piece.key}" for part, piece in found]
+    names, ranks = (
+        [f"{part.name}/{piece.key}" for part, piece in found],
+        np.array([_RANKS[side] for side in sides]),
+    )
     copies = {
-        side: {found[i][1].fingerprint: names[i] for i in np.flatnonzero(np.isin(sides, _HELD_FROM[side]))}
+        side: {found[i][1].fingerprint: names[i] for i in np.flatnonzero(ranks > _RANKS[side])}
         for side in _USED
     }
     seen: dict[int, str] = {}
@@ -221,14 +224,14 @@ def _reasons(parts: Sequence[Part], threshold: float) -> list[str]:
         elif sides[i] == "train":
             seen[piece.fingerprint] = names[i]
     if threshold:
-        _add_near(parts, names, sides, reasons, threshold)
+        _add_near(parts, names, ranks, reasons, threshold)
     return reasons
 
 
 def _add_near(
     parts: Sequence[Part],
     names: Sequence[str],
-    sides: NDArray[np.str_],
+    ranks: NDArray[np.int64],
     reasons: list[str],
     threshold: float,
 ) -> None:
@@ -239,12 +242,10 @@ def _add_near(
         sketches += arrays
         tracks.append(counts)
     owners = np.repeat(np.arange(len(names)), np.concatenate(tracks))
-    _, kinds = np.unique(sides, return_inverse=True)
-    for pair in near_pairs(sketches, owners, threshold, kinds):
-        one, two, resemblance = pair.item()
-        for mine, other in ((one, two), (two, one)):
-            if not reasons[mine] and sides[other] in _HELD_FROM[sides[mine]]:
-                reasons[mine] = f"resembles a piece held out: {names[other]}, by {resemblance:.2f}"
+    first, resemblance = first_resembled(sketches, owners, threshold, ranks)
+    for mine in np.flatnonzero(first < len(names)):
+        if not reasons[mine]:
+            reasons[mine] = f"resembles a piece held out: {names[first[mine]]}, by {resemblance[mine]:.2f}"
 
 
 def _keep_shares(parts: Sequence[Part], reasons: list[str], shares: Mapping[str, float]) -> None:

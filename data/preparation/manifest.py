@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -131,16 +130,10 @@ def _near_lines(
 def _piece_lines(pieces: Iterable[dict[str, Any]], verdicts: Iterable[Verdict]) -> Iterator[bytes]:
     kept = (piece for piece in pieces if not piece["skipped"])
     for piece, verdict in zip(kept, verdicts, strict=True):
-        record = PieceRecord(
-            piece["key"],
-            piece["file"],
-            verdict.split,
-            verdict.group,
-            piece["labels"],
-            piece["fingerprint"],
-            piece["tokens"],
+        settled = {"split": verdict.split, "group": verdict.group}
+        yield as_line(
+            {name: settled[name] if name in settled else piece[name] for name in PieceRecord.__slots__}
         )
-        yield as_line(asdict(record))
 
 
 def _ledger_lines(pieces: Iterable[dict[str, Any]], verdicts: Sequence[Verdict]) -> Iterator[bytes]:

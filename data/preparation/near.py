@@ -13,7 +13,7 @@ fixed places. Two sets agree in one place with a probability equal to their Jacc
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ _BAND = 3
 """Places in a band. Two tracks that resemble by 0.4 meet in one of the 64 bands in 98.5 % of cases."""
 _BLOCK = 1 << 12
 """Candidates compared at once, in 7 MB."""
+_MOST_KEYS = 1 << 22
+"""Keys of bands made at once, in 32 MB. Sketches of some 65,000 tracks need one pass."""
 _PLACES = (np.arange(SIZE, dtype=np.uint64) << np.uint64(32)) // np.uint64(SIZE) << np.uint64(32)
 
 
@@ -64,61 +66,130 @@ def sketch(music: Music) -> Sketches:
     return sketches
 
 
-def near_pairs(
-    parts: Sequence[Sketches],
-    owners: NDArray[np.int64],
-    threshold: float,
-    kinds: NDArray[np.integer] | None = None,
-) -> NDArray[np.void]:
+def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: float) -> NDArray[np.void]:
     """Find pairs of pieces that resemble one another, through shared bands.
 
     Each of many sketches that share a band is compared with the first and with the one before it. So copies are linked
     into groups, though not every pair of a group is listed. Work and memory grow with the number of tracks and never
-    with its square: some 60 bytes a track and a found pair. With `kinds` work grows with the number of pairs of
-    different kinds that share a band.
+    with its square.
 
     Args:
         parts: Arrays of (T, SIZE) sketches. No page of a memory-mapped array stays in memory.
         owners: (all sketches,) the piece of each sketch, rising.
         threshold: Smallest resemblance.
-        kinds: (pieces,) a number for each piece. All pieces of different kinds that share a band are compared, so that
-            no such pair is missed.
 
     Returns:
         (P,) of `PAIR` in order of pieces. Each pair comes once.
     """
-    edges = np.cumsum([0, *(len(part) for part in parts)])
-    count = int(owners[-1]) + 1 if len(owners) else 1
-    pairs, scores = np.empty(0, np.int64), np.empty(0, np.uint8)
-    for band in range(0, SIZE, _BAND):
-        keys = np.concatenate([np.empty(0, np.uint64), *(_band_keys(part, band) for part in parts)])
-        more = [(pairs, scores)]
-        for one, two in _candidates(keys, owners, None if kinds is None else kinds[owners]):
-            equal = np.count_nonzero(_rows(parts, edges, one) == _rows(parts, edges, two), axis=1)
-            near = equal / SIZE >= threshold
-            both = owners[one[near]] * count + owners[two[near]]  # in one number
-            more.append((both, equal[near].astype(np.uint8)))
-        pairs, scores = _highest(*map(np.concatenate, zip(*more, strict=True)))
+    rows, count = Rows(parts), int(owners[-1]) + 1 if len(owners) else 1
+    pairs, scores, compared = np.empty(0, np.int64), np.empty(0, np.uint8), np.empty(0, np.int64)
+    for order, starts, stops in _runs_of_bands(parts):
+        one, two = _linked(order, starts, stops)
+        other = owners[one] != owners[two]
+        both = np.unique(one[other] * len(owners) + two[other])  # in one number
+        both = both[~_among(both, compared)]  # copies meet in most bands
+        compared = np.sort(np.concatenate([compared, both]))
+        one, two = np.divmod(both, max(len(owners), 1))
+        equal = rows.agreements(one, two)
+        near = equal / SIZE >= threshold
+        found = owners[one[near]] * count + owners[two[near]]
+        pairs, scores = _highest(np.concatenate([pairs, found]), np.concatenate([scores, equal[near]]))
     found = np.empty(len(pairs), dtype=PAIR)
     found["first"], found["second"] = np.divmod(pairs, count)
     found["resemblance"] = scores / SIZE
     return found
 
 
+def first_resembled(
+    parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: float, ranks: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Find for each piece the first piece of a higher rank that it resembles, through shared bands.
+
+    A piece is compared with no more pieces than it takes to find one. So the work grows with the number of tracks and
+    of comparisons in vain, and not with the number of pairs.
+
+    Args:
+        parts: Arrays of (T, SIZE) sketches, as for `near_pairs`.
+        owners: (all sketches,) the piece of each sketch, rising.
+        threshold: Smallest resemblance.
+        ranks: (P,) rank of each piece.
+
+    Returns:
+        (P,) index of the first such piece, or P where there is none; and (P,) the resemblance of their most similar
+        tracks, or 0.
+    """
+    rows, first = Rows(parts), np.full(len(ranks), len(ranks))
+    for order, starts, stops in _runs_of_bands(parts):
+        run = np.repeat(np.arange(len(starts)), stops - starts)
+        rank = ranks[owners[order]]
+        for least in np.unique(rank)[1:]:
+            higher = np.flatnonzero(rank >= least)
+            mine = np.flatnonzero(rank == np.max(rank[rank < least]))
+            at, stop = (np.searchsorted(run[higher], run[mine], side) for side in ("left", "right"))
+            while True:
+                # Later pieces than the one that was found need no comparison.
+                left = np.flatnonzero(at < stop)
+                left = left[owners[order[higher[at[left]]]] < first[owners[order[mine[left]]]]]
+                if len(left) == 0:
+                    break
+                mine, at, stop = mine[left], at[left], stop[left]
+                one, two = order[mine], order[higher[at]]
+                near = rows.agreements(one, two) / SIZE >= threshold
+                np.minimum.at(first, owners[one[near]], owners[two[near]])
+                at = at + 1
+    mine = np.flatnonzero(first < len(ranks))
+    resemblance = np.zeros(len(ranks))
+    resemblance[mine] = _highest_of_tracks(rows, owners, mine, first[mine])
+    return first, resemblance
+
+
+class Rows:
+    """The rows of several arrays of sketches."""
+
+    def __init__(self, parts: Sequence[Sketches]) -> None:
+        self._parts = parts
+        self._plain = [np.asarray(part) for part in parts]  # np.memmap is slow to index
+        self._edges = np.cumsum([0, *(len(part) for part in parts)])
+
+    def agreements(self, one: NDArray[np.int64], two: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return (N,) in how many places the sketches of each pair agree. 0 if they share no band."""
+        found = np.empty(len(one), np.uint8)
+        for start in range(0, len(one), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            equal = self._take(one[block]) == self._take(two[block])
+            shared = equal.reshape(len(equal), -1, _BAND).all(axis=2).any(axis=1)
+            found[block] = np.count_nonzero(equal, axis=1) * shared
+        return found
+
+    def _take(self, indices: NDArray[np.int64]) -> Sketches:
+        rows = np.empty((len(indices), SIZE), dtype=np.uint32)
+        part_of = np.searchsorted(self._edges, indices, side="right") - 1
+        for part in np.unique(part_of):
+            here = part_of == part
+            rows[here] = self._plain[part][indices[here] - self._edges[part]]
+            _let_go(self._parts[part])
+        return rows
+
+
 def _shingles(music: Music) -> Iterator[NDArray[np.uint64]]:
     """Yield the sorted hashes of the shingles of each pitched track, repeated ones included."""
-    notes = music.notes[~music.drums]
-    pitch = notes["pitch"].astype(np.int64)
-    # Ticks end at 2^31, so one number orders by track and onset.
-    order = np.argsort((notes["track"].astype(np.int64) << 32) + notes["onset"], kind="stable")
-    onset, track, pitch = notes["onset"][order], notes["track"][order].astype(np.int64), pitch[order]
-    # Notes less than a 64th apart are one chord, of which the top note counts: performers spread chords.
-    new = (np.diff(onset) > music.resolution // 16) | (np.diff(track) != 0)
-    starts = np.flatnonzero(np.append(True, new)) if len(notes) else np.empty(0, dtype=np.int64)
+    notes, drums = music.notes, music.drums
+    # Ticks end at 2^31, so one number holds track, onset and pitch, and sorts several times faster than three.
+    order = (notes["track"].astype(np.int64) << 32 | notes["onset"]) << 8 | notes["pitch"]
+    if drums.any():
+        order = order[~drums]
+    if len(order) <= _STEPS + 1:
+        return
+    order.sort()
+    place = order >> 8
+    # Notes less than a 64th apart are one chord, of which the top note counts: performers spread chords. Tracks are
+    # farther apart than any notes.
+    starts = np.flatnonzero(np.diff(place, prepend=-1 << 40) > music.resolution // 16)
     if len(starts) <= _STEPS + 1:
         return
-    top, onset, track = np.maximum.reduceat(pitch, starts), onset[starts], track[starts]
-    wait = np.diff(onset)
+    top = np.maximum.reduceat(order & 0xFF, starts)
+    place = place[starts]
+    wait, track = np.diff(place), place >> 32
     # Longer than, shorter than or like the wait before. Integers give the same result on every machine.
     rhythm = 1 + (5 * wait[1:] > 7 * wait[:-1]) - (7 * wait[1:] < 5 * wait[:-1]).astype(np.int64)
     symbol = ((np.diff(top)[1:] + 128) * 3 + rhythm).astype(np.uint64)
@@ -141,69 +212,72 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers ^ (numbers >> np.uint64(31))
 
 
-def _band_keys(part: Sketches, band: int) -> NDArray[np.uint64]:
-    columns = part[:, band : band + _BAND].astype(np.uint64)
+def _runs_of_bands(
+    parts: Sequence[Sketches],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield for each band the sketches that share it with others, and starts and stops of those that share one key."""
+    edges = np.cumsum([0, *(len(part) for part in parts)])
+    count = int(edges[-1])
+    bits = count.bit_length()
+    together = max(1, _MOST_KEYS // max(count, 1))
+    for band in range(0, SIZE // _BAND, together):
+        bands = slice(band, band + together)
+        keys = np.empty((len(range(SIZE // _BAND)[bands]), count), np.uint64)
+        for part, start in zip(parts, edges, strict=False):
+            keys[:, start : start + len(part)] = _keys(part, bands).T
+        for key in keys:
+            # Key and index in one number sort fast. The key lacks its lowest bits, so the few that share are sorted
+            # once more, by all of it.
+            packed = key >> np.uint64(bits) << np.uint64(bits) | np.arange(count, dtype=np.uint64)
+            packed.sort()
+            same = packed[1:] >> np.uint64(bits) == packed[:-1] >> np.uint64(bits)
+            shared = np.append(same, False) | np.append(False, same) if count else same
+            order = np.sort((packed[shared] & np.uint64((1 << bits) - 1)).astype(np.int64))
+            order = order[np.argsort(key[order], kind="stable")]
+            starts, stops = _runs(key[order])
+            yield order, starts, stops
+
+
+def _keys(part: Sketches, bands: slice) -> NDArray[np.uint64]:
+    """Return (T, bands) a hash of the places of each band."""
+    places = np.asarray(part).reshape(len(part), SIZE // _BAND, _BAND)[:, bands].astype(np.uint64)
     _let_go(part)
-    keys = np.zeros(len(part), dtype=np.uint64)
-    for column in columns.T:
-        keys = _mixed(keys ^ column)
+    keys = np.zeros(places.shape[:2], dtype=np.uint64)
+    for place in range(_BAND):
+        keys = _mixed(keys ^ places[:, :, place])
     return keys
 
 
-def _candidates(
-    keys: NDArray[np.uint64], owners: NDArray[np.int64], kinds: NDArray[np.integer] | None
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield blocks of pairs of sketches of different pieces with one key, the lower first."""
-    order = np.argsort(keys, kind="stable")
-    starts, stops = _runs(keys[order])
-    lengths = stops - starts
-    starts, lengths = starts[lengths > 1], lengths[lengths > 1]
-    later = np.concatenate(
-        [np.arange(s + 1, s + n) for s, n in zip(starts, lengths, strict=True)] or [starts]
-    )
-    first = np.repeat(starts, lengths - 1)
+def _linked(
+    order: NDArray[np.int64], starts: NDArray[np.int64], stops: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return pairs of sketches with one key, the lower first: each with the first and with the one before it."""
+    first = np.repeat(starts, stops - starts)
+    later = np.flatnonzero(np.arange(len(order)) > first)
+    first = first[later]
     apart = later - 1 > first  # else the one before is the first
-    one = order[np.concatenate([first, later[apart] - 1])]
-    two = order[np.concatenate([later, later[apart]])]
-    other = owners[one] != owners[two]
-    one, two = one[other], two[other]
-    yield from _in_blocks([(one, two)])
-    if kinds is not None:
-        # Runs of two have been compared.
-        runs = (order[s : s + n] for s, n in zip(starts, lengths, strict=True) if n > 2)
-        yield from _in_blocks(pair for run in runs for pair in _across(run, kinds[run]))
+    return order[np.concatenate([first, later[apart] - 1])], order[np.concatenate([later, later[apart]])]
 
 
-def _across(
-    sketches: NDArray[np.int64], kinds: NDArray[np.integer]
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield pairs of sketches of different kinds, the lower first."""
-    for kind in np.unique(kinds)[:-1]:
-        ours, theirs = sketches[kinds == kind], sketches[kinds > kind]
-        step = max(1, _BLOCK // len(theirs))
-        for start in range(0, len(ours), step):
-            some = ours[start : start + step]
-            one, two = np.repeat(some, len(theirs)), np.tile(theirs, len(some))
-            yield np.minimum(one, two), np.maximum(one, two)
+def _highest_of_tracks(
+    rows: Rows, owners: NDArray[np.int64], mine: NDArray[np.int64], other: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return (N,) the resemblance of the most similar tracks of each pair of pieces, all of which have tracks."""
+    start, stop = (np.searchsorted(owners, np.stack([mine, other]), side) for side in ("left", "right"))
+    ours, theirs = stop - start
+    pair = np.repeat(np.arange(len(mine)), ours * theirs)
+    within = np.arange(len(pair)) - np.repeat(np.cumsum(ours * theirs) - ours * theirs, ours * theirs)
+    equal = rows.agreements(start[0][pair] + within // theirs[pair], start[1][pair] + within % theirs[pair])
+    found = np.zeros(len(mine))
+    np.maximum.at(found, pair, equal / SIZE)
+    return found
 
 
-def _in_blocks(
-    pairs: Iterable[tuple[NDArray[np.int64], NDArray[np.int64]]],
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Yield the same pairs, `_BLOCK` at a time."""
-    waiting, count = [], 0
-    for some in pairs:
-        waiting.append(some)
-        count += len(some[0])
-        if count >= _BLOCK:
-            one, two = map(np.concatenate, zip(*waiting, strict=True))
-            whole = count - count % _BLOCK
-            for start in range(0, whole, _BLOCK):
-                yield one[start : start + _BLOCK], two[start : start + _BLOCK]
-            waiting, count = [(one[whole:], two[whole:])], count - whole
-    if count:
-        one, two = map(np.concatenate, zip(*waiting, strict=True))
-        yield one, two
+def _among(numbers: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which numbers are among known ones, which rise."""
+    if len(known) == 0:
+        return np.zeros(len(numbers), dtype=np.bool_)
+    return known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
 
 
 def _highest(
@@ -223,16 +297,6 @@ def _runs(values: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     edges = np.flatnonzero(values[1:] != values[:-1]) + 1
     bounds = np.concatenate([[0], edges, [len(values)]]) if len(values) else np.zeros(1, dtype=np.int64)
     return bounds[:-1], bounds[1:]
-
-
-def _rows(parts: Sequence[Sketches], edges: NDArray[np.int64], indices: NDArray[np.int64]) -> Sketches:
-    rows = np.empty((len(indices), SIZE), dtype=np.uint32)
-    part_of = np.searchsorted(edges, indices, side="right") - 1
-    for part in np.unique(part_of):
-        here = part_of == part
-        rows[here] = parts[part][indices[here] - edges[part]]
-        _let_go(parts[part])
-    return rows
 
 
 def _let_go(part: Sketches) -> None:

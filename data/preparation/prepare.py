@@ -11,7 +11,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -134,9 +134,9 @@ def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | 
     """Return all that determines the result as JSON values. Equal settings make equal bytes."""
     corpus = recipe.corpus
     listing = hashlib.sha256()
-    names = [field.name for field in fields(Piece)]
-    for piece in pieces:  # `asdict` copies deeply, at four times the cost
-        listing.update(json.dumps({name: getattr(piece, name) for name in names}, sort_keys=True).encode())
+    encode = json.JSONEncoder(sort_keys=True).encode
+    for piece in pieces:
+        listing.update(encode(_columns(piece)).encode())
     settings: dict[str, Any] = {
         "format": FORMAT,
         "corpus": {"name": corpus.name, "version": corpus.version, "options": corpus.options()},
@@ -148,6 +148,11 @@ def _settings(recipe: Recipe, pieces: Sequence[Piece], near_duplicates: float | 
         "near_duplicates": near_duplicates,
     }
     return dict(json.loads(as_json(settings)))  # as it will be read back, without tuples
+
+
+def _columns(piece: Piece) -> dict[str, Any]:
+    """Return what a piece holds by name. `asdict` copies deeply, at many times the cost."""
+    return {name: getattr(piece, name) for name in Piece.__slots__}
 
 
 def _refuse_other(folder: Path, settings: dict[str, Any]) -> None:
@@ -214,12 +219,17 @@ def _run(
 
 def _make_shard(recipe: Recipe, folder: Path, task: tuple[str, list[Piece]]) -> None:
     name, chunk = task
-    _save_shard(recipe, folder, name, [tokenise(recipe, piece) for piece in chunk])
+    _save_shard(recipe, folder, name, tokenise(recipe, chunk))
+
+
+def _tokenise_one(recipe: Recipe, piece: Piece) -> PreparedPiece:
+    (result,) = tokenise(recipe, [piece])
+    return result
 
 
 def _one_by_one(recipe: Recipe, chunk: Sequence[Piece], jobs: int) -> list[PreparedPiece]:
     """Prepare the pieces of a chunk one by one after its process died, to find the cause."""
-    work, results = partial(tokenise, recipe), {}
+    work, results = partial(_tokenise_one, recipe), {}
     for piece, result in run_tasks(work, chunk, jobs):
         if isinstance(result, Died):
             # Another piece may be the cause, or the memory of earlier ones. Try again in a new process.
@@ -244,7 +254,7 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, results: Sequence[Prepa
     hashes = {kind: write_array(folder / f"{name}.{kind}.npy", array) for kind, array in arrays.items()}
     pieces = [
         {
-            **asdict(o.piece),
+            **_columns(o.piece),
             "skipped": o.skipped,
             "fingerprint": o.fingerprint,
             "repairs": o.repairs,
@@ -253,4 +263,4 @@ def _save_shard(recipe: Recipe, folder: Path, name: str, results: Sequence[Prepa
         }
         for o in results
     ]
-    write(folder / f"{name}.json", as_json({"sha256": hashes, "pieces": pieces}))
+    write(folder / f"{name}.json", as_json({"sha256": hashes, "pieces": pieces}, indent=None))

@@ -1,9 +1,10 @@
-"""Tokenise one piece or give the reason why not. No file may stop the run."""
+"""Tokenise pieces or give the reasons why not. No file may stop the run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -65,10 +66,17 @@ class PreparedPiece:
     sketches: Sketches = field(default_factory=lambda: np.empty((0, SIZE), dtype=np.uint32))
 
 
-def tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
-    """Read, filter, interpret and encode a piece. Any failure becomes the reason why it is skipped."""
+def tokenise(recipe: Recipe, pieces: Iterable[Piece]) -> list[PreparedPiece]:
+    """Read, filter, interpret and encode pieces. Any failure becomes the reason why a piece is skipped."""
+    with guarded(recipe.filters.read_seconds, recipe.filters.read_memory) as one_file:
+        return [_tokenise_or_skip(recipe, piece, one_file) for piece in pieces]
+
+
+def _tokenise_or_skip(
+    recipe: Recipe, piece: Piece, one_file: Callable[[], AbstractContextManager[None]]
+) -> PreparedPiece:
     try:
-        with guarded(recipe.filters.read_seconds, recipe.filters.read_memory):
+        with one_file():
             return _tokenise(recipe, piece)
     except LeftOut as skip:
         reason = str(skip)
@@ -99,22 +107,19 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
     reading = corpus.interpret(piece, music)
     if refusal := filters.metre_refusal(reading.music):
         raise LeftOut(refusal)
-    kept = np.arange(len(reading.music))
+    used, kept = reading.music, None
     if not filters.keep_drums:
-        kept = np.flatnonzero(~reading.music.drums)
+        kept = np.flatnonzero(~used.drums)
+        used = used.with_notes(used.notes[kept])
     try:
-        tokens = recipe.tokenizer.encode(
-            reading.music.with_notes(reading.music.notes[kept]), hide=recipe.hide
-        )
+        tokens = recipe.tokenizer.encode(used, hide=recipe.hide)
     except ConfigError as error:  # hide was checked before, so it is the number of bars
         raise LeftOut(f"absurdly long: {error}") from error
-    source = kept[tokens.note_index]
+    source = tokens.note_index if kept is None else kept[tokens.note_index].astype(np.int32)
     labels = {name: reading.note_labels[name][source].astype(np.int8) for name in corpus.note_classes}
     sketches = sketch(music) if recipe.near else PreparedPiece(piece).sketches
     repairs = tuple(_portable(repair, corpus) for repair in (*music.repairs, *_oddities(music, path.suffix)))
-    return PreparedPiece(
-        piece, "", fingerprint, repairs, tokens.ids, source.astype(np.int32), labels, sketches
-    )
+    return PreparedPiece(piece, "", fingerprint, repairs, tokens.ids, source, labels, sketches)
 
 
 def _oddities(music: Music, suffix: str) -> Iterator[str]:

@@ -19,6 +19,9 @@ _ESCAPE = "backslashreplace"
 """File names that are not UTF-8 hold lone surrogates. This turns them into escapes of JSON."""
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def write_lines(path: Path, lines: Iterable[bytes | memoryview]) -> str:
     """Write a file line by line, so that it is complete or absent even after a power cut.
 
@@ -52,11 +55,13 @@ def write_text(path: Path, text: str) -> str:
 
 def write_array(path: Path, array: NDArray[Any]) -> str:
     """Write an array as `np.load` reads it and return the sha256 of the file."""
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return write_lines(path, [buffer.getbuffer()])
+    header, array = io.BytesIO(), np.ascontiguousarray(array)
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
+    return write_lines(
+        path, [header.getbuffer(), array.data.cast("B")] if array.size else [header.getbuffer()]
+    )
 
 
 def as_line(document: dict[str, Any]) -> bytes:
     """Return JSON on one line."""
-    return (json.dumps(document, ensure_ascii=False) + "\n").encode(errors=_ESCAPE)
+    return (_ENCODE(document) + "\n").encode(errors=_ESCAPE)

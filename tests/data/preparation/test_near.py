@@ -9,7 +9,8 @@ from prepared import ledger, run
 from data.corpora import open_corpus
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.folder import FolderCorpus
-from data.preparation.near import SIZE, THRESHOLD, near_pairs, sketch
+from data.preparation import near
+from data.preparation.near import SIZE, THRESHOLD, first_resembled, near_pairs, sketch
 from data.splits import Member, resolve
 from symbolic.errors import ConfigError
 from symbolic.music.files import read_music
@@ -120,6 +121,74 @@ def test_a_thousand_copies_are_one_group_without_a_million_pairs():
     members = [Member(str(i), None, "", i) for i in range(1000)]
     verdicts = resolve(members, {"train": 0.5, "test": 0.5}, [pair.item()[:2] for pair in pairs])
     assert len({verdict.split for verdict in verdicts}) == 1
+
+
+def relatives(seed, families=12, pieces=90):
+    """Sketches of pieces of one or two tracks, in families that resemble one another more or less, in three arrays."""
+    random = np.random.default_rng(seed)
+    ancestors = random.integers(0, 2**32, (families, SIZE), dtype=np.uint32)
+    tracks = random.integers(0, 3, pieces)
+    sketches = ancestors[random.integers(families, size=tracks.sum())]
+    changed = random.random(sketches.shape) < random.uniform(0, 0.9, (len(sketches), 1))
+    sketches[changed] = random.integers(0, 2**32, changed.sum(), dtype=np.uint32)
+    return np.split(sketches, [40, 55]), np.repeat(np.arange(pieces), tracks)
+
+
+def resemblances(parts, owners):
+    """The highest resemblance of tracks that share a band, of all pairs of pieces, one by one."""
+    sketches, found = np.concatenate(parts), {}
+    for i, j in zip(*np.triu_indices(len(sketches), 1), strict=True):
+        equal = sketches[i] == sketches[j]
+        if owners[i] != owners[j] and equal.reshape(-1, 3).all(axis=1).any():
+            pair = int(owners[i]), int(owners[j])
+            found[pair] = max(found.get(pair, 0.0), equal.mean())
+    return {pair: value for pair, value in found.items() if value >= THRESHOLD}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_pairs_are_those_of_a_walk_through_the_bands(seed):
+    parts, owners = relatives(seed)
+    sketches, expected = np.concatenate(parts), {}
+    for band in range(0, SIZE, 3):
+        first, before = {}, {}
+        for two, key in enumerate(map(tuple, sketches[:, band : band + 3].tolist())):
+            for one in {first.setdefault(key, two), before.get(key, two)}:
+                pair, value = (owners[one], owners[two]), (sketches[one] == sketches[two]).mean()
+                if pair[0] != pair[1] and value >= THRESHOLD:
+                    expected[pair] = max(expected.get(pair, 0), value)
+            before[key] = two
+    assert len(expected) > 50
+    assert near_pairs(parts, owners, THRESHOLD).tolist() == [
+        (*pair, expected[pair]) for pair in sorted(expected)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_of_a_higher_rank_is_that_of_all_pairs(seed):
+    parts, owners = relatives(seed)
+    ranks = np.random.default_rng(seed).integers(0, 3, 90)
+    expected = {}
+    for (one, two), resemblance in sorted(resemblances(parts, owners).items()):
+        for mine, other in ((one, two), (two, one)):
+            if ranks[other] > ranks[mine]:
+                expected.setdefault(mine, (other, resemblance))
+    first, resemblance = first_resembled(parts, owners, THRESHOLD, ranks)
+    assert len(expected) > 20
+    assert {i: (first[i], resemblance[i]) for i in np.flatnonzero(first < 90)} == expected
+
+
+def test_copies_on_two_sides_are_compared_once_each(monkeypatch):
+    parts, ranks = [np.repeat(sketch(song(1)), 4000, axis=0)], np.arange(4000) % 2
+    compared, agreements = [], near.Rows.agreements
+    monkeypatch.setattr(
+        near.Rows,
+        "agreements",
+        lambda self, one, two: compared.append(len(one)) or agreements(self, one, two),
+    )
+    first, resemblance = first_resembled(parts, np.arange(4000), THRESHOLD, ranks)
+    assert (first[::2] == 1).all()
+    assert (resemblance[::2] == 1).all()
+    assert sum(compared) == 4000  # 2,000 to find the first, 2,000 to compare all of their tracks
 
 
 # Splits

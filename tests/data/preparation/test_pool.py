@@ -88,7 +88,7 @@ def test_c_code_that_ignores_the_alarm_is_ended(music, tmp_path):
 
 def test_guards_leave_the_users_own_process_alone():
     before = signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)
-    with guarded(0.01, 1):
+    with guarded(0.01, 1) as one_file, one_file():
         time.sleep(0.05)
         assert len(np.ones(10**6)) == 10**6
     assert (signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)) == before
@@ -102,8 +102,9 @@ def test_an_expendable_process_is_restored_after_a_file(tmp_path):
         "make_expendable()",
         "def state(): return signal.getsignal(signal.SIGALRM), resource.getrlimit(resource.RLIMIT_AS)",
         "before = state()",
-        "with guarded(5, 2**30):",
-        "    within = state()",
+        "with guarded(5, 2**30) as one_file:",
+        "    with one_file():",
+        "        within = state()",
         "assert state() == before",
         "assert within[0] != before[0] and within[1] != before[1]",
     )
