@@ -108,7 +108,7 @@ def _without_beats(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
     beats = {"partitura": np.unique(found["beats"]), "music21": np.arange(0, last, _NOMINAL)}
     in_bar = {"partitura": int(found["meter_numerator"]), "music21": 4}
     stream = Stream()
-    for pitch, begin, length in zip(*(array[name].tolist() for name in array.dtype.names), strict=True):
+    for pitch, begin, length in array.tolist():
         stream.insert(begin / _NOMINAL, Note(pitch, quarterLength=length / _NOMINAL))
     fifths = {"partitura": fifths_of(estimate_key(array)), "music21": stream.analyze("key").sharps}
     scores = {}

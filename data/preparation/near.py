@@ -94,10 +94,10 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
         near = equal / SIZE >= threshold
         found = owners[one[near]] * count + owners[two[near]]
         pairs, scores = _highest(np.concatenate([pairs, found]), np.concatenate([scores, equal[near]]))
-    found = np.empty(len(pairs), dtype=PAIR)
-    found["first"], found["second"] = np.divmod(pairs, count)
-    found["resemblance"] = scores / SIZE
-    return found
+    result = np.empty(len(pairs), dtype=PAIR)
+    result["first"], result["second"] = np.divmod(pairs, count)
+    result["resemblance"] = scores / SIZE
+    return result
 
 
 def first_resembled(
@@ -277,7 +277,8 @@ def _among(numbers: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.b
     """Return which numbers are among known ones, which rise."""
     if len(known) == 0:
         return np.zeros(len(numbers), dtype=np.bool_)
-    return known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    found: NDArray[np.bool_] = known[np.minimum(np.searchsorted(known, numbers), len(known) - 1)] == numbers
+    return found
 
 
 def _highest(

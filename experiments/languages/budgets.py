@@ -188,8 +188,7 @@ def _measured(
 def _frequencies(setting: Setting) -> ByPiece:
     """Return the measures of what is most frequent on the training side."""
     known = _joined(setting.pieces).labels
-    heads = setting.target.heads
-    sizes = {name: one.out_features for part in (heads.notes, heads.segments) for name, one in part.items()}
+    sizes = setting.target.heads.classes
     logits = {
         name: torch.bincount(known[name].flatten(), minlength=size)
         .double()

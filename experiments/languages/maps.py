@@ -54,7 +54,13 @@ class Heads(nn.Module):
 
     def __init__(self, notes: dict[str, nn.Linear], segments: dict[str, nn.Linear]) -> None:
         super().__init__()
+        self.parts = notes, segments
         self.notes, self.segments = nn.ModuleDict(notes), nn.ModuleDict(segments)
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """The number of classes of each label."""
+        return {name: one.out_features for part in self.parts for name, one in part.items()}
 
     def forward(self, states: Tensor) -> Labels:
         """Return logits by label of (S, L, D) states: (S, L, C) and (S, C)."""
@@ -65,8 +71,11 @@ class Heads(nn.Module):
 
     def fresh(self) -> Heads:
         """Return heads of the same shape that know nothing."""
-        return Heads(*({n: nn.Linear(m.in_features, m.out_features) for n, m in part.items()}  # type: ignore[union-attr]
-                       for part in (self.notes, self.segments)))  # fmt: skip
+        notes, segments = (
+            {name: nn.Linear(one.in_features, one.out_features) for name, one in part.items()}
+            for part in self.parts
+        )
+        return Heads(notes, segments)
 
 
 class Residual(nn.Module):
@@ -89,20 +98,23 @@ class Residual(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """Map states of any shape (..., D)."""
-        return self.skip(states) + self.outer(F.gelu(self.inner(states)))
+        out: Tensor = self.skip(states) + self.outer(F.gelu(self.inner(states)))
+        return out
 
 
 def ridge(pairs: Segments) -> Tensor:
     """Return the (D, D) linear map with the least squares and a penalty."""
     source, target = pairs.source.flatten(0, 1), pairs.target.flatten(0, 1)
     penalty = _RIDGE * torch.eye(source.shape[1])
-    return torch.linalg.solve(source.T @ source + penalty, source.T @ target)
+    found: Tensor = torch.linalg.solve(source.T @ source + penalty, source.T @ target)
+    return found
 
 
 def orthogonal(pairs: Segments) -> Tensor:
     """Return the (D, D) rotation with the least squares (Schönemann, 1966)."""
     left, _, right = torch.linalg.svd(pairs.source.flatten(0, 1).T @ pairs.target.flatten(0, 1))
-    return left @ right
+    found: Tensor = left @ right
+    return found
 
 
 def moments(source: Tensor, target: Tensor) -> Tensor:
@@ -117,7 +129,8 @@ def moments(source: Tensor, target: Tensor) -> Tensor:
 
 def _root(covariance: Tensor, power: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
-    return vectors @ torch.diag(values.clamp(min=1e-3) ** power) @ vectors.T
+    found: Tensor = vectors @ torch.diag(values.clamp(min=1e-3) ** power) @ vectors.T
+    return found
 
 
 def train(

@@ -25,7 +25,8 @@ def right(logits: Labels, labels: Labels) -> Labels:
     found = {name: logits[name].argmax(-1) == true for name, true in labels.items()}
     if "position" in labels:
         whole = logits["position"].softmax(-1)[..., RESERVED:]
-        by_place = F.pad(whole, (0, -whole.shape[-1] % _STEP)).unflatten(-1, (-1, _STEP)).sum(-2)
+        padded = F.pad(whole, (0, -whole.shape[-1] % _STEP))
+        by_place = padded.view(*padded.shape[:-1], -1, _STEP).sum(-2)
         found["place"] = by_place.argmax(-1) == (labels["position"] - RESERVED) % _STEP
     return found
 

@@ -68,7 +68,7 @@ def language(model: PretrainedModel, pool: Path, fields: Sequence[str], with_key
     mean, deviation = unpaired.mean(0), unpaired.std(0)
     own = model.heads["fields"]
     assert isinstance(own, FieldHeads)
-    weights, biases = own.projection.weight.split(own.sizes), own.projection.bias.split(own.sizes)
+    weights, biases = (torch.split(one, own.sizes) for one in (own.projection.weight, own.projection.bias))
     notes = {
         field: _linear(weights[at] * deviation, biases[at] + weights[at] @ mean)
         for at, field in ((FIELDS.index(field), field) for field in fields)

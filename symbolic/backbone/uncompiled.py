@@ -7,4 +7,4 @@ import torch
 
 from symbolic import relations
 
-relation_ids = torch.compiler.disable(relations.relation_ids)
+relation_ids = torch.compiler.disable(relations.relation_ids)  # type: ignore[no-untyped-call]
