@@ -20,6 +20,7 @@ from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.repair import KEEP
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
+from symbolic.music.others import kind_of_name
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 ABC_SUFFIX = ".abc"
@@ -104,9 +105,10 @@ def read_music(
             raise MusicFileError(
                 path, "it is a folder", "Name its files, as in sorted(Path(folder).rglob('*.mid'))."
             )
-        raise MusicFileError(
-            path, f"'{suffix}' is no known kind of music file", f"Known are {', '.join(sorted(SUFFIXES))}."
-        )
+        kind, remedy = kind_of_name(suffix) or ("", "")
+        known = f"Known are {', '.join(sorted(SUFFIXES))}."
+        reason = f"'{suffix}' is no known kind of music file{f': it is {kind}' if kind else ''}"
+        raise MusicFileError(path, reason, f"{remedy} {known}".strip())
     content = music_bytes(path, max_bytes)
     name = str(path)
     if suffix in MIDI_SUFFIXES:

@@ -16,6 +16,7 @@ from symbolic.music.abc.score import notation_of
 from symbolic.music.abc.tune import Tune
 from symbolic.music.notation import counted
 from symbolic.music.notes import Music
+from symbolic.music.others import plain_text
 
 _TUNE = re.compile(r"^(?=X:)", re.MULTILINE)
 _ANY_TUNE = re.compile(r"^[ \t]*[XK]:", re.MULTILINE)
@@ -35,17 +36,17 @@ def abc_tunes(path: str | Path) -> list[str]:
         MusicFileError: If the file cannot be read.
     """
     try:
-        return _split_tunes(Path(path).read_bytes())
+        return _split_tunes(Path(path).read_bytes(), str(path))
     except OSError as error:
         raise MusicFileError(path, error.strerror or str(error)) from error
 
 
-def _split_tunes(content: bytes) -> list[str]:
+def _split_tunes(content: bytes, name: str) -> list[str]:
     """Return the text of each tune in the bytes of an abc file with the fields of the file's header.
 
     A file without an `X:` field is one tune if it has a `K:` field.
     """
-    text = "\n".join(_lines(_decoded(content)))
+    text = "\n".join(_lines(plain_text(content, name)))
     if _MAILED in text:
         text = text.replace(_MAILED, "=")
     before, *tunes = _TUNE.split(text)
@@ -65,7 +66,7 @@ def parse_abc_file(content: bytes, name: str) -> Music:
     Raises:
         MusicFileError: If it holds no tune or several, or its times lie outside MIDI's.
     """
-    tunes = _split_tunes(content)
+    tunes = _split_tunes(content, name)
     if len(tunes) != 1:
         raise MusicFileError(
             name,
@@ -94,15 +95,6 @@ def parse_abc(text: str, name: str) -> Music:
         return notation.music(name)
     except OverflowError as error:
         raise MusicFileError(name, str(error)) from error
-
-
-def _decoded(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 def _with_header(tune: str, header: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from symbolic.music.kern.spines import Spine, Staff, assign_parts, rearranged
 from symbolic.music.kern.tokens import UNIT, Time, parse_token
 from symbolic.music.notation import Bar, Notation, counted
 from symbolic.music.notes import DRUM_PROGRAM, Music
+from symbolic.music.others import plain_text
 
 _LINE = re.compile("\r\n|\r|\n")
 _TIME_SIGNATURE = re.compile(r"\*M(\d+(?:\+\d+)*)/(\d+)$")
@@ -31,21 +32,14 @@ def parse_kern(content: bytes | str, name: str) -> Music:
     """Read music from a Humdrum file with **kern spines.
 
     Args:
-        content: The file. Bytes that are not UTF-8 are read as Latin-1.
+        content: The file.
         name: Name of the file in errors.
 
     Raises:
         MusicFileError: If it has no **kern spine, or its lines do not tell which token belongs to which spine.
     """
-    text = content if isinstance(content, str) else _decoded(content)
+    text = content if isinstance(content, str) else plain_text(content, name)
     return _Reader(name).read(_LINE.split(text.removeprefix("\ufeff")))
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
 
 
 class _Reader:
@@ -81,9 +75,7 @@ class _Reader:
             else:
                 self._data(tokens)
         if not self.staves:
-            raise MusicFileError(
-                self.name, "it has no **kern spine", "Only **kern is read of Humdrum's formats."
-            )
+            raise self._no_kern()
         self._close_bar(max([self.now, *(spine.free for _, spine in self.kern)]))
         self.notation.repairs += counted(self.faults)
         if self.unassigned:
@@ -92,6 +84,10 @@ class _Reader:
 
     def _begin(self, tokens: list[str], number: int) -> None:
         """Begin spines at a line of exclusive interpretations."""
+        if any(" **" in token for token in tokens):
+            raise MusicFileError(
+                self.name, f"line {number:,} has spaces between its spines", "Put tabs in their place."
+            )
         if not self.spines:
             self.spines = [Spine() for _ in tokens]
         self._match(tokens, number)
@@ -99,6 +95,11 @@ class _Reader:
             if token.startswith("**"):
                 spine.begin(token)
         self._note_kern()
+
+    def _no_kern(self) -> MusicFileError:
+        return MusicFileError(
+            self.name, "it has no **kern spine", "Only **kern is read of Humdrum's formats."
+        )
 
     def _note_kern(self) -> None:
         self.kern = [(column, spine) for column, spine in enumerate(self.spines) if spine.staff]
@@ -109,6 +110,8 @@ class _Reader:
 
     def _match(self, tokens: list[str], number: int) -> None:
         """Refuse a line that changes spines but has another number of tokens."""
+        if not self.spines:
+            raise self._no_kern()
         if len(tokens) != len(self.spines):
             raise MusicFileError(
                 self.name,
@@ -147,6 +150,7 @@ class _Reader:
         """Note a time signature, which holds from the next bar line or token on."""
         found = _TIME_SIGNATURE.match(token)
         if not found:
+            self.faults[f"time signatures left out ({token[2:22]})"] += token[2:3].isdigit()
             return
         numerator, denominator = sum(map(int, found[1].split("+")[:_MOST])), int(found[2])
         if not denominator:  # a breve

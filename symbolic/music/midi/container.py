@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 from symbolic.errors import MusicFileError
+from symbolic.music.others import kind_of_content
 
 _HEADER = b"MThd"
 _SEARCHED = 4096
 """Bytes in which a header is searched: a MacBinary header has 128, a byte-order mark three."""
-_OTHERS = (
-    (
-        (b"<!doctype html", b"<html", b"<head"),
-        "a web page",
-        "Download the file itself: the link led to a page.",
-    ),
-    ((b"<?xml", b"<score-"), "an XML file", "If it is MusicXML, name it .musicxml."),
-    ((b"pk\3\4",), "a ZIP archive", "Unpack it."),
-    ((b"\x1f\x8b",), "a gzip archive", "Unpack it."),
-    ((b"rar!",), "a RAR archive", "Unpack it."),
-    ((b"riff", b"id3", b"fLaC", b"oggs"), "a sound file", "Only notes can be read, not sound."),
-)
-"""First bytes in lower case, a name, and what to do."""
 
 
 def unwrapped(content: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
@@ -42,11 +30,10 @@ def unwrapped(content: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
         return content[start:], (f"{start:,} bytes before its header passed over",)
     if not content:
         raise MusicFileError(name, "not a readable MIDI file (it is empty)", "Copy or download it again.")
-    beginning = content[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for heads, kind, remedy in _OTHERS:
-        if beginning.startswith(heads):
-            raise MusicFileError(name, f"not a readable MIDI file (it is {kind})", remedy)
-    raise MusicFileError(name, "not a readable MIDI file (it has no MIDI header)")
+    kind, remedy = kind_of_content(content) or ("", "")
+    raise MusicFileError(
+        name, f"not a readable MIDI file (it {f'is {kind}' if kind else 'has no MIDI header'})", remedy
+    )
 
 
 def _of_riff(content: bytes) -> bytes:

@@ -16,6 +16,7 @@ Event = tuple[int, bytes]
 """Time in ticks, and the bytes of the event from its status byte on. Running status is resolved."""
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, SYSTEM, META = 0x80, 0x90, 0xB0, 0xC0, 0xF0, 0xFF
 TRACK_NAME, INSTRUMENT_NAME, MARKER, END_OF_TRACK, KEY_SIGNATURE = 0x03, 0x04, 0x06, 0x2F, 0x59
+_END = bytes([META, END_OF_TRACK, 0])
 DRUM_CHANNEL = 9
 _TICK = itemgetter(0)
 SYSEX = (0xF0, 0xF7)
@@ -53,7 +54,7 @@ class MidiEvents:
         chunks = [_chunk(b"MThd", header)]
         for events, end in zip(self.tracks, self.ends, strict=True):
             now, parts = 0, list[bytes]()
-            last = (max([end, *map(_TICK, events)]), bytes([META, END_OF_TRACK, 0]))
+            last = (max([end, *map(_TICK, events)]), _END)
             for tick, content in [*sorted(events, key=_TICK), last]:
                 parts += _quantity(tick - now), content
                 now = tick
@@ -93,6 +94,9 @@ def read_events(content: bytes, name: str) -> MidiEvents:
                 break
             others += 1
             continue
+        if at == start and not content[at : at + 4].isalnum() and (end := content.find(_END, at)) >= 0:
+            at = end + len(_END)  # a recorder that crashed before it could write the length
+            oddities["tracks without a length read to their end"] += 1
         number, events = len(file.tracks) + 1, list[Event]()
         if lacking := max(at - len(content), 0):
             raise MusicFileError(

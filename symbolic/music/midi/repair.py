@@ -35,6 +35,8 @@ PEDAL = KEEP, EXTEND = "keep", "extend"
 _TICK = itemgetter(0)
 _SUSTAIN, _DOWN = 64, 64
 """Controller of the sustain pedal, and the first of its values that hold notes."""
+_ALL_OFF = frozenset({120, *range(123, 128)})
+"""Controllers that end all notes of their channel."""
 _JAPANESE = re.compile(rb"(?:[\x81-\x9f\xe0-\xef][\x40-\x7e\x80-\xfc]){2}|[\xa1-\xdf]{3}")
 """Two characters of two bytes in Shift-JIS, or three half-width kana. Such rows are rare in Latin text."""
 _NOT_LATIN = re.compile(rb"[\x81-\x9f]|^[\x00-\x40\xa1-\xdf]+$")
@@ -95,8 +97,8 @@ def notes_of(events: Sequence[Event]) -> list[Note]:
 def with_closed_notes(file: MidiEvents) -> MidiEvents:
     """Return a file where every note has an end, and name those that had none in its repairs.
 
-    A note without an end lasts until the next strike of its pitch or as long as its track. Drums last a sixteenth at
-    most. Strikes of one pitch at one time end together.
+    A note without an end lasts until the next strike of its pitch, a message that ends all notes, or as long as its
+    track. Drums last a sixteenth at most. Strikes of one pitch at one time end together.
     """
     tracks, count = [], 0
     for events in file.tracks:
@@ -112,7 +114,7 @@ def with_closed_notes(file: MidiEvents) -> MidiEvents:
 
 def _missing_releases(events: Sequence[Event], sixteenth: int) -> list[Event]:
     """Return the events that end notes without an end."""
-    groups = defaultdict[tuple[int, int], list[tuple[int, bool]]](list)
+    groups = defaultdict[tuple[int, int], list[tuple[int, bool | None]]](list)
     sounding = Counter[tuple[int, int]]()
     for tick, event in events:
         if is_strike(event):
@@ -124,6 +126,10 @@ def _missing_releases(events: Sequence[Event], sixteenth: int) -> list[Event]:
             sounding[key] -= 1
             if not sounding[key]:
                 del groups[key]
+        elif event[0] & 0xF0 == CONTROL and event[1] in _ALL_OFF:
+            for (channel, _), group in groups.items():
+                if channel == event[0] & 0x0F:
+                    group.append((tick, None))
     last = events[-1][0] if events else 0
     return [
         (tick, bytes([NOTE_OFF | channel, pitch, 0]))
@@ -132,25 +138,27 @@ def _missing_releases(events: Sequence[Event], sixteenth: int) -> list[Event]:
     ]
 
 
-def _missing_ends(group: list[tuple[int, bool]], last: int, sixteenth: int, drum: bool) -> Iterator[int]:
+def _missing_ends(
+    group: list[tuple[int, bool | None]], last: int, sixteenth: int, drum: bool
+) -> Iterator[int]:
     """Yield the ends that notes of one pitch lack.
 
     Args:
-        group: Times of strikes, true, and of releases, from a silence on.
+        group: Times of strikes, true, of releases, false, and of ends of all notes, None, from a silence on.
         last: Time of the track's last event.
         sixteenth: Its length in ticks.
         drum: Whether they are drums.
     """
     count = onset = 0
     for tick, strike in group:
-        if not strike:
+        if strike is False:
             yield from [tick] * (count - 1)
             count = 0
             continue
-        if tick > onset:
+        if strike is None or tick > onset:
             yield from [min(tick, onset + sixteenth) if drum else tick] * count
             count = 0
-        count, onset = count + 1, tick
+        count, onset = count + bool(strike), tick
     yield from [onset + sixteenth if drum or last <= onset else last] * count
 
 

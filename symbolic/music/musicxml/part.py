@@ -238,6 +238,9 @@ class PartReader:
                 case "time":
                     if (found := values.time_signature(child)) and child.get("number", "1") == "1":
                         self.signatures.append(Signature(self._measure, self._now, *found))
+                case "measure-style":
+                    signs = (one.get("type") for one in child.findall("measure-repeat"))
+                    self.repairs["signs that repeat bars left out"] += "start" in signs
                 case "transpose":
                     staff = _staff(child.get("number"), otherwise=0)
                     if not staff:

@@ -134,5 +134,5 @@ def score_tree(content: bytes, name: str) -> Element:
                 element.tag = element.tag.rpartition("}")[2]
     if root.tag not in ("score-partwise", "score-timewise"):
         kind = "a web page" if root.tag == "html" else f"XML of another kind, <{root.tag[:40]}>"
-        raise MusicFileError(name, f"it is {kind}, no MusicXML score")
+        raise MusicFileError(name, f"it is {kind}, no MusicXML score", "Export the score as MusicXML.")
     return root

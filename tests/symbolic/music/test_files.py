@@ -241,6 +241,45 @@ class TestRefusing:
         with pytest.raises(MusicFileError, match=r"no known kind of music file.*\.mid"):
             read_music(tmp_path / name)
 
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("a.mscz", "a file of MuseScore. Export it as MusicXML or MIDI. Known are"),
+            ("a.SIB", "a file of Sibelius. Export"),
+            ("a.it", "a tracker's module. Export"),
+            ("a.mp3", "a sound file. Only notes"),
+            ("a.pdf", "a picture. Only notes"),
+            ("a.zip", "an archive. Unpack it"),
+        ],
+    )
+    def test_other_kinds_are_named_with_a_remedy(self, tmp_path, name, message):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(MusicFileError, match=f"no known kind of music file: it is {message}"):
+            read_music(tmp_path / name)
+
+    @pytest.mark.parametrize("suffix", [".abc", ".krn"])
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (b"\n<!DOCTYPE html><pre>X:1\nK:C\nCDEF|</pre>", "a web page. Download"),
+            (b"<?xml version='1.0'?>", "an XML file"),
+            (b"MThd\0\0\0\6", "a MIDI file. Name it .mid"),
+            (b"PK\3\4", "a ZIP archive. Unpack"),
+        ],
+    )
+    def test_other_kinds_named_as_text_are_refused(self, tmp_path, suffix, content, message):
+        (tmp_path / f"a{suffix}").write_bytes(content)
+        with pytest.raises(MusicFileError, match=f"it is {message}"):
+            read_music(tmp_path / f"a{suffix}")
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+    @pytest.mark.parametrize(
+        ("suffix", "text"), [(".abc", "X:1\nT:é\nL:1/4\nK:C\nC|"), (".krn", "!!!OTL: é\n**kern\n4c\n*-")]
+    )
+    def test_text_is_read_in_every_usual_encoding(self, tmp_path, suffix, text, encoding):
+        (tmp_path / f"a{suffix}").write_text(text, encoding=encoding)
+        assert read_music(tmp_path / f"a{suffix}").notes["pitch"].tolist() == [60]
+
     @pytest.mark.parametrize("suffix", [".mid", ".MIDI", ".abc", ".krn", ".xml"])
     def test_absent_files_and_folders(self, tmp_path, suffix):
         with pytest.raises(MusicFileError, match="No such file"):

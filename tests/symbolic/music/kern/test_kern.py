@@ -323,6 +323,21 @@ class TestFiles:
         with pytest.raises(MusicFileError, match=r"x\.krn"):
             parse_kern(content, "x.krn")
 
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ("4c\n*-", "no \\*\\*kern spine"),
+            ("**kern **kern\n4c 4e", "line 1 has spaces between its spines. Put tabs"),
+        ],
+    )
+    def test_files_without_spines_are_refused_with_the_reason(self, content, message):
+        with pytest.raises(MusicFileError, match=message):
+            parse_kern(content, "x.krn")
+
+    def test_time_signatures_that_cannot_be_read_are_named(self):
+        assert kern("*M3/3%2", "4c").repairs == ("time signatures left out (3/3%2): 1",)
+        assert kern("*MM[Allegro]", "*Mxyz", "4c").repairs == ()
+
     def test_a_header_alone_has_no_notes(self):
         assert len(parse_kern("**kern\n*M4/4\n=1\n*-\n", "x")) == 0
 

@@ -46,6 +46,17 @@ class TestNotesWithoutAnEnd:
     def test_a_last_strike_gets_a_sixteenth(self) -> None:
         assert notes(parse_midi(midi(track((0, on()))), "odd")) == [(0, 120, 60)]
 
+    @pytest.mark.parametrize("controller", [120, 123, 127])
+    def test_or_to_the_message_that_ends_all_notes(self, controller: int) -> None:
+        ends = bytes([0xB0, controller, 0])
+        music = parse_midi(midi(track((0, on()), (0, on(64)), (480, ends), *scale(2), (0, on()))), "odd")
+        assert {(0, 480, 60), (0, 480, 64)} <= set(notes(music))
+        assert len(music) == 5
+
+    def test_a_message_that_ends_all_notes_leaves_other_channels(self) -> None:
+        music = parse_midi(midi(track((0, on()), (480, b"\xb1\x7b\0"), (480, b"\xb0\x07\x40"))), "odd")
+        assert notes(music) == [(0, 960, 60)]
+
     def test_strikes_at_one_time_end_together(self) -> None:
         music = parse_midi(midi(track((0, on()), (0, on()), (480, off()), (0, on()), (9, off()))), "odd")
         assert notes(music) == [(0, 480, 60), (0, 480, 60), (480, 9, 60)]
@@ -121,6 +132,13 @@ def test_its_own_name_comes_before_that_of_its_instrument() -> None:
 
 
 class TestOddBytes:
+    def test_a_track_without_a_length_is_read_to_its_end(self) -> None:
+        whole = midi(track(*scale()), track((0, on(40)), (480, off(40))))
+        at = whole.rindex(b"MTrk") + 4
+        music = parse_midi(whole[:at] + bytes(4) + whole[at + 4 :], "odd")
+        assert notes(music) == notes(parse_midi(whole, "sound"))
+        assert music.repairs == ("tracks without a length read to their end: 1",)
+
     def test_what_follows_an_early_end_is_read(self) -> None:
         early = track(*scale(3), (0, meta(0x2F, b"")), *scale(9))
         assert len(parse_midi(midi(early), "odd")) == 12
@@ -163,6 +181,8 @@ class TestContainers:
             (b"<?xml version='1.0'?><score-partwise>", "an XML file.*musicxml"),
             (b"PK\3\4....", "a ZIP archive.*Unpack"),
             (b"RIFF....WAVEfmt ", "a sound file"),
+            (b"fLaC....", "a sound file"),
+            (b"%PDF-1.4", "a PDF"),
             (midi(track(*scale()))[:-9], "cut off: track 1 lacks 9 of its 100 bytes.*again"),
         ],
     )

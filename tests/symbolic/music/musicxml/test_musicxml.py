@@ -131,6 +131,11 @@ class TestBars:
         music = read([note("r") + note() + THREE_EIGHT + note("r", 1.5, attributes=HIDDEN), note()])
         assert onsets(music, 0) == [1, 3.5]
 
+    def test_signs_that_repeat_a_bar_are_counted(self):
+        sign = "<attributes><measure-style><measure-repeat type='{}'>1</measure-repeat></measure-style></attributes>"
+        music = read([FULL, sign.format("start") + note("r", 4), sign.format("stop") + FULL])
+        assert music.repairs == ("signs that repeat bars left out: 1",)
+
     def test_an_implicit_measure_without_anything_takes_no_time(self):
         assert onsets(read([FULL, '<measure number="X1" implicit="yes">', FULL]), 0) == [*range(8)]
 
