@@ -367,9 +367,7 @@ class TestBooks:
         assert (sounding(two), signatures(two)) == ([(0, 0.5, C)], [(0, 4, 4)])
         assert one.notes["program"].tolist() == two.notes["program"].tolist() == [7]
 
-    @pytest.mark.parametrize(
-        "content", [b"", b"no tune", b"<html><body>404</body></html>", b"\0\1\2", b"C|D|E|"]
-    )
+    @pytest.mark.parametrize("content", [b"", b"no tune", b"\0\1\2", b"C|D|E|"])
     def test_what_is_no_abc_is_refused(self, content, tmp_path):
         (tmp_path / "a.abc").write_bytes(content)
         with pytest.raises(MusicFileError, match=r"a\.abc: it holds no tune"):
