@@ -3,8 +3,9 @@
     python -m experiments.style conv:all:1% --from tiny --root DATA --pieces 10 --seeds 3 --out results/styles.jsonl
     python -m experiments.style {adapter,conv,transformer}:{all,mid,last}:{0.3%,1%,3%} --from tiny --root DATA
 
-An arm is method:layers:share, or a control: full, scratch. A style is learnt from so many pieces, a fifth of which
-choose the best validation. Test pieces are others. First measure: nats a hidden field of each test piece, paired by
+An arm is method:layers:share, or a control: full, scratch. Arms that the file of records has with these settings are
+left out, so that a stopped study goes on. A style is learnt from so many pieces, a fifth of which choose the best
+validation. Test pieces are others. First measure: nats a hidden field of each test piece, paired by
 piece, with intervals by a bootstrap over pieces of the mean over seeds. Then four bars of each test piece are written
 anew and measured beside those that stood there: histograms, self-similarity, a classifier of styles, one of written
 against given, and copied n-grams. Neighbouring notes (`experiments.ngrams`) and the training piece that is most similar
@@ -27,7 +28,7 @@ import numpy as np
 from data.corpora import open_corpus
 from data.fingerprint import note_fingerprint
 from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import append_results
+from data.toolkit.results import Record, append_results, read_lines
 from experiments.ngrams import NeighbourModel
 from experiments.passages import (
     bars_of,
@@ -83,55 +84,80 @@ class Pieces:
 
 def main() -> int:
     """Measure every arm, print a table and append records."""
-    options = _options()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("arms", nargs="+", help="method:layers:share, or full, or scratch")
+    parser.add_argument("--styles", default="rags,chorales,dances", help=f"some of {', '.join(STYLES)}")
+    parser.add_argument("--seeds", type=int, default=1)
+    options = with_flags(parser).parse_args()
     try:
-        _study(options)
+        study(options, options.arms, options.styles.split(","), options.seeds)
     except CounterpointError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("arms", nargs="+", help="method:layers:share, or full, or scratch")
+def with_flags(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Give a parser the flags of all studies of styles."""
     parser.add_argument("--from", dest="base", default="tiny", help="pretrained model")
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--styles", default="rags,chorales,dances", help=f"some of {', '.join(STYLES)}")
     parser.add_argument("--pieces", type=int, default=10, help="to learn a style from")
     parser.add_argument("--test", type=int, default=30, help="most test pieces of a style")
     parser.add_argument(
         "--write", type=int, default=20, help="test pieces of which bars are written; 0: none"
     )
     parser.add_argument("--steps", type=int, default=200, help="of training, in whole passes over the pieces")
-    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    return parser.parse_args()
+    return parser
 
 
-def _study(options: argparse.Namespace) -> None:
+def study(options: argparse.Namespace, arms: Sequence[str], names: Sequence[str], seeds: int) -> list[Record]:
+    """Measure arms on styles, and print and append their records. Return them with those that were there.
+
+    Args:
+        options: From `with_flags`.
+        arms: The arms.
+        names: Some of `STYLES`. Each is a wrong style for the others.
+        seeds: Trainings of each arm on each style.
+
+    Raises:
+        ConfigError: If an arm cannot have its size.
+    """
     base = load_checkpoint(options.base)
-    styles = {name: deal(name, options, base) for name in options.styles.split(",")}
-    for arm in options.arms:
-        models = {
+    settings = {
+        **{name: getattr(options, name) for name in ("pieces", "test", "write", "steps")},
+        **{"seeds": seeds, "styles": list(names)},
+    }
+    key = {"weights": base.fingerprint, "settings": settings}
+    known = [one for one in read_lines(options.out) if key.items() <= one.items()] if options.out else []
+    found = [one for one in known if one["arm"] in arms]
+    left = [arm for arm in arms if sum(one["arm"] == arm for one in found) < len(names)]
+    styles = {name: deal(name, options, base) for name in names} if left else {}
+    for arm in left:
+        learnt = {
             (name, seed): _learnt(base, pieces, arm, seed, options)
             for name, pieces in styles.items()
-            for seed in range(options.seeds)
+            for seed in range(seeds)
         }
-        for name in styles:
-            found = _measured(name, styles, models, base, options)
-            record = {
-                "arm": arm,
-                "style": name,
-                "base": model_name(options.base),
-                "weights": base.fingerprint,
-                **found,
+        models = {place: model for place, (model, _) in learnt.items()}
+        records = [
+            {
+                **{"arm": arm, "style": name, "base": model_name(options.base), **key},
+                "trained_share": learnt[name, 0][1],
+                **_measured(name, styles, models, base, options),
             }
+            for name in styles
+        ]
+        for record in records:
             print(_lines(record))  # noqa: T201
-            if options.out:
-                append_results(options.out, [portable_provenance({**provenance(), **record})])
+        found += records
+        if options.out:
+            append_results(
+                options.out, [portable_provenance({**provenance(), **record}) for record in records]
+            )
+    return found
 
 
 def deal(name: str, options: argparse.Namespace, base: Checkpoint) -> Pieces:
@@ -162,7 +188,8 @@ def deal(name: str, options: argparse.Namespace, base: Checkpoint) -> Pieces:
 
 def _learnt(
     base: Checkpoint, pieces: Pieces, arm: str, seed: int, options: argparse.Namespace
-) -> PretrainedModel:
+) -> tuple[PretrainedModel, float]:
+    """Return the model of an arm, and the numbers that it trains as a share of those of the backbone."""
     method, _, rest = arm.partition(":")
     layers, _, share = rest.partition(":")
     own = {} if method in CONTROLS else {"layers": layers or None, "share": share or None}
@@ -178,7 +205,8 @@ def _learnt(
     )
     with tempfile.TemporaryDirectory() as folder:
         style = train_style(base, pieces.trained, pieces.chosen, settings, seed, Path(folder))
-    return PretrainedModel(arm, base, style.backbone, {"fields": style.heads})
+    size = sum(one.numel() for one in pretrained_parts(base)[0].parameters())
+    return PretrainedModel(arm, base, style.backbone, {"fields": style.heads}), style.parameters / size
 
 
 def _measured(
@@ -217,7 +245,6 @@ def _measured(
     wrong = next((style for style in styles if style != name), name)
     written = {"frozen": frozen, "right": models[name, 0], "wrong": models[wrong, 0]}
     return {
-        "seeds": options.seeds,
         "pieces": {
             "trained": len(pieces.trained),
             "chosen": len(pieces.chosen),

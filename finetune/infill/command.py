@@ -24,7 +24,7 @@ _MOST = 1000
 _DESCRIPTION = """\
 Write bars or parts of a piece anew, or go on after its end.
 All other notes and events stay as they are.
-A score in MusicXML comes back as one. Anything else comes back as MIDI."""
+A score in MusicXML comes back as one. Anything else comes back as MIDI, and `finetune map` notates it."""
 _EPILOG = """\
 examples:
   finetune infill song.mid --bars 9-12 --number 8            eight variants of four bars
@@ -51,12 +51,13 @@ class InfillSettings(Settings):
     number: int = setting(1, "variants", within=f"[1, {_MOST}]")
     out: str = setting("variants", "folder for the variants")
     page: bool = setting(False, "also write a page with the variants side by side, which plays them")
-    musicxml: bool = setting(False, "write scores, where the piece is none through music21")
     style: str | None = setting(None, "folder of a style, made from the same model")
     temperature: float = setting(
         1.0, "above 1 more surprising, below 1 less; 0 the most likely", within="[0, 10]"
     )
-    top_p: float = setting(0.95, "draw among the most likely values that hold this share", within="(0, 1]")
+    top_p: float | None = setting(
+        None, "draw among the most likely values that hold this share (default: by field)", within="(0, 1]"
+    )
     seed: int = setting(0, "seed of everything random", within=SEEDS)
     scale: str | None = setting(None, "allow only its pitches, as 'C major', 'F# blues'")
     lowest: int = setting(0, "lowest MIDI pitch", within="[0, 127]")
@@ -67,7 +68,6 @@ class InfillSettings(Settings):
         None, "most notes of a track that sound together (default: as in the piece)", within=POSITIVE
     )
     steps: int = setting(6, "steps for each field", within="[1, 1000]", rare=True)
-    sweeps: int = setting(1, "times to draw the least sure values again", within="[0, 100]", rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
 
     def problems(self) -> list[str]:
@@ -114,13 +114,11 @@ def infill(argv: Sequence[str]) -> list[str]:
     settings = parse("finetune infill", _DESCRIPTION, InfillSettings, argv, _EPILOG)
     for named in filter(None, (settings.checkpoint, settings.style)):
         require_model(named)
-    from finetune.infill.scores import write_score
     from symbolic.music.files import MUSICXML_SUFFIXES, read_music
 
     music = read_music(settings.file)
     out, source = Path(settings.out), Path(settings.file)
-    scored = source.suffix.lower() in MUSICXML_SUFFIXES
-    suffix = source.suffix.lower() if scored else ".musicxml" if settings.musicxml else ".mid"
+    suffix = source.suffix.lower() if source.suffix.lower() in MUSICXML_SUFFIXES else ".mid"
     paths = [out / f"{source.stem}-{number}{suffix}" for number in range(1, settings.number + 1)]
     if source.resolve() in {path.resolve() for path in paths}:
         raise ConfigError(f"--out {out}: {settings.file} would be written over. Name another folder.")
@@ -137,7 +135,7 @@ def infill(argv: Sequence[str]) -> list[str]:
         number=settings.number,
         style=settings.style,
         seed=settings.seed,
-        sampling=Sampling(settings.temperature, settings.top_p, steps=settings.steps, sweeps=settings.sweeps),
+        sampling=Sampling(settings.temperature, settings.top_p, steps=settings.steps),
         constraints=settings.constraints,
     )
     sys.stderr.writelines(f"repaired {settings.file}: {repair}\n" for repair in music.repairs)
@@ -146,7 +144,7 @@ def infill(argv: Sequence[str]) -> list[str]:
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot be made ({error.strerror}). Name another folder.") from error
     for path, variant in zip(paths, variants, strict=True):
-        write_score(variant, path) if settings.musicxml and not scored else variant.write(path)
+        variant.write(path)
     lines = [
         f"{path}  {len(variant.notes):,} notes written in bars {variant.passage.bars}"
         for path, variant in zip(paths, variants, strict=True)

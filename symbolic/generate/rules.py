@@ -11,9 +11,20 @@ from symbolic.generate.canvas import Canvas
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.passage import Ints, Passage
 from symbolic.music.notes import DRUM_PROGRAM
-from symbolic.tokens.vocabulary import BAR, DRUM_PITCH, DURATION, PITCH, POSITION, PROGRAM, Vocabulary
+from symbolic.tokens.vocabulary import (
+    BAR,
+    DRUM_PITCH,
+    DURATION,
+    PITCH,
+    POSITION,
+    PROGRAM,
+    VELOCITY,
+    Vocabulary,
+)
 
 Flags = NDArray[np.bool_]
+_ENOUGH = 8
+"""Notes from which a range of velocities is known."""
 
 
 class Rules:
@@ -47,9 +58,9 @@ class Rules:
             drums = (canvas.values[rows, PROGRAM] == DRUM_PROGRAM)[:, None]
             pitched = np.append(self._constraints.pitches, np.zeros(DRUM_PITCH, dtype=bool))
             allowed &= np.where(drums, np.arange(2 * DRUM_PITCH) >= DRUM_PITCH, pitched)
-        elif field == DURATION:
-            left = self._passage.end - canvas.onset[rows]
-            allowed &= self._voc.durations <= np.maximum(left, 1)[:, None]
+        elif field == VELOCITY:
+            value, (low, high) = np.arange(allowed.shape[1]), _loudness(canvas, rows)
+            allowed &= (low[:, None] <= value) & (value <= high[:, None])
         return allowed
 
     def among_notes(self, canvas: Canvas, row: int, field: int, near: Ints) -> Flags:
@@ -115,3 +126,19 @@ class Rules:
         """Return the lengths of tokens in positions. One position where the duration is hidden."""
         drawn = np.where(canvas.hidden[rows, DURATION], 1, self._voc.durations[canvas.values[rows, DURATION]])
         return np.where(canvas.drawn[rows, DURATION], drawn, canvas.lasting[rows])
+
+
+def _loudness(canvas: Canvas, rows: Ints) -> tuple[Ints, Ints]:
+    """Return (M,) lowest and (M,) highest velocity values of tokens: those of their track where it is not written.
+
+    Music without dynamics stays so. Where a track has few other notes, those of all tracks count, or else all values.
+    """
+    kept = ~canvas.drawn[:, VELOCITY]
+    low, high = np.zeros(len(rows), dtype=np.int64), np.full(len(rows), np.iinfo(np.int64).max)
+    for track in np.unique(canvas.track[rows]):
+        own = kept & (canvas.track == track)
+        found = canvas.values[own if own.sum() >= _ENOUGH else kept, VELOCITY]
+        if len(found) >= _ENOUGH:
+            of_track = canvas.track[rows] == track
+            low[of_track], high[of_track] = found.min(), found.max()
+    return low, high

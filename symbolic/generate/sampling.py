@@ -1,4 +1,4 @@
-"""Draw values and decide which of them are kept: temperature, top-p, confidence and the cosine schedule."""
+"""Draw values of fields, and set how many a step: temperature, top-p and the cosine schedule."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ Floats = NDArray[np.float64]
 _NEVER = -np.inf
 
 
+TOP_P: Mapping[str, float] = {"position": 0.95, "pitch": 0.9, "duration": 1.0, "velocity": 0.95}
+"""The usual share by field. An unlikely pitch is a wrong note. An unlikely duration is only a long one."""
+
+
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of drawing: field by field, the most confident values first (MaskGIT, arXiv 2202.04200).
+    """Settings of drawing: field by field, in each some values a step in random order (MaskGIT, arXiv 2202.04200).
+
+    Random order draws from the model's distribution of whole passages (arXiv 2110.02037). The surest values first
+    repeat what is usual, until notes pile up in the usual places.
 
     Args:
         temperature: Above 1 more surprising, below 1 less, 0 always the most likely. One number, or one by field.
         top_p: Share of the probability that the most likely values must hold; others are never drawn (Holtzman et al.,
-            arXiv 1904.09751). One number, or one by field.
+            arXiv 1904.09751). One number, or one by field; fields that are not named have that of `TOP_P`.
         order: Fields in the order in which they are drawn.
         steps: Steps for each field. In each the model reads what the steps before have written.
-        noise: Gumbel noise in the confidence at the start of a field. It falls to 0 at its end.
-        sweeps: Times that the least sure values are hidden again (Mask-Predict, arXiv 1904.09324).
-        share: Share of each field's values that a sweep hides.
 
     Raises:
         ConfigError: If values are out of range. All are named.
     """
 
     temperature: float | Mapping[str, float] = 1.0
-    top_p: float | Mapping[str, float] = 0.95
+    top_p: float | Mapping[str, float] | None = None
     order: tuple[str, ...] = DRAWN_NAMES
     steps: int = 6
-    noise: float = 4.5
-    sweeps: int = 1
-    share: float = 0.25
 
     def __post_init__(self) -> None:
         problems = []
         for name in ("temperature", "top_p"):
             given = getattr(self, name)
+            if given is None:
+                continue
             by_field = given if isinstance(given, Mapping) else {"": given}
             known = not isinstance(given, Mapping) or set(given) <= set(DRAWN_NAMES)
             if not known:
@@ -59,9 +62,8 @@ class Sampling:
                     )
         if sorted(self.order) != sorted(DRAWN_NAMES):
             problems.append(f"order {', '.join(self.order)}: name each of {', '.join(DRAWN_NAMES)} once.")
-        for name, low, high in (("steps", 1, 1000), ("sweeps", 0, 100), ("noise", 0, 1000), ("share", 0, 1)):
-            if not low <= getattr(self, name) <= high:
-                problems.append(f"{name} {getattr(self, name)}: must lie in {low} to {high:,}.")
+        if not 1 <= self.steps <= 1000:
+            problems.append(f"steps {self.steps}: must lie in 1 to 1,000.")
         if problems:
             raise ConfigError(problems)
 
@@ -70,16 +72,17 @@ class Sampling:
         """The fields in the order in which they are drawn."""
         return tuple(FIELDS.index(name) for name in self.order)
 
-    def of(self, setting: str, field: int) -> float:
-        """Return the value of `temperature` or `top_p` for a field. Fields that are not named have the default."""
-        given = getattr(self, setting)
-        if isinstance(given, Mapping):
-            return float(given.get(FIELDS[field], getattr(Sampling, setting)))
-        return float(given)
+    def temperature_of(self, field: int) -> float:
+        """Return the temperature of a field."""
+        return _of(self.temperature, field, {})
 
-    def steps_for(self, count: int, sweep: int = 0) -> int:
-        """Return the steps in which so many values are drawn: not more than there are. Sweeps take half as many."""
-        return min(self.steps if sweep == 0 else -(-self.steps // 2), count)
+    def top_p_of(self, field: int) -> float:
+        """Return the share of a field."""
+        return _of(TOP_P if self.top_p is None else self.top_p, field, TOP_P)
+
+    def steps_for(self, count: int) -> int:
+        """Return the steps in which so many values are drawn: not more than there are."""
+        return min(self.steps, count)
 
     def draw(
         self, logits: Floats, allowed: NDArray[np.bool_], field: int, random: np.random.Generator
@@ -96,27 +99,18 @@ class Sampling:
             (M,) values, and (M,) their log probabilities by the model among the allowed ones.
         """
         scores = log_softmax(np.where(allowed, logits, _NEVER))
-        temperature = self.of("temperature", field)
+        temperature = self.temperature_of(field)
         if temperature == 0:
             values = scores.argmax(axis=1)
         else:
-            kept = nucleus(log_softmax(scores / temperature), self.of("top_p", field))
+            kept = nucleus(log_softmax(scores / temperature), self.top_p_of(field))
             values = (kept + random.gumbel(size=kept.shape)).argmax(axis=1)
         return values, np.take_along_axis(scores, values[:, None], axis=1)[:, 0]
 
-    def surest(
-        self, sureness: Floats, keep: int, progress: float, random: np.random.Generator
-    ) -> NDArray[np.int64]:
-        """Return the places of the `keep` surest values, the surest first.
 
-        Args:
-            sureness: (M,) log probabilities.
-            keep: How many.
-            progress: Completed part of the field, 0 to 1. Noise falls with it.
-            random: Source of randomness.
-        """
-        noisy = sureness + self.noise * (1 - progress) * random.gumbel(size=len(sureness))
-        return np.argsort(-noisy, kind="stable")[:keep]
+def _of(given: float | Mapping[str, float], field: int, usual: Mapping[str, float]) -> float:
+    name = FIELDS[field]
+    return float(given.get(name, usual.get(name, 1.0)) if isinstance(given, Mapping) else given)
 
 
 def still_hidden(count: int, step: int, steps: int) -> int:

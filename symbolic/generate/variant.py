@@ -17,7 +17,7 @@ from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.musicxml.edit import ScoreEdit
 from symbolic.music.musicxml.reader import parse_musicxml
-from symbolic.music.notes import Music
+from symbolic.music.notes import DRUM_PROGRAM, Music
 from symbolic.replacing import write_whole
 from symbolic.tokens.grid import to_ticks
 from symbolic.tokens.tokenizer import Tokens
@@ -96,12 +96,15 @@ class Variant:
             raise MusicFileError(source, error.strerror or str(error)) from error
         if not np.array_equal(edit.music.notes, self.source.notes):
             raise MusicFileError(source, "it does not hold these notes any more", "Read it again.")
-        names = [name for name in self.notes.dtype.names or () if name != "velocity"]
-        if np.array_equal(self.notes[names], self.source.notes[self.like][names]):
-            for note, velocity in zip(self.like.tolist(), self.notes["velocity"].tolist(), strict=True):
-                edit.set_velocity(note, velocity)
-        else:
+        before = self.source.notes[self.like]
+        changed = {name for name in self.notes.dtype.names or () if (self.notes[name] != before[name]).any()}
+        of_drums = (self.notes["program"] == DRUM_PROGRAM) & (self.notes["pitch"] != before["pitch"])
+        if self.passage.anew or not changed <= {"pitch", "velocity"} or of_drums.any():
             edit.exchange(self.replaced, self.notes, self.like, self.edges.tolist())
+        else:
+            for field, change in (("pitch", edit.set_pitch), ("velocity", edit.set_velocity)):
+                for place in np.flatnonzero(self.notes[field] != before[field]).tolist():
+                    change(int(self.like[place]), int(self.notes[field][place]))
         content = edit.to_bytes(zipped)
         if not np.array_equal(_listed(parse_musicxml(content, source).notes), _listed(self.music.notes)):
             raise MusicFileError(source, "its score cannot hold the written notes", "Write MIDI.")

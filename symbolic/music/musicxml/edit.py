@@ -5,17 +5,21 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Sequence
+from functools import cached_property
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.music.musicxml.exchange import Change, NoteExchange
-from symbolic.music.musicxml.measure import FORTE
+from symbolic.music.musicxml import values
+from symbolic.music.musicxml.exchange import Change, NoteExchange, key_signature
+from symbolic.music.musicxml.measure import FORTE, pitch_xml
 from symbolic.music.musicxml.reader import read_tree
 from symbolic.music.musicxml.source import decoded, is_zipped, root_file, score_text, score_tree, unzipped
 from symbolic.music.musicxml.spans import START_TAG, note_offsets
 
+_PITCH = re.compile(rb"<pitch\b.*?</pitch\s*>", re.DOTALL)
+_SIGN = re.compile(rb"\s*<accidental\b(?:[^>]*/>|.*?</accidental\s*>)", re.DOTALL)
 _CONTAINER = (
     '<?xml version="1.0" encoding="UTF-8"?>\n<container><rootfiles><rootfile full-path="score.musicxml"/>'
     "</rootfiles></container>\n"
@@ -49,6 +53,7 @@ class ScoreEdit:
             self._leaders.append(self._leaders[-1] if follows else index)
         self._attributes: dict[int, dict[str, str]] = {}
         self._inserted: dict[int, list[str]] = {}
+        self._pitches: dict[int, str] = {}
         self._changes: list[Change] = []
 
     def set_attribute(self, note: int, attribute: str, value: str) -> None:
@@ -59,6 +64,32 @@ class ScoreEdit:
     def set_velocity(self, note: int, velocity: int) -> None:
         """Set the loudness of a note of `music` to a MIDI velocity, and that of all notes that ties join to it."""
         self.set_attribute(note, "dynamics", f"{velocity * 100 / FORTE:.2f}")
+
+    def set_pitch(self, note: int, pitch: int) -> None:
+        """Set the sounding pitch of a note of `music`, and of all notes that ties join to it, spelled by the key.
+
+        Signs before the notes are taken out: programs that show the score find them. Drums have no pitch to set.
+        """
+        sounds = int(self.music.notes["pitch"][note])
+        for index, element in zip(self._elements[note], self._sources[note], strict=True):
+            written = element.find("pitch")
+            stated = None if written is None else values.pitch(written)
+            if stated is not None:
+                moved = pitch - sounds + values.to_semitone(stated)
+                self._pitches[index] = pitch_xml(moved, self._fifths[index])
+
+    @cached_property
+    def _fifths(self) -> list[int]:
+        """The key signature of each note of the document."""
+        found, part, fifths = list[int](), "", dict[str, int]()
+        for element in self._root.iter():
+            if element.tag == "part":
+                part = element.get("id", "")
+            elif element.tag == "key":
+                fifths[part] = key_signature(element, fifths.get(part, 0))
+            elif element.tag == "note":
+                found.append(fifths.get(part, 0))
+        return found
 
     def insert_before(self, notes: Sequence[int], xml: str) -> None:
         """Insert an element before the first in the document of some notes of `music` that begin together."""
@@ -119,16 +150,21 @@ class ScoreEdit:
         before, _, after = decoded(xml)[0].partition(text)
         content = text.encode()
         pieces, done = [], 0
-        for start, stop, new in self._changes or self._note_changes(text):
+        for start, stop, new in self._changes or sorted(self._note_changes(text)):
             pieces += [content[done:start], new.encode()]
             done = stop
         pieces.append(content[done:])
         return (before + b"".join(pieces).decode() + after).encode(encoding, "xmlcharrefreplace")
 
     def _note_changes(self, text: str) -> list[Change]:
-        """Return the start tags with other attributes, and what is inserted before them."""
+        """Return the start tags with other attributes, what is inserted before them, and other pitches."""
         content, found = text.encode(), list[Change]()
         for note, at in enumerate(note_offsets(text)):
+            if note in self._pitches:
+                end = content.index(b"</note", at)
+                for part, new in ((_PITCH, self._pitches[note]), (_SIGN, "")):
+                    if place := part.search(content, at, end):
+                        found.append((*place.span(), new))
             if note in self._attributes or note in self._inserted:
                 tag = START_TAG.match(content, at)
                 assert tag is not None

@@ -149,7 +149,8 @@ class NoteExchange:
                     f'<measure number="{_number(last, self._old) + 1 + k - self._old}">{inner}</measure>'
                 )
                 continue
-            fifths = _fifths(container, fifths)
+            key = None if container is None else container.find("attributes/key")
+            fifths = fifths if key is None else key_signature(key, fifths)
             after = _divisions(container, stated)
             if not staves:
                 place = self._span_of.get((part, k))
@@ -226,9 +227,9 @@ def _divisions(measure: Element | None, before: int) -> int:
     return next((one for one in reversed(stated) if isinstance(one, int) and one > 0), before)
 
 
-def _fifths(measure: Element | None, before: int) -> int:
-    """Return the key signature of a measure, between seven flats and seven sharps."""
-    stated = None if measure is None else values.number(measure.findtext("attributes/key/fifths"))
+def key_signature(key: Element, before: int) -> int:
+    """Return the sharps of a `<key>`, flats below 0, seven at most; those before where it states none."""
+    stated = values.number(key.findtext("fifths"))
     return before if stated is None else max(-7, min(7, int(stated)))
 
 

@@ -11,13 +11,15 @@ from symbolic.music.files import read_music
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 
-QUICK = ["--steps", "1", "--sweeps", "0", "--accelerator", "cpu"]
+QUICK = ["--steps", "1", "--accelerator", "cpu"]
 
 
 @pytest.fixture
 def song(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write_midi(line(np.arange(48, 80)), "song.mid")
+    music = line(np.arange(48, 80))
+    music.notes["velocity"] = np.resize([50, 70, 90], len(music))
+    write_midi(music, "song.mid")
     return tmp_path
 
 

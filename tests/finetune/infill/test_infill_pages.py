@@ -16,7 +16,7 @@ from finetune import cli
 from finetune.infill.listening import listening_page
 from symbolic.music.midi.writer import write_midi
 
-QUICK = ["--steps", "1", "--sweeps", "0", "--accelerator", "cpu"]
+QUICK = ["--steps", "1", "--accelerator", "cpu"]
 needs_browser = pytest.mark.skipif(browser.PROGRAM is None, reason="no Chromium is installed")
 
 

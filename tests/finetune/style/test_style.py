@@ -120,7 +120,7 @@ def test_the_backbone_stays_and_the_adapter_is_small(styled):
 
 
 def test_a_style_writes_other_notes_than_its_base(styled):
-    music, asked = line(np.arange(60, 92)), {"bars": (2, 3), "sampling": Sampling(steps=1, sweeps=0)}
+    music, asked = line(np.arange(60, 92)), {"bars": (2, 3), "sampling": Sampling(steps=1)}
     base = symbolic.load(styled / "nano")
     plain, own = base.infill(music, **asked), base.infill(music, **asked, style=styled / "run")
     assert plain[0].notes.tolist() != own[0].notes.tolist()

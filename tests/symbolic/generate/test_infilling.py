@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -146,6 +147,14 @@ def test_the_same_seed_writes_the_same_and_another_does_not(nano, folder):
     assert len(nano.infill(music, **asked, seed=7)[0].notes) == len(first[0].notes)
 
 
+def test_music_without_dynamics_stays_so_and_others_keep_their_range(nano):
+    music = line(np.arange(40, 72))
+    for velocities in ([90], [40, 60, 80]):
+        music.notes["velocity"] = np.resize(velocities, len(music))
+        (found,) = nano.infill(music, (3, 4), fields=["velocity"], sampling=QUICK)
+        assert set(found.notes["velocity"].tolist()) <= set(range(min(velocities), max(velocities) + 4))
+
+
 def test_drums_stay_drums(nano):
     music = tune(1, drums=True)
     (found,) = nano.infill(music, (1, 1), sampling=QUICK, constraints=Constraints(scale="C major"))
@@ -243,7 +252,7 @@ def test_the_model_sees_no_hidden_value_and_new_relations(nano, monkeypatch):
         nano.backbone, "forward", lambda ids, mask: seen.append(ids.clone()) or forward(ids, mask)
     )
     music = line(np.arange(60, 76))
-    nano.infill(music, (2, 3), sampling=Sampling(steps=4, sweeps=0))
+    nano.infill(music, (2, 3), sampling=Sampling(steps=4))
     hidden = [(ids[0] == MASK).sum(0) for ids in seen]
     assert hidden[0][[POSITION, PITCH]].tolist() == [8, 8]
     assert all(int((ids < RESERVED).sum()) == int((ids == MASK).sum()) for ids in seen)
@@ -265,7 +274,7 @@ def test_long_passages_are_written_window_by_window(nano, monkeypatch):
     monkeypatch.setattr(
         nano.backbone, "forward", lambda ids, mask: longest.append(ids.shape) or forward(ids, mask)
     )
-    (found,) = nano.infill(line(np.arange(240) % 40 + 40, 0.5), sampling=Sampling(steps=1, sweeps=0))
+    (found,) = nano.infill(line(np.arange(240) % 40 + 40, 0.5), sampling=Sampling(steps=1))
     assert len(found.notes) == 240
     assert max(shape[1] for shape in longest) <= nano.backbone.config.window
 
@@ -303,6 +312,17 @@ def test_musicxml_comes_back_as_musicxml(nano, folder, asked):
     path.write_text(score([notes("C4 D4 E4 F4")]))
     with pytest.raises(MusicFileError, match="does not hold these notes any more"):
         found.write(folder / "again.musicxml")
+
+
+def test_pitches_of_a_score_change_within_its_elements(nano, folder):
+    path = folder / "slurred.musicxml"
+    slur = '<notations><slur type="{}" number="1"/></notations>'
+    bar = note("C5", last=slur.format("start")) + notes("D5 E5") + note("F5", last=slur.format("stop"))
+    path.write_text(score([bar] * 4))
+    (found,) = nano.infill(path, (2, 3), fields=["pitch"], sampling=QUICK)
+    again = found.to_musicxml().decode()
+    assert (found.notes["pitch"] != found.source.notes["pitch"][found.like]).any()
+    assert re.sub("<pitch>.*?</pitch>", "", again) == re.sub("<pitch>.*?</pitch>", "", path.read_text())
 
 
 def test_only_scores_in_musicxml_come_back_so(nano, folder):

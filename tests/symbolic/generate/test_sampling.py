@@ -1,4 +1,4 @@
-"""Temperature, top-p, confidence, the cosine schedule, and the numbers of notes."""
+"""Temperature, top-p, the cosine schedule, and the numbers of notes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from symbolic.generate.passage import find_passage
 from symbolic.generate.sampling import Sampling, log_softmax, nucleus, still_hidden
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokenizer
-from symbolic.tokens.vocabulary import PITCH, VELOCITY
+from symbolic.tokens.vocabulary import DURATION, PITCH, VELOCITY
 
 LOGITS = np.log(np.array([[0.5, 0.3, 0.15, 0.05]]))
 
@@ -52,6 +52,12 @@ def test_settings_may_differ_by_field():
     sampling = Sampling(temperature={"velocity": 0}, top_p=1)
     assert shares(sampling, field=VELOCITY).tolist() == [1, 0, 0, 0]
     assert shares(sampling, field=PITCH) == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.015)
+    assert shares(Sampling(top_p={"velocity": 0.5}), field=VELOCITY).tolist() == [1, 0, 0, 0]
+
+
+def test_an_unlikely_pitch_is_never_drawn_and_a_long_note_may_be():
+    assert shares(Sampling())[3] == 0
+    assert shares(Sampling(), field=DURATION)[3] > 0
 
 
 @given(count=st.integers(1, 500), steps=st.integers(1, 40))
@@ -60,15 +66,6 @@ def test_the_schedule_falls_to_nothing(count, steps):
     assert hidden[0] == count
     assert hidden[-1] == 0
     assert hidden == sorted(hidden, reverse=True)
-
-
-def test_the_surest_come_first_where_there_is_no_noise():
-    sure = np.array([-1.0, -3.0, -0.5, -2.0])
-    random = np.random.default_rng(0)
-    assert Sampling(noise=0).surest(sure, 3, 0.0, random).tolist() == [2, 0, 3]
-    assert Sampling(noise=9).surest(sure, 3, 1.0, random).tolist() == [2, 0, 3]
-    orders = {tuple(Sampling(noise=9).surest(sure, 3, 0.0, random).tolist()) for _ in range(50)}
-    assert len(orders) > 5
 
 
 def test_rows_without_a_limit_stay_finite():
@@ -83,7 +80,7 @@ def test_rows_without_a_limit_stay_finite():
         ({"top_p": 0}, r"top_p 0: must lie in \(0, 1\]"),
         ({"order": ("pitch",)}, "name each of position, pitch, duration, velocity once"),
         ({"steps": 0}, "steps 0: must lie in 1 to 1,000"),
-        ({"sweeps": -1, "share": 2}, "(?s)sweeps -1.*share 2"),
+        ({"steps": -1, "top_p": 2}, "(?s)top_p 2.*steps -1"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, words):

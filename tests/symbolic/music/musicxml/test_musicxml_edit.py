@@ -88,3 +88,27 @@ def test_archives_keep_their_other_members():
 def test_a_plain_file_becomes_an_archive():
     content = ScoreEdit(TEXT.encode(), "score").to_bytes(zipped=True)
     assert len(parse_musicxml(content, "score.mxl")) == 7
+
+
+def test_a_pitch_is_set_on_all_tied_notes_and_spelled_by_the_key():
+    signed = TEXT.replace("</octave></pitch>", "</octave></pitch><accidental>natural</accidental>", 1)
+    key = "<attributes><key><fifths>-4</fifths></key></attributes>"
+    text = signed.replace("<note default-x", key + "<note default-x")
+    edit = ScoreEdit(text.encode(), "score")
+    old = index(edit, 60)
+    edit.set_pitch(old, 61)
+    after = edit.to_bytes(zipped=False).decode()
+    assert after.count("<step>D</step><alter>-1</alter><octave>4</octave>") == 2
+    assert "<accidental>" not in after
+    expected = edit.music.notes.copy()
+    expected["pitch"][old] = 61
+    np.testing.assert_array_equal(parse_musicxml(after.encode(), "again").notes, expected)
+
+
+def test_a_pitch_is_written_as_its_instrument_reads_it():
+    clarinet = "<attributes><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    edit = ScoreEdit(TEXT.replace("<note default-x", clarinet + "<note default-x").encode(), "score")
+    edit.set_pitch(index(edit, 58), 65)
+    after = edit.to_bytes(zipped=False)
+    assert b"<step>G</step><octave>4</octave>" in after
+    assert 65 in parse_musicxml(after, "again").notes["pitch"]

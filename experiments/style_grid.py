@@ -1,0 +1,117 @@
+"""Compare adapters for styles: bodies, places and sizes on one style, then the best two and the worst on more styles.
+
+    python -m experiments.style_grid --from infill --root DATA --pieces 30 --out results/styles.jsonl --plot grid.png
+
+The first round trains every arm once on the first style. The second trains the two arms with the highest gain over the
+frozen model and the one with the lowest three times on all styles. Each arm is measured as in `experiments.style` and
+its records are appended to the file. A stopped grid goes on by the same command. The plot sets the gain against the
+share of trained numbers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from data.toolkit.charts import Chart, Series, draw_charts
+from data.toolkit.results import Record
+from experiments.style import STYLES, study, with_flags
+from symbolic.errors import ConfigError, CounterpointError
+
+ARMS = (
+    *(
+        ":".join(one)
+        for one in product(("adapter", "conv", "transformer"), ("all", "mid", "last"), ("0.3%", "1%", "3%"))
+    ),
+    "lora:all:1%",
+    "full",
+    "scratch",
+)
+_CHOSEN_SEEDS = 3
+
+
+def main() -> int:
+    """Run what is left of the grid, and draw the plot."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--styles",
+        default="rags,chorales,dances,makam",
+        help=f"some of {', '.join(STYLES)}, that of the first round first",
+    )
+    parser.add_argument("--arms", default=",".join(ARMS), help="arms of the first round")
+    parser.add_argument("--plot", type=Path, help="file for the plot, .png or .svg")
+    options = with_flags(parser).parse_args()
+    try:
+        if options.out is None:
+            raise ConfigError("--out is needed: the second round and a resumed grid read the records in it.")
+        run_grid(options, options.arms.split(","), options.styles.split(","))
+    except CounterpointError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def run_grid(options: argparse.Namespace, arms: Sequence[str], styles: Sequence[str]) -> None:
+    """Run what is left of both rounds.
+
+    Args:
+        options: Those of the command.
+        arms: Arms of the first round. One that cannot have its size is left out with a sentence.
+        styles: All styles, that of the first round first.
+    """
+    first: list[Record] = []
+    for arm in arms:
+        try:
+            first += study(options, [arm], styles[:1], 1)
+        except ConfigError as error:
+            print(f"left out {arm}: {error}", file=sys.stderr)  # noqa: T201
+    if options.plot and first:
+        draw_charts(trade_off(first)).savefig(options.plot)
+    study(options, chosen(first), styles, _CHOSEN_SEEDS)
+
+
+def chosen(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the two arms with the highest gain and the one with the lowest. Controls are no candidates."""
+    ranked = sorted((one for one in records if ":" in one["arm"]), key=_gain, reverse=True)
+    return list(dict.fromkeys(one["arm"] for one in (*ranked[:2], *ranked[-1:])))
+
+
+def trade_off(records: Sequence[Mapping[str, Any]]) -> Chart:
+    """Return a chart of the gain over the frozen model against the trained share, a line for each body and place."""
+    lines: dict[str, list[Mapping[str, Any]]] = {}
+    for record in sorted(records, key=lambda one: float(one["trained_share"])):
+        lines.setdefault(", ".join(record["arm"].split(":")[:2]), []).append(record)
+    series = [
+        Series(
+            name=name,
+            x=[100 * one["trained_share"] for one in found],
+            y=[_gain(one) for one in found],
+            low=[one["gain_of_the_right_style"]["frozen"][1] for one in found],
+            high=[one["gain_of_the_right_style"]["frozen"][2] for one in found],
+            bars=True,
+        )
+        for name, found in lines.items()
+    ]
+    return Chart(
+        title=f"Styles: {records[0]['style']}, {records[0]['settings']['pieces']} pieces",
+        x="trained numbers, % of the backbone",
+        y="gain over the frozen model, nats a hidden field",
+        series=series,
+        level=0.0,
+        level_name="frozen",
+        log=True,
+    )
+
+
+def _gain(record: Mapping[str, Any]) -> float:
+    return float(record["gain_of_the_right_style"]["frozen"][0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
