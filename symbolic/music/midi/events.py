@@ -17,6 +17,8 @@ Event = tuple[int, bytes]
 NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, SYSTEM, META = 0x80, 0x90, 0xB0, 0xC0, 0xF0, 0xFF
 TRACK_NAME, INSTRUMENT_NAME, MARKER, END_OF_TRACK, KEY_SIGNATURE = 0x03, 0x04, 0x06, 0x2F, 0x59
 _END = bytes([META, END_OF_TRACK, 0])
+_SHARPS = frozenset({*range(8), *range(249, 256)})
+"""First bytes of a key signature: so many sharps, or 256 less so many flats."""
 DRUM_CHANNEL = 9
 _TICK = itemgetter(0)
 SYSEX = (0xF0, 0xF7)
@@ -157,6 +159,10 @@ def _walk(content: bytes, events: list[Event], oddities: Counter[str] | None, ti
             if first == META and content[start + 1] == END_OF_TRACK:
                 return _after_end(content[at:], events, oddities, tick)
             events.append((tick, content[start:at]))
+            if oddities is not None and first == META and content[start + 1] == KEY_SIGNATURE:
+                oddities["key signatures that do not exist passed over"] += (
+                    content[at - length] not in _SHARPS
+                )
             continue
         if first < SYSTEM:
             status = first

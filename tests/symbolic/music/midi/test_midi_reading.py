@@ -293,18 +293,24 @@ def test_events_are_written_as_they_were_read() -> None:
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="no ../shared/cases")
 @pytest.mark.parametrize(
-    ("name", "count", "repair"),
+    ("name", "count", "repairs"),
     [
-        ("drum_no_off", 6, "sixteenth at most: 6"),
-        ("hanging", 3, "sixteenth at most: 1"),
-        ("eot_early", 13, "notes read after an early End-of-Track: 10"),
-        ("keysig_bad_vel", 11, "values above 127 clipped: 1"),
+        ("drum_no_off", 6, ["sixteenth at most: 6"]),
+        ("hanging", 3, ["sixteenth at most: 1"]),
+        ("eot_early", 13, ["notes read after an early End-of-Track: 10"]),
+        (
+            "keysig_bad_vel",
+            11,
+            ["key signatures that do not exist passed over: 1", "values above 127 clipped: 1"],
+        ),
     ],
 )
-def test_cases_are_read_whole(name: str, count: int, repair: str) -> None:
+def test_cases_are_read_whole(name: str, count: int, repairs: list[str]) -> None:
     music = parse_midi((CASES / f"{name}.mid").read_bytes(), name)
     assert len(music) == count
-    assert repair in music.repairs[0]
+    assert [found.endswith(repair) for found, repair in zip(music.repairs, repairs, strict=True)] == [
+        True
+    ] * len(repairs)
     assert np.all(music.notes["duration"] > 0)
 
 

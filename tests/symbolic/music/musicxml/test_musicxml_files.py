@@ -206,11 +206,44 @@ def test_mutated_scores_end_in_music_or_in_words(data):
     assert len(music) < 100
 
 
+def _beats(pitch, start, end):
+    return [(at, 1, pitch) for at in range(start, end)]
+
+
 CASES = SHARED / "cases" / "musicxml"
+RIGHT = {
+    "D_dup_staff": [[(0, 4, 72), (4, 4, 69)], [(4, 4, 52)]],
+    "D_first_part_forward": [[(0, 1, 72), *_beats(60, 4, 8)], [*_beats(48, 0, 4), *_beats(50, 4, 8)]],
+    "D_underfull_one_part_mid": [
+        _beats(60, 0, 16),
+        [*_beats(48, 0, 4), *_beats(50, 4, 7), *_beats(52, 8, 12), *_beats(53, 12, 16)],
+    ],
+    "chord_between": [[(0, 1, 65), (0, 1, 69), *_beats(67, 1, 4), (4, 4, 64)]],
+    "chord_short": [[(0, 2, 60), (0, 1, 64), (2, 2, 67)]],
+    "crossstaff": [[(0, 1, 72), (1, 1, 74), (2, 1, 76), (4, 4, 79)], [(3, 1, 53), (4, 4, 48)]],
+    "metre_mid": [[*_beats(60, 0, 2), *((2 + at / 2, 0.5, 62 + at // 3 * 2) for at in range(6))]],
+    "slide": [[*_beats(60, 0, 5), *_beats(62, 5, 8)], _beats(50, 5, 8)],
+    "sound_ca": [_beats(60, 0, 4)],
+    "transpose_8vb": [_beats(48, 0, 4)],
+    "transpose_later": [[*_beats(60, 0, 4), *_beats(58, 4, 8)]],
+}
+"""Onset and length in quarters and pitch of the notes of each track."""
 
 
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
-def test_every_shared_case_is_read():
-    found = {path.name: read_music(path) for path in sorted(CASES.iterdir())}
-    assert found["D_two_roots.mxl"].tempos[:, 1].tolist() == [50, 200]
-    assert all(len(music) for music in found.values())
+@pytest.mark.parametrize("name", RIGHT)
+def test_cases(name):
+    music = read_music(CASES / f"{name}.musicxml")
+    for track, right in enumerate(RIGHT[name]):
+        found = music.notes[music.notes["track"] == track]
+        times = (found["onset"] / music.resolution, found["duration"] / music.resolution, found["pitch"])
+        found = list(zip(*(one.tolist() for one in times), strict=True))
+        assert sorted(found) == sorted(right)
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not here")
+def test_tempos_and_time_signatures_of_cases():
+    assert read_music(CASES / "D_two_roots.mxl").tempos[:, 1].tolist() == [50, 200]
+    assert read_music(CASES / "sound_ca.musicxml").tempos[:, 1].tolist() == [60]
+    metre = read_music(CASES / "metre_mid.musicxml")
+    assert (metre.time_signatures / [metre.resolution, 1, 1]).tolist() == [[0, 4, 4], [2, 3, 8]]
