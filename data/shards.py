@@ -139,7 +139,7 @@ class Shards:
                 f"Prepare the corpus again with that tokenizer, or use {self.path / TOKENIZER}."
             )
         try:
-            with (self.path / PIECES).open("rb") as lines:  # not `splitlines`, which splits at more than \n
+            with (self.path / PIECES).open(encoding="utf-8", newline="\n") as lines:  # it splits at \n alone
                 self.pieces = [PieceRecord(**json.loads(line)) for line in lines]
             self._check_pieces()
             self._names = [shard["name"] for shard in self.manifest["shards"]]

@@ -20,6 +20,8 @@ from data.toolkit.safewrite import write
 from symbolic.documents import as_json
 
 _BLOCK = 2**20
+_FLAGS: int = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+"""Only Windows has text files. A pipe is opened too, and not waited for."""
 _SETTLED = 10.0
 """Seconds since the last change of any file before the hash is cached. File systems have clocks of up to two seconds,
 in which two changes look like one."""
@@ -73,17 +75,23 @@ def _entries(corpus: Corpus, files: Iterable[str]) -> tuple[str, float]:
 def _read(corpus: Corpus, files: Iterable[str]) -> str:
     digest = blake2b(digest_size=16)
     for file in files:
-        with suppress(OSError), open(corpus.path(file), "rb", buffering=0, opener=_without_waiting) as opened:
-            found = os.fstat(opened.fileno())
-            if stat.S_ISREG(found.st_mode):
-                digest.update(f"{file}\0{found.st_size}\0".encode(errors="surrogateescape"))
-                while block := opened.read(_BLOCK):
-                    digest.update(block)
-                continue
-        digest.update(f"{file}\0None\0".encode(errors="surrogateescape"))
+        if not _add(corpus.path(file), file, digest):
+            digest.update(f"{file}\0None\0".encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe is opened too, and not waited for."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def _add(path: str, file: str, digest: blake2b) -> bool:
+    """Add name, size and bytes of a file and return whether it is one that can be read."""
+    with suppress(OSError):
+        opened = os.open(path, _FLAGS)  # file objects of Python take as long as the hash
+        try:
+            found = os.fstat(opened)
+            if not stat.S_ISREG(found.st_mode):
+                return False
+            digest.update(f"{file}\0{found.st_size}\0".encode(errors="surrogateescape"))
+            while block := os.read(opened, _BLOCK):
+                digest.update(block)
+            return True
+        finally:
+            os.close(opened)
+    return False

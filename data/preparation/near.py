@@ -86,7 +86,7 @@ def near_pairs(parts: Sequence[Sketches], owners: NDArray[np.int64], threshold: 
     for order, starts, stops in _runs_of_bands(parts):
         one, two = _linked(order, starts, stops)
         other = owners[one] != owners[two]
-        both = np.unique(one[other] * len(owners) + two[other])  # in one number
+        both = one[other] * len(owners) + two[other]  # in one number, once in a band
         both = both[~_among(both, compared)]  # copies meet in most bands
         compared = np.sort(np.concatenate([compared, both]))
         one, two = np.divmod(both, max(len(owners), 1))
@@ -164,7 +164,7 @@ class Rows:
     def _take(self, indices: NDArray[np.int64]) -> Sketches:
         rows = np.empty((len(indices), SIZE), dtype=np.uint32)
         part_of = np.searchsorted(self._edges, indices, side="right") - 1
-        for part in np.unique(part_of):
+        for part in np.flatnonzero(np.bincount(part_of)):
             here = part_of == part
             rows[here] = self._plain[part][indices[here] - self._edges[part]]
             _let_go(self._parts[part])
