@@ -95,14 +95,11 @@ def inspect_window(
     chosen = choice.spread(len(tokens))
     recovered = _masked(module, ids, chosen)[1]
 
-    # Every token is masked in one of several turns, at the mask rate of the held-out evaluation.
-    turns = turns_of(module)
-    turn = torch.randperm(len(tokens), device=ids.device, generator=generator) % turns
-    loss, predicted = torch.zeros(ids.shape, device=ids.device), torch.zeros_like(ids)
-    for number in range(turns):
-        hidden = (turn == number)[None, :, None].expand(ids.shape)
-        losses, guesses = _masked(module, ids, hidden)
-        loss, predicted = torch.where(hidden, losses, loss), torch.where(hidden, guesses, predicted)
+    # Every token is masked in one of several turns, at the mask rate of the held-out evaluation. They are one batch.
+    turns = torch.arange(turns_of(module), device=ids.device)
+    turn = torch.randperm(len(tokens), device=ids.device, generator=generator) % len(turns)
+    copies, hidden = ids.expand(len(turns), -1, -1), (turn == turns[:, None])[..., None]
+    loss, predicted = (found[turn, torch.arange(len(turn))] for found in _masked(module, copies, hidden))
     return Inspection(
         music.notes,
         music.resolution,
@@ -110,8 +107,8 @@ def inspect_window(
         unit.cells_of(scores, ids)[0].cpu().double().numpy() if selector.learns else None,
         chosen[0].cpu().numpy(),
         frozen,
-        loss[0].cpu().double().numpy(),
-        predicted[0].cpu().numpy(),
+        loss.cpu().double().numpy(),
+        predicted.cpu().numpy(),
         torch.where(chosen, recovered, -1)[0].cpu().numpy(),
     )
 
@@ -145,7 +142,7 @@ def turns_of(module: PretrainModule) -> int:
 
 
 def _masked(module: PretrainModule, ids: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """Mask cells. Return the (1, N, 8) loss and most likely value of every field."""
+    """Mask cells of (B, N, 8) windows. Return the loss and most likely value of every field, (B, N, 8)."""
     logits = module.objective.heads(module.objective.backbone(ids.masked_fill(cells, MASK)))
     # No token lacks a field, so a reserved id is never right.
     guesses = torch.stack([scores[..., RESERVED:].argmax(-1) for scores in logits], -1)
