@@ -131,3 +131,7 @@ def _note_array(music: Music) -> np.ndarray:
         np.maximum(end - begin, 1e-3),
     )
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -34,7 +34,7 @@ class MapSettings(Settings):
     beats: str | None = setting(
         None,
         "seconds of the beats, one a line; midi: as the file states them; rules: found "
-        "(default: midi where the notes lie on the file's beats, else rules)",
+        "(default: by the tempo of the file where its notes keep it, else rules)",
     )
     metre: str = setting("", "time signature such as 3/4 (default: that of the beats, or found)")
     tempo: float | None = setting(
@@ -101,13 +101,15 @@ def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
 
 def _beats(settings: MapSettings, music: Music) -> tuple[Beats, str]:
     """Return beats and where they are from."""
-    from symbolic.mapping.beats import beats_of_file, find_beats, read_beats, states_beats
+    from symbolic.mapping.beats import beats_of_file, find_beats, read_beats, stated_beats
 
-    if settings.beats not in (None, OF_FILE, FOUND):
-        return read_beats(settings.beats, music, settings.metre), f"of {settings.beats}"
-    own = settings.beats is None and not settings.metre and states_beats(music)
-    if own or settings.beats == OF_FILE:
+    if settings.beats == OF_FILE:
         return beats_of_file(music), "as the file states them"
+    if settings.beats not in (None, FOUND):
+        return read_beats(settings.beats, music, settings.metre), f"of {settings.beats}"
+    stated = stated_beats(music, settings.metre) if settings.beats is None else None
+    if stated is not None:
+        return stated, "by the tempo of the file, which its notes keep"
     return find_beats(music, settings.metre), "found by rules"
 
 

@@ -24,8 +24,10 @@ _VELOCITIES = (40, 100)
 STEPS = (24, 12, 8, 6)
 """Note values of scales in `TICKS`."""
 _MAJOR = (0, 2, 4, 5, 7, 9, 11)
-_HANDS = ((55, 80), (28, 50))
+_HANDS = ((57, 80), (26, 40))
 """Lowest and highest first pitch of a scale, by staff."""
+_RANGES = (5, 16)
+"""Fewest and most notes from the lowest to the highest, and one more."""
 _LENGTHS = (40, 80)
 """Fewest and most notes of a scale."""
 
@@ -81,9 +83,10 @@ def scale(step: int, random: np.random.Generator) -> Music:
         step: The note value in `TICKS`.
         random: Draws hand, key, range and length.
     """
-    octaves, staff = int(random.integers(1, 3)), int(random.integers(STAVES))
-    up = [12 * octave + degree for octave in range(octaves) for degree in _MAJOR]
-    pitch = np.resize([*up, 12 * octaves, *up[:0:-1]], int(random.integers(*_LENGTHS)))
+    staff = int(random.integers(STAVES))
+    degrees = np.arange(random.integers(*_RANGES))
+    up = 12 * (degrees // len(_MAJOR)) + np.array(_MAJOR)[degrees % len(_MAJOR)]
+    pitch = np.resize([*up, *up[-2:0:-1]], int(random.integers(*_LENGTHS)))
     onset: Ints = np.arange(len(pitch)) * step
     first = int(random.integers(*_HANDS[staff]))
     return Music(note_array(onset, step, pitch + first, track=staff), TICKS)

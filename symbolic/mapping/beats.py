@@ -19,11 +19,12 @@ from symbolic.music.notes import Music
 _METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
 _NEAR = 0.07
 """Seconds around a beat that count as on it."""
-_GRID = np.array([0, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 1])
-"""Places in a quarter note on which most notes of written music lie."""
-_ON_GRID, _SURE, _LEAST = 0.025, 0.6, 8
-"""How near a note on the grid lies, in quarter notes; the share of onsets that must, for notes anywhere are near in
-.3; and the fewest onsets that tell anything."""
+_QUARTER = 4
+_PARTS = (4, 3)
+"""Parts of a quarter note on which most notes of written music lie."""
+_KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
+"""How closely onsets keep to the parts of the file's beats, from 0 for anywhere to 1; how many quarter notes off them
+they are still taken as on them; and the fewest onsets that tell anything."""
 _SUSTAINED = 2.0
 """Longest time in seconds for which a note counts in the harmony."""
 
@@ -136,15 +137,46 @@ def beats_of_file(music: Music) -> Beats:
     return Beats(music.seconds(ticks), down, lower, is_compound(upper, lower))
 
 
-def states_beats(music: Music) -> bool:
-    """Return whether the notes of a MIDI file lie on the beats that it states, as in music that was not played freely.
+def stated_beats(music: Music, metre: str = "") -> Beats | None:
+    """Return the beats of a MIDI file's tempo if its notes keep them. None if they do not, as in free playing.
 
-    Performances are often saved at a tempo that means nothing. Their onsets then lie anywhere in its beats.
+    Performances are often saved at a tempo that means nothing: their onsets lie anywhere in its beats. Others keep the
+    tempo and begin at any time. Their beats are moved onto the notes, and bars are found.
+
+    Args:
+        music: The music.
+        metre: Time signature such as "3/4". "": that of the file, unless it is 1/4 or beats are moved, else the one
+            found.
+
+    Raises:
+        ConfigError: If the metre is none.
     """
+    compound = bool(metre) and parse_metre(metre)[1] != _QUARTER
     beat = music.notes["onset"][~music.drums] / music.resolution
-    places = np.unique(np.round(beat, 3)) % 1
-    far = np.abs(places[:, None] - _GRID).min(axis=1, initial=1)
-    return len(places) >= _LEAST and bool((far <= _ON_GRID).mean() >= _SURE)
+    distinct = np.unique(np.round(beat, 3))
+    if len(distinct) < _LEAST or compound:
+        return None
+    turns = {parts: complex(np.exp(2j * np.pi * parts * distinct).mean()) for parts in _PARTS}
+    parts = max(turns, key=lambda one: abs(turns[one]))
+    if abs(turns[parts]) < _KEPT:
+        return None
+    phase = float(np.angle(turns[parts])) / (2 * np.pi * parts)
+    bars = (music.time_signatures[:, 1] > 1).any() or not len(music.time_signatures)
+    if abs(phase) < _UNMOVED and bars and not metre:
+        return beats_of_file(music)
+    onset, first, accent = _chords(music)[:3]
+    whole = np.arange(np.floor(beat.min()) - 1, np.ceil(beat.max()) + 2)
+    moved = [
+        music.seconds((whole + phase + step / parts) * music.resolution).clip(min=0) for step in range(parts)
+    ]
+    moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
+    loudest = max(moved, key=lambda times: accent[_is_near(onset[first], times)].sum())
+    return _with_bars(loudest, None, music, metre)
+
+
+def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
+    at = np.clip(np.searchsorted(times, onset), 1, len(times) - 1)
+    return np.minimum(np.abs(onset - times[at]), np.abs(onset - times[at - 1])) <= _NEAR / 2
 
 
 def find_beats(music: Music, metre: str = "") -> Beats:

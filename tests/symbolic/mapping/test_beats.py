@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats, states_beats
+from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats, stated_beats
 from symbolic.mapping.tracking import find_metre, track_beats
 from symbolic.music.notes import Music, note_array
 
@@ -114,13 +114,26 @@ def test_a_metre_that_is_given_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("step", "loose", "stated"), [(120, 0, True), (160, 8, True), (101, 0, False), (120, 60, False)]
+    ("step", "loose", "kept"), [(120, 0, True), (160, 8, True), (101, 0, False), (120, 110, False)]
 )
-def test_notes_on_the_grid_of_a_file_show_that_its_beats_count(step, loose, stated):
+def test_notes_on_the_grid_of_a_file_keep_its_beats(step, loose, kept):
     onset = np.arange(64) * step + np.random.default_rng(0).integers(0, loose + 1, 64)
-    assert states_beats(Music(note_array(onset, 100, 60), 480)) == stated
+    assert (stated_beats(Music(note_array(onset, 100, 60), 480)) is not None) == kept
 
 
-def test_few_notes_show_nothing():
-    assert not states_beats(Music(note_array([0, 480], 100, 60), 480))
-    assert not states_beats(Music(note_array([], [], []), 480))
+def test_beats_are_moved_onto_notes_that_begin_at_any_time():
+    onset = 205 + np.arange(96) * 240
+    strong = np.arange(96) % 8 == 0
+    music = Music(note_array(onset, 200, np.where(strong, 36, 72), np.where(strong, 100, 50)), 480)
+    found = stated_beats(music)
+    place = (found.times - 205 / 960) / 0.5
+    np.testing.assert_allclose(place[1:], np.round(place[1:]), atol=0.02)
+    assert found.in_bar == 4
+    assert np.round(place[found.down]).astype(int)[1] % 4 == 0
+    assert stated_beats(music, "3/4").in_bar == 3
+    assert stated_beats(music, "6/8") is None
+
+
+def test_few_notes_keep_no_beats():
+    assert stated_beats(Music(note_array([0, 480], 100, 60), 480)) is None
+    assert stated_beats(Music(note_array([], [], []), 480)) is None
