@@ -18,7 +18,7 @@ from symbolic.features import feature_groups
 from symbolic.features.pairs import pair_histograms
 from symbolic.features.stats import Floats
 from symbolic.features.stretches import edges, stretches
-from symbolic.predict.layers import note_states
+from symbolic.predict.layers import note_states, on_tensors
 from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
 
@@ -105,7 +105,7 @@ def states(model: MusicModel, pieces: Sequence[Rows]) -> dict[str, Input]:
             range(0, len(pieces), _GROUP), f"states of {model.name}", leave=False, disable=None
         ):
             group = pieces[start : start + _GROUP]
-            for output in predict_tokens(of_notes, group, Cut(config.window, 0)):
+            for output in predict_tokens(on_tensors(of_notes), group, Cut(config.window, 0)):
                 for part in (output[a:b] for a, b in edges(len(output))):
                     moments.append(_moments(part[:, :width]))
                     units.append(part[:, width:].mean(0, np.float64))

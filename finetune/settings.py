@@ -390,6 +390,7 @@ class ExportSettings(Settings):
     )
     terms: str | None = setting(None, "file with the text of these terms")
     scores: str | None = setting(None, "folder of records of `finetune transfer`, for the card")
+    onnx: bool = setting(False, "write the network for ONNX Runtime too, which starts without torch")
 
 
 @dataclass(kw_only=True)

@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file with the usual file permissions.
+ADAPTER_TENSORS, ADAPTER_SETTINGS = "adapter.safetensors", "adapter.json"
+"""Files of an adapter in a folder of weights."""
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor | NDArray[Any]]) -> None:
+    """Write a safetensors file of tensors and arrays with the usual file permissions.
 
     safetensors' own writer makes files that only their owner can read. So the bytes are written here.
     """
-    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    import safetensors.torch
+    import torch
+
+    on_cpu = {name: torch.as_tensor(one).detach().cpu().contiguous() for name, one in tensors.items()}
     path.write_bytes(safetensors.torch.save(on_cpu))
 
 
@@ -32,17 +39,41 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     Raises:
         CheckpointError: If the file is missing, is not safetensors or holds what is no number.
     """
-    with _opened(path) as file:
-        found: dict[str, Tensor] = {
-            name.removeprefix(prefix): file.get_tensor(name)
-            for name in file.keys()  # noqa: SIM118 (not a mapping)
-            if name.startswith(prefix)
-        }
-    if spoilt := [name for name, tensor in found.items() if not _is_sound(tensor)]:
+    found: dict[str, Tensor] = _read(path, prefix, "pt")
+    _refuse_spoilt(path, {name: _is_sound(tensor) for name, tensor in found.items()})
+    return found
+
+
+def read_arrays(path: Path, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """Read tensors as `read_tensors` does, as numpy arrays. Torch is not imported.
+
+    Raises:
+        CheckpointError: If the file is missing, is not safetensors or holds what is no number.
+    """
+    found: dict[str, NDArray[Any]] = _read(path, prefix, "np")
+    _refuse_spoilt(path, {name: _is_sound_array(array) for name, array in found.items()})
+    return found
+
+
+def _read(path: Path, prefix: str, framework: str) -> dict[str, Any]:
+    try:
+        with _opened(path, framework) as file:
+            return {
+                name.removeprefix(prefix): file.get_tensor(name)
+                for name in file.keys()  # noqa: SIM118 (not a mapping)
+                if name.startswith(prefix)
+            }
+    except TypeError as error:  # numpy knows fewer types than torch
+        raise CheckpointError(
+            f"{path} holds numbers of a type that is not known here ({error}). {RECOPY}"
+        ) from error
+
+
+def _refuse_spoilt(path: Path, sound: Mapping[str, bool]) -> None:
+    if spoilt := [name for name, one in sound.items() if not one]:
         raise CheckpointError(
             f"{path} holds NaN, infinity or complex numbers in {', '.join(spoilt[:3])}. {RECOPY}"
         )
-    return found
 
 
 def tensor_shapes(path: Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
@@ -51,34 +82,17 @@ def tensor_shapes(path: Path, prefix: str = "") -> dict[str, tuple[int, ...]]:
     Raises:
         CheckpointError: If the file is missing or is not safetensors.
     """
-    with _opened(path) as file:
+    with _opened(path, "np") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 (not a mapping)
         return {name.removeprefix(prefix): tuple(file.get_slice(name).get_shape()) for name in names}
 
 
 @contextmanager
-def shapes_only() -> Iterator[None]:
-    """Build modules without memory, values or random numbers, to read their shapes."""
-    with torch.device("meta"), _Uninitialised():
-        yield
-
-
-class _Uninitialised(TorchFunctionMode):
-    """Skip initialisation. Without memory it would have PyTorch import its compiler, which takes seconds."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if getattr(func, "__module__", "") == torch.nn.init.__name__:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **kwargs)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path, framework: str) -> Iterator[Any]:
     if not path.is_file():
         raise CheckpointError(f"{path} does not exist. Give a directory that `save` has written completely.")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework=framework) as file:
             yield file
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is not a readable safetensors file ({error}). {RECOPY}") from error
@@ -94,3 +108,12 @@ def _is_sound(tensor: Tensor) -> bool:
     if not tensor.is_floating_point() or tensor.isfinite().all():
         return True
     return tensor.ndim == 1 and not bool(tensor.isnan().any())
+
+
+def _is_sound_array(array: NDArray[Any]) -> bool:
+    """Return the same of an array."""
+    if array.dtype.kind == "c":
+        return False
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return True
+    return array.ndim == 1 and not bool(np.isnan(array).any())

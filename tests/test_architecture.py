@@ -166,3 +166,16 @@ def test_no_exported_name_is_also_that_of_a_module():
 
     modules = {path.stem for path in Path(symbolic.__file__).parent.glob("*.py")}
     assert not modules & set(symbolic.__all__)
+
+
+@pytest.mark.parametrize("model", ["key", "chord"])
+def test_a_model_without_a_network_needs_no_torch(model, tmp_path):
+    code = (
+        "from symbolic import Music, load, write_midi\n"
+        "from symbolic.music.notes import note_array\n"
+        "music = Music(note_array([0, 480, 960], [480] * 3, [60, 64, 67]), 480)\n"
+        f"found = load({model!r}, 'auto')(music)\n"
+        f"found.write({str(tmp_path / 'out.mid')!r})\n"
+        "assert len(found.labels) == 3"
+    )
+    assert imported(code, ("torch", "lightgbm", "sklearn", "scipy", "music21")) == []

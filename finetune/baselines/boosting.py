@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.predict.classifiers.boosting import BoostedTrees, canonical, lightgbm
+from symbolic.predict.classifiers.boosting import BoostedTrees, canonical
 
 ROUNDS = 120
 """Trees of every class; fewer where there would be more than `TREES` in all."""
@@ -59,14 +59,15 @@ def fit_boosting(
     Raises:
         ImportError: If LightGBM cannot be imported.
     """
+    import lightgbm  # it takes a second
+
     known, place = np.unique(labels, return_inverse=True)
     model = BoostedTrees(classes)
     if len(known) == 1:  # there is nothing to decide
         return model.take("", known)
-    library = lightgbm()
-    booster = library.train(
+    booster = lightgbm.train(
         lightgbm_settings(len(known)),
-        library.Dataset(features, place),
+        lightgbm.Dataset(features, place),
         min(rounds, max(1, most // len(known))),
     )
     return model.take(canonical(booster.model_to_string(), len(known), features.shape[1]), known)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
@@ -29,19 +28,16 @@ def fit_discriminants(features: Floats, labels: NDArray[np.integer], classes: in
     # What hardly varies here would weigh all the more in music where it does. A checkpoint holds no infinity.
     deviation[deviation < _LEAST_DEVIATION * np.maximum(np.abs(centre), 1)] = np.finfo(np.float32).max
     model = Discriminants(classes)
-    model.centre.copy_(torch.from_numpy(centre))
-    model.deviation.copy_(torch.from_numpy(deviation))
+    model.centre[:] = centre
+    model.deviation[:] = deviation
     moved = model.standardised(features)
     known, place, count = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.stack([moved[place == index].mean(axis=0) for index in range(len(known))])
     weight = np.linalg.solve(_within(moved - means[place], place), means.T).T
     bias = np.log(count / len(labels)) - (weight * means).sum(axis=1) / 2
-    with torch.no_grad():
-        model.linear.weight.zero_()
-        model.linear.bias.fill_(-torch.inf)
-        model.linear.weight[known] = torch.from_numpy(weight).float()
-        model.linear.bias[known] = torch.from_numpy(bias).float()
-    return model.requires_grad_(False).eval()
+    model.linear.bias[:] = -np.inf
+    model.linear.weight[known], model.linear.bias[known] = weight, bias
+    return model
 
 
 def _within(moved: Floats, place: NDArray[np.integer]) -> Floats:

@@ -69,7 +69,7 @@ def fit_note_classifier(
         )
         model.second = grown(both, labels, classes)
         bar.update()
-    return model.requires_grad_(False).eval()
+    return model
 
 
 def grown(pieces: Iterable[NDArray[np.float32]], labels: Sequence[Labels], classes: int) -> BoostedTrees:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from finetune.baselines.discriminants import fit_discriminants
@@ -37,7 +36,7 @@ def fit_piece_classifier(
     model = FeatureClassifier(classes)
     model.discriminants = fit_discriminants(features, repeated, classes)
     model.forest = fit_forest(features, repeated, classes)
-    return model.requires_grad_(False).eval()
+    return model
 
 
 def fit_pairs(
@@ -67,7 +66,7 @@ def fit_pairs(
     parts = [model.matrix(tokens).astype(np.float16) for tokens in pieces]
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     known, place = np.unique(labels[owners], return_inverse=True)
-    examples, width = np.concatenate(parts), model.linear.in_features
+    examples, width = np.concatenate(parts), model.linear.weight.shape[1]
     blocks = [slice(start, start + _BLOCK) for start in range(0, width, _BLOCK)]
     products = np.zeros((len(examples), len(examples)), dtype=np.float32)
     centre = examples.mean(axis=0, dtype=np.float32)
@@ -76,9 +75,6 @@ def fit_pairs(
         products += moved @ moved.T
     weights, biases = fit_products(products, width, place, owners)
     linear = np.concatenate([(examples[:, block] - centre[block]).T @ weights for block in blocks]).T
-    with torch.no_grad():
-        model.linear.weight.zero_()
-        model.linear.bias.fill_(-torch.inf)
-        model.linear.weight[known] = torch.from_numpy(linear).float()
-        model.linear.bias[known] = torch.from_numpy(biases - linear @ centre).float()
-    return model.requires_grad_(False).eval()
+    model.linear.bias[:] = -np.inf
+    model.linear.weight[known], model.linear.bias[known] = linear, biases - linear @ centre
+    return model

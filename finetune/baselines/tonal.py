@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from finetune.tasks.data import TaskData
@@ -95,6 +94,6 @@ def _fit(seen: NDArray[np.float32], counts: Floats, span: str, decay: float) -> 
         loss, np.zeros(split + len(MODES)), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS}
     ).x
     model = TonalClassifier(span)
-    model.weight.copy_(torch.from_numpy(found[:split].reshape(len(MODES), features)))
-    model.bias.copy_(torch.from_numpy(found[split:]))
-    return model.eval()
+    model.weight[:] = found[:split].reshape(len(MODES), features)
+    model.bias[:] = found[split:]
+    return model

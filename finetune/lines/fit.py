@@ -47,7 +47,7 @@ def fit_lines(
     model.set(found)
     say("gate")
     fit_gate(model.gate, pieces, found)
-    return model.requires_grad_(False).eval()
+    return model
 
 
 def _trees(pieces: Sequence[Rated], draw: np.random.Generator) -> BoostedTrees:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
@@ -35,8 +34,8 @@ def fit_gate(gate: Gate, pieces: Sequence[Piece], settings: LineSettings) -> Non
     numbers = np.stack([_numbers(one, None) for one in pieces])
     usual = np.array([one.plain for one in pieces])
     centre, spread = numbers[usual].mean(axis=0), np.maximum(numbers[usual].std(axis=0), 1e-3)
-    gate.centre.copy_(torch.from_numpy(centre))
-    gate.spread.copy_(torch.from_numpy(spread))
+    gate.centre[:] = centre
+    gate.spread[:] = spread
 
     def standard(values: Floats) -> Floats:
         return np.asarray(np.clip((values - centre) / spread, -6, 6))
@@ -47,19 +46,19 @@ def fit_gate(gate: Gate, pieces: Sequence[Piece], settings: LineSettings) -> Non
     if tracked:
         voted = standard(np.stack([_numbers(one, one.tracks) for one in tracked]))
         gate.skyline[1] = _weights(*_better(tracked, voted, settings, votes=True))
-    share = _chance(seen @ gate.skyline[0, :-1].numpy() + float(gate.skyline[0, -1]))
+    share = _chance(seen @ gate.skyline[0, :-1] + gate.skyline[0, -1])
     lines = [np.clip(decoded(one.own, one.table, one.above, None, settings), -MOST, MOST) for one in pieces]
     top = [one.above & one.known for one in pieces]
     rest = [~one.above & one.known for one in pieces]
     rows = np.repeat(seen, [int(one.sum()) for one in top], axis=0)
     on_line = np.concatenate([line[k] for line, k in zip(lines, top, strict=True)])
-    gate.right.copy_(_weights(np.column_stack([rows, on_line]), *_of_notes(pieces, top, share)))
+    gate.right[:] = _weights(np.column_stack([rows, on_line]), *_of_notes(pieces, top, share))
     off_line = np.concatenate([line[k] for line, k in zip(lines, rest, strict=True)])
-    gate.wrong.copy_(_weights(off_line[:, None], *_of_notes(pieces, rest, share)))
+    gate.wrong[:] = _weights(off_line[:, None], *_of_notes(pieces, rest, share))
     makes = seen[usual][:, : len(MAKES)]
     values, vectors = np.linalg.eigh(np.cov(makes.T) + _RIDGE * np.eye(len(MAKES)))
-    gate.whitening.copy_(torch.from_numpy(vectors / np.sqrt(values)))
-    gate.farthest.fill_(float(np.quantile([gate.distance(one) for one in numbers[usual]], QUANTILE)))
+    gate.whitening[:] = vectors / np.sqrt(values)
+    gate.farthest[...] = np.quantile([gate.distance(one) for one in numbers[usual]], QUANTILE)
 
 
 def _numbers(one: Piece, tracks: NDArray[np.integer] | None) -> Floats:
@@ -96,13 +95,13 @@ def _of_notes(
     return melody, source_weights(pieces, sizes) * np.repeat(share, sizes)
 
 
-def _weights(seen: Floats, wanted: NDArray[np.bool_], weight: Floats) -> torch.Tensor:
+def _weights(seen: Floats, wanted: NDArray[np.bool_], weight: Floats) -> Floats:
     """Weights and the constant of a logistic regression. The constant alone where all agree."""
     if wanted.all() or not wanted.any():
-        return torch.tensor([0.0] * seen.shape[1] + [_log_odds(wanted, weight)], dtype=torch.float64)
+        return np.array([0.0] * seen.shape[1] + [_log_odds(wanted, weight)])
     scaled = weight * len(weight) / weight.sum()
     model = LogisticRegression(C=_LOOSE, max_iter=5000).fit(seen, wanted, scaled)
-    return torch.from_numpy(np.append(model.coef_[0], model.intercept_[0]))
+    return np.append(model.coef_[0], model.intercept_[0])
 
 
 def _log_odds(wanted: NDArray[np.bool_], weight: Floats) -> float:

@@ -48,10 +48,9 @@ def predict(argv: Sequence[str]) -> None:
     from finetune.predict.pages import Pages
     from symbolic.predict.files import predict_files
     from symbolic.predict.loading import load_predictors
-    from symbolic.predict.network import device_of
     from symbolic.predict.writers import STANDARD_OUTPUT, described, printable, written_predictions
 
-    predictors = load_predictors(runs, device_of(settings.accelerator))
+    predictors = load_predictors(runs, settings.accelerator)
     for predictor in predictors:
         predictor.tracks = settings.tracks
     screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout

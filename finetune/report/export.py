@@ -18,11 +18,13 @@ from finetune.report.card import card
 from finetune.report.tables import pretrained, transfer_of
 from finetune.training.record import portable
 from symbolic.checkpoint.attribution import legal_texts
-from symbolic.checkpoint.bundled import CARD, MODELS, model_name, shipped_models
+from symbolic.checkpoint.bundled import CARD, MODELS, RECORD, model_name, shipped_models
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.checkpoint.licence import FINE_TUNING, UNRECORDED, Stage
 from symbolic.errors import ConfigError
-from symbolic.predict.network import open_task, save_model, task_model
+from symbolic.predict.loading import load
+from symbolic.predict.network import save_model, task_model
+from symbolic.predict.parts import open_task
 
 
 def export(
@@ -32,16 +34,19 @@ def export(
     licence: str | None = None,
     terms: str | Path | None = None,
     scores: str | Path | None = None,
+    onnx: bool = False,
 ) -> Path:
     """Write the checkpoint of a run that validation chose, with its card. The folder is whole or absent.
 
     Args:
-        run: Folder of the run.
+        run: Folder of the run, or with `onnx` alone a bundled model or a checkpoint.
         out: Folder to write. A checkpoint there is replaced. Its name becomes that of the model.
         licence: Terms of your own music in one line, where it states none. The licence of the weights follows from the
             terms of all music in the chain.
         terms: File with the text of these terms, if they are no well-known licence.
         scores: Folder of records of `finetune transfer`. The card shows those of this run.
+        onnx: Write the network for ONNX Runtime too. `symbolic.load` then runs it without torch. A bundled model or a
+            checkpoint can be copied so as well.
 
     Returns:
         The folder.
@@ -50,6 +55,9 @@ def export(
         CounterpointError: If there is no such run, or it was scored on pieces it had seen.
     """
     run, out = Path(run), Path(out)
+    if onnx and not (run / RECORD).is_file():
+        load(run).save_pretrained(out)
+        return _with_onnx(out)
     record = read_record(run, TRAINED)
     _refuse_unfit(run, record)
     if scores and not Path(scores).is_dir():
@@ -60,7 +68,7 @@ def export(
     *before, stage = _chain(record, checkpoint)
     chain = (*before, with_terms(replace(stage, model=out.name), licence))
     about = card(out.name, record, base, chain, _transfers(scores, run, record))
-    return save_model(
+    save_model(
         out,
         task_model(checkpoint),
         checkpoint.tokenizer,
@@ -71,6 +79,14 @@ def export(
         base=base,
         chain=chain,
     )
+    return _with_onnx(out) if onnx else out
+
+
+def _with_onnx(folder: Path) -> Path:
+    from symbolic.predict.onnx_export import write_onnx
+
+    write_onnx(load_checkpoint(folder))
+    return folder
 
 
 def _refuse_unfit(run: Path, record: dict[str, Any]) -> None:

@@ -27,7 +27,8 @@ from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.notes import NoteClassifier
 from symbolic.predict.classifiers.pairs import PairDiscriminants
 from symbolic.predict.classifiers.pieces import FeatureClassifier
-from symbolic.predict.network import HandMade, load_model, save_model
+from symbolic.predict.network import load_model, save_model
+from symbolic.predict.parts import HandMade
 
 LEARNT_FROM = "learnt_from"
 """Key in the results of a seed: the sides that the tested model was fitted to."""

@@ -12,13 +12,8 @@ from tqdm import tqdm
 
 from finetune.baselines.memory import remembered_notes
 from finetune.tasks.data import TaskData
-from symbolic.predict.note_features import (
-    EMBEDDED_FEATURES,
-    NoteFeatureEmbedding,
-    embedded_features,
-    level_edges,
-    ranks,
-)
+from symbolic.predict.note_codes import EMBEDDED_FEATURES, embedded_features, level_edges, ranks
+from symbolic.predict.note_features import NoteFeatureEmbedding
 
 
 def fitted_note_features(data: TaskData, dim: int) -> tuple[NoteFeatureEmbedding, NDArray[np.uint8]]:

@@ -38,7 +38,8 @@ from finetune.training.weights import InitialWeights, training_chain
 from symbolic.documents import anything, fields, listed, mapped, nullable, number, read_json, require, text
 from symbolic.errors import ConfigError
 from symbolic.predict.ensemble import Ensemble
-from symbolic.predict.network import PROBE, TaskModel, device_of, load_model, save_model
+from symbolic.predict.network import TaskModel, device_of, load_model, save_model
+from symbolic.predict.parts import PROBE
 
 _OBJECT = mapped(text(), anything)
 LAST, FIT = "last.ckpt", "fit.json"

@@ -29,7 +29,8 @@ from finetune.training.result import CHECKPOINT, processor
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import ConfigError, LeakError
 from symbolic.features.stats import softmax
-from symbolic.predict.network import device_of, open_task, task_model
+from symbolic.predict.network import device_of, task_model
+from symbolic.predict.parts import open_task
 
 
 def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.checkpoint.licence import FINE_TUNING, Stage
 from symbolic.errors import LeakError
-from symbolic.predict.network import NOTE_FEATURES
+from symbolic.predict.parts import NOTE_FEATURES
 from symbolic.tokens.tokenizer import Tokenizer
 
 

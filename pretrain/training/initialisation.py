@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from pretrain.settings import PretrainSettings
 from pretrain.training.expansion import expand, expand_heads, obstacles
-from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.backbone import PRESETS, Backbone, BackboneConfig, preset
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.checkpoint.licence import Stage
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.relations import RELATIONS
+from symbolic.storage import ADAPTER_SETTINGS
 from symbolic.tokens.tokenizer import Tokenizer
 
 _HEADS = "fields"

@@ -26,10 +26,10 @@ from symbolic.documents import (
     write_json,
 )
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
-from symbolic.storage import read_tensors, shapes_only, tensor_shapes, write_tensors
+from symbolic.shapes import shapes_only
+from symbolic.storage import ADAPTER_SETTINGS, ADAPTER_TENSORS, read_tensors, tensor_shapes, write_tensors
 
 FORMAT_VERSION = 1
-TENSORS, SETTINGS = "adapter.safetensors", "adapter.json"
 _OBJECT = mapped(anything, anything)
 
 
@@ -157,7 +157,7 @@ class Adapter:
         """
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
-        write_tensors(directory / TENSORS, self.saved_tensors())
+        write_tensors(directory / ADAPTER_TENSORS, self.saved_tensors())
         method = self.method.saved_form()
         settings = {
             "format_version": FORMAT_VERSION,
@@ -167,7 +167,7 @@ class Adapter:
             "weights": weights_fingerprint(self.backbone),
             "tokenizer": tokenizer_fingerprint,
         }
-        write_json(directory / SETTINGS, settings)
+        write_json(directory / ADAPTER_SETTINGS, settings)
 
     def _place(self, modules: Mapping[str, nn.Module]) -> None:
         device = next(self.backbone.parameters()).device
@@ -217,7 +217,7 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
     Raises:
         CounterpointError: As `load_adapter` does.
     """
-    path = Path(directory) / SETTINGS
+    path = Path(directory) / ADAPTER_SETTINGS
     settings = read_json(path)
     require_fields(path, settings, tuple(_SCHEMA), FORMAT_VERSION)
     require(path, settings, fields(_SCHEMA, {"format_version": anything}))
@@ -241,7 +241,7 @@ def read_adapter(directory: Path | str, backbone: Backbone, tokenizer_fingerprin
             "Use the backbone it was trained on."
         )
     return fitted(
-        build_method(settings["method"], **settings["options"]), backbone, Path(directory) / TENSORS
+        build_method(settings["method"], **settings["options"]), backbone, Path(directory) / ADAPTER_TENSORS
     )
 
 
@@ -256,7 +256,7 @@ def fitted(method: AdapterMethod, backbone: Backbone, path: Path) -> Adapter:
     if shapes != tensor_shapes(path):
         raise CheckpointError(
             f"{path} does not hold the tensors of method {method.name!r} with its recorded options. "
-            f"Copy it again from its source, together with {SETTINGS}."
+            f"Copy it again from its source, together with {ADAPTER_SETTINGS}."
         )
     adapter, tensors = Adapter(method, backbone), read_tensors(path)
     with torch.no_grad():

@@ -11,7 +11,7 @@ from symbolic.adapters import METHODS
 from symbolic.adapters.contract import AdapterMethod, build_method
 from symbolic.backbone import Backbone
 from symbolic.errors import ConfigError
-from symbolic.storage import shapes_only
+from symbolic.shapes import shapes_only
 
 
 def trained(backbone: Backbone, method: str, **options: Any) -> int:

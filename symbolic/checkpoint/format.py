@@ -6,6 +6,7 @@
     provenance.json             how it was made
     pretrained_on.safetensors   note fingerprints of the training pieces, if recorded
     adapter.*                   the adapter attached to the backbone, if there is one
+    network.onnx                the network of a task for ONNX Runtime, if it was exported so
     README.md, LICENSE, ATTRIBUTION.md          the model card, the terms and the sources
 
 A checkpoint made on a bundled model can name it as its base and leave its backbone out. One of hand-made features
@@ -18,17 +19,13 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import nn
 
-from symbolic.adapters import backbone_state, load_adapter, weights_fingerprint
-from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
-from symbolic.adapters.base import TENSORS as ADAPTER_TENSORS
-from symbolic.backbone import Backbone, BackboneConfig, build_backbone
+from symbolic.arrays import Arrays
+from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.bundled import (
     ATTRIBUTION,
     CARD,
@@ -43,16 +40,30 @@ from symbolic.checkpoint.licence import UNRECORDED, Chain, Stage, chain_values, 
 from symbolic.checkpoint.schema import FORMAT_VERSION, check_config, check_provenance
 from symbolic.documents import RECOPY, read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
-from symbolic.heads import Head, build_head
 from symbolic.replacing import replacing_folder
-from symbolic.storage import read_tensors, shapes_only, tensor_shapes, write_tensors
+from symbolic.storage import (
+    ADAPTER_SETTINGS,
+    ADAPTER_TENSORS,
+    read_arrays,
+    read_tensors,
+    tensor_shapes,
+    write_tensors,
+)
 from symbolic.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from symbolic.backbone import Backbone
+    from symbolic.heads import Head
 
 WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
+NETWORK = "network.onnx"
 REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
-Part = TypeVar("Part", bound=nn.Module)
-FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE, ATTRIBUTION}
+Part = TypeVar("Part", bound="nn.Module")
+Fitted = TypeVar("Fitted", bound=Arrays)
+FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE, ATTRIBUTION, NETWORK}
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +147,8 @@ class Checkpoint:
         config, sizes = self.config, self.tokenizer.vocabulary.sizes
         backbone = self.build("backbone", lambda: build_backbone(config, sizes))
         if adapter and (self.path / ADAPTER_SETTINGS).exists():
+            from symbolic.adapters import load_adapter
+
             load_adapter(self.path, backbone, self.tokenizer.fingerprint)
         return backbone
 
@@ -147,14 +160,18 @@ class Checkpoint:
         """
         if not self.heads:
             return {}
+        from torch import nn
+
+        from symbolic.heads import build_head
+
         described = self.heads.items()
         heads = self.build(
             "heads", lambda: nn.ModuleDict({name: build_head(about) for name, about in described})
         )
-        return {name: cast(Head, heads[name]) for name in self.heads}
+        return {name: cast("Head", heads[name]) for name in self.heads}
 
     def build(self, name: str, make: Callable[[], Part]) -> Part:
-        """Build a part and load its weights. Shapes are compared before any memory is taken.
+        """Build a part of a network and load its weights. Shapes are compared before any memory is taken.
 
         Args:
             name: One of `parts`.
@@ -164,19 +181,33 @@ class Checkpoint:
             CheckpointError: If nothing can be built, or the weights do not fit.
             ConfigError: If `make` refuses the settings.
         """
+        from symbolic.shapes import shapes_only
+
+        with shapes_only():
+            self._made(name, make)
+        module = make()
+        self.load_part(name, module)
+        return module
+
+    def build_arrays(self, name: str, make: Callable[[], Fitted]) -> Fitted:
+        """Build a part that is no network, as `build` does. Torch is not imported."""
+        part = self._made(name, make)  # zeros take no memory until they are written to
+        part.load_state_dict(read_arrays(self._weights_of(name), f"{name}."))
+        return part
+
+    def _made(self, name: str, make: Callable[[], Any]) -> Any:
+        """Build a part and compare its shapes with those of the weights."""
         path = self._weights_of(name)
         try:
-            with shapes_only():
-                wanted = {key: tuple(value.shape) for key, value in make().state_dict().items()}
-        except (TypeError, ValueError, RuntimeError, OverflowError, KeyError) as error:
+            part = make()
+            wanted = {key: tuple(value.shape) for key, value in part.state_dict().items()}
+        except (TypeError, ValueError, RuntimeError, OverflowError, KeyError, MemoryError) as error:
             raise CheckpointError(
                 f"{self.path / CONFIG} describes no part {name!r} ({error}). {RECOPY}"
             ) from error
         if wanted != tensor_shapes(path, f"{name}."):
             raise self._misfit(name)
-        module = make()
-        self.load_part(name, module)
-        return module
+        return part
 
     def load_part(self, name: str, module: nn.Module) -> None:
         """Load the weights of one part into a module of the same shape.
@@ -188,6 +219,8 @@ class Checkpoint:
         Raises:
             CheckpointError: If there is no such part, the tensors do not fit or the base has changed.
         """
+        from symbolic.adapters import weights_fingerprint
+
         tensors = read_tensors(self._weights_of(name), f"{name}.")
         try:
             module.load_state_dict(tensors)
@@ -196,7 +229,7 @@ class Checkpoint:
         if (
             name == "backbone"
             and self.base
-            and weights_fingerprint(cast(Backbone, module)) != self.base["weights"]
+            and weights_fingerprint(cast("Backbone", module)) != self.base["weights"]
         ):
             raise CheckpointError(
                 f"{self.path} was made on another model '{self.base['model']}' than the one that is bundled with "
@@ -232,7 +265,7 @@ def save_checkpoint(
     tokenizer: Tokenizer,
     *,
     heads: Mapping[str, Head] | None = None,
-    parts: Mapping[str, nn.Module] | None = None,
+    parts: Mapping[str, nn.Module | Arrays] | None = None,
     descriptions: Mapping[str, Mapping[str, Any]] | None = None,
     task: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
@@ -265,6 +298,10 @@ def save_checkpoint(
         ConfigError: If a part takes the name of the backbone or the heads, or its name has a dot. If the base has
             other weights, or none of its own.
     """
+    from torch import nn
+
+    from symbolic.adapters import backbone_state, weights_fingerprint
+
     path, heads, parts = Path(path), heads or {}, parts or {}
     wrong = [name for name in parts if name in ("backbone", "heads") or "." in name]
     if wrong:
@@ -305,7 +342,7 @@ def save_checkpoint(
         tokenizer.save(new / TOKENIZER)
         if pretrained_on is not None:
             seen = np.unique(np.asarray(pretrained_on, dtype=np.int64))
-            write_tensors(new / PRETRAINED_ON, {"fingerprints": torch.from_numpy(seen)})
+            write_tensors(new / PRETRAINED_ON, {"fingerprints": seen})
         if backbone is not None and backbone.adapter is not None:
             backbone.adapter.save(new, tokenizer.fingerprint)
         for name, text in (texts or {}).items():
@@ -360,10 +397,10 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
 
 def _fingerprints(path: Path) -> NDArray[np.int64]:
     """Read the note fingerprints of the training pieces."""
-    found = read_tensors(path).get("fingerprints")
-    if found is None or found.ndim != 1 or found.dtype != torch.int64:
+    found = read_arrays(path).get("fingerprints")
+    if found is None or found.ndim != 1 or found.dtype != np.int64:
         raise CheckpointError(f"{path} holds no fingerprints. {RECOPY}")
-    return np.asarray(found.numpy())
+    return found
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from symbolic.checkpoint.bundled import MODELS
 from symbolic.errors import CheckpointError
@@ -16,7 +15,7 @@ from symbolic.mapping.quantisation import PLACES, STAVES, VALUES, Trees
 from symbolic.mapping.rhythm import STEPS
 from symbolic.mapping.written import NAMES
 from symbolic.predict.classifiers.boosting import BoostedTrees
-from symbolic.storage import read_tensors, write_tensors
+from symbolic.storage import read_arrays, write_tensors
 
 FOLDER = MODELS / "asap-map"
 _FILE = "map.safetensors"
@@ -52,8 +51,7 @@ class LearntMap:
             for part, one in tree.state_dict().items()
         }
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {"rhythm": self.rhythm, "weights": self.weights}
-        tensors |= {name: torch.from_numpy(one.astype(np.float32)) for name, one in arrays.items()}
+        tensors |= {"rhythm": self.rhythm.astype(np.float32), "weights": self.weights.astype(np.float32)}
         write_tensors(folder / _FILE, tensors)
 
 
@@ -65,14 +63,14 @@ def load_map(folder: Path = FOLDER) -> LearntMap | None:
     """
     if not (folder / _FILE).is_file():
         return None
-    tensors = read_tensors(folder / _FILE)
+    tensors = read_arrays(folder / _FILE)
     try:
-        rhythm, weights = (tensors[name].double().numpy() for name in ("rhythm", "weights"))
+        rhythm, weights = (tensors[name].astype(np.float64) for name in ("rhythm", "weights"))
         trees = {}
         for name, classes in _CLASSES.items():
             trees[name] = BoostedTrees(classes, len(tensors[f"{name}.text"]))
             trees[name].load_state_dict({part: tensors[f"{name}.{part}"] for part in ("text", "known")})
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"{folder / _FILE} is damaged ({error}). Install Counterpoint again."
         ) from error

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.notes import NoteClassifier
 
@@ -19,7 +18,7 @@ _LEAST = 1e-6
 """Least probability of a class, so that neither member can rule one out."""
 
 
-class Ensemble(nn.Module):
+class Ensemble(Arrays):
     """Trees and their weight beside a network.
 
     Predictions are the weighted mean of log probabilities (logarithmic opinion pool: Genest & Zidek, 1986).
@@ -28,12 +27,8 @@ class Ensemble(nn.Module):
         trees: The trees.
     """
 
-    share: Tensor
-
     def __init__(self, trees: NoteClassifier) -> None:
-        super().__init__()
-        self.trees = trees
-        self.register_buffer("share", torch.zeros((), dtype=torch.float64))
+        self.trees, self.share = trees, np.zeros(())
 
     def weigh(
         self,
@@ -65,7 +60,7 @@ class Ensemble(nn.Module):
             right = pooled[np.arange(len(truth)), truth]
             return float((pooled.argmax(axis=1) == truth).mean()), float(right.mean())
 
-        self.share.fill_(max(SHARES.tolist(), key=merit))
+        self.share[...] = max(SHARES.tolist(), key=merit)
 
     def joined(
         self, tokens: Rows, logits: NDArray[np.floating], features: NDArray[np.float32] | None = None

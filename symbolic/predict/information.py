@@ -13,6 +13,7 @@ from torch import Tensor
 
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
+from symbolic.predict.layers import on_tensors
 from symbolic.predict.network import Encoder
 from symbolic.predict.surprise import BOTH, CONTEXTS, PAST, SURPRISES
 from symbolic.predict.windows import Cut, Rows, WindowFunction, predict_tokens
@@ -135,7 +136,7 @@ def bit_reader(encoder: Encoder, head: FieldHeads, *temperatures: Mapping[str, f
         found[asked] = columns
         return found
 
-    return read
+    return on_tensors(read, encoder.device)
 
 
 def _past_window(tokens: Rows, first: int, note: int) -> Rows:

@@ -1,12 +1,36 @@
-"""Features of notes and windows from the layers of a frozen backbone: the input of a probe."""
+"""Networks on windows of arrays, and features from the layers of a frozen backbone: the input of a probe."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
+
+from symbolic.predict.windows import WindowFunction
+
+TensorFunction = Callable[[Tensor, Tensor | None], Tensor]
+"""A `WindowFunction` of tensors."""
+
+
+def on_tensors(function: TensorFunction, device: torch.device | str = "cpu") -> WindowFunction:
+    """Make a function of arrays of a function of tensors.
+
+    Args:
+        function: Such as a network in eval mode. No gradients are kept.
+        device: Where it computes.
+    """
+
+    @torch.inference_mode()
+    def read(ids: NDArray[np.int64], attention_mask: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+        mask = None if attention_mask is None else torch.from_numpy(attention_mask).to(device)
+        found = function(torch.from_numpy(ids).to(device), mask)
+        return np.asarray(found.float().cpu().numpy())
+
+    return read
 
 
 def note_states(states: Sequence[Tensor]) -> Tensor:

@@ -10,18 +10,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from symbolic.adapters.adapter_set import AdapterSet
-from symbolic.adapters.base import SETTINGS as ADAPTER_SETTINGS
 from symbolic.checkpoint.bundled import MODELS, model_name
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError
-from symbolic.predict.network import HandMade, TaskModel, open_task, task_model
-from symbolic.predict.predictor import NotePredictor, PiecePredictor
-from symbolic.predict.pretrained import PretrainedModel
+from symbolic.predict.onnx_network import OnnxNetwork, runs_by_onnx
+from symbolic.predict.parts import FEATURES, hand_made, open_task
+from symbolic.predict.predictor import AnyModel, NotePredictor, PiecePredictor
+from symbolic.storage import ADAPTER_SETTINGS
+
+if TYPE_CHECKING:
+    import torch
+
+    from symbolic.adapters.adapter_set import AdapterSet
+    from symbolic.backbone import Backbone
+    from symbolic.predict.pretrained import PretrainedModel
 
 
 def load(
@@ -32,7 +37,7 @@ def load(
     Args:
         path: The name of a bundled model such as "tiny", or the folder of a run, a checkpoint or an export. Of a
             fine-tuning run, the seed that is best on validation is loaded.
-        device: Where it computes, as torch names devices.
+        device: Where it computes, as torch names devices, or "auto" or "gpu". Models of hand-made features need none.
 
     Returns:
         A `NotePredictor` or `PiecePredictor` for a model of a task, else a `PretrainedModel`.
@@ -42,7 +47,11 @@ def load(
     """
     checkpoint = load_checkpoint(path)
     if "classes" in checkpoint.task:
-        return _predictor(model_name(path), checkpoint, task_model(checkpoint).to(device))
+        return _predictor(model_name(path), checkpoint, _model(checkpoint, device))
+    from symbolic.predict.network import device_named
+    from symbolic.predict.pretrained import PretrainedModel
+
+    device = device_named(device)
     return PretrainedModel(
         model_name(path), checkpoint, checkpoint.build_backbone().to(device), checkpoint.build_heads()
     )
@@ -55,7 +64,7 @@ def load_predictors(
 
     Args:
         paths: As for `load`.
-        device: Where they compute.
+        device: Where they compute, as for `load`.
 
     Returns:
         The predictors. Each is named after its task or after its folder where several have the same task.
@@ -67,15 +76,28 @@ def load_predictors(
     adapter_sets: dict[tuple[str, str], AdapterSet] = {}
     found = []
     for name, checkpoint in zip(_names(paths, checkpoints), checkpoints, strict=True):
-        adapted = len(paths) > 1 and (checkpoint.path / ADAPTER_SETTINGS).is_file()
+        adapted = (
+            len(paths) > 1 and (checkpoint.path / ADAPTER_SETTINGS).is_file() and not runs_by_onnx(checkpoint)
+        )
         adapter_set = _with_adapter(name, checkpoint, adapter_sets, device) if adapted else None
-        model = task_model(checkpoint, None if adapter_set is None else adapter_set.backbone)
-        found.append(_predictor(name, checkpoint, model.to(device), adapter_set))
+        model = _model(checkpoint, device, None if adapter_set is None else adapter_set.backbone)
+        found.append(_predictor(name, checkpoint, model, adapter_set))
     return found
 
 
+def _model(checkpoint: Checkpoint, device: torch.device | str, backbone: Backbone | None = None) -> AnyModel:
+    """Build the model of a task. Torch, which takes seconds to import, is imported for networks alone."""
+    if FEATURES in checkpoint.parts:
+        return hand_made(checkpoint)
+    if str(device) in ("cpu", "auto") and runs_by_onnx(checkpoint):
+        return OnnxNetwork(checkpoint)
+    from symbolic.predict.network import device_named, network_model
+
+    return network_model(checkpoint, backbone).to(device_named(device)).eval()
+
+
 def _predictor(
-    name: str, checkpoint: Checkpoint, model: TaskModel | HandMade, adapter_set: AdapterSet | None = None
+    name: str, checkpoint: Checkpoint, model: AnyModel, adapter_set: AdapterSet | None = None
 ) -> NotePredictor | PiecePredictor:
     kind = NotePredictor if checkpoint.task["level"] == "note" else PiecePredictor
     return kind(name, checkpoint, model, adapter_set)
@@ -91,8 +113,11 @@ def _with_adapter(
     tokenizer = checkpoint.tokenizer
     made_for = (str(read_json(checkpoint.path / ADAPTER_SETTINGS).get("weights")), tokenizer.fingerprint)
     if made_for not in adapter_sets:
-        backbone = checkpoint.build_backbone(adapter=False)
-        adapter_sets[made_for] = AdapterSet(backbone.to(device).eval(), tokenizer.fingerprint)
+        from symbolic.adapters.adapter_set import AdapterSet
+        from symbolic.predict.network import device_named
+
+        backbone = checkpoint.build_backbone(adapter=False).to(device_named(device)).eval()
+        adapter_sets[made_for] = AdapterSet(backbone, tokenizer.fingerprint)
     adapter_sets[made_for].load(name, checkpoint.path)
     return adapter_sets[made_for]
 

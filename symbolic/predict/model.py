@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from symbolic.adapters.adapter_set import AdapterSet
-from symbolic.backbone import Backbone
 from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.checkpoint.licence import licence_of
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.conversion import as_music
 from symbolic.music.notes import Music
-from symbolic.predict.layers import note_states
-from symbolic.predict.network import Encoder
 from symbolic.predict.windows import central_outputs, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from symbolic.adapters.adapter_set import AdapterSet
+    from symbolic.backbone import Backbone
+    from symbolic.predict.network import Encoder
 
 AnyMusic = Any
 """A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score."""
@@ -122,10 +124,13 @@ class MusicModel:
             MusicFileError: If the piece cannot be read or has no notes.
             CheckpointError: If the model has no backbone.
         """
+        from symbolic.predict.layers import on_tensors
+
         encoder = self._encoding()
         read, tokens = self._prepared(music)
         found = np.empty((len(read), encoder.backbone.config.dim), dtype=np.float32)
-        found[tokens.note_index] = predict_tokens(encoder, [encoder.inputs(tokens.ids)], encoder.cut)[0]
+        network, inputs = on_tensors(encoder, encoder.device), [encoder.inputs(tokens.ids)]
+        found[tokens.note_index] = predict_tokens(network, inputs, encoder.cut)[0]
         return found
 
     def to(self, device: torch.device | str) -> Self:
@@ -157,14 +162,16 @@ class MusicModel:
         raise NotImplementedError
 
     def _modules(self) -> list[torch.nn.Module]:
-        """Everything that has weights."""
+        """Everything that a device can hold."""
         raise NotImplementedError
 
     def _encoding(self) -> Encoder:
         """The encoder in eval mode with this model's own adapter."""
         if self._encoder is None:
             self.checkpoint.config  # noqa: B018 - its error says that there is no backbone, and the remedy
-            raise AssertionError
+            from symbolic.predict.network import network_model
+
+            self._encoder = network_model(self.checkpoint).encoder
         self._use_adapter()
         return self._encoder.eval()
 
@@ -200,6 +207,8 @@ class MusicModel:
 
     def _statistics(self, encoder: Encoder, pieces: Sequence[Piece]) -> NDArray[np.float32]:
         """(P, D) mean and deviation over notes of the normed states of every layer."""
+        from symbolic.predict.layers import note_states, on_tensors
+
         inputs = [encoder.inputs(tokens.ids) for _, tokens in pieces]
 
         def states(ids: Tensor, attention_mask: Tensor | None) -> Tensor:
@@ -207,10 +216,9 @@ class MusicModel:
 
         shape = len(inputs), encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
         total, squares = np.zeros(shape), np.zeros(shape)
-        for piece, _, output in central_outputs(states, inputs, encoder.cut):
-            output = output.double()
-            total[piece] += output.sum(0).cpu().numpy()
-            squares[piece] += output.square().sum(0).cpu().numpy()
+        for piece, _, output in central_outputs(on_tensors(states, encoder.device), inputs, encoder.cut):
+            total[piece] += output.sum(axis=0, dtype=np.float64)
+            squares[piece] += np.square(output, dtype=np.float64).sum(axis=0)
         count = np.array([[len(ids)] for ids in inputs])
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.backbone import Backbone
-from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
+from symbolic.checkpoint.format import Checkpoint, save_checkpoint
 from symbolic.checkpoint.licence import Chain
 from symbolic.documents import RECOPY, anything, fields, listed, mapped, require, text, whole
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead, build_head
-from symbolic.predict.classifiers.notes import NoteClassifier
-from symbolic.predict.classifiers.pieces import FeatureClassifier
-from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
-from symbolic.predict.layers import note_states, window_statistics
+from symbolic.predict.layers import note_states, on_tensors, window_statistics
 from symbolic.predict.lines.model import MelodyLines
-from symbolic.predict.note_features import EMBEDDED_FEATURES, NoteFeatureEmbedding, embedded_features
-from symbolic.predict.windows import Cut, Rows, predict_pooled, predict_tokens
+from symbolic.predict.logits import Codes, NoteFeatures, piece_logits, with_codes
+from symbolic.predict.note_codes import EMBEDDED_FEATURES
+from symbolic.predict.note_features import NoteFeatureEmbedding
+from symbolic.predict.parts import (
+    ENSEMBLE,
+    FEATURES,
+    LINES,
+    NOTE_FEATURES,
+    PROBE,
+    HandMade,
+    hand_made,
+    open_task,
+    other_features,
+    saved_ensemble,
+    saved_lines,
+)
+from symbolic.predict.windows import Cut, Rows
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
-
-Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines)
-NoteFeatures = Callable[[Rows], NDArray[np.float32]]
-"""From (N, 8) ids of a piece to the (N, F) features of its notes."""
-HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
-"""A classifier of hand-made features, without a backbone."""
-FEATURES, PROBE = "features", "probe"
-NOTE_FEATURES, ENSEMBLE, LINES = "note_features", "ensemble", "lines"
-"""Names of the parts of a checkpoint that `task_model` reads, without its backbone and head."""
 
 
 class Encoder(nn.Module):
@@ -62,10 +65,12 @@ class Encoder(nn.Module):
         Returns:
             (N, 8) or (N, 8 + F).
         """
-        if self.note_features is None:
-            return tokens
-        features = note_matrix(tokens) if features is None else features
-        return np.concatenate([tokens, self.note_features.codes(embedded_features(features))], axis=1)
+        return with_codes(tokens, self.codes, features)
+
+    @property
+    def codes(self) -> Codes | None:
+        """Turns note features into what the network reads of them. None if it reads none."""
+        return None if self.note_features is None else self.note_features.codes
 
     def forward(self, inputs: Tensor, attention_mask: Tensor | None = None) -> Tensor:
         """Return hidden states after the last layer.
@@ -87,8 +92,13 @@ class Encoder(nn.Module):
     @property
     def cut(self) -> Cut:
         """Windows as in training that overlap by half."""
-        length, device = self.backbone.config.window, next(self.backbone.parameters()).device
-        return Cut(length, length // 2, self.backbone.sizes[BAR] - RESERVED, device=device)
+        length = self.backbone.config.window
+        return Cut(length, length // 2, self.backbone.sizes[BAR] - RESERVED)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.backbone.parameters()).device
 
     def _extra(self, inputs: Tensor) -> Tensor | None:
         return None if self.note_features is None else self.note_features(inputs[..., len(FIELDS) :])
@@ -122,6 +132,14 @@ class TaskModel(nn.Module):
         if layers is not None:
             backbone.requires_grad_(False)
             self.train(self.training)
+
+    @property
+    def numbers(self) -> int:
+        """Count the parameters, with the fitted numbers of an ensemble and of lines."""
+        trees = (0 if self.ensemble is None else self.ensemble.trees.numbers) + (
+            0 if self.lines is None else self.lines.numbers
+        )
+        return sum(parameter.numel() for parameter in self.parameters()) + trees
 
     @property
     def encoder(self) -> Encoder:
@@ -191,14 +209,16 @@ class TaskModel(nn.Module):
             level (C,), the mean over windows.
         """
         self.eval()
-        encoder, run = self.encoder, predict_pooled if isinstance(self.head, SequenceHead) else predict_tokens
-        wanted = self.note_features is not None or self.ensemble is not None
-        features = [note_features(tokens) if wanted else None for tokens in pieces]
-        inputs = [encoder.inputs(*piece) for piece in zip(pieces, features, strict=True)]
-        found = run(self, inputs, encoder.cut)
-        if self.ensemble is None:
-            return found
-        return [self.ensemble.joined(*piece) for piece in zip(pieces, found, features, strict=True)]
+        encoder = self.encoder
+        return piece_logits(
+            on_tensors(self, encoder.device),
+            pieces,
+            encoder.cut,
+            pooled=isinstance(self.head, SequenceHead),
+            codes=encoder.codes,
+            ensemble=self.ensemble,
+            note_features=note_features,
+        )
 
     def classes(self, tokens: Rows) -> NDArray[np.int64]:
         """Return the most likely class of each note, (N,), or of the piece, ()."""
@@ -215,38 +235,30 @@ def load_model(
     """
     checkpoint = open_task(path)
     model = task_model(checkpoint)
-    return model.to(device).eval(), checkpoint.tokenizer, dict(checkpoint.task)
+    if isinstance(model, TaskModel):
+        model.to(device).eval()
+    return model, checkpoint.tokenizer, dict(checkpoint.task)
 
 
-def open_task(path: Path | str) -> Checkpoint:
-    """Read the description of a fine-tuned checkpoint.
+def task_model(checkpoint: Checkpoint) -> TaskModel | HandMade:
+    """Build the model that a checkpoint from `open_task` describes, with its weights.
 
     Raises:
-        CheckpointError: If the path is no checkpoint, or not the checkpoint of a task.
+        CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
-    checkpoint = load_checkpoint(path)
-    if "classes" not in checkpoint.task:
-        raise CheckpointError(
-            f"{path} was not fine-tuned on a task. Give a run folder that `finetune` wrote, or fine-tune it first."
-        )
-    return checkpoint
+    return hand_made(checkpoint) if FEATURES in checkpoint.parts else network_model(checkpoint)
 
 
-def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel | HandMade:
-    """Build the model that a checkpoint describes, with its weights.
+def network_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel:
+    """Build the network that a checkpoint describes, with its weights.
 
     Args:
         checkpoint: From `open_task`.
         backbone: One with the weights of that checkpoint, where several models share it. By default it is built.
 
     Raises:
-        CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
+        CheckpointError: As for `task_model`.
     """
-    classes = len(checkpoint.task["classes"])
-    if FEATURES in checkpoint.parts:
-        found = checkpoint.build(FEATURES, partial(_hand_made, checkpoint, classes))
-        found.check()
-        return found
     backbone = checkpoint.build_backbone() if backbone is None else backbone
     if PROBE in checkpoint.parts:
         about, depth = checkpoint.describe(PROBE), len(backbone.blocks)
@@ -259,42 +271,13 @@ def task_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> Task
         states = len(about["layers"]) * (1 if checkpoint.task["level"] == "note" else 2)
         return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
     head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
-    note_features = ensemble = lines = None
+    note_features = None
     if NOTE_FEATURES in checkpoint.parts:
         if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
-            raise _other_features(checkpoint)
+            raise other_features(checkpoint)
         note_features = checkpoint.build(NOTE_FEATURES, lambda: NoteFeatureEmbedding(backbone.config.dim))
-    if ENSEMBLE in checkpoint.parts:
-        about = checkpoint.describe(ENSEMBLE)
-        ensemble = checkpoint.build(
-            ENSEMBLE, lambda: Ensemble(_described(NoteClassifier, classes, about, checkpoint))
-        )
-        ensemble.trees.check()
-    if LINES in checkpoint.parts:
-        about = checkpoint.describe(LINES)
-        lines = checkpoint.build(LINES, lambda: _described(MelodyLines, classes, about, checkpoint))
-        lines.check()
+    ensemble, lines = saved_ensemble(checkpoint), saved_lines(checkpoint)
     return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, lines=lines)
-
-
-def _hand_made(checkpoint: Checkpoint, classes: int) -> HandMade:
-    """Return the classifier that the features' part describes, without its weights."""
-    about = checkpoint.describe(FEATURES)
-    if "span" in about:
-        return _described(TonalClassifier, classes, about, checkpoint)
-    if checkpoint.task["level"] == "note":
-        return _described(NoteClassifier, classes, about, checkpoint)
-    return _described(FeatureClassifier, classes, about, checkpoint)
-
-
-def _described(
-    kind: type[Classifier], classes: int, about: Mapping[str, Any], checkpoint: Checkpoint
-) -> Classifier:
-    """Build a classifier of hand-made features, whose weights are then loaded."""
-    found = kind.described(classes, about)
-    if found is None:
-        raise _other_features(checkpoint)
-    return found
 
 
 def _fitting(checkpoint: Checkpoint, head: nn.Module | None, width: int) -> NoteHead | SequenceHead:
@@ -339,7 +322,7 @@ def save_model(
     Returns:
         The folder.
     """
-    parts = dict[str, nn.Module]()
+    parts = dict[str, nn.Module | Arrays]()
     descriptions: dict[str, Mapping[str, Any]] = {}
     backbone = heads = None
     if isinstance(model, HandMade):
@@ -374,13 +357,6 @@ def save_model(
     )
 
 
-def _other_features(checkpoint: Checkpoint) -> CheckpointError:
-    return CheckpointError(
-        f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
-        "Fit it again, or use the release that it was made with."
-    )
-
-
 def device_of(accelerator: str) -> torch.device:
     """Return the device that "cpu", "gpu" or "auto" means on this machine.
 
@@ -391,3 +367,8 @@ def device_of(accelerator: str) -> torch.device:
     if accelerator == "gpu" and found is None:
         raise ConfigError("There is no GPU here. Use --accelerator cpu, or auto.")
     return torch.device("cpu") if accelerator == "cpu" or found is None else found
+
+
+def device_named(device: torch.device | str) -> torch.device:
+    """Return a device by torch's name for it, or by "gpu" or "auto". Errors as for `device_of`."""
+    return device_of(str(device)) if device in ("gpu", "auto") else torch.device(device)

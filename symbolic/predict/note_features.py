@@ -9,17 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from symbolic.features.notes import note_names
+from symbolic.predict.note_codes import EMBEDDED_FEATURES, LEVELS, level_edges, ranks
 
-EMBEDDED_FEATURES = [name for name in note_names() if name != "pitch"]
-"""The features that are embedded: all that transposition leaves unchanged. They are computed once for every key."""
-LEVELS = 256
-"""Values of a code, so that it fits into a byte."""
 WIDTH = 256
 """Width of the hidden layer."""
-_EMBEDDED = np.array([name in EMBEDDED_FEATURES for name in note_names()])
-_EVERY = 7
-"""One note in so many is used to find the levels of a feature."""
 
 
 class NoteFeatureEmbedding(nn.Module):
@@ -54,32 +47,3 @@ class NoteFeatureEmbedding(nn.Module):
         """Embed codes of any integer type, (B, L, F) -> (B, L, D)."""
         embedded: Tensor = self.read(codes.to(self.edges.dtype) * (2 / (LEVELS - 1)) - 1)
         return embedded
-
-
-def level_edges(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return the values where the levels of each feature meet.
-
-    Args:
-        pieces: (N, F) features of each piece.
-
-    Returns:
-        (F, LEVELS - 1) float32.
-    """
-    # Copies: a view would keep its whole piece in memory.
-    some = np.concatenate([features[::_EVERY].copy() for features in pieces])
-    quantiles = np.arange(1, LEVELS) / LEVELS
-    # One feature at a time: all at once would take the memory of several copies.
-    return np.array([np.quantile(column, quantiles) for column in some.T], dtype=np.float32)
-
-
-def ranks(features: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return the (N, F) levels of (N, F) features by (F, LEVELS - 1) edges."""
-    found = np.empty(features.shape, dtype=np.uint8)
-    for number, edge in enumerate(edges):
-        found[:, number] = np.searchsorted(edge, features[:, number])
-    return found
-
-
-def embedded_features(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the (N, F) features that are embedded, of all that `note_matrix` computes."""
-    return np.asarray(features[:, _EMBEDDED])

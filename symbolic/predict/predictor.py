@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from symbolic.adapters.adapter_set import AdapterSet
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import MusicFileError
 from symbolic.features.stats import softmax
@@ -27,10 +25,20 @@ from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
 from symbolic.predict.lines.choices import VOTE
-from symbolic.predict.model import AnyMusic, MusicModel, Piece, count_parameters, is_one, named
-from symbolic.predict.network import HandMade, TaskModel, save_model
+from symbolic.predict.model import AnyMusic, MusicModel, Piece, is_one, named
+from symbolic.predict.onnx_network import OnnxNetwork
+from symbolic.predict.parts import HandMade
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
 from symbolic.tokens.tokenizer import Tokens
+
+if TYPE_CHECKING:
+    import torch
+
+    from symbolic.adapters.adapter_set import AdapterSet
+    from symbolic.predict.network import TaskModel
+
+AnyModel = Union["TaskModel", OnnxNetwork, HandMade]
+"""A network by torch, the same by ONNX Runtime, or a classifier of hand-made features."""
 
 
 class TaskPredictor(MusicModel):
@@ -50,12 +58,12 @@ class TaskPredictor(MusicModel):
         self,
         name: str,
         checkpoint: Checkpoint,
-        model: TaskModel | HandMade,
+        model: AnyModel,
         adapter_set: AdapterSet | None = None,
     ) -> None:
-        encoder = model.encoder if isinstance(model, TaskModel) else None
+        encoder = None if isinstance(model, HandMade) else model.encoder
         super().__init__(name, checkpoint, encoder, adapter_set)
-        self.model, self.tracks = model.eval(), VOTE
+        self.model, self.tracks = model, VOTE
 
     @property
     def classes(self) -> list[str]:
@@ -70,22 +78,18 @@ class TaskPredictor(MusicModel):
     @property
     def parameter_count(self) -> int:
         """Number of parameters with those of an ensemble and of trees beside lines."""
-        if isinstance(self.model, HandMade):
-            return self.model.numbers
-        ensemble, lines = self.model.ensemble, self.model.lines
-        beside = (0 if ensemble is None else ensemble.trees.numbers) + (0 if lines is None else lines.numbers)
-        return count_parameters(self.model) + beside
+        return self.model.numbers
 
     def __repr__(self) -> str:
         classes = ", ".join(self.classes[:6]) + (", ..." if len(self.classes) > 6 else "")
         level = "note" if isinstance(self, NotePredictor) else "piece"
-        trees = isinstance(self.model, TaskModel) and self.model.ensemble is not None
+        trees = not isinstance(self.model, HandMade) and self.model.ensemble is not None
         about = [f"{len(self.classes)} classes of a {level}: {classes}", *self._about()]
         about += ["ensemble with trees"] if trees else []
         return f"{type(self).__name__}({self.name!r}: {'; '.join(about)})"
 
     def _modules(self) -> list[torch.nn.Module]:
-        return [self.model]
+        return [] if isinstance(self.model, HandMade | OnnxNetwork) else [self.model]
 
     def _encode(self, music: Music) -> Tokens:
         """Tokens as in training."""
@@ -95,13 +99,16 @@ class TaskPredictor(MusicModel):
     def _logits(self, pieces: Sequence[Piece]) -> list[NDArray[Any]]:
         """Logits of each piece."""
         self._use_adapter()
-        if isinstance(self.model, TaskModel):
-            return [*self.model.batch_logits([tokens.ids for _, tokens in pieces])]
-        return [self.model.logits(tokens.ids) for _, tokens in pieces]
+        if isinstance(self.model, HandMade):
+            return [self.model.logits(tokens.ids) for _, tokens in pieces]
+        return [*self.model.batch_logits([tokens.ids for _, tokens in pieces])]
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
+        from symbolic.predict.network import save_model, task_model
+
         self._use_adapter()
-        return save_model(folder, self.model, self.tokenizer, self.task, **about)
+        model = task_model(self.checkpoint) if isinstance(self.model, OnnxNetwork) else self.model
+        return save_model(folder, model, self.tokenizer, self.task, **about)
 
 
 class NotePredictor(TaskPredictor):
@@ -147,7 +154,7 @@ class NotePredictor(TaskPredictor):
         task, found = self.checkpoint.task, []
         outputs = self._logits(pieces)
         warnings: list[tuple[str, ...]] = [()] * len(pieces)
-        if isinstance(self.model, TaskModel) and self.model.lines is not None:
+        if not isinstance(self.model, HandMade) and self.model.lines is not None:
             decided = self.model.lines.decided
             explained = [
                 decided(logits, piece[1].ids, self._tracks(*piece))

@@ -25,6 +25,7 @@ from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
 from symbolic.predict.information import EVERY, MEMORY, TEMPERATURES, bit_reader, bits_of, check_surprise
+from symbolic.predict.layers import on_tensors
 from symbolic.predict.model import AnyMusic, MusicModel, count_parameters
 from symbolic.predict.network import Encoder
 from symbolic.predict.surprise import PAST, SURPRISES, Surprise
@@ -87,7 +88,7 @@ class PretrainedModel(MusicModel):
             )
         cells = np.broadcast_to(hidden if hidden.ndim == 2 else hidden[:, None], ids.shape)
         encoder = self._encoding()
-        device = encoder.cut.device
+        device = encoder.device
         corruption = build_corruption("mask", self.tokenizer.vocabulary.sizes, withhold_all=True).to(device)
         generator = torch.Generator(device)
 
@@ -97,7 +98,8 @@ class PretrainedModel(MusicModel):
             return encoder.forward(corruption(clean, chosen, fate, generator).tokens, attention_mask)
 
         # The true bars cut the windows; fields are hidden inside them.
-        states = predict_tokens(masked_states, [np.concatenate([ids, cells], axis=1)], encoder.cut)[0]
+        read = on_tensors(masked_states, device)
+        states = predict_tokens(read, [np.concatenate([ids, cells], axis=1)], encoder.cut)[0]
         asked = cells.any(axis=1)
         with torch.inference_mode():
             logits = head(torch.from_numpy(states[asked]).to(device))

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import rebase_bars
@@ -17,27 +15,25 @@ from symbolic.tokens.vocabulary import BAR, PAD
 
 Rows = NDArray[np.integer]
 Window = tuple[int, int]
-WindowFunction = Callable[[Tensor, Tensor | None], Tensor]
-"""From tokens (B, L, 8) int64 and attention_mask (B, L) bool, or None if no token is padding, to (B, ...)."""
+WindowFunction = Callable[[NDArray[np.int64], NDArray[np.bool_] | None], NDArray[np.float32]]
+"""From tokens (B, L, 8) and attention_mask (B, L), or None if no token is padding, to (B, ...)."""
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The windows of pieces and the device on which a network reads them.
+    """How pieces are cut into windows.
 
     Attributes:
         length: Most tokens in a window.
         overlap: Tokens that neighbouring windows share.
         max_bars: Most bars in a window.
         batch: Windows at a time. A batch can hold windows of several pieces.
-        device: Where the network runs.
     """
 
     length: int
     overlap: int
     max_bars: int = 256
     batch: int = 8
-    device: torch.device | str = "cpu"
 
 
 def overlapping_windows(tokens: Rows, length: int, overlap: int, max_bars: int = 256) -> list[Window]:
@@ -93,7 +89,7 @@ def predict_tokens(
     Memory is bounded by the result and one batch of windows.
 
     Args:
-        function: Gives (B, L, ...) for a batch of windows such as a backbone in eval mode.
+        function: Gives (B, L, ...) for a batch of windows such as a backbone in eval mode, by `on_tensors`.
         pieces: (N, 8) ids of each piece as the tokenizer gives them. Further columns pass through.
         cut: How the pieces are cut into windows.
 
@@ -107,7 +103,7 @@ def predict_tokens(
     for piece, places, outputs in central_outputs(function, pieces, cut):
         if not len(found[piece]):
             found[piece] = np.empty((len(pieces[piece]), *outputs.shape[1:]), dtype=np.float32)
-        found[piece][places] = outputs.cpu().numpy()
+        found[piece][places] = outputs
     return found
 
 
@@ -115,7 +111,7 @@ def central_outputs(
     function: WindowFunction,
     pieces: Sequence[Rows],
     cut: Cut,
-) -> Iterator[tuple[int, NDArray[np.int64], Tensor]]:
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
     """Yield the outputs of tokens by window. Arguments as for `predict_tokens`.
 
     Yields:
@@ -125,7 +121,7 @@ def central_outputs(
     owners = [_most_central(own, len(tokens)) for own, tokens in zip(windows, pieces, strict=True)]
     for piece, start, stop, index, output in _outputs(function, pieces, windows, cut):
         own = np.flatnonzero(owners[piece][start:stop] == index)
-        yield piece, start + own, output[: stop - start][torch.from_numpy(own).to(output.device)]
+        yield piece, start + own, output[: stop - start][own]
 
 
 def predict_pooled(
@@ -149,7 +145,7 @@ def predict_pooled(
     windows = _windows_of(pieces, cut)
     found: list[Any] = [0.0] * len(pieces)
     for piece, _, _, _, output in _outputs(function, pieces, windows, cut):
-        found[piece] = found[piece] + output.cpu().numpy()
+        found[piece] = found[piece] + output
     return [np.asarray(total / len(own), dtype=np.float32) for total, own in zip(found, windows, strict=True)]
 
 
@@ -173,13 +169,12 @@ def _most_central(windows: list[Window], total: int) -> NDArray[np.int64]:
     return owner
 
 
-@torch.inference_mode()
 def _outputs(
     function: WindowFunction,
     pieces: Sequence[Rows],
     windows: list[list[Window]],
     cut: Cut,
-) -> Iterator[tuple[int, int, int, int, Tensor]]:
+) -> Iterator[tuple[int, int, int, int, NDArray[np.float32]]]:
     """Piece, start, stop, index in the piece and float32 output of every window."""
     flat = [(piece, *window, index) for piece, own in enumerate(windows) for index, window in enumerate(own)]
     if len(pieces) > 1:  # Windows of like length side by side need little padding.
@@ -192,7 +187,6 @@ def _outputs(
             token[: stop - start] = rebase_bars(pieces[piece][start:stop])
         attention_mask = None
         if lengths.min() < lengths.max():
-            attention_mask = torch.from_numpy(np.arange(lengths.max()) < lengths[:, None]).to(cut.device)
-        outputs = function(torch.from_numpy(ids).to(cut.device), attention_mask).float()
-        for window, output in zip(chosen, outputs, strict=True):
+            attention_mask = np.arange(lengths.max()) < lengths[:, None]
+        for window, output in zip(chosen, function(ids, attention_mask), strict=True):
             yield *window, output

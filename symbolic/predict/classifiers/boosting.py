@@ -7,12 +7,12 @@ import zlib
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.errors import CheckpointError
 from symbolic.features.stats import Floats
+from symbolic.predict.classifiers.lightgbm_library import Booster
 
 TREE_FIELDS = (
     *("num_leaves", "num_cat", "split_feature", "threshold", "decision_type"),
@@ -25,10 +25,10 @@ _NUMERICAL = 2
 """`decision_type` of a split of a number that is never missing."""
 
 
-class BoostedTrees(nn.Module):
+class BoostedTrees(Arrays):
     """Logits of classes from features (Ke et al., "LightGBM", 2017).
 
-    The text of the model file is compressed into a tensor of bytes, so that it is saved like any other weight.
+    The text of the model file is compressed into an array of bytes, so that it is saved like any other weight.
     LightGBM trusts such files. So the text is checked first: every line, every index and that no branch leads back.
 
     Args:
@@ -36,15 +36,15 @@ class BoostedTrees(nn.Module):
         size: Compressed bytes that will be loaded.
     """
 
-    text: Tensor
-    known: Tensor
-
     def __init__(self, classes: int, size: int = 0) -> None:
-        super().__init__()
-        self.register_buffer("text", torch.zeros(size, dtype=torch.uint8))
-        self.register_buffer("known", torch.zeros(classes, dtype=torch.bool))
-        self._booster: Any = None
+        self.text = np.zeros(size, dtype=np.uint8)
+        self.known = np.zeros(classes, dtype=np.bool_)
+        self._booster: Booster | None = None
         self._sound_for = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is in the memory of LightGBM."""
+        return {**vars(self), "_booster": None}
 
     @property
     def size(self) -> int:
@@ -64,10 +64,10 @@ class BoostedTrees(nn.Module):
             text: From `canonical`. Empty where there is a single class and nothing to decide.
             known: Classes that the trees tell apart in their order. The others are never predicted.
         """
-        packed = bytearray(zlib.compress(text.encode("ascii"), 9)) if text else None
-        self.text = torch.frombuffer(packed, dtype=torch.uint8) if packed else self.text[:0]
-        self.known.fill_(False)
-        self.known[torch.from_numpy(np.asarray(known, dtype=np.int64))] = True
+        packed = zlib.compress(text.encode("ascii"), 9) if text else b""
+        self.text = np.frombuffer(bytearray(packed), dtype=np.uint8)
+        self.known[:] = False
+        self.known[known] = True
         self._booster, self._sound_for = None, -1
         return self
 
@@ -89,46 +89,25 @@ class BoostedTrees(nn.Module):
 
         Raises:
             CheckpointError: If the trees are damaged or were fitted to other features.
-            ImportError: If LightGBM cannot be imported.
+            ImportError: If LightGBM is absent or cannot be loaded.
         """
-        known = self.known.cpu().numpy()
+        known = self.known
         found = np.where(known, 0.0, np.full((len(features), len(known)), -np.inf))
         if self.size and len(features):
             if self._booster is None:
                 self.check(features.shape[1])
-                self._booster = lightgbm().Booster(model_str=self._text())
-            # One thread: the answer must not depend on the machine.
-            found[:, known] = self._booster.predict(features, raw_score=True, num_threads=1)
+                self._booster = Booster(self._text(), int(known.sum()))
+            found[:, known] = self._booster.predict(features)
         return found
 
     def _text(self) -> str:
         if not self.size:
             return ""
         try:  # bounded, for a few bytes can unpack to gigabytes
-            text = zlib.decompressobj().decompress(self.text.cpu().numpy().tobytes(), _LONGEST_TEXT)
+            text = zlib.decompressobj().decompress(self.text.tobytes(), _LONGEST_TEXT)
         except zlib.error as error:
             raise CheckpointError(f"The trees are damaged: {error}. Copy the checkpoint again.") from error
         return text.decode("ascii", "replace")
-
-
-def lightgbm() -> Any:
-    """Import LightGBM.
-
-    Raises:
-        ImportError: With the remedy, if it is absent or its OpenMP library is.
-    """
-    try:
-        import lightgbm as library
-    except ImportError as error:
-        raise ImportError(
-            "Boosted trees need LightGBM. Install it: pip install 'lightgbm>=4.5,<5'."
-        ) from error
-    except OSError as error:
-        raise ImportError(
-            f"LightGBM cannot be loaded: {error}. It needs the OpenMP runtime. Install libgomp1 on Debian or Ubuntu, "
-            "libgomp on Fedora, or libomp by Homebrew on macOS."
-        ) from error
-    return library
 
 
 def canonical(text: str, classes: int, features: int) -> str:

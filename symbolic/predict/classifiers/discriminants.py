@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays, Linear
 from symbolic.features import feature_names
 from symbolic.features.stats import Floats, softmax
 
@@ -31,7 +30,7 @@ class Reason(NamedTuple):
     weight: float
 
 
-class Discriminants(nn.Module):
+class Discriminants(Arrays):
     """Standardise features and apply a linear layer: logits of classes.
 
     Its weights are those of Fisher's linear discriminants. The covariance within classes is the mean of the classes'
@@ -41,21 +40,14 @@ class Discriminants(nn.Module):
         classes: How many.
     """
 
-    centre: Tensor
-    deviation: Tensor
-
     def __init__(self, classes: int) -> None:
-        super().__init__()
         width = len(feature_names())
-        self.register_buffer("centre", torch.zeros(width))
-        self.register_buffer("deviation", torch.ones(width))
-        self.linear = nn.Linear(width, classes)
+        self.centre, self.deviation = np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32)
+        self.linear = Linear(width, classes)
 
     def of_features(self, features: Floats) -> Floats:
-        """Return (P, C) logits of (P, F) features in double precision on the CPU."""
-        return np.asarray(
-            self.standardised(features) @ _double(self.linear.weight).T + _double(self.linear.bias)
-        )
+        """Return (P, C) logits of (P, F) features in double precision."""
+        return self.linear(self.standardised(features))
 
     def probabilities(self, features: Floats) -> Floats:
         """Return (P, C) probabilities of (P, F) features."""
@@ -77,18 +69,14 @@ class Discriminants(nn.Module):
     @property
     def known(self) -> NDArray[np.bool_]:
         """(C,) whether a class had training pieces."""
-        return np.isfinite(_double(self.linear.bias))
+        return np.isfinite(self.linear.bias)
 
     def weights(self) -> Floats:
         """Return (C, F) the logit that one standard deviation adds to a class, above the mean over classes."""
-        weight = _double(self.linear.weight)
+        weight = self.linear.weight.astype(np.float64)
         return np.asarray(weight - weight[self.known].mean(axis=0))
 
     def standardised(self, features: Floats) -> Floats:
         """Return (P, F) features in deviations from the mean of the training pieces, clipped."""
-        moved = (features - _double(self.centre)) / _double(self.deviation)
+        moved = (features - self.centre.astype(np.float64)) / self.deviation.astype(np.float64)
         return np.asarray(moved.clip(-_FARTHEST, _FARTHEST))
-
-
-def _double(tensor: Tensor) -> Floats:
-    return np.asarray(tensor.detach().cpu().numpy(), dtype=np.float64)

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.errors import CheckpointError
 from symbolic.features.stats import Floats
 
@@ -43,7 +42,7 @@ class Tree(NamedTuple):
     leaf: NDArray[np.float64]
 
 
-class Forest(nn.Module):
+class Forest(Arrays):
     """Trees that give class probabilities (Geurts et al., "Extremely randomized trees", 2006).
 
     Args:
@@ -51,21 +50,12 @@ class Forest(nn.Module):
         size: Size of the arrays that will be loaded.
     """
 
-    roots: Tensor
-    feature: Tensor
-    threshold: Tensor
-    other: Tensor
-    leaf: Tensor
-
     def __init__(self, classes: int, size: Size) -> None:
-        super().__init__()
-        self.register_buffer("roots", torch.zeros(size.trees, dtype=torch.int32))
-        self.register_buffer("feature", torch.zeros(size.nodes, dtype=torch.int16))  # -1 in a leaf
-        self.register_buffer("threshold", torch.zeros(size.nodes))
-        self.register_buffer(
-            "other", torch.zeros(size.nodes, dtype=torch.int32)
-        )  # right child, or number of the leaf
-        self.register_buffer("leaf", torch.zeros(size.leaves, classes, dtype=torch.float16))
+        self.roots = np.zeros(size.trees, dtype=np.int32)
+        self.feature = np.zeros(size.nodes, dtype=np.int16)  # -1 in a leaf
+        self.threshold = np.zeros(size.nodes, dtype=np.float32)
+        self.other = np.zeros(size.nodes, dtype=np.int32)  # right child, or number of the leaf
+        self.leaf = np.zeros((size.leaves, classes), dtype=np.float16)
 
     def check(self, features: int) -> None:
         """Refuse trees in which a walk could leave its tree or run for ever.
@@ -76,9 +66,7 @@ class Forest(nn.Module):
         Raises:
             CheckpointError: If a root, a feature, a child, a leaf or a probability is out of its range.
         """
-        roots, feature, other = (
-            tensor.cpu().numpy().astype(np.int64) for tensor in (self.roots, self.feature, self.other)
-        )
+        roots, feature, other = (array.astype(np.int64) for array in (self.roots, self.feature, self.other))
         nodes, is_leaf = np.arange(len(feature)), feature < 0
         inner = nodes[~is_leaf]
         sound = (
@@ -103,11 +91,11 @@ class Forest(nn.Module):
             nodes, leaves = slice(node, node + len(tree.feature)), slice(leaf, leaf + len(tree.leaf))
             is_leaf = tree.feature < 0
             forest.roots[number] = node
-            forest.feature[nodes] = torch.from_numpy(np.where(is_leaf, -1, tree.feature))
-            forest.threshold[nodes] = torch.from_numpy(np.where(is_leaf, 0, _rounded_down(tree.threshold)))
+            forest.feature[nodes] = np.where(is_leaf, -1, tree.feature)
+            forest.threshold[nodes] = np.where(is_leaf, 0, _rounded_down(tree.threshold))
             other = np.where(is_leaf, np.cumsum(is_leaf) - 1 + leaf, tree.right.astype(np.int64) + node)
-            forest.other[nodes] = torch.from_numpy(other)
-            forest.leaf[leaves] = torch.from_numpy(tree.leaf).to(forest.leaf.dtype)
+            forest.other[nodes] = other
+            forest.leaf[leaves] = tree.leaf
             node, leaf = nodes.stop, leaves.stop
         return forest
 
@@ -119,15 +107,13 @@ class Forest(nn.Module):
     @property
     def numbers(self) -> int:
         """Number of fitted values: thresholds and probabilities of leaves."""
-        return self.threshold.numel() + self.leaf.numel()
+        return self.threshold.size + self.leaf.size
 
     def probabilities(self, features: NDArray[np.floating]) -> Floats:
         """Return (P, C) probabilities of (P, F) features: the mean over trees. Features are compared as float32."""
         values = features.astype(np.float32)
-        roots, feature, threshold, other = (
-            tensor.cpu().numpy() for tensor in (self.roots, self.feature, self.threshold, self.other)
-        )
-        in_leaves = self.leaf.cpu().numpy().astype(np.float64)
+        roots, feature, threshold, other = self.roots, self.feature, self.threshold, self.other
+        in_leaves = self.leaf.astype(np.float64)
         found = np.empty((len(features), in_leaves.shape[1]))
         # A leaf leads to itself, so that all examples can walk until the last has arrived.
         is_leaf, itself = feature < 0, np.arange(len(feature))

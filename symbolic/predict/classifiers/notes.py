@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
+from symbolic.arrays import Arrays
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
 
 
-class NoteClassifier(nn.Module):
+class NoteClassifier(Arrays):
     """Logits of the classes of notes from how each stands among its neighbours.
 
     The first trees predict each note from its features. The second read the same features and the first predictions
@@ -26,7 +26,6 @@ class NoteClassifier(nn.Module):
     """
 
     def __init__(self, classes: int, sizes: tuple[int, int] = (0, 0)) -> None:
-        super().__init__()
         self.first, self.second = (BoostedTrees(classes, size) for size in sizes)
 
     def describe(self) -> dict[str, Any]:

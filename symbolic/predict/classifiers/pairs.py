@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays, Linear
 from symbolic.features.pairs import pair_matrix, pair_width
 from symbolic.features.stats import Floats, softmax
 from symbolic.features.stretches import PARTS
@@ -18,7 +18,7 @@ ROWS = tuple(accumulate(PARTS))
 """Numbers of stretches: the whole, with halves, with quarters."""
 
 
-class PairDiscriminants(nn.Module):
+class PairDiscriminants(Arrays):
     """Probabilities of a piece's classes from `pair_matrix`: the mean over its stretches.
 
     Args:
@@ -28,13 +28,12 @@ class PairDiscriminants(nn.Module):
     """
 
     def __init__(self, classes: int, pitch_classes: bool = False, rows: int = ROWS[-1]) -> None:
-        super().__init__()
         self.pitch_classes, self.rows = pitch_classes, rows
-        self.linear = nn.Linear(pair_width(pitch_classes), classes)
+        self.linear = Linear(pair_width(pitch_classes), classes)
 
     def describe(self) -> dict[str, Any]:
         """Return the arguments but for the classes as JSON values, and the number of pairs."""
-        return {"pitch_classes": self.pitch_classes, "rows": self.rows, "width": self.linear.in_features}
+        return {"pitch_classes": self.pitch_classes, "rows": self.rows, "width": self.linear.weight.shape[1]}
 
     @classmethod
     def described(cls, classes: int, about: Any) -> PairDiscriminants | None:
@@ -48,7 +47,7 @@ class PairDiscriminants(nn.Module):
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""
-        return self.linear.weight.numel() + self.linear.bias.numel()
+        return self.linear.numbers
 
     def matrix(self, tokens: NDArray[np.integer]) -> NDArray[np.float32]:
         """Return the (S, V) numbers that are read of a piece."""
@@ -56,9 +55,4 @@ class PairDiscriminants(nn.Module):
 
     def probabilities(self, tokens: NDArray[np.integer]) -> Floats:
         """Return (C,) probabilities of a piece from its (N, 8) ids."""
-        weight, bias = _double(self.linear.weight), _double(self.linear.bias)
-        return np.asarray(softmax(self.matrix(tokens) @ weight.T + bias).mean(axis=0))
-
-
-def _double(tensor: Tensor) -> Floats:
-    return tensor.detach().cpu().double().numpy()
+        return np.asarray(softmax(self.linear(self.matrix(tokens))).mean(axis=0))

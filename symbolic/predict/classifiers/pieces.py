@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
+from symbolic.arrays import Arrays
 from symbolic.features import feature_names
 from symbolic.features.stats import Floats
 from symbolic.features.stretches import stretch_matrix
@@ -20,7 +20,7 @@ _LEAST = 1e-3
 """Added to probabilities, so that neither classifier can rule out a class alone."""
 
 
-class FeatureClassifier(nn.Module):
+class FeatureClassifier(Arrays):
     """Logits of a piece's classes from features of the whole piece and of its stretches.
 
     Linear discriminants and extremely randomised trees make different errors. Each is fitted to every stretch of a
@@ -36,7 +36,6 @@ class FeatureClassifier(nn.Module):
     def __init__(
         self, classes: int, size: Size | None = None, pairs: PairDiscriminants | None = None
     ) -> None:
-        super().__init__()
         self.discriminants = Discriminants(classes)
         self.forest = Forest(classes, size or Size())
         self.pairs = pairs
@@ -67,9 +66,8 @@ class FeatureClassifier(nn.Module):
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""
-        linear = self.discriminants.linear
         pairs = self.pairs.numbers if self.pairs else 0
-        return linear.weight.numel() + linear.bias.numel() + self.forest.numbers + pairs
+        return self.discriminants.linear.numbers + self.forest.numbers + pairs
 
     def of_pieces(self, stretches: Sequence[Floats], tokens: Sequence[NDArray[np.integer]]) -> Floats:
         """Return (P, C) logits.

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
+from symbolic.arrays import Arrays
 from symbolic.features.harmony import CHORD_KINDS, KEY_KINDS, STEPS, chord_histograms, key_histograms
 from symbolic.features.onsets import times
 from symbolic.features.stats import Floats, Ints
@@ -20,7 +19,7 @@ SPANS = {"piece": KEY_KINDS, "beat": CHORD_KINDS}
 _TONICS = (np.arange(STEPS)[:, None] + np.arange(STEPS)) % STEPS
 
 
-class TonalClassifier(nn.Module):
+class TonalClassifier(Arrays):
     """Logits of the degree of each note in its key or chord, by a conditional logit model (McFadden, 1973).
 
     Each mode has one weight for every histogram and degree above the tonic. The weights are the same for all tonics, so
@@ -30,14 +29,10 @@ class TonalClassifier(nn.Module):
         span: A name of `SPANS`.
     """
 
-    weight: torch.Tensor
-    bias: torch.Tensor
-
     def __init__(self, span: str) -> None:
-        super().__init__()
         self.span = span
-        self.register_buffer("weight", torch.zeros(len(MODES), len(SPANS[span]) * STEPS))
-        self.register_buffer("bias", torch.zeros(len(MODES)))
+        self.weight = np.zeros((len(MODES), len(SPANS[span]) * STEPS), dtype=np.float32)
+        self.bias = np.zeros(len(MODES), dtype=np.float32)
 
     def describe(self) -> dict[str, Any]:
         """Return what `described` needs as JSON values."""
@@ -58,7 +53,7 @@ class TonalClassifier(nn.Module):
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""
-        return self.weight.numel() + self.bias.numel()
+        return self.weight.size + self.bias.size
 
     def tonality_logits(self, tokens: NDArray[np.integer]) -> tuple[Floats, Ints]:
         """Return logits of each key or chord.
@@ -71,7 +66,7 @@ class TonalClassifier(nn.Module):
             each note among them.
         """
         seen, place = histograms(self.span, tokens)
-        weight, bias = (one.double().numpy() for one in (self.weight, self.bias))
+        weight, bias = (one.astype(np.float64) for one in (self.weight, self.bias))
         scores = np.einsum("ptf,mf->pmt", seen, weight) + bias[:, None]
         return scores.reshape(len(scores), -1), place
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.features.stats import Floats
 from symbolic.predict.lines.texture import MAKES, TEXTURE
 
@@ -19,7 +18,7 @@ MOST = 4.0
 """Largest log-odds of the line that count beside the skyline."""
 
 
-class Gate(nn.Module):
+class Gate(Arrays):
     """Fitted numbers that read the `texture` of a piece.
 
     Attributes:
@@ -33,28 +32,11 @@ class Gate(nn.Module):
         farthest: Distance from the training music beyond which music is unlike it.
     """
 
-    centre: Tensor
-    spread: Tensor
-    skyline: Tensor
-    right: Tensor
-    wrong: Tensor
-    whitening: Tensor
-    farthest: Tensor
-
     def __init__(self) -> None:
-        super().__init__()
         width, makes = len(TEXTURE), len(MAKES)
-
-        def buffer(name: str, value: Tensor) -> None:
-            self.register_buffer(name, value.to(torch.float64))
-
-        buffer("centre", torch.zeros(width))
-        buffer("spread", torch.ones(width))
-        buffer("skyline", torch.zeros(2, width + 1))
-        buffer("right", torch.zeros(width + 2))
-        buffer("wrong", torch.zeros(2))
-        buffer("whitening", torch.eye(makes))
-        buffer("farthest", torch.full((), torch.inf))
+        self.centre, self.spread = np.zeros(width), np.ones(width)
+        self.skyline, self.right, self.wrong = np.zeros((2, width + 1)), np.zeros(width + 2), np.zeros(2)
+        self.whitening, self.farthest = np.eye(makes), np.full((), np.inf)
 
     def distance(self, numbers: Floats) -> float:
         """Return how far a piece is from the training pieces, in standard deviations (Mahalanobis, by dimension).
@@ -63,7 +45,7 @@ class Gate(nn.Module):
             numbers: (T,) from `texture`.
         """
         makes = self._standard(numbers)[: len(MAKES)] @ self.whitening
-        return float(makes.square().mean().sqrt())
+        return float(np.sqrt(np.square(makes).mean()))
 
     def share(self, numbers: Floats, tracked: bool) -> float:
         """Return the probability that the skyline is the better melody of a piece.
@@ -73,7 +55,7 @@ class Gate(nn.Module):
             tracked: Whether the tracks of the file vote.
         """
         weights = self.skyline[int(tracked)]
-        return float(torch.sigmoid(self._standard(numbers) @ weights[:-1] + weights[-1]))
+        return float(np.exp(-np.logaddexp(0, -(self._standard(numbers) @ weights[:-1] + weights[-1]))))
 
     def skyline_log_odds(self, line: Floats, above: NDArray[np.bool_], numbers: Floats) -> Floats:
         """Return (N,) log-odds of melody where the skyline is the better melody: its notes are always the likelier.
@@ -84,7 +66,7 @@ class Gate(nn.Module):
             numbers: (T,) from `texture`.
         """
         line = np.clip(line, -MOST, MOST)
-        weights = self.right[torch.arange(len(self.right)) != len(TEXTURE)]
+        weights = np.delete(self.right, len(TEXTURE))
         # Weights hold where they were fitted: farther away the border counts.
         near = min(1.0, float(self.farthest) / max(self.distance(numbers), 1e-9))
         top = (
@@ -115,8 +97,8 @@ class Gate(nn.Module):
         mixed = share * _chance(skyline) + (1 - share) * _chance(line)
         return np.asarray(np.log(mixed) - np.log1p(-mixed))
 
-    def _standard(self, numbers: Floats) -> Tensor:
-        return ((torch.from_numpy(numbers) - self.centre) / self.spread).clamp(-6, 6)
+    def _standard(self, numbers: Floats) -> Floats:
+        return np.clip((numbers - self.centre) / self.spread, -6, 6)
 
 
 def _chance(odds: Floats) -> Floats:

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
+from symbolic.arrays import Arrays
 from symbolic.features import under_another
 from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import Floats, softmax
@@ -30,7 +29,7 @@ _UNLIKE = (
 )
 
 
-class MelodyLines(nn.Module):
+class MelodyLines(Arrays):
     """Decides what a network says of the notes of a piece.
 
     Trees read hand-made features and the network's probabilities of the notes around. Then tracks vote if there are
@@ -41,12 +40,9 @@ class MelodyLines(nn.Module):
         size: Bytes of the trees that will be loaded.
     """
 
-    values: Tensor
-
     def __init__(self, size: int = 0) -> None:
-        super().__init__()
         self.trees, self.gate = BoostedTrees(CLASSES, size), Gate()
-        self.register_buffer("values", torch.tensor(LineSettings(), dtype=torch.float64))
+        self.values = np.array(LineSettings(), dtype=np.float64)
 
     @property
     def settings(self) -> LineSettings:
@@ -55,7 +51,7 @@ class MelodyLines(nn.Module):
 
     def set(self, settings: LineSettings) -> None:
         """Take other numbers of the lines."""
-        self.values.copy_(torch.tensor(settings, dtype=torch.float64))
+        self.values[:] = settings
 
     def describe(self) -> dict[str, Any]:
         """Return what `described` needs as JSON values."""
@@ -83,7 +79,9 @@ class MelodyLines(nn.Module):
     @property
     def numbers(self) -> int:
         """Count the fitted numbers."""
-        return self.trees.numbers + self.values.numel() + sum(one.numel() for one in self.gate.buffers())
+        return (
+            self.trees.numbers + self.values.size + sum(one.size for one in self.gate.state_dict().values())
+        )
 
     def decided(
         self,

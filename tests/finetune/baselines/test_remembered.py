@@ -11,7 +11,7 @@ from finetune_helpers import tune
 from finetune.baselines import memory
 from finetune.baselines.memory import NoteMemory
 from symbolic.features.notes import note_matrix, note_names
-from symbolic.predict.note_features import LEVELS, level_edges
+from symbolic.predict.note_codes import LEVELS, level_edges
 from symbolic.tokens.tokenizer import Tokenizer
 
 Tokens = np.ndarray[Any, Any]

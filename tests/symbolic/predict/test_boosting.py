@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
+import pickle
 import re
-import sys
 from typing import Any
+from unittest.mock import Mock
 
 import lightgbm
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from finetune.baselines.boosting import fit_boosting, lightgbm_settings
 from symbolic.errors import CheckpointError
 from symbolic.features.stats import softmax
+from symbolic.predict.classifiers import lightgbm_library
 from symbolic.predict.classifiers.boosting import BoostedTrees
 
 KNOWN = np.array([1, 3, 4])
@@ -81,21 +82,25 @@ def test_trees_of_other_features_are_refused() -> None:
         model.logits(np.zeros((1, 5), dtype=np.float32))
 
 
+def test_trees_can_be_copied_to_another_process() -> None:
+    features, labels = examples(KNOWN)
+    model = fit_boosting(features, labels, 6, rounds=3)
+    expected = model.logits(features)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).logits(features), expected)
+
+
 @pytest.mark.parametrize(
-    ("error", "remedy"),
-    [(ImportError("No module"), "pip install 'lightgbm"), (OSError("libgomp.so.1: cannot open"), "libgomp1")],
+    ("place", "error", "remedy"),
+    [
+        ("find_spec", None, "pip install 'lightgbm"),
+        ("module_from_spec", OSError("libgomp.so.1: cannot open"), "libgomp1"),
+    ],
 )
 def test_a_missing_lightgbm_is_reported_with_its_remedy(
-    error: Exception, remedy: str, monkeypatch: pytest.MonkeyPatch
+    place: str, error: Exception | None, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, importer = fit_boosting(*examples(KNOWN), 6, rounds=3), builtins.__import__
-
-    def refuse(name: str, *rest: Any) -> Any:
-        if name == "lightgbm":
-            raise error
-        return importer(name, *rest)
-
-    monkeypatch.delitem(sys.modules, "lightgbm")
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    model = fit_boosting(*examples(KNOWN), 6, rounds=3)
+    lightgbm_library._library.cache_clear()
+    monkeypatch.setattr(lightgbm_library, place, Mock(return_value=None, side_effect=error))
     with pytest.raises(ImportError, match=remedy):
         model.logits(np.zeros((1, 6), dtype=np.float32))

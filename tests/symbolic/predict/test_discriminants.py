@@ -98,7 +98,7 @@ def test_reasons_account_for_the_answer() -> None:
     """Together with the classes' own bias, what all features add is how far the answer lies above the mean."""
     music = [Tokenizer().encode(tune(n, dance)).ids for n in range(12) for dance in ("waltz", "reel")]
     model = fit_discriminants(feature_matrix(music), np.tile([0, 1], 12), 2)
-    features, bias = feature_matrix(music[3:4]), model.linear.bias.numpy()
+    features, bias = feature_matrix(music[3:4]), model.linear.bias
     logits = model.of_features(features)[0]
     for answer in range(2):
         reasons = model.reasons(features, answer, most=len(feature_names()))

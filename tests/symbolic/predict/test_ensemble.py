@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 from finetune_helpers import PLAN, tune
-from torch import nn
 
 from finetune.report.tables import variant_of
 from finetune.settings import FinetuneSettings
@@ -34,11 +33,10 @@ TRUTH = np.array([0, 0, 1, 1, -1, 1])
 SURE, DOUBT = 4.0, 0.5
 
 
-class FixedTrees(nn.Module):
+class FixedTrees:
     """Trees that predict given logits."""
 
     def __init__(self, first: list[float]) -> None:
-        super().__init__()
         self.first = first
 
     def logits(self, tokens: Any, features: Any = None) -> Any:
@@ -76,7 +74,7 @@ def test_a_member_that_is_always_wrong_has_no_weight() -> None:
 
 def test_no_member_can_rule_out_a_class() -> None:
     jury = ensemble([-np.inf] * 6)
-    jury.share.fill_(0.5)
+    jury.share[...] = 0.5
     joined = jury.joined(ROWS, network([40.0] * 6))
     assert np.isfinite(joined).all()
 

@@ -17,6 +17,7 @@ from symbolic.adapters import attach
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.errors import ConfigError
 from symbolic.heads import Head, NoteHead, SequenceHead
+from symbolic.predict.layers import on_tensors
 from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, save_model
 from symbolic.predict.predictor import PiecePredictor
@@ -96,7 +97,7 @@ def test_each_token_comes_from_its_most_central_window() -> None:
         place = torch.arange(ids.shape[1]).expand(ids.shape[:2])
         return torch.minimum(place, place.flip(1))
 
-    [found] = predict_tokens(margins, [piece([0] * 14)], Cut(8, 5, batch=2))
+    [found] = predict_tokens(on_tensors(margins), [piece([0] * 14)], Cut(8, 5, batch=2))
     # Windows start at 0, 3 and 6.
     assert found.tolist() == [0, 1, 2, 3, 3, 2, 3, 3, 2, 3, 3, 2, 1, 0]
 
@@ -114,7 +115,7 @@ def test_tokens_return_to_their_places_with_bars_rebased(steps: list[int], batch
             assert not attention_mask.all()
         return ids[..., PITCH:]
 
-    [found] = predict_tokens(echo, [tokens], Cut(8, 3, batch=batch))
+    [found] = predict_tokens(on_tensors(echo), [tokens], Cut(8, 3, batch=batch))
     np.testing.assert_array_equal(found, tokens[:, PITCH:])
     assert found.dtype == np.float32
 
@@ -127,7 +128,7 @@ def test_pooling_weighs_windows_alike() -> None:
         return ids[:, 0, [PITCH]] - RESERVED
 
     # Windows start at 0, 4 and 6; three in batches of two.
-    [found] = predict_pooled(first_pitch, [tokens], Cut(4, 0, batch=2))
+    [found] = predict_pooled(on_tensors(first_pitch), [tokens], Cut(4, 0, batch=2))
     np.testing.assert_allclose(found, [(0 + 4 + 6) / 3])
 
 
@@ -160,7 +161,8 @@ def test_the_number_of_windows_at_a_time_changes_nothing() -> None:
     model = make_model(NoteHead(16, 3))
     tokens = piece(np.random.default_rng(1).choice([0, 1, 90], 100, p=[0.7, 0.2, 0.1]))
     one, seven = (
-        predict_tokens(model, [tokens], replace(model.encoder.cut, batch=batch))[0] for batch in (1, 7)
+        predict_tokens(on_tensors(model), [tokens], replace(model.encoder.cut, batch=batch))[0]
+        for batch in (1, 7)
     )
     assert one.shape == (100, 3)
     np.testing.assert_allclose(seven, one, atol=1e-5)

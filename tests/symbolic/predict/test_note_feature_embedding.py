@@ -27,7 +27,8 @@ from symbolic.documents import read_json, write_json
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix, note_names
 from symbolic.predict.network import TaskModel, load_model
-from symbolic.predict.note_features import EMBEDDED_FEATURES, LEVELS, NoteFeatureEmbedding, embedded_features
+from symbolic.predict.note_codes import EMBEDDED_FEATURES, LEVELS, embedded_features
+from symbolic.predict.note_features import NoteFeatureEmbedding
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.transposition import transpose
 

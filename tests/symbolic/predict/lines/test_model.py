@@ -50,9 +50,9 @@ def fitted():
     model.trees = fit_boosting(line_features(tokens.ids, np.where(melody == 0, 0.8, 0.1)), melody, 2, 40)
     model.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
     table = NoteTable.of(tokens.ids, Vocabulary())
-    model.gate.centre.copy_(torch.from_numpy(texture(table, melody == 0, np.where(melody == 0, 0.9, 0.1))))
+    model.gate.centre[:] = texture(table, melody == 0, np.where(melody == 0, 0.9, 0.1))
     model.gate.skyline[:, -1] = -9.0  # the line is the better melody
-    model.gate.farthest.fill_(0.3)
+    model.gate.farthest[...] = 0.3
     return model
 
 
