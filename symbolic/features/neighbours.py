@@ -103,17 +103,21 @@ class Neighbours:
         """Select neighbours of other strokes by the seconds from the note's onset as (K, W) bool."""
         return np.asarray(self.there & ~self.together & (self.time >= first) & (self.time <= last))
 
-    def successor(self, forward: bool) -> tuple[Ints, Floats, Bools]:
-        """Find the neighbour that continues the line best: close in time and in pitch.
+    @cached_property
+    def successor(self) -> tuple[Ints, Floats, Bools]:
+        """The neighbour that continues the line best: close in time and in pitch.
 
-        A step of a semitone costs as much as 0.1 seconds of overlap or rest.
-
-        Args:
-            forward: Search towards the end of the piece, else towards its start.
-
-        Returns:
-            (K,) column of the neighbour in W, (K,) its cost in seconds, and (K,) bool, whether there is one.
+        A step of a semitone costs as much as 0.1 seconds of overlap or rest. (K,) column of the neighbour in W, (K,)
+        its cost in seconds, and (K,) bool, whether there is one.
         """
+        return self._continuation(forward=True)
+
+    @cached_property
+    def predecessor(self) -> tuple[Ints, Floats, Bools]:
+        """The neighbour that leads to the note best, as for `successor`."""
+        return self._continuation(forward=False)
+
+    def _continuation(self, forward: bool) -> tuple[Ints, Floats, Bools]:
         seconds = self.table.seconds
         begins, ends = seconds[self.index], self.ends[self.index]
         gap = begins - self.ends[self.notes, None] if forward else seconds[self.notes, None] - ends

@@ -226,7 +226,7 @@ def _stretches(around: Neighbours) -> Columns:
 
 def _line(around: Neighbours, forward: bool) -> Columns:
     """Describe the note that continues a note best, or that leads to it."""
-    best, cost, known = around.successor(forward)
+    best, cost, known = around.successor if forward else around.predecessor
     token, seconds = np.arange(len(best)), around.table.seconds
     which = around.index[token, best]
     name = "successor" if forward else "predecessor"
@@ -281,7 +281,7 @@ def _class_context(around: Neighbours, probabilities: Floats) -> Columns:
     masks = {place: (here, here & near) for place, here in {**places, "lasting": lasting}.items()}
     counts = {place: [mask.sum(axis=1) for mask in both] for place, both in masks.items()}
     token = np.arange(len(around.notes))
-    lines = {"successor": around.successor(forward=True), "predecessor": around.successor(forward=False)}
+    lines = {"successor": around.successor, "predecessor": around.predecessor}
     found: Columns = {}
     for number, share in enumerate(probabilities.T.astype(np.float32)):
         name, theirs = f"class{number}", share[around.index]

@@ -25,6 +25,7 @@ from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
 from symbolic.predict.lines.choices import VOTE
+from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.model import AnyMusic, MusicModel, Piece, is_one, named
 from symbolic.predict.onnx_network import OnnxNetwork
 from symbolic.predict.parts import HandMade
@@ -152,16 +153,13 @@ class NotePredictor(TaskPredictor):
 
     def _predict(self, pieces: Sequence[Piece]) -> list[NotePredictions]:
         task, found = self.checkpoint.task, []
-        outputs = self._logits(pieces)
-        warnings: list[tuple[str, ...]] = [()] * len(pieces)
-        if not isinstance(self.model, HandMade) and self.model.lines is not None:
-            decided = self.model.lines.decided
-            explained = [
-                decided(logits, piece[1].ids, self._tracks(*piece))
-                for piece, logits in zip(pieces, outputs, strict=True)
-            ]
-            outputs, warnings = [one for one, _ in explained], [why for _, why in explained]
-        for (music, tokens), logits, why in zip(pieces, outputs, warnings, strict=True):
+        lines = None if isinstance(self.model, HandMade) else self.model.lines
+        decided = (
+            [(logits, ()) for logits in self._logits(pieces)]
+            if lines is None
+            else self._decided(lines, pieces)
+        )
+        for (music, tokens), (logits, why) in zip(pieces, decided, strict=True):
             classes = np.empty(len(music), dtype=np.int64)
             classes[tokens.note_index] = logits.argmax(axis=1)
             logits -= logits.max(axis=1, keepdims=True)
@@ -175,6 +173,19 @@ class NotePredictor(TaskPredictor):
                 NotePredictions(music, classes, probabilities, names, self.name, str(task["label"]), why)
             )
         return found
+
+    def _decided(
+        self, lines: MelodyLines, pieces: Sequence[Piece]
+    ) -> list[tuple[NDArray[np.float32], tuple[str, ...]]]:
+        """Return what lines decide of each piece. The network reads those alone of which it decides anything."""
+        read = [number for number, (_, tokens) in enumerate(pieces) if lines.needs_network(tokens.ids)]
+        logits = [np.zeros((len(tokens), len(self.classes)), dtype=np.float32) for _, tokens in pieces]
+        for number, found in zip(read, self._logits([pieces[number] for number in read]), strict=True):
+            logits[number] = found
+        return [
+            lines.decided(one, piece[1].ids, self._tracks(*piece))
+            for one, piece in zip(logits, pieces, strict=True)
+        ]
 
     def _tracks(self, music: Music, tokens: Tokens) -> NDArray[np.integer] | None:
         """(N,) track of each token. None where tracks do not vote."""

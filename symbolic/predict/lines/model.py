@@ -83,6 +83,15 @@ class MelodyLines(Arrays):
             self.trees.numbers + self.values.size + sum(one.size for one in self.gate.state_dict().values())
         )
 
+    def needs_network(self, tokens: NDArray[np.integer]) -> bool:
+        """Return whether `decided` reads the logits of a piece. A piece of one voice is melody whatever they are.
+
+        Args:
+            tokens: (N, 8) ids of the piece in canonical order.
+        """
+        pitched = tokens[:, PITCH] < DRUM_PITCH + RESERVED
+        return bool(pitched.any()) and not is_one_voice(NoteTable.of(tokens, Vocabulary()).where(pitched))
+
     def decided(
         self,
         logits: NDArray[np.floating],

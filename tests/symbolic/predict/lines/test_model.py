@@ -96,6 +96,19 @@ def test_one_voice_is_melody(saved):
     assert found.mean_confidence > 0.95
 
 
+def test_the_network_reads_no_piece_of_one_voice(saved, monkeypatch):
+    model, read = load(saved), []
+
+    def logits(pieces):
+        read.extend(map(len, pieces))
+        return [np.zeros((len(one), 2), dtype=np.float32) for one in pieces]
+
+    monkeypatch.setattr(model.model, "batch_logits", logits)
+    line = song().with_notes(song().notes[song().notes["track"] == 1][:20])
+    assert melody_of(model([line, song()])[0]).all()
+    assert read == [len(song())]
+
+
 def test_drums_have_no_class_and_change_nothing(saved):
     music = song()
     drums = note_array(np.arange(32) * 480, 100, 38, 90, 128, 2)
