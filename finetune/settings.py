@@ -362,6 +362,7 @@ class PredictSettings(Settings):
         choices=TRACKS,
     )
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    jobs: int = setting(1, "processes that share the files; each loads the models", within=POSITIVE)
 
 
 @dataclass(kw_only=True)

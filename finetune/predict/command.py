@@ -22,6 +22,7 @@ _EPILOG = """\
 examples:
   finetune predict melody song.mid                           writes predictions/melody/song.mid
   finetune predict melody song.mid --page                    and a page to look at and listen to
+  finetune predict melody songs/ --jobs 4                    by four processes
   finetune predict melody song.mid --csv - > notes.csv       a line for each note
   finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
   finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
@@ -46,13 +47,17 @@ def predict(argv: Sequence[str]) -> None:
     out = settings.out or os.path.join(PREDICTIONS, *([model_name(settings.run)] if len(runs) == 1 else []))
     # Torch takes seconds to import, so what can be refused is refused before.
     from finetune.predict.pages import Pages
-    from symbolic.predict.files import predict_files
-    from symbolic.predict.loading import load_predictors
+    from finetune.predict.workers import Work, predicted
+    from symbolic.predict.files import predict_files, refuse_overwriting
     from symbolic.predict.writers import STANDARD_OUTPUT, described, printable, written_predictions
 
-    predictors = load_predictors(runs, settings.accelerator)
-    for predictor in predictors:
-        predictor.tracks = settings.tracks
+    work = Work(tuple(runs), settings.accelerator, settings.tracks, out, settings.pedal)
+    predictors = work.predictors()
+    if (jobs := min(settings.jobs, len(sources))) > 1:
+        refuse_overwriting(predictors, sources, out)
+        found_files = predicted(work, sources, jobs)
+    else:
+        found_files = predict_files(predictors, sources, out, settings.pedal)
     screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout
     pages = Pages(out, predictors) if settings.page else None
     skipped = 0
@@ -60,7 +65,7 @@ def predict(argv: Sequence[str]) -> None:
         written_predictions(predictors, settings.csv, settings.json) as files,
         tqdm(total=len(sources), unit=" files", disable=None, leave=False) as bar,
     ):
-        for predictions in predict_files(predictors, sources, out, settings.pedal):
+        for predictions in found_files:
             if pages:
                 predictions = pages.add(predictions)
             if repairs := "; ".join(predictions[0].repairs):

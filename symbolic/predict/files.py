@@ -83,11 +83,8 @@ def predict_files(
     Raises:
         ConfigError: If nothing can be written there, or a source would be overwritten.
     """
-    folders = [Path(out) / one.name if len(predictors) > 1 else Path(out) for one in predictors]
-    writing = [
-        folder for folder, one in zip(folders, predictors, strict=True) if isinstance(one, NotePredictor)
-    ]
-    _refuse_overwriting(sources, writing)
+    refuse_overwriting(predictors, sources, out)
+    folders = _folders(predictors, out)
     for source in sources:
         try:
             music = read_music(source.file, pedal=pedal)
@@ -113,16 +110,29 @@ def predict_files(
         yield found
 
 
-def _refuse_overwriting(sources: Sequence[Source], folders: Sequence[Path]) -> None:
-    """Refuse to overwrite a source."""
+def refuse_overwriting(
+    predictors: Sequence[NotePredictor | PiecePredictor], sources: Sequence[Source], out: str | Path
+) -> None:
+    """Refuse to write over a source. Arguments as for `predict_files`.
+
+    Raises:
+        ConfigError: If one would be. It names both.
+    """
     read = {os.path.realpath(source.file): source.file for source in sources}
-    for folder in folders:
+    for folder, predictor in zip(_folders(predictors, out), predictors, strict=True):
+        if not isinstance(predictor, NotePredictor):
+            continue
         for source in sources:
             for path in (folder / source.place, _score_beside(folder / source.place, source.file)):
                 if over := read.get(os.path.realpath(path)):
                     raise ConfigError(
                         f"--out {folder}: {over} would be written over by its prediction. Name another folder."
                     )
+
+
+def _folders(predictors: Sequence[NotePredictor | PiecePredictor], out: str | Path) -> list[Path]:
+    """Return the folder of each model's files."""
+    return [Path(out) / one.name if len(predictors) > 1 else Path(out) for one in predictors]
 
 
 def _write(result: NotePredictions | PiecePrediction, path: Path) -> tuple[Path, ...]:

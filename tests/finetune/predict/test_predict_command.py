@@ -33,3 +33,27 @@ def test_warnings_stand_on_the_terminal_by_file(
     said = capsys.readouterr()
     assert f"warning {tmp_path / 'song.mid'}: Unlike the training music." in said.err
     assert "Unlike" not in said.out
+
+
+def test_several_processes_give_what_one_gives_in_order(tmp_path: Path, capsys: Any) -> None:
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for number in range(3):
+        write_midi(tune(number), songs / f"{number}.mid")
+    (songs / "1b.mid").write_bytes(b"no music")
+    found = []
+    for jobs in ("1", "2"):
+        out = tmp_path / jobs
+        assert (
+            main(
+                ["predict", "key", str(songs), "--out", str(out), "--csv", str(out / "k.csv"), "--jobs", jobs]
+            )
+            == 0
+        )
+        shown = capsys.readouterr()
+        assert "1b.mid" in shown.err
+        found.append(
+            (shown.out.replace(str(out), "OUT"), (out / "k.csv").read_bytes(), (out / "2.mid").read_bytes())
+        )
+    assert found[0] == found[1]
+    assert [line.partition(".mid")[0][-1] for line in found[0][0].splitlines()] == ["0", "1", "2"]
