@@ -92,6 +92,8 @@ def find_passage(
     ]
     if fields is not None and not fields:
         problems.append(f"fields are empty: choose among {', '.join(DRAWN_NAMES)}.")
+    if tracks is not None and not len(tracks):
+        problems.append("tracks are empty: name some, or leave them out to write all.")
     problems += _bar_problems(bars, fields, continue_bars, count)
     if problems:
         raise ConfigError(problems)

@@ -224,6 +224,7 @@ def test_density_sets_how_many_notes_there_are(nano):
         ({"continue_bars": 70_000}, "at most 65,532 bars"),
         ({"fields": ["pich"]}, "fields pich: did you mean 'pitch'"),
         ({"fields": []}, "fields are empty"),
+        ({"tracks": []}, "tracks are empty: name some"),
         ({"number": 0}, "at least one variant"),
         ({"temperature": -1}, "temperature -1: must lie in 0 to 10"),
     ],
