@@ -40,7 +40,9 @@ class InfillSettings(Settings):
 
     file: str = setting(..., "music file", positional=True)
     checkpoint: str = setting("infill", "pretrained model that writes", flag="from")
-    bars: str | None = setting(None, "bars to write, counted from 1, a pick-up too: 9-12, or 9 (default: all)")
+    bars: str | None = setting(
+        None, "bars to write, counted from 1, a pick-up too: 9-12, or 9 (default: all)"
+    )
     tracks: str | None = setting(
         None, "tracks to write, with commas: names, numbers from 1, or bass, drums ..."
     )
