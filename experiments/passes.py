@@ -67,7 +67,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
     {"micro": BackboneConfig(dim=64, layers=2, heads=2, ffn=256, window=128), **PRESETS}
 )
-_WINDOWS = 8
+_WINDOWS = 4
 """Windows in a batch."""
 _STOPPING = 16
 """Songs that choose the pass at which to stop."""
@@ -100,7 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--size", default="micro", choices=SIZES)
     parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
-    parser.add_argument("--passes", type=int, default=50, help="over the clean notes")
+    parser.add_argument("--passes", type=int, default=100, help="over the clean notes")
     parser.add_argument("--evaluations", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("runs/passes"), help="folder for prepared music")
