@@ -67,8 +67,6 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
     {"micro": BackboneConfig(dim=64, layers=2, heads=2, ffn=256, window=128), **PRESETS}
 )
-_WINDOWS = 4
-"""Windows in a batch."""
 _STOPPING = 16
 """Songs that choose the pass at which to stop."""
 _COPY = "noise-"
@@ -101,6 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--size", default="micro", choices=SIZES)
     parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
     parser.add_argument("--passes", type=int, default=100, help="over the clean notes")
+    parser.add_argument("--windows", type=int, default=4, help="in a batch")
     parser.add_argument("--evaluations", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("runs/passes"), help="folder for prepared music")
@@ -118,13 +117,15 @@ def _arm(spelled: str) -> tuple[str, float]:
 
 def _one(name: str, noise: float, seed: int, options: argparse.Namespace) -> None:
     """Train and measure one arm with one seed, and append its record, unless that is done."""
-    key = {"arm": name, "noise": noise, "seed": seed}
+    key: dict[str, Any] = {"arm": name, "noise": noise, "seed": seed}
     key |= {word: getattr(options, word) for word in ("size", "notes", "passes")}
+    budget = options.windows * SIZES[options.size].window
+    key["steps"] = max(1, options.passes * options.notes // budget)
     if any(key.items() <= record.items() for record in read_lines(options.out, LINE)):
         return
     folder = options.work / f"{options.notes}-{noise:g}-{seed}"
     music = deal(folder, options.root, options.notes, noise, seed)
-    found = train(ARMS[name], music, seed, options)
+    found = train(ARMS[name], music, seed, key["steps"], options)
     append_results(options.out, [portable_provenance({**provenance(), **key, **found})])
 
 
@@ -166,18 +167,20 @@ def deal(folder: Path, root: str | None, notes: int, noise: float, seed: int) ->
     return folder
 
 
-def train(flags: Mapping[str, Any], folder: Path, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+def train(
+    flags: Mapping[str, Any], folder: Path, seed: int, steps: int, options: argparse.Namespace
+) -> dict[str, Any]:
     """Train a model on the songs of a folder and return what a record holds of it.
 
     Args:
         flags: Settings of the arm.
         folder: From `deal`.
         seed: Of weights, order and masks.
+        steps: Optimiser steps.
         options: Those of the command.
     """
     config = replace(SIZES[options.size], relations=tuple(RELATIONS))
-    budget = _WINDOWS * config.window
-    steps = max(1, options.passes * options.notes // budget)
+    budget = options.windows * config.window
     settings = PretrainSettings.of(
         folder=str(folder), steps=steps, seed=seed, tokens_per_batch=budget, accelerator="cpu",
         near_duplicates=0.0, **flags,
@@ -195,7 +198,6 @@ def train(flags: Mapping[str, Any], folder: Path, seed: int, options: argparse.N
         seconds = time.process_time() - begin - curve.seconds
         trained_on = _by_kind(data.shards, data.book)
     return {
-        "steps": steps,
         "passes_made": steps / data.batches.per_epoch,
         "parameters": sum(weight.numel() for weight in module.objective.backbone.parameters()),
         "seconds": seconds,

@@ -35,6 +35,7 @@ LINE = fields(
         "size": text(),
         "notes": whole(1, 2**40),
         "passes": whole(1, 10**6),
+        "steps": whole(1, 10**9),
         "songs": mapped(text(), number(0, 1e9)),
     },
     more=True,
@@ -151,6 +152,7 @@ class Group(NamedTuple):
     size: str
     notes: int
     passes: int
+    steps: int
     noise: float
     arm: str
 
@@ -169,11 +171,11 @@ def result_rows(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
         group = Group(*(record[name] for name in Group._fields))
         runs.setdefault(group, {})[record["seed"]] = record
     header = [
-        "size", "notes", "noise", "arm", "seeds", "loss", "above uniform", "by seed", "best pass",
+        "size", "notes", "steps", "noise", "arm", "seeds", "loss", "above uniform", "by seed", "best pass",
         "at the end", "training songs then", "time signature and tempo", "seconds",
     ]  # fmt: skip
     return header, [
-        _row(group, mine, runs) for group, mine in sorted(runs.items(), key=lambda one: one[0][:4])
+        _row(group, mine, runs) for group, mine in sorted(runs.items(), key=lambda one: one[0][:5])
     ]
 
 
@@ -188,6 +190,7 @@ def _row(
     return [
         group.size,
         f"{group.notes:,}",
+        f"{group.steps:,}",
         f"{group.noise:.0%}",
         group.arm,
         str(len(ends)),

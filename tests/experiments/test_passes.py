@@ -87,7 +87,7 @@ def test_rows_compare_with_uniform_of_the_same_noise():
         run("excess", 0, {"a": 1.75}, noise=0.5),
     ]  # fmt: skip
     header, rows = result_rows(records)
-    found = {(row[2], row[3]): dict(zip(header, row, strict=True)) for row in rows}
+    found = {(row[3], row[4]): dict(zip(header, row, strict=True)) for row in rows}
     assert found["50%", "excess"]["above uniform"] == "-0.250 (-0.250 to -0.250)"
     assert found["0%", "uniform"]["best pass"] == "4 of 4"
 
@@ -100,9 +100,9 @@ def test_a_run_measures_songs_and_what_is_retired(tmp_path):
     KINDS["stuck"](song(0, 300), np.random.default_rng(0)).write(tmp_path / "noise-0-stuck.mid")
     rows = [("file", "split"), *names, ("noise-0-stuck.mid", "train")]
     (tmp_path / "labels.csv").write_text("".join(f"{file},{side}\n" for file, side in rows))
-    options = Namespace(size="micro", passes=4, notes=600, evaluations=2)
-    found = train({"selector": "adversarial", "freeze_every": 1}, tmp_path, 0, options)
+    options = Namespace(size="micro", windows=4, evaluations=2)
+    found = train({"selector": "adversarial", "freeze_every": 1}, tmp_path, 0, 4, options)
     assert set(found["songs"]) == {"test0.mid", "test1.mid"}
     assert {kind: of["notes"] for kind, of in found["trained_on"].items()} == {"songs": 600, "stuck": 300}
-    assert found["curve"]["step"] == [1, 2]
+    assert found["curve"]["step"] == [2, 4]
     assert found["trained_on"]["songs"]["retired"] > 0
