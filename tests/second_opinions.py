@@ -216,10 +216,10 @@ def _by_partitura(path: Path) -> Iterable[Row]:
 
 
 def _by_walking(path: Path) -> Iterable[Row]:
-    """Walk through MusicXML by the letter of the standard. It repairs nothing and shares no code with our reader.
+    """Walk through MusicXML by the letter of the standard. It shares no code with our reader.
 
-    Measures last as long as anything in the longest part. Cue notes are notes. It lays nothing out, as music21 and
-    partitura do, so it is fast.
+    It repairs nothing, but no `<backup>` leads out of its measure. Measures last as long as anything in the longest
+    part. Cue notes are notes. Unlike music21 and partitura it lays nothing out, so it is fast.
     """
     content = path.read_bytes()
     if zipfile.is_zipfile(path):
@@ -252,7 +252,7 @@ def _by_walking(path: Path) -> Iterable[Row]:
                         beats = sum(map(int, str(time_signature.findtext("beats")).split("+")))
                         full = 4 * beats / int(str(time_signature.findtext("beat-type")))
                 elif element.tag == "backup":
-                    now -= length
+                    now = max(now - length, 0)
                 elif element.tag == "forward":
                     now += length
                 elif element.tag == "note":

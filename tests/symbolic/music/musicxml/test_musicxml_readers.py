@@ -91,7 +91,8 @@ def in_our_bars(path, mine, theirs):
 def odd_bars(path, theirs):
     """Return why bars last otherwise in the other program: a word for each, or "?" where their bar is not odd."""
     root, (_, starts) = score_tree(path.read_bytes(), path.name), written(path)
-    readers = [reader for _, reader in read_parts(root, path.name)[0]]
+    parts, timeline = read_parts(root, path.name)
+    readers = [reader for _, reader in parts]
     measures = [list(map(list, measures)) for _, measures in part_measures(root, path.name)]
     found = set()
     for part in np.unique(theirs["part"]):
@@ -100,17 +101,19 @@ def odd_bars(path, theirs):
         drift = np.round(own["start"][first] - starts[np.minimum(at, len(starts) - 1)], 3)
         for index in np.flatnonzero(np.diff(drift)) + 1:
             between = range(at[index - 1], at[index])
-            kinds = {kind for one in between for kind in kinds_of_bar(one, readers, measures)}
+            kinds = {kind for one in between for kind in kinds_of_bar(one, readers, timeline, measures)}
             found |= kinds or {"?"}
     return sorted(found)
 
 
-def kinds_of_bar(index, readers, measures):
-    """Return what is odd about the length of a bar."""
+def kinds_of_bar(index, readers, timeline, measures):
+    """Yield what is odd about the length of a bar."""
     lengths = {reader.lengths[index] for reader in readers if index < len(reader.lengths)}
     elements = [one for part in measures if index < len(part) for one in part[index]]
     if any(reader.reached[index] > max(lengths) for reader in readers if index < len(reader.reached)):
         yield "hidden rests"
+    elif 0 < abs(timeline.units(index + 1, 0) - timeline.units(index, 0) - max(lengths)) < max(lengths) / 16:
+        yield "rounding"
     if len(lengths) > 1:
         yield "unequal parts"
     if any(one.tag == "forward" and not int(one.findtext("duration", "0")) for one in elements):
