@@ -118,7 +118,9 @@ def kinds_of_bar(index, readers, timeline, measures):
         yield "unequal parts"
     if any(one.tag == "forward" and not int(one.findtext("duration", "0")) for one in elements):
         yield "empty forward"
-    if elements and any(one.tag == "harmony" for one in elements):
+    if any(one.tag == "direction" and float(one.findtext("offset") or 0) > 0 for one in elements):
+        yield "direction beyond the end"
+    if any(one.tag == "harmony" for one in elements):
         yield "chord symbol"
 
 
