@@ -284,7 +284,7 @@ def _export(argv: Sequence[str]) -> None:
 examples:
   finetune export runs/finetune/melody-full-tiny my_melody/ --scores results
   finetune predict my_melody/ song.mid
-  finetune export melody fast_melody/ --onnx                 a bundled model that starts without torch"""
+  finetune export melody fast_melody/ --onnx       a bundled model that starts without torch"""
     settings = parse("finetune export", description, ExportSettings, argv, epilog)
     require_model(settings.run)
     from finetune.report.export import export

@@ -18,7 +18,7 @@ _DIED = "{}: the process that read it died, perhaps for want of memory. Try it a
 
 @dataclass(frozen=True)
 class Work:
-    """What each process does with a file.
+    """The work of each process on a file.
 
     Attributes:
         models: Bundled names or folders.

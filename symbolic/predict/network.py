@@ -97,7 +97,7 @@ class Encoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where it computes."""
+        """The device on which it computes."""
         return next(self.backbone.parameters()).device
 
     def _extra(self, inputs: Tensor) -> Tensor | None:

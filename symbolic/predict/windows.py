@@ -21,7 +21,7 @@ WindowFunction = Callable[[NDArray[np.int64], NDArray[np.bool_] | None], NDArray
 
 @dataclass(frozen=True)
 class Cut:
-    """How pieces are cut into windows.
+    """Sizes of the windows into which pieces are cut.
 
     Attributes:
         length: Most tokens in a window.
