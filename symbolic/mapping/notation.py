@@ -14,9 +14,13 @@ from symbolic.mapping.features import TICKS, Ints, Performed, in_beats, performe
 from symbolic.mapping.keys import KeySignature
 from symbolic.mapping.quantisation import Quantiser
 from symbolic.music.musicxml.symbols import DIVISIONS
-from symbolic.music.musicxml.writer import SHEET_NOTE, Sheet, SheetBar
+from symbolic.music.musicxml.writer import BASS, SHEET_NOTE, TREBLE, Sheet, SheetBar
 from symbolic.music.notes import Music
 
+_EXCEPTIONS = 0.02
+"""Share of notes of one voice that may sound with others."""
+_LOW = 57
+"""Mean pitch below which a staff has a bass clef."""
 VOICES = 2
 """Most voices of a staff. Where more sound together, the note that ends first is shortened."""
 
@@ -48,9 +52,18 @@ def notate(music: Music, beats: Beats, quantiser: Quantiser) -> Notated:
     """
     index, notes = placed(music, beats)
     onset = quantiser.onsets(notes)
-    staff = quantiser.staves(notes)
+    staff = np.zeros(len(index), dtype=np.int64) if is_one_voice(notes) else quantiser.staves(notes)
     value = quantiser.values(notes, onset, staff, beats.in_bar, beats.unit)
     return Notated(index, onset, value, staff)
+
+
+def is_one_voice(notes: Performed) -> bool:
+    """Return whether notes follow each other singly, with few exceptions, so that one staff holds them."""
+    together = np.diff(notes.chord) == 0
+    still = (
+        notes.end[:-2] > notes.onset[2:]
+    )  # legato reaches into the next note, seldom into the one after it
+    return bool(together.sum() + still.sum() <= _EXCEPTIONS * len(notes.onset))
 
 
 def placed(music: Music, beats: Beats) -> tuple[Ints, Performed]:
@@ -84,10 +97,15 @@ def sheet(
     onset = np.round(found.onset * scale).astype(np.int64)
     rows["onset"] = np.clip(onset, begin, end - round(scale))
     rows["length"] = np.minimum(np.maximum(np.round(found.value * scale), 1), end - rows["onset"])
-    rows["pitch"], rows["staff"] = music.notes["pitch"][found.index], found.staff
+    rows["pitch"] = music.notes["pitch"][found.index]
+    clefs: tuple[tuple[str, int], ...] = (TREBLE, BASS)
+    if len(np.unique(found.staff)) > 1:
+        rows["staff"] = found.staff
+    else:
+        clefs = (BASS if rows["pitch"].mean() < _LOW else TREBLE,)
     kept = np.concatenate([_voiced(rows[rows["staff"] == staff]) for staff in (0, 1)])
     tempo = 60 * beats.unit / float(np.median(np.diff(beats.times)))
-    return Sheet(kept, bars, tempo, title, origin)
+    return Sheet(kept, bars, tempo, title, origin, clefs)
 
 
 def _bars(beats: Beats, found: Notated, scale: float) -> list[SheetBar]:

@@ -1,4 +1,4 @@
-"""Write MusicXML that notation programs open: two staves, voices, ties, tuplets, beams and accidentals."""
+"""Write MusicXML that notation programs open: one staff or two, voices, ties, tuplets, beams and accidentals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ SHEET_NOTE = np.dtype(
 """A note: times in `DIVISIONS` of a quarter note, staff and voice from 0. Voices count within a staff."""
 _VOICES = 4
 """Voices of a staff in the numbering of programs."""
-_CLEFS = (("G", 2), ("F", 4))
+TREBLE, BASS = ("G", 2), ("F", 4)
+"""Clefs: sign and line."""
 
 
 class SheetBar(NamedTuple):
@@ -43,7 +44,7 @@ class SheetBar(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """The content of a piano score.
+    """The content of a score for piano or for one voice.
 
     Attributes:
         notes: (N,) `SHEET_NOTE`. Notes of a voice begin and end together or do not overlap.
@@ -51,6 +52,7 @@ class Sheet:
         tempo: Quarter notes per minute.
         title: Title of the piece.
         origin: How the file was made.
+        clefs: Clef of each staff.
     """
 
     notes: NDArray[np.void]
@@ -58,6 +60,7 @@ class Sheet:
     tempo: float = 120.0
     title: str = ""
     origin: str = ""
+    clefs: Sequence[tuple[str, int]] = (TREBLE, BASS)
 
 
 class _Item(NamedTuple):
@@ -71,7 +74,7 @@ class _Item(NamedTuple):
 
 
 def musicxml_bytes(sheet: Sheet) -> bytes:
-    """Return a MusicXML file of one part on two staves.
+    """Return a MusicXML file of one part.
 
     Raises:
         ValueError: If a note has no length or does not lie within the bars.
@@ -85,11 +88,12 @@ def musicxml_bytes(sheet: Sheet) -> bytes:
         raise ValueError("Each note of a sheet needs a length and must lie within its bars.")
     measures = "".join(_measures(sheet, notes))
     described = f"<encoding-description>{escape(sheet.origin)}</encoding-description>" if sheet.origin else ""
+    part = "Piano" if len(sheet.clefs) > 1 else "Voice"
     title = f"<work><work-title>{escape(sheet.title)}</work-title></work>" if sheet.title else ""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<score-partwise version="4.0">'
         f"{title}<identification><encoding><software>Counterpoint</software>{described}</encoding></identification>"
-        '<part-list><score-part id="P1"><part-name>Piano</part-name></score-part></part-list>\n'
+        f'<part-list><score-part id="P1"><part-name>{part}</part-name></score-part></part-list>\n'
         f'<part id="P1">\n{measures}</part></score-partwise>\n'
     ).encode()
 
@@ -101,15 +105,15 @@ def _measures(sheet: Sheet, notes: NDArray[np.void]) -> Iterator[str]:
     ends = notes["onset"] + notes["length"]
     for index, bar in enumerate(sheet.bars):
         inside = notes[(notes["onset"] < bar.start + bar.length) & (ends > bar.start)]
-        head, before = _attributes(bar, before), bar
+        head, before = _attributes(bar, before, sheet.clefs), bar
         if index == 0:
             head += f'<direction><sound tempo="{sheet.tempo:.2f}"/></direction>'
         implicit = ' implicit="yes"' if index == 0 and pickup else ""
-        content = _staves(bar, inside)
+        content = _staves(bar, inside, len(sheet.clefs))
         yield f'<measure number="{index + (not pickup)}"{implicit}>{head}{content}</measure>\n'
 
 
-def _attributes(bar: SheetBar, before: SheetBar | None) -> str:
+def _attributes(bar: SheetBar, before: SheetBar | None, clefs: Sequence[tuple[str, int]]) -> str:
     """Return the key and time signature of a bar as far as they are not those of the bar before."""
     key, time = f"<key><fifths>{bar.fifths}</fifths></key>", ""
     if before is None or (bar.upper, bar.lower) != (before.upper, before.lower):
@@ -117,18 +121,19 @@ def _attributes(bar: SheetBar, before: SheetBar | None) -> str:
     if before is not None:
         changed = key * (bar.fifths != before.fifths) + time
         return f"<attributes>{changed}</attributes>" if changed else ""
-    clefs = "".join(
+    shown = "".join(
         f'<clef number="{staff}"><sign>{sign}</sign><line>{line}</line></clef>'
-        for staff, (sign, line) in enumerate(_CLEFS, 1)
+        for staff, (sign, line) in enumerate(clefs, 1)
     )
-    return f"<attributes><divisions>{DIVISIONS}</divisions>{key}{time}<staves>2</staves>{clefs}</attributes>"
+    staves = f"<staves>{len(clefs)}</staves>" if len(clefs) > 1 else ""
+    return f"<attributes><divisions>{DIVISIONS}</divisions>{key}{time}{staves}{shown}</attributes>"
 
 
-def _staves(bar: SheetBar, notes: NDArray[np.void]) -> str:
+def _staves(bar: SheetBar, notes: NDArray[np.void], staves: int) -> str:
     """Return the notes of a bar, voice after voice, each from the beginning of the bar."""
     backup = f"<backup><duration>{bar.length}</duration></backup>"
     voices = []
-    for staff in range(len(_CLEFS)):
+    for staff in range(staves):
         own = notes[notes["staff"] == staff]
         found = [
             list(_items(bar, own[own["voice"] == voice])) for voice in range(max(own["voice"], default=0) + 1)

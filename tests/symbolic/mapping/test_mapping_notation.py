@@ -7,7 +7,7 @@ from symbolic.mapping.beats import Beats
 from symbolic.mapping.features import TICKS, in_beats, onset_features, staff_features, value_features
 from symbolic.mapping.keys import KeySignature
 from symbolic.mapping.learnt import load_map
-from symbolic.mapping.notation import VOICES, Notated, notate, placed, sheet
+from symbolic.mapping.notation import VOICES, Notated, is_one_voice, notate, placed, sheet
 from symbolic.mapping.quantisation import PLACES, Rules
 from symbolic.mapping.rhythm import best_rhythm, rhythm_table
 from symbolic.music.musicxml.reader import parse_musicxml
@@ -148,6 +148,24 @@ def test_key_signatures_change_at_the_nearest_bar_line():
     keys = [KeySignature(0.0, -1), KeySignature(2.2, 3), KeySignature(3.9, 0)]
     beats = Beats(np.arange(13) * 0.5, np.arange(13) % 4 == 0)
     assert [bar.fifths for bar in sheet(music, beats, found, keys, "", "").bars] == [-1, 3, 0]
+
+
+@pytest.mark.parametrize(("pitch", "clef"), [(72, "G"), (45, "F")])
+def test_one_voice_has_one_staff(pitch, clef):
+    scale = pitch + np.array([0, 2, 4, 5, 7, 5, 4, 2] * 8)
+    music = Music(note_array(np.arange(64) * 480, 500, scale), 480)
+    beats = Beats(np.arange(65) * 0.5, np.arange(65) % 4 == 0)
+    for quantiser in QUANTISERS:
+        page = sheet(music, beats, notate(music, beats, quantiser), [], "", "")
+        assert [sign for sign, _ in page.clefs] == [clef]
+        again = parse_musicxml(musicxml_bytes(page), "x")
+        assert again.notes["pitch"].tolist() == scale.tolist()
+        assert (again.notes["onset"] / again.resolution).tolist() == list(range(64))
+
+
+def test_two_hands_are_not_one_voice():
+    music, *_ = played()
+    assert not is_one_voice(placed(music, steady())[1])
 
 
 def test_doubled_notes_are_written_once():
