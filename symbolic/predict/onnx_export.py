@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-import io
+import tempfile
 import warnings
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +41,7 @@ def write_onnx(checkpoint: Checkpoint) -> None:
         import onnx
     except ImportError as error:
         raise ConfigError(remedy("onnx")) from error
-    model, buffer = network_model(checkpoint).eval(), io.BytesIO()
+    model = network_model(checkpoint).eval()
     graph = _Graph(model)
     width = len(FIELDS) + (0 if model.note_features is None else len(model.note_features.edges))
     batch, length = 2, 16
@@ -51,19 +52,19 @@ def write_onnx(checkpoint: Checkpoint) -> None:
     )
     free = {0: "windows", 1: "notes"}
     by_note = model(example[0], example[2]).ndim == 3
-    with warnings.catch_warnings(), torch.inference_mode():
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # of the tracer: sizes of parts that no input changes
         torch.onnx.export(
             graph,
             example,
-            buffer,
+            Path(folder) / NETWORK,
             input_names=list(INPUTS),
             output_names=[OUTPUT],
             dynamic_axes={**dict.fromkeys(INPUTS, free), OUTPUT: free if by_note else {0: "windows"}},
             opset_version=OPSET,
             dynamo=False,  # the other exporter needs a package more, and writes the same graph
         )
-    found = onnx.load_from_string(buffer.getvalue())
+        found = onnx.load(Path(folder) / NETWORK)
     about = {
         WINDOW: model.backbone.config.window,
         PARAMETERS: sum(one.numel() for one in model.parameters()),

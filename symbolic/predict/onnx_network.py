@@ -15,7 +15,7 @@ from symbolic.checkpoint.format import NETWORK, WEIGHTS, Checkpoint
 from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
-from symbolic.predict.logits import NoteFeatures, piece_logits
+from symbolic.predict.logits import Codes, NoteFeatures, piece_logits
 from symbolic.predict.note_codes import EMBEDDED_FEATURES, ranks
 from symbolic.predict.parts import NOTE_FEATURES, other_features, saved_ensemble, saved_lines
 from symbolic.predict.windows import Cut, Rows
@@ -69,7 +69,7 @@ class OnnxNetwork:
         self._cut = Cut(window, window // 2, self._vocabulary.sizes[BAR] - RESERVED)
         self.numbers = int(about[PARAMETERS]) + (0 if self.ensemble is None else self.ensemble.trees.numbers)
         self.numbers += 0 if self.lines is None else self.lines.numbers
-        self._codes = None
+        self._codes: Codes | None = None
         if NOTE_FEATURES in checkpoint.parts:
             if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
                 raise other_features(checkpoint)

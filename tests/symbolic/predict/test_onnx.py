@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import subprocess
 import sys
 from pathlib import Path
@@ -106,9 +107,9 @@ def test_an_exported_folder_predicts_without_torch(folder: Path, tmp_path: Path)
     assert done.stdout.splitlines()[-1] == ""
     model = network_model(load_checkpoint(folder))
     labels = NotePredictor("part", load_checkpoint(folder), model)(tmp_path / "song.mid").labels
-    lines = (tmp_path / "notes.csv").read_text(encoding="utf-8").splitlines()
-    place = lines[0].split(",").index("class")
-    assert [line.split(",")[place] for line in lines[1:]] == labels.tolist()
+    with (tmp_path / "notes.csv").open(encoding="utf-8", newline="") as file:
+        found = {int(line["index"]): line["class"] for line in csv.DictReader(file)}
+    assert found == dict(enumerate(labels.tolist()))
 
 
 def test_a_network_of_other_weights_is_refused(folder: Path, tmp_path: Path) -> None:
