@@ -41,7 +41,7 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
     page.text(
         "Melody of any music: predicts for every note whether it is melody or accompaniment. A network and boosted "
         "trees rate each note. The tracks of a file vote. A sum over all lines decides: at each onset at most one note "
-        "is melody. The texture of a piece tells how far its highest line is the better melody. One voice alone is "
+        "is melody. The texture of a piece tells how far its line and its highest line count. One voice alone is "
         "melody. Written by `finetune lines`."
     )
     page.code(f"finetune predict {name} song.mid\nfinetune predict {name} songs/ --json predictions.json")

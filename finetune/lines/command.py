@@ -59,8 +59,8 @@ def lines(argv: Sequence[str]) -> str:
     require_model(settings.checkpoint)
     from finetune.lines.data import SHARES, examples
     from finetune.lines.fit import fit_lines
-    from finetune.lines.network import STATE, train_network
-    from finetune.lines.pieces import Rated
+    from finetune.lines.network import train_network
+    from finetune.lines.pieces import Rated, of_one_line
     from finetune.lines.saving import save_melody
     from finetune.training.weights import open_weights
 
@@ -68,11 +68,13 @@ def lines(argv: Sequence[str]) -> str:
     train, valid = (examples(side, settings.root, settings.seed) for side in ("train", "valid"))
     held = [one for one in train if one.mark % HELD == 0]
     learnt = [one for one in train if one.mark % HELD]
+    state = Path(f"{settings.out}.ckpt")  # beside the folder, which may hold a finished model alone
     _say("network")
-    model = train_network(
-        weights.backbone(), learnt, valid, settings.steps, Path(settings.out), settings.seed
+    model = train_network(weights.backbone(), learnt, valid, settings.steps, state, settings.seed)
+    # Of a duet in a song all voices are labelled. The network learns from them, the lines cannot.
+    unseen, chosen_by = (
+        [Rated(one, model.logits(one.tokens)) for one in side if of_one_line(one)] for side in (held, valid)
     )
-    unseen, chosen_by = ([Rated(one, model.logits(one.tokens)) for one in side] for side in (held, valid))
     model.lines = fit_lines(unseen, chosen_by, settings.seed, _say)
     about = {
         **portable_provenance(provenance()),
@@ -83,7 +85,7 @@ def lines(argv: Sequence[str]) -> str:
     }
     _say("tests")
     save_melody(settings.out, model, weights, train, about, settings.root, settings.most)
-    (Path(settings.out) / STATE).unlink(missing_ok=True)
+    state.unlink(missing_ok=True)
     return settings.out
 
 

@@ -19,9 +19,9 @@ from symbolic.predict.lines.tracks import has_tracks, track_votes
 
 NOTES = 200_000
 """Notes that the trees are fitted to."""
-GRID = {"freedom": (0.0, 1.0), "interval": (-0.3,), "follow": (0.5,), "overlap": (-1.0,), "scale": (1.25,)}
+GRID = {"interval": (-0.3,), "follow": (0.5,), "overlap": (-1.0,), "scale": (1.25,)}
 """Values that are tried for each setting in turn, while the others stay."""
-SIMPLEST = LineSettings(freedom=2.0, follow=0.0, interval=-0.1, overlap=-2.0, rest=-0.3, restart=-0.5)
+SIMPLEST = LineSettings(follow=0.0, interval=-0.1, overlap=-2.0, rest=-0.3, restart=-0.5)
 
 
 def fit_lines(
@@ -46,7 +46,7 @@ def fit_lines(
     found = _with_votes([one for one in pieces if has_tracks(one.tracks)], _settings(pieces))
     model.set(found)
     say("gate")
-    fit_gate(model.gate, pieces, found)
+    fit_gate(model.gate, pieces, found, np.random.default_rng(seed))
     return model
 
 
@@ -70,35 +70,29 @@ def _trees(pieces: Sequence[Rated], draw: np.random.Generator) -> BoostedTrees:
 
 def _settings(pieces: Sequence[Piece]) -> LineSettings:
     """Find the numbers of the lines without votes of tracks, step by step."""
-    best, found = _calibrated(pieces, SIMPLEST)
+    best, found = _loss(pieces, SIMPLEST), SIMPLEST
     for name, values in GRID.items():
         for value in values:
-            loss, other = _calibrated(pieces, found._replace(**{name: value}))
-            if loss < best:
+            other = found._replace(**{name: value})
+            if (loss := _loss(pieces, other)) < best:
                 best, found = loss, other
     return found
 
 
-def _calibrated(pieces: Sequence[Piece], known: LineSettings) -> tuple[float, LineSettings]:
-    """Find slope and offset of the line's log-odds by logistic regression (Platt, 1999). Return the log loss too."""
-    lines = [
-        decoded(one.own, one.table, one.above, None, known._replace(slope=1, offset=0)) for one in pieces
-    ]
-    loss, (slope,), offset = _regression(pieces, [line[:, None] for line in lines])
-    return loss, known._replace(slope=slope, offset=offset)
+def _loss(pieces: Sequence[Piece], known: LineSettings) -> float:
+    """Return the log loss of the lines, calibrated by logistic regression (Platt, 1999)."""
+    lines = [decoded(one.own, one.table, None, known)[:, None] for one in pieces]
+    return _regression(pieces, lines)[0]
 
 
 def _with_votes(pieces: Sequence[Piece], known: LineSettings) -> LineSettings:
-    """Weigh a note's own log-odds and the votes of its track, then calibrate the lines of both."""
+    """Weigh a note's own log-odds and the votes of its track."""
     if not pieces:
         return known
-    odds = [known.scale * one.own + known.shift for one in pieces]
+    odds = [known.scale * one.own for one in pieces]
     votes = [np.column_stack([o, track_votes(o, one.tracks)]) for o, one in zip(odds, pieces, strict=True)]
     _, (own, vote, behind, near), alone = _regression(pieces, votes)
-    voted = known._replace(own=own, vote=vote, behind=behind, near=near, alone=alone)
-    lines = [decoded(one.own, one.table, one.above, one.tracks, voted)[:, None] for one in pieces]
-    _, (slope,), offset = _regression(pieces, lines)
-    return voted._replace(slope_voted=slope, offset_voted=offset)
+    return known._replace(own=own, vote=vote, behind=behind, near=near, alone=alone)
 
 
 def _regression(pieces: Sequence[Piece], inputs: Sequence[Floats]) -> tuple[float, list[float], float]:

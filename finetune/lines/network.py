@@ -36,7 +36,6 @@ VALIDATION = 40
 """Batches of a validation."""
 INTERVAL = 300
 """Steps between validations, after each of which the state is saved."""
-STATE = "last.ckpt"
 
 
 class RandomWindows(Dataset[Batch]):
@@ -89,17 +88,17 @@ def train_network(
     train: Sequence[Example],
     valid: Sequence[Example],
     steps: int,
-    folder: Path,
+    state: Path,
     seed: int = 0,
 ) -> TaskModel:
-    """Train a network, or go on from the state in the folder.
+    """Train a network, or go on from its state.
 
     Args:
         backbone: Initial weights.
         train: Pieces.
         valid: Further ones, for the curves.
         steps: Length of the run.
-        folder: Receives the states, the last one among them.
+        state: File of its states, the last one among them.
         seed: Of head, order, places and dropout.
 
     Returns:
@@ -111,7 +110,6 @@ def train_network(
     labels = np.concatenate([one.labels for one in [*train, *scored]])
     model = TaskModel(backbone, NoteHead(backbone.config.dim, CLASSES))
     module = TaskModule(model, labels, classes=CLASSES, steps=steps, lr=LR, decay=WEIGHT_DECAY, seed=seed)
-    state = folder / STATE
     start = int(read_state(state)["global_step"]) if state.is_file() else 0
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(

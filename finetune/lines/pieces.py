@@ -12,9 +12,12 @@ from finetune.lines.data import Example
 from symbolic.features import under_another
 from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import Floats
-from symbolic.predict.lines.decoding import is_one_voice
+from symbolic.predict.lines.decoding import is_one_voice, voices_together
 from symbolic.predict.lines.model import MelodyLines
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
+
+DUET = 0.2
+"""Least share of melody notes that begin while another still sounds, in a melody of several voices."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,15 @@ def rated_pieces(rated: Sequence[Rated], model: MelodyLines) -> list[Piece]:
             )
             found.append(piece)
     return found
+
+
+def of_one_line(example: Example) -> bool:
+    """Return whether the melody of a piece is one line. Copies of a note count once, for many parts may double it."""
+    melody = NoteTable.of(example.tokens, Vocabulary()).where(example.labels == 0)
+    _, first = np.unique(melody.stroke * 128 + melody.pitch, return_index=True)
+    copies = np.ones(len(melody), dtype=bool)
+    copies[first] = False
+    return voices_together(melody.where(~copies)) < DUET
 
 
 def source_weights(pieces: Sequence[Piece], sizes: Sequence[int]) -> Floats:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from symbolic.features.note_table import TOGETHER
 from symbolic.features.stats import Floats, Ints
@@ -19,8 +18,6 @@ REACH = 24
 """Candidates before an onset that may precede it in the line without a restart."""
 PER_ONSET = 6
 """Candidates at an onset: those with the highest log-odds."""
-SHIFTS = np.linspace(-1, 5, 25)
-"""Shifts of a piece's log-odds that are tried."""
 _UNLIKELY = -12.0
 """Log-odds of notes that are no candidates, and the least of any note."""
 
@@ -48,7 +45,8 @@ class Candidates:
     """Notes that may be on the line, by onset. Notes of one onset and pitch are one candidate.
 
     Attributes:
-        own: (M,) log-odds of each.
+        own: (M,) log-odds of each: that any of its notes is melody. An accompaniment may double the melody, and it
+            cannot be known which of the two notes is which.
         seconds: (M,) onsets.
         ends: (M,) ends.
         pitch: (M,) pitches.
@@ -70,8 +68,9 @@ class Candidates:
         """Choose the candidates among (N,) notes in order of onsets, N > 0."""
         stroke = np.cumsum(np.diff(seconds, prepend=seconds[:1]) >= TOGETHER)
         keys, of_note = np.unique(stroke * 128 + pitch, return_inverse=True)
-        own, begin, end = np.full(len(keys), -np.inf), np.full(len(keys), np.inf), np.zeros(len(keys))
-        np.maximum.at(own, of_note, log_odds)
+        begin, end = np.full(len(keys), np.inf), np.zeros(len(keys))
+        none = np.bincount(of_note, np.logaddexp(0, log_odds))  # - log-probability that no note is melody
+        own = none + np.log(-np.expm1(-none))
         np.minimum.at(begin, of_note, seconds)
         np.maximum.at(end, of_note, ends)
         order = np.lexsort((-own, keys // 128))
@@ -129,7 +128,6 @@ def line_log_odds(
     nodes = Candidates.of(log_odds, seconds, ends, pitch)
     shares = np.exp(np.minimum(_log_marginals(nodes, weights), 0))
     copies = nodes.of_note
-    # Of unisons each keeps the odds that it has by itself, relative to the likeliest.
     relative = _sigmoid(log_odds) / _sigmoid(nodes.own)[copies]
     share = np.where(copies < 0, 0, shares[copies] * relative)
     return np.asarray(
@@ -164,35 +162,6 @@ def _log_marginals(nodes: Candidates, weights: LineWeights) -> Floats:
         into = steps[first:last, REACH - (first - low) :] + ahead[:, None]
         backward[low:first] = np.logaddexp(backward[low:first], np.logaddexp.reduce(into, axis=0))
     return np.asarray(forward + backward - np.logaddexp.reduce(forward, initial=0.0))
-
-
-def presence_shift(log_odds: Floats, seconds: Floats, above: NDArray[np.bool_], freedom: float) -> float:
-    """Return what a piece adds to its log-odds, because a model that is unsure finds too little melody.
-
-    Music that the trees do not know keeps the order of its notes by melody, but all are called unlikely. So the share
-    of onsets with a melody note is drawn towards that of the skyline. Where the trees are sure, a shift changes little
-    and is not worth its cost.
-
-    Args:
-        log_odds: (N,) log-odds of each note.
-        seconds: (N,) onsets, rising.
-        above: (N,) whether a note is on the skyline.
-        freedom: Shift that costs as much as one unit of log-odds between the two shares. 0 for no shift.
-    """
-    if freedom <= 0:
-        return 0.0
-    first = np.flatnonzero(np.diff(seconds, prepend=-np.inf) >= TOGETHER)
-    best = np.maximum.reduceat(log_odds, first)
-    wanted = _logit(np.maximum.reduceat(above, first).mean())
-    costs = [
-        (_logit(_sigmoid(best + shift).mean()) - wanted) ** 2 + (shift / freedom) ** 2 for shift in SHIFTS
-    ]
-    return float(SHIFTS[int(np.argmin(costs))])
-
-
-def _logit(share: float) -> float:
-    share = min(max(float(share), 0.02), 0.98)
-    return float(np.log(share / (1 - share)))
 
 
 def _sigmoid(values: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from symbolic.predict.lines.decoding import LineSettings, decoded, is_one_voice
 from symbolic.predict.lines.features import line_features, line_names
 from symbolic.predict.lines.gate import Gate
 from symbolic.predict.lines.texture import TEXTURE, texture
-from symbolic.predict.lines.tracks import has_tracks
+from symbolic.predict.lines.tracks import NAMED, has_tracks, named_notes
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
 
 CLASSES = 2
@@ -97,6 +97,7 @@ class MelodyLines(Arrays):
         logits: NDArray[np.floating],
         tokens: NDArray[np.integer],
         tracks: NDArray[np.integer] | None = None,
+        names: Sequence[str] = (),
     ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Return (N, 2) log-probabilities of melody and the rest, and reasons to trust them less, as sentences.
 
@@ -104,6 +105,7 @@ class MelodyLines(Arrays):
             logits: (N, 2) logits of the network.
             tokens: (N, 8) ids of the piece in canonical order. Drums are never melody.
             tracks: (N,) track of each note. None where they shall not vote.
+            names: Names of the tracks. The track of a singer is likelier the melody.
         """
         pitched, odds = tokens[:, PITCH] < DRUM_PITCH + RESERVED, np.full(len(tokens), -SURE)
         warnings: tuple[str, ...] = ()
@@ -112,9 +114,11 @@ class MelodyLines(Arrays):
             if is_one_voice(table):
                 odds[pitched] = SURE
             else:
-                own = self.rated(logits, tokens)[pitched]
-                voting = tracks[pitched] if tracks is not None and has_tracks(tracks[pitched]) else None
-                odds[pitched], far = self._blended(own, table, ~under_another(tokens)[pitched], voting)
+                own, voting = self.rated(logits, tokens)[pitched], None
+                if tracks is not None and has_tracks(tracks[pitched]):
+                    voting = tracks[pitched]
+                    own = own + NAMED * named_notes(voting, names)
+                odds[pitched], far = self._of_voices(own, table, ~under_another(tokens)[pitched], voting)
                 warnings = (_UNLIKE.format(far=far),) if far > 1 else ()
         return np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1).astype(
             np.float32
@@ -126,7 +130,7 @@ class MelodyLines(Arrays):
         found = self.trees.logits(line_features(tokens, melody))
         return np.asarray(found[:, 0] - found[:, 1])
 
-    def _blended(
+    def _of_voices(
         self,
         own: Floats,
         table: NoteTable,
@@ -135,6 +139,6 @@ class MelodyLines(Arrays):
     ) -> tuple[Floats, float]:
         """Return (N,) log-odds of melody, and the distance from the training music, 1 for the farthest usual one."""
         numbers = texture(table, above, 1 / (1 + np.exp(-own)), tracks)
-        line = decoded(own, table, above, tracks, self.settings)
-        odds = self.gate.blended(line, above, numbers, tracks is not None)
+        line = decoded(own, table, tracks, self.settings)
+        odds = self.gate.decided(line, above, numbers, tracks is not None)
         return odds, self.gate.distance(numbers) / float(self.gate.farthest)

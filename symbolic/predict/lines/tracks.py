@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,8 +12,14 @@ from symbolic.features.stats import Floats
 
 NEAR = 16
 """Notes of the track before and after that vote on a place in the piece."""
+NAMED = 3.0
+"""Log-odds that the name of a track adds to its notes. Names are often wrong, so the music can outvote them."""
 _LEAST = 0.003
 """Smallest share of melody in a track."""
+_MELODY = re.compile(
+    r"\b(melod\w*|vocals?|vox|voice|voce|voix|lead(?! ?\d)|solo|singer|canto|chant|gesang|singstimme)\b"
+)
+_OTHER = re.compile(r"\b(back\w*|bgv?|bvs?|harmon\w*|choirs?|chorus|guitar|gtr|bass|synth|drums?|pad)\b")
 
 
 def track_votes(log_odds: Floats, track: NDArray[np.integer]) -> Floats:
@@ -35,6 +44,23 @@ def track_votes(log_odds: Floats, track: NDArray[np.integer]) -> Floats:
         found[notes, 2] = _log_odds((sums[last] - sums[first]) / (last - first))
     found[:, 1] = found[:, 0] - found[:, 0].max()
     return found
+
+
+def named_melody(names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return (T,) whether the name of each track says that the melody is there, as "Lead vocal" and "Gesang" do."""
+    words = [re.sub(r"[\W_]+", " ", name.casefold()) for name in names]
+    return np.array([bool(_MELODY.search(name)) and not _OTHER.search(name) for name in words], dtype=bool)
+
+
+def named_notes(track: NDArray[np.integer], names: Sequence[str]) -> NDArray[np.bool_]:
+    """Return (N,) whether notes are on a track that is named as the melody. None is where all are.
+
+    Args:
+        track: (N,) track of each note.
+        names: Names of the tracks. Empty where they are not known.
+    """
+    found = named_melody(names)[track] if names else np.zeros(len(track), dtype=bool)
+    return np.asarray(found & ~found.all())
 
 
 def has_tracks(track: NDArray[np.integer]) -> bool:

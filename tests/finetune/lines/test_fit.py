@@ -1,5 +1,6 @@
 """A melody model fitted to made pieces: what it learns, and that chains and cards name its music."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from finetune.lines.card import card, chain_of
 from finetune.lines.data import SHARES, Example, Share
 from finetune.lines.fit import fit_lines
-from finetune.lines.pieces import Rated
+from finetune.lines.pieces import Rated, of_one_line
 from symbolic.checkpoint.licence import licence_of
 from symbolic.music.notes import Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
@@ -55,6 +56,14 @@ def test_tunes_on_top_are_found_in_new_pieces(model):
 
 def test_music_like_the_validation_pieces_is_not_warned_about(model):
     assert found(model, example(20, SHARES[0]))[1] == ()
+
+
+def test_a_duet_is_not_one_line_and_a_doubled_melody_is():
+    one = example(20, SHARES[0]).example
+    assert of_one_line(one)
+    assert not of_one_line(replace(one, labels=np.zeros_like(one.labels)))
+    twice = replace(one, tokens=one.tokens.repeat(2, axis=0), labels=one.labels.repeat(2))
+    assert of_one_line(twice)
 
 
 def test_one_seed_fits_one_model(model):

@@ -54,20 +54,20 @@ def test_windows_know_their_place_and_begin_with_bar_0(pieces):
 def test_a_run_that_is_cut_off_goes_on_to_the_same_weights(pieces, tmp_path, monkeypatch):
     monkeypatch.setattr(network, "INTERVAL", 2)
     monkeypatch.setattr(network, "VALIDATION", 2)
-    whole = train_network(backbone(), pieces, pieces, 6, tmp_path / "whole")
+    whole = train_network(backbone(), pieces, pieces, 6, tmp_path / "whole.ckpt")
     with monkeypatch.context() as context:
         context.setattr(network, "StepProgress", lambda *_: Stop(4))
         with pytest.raises(ValueError, match="cut off"):
-            train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
-    again = train_network(backbone(), pieces, pieces, 6, tmp_path / "cut")
+            train_network(backbone(), pieces, pieces, 6, tmp_path / "cut.ckpt")
+    again = train_network(backbone(), pieces, pieces, 6, tmp_path / "cut.ckpt")
     assert_same(whole, again)
 
 
 def test_the_last_state_of_a_run_is_taken_as_it_is(pieces, tmp_path, monkeypatch):
     monkeypatch.setattr(network, "VALIDATION", 2)
-    whole = train_network(backbone(), pieces, pieces, 3, tmp_path)
+    whole = train_network(backbone(), pieces, pieces, 3, tmp_path / "whole.ckpt")
     monkeypatch.setattr(network, "StepProgress", lambda *_: Stop(0))
-    assert_same(whole, train_network(backbone(), pieces, pieces, 3, tmp_path))
+    assert_same(whole, train_network(backbone(), pieces, pieces, 3, tmp_path / "whole.ckpt"))
 
 
 def assert_same(one, other):

@@ -238,7 +238,7 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
 
 WEIGHTS = {
     "infill": ("5827039ab1461afa", "2b0c172b7896dbc6"),
-    "melody": ("fbcd96264857ff28", "9be6b0563fc3bfb6"),
+    "melody": ("820de4a5a36d84b0", "6f2777e7bbeddaa7"),
     "small": ("ebfd00393d41f576", "5318a65156247060"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
     "tiny-conformer": ("3a8f6e6b373a7735", "b3d54d61c59a8247"),

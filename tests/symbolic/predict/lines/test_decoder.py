@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from symbolic.predict.lines import decoder
-from symbolic.predict.lines.decoder import Candidates, LineWeights, line_log_odds, presence_shift
+from symbolic.predict.lines.decoder import Candidates, LineWeights, line_log_odds
 
 WEIGHTS = LineWeights(0.3, -0.4, -0.8, -0.2, -0.7)
 
@@ -48,11 +48,19 @@ def test_small_steps_decide_between_equal_notes():
     assert found[4] > found[5] + 1
 
 
-def test_unisons_share_one_place_on_the_line():
+def test_a_note_and_its_copy_are_likely_together():
+    seconds, pitch = np.array([0.0, 0.0, 0.5]), np.array([60, 60, 62])
+    found = line_log_odds(np.array([0.0, 0.0, 3.0]), seconds, seconds + 0.5, pitch, WEIGHTS)
+    odds = np.array([np.log(3.0), 3.0])  # one of two notes is melody in three of four cases
+    alone = line_log_odds(odds, seconds[1:], seconds[1:] + 0.5, pitch[1:], WEIGHTS)
+    share = 1 / (1 + np.exp(-found))
+    assert share[2] == pytest.approx(1 / (1 + np.exp(-alone[1])))
+    assert share[:2] == pytest.approx(np.full(2, 2 / 3 / (1 + np.exp(-alone[0]))))
+
+
+def test_of_a_note_and_its_copy_the_likelier_keeps_more():
     seconds, pitch = np.array([0.0, 0.0, 0.5]), np.array([60, 60, 62])
     found = line_log_odds(np.array([3.0, 1.0, 3.0]), seconds, seconds + 0.5, pitch, WEIGHTS)
-    alone = line_log_odds(np.array([3.0, 3.0]), seconds[1:], seconds[1:] + 0.5, pitch[1:], WEIGHTS)
-    assert found[0] == pytest.approx(alone[0])
     assert found[1] < found[0]
 
 
@@ -60,12 +68,3 @@ def test_at_one_onset_at_most_one_note_is_likely():
     seconds = np.zeros(4)
     found = line_log_odds(np.full(4, 5.0), seconds, seconds + 1, np.array([60, 64, 67, 72]), WEIGHTS)
     assert (1 / (1 + np.exp(-found))).sum() <= 1
-
-
-def test_unsure_notes_rise_towards_the_skyline_and_sure_ones_stay():
-    seconds, above = np.arange(40) * 0.5, np.ones(40, dtype=bool)
-    unsure, sure = np.full(40, -1.0), np.full(40, -9.0)
-    assert presence_shift(unsure, seconds, above, 2.0) > 2
-    assert presence_shift(sure, seconds, above, 2.0) < presence_shift(unsure, seconds, above, 2.0)
-    assert presence_shift(unsure, seconds, above, 0.0) == 0
-    assert presence_shift(-unsure, seconds, np.arange(40) % 4 == 0, 2.0) < 0

@@ -1,5 +1,7 @@
 """The melody model: one voice, votes of tracks, warnings, and that it is saved and loaded whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,12 @@ from symbolic.errors import CheckpointError
 from symbolic.features.note_table import NoteTable
 from symbolic.heads import NoteHead
 from symbolic.music.notes import Music, note_array
-from symbolic.predict.lines.decoding import LineSettings
+from symbolic.predict.lines.decoding import LineSettings, complete
 from symbolic.predict.lines.features import LEFT_OUT, line_features, line_names
 from symbolic.predict.lines.gate import Gate
 from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.lines.texture import TEXTURE, texture
-from symbolic.predict.lines.tracks import track_votes
+from symbolic.predict.lines.tracks import named_melody, track_votes
 from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, save_model, task_model
 from symbolic.tokens.tokenizer import Tokenizer
@@ -51,7 +53,7 @@ def fitted():
     model.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
     table = NoteTable.of(tokens.ids, Vocabulary())
     model.gate.centre[:] = texture(table, melody == 0, np.where(melody == 0, 0.9, 0.1))
-    model.gate.skyline[:, -1] = -9.0  # the line is the better melody
+    model.gate.weights[:, 1, -1] = 1.0  # the line decides
     model.gate.farthest[...] = 0.3
     return model
 
@@ -129,6 +131,38 @@ def test_tracks_vote_unless_ignored(saved):
     assert (voted > model(odd).probabilities[low, 0]).all()
 
 
+def test_the_name_of_a_track_votes_unless_all_are_named_so(saved):
+    music, model = song(), load(saved)
+    notes = music.notes.copy()
+    low = (notes["track"] == 0) & (notes["onset"] % 3840 == 0)
+    notes["pitch"][low] = 40  # below the chords: only its track speaks for it
+
+    def chance(*names):
+        return model(replace(music, notes=notes, tracks=names)).probabilities[low, 0]
+
+    assert (chance("Lead Vocal", "Piano") > chance("1", "2")).all()
+    assert np.array_equal(chance("Voice 1", "Voice 2"), chance("1", "2"))
+    model.tracks = "ignore"
+    assert np.array_equal(chance("Lead Vocal", "Piano"), chance("1", "2"))
+
+
+@pytest.mark.parametrize(
+    ("name", "melody"),
+    [
+        *(
+            (name, True)
+            for name in ("MELODY", "Lead vocal", "vocals_L", "Gesang", "Vox", "Flute solo", "Lead")
+        ),
+        *(
+            (name, False)
+            for name in ("Backing vocals", "Lead guitar", "Lead 2 (sawtooth)", "Choir", "Piano", "")
+        ),
+    ],
+)
+def test_names_of_melody_tracks(name, melody):
+    assert named_melody([name]).tolist() == [melody]
+
+
 def test_votes_are_of_given_values():
     votes = track_votes(np.array([0.0, 0.0, -50.0, -50.0]), np.array([0, 0, 1, 1]))
     least = np.log(0.003 / 0.997)
@@ -151,18 +185,33 @@ def test_music_unlike_the_training_pieces_is_named(saved):
 
 
 def test_music_unlike_the_training_pieces_gets_its_skyline(saved):
-    model = load(saved)
-    model.model.lines.gate.wrong[-1] = -3.0
-    found = melody_of(model(cloud()))
+    found = melody_of(load(saved)(cloud()))
     assert np.array_equal(found, skyline(cloud()) == 0)
 
 
-def test_the_gate_blends_line_and_skyline_by_its_share():
+def test_the_texture_sets_what_line_and_skyline_count():
     gate, numbers = Gate(), np.zeros(len(TEXTURE))
-    gate.skyline[0, -1], gate.right[-1], gate.wrong[-1] = np.log(0.25 / 0.75), np.log(4), np.log(1 / 9)
-    odds = gate.blended(np.log([1.0, 1.0]), np.array([True, False]), numbers, tracked=False)
-    found = 1 / (1 + np.exp(-odds))
-    assert found == pytest.approx([0.25 * 0.8 + 0.75 * 0.5, 0.25 * 0.1 + 0.75 * 0.5])
+    numbers[2] = 1.5
+    gate.weights[0, :, -1] = [-0.5, 2.0, 0.0]
+    gate.weights[0, 2, 2] = 3.0  # the skyline counts where this number is high
+    line, above = np.array([1.0, -1.0]), np.array([False, True])
+    found = gate.calibrated(line, above, numbers, tracked=False)
+    assert np.log(found / (1 - found)) == pytest.approx([-0.5 + 2, -0.5 - 2 + 4.5])
+    assert gate.calibrated(line, above, numbers, tracked=True) == pytest.approx([0.5, 0.5])
+
+
+def test_a_melody_of_unsure_notes_has_no_holes():
+    chance = np.array([0.9, 0.1, 0.42, 0.05, 0.9, 0.42, 0.02])
+    found = complete(chance)
+    assert ((found > 0.5) == (chance > 0.4)).all()
+    assert (np.argsort(found) == np.argsort(chance)).all()
+    assert np.array_equal(found[chance > 0.8], chance[chance > 0.8])
+
+
+def test_notes_that_are_hardly_melody_are_not_raised():
+    assert (complete(np.full(9, 0.2)) < 0.5).all()
+    sure = np.repeat([0.99, 0.01], 8)
+    assert np.array_equal(complete(sure), sure)
 
 
 def test_texture_is_of_given_values():
