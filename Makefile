@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: help install pretrain test check lint types slow test-readers docs bench-data bench-train bench-adapters clean
+.PHONY: help install pretrain test check lint types slow test-readers docs bench clean
 
 help:
 	@echo "make pretrain   set up, then pretrain a tiny model on the embedded corpus with the adversarial selector (about 5 minutes on 2 cores)"
@@ -13,9 +13,7 @@ help:
 	@echo "make slow       the tests that take minutes"
 	@echo "make test-readers our readers of abc, kern and MusicXML against others, over whole corpora"
 	@echo "make docs       the reference, made from docstrings, in docs/reference"
-	@echo "make bench-data speed and memory from file to batch, against peers (about 4 minutes)"
-	@echo "make bench-train speed of a training step, against the published recipe's (about 5 minutes)"
-	@echo "make bench-adapters memory and time of every adapter method beside full fine-tuning (about 10 minutes)"
+	@echo "make bench      speed and memory, ours and peers' in turns, as one table of ratios (about an hour)"
 	@echo "make clean      remove the environment and tool caches; runs and prepared corpora stay"
 
 install: $(VENV)/.installed
@@ -44,16 +42,9 @@ docs: install
 	$(BIN)/pdoc --docformat google --output-directory docs/reference $$(find symbolic data pretrain finetune -name '*.py' \
 		! -name '__main__.py' | sed 's#/__init__##; s#/#.#g; s#\.py$$##' | sort)
 
-# One thread for encoding and preparing; the model that reads batches takes two by itself.
-bench-data: install
-	OMP_NUM_THREADS=1 $(BIN)/python tests/bench/bench_data.py
-
-# One thread, so that CPU time can be counted; OMP_NUM_THREADS=2 on the command line counts the clock's.
-bench-train: install
-	OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python tests/bench/bench_train.py
-
-bench-adapters: install
-	$(BIN)/python tests/bench/bench_adapters.py
+# One thread, so that CPU time can be counted. NAMES="data train" runs these alone.
+bench: install
+	$(BIN)/python tests/bench/bench.py $(NAMES)
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """Cost of adapters against full fine-tuning, and of many adapters against many copies.
 
-    make bench-adapters
+    python tests/bench/bench_adapters.py
 
 Every method takes training steps of `base` in a process of its own, in turns; memory is the process' peak. The last
 line is one JSON object of ratios to full fine-tuning.
@@ -61,7 +61,7 @@ def bench_training(options: argparse.Namespace) -> dict[str, float]:
     """Each method in turns, several rounds."""
     methods = ["full", *sorted(METHODS)]
     found: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
-    shape = ["--size", options.size, "--rows", str(options.tokens), "--batch", str(options.batch)]
+    shape = ["--size", options.size, "--tokens", str(options.tokens), "--batch", str(options.batch)]
     for _ in range(options.rounds):
         for method in methods:
             command = [sys.executable, __file__, "--train", method, *shape]
@@ -127,7 +127,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", default="base")
-    parser.add_argument("--rows", type=int, default=512)
+    parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--train", help=argparse.SUPPRESS)

@@ -1,4 +1,4 @@
-"""Speed and memory from file to batch, ours and peers' in turns within one run; `make bench-data`.
+"""Speed and memory from file to batch, ours and peers' in turns within one run; `make bench`.
 
 Rates are files per second of CPU, one thread, files read from disk; of several rounds the median. The last line
 is one JSON object of ratios. About three minutes; `--huge` adds a corpus of 100,000 files, which takes ten more, and
@@ -11,6 +11,7 @@ import argparse
 import gc
 import json
 import logging
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,8 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from music import corpora, multiply
+from cost import cpu_seconds
+from music import DATA, corpora, multiply, unpack
 
 from data.corpora import CORPORA
 from data.preparation.prepare import prepare
@@ -32,6 +34,7 @@ from symbolic.tokens.transposition import transpose, transposition_range
 
 TOKENIZER = Tokenizer()
 Job = Callable[[Path], object]
+SHORT = "short files"
 
 
 def say(text: str) -> None:
@@ -69,22 +72,14 @@ def ratio(found: Mapping[str, list[float]], ours: str, theirs: str) -> float:
 
 
 def bench_encoding(sets: Mapping[str, list[Path]], rounds: int) -> dict[str, float]:
-    """Parsing and encoding against symusic's parser alone and MidiTok's Octuple at equal settings."""
+    """Reading and encoding against MidiTok's Octuple at equal settings and against symusic's parser alone."""
     import miditok
     from symusic import Score
 
     octuple = miditok.Octuple(TOKENIZER.to_miditok())
-
-    def parse(path: Path) -> object:
-        return [track.notes.numpy() for track in Score(path).tracks]
-
-    def encode(path: Path) -> object:
-        return TOKENIZER.encode(read_music(path))
-
     jobs: dict[str, tuple[Job, int]] = {
-        "symusic parse to numpy": (parse, 20),
-        "ours": (encode, 10),
-        "MidiTok Octuple": (octuple, 1),
+        "parser alone": (lambda path: Score.from_midi(path.read_bytes()), 20),
+        "ours": (lambda path: TOKENIZER.encode(read_music(path)), 10),
         "MidiTok Octuple, collector off": (octuple, 1),
     }
     lowest: dict[str, float] = {}
@@ -92,58 +87,50 @@ def bench_encoding(sets: Mapping[str, list[Path]], rounds: int) -> dict[str, flo
         found = rates(jobs, files, rounds)
         medians = ", ".join(f"{job} {median(values):,.0f}" for job, values in found.items())
         say(f"{name}, {len(files)} files, files per CPU second: {medians}")
-        here = {
-            "encode_vs_miditok": ratio(found, "ours", "MidiTok Octuple"),
-            "encode_vs_miditok_gc_off": ratio(found, "ours", "MidiTok Octuple, collector off"),
-            "encode_vs_parse": ratio(found, "ours", "symusic parse to numpy"),
-        }
-        say(
-            f"  ours is {here['encode_vs_miditok']:.0f} times as fast as MidiTok"
-            f" ({here['encode_vs_miditok_gc_off']:.0f} times with its collector off) and reaches"
-            f" {here['encode_vs_parse']:.0%} of the rate of the parser alone"
-        )
-        lowest = {key: min(value, lowest.get(key, value)) for key, value in here.items()}
+        kind = "encode_short" if name == SHORT else "encode"
+        for theirs, key in (("MidiTok Octuple, collector off", "miditok"), ("parser alone", "parse")):
+            value, key = ratio(found, "ours", theirs), f"{kind}_vs_{key}"
+            lowest[key] = min(value, lowest.get(key, value))
     say("Of several corpora the lowest ratio counts.")
     return lowest
 
 
-def bench_transposition(sets: Mapping[str, list[Path]], folder: Path, rounds: int) -> float:
-    """A shift in token space against MidiTok's augmentation of files, which loads, shifts and writes."""
+def bench_transposition(sets: Mapping[str, list[Path]], rounds: int) -> float:
+    """A shift of tokens against MidiTok's of a score, both in memory."""
     from miditok.data_augmentation import augment_score
     from symusic import Score
 
     files = [file for some in sets.values() for file in some]
+    scores = {file: Score(file) for file in files}
     tokens = {file: TOKENIZER.encode(read_music(file)).ids for file in files}
     shift = {file: max(transposition_range(tokens[file]), key=abs) for file in files}
-
-    def theirs(path: Path) -> object:
-        return augment_score(Score(path), pitch_offset=shift[path]).dump_midi(folder / "shifted.mid")
-
-    def ours(path: Path) -> object:
-        return transpose(tokens[path], shift[path])
-
-    found = rates({"token space": (ours, 50), "MidiTok augmentation": (theirs, 1)}, files, rounds)
-    result = ratio(found, "token space", "MidiTok augmentation")
-    say(f"Transposition in token space is {result:,.0f} times as fast as MidiTok's on files")
-    return result
+    jobs: dict[str, tuple[Job, int]] = {
+        "tokens": (lambda path: transpose(tokens[path], shift[path]), 20),
+        "score": (lambda path: augment_score(scores[path], pitch_offset=shift[path]), 20),
+    }
+    return ratio(rates(jobs, files, rounds), "tokens", "score")
 
 
-def bench_preparation(corpus: Path, folder: Path, rounds: int) -> tuple[float, Shards]:
-    """Rate of two processes over that of one, wall clock, start of processes included."""
-    count = sum(1 for _ in corpus.iterdir())
-    seconds: dict[int, list[float]] = {1: [], 2: []}
+def bench_preparation(corpus: Path, folder: Path, rounds: int) -> tuple[dict[str, float], Shards]:
+    """Milliseconds of CPU a file with one worker, its start included, and the share of the parent."""
+    parents, workers = [], []
     for turn in range(rounds):
-        for jobs, times in seconds.items():
-            begin = time.perf_counter()
-            out = folder / f"shards-{turn}-{jobs}"
-            shards = prepare(CORPORA["folder"](corpus), out, TOKENIZER, jobs=jobs, progress=False)
-            times.append(time.perf_counter() - begin)
-    result = median(one / two for one, two in zip(seconds[1], seconds[2], strict=True))
-    say(
-        f"Preparing {count:,} files: {count / median(seconds[1]):,.0f} a second with one process, "
-        f"{count / median(seconds[2]):,.0f} with two: {result:.2f} times the rate"
-    )
-    return result, shards
+        before = [cpu_seconds(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        source = CORPORA["folder"](corpus)
+        shards = prepare(source, folder / f"shards-{turn}", TOKENIZER, jobs=1, progress=False)
+        after = [cpu_seconds(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        parents.append(after[0] - before[0])
+        workers.append(after[1] - before[1])
+    count = shards.manifest["totals"]["pieces"]
+    together = [one + other for one, other in zip(parents, workers, strict=True)]
+    found = {
+        "prepare_ms_a_file": 1e3 * median(together) / count,
+        "prepare_parent_share": median(
+            one / all_of_it for one, all_of_it in zip(parents, together, strict=True)
+        ),
+    }
+    say(f"Preparing {count:,} files: {', '.join(f'{name} {value:.3f}' for name, value in found.items())}")
+    return found, shards
 
 
 def bench_reading(shards: Shards, rounds: int) -> float:
@@ -236,19 +223,18 @@ def main() -> None:
         if options.only == "memory":
             bench_memory(files, folder, counts)
             return
-        encoding = bench_encoding(sets, options.rounds)
-        transposition = bench_transposition(sets, folder, options.rounds)
-        multiply(files, 6000, folder / "corpus", notes=1700)
-        scaling, shards = bench_preparation(folder / "corpus", folder, options.rounds)
+        multiply(files, 200, folder / "short", notes=100)
+        encoding = bench_encoding({**sets, SHORT: sorted((folder / "short").iterdir())}, options.rounds)
+        transposition = bench_transposition(sets, options.rounds)
+        whole = DATA / "pop1k7" / "pop1k7.tar.xz"
+        if whole.is_file():
+            unpack(whole, "", folder / "corpus", 1747)
+        else:
+            multiply(files, 2000, folder / "corpus", notes=1700)
+        preparation, shards = bench_preparation(folder / "corpus", folder, options.rounds)
         reading = bench_reading(shards, options.rounds)
         bench_memory(files, folder, counts)
-    say(f"encode_vs_miditok_gc_off: {encoding.pop('encode_vs_miditok_gc_off'):.1f}")
-    result = {
-        **encoding,
-        "transpose_vs_miditok": transposition,
-        "prepare_scaling_2p": scaling,
-        "read_vs_tiny": reading,
-    }
+    result = {**encoding, "transpose_vs_miditok": transposition, **preparation, "read_vs_tiny": reading}
     say(json.dumps({key: round(value, 3) for key, value in result.items()}))
 
 

@@ -1,10 +1,13 @@
 """Measure the price of relations: CPU time by relation, and of a training pass of `tiny` with and without them.
 
+The last line is one JSON object.
+
 OMP_NUM_THREADS=1 PYTHONPATH=.:tests python tests/bench/bench_relations.py
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,13 +71,16 @@ def main() -> None:
         cost = [cpu_seconds(lambda a=a, n=names: relation_ids(a, n), 20) for a in libraries.values()]
         cells = [f"{1e3 * one:6.2f} ms {notes / one / 1e6:6.1f} M notes/s" for one in cost]
         say("  ".join([f"{name:18}", *cells]))
+    seconds = dict[int, float]()
     for relations in ((), tuple(RELATIONS)):
         backbone = build_backbone(replace(preset("tiny"), relations=relations), Vocabulary().sizes).train()
 
         def step(backbone: torch.nn.Module = backbone) -> None:
             backbone(tokens).square().mean().backward()
 
-        say(f"forward and backward, {len(relations):2} relations: {1e3 * cpu_seconds(step, 3):.0f} ms")
+        seconds[len(relations)] = cpu_seconds(step, 3)
+        say(f"forward and backward, {len(relations):2} relations: {1e3 * seconds[len(relations)]:.0f} ms")
+    say(json.dumps({"relations_step": round(seconds[len(RELATIONS)] / seconds[0], 3)}))
 
 
 if __name__ == "__main__":

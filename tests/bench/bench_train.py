@@ -1,4 +1,4 @@
-"""Speed of a training step, ours and the published recipe's in turns within one run; `make bench-train`.
+"""Speed of a training step, ours and the published recipe's in turns within one run; `make bench`.
 
 Times on a CPU are seconds of CPU with one thread, and the clock's with more; of several rounds the median counts. The
 last line is one JSON object of ratios. About five minutes, half of them the recipe's. `--compile` adds what
@@ -17,6 +17,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from bert import Bert
 from recipe import Recipe
 from training import SIZES, Ours, Stopwatch, now, peak, random_batch, seconds
 
@@ -47,13 +48,15 @@ def recipe_step(config: BackboneConfig, device: str = "cpu") -> Callable[[Batch]
 
 
 def bench_step(rounds: int) -> dict[str, float]:
-    """Compare a step of two layers of `base` with the recipe's and with the machine's matrix products."""
+    """Compare a step of two layers of `base` with the recipe's, with BERT's and with the machine's matrix products."""
     config, batch = replace(BASE, layers=2), random_batch(WINDOWS, BASE.window)
     ours = {"fp32": Ours(config), "bf16": Ours(config, bf16=True)}
     recipe = recipe_step(config)
-    for one in ours.values():
+    berts = {name: Bert(config, name == "bf16") for name in ours}
+    for one in (*ours.values(), *berts.values()):
         one.step(batch)
     times: dict[str, list[float]] = {"recipe": [], "fp32": [], "bf16": []}
+    equals: dict[str, list[float]] = {"fp32": [], "bf16": []}
     shares: dict[str, list[float]] = {"fp32": [], "bf16": []}
     for _ in range(rounds):
         times["recipe"].append(seconds(lambda: recipe(batch)))
@@ -64,13 +67,16 @@ def bench_step(rounds: int) -> dict[str, float]:
                 turns.append(seconds(lambda one=ours[name]: one.step(batch)))
                 shares[name].append(ours[name].flops(batch) / turns[-1] / highest)
             times[name].append(median(turns))
+            equals[name].append(seconds(lambda one=berts[name]: one.step(batch)) / times[name][-1])
     found = {name: _ratio(times, name) for name in shares}
     for name, value in found.items():
         say(
             f"A step of {WINDOWS} windows of {BASE.window} tokens, {BASE.dim} wide, 2 layers, {name}: {value:.1f} "
             f"times as fast as the recipe's in fp32; {median(shares[name]):.0%} of the rate of a square product"
         )
-    return {f"recipe_ratio_{name}": value for name, value in found.items()}
+    return {f"recipe_ratio_{name}": value for name, value in found.items()} | {
+        f"bert_ratio_{name}": median(values) for name, values in equals.items()
+    }
 
 
 def _ratio(times: Mapping[str, list[float]], name: str) -> float:

@@ -23,7 +23,7 @@ def corpora(folder: Path, count: int) -> dict[str, list[Path]]:
     found = {}
     for name, (archive, unwanted) in _CORPORA.items():
         if (DATA / archive).is_file():
-            found[name] = _unpack(DATA / archive, unwanted, folder / name.replace(" ", "-"), count)
+            found[name] = unpack(DATA / archive, unwanted, folder / name.replace(" ", "-"), count)
     return found or {"generated": _generate(folder / "generated", count)}
 
 
@@ -44,8 +44,8 @@ def multiply(files: list[Path], count: int, folder: Path, notes: int = 400) -> N
         write_midi(piece.with_notes(start), folder / f"{number:06d}.mid")
 
 
-def _unpack(archive: Path, unwanted: str, folder: Path, count: int) -> list[Path]:
-    """Yield MIDI files at equal distances in an archive."""
+def unpack(archive: Path, unwanted: str, folder: Path, count: int) -> list[Path]:
+    """Unpack about so many MIDI files, at equal distances in an archive."""
     folder.mkdir(parents=True)
     with tarfile.open(archive) as members:
         names = [m for m in members if m.name.endswith(".mid") and not (unwanted and unwanted in m.name)]
