@@ -164,7 +164,7 @@ class Rows:
     def _take(self, indices: NDArray[np.int64]) -> Sketches:
         rows = np.empty((len(indices), SIZE), dtype=np.uint32)
         part_of = np.searchsorted(self._edges, indices, side="right") - 1
-        for part in np.flatnonzero(np.bincount(part_of)):
+        for part in np.flatnonzero(np.bincount(part_of)).tolist():
             here = part_of == part
             rows[here] = self._plain[part][indices[here] - self._edges[part]]
             _let_go(self._parts[part])

@@ -191,7 +191,7 @@ class Checkpoint:
 
     def build_arrays(self, name: str, make: Callable[[], Fitted]) -> Fitted:
         """Build a part that is no network, as `build` does. Torch is not imported."""
-        part = self._made(name, make)  # zeros take no memory until they are written to
+        part: Fitted = self._made(name, make)  # zeros take no memory until they are written to
         part.load_state_dict(read_arrays(self._weights_of(name), f"{name}."))
         return part
 
@@ -320,7 +320,7 @@ def save_checkpoint(
         if weights != weights_fingerprint(model.build_backbone()):
             raise ConfigError(f"The backbone is not that of the model '{base}'. Save it without a base.")
     own = {} if base or backbone is None else backbone_state(backbone)
-    tensors = {f"backbone.{name}": tensor for name, tensor in own.items()}
+    tensors: dict[str, Any] = {f"backbone.{name}": tensor for name, tensor in own.items()}
     for part, module in {**parts, "heads": nn.ModuleDict(heads)}.items():
         tensors |= {f"{part}.{name}": tensor for name, tensor in module.state_dict().items()}
     config = {

@@ -81,10 +81,11 @@ class _Graph(nn.Module):
         super().__init__()
         self.model = copy.deepcopy(model).cpu().eval().requires_grad_(False)
         self._given: list[Tensor] = []
-        relations, self.relation_count = self.model.backbone.embedding.relations, 0
+        embedding = self.model.backbone.embedding
+        relations, self.relation_count = embedding.relations, 0
         if relations is not None:
             self.relation_count = len(relations.names)
-            self.model.backbone.embedding.relations = _Given(relations.weight, self._given)
+            embedding.relations = _Given(relations.weight, self._given)  # type: ignore[assignment]
 
     def forward(self, inputs: Tensor, relations: Tensor, attention_mask: Tensor) -> Tensor:
         self._given[:] = [relations]

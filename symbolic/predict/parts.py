@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,14 +43,17 @@ def hand_made(checkpoint: Checkpoint) -> HandMade:
         CheckpointError: If it is damaged, or reads other features than this release computes.
     """
     about = checkpoint.describe(FEATURES)
-    kind: type[FeatureClassifier] | type[NoteClassifier] | type[TonalClassifier] = FeatureClassifier
-    if "span" in about:
-        kind = TonalClassifier
-    elif checkpoint.task["level"] == "note":
-        kind = NoteClassifier
-    found = checkpoint.build_arrays(FEATURES, partial(_described, kind, about, checkpoint))
+    found: HandMade = checkpoint.build_arrays(FEATURES, lambda: _hand_made(about, checkpoint))
     found.check()
     return found
+
+
+def _hand_made(about: Mapping[str, Any], checkpoint: Checkpoint) -> HandMade:
+    if "span" in about:
+        return _described(TonalClassifier, about, checkpoint)
+    if checkpoint.task["level"] == "note":
+        return _described(NoteClassifier, about, checkpoint)
+    return _described(FeatureClassifier, about, checkpoint)
 
 
 def saved_ensemble(checkpoint: Checkpoint) -> Ensemble | None:

@@ -69,7 +69,8 @@ class Candidates:
         stroke = np.cumsum(np.diff(seconds, prepend=seconds[:1]) >= TOGETHER)
         keys, of_note = np.unique(stroke * 128 + pitch, return_inverse=True)
         begin, end = np.full(len(keys), np.inf), np.zeros(len(keys))
-        none = np.bincount(of_note, np.logaddexp(0, log_odds))  # - log-probability that no note is melody
+        silent = np.bincount(of_note, np.logaddexp(0, log_odds))
+        none: Floats = silent.astype(np.float64)  # - log-probability that no note is melody
         own = none + np.log(-np.expm1(-none))
         np.minimum.at(begin, of_note, seconds)
         np.maximum.at(end, of_note, ends)

@@ -66,6 +66,17 @@ def settings_of(run: Path, **changes: Any) -> TransferSettings:
     return TransferSettings.of(run=str(run), jobs=0, **changes)
 
 
+def test_a_run_of_hand_made_features_is_scored(task: Task, folder: Path, tmp_path: Path) -> None:
+    settings = FinetuneSettings.of(method="features", jobs=0, out=str(tmp_path / "run"))
+    finetune(settings.having(root=str(folder)), task)
+    other = write_folder(tmp_path / "other", 16)
+    record = transfer(settings_of(tmp_path / "run").having(root=str(other)), task)
+    data = prepared(task, str(other), Tokenizer(), settings.data)
+    model, _, _ = load_model(tmp_path / "run" / "seed-0" / "checkpoint")
+    [counts] = unpack_counts(record["test_counts"])
+    np.testing.assert_array_equal(counts, data.evaluate(model.classes, "test"))
+
+
 def test_every_seed_is_scored_on_the_other_tasks_test_pieces(
     run: Path, task: Task, folder: Path, tmp_path: Path
 ) -> None:
