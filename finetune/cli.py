@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError, did_you_mean
@@ -164,72 +165,6 @@ def _train(settings: FinetuneSettings) -> None:
     print(f"report      {folder}/report.html")
 
 
-def _compare(argv: Sequence[str]) -> None:
-    from finetune.compare.command import compare
-
-    compare(argv)
-
-
-def _curve(argv: Sequence[str]) -> None:
-    from finetune.compare.command import curve
-
-    curve(argv)
-
-
-def _predict(argv: Sequence[str]) -> None:
-    from finetune.predict.command import predict
-
-    predict(argv)
-
-
-def _embed(argv: Sequence[str]) -> None:
-    from finetune.vectors import embed
-
-    print("\n".join(embed(argv)))
-
-
-def _style(argv: Sequence[str]) -> None:
-    from finetune.style.command import style
-
-    print("\n".join(style(argv)))
-
-
-def _listen(argv: Sequence[str]) -> None:
-    from finetune.infill.listening import listen
-
-    print("\n".join(listen(argv)))
-
-
-def _infill(argv: Sequence[str]) -> None:
-    from finetune.infill.command import infill
-
-    print("\n".join(infill(argv)))
-
-
-def _surprise(argv: Sequence[str]) -> None:
-    from finetune.surprise.command import surprise
-
-    surprise(argv)
-
-
-def _similar(argv: Sequence[str]) -> None:
-    from finetune.vectors import similar
-
-    print("\n".join(similar(argv)))
-
-
-def _map(argv: Sequence[str]) -> None:
-    from finetune.mapping.command import map_between
-
-    print("\n".join(map_between(argv)))
-
-
-def _match(argv: Sequence[str]) -> None:
-    from finetune.mapping.match import match
-
-    print("\n".join(match(argv)))
-
-
 def _transfer(argv: Sequence[str]) -> None:
     from data.toolkit.command import parse
     from finetune.settings import TransferSettings
@@ -264,12 +199,6 @@ def _across(argv: Sequence[str]) -> None:
     _print_table(HEAD, rows)
     if file:
         print(f"\nrecord      {file}")
-
-
-def _lines(argv: Sequence[str]) -> None:
-    from finetune.lines.command import lines
-
-    print(lines(argv))
 
 
 def _export(argv: Sequence[str]) -> None:
@@ -383,22 +312,33 @@ def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     print("\n".join(table_lines(header, rows)))
 
 
-_COMMANDS: dict[str, Callable[[Sequence[str]], Any]] = {
+def _of(module: str, command: str) -> Callable[[Sequence[str]], None]:
+    """Return a command that another module has, and print the lines that it returns. The module is imported late."""
+
+    def run(argv: Sequence[str]) -> None:
+        lines = getattr(import_module(f"finetune.{module}"), command)(argv)
+        if lines is not None:
+            print("\n".join(lines))
+
+    return run
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "sequence": _sequence,
     "note": _note,
-    "compare": _compare,
-    "curve": _curve,
-    "predict": _predict,
-    "style": _style,
-    "infill": _infill,
-    "listen": _listen,
-    "surprise": _surprise,
-    "embed": _embed,
-    "similar": _similar,
-    "map": _map,
-    "match": _match,
+    "compare": _of("compare.command", "compare"),
+    "curve": _of("compare.command", "curve"),
+    "predict": _of("predict.command", "predict"),
+    "style": _of("style.command", "style"),
+    "infill": _of("infill.command", "infill"),
+    "listen": _of("infill.listening", "listen"),
+    "surprise": _of("surprise.command", "surprise"),
+    "embed": _of("vectors", "embed"),
+    "similar": _of("vectors", "similar"),
+    "map": _of("mapping.command", "map_between"),
+    "match": _of("mapping.match", "match"),
     "transfer": _transfer,
-    "lines": _lines,
+    "lines": _of("lines.command", "lines"),
     "across": _across,
     "export": _export,
     "baselines": _baselines,

@@ -27,8 +27,6 @@ from symbolic.adapters import METHODS as ADAPTERS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
 from symbolic.errors import ConfigError
-from symbolic.music.midi.repair import KEEP, PEDAL
-from symbolic.predict.lines.choices import TRACKS, VOTE
 
 METHODS = ("full", "probe", *ADAPTERS)
 FEATURES = "features"
@@ -331,38 +329,6 @@ class FinetuneSettings(Settings):
                 for name, value in part.items()
             },
         )
-
-
-@dataclass(kw_only=True)
-class PredictSettings(Settings):
-    """Trained models on new files."""
-
-    run: str = setting(..., "bundled model such as melody, run folder, or checkpoint", positional=True)
-    files: list[str] = setting(
-        ..., "music files, and folders to walk; further runs may stand before them", positional=True
-    )
-    out: str | None = setting(None, "folder for MIDI files of note-level tasks (default: predictions/MODEL)")
-    csv: str | None = setting(
-        None, "also write a table as CSV: of pieces or of notes, with all probabilities; - is standard output"
-    )
-    json: str | None = setting(
-        None, "also write everything as JSON: place and probabilities of each note; - is standard output"
-    )
-    page: bool = setting(
-        False, "also write a page for each file: piano roll, playback, comparison with a rule"
-    )
-    pedal: str = setting(
-        KEEP,
-        "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",
-        choices=PEDAL,
-    )
-    tracks: str = setting(
-        VOTE,
-        "where a file has several tracks: each votes for its notes (melody), or ignore them",
-        choices=TRACKS,
-    )
-    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
-    jobs: int = setting(1, "processes that share the files; each loads the models", within=POSITIVE)
 
 
 @dataclass(kw_only=True)

@@ -24,7 +24,7 @@ _MOST = 1000
 _DESCRIPTION = """\
 Write bars or parts of a piece anew, or go on after its end.
 All other notes and events stay as they are.
-A score in MusicXML comes back as one. Anything else comes back as MIDI, and `finetune map` notates it."""
+MusicXML comes back as MusicXML. All else comes back as MIDI, and `finetune map` notates it."""
 _EPILOG = """\
 examples:
   finetune infill song.mid --bars 9-12 --number 8            eight variants of four bars

@@ -49,8 +49,8 @@ class LinesSettings(Settings):
     most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
 
-def lines(argv: Sequence[str]) -> str:
-    """Fit, test and save a model with its card; return its folder.
+def lines(argv: Sequence[str]) -> list[str]:
+    """Fit, test and save a model with its card. Return its folder as a line.
 
     Raises:
         CounterpointError: If a corpus is absent, or nothing can be written there.
@@ -86,7 +86,7 @@ def lines(argv: Sequence[str]) -> str:
     _say("tests")
     save_melody(settings.out, model, weights, train, about, settings.root, settings.most)
     state.unlink(missing_ok=True)
-    return settings.out
+    return [settings.out]
 
 
 def _say(step: str) -> None:

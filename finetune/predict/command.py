@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 
 from data.toolkit.command import parse
-from finetune.settings import PredictSettings
+from data.toolkit.settings import ACCELERATORS, POSITIVE, Settings, setting
 from symbolic.checkpoint.bundled import is_model, model_name, require_model
 from symbolic.errors import ConfigError
+from symbolic.music.midi.repair import KEEP, PEDAL
+from symbolic.predict.lines.choices import TRACKS, VOTE
 
 PREDICTIONS = "predictions"
 """Folder of predictions by default, with one for each model."""
@@ -26,6 +29,38 @@ examples:
   finetune predict melody song.mid --csv - > notes.csv       a line for each note
   finetune predict runs/finetune/genre-full-X tunes/ --csv tunes.csv
   finetune predict runs/finetune/voice-lora-X runs/finetune/chord-lora-X songs/ --json all.json"""
+
+
+@dataclass(kw_only=True)
+class PredictSettings(Settings):
+    """Trained models on new files."""
+
+    run: str = setting(..., "bundled model such as melody, run folder, or checkpoint", positional=True)
+    files: list[str] = setting(
+        ..., "music files, and folders to walk; further runs may stand before them", positional=True
+    )
+    out: str | None = setting(None, "folder for MIDI files of note-level tasks (default: predictions/MODEL)")
+    csv: str | None = setting(
+        None, "also write a table as CSV: of pieces or of notes, with all probabilities; - is standard output"
+    )
+    json: str | None = setting(
+        None, "also write everything as JSON: place and probabilities of each note; - is standard output"
+    )
+    page: bool = setting(
+        False, "also write a page for each file: piano roll, playback, comparison with a rule"
+    )
+    pedal: str = setting(
+        KEEP,
+        "notes under the sustain pedal (MIDI): keep written lengths, or extend to its release",
+        choices=PEDAL,
+    )
+    tracks: str = setting(
+        VOTE,
+        "where a file has several tracks: each votes for its notes (melody), or ignore them",
+        choices=TRACKS,
+    )
+    accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
+    jobs: int = setting(1, "processes that share the files; each loads the models", within=POSITIVE)
 
 
 def predict(argv: Sequence[str]) -> None:
