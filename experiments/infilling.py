@@ -24,13 +24,14 @@ import torch
 from data.corpora import open_corpus
 from data.corpora.base import LeftOut
 from data.fingerprint import note_fingerprint
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.ngrams import NeighbourModel
 from experiments.passages import bars_of, copied, grams, histogram_distances, told_apart
 from finetune.style.objective import model_losses, paired_interval
 from symbolic.dataset import MusicBatch
-from symbolic.errors import CounterpointError, MusicFileError
+from symbolic.errors import MusicFileError
 from symbolic.generate.passage import DRAWN, DRAWN_NAMES
 from symbolic.heads import FieldHeads
 from symbolic.music.files import read_music
@@ -49,18 +50,13 @@ _KNOWN = 100
 """Pieces that neighbouring notes are counted in, and n-grams looked up in."""
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure every model, print a table and append records."""
-    options = _options()
-    try:
-        _compare(options)
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    options = _options(argv)
+    _compare(options)
 
 
-def _options() -> argparse.Namespace:
+def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -70,7 +66,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pieces", type=int, default=20, help="held-out pieces of each corpus")
     parser.add_argument("--write", type=int, default=20, help="pieces of each of which bars are written")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def _compare(options: argparse.Namespace) -> None:
@@ -241,4 +237,4 @@ def _lines(corpus: str, record: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

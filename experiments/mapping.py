@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,13 @@ from data.corpora import Piece
 from data.corpora.asap import AsapPerformancesCorpus
 from data.corpora.asap_pairs import read_written
 from data.corpora.beats import read_annotation
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from finetune.mapping.command import fifths_of, key_of
 from finetune.mapping.examples import Example, examples
 from finetune.mapping.fit import playing_targets
 from finetune.tasks.metrics import wilson_interval
-from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, correlation
 from symbolic.mapping.beats import Beats, find_beats
 from symbolic.mapping.expression import ASPECTS, playing, rule_weights
@@ -46,7 +46,7 @@ _UNLEARNT = ("velocity", "period")
 Scores = dict[str, float]
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure, print a table and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -55,14 +55,10 @@ def main() -> int:
     parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
     parser.add_argument("--match", action="store_true", help="measure retrieval among all scores instead")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args()
-    try:
-        corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
-        assert learnt is not None
-        rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt))
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    options = parser.parse_args(argv)
+    corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
+    assert learnt is not None
+    rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt))
     about = {
         **portable_provenance(provenance()),
         "task": "mapping, (n)ASAP",
@@ -72,7 +68,6 @@ def main() -> int:
     print_table(records)
     if options.out:
         append_results(options.out, records)
-    return 0
 
 
 def print_table(records: list[dict[str, Any]]) -> None:
@@ -206,4 +201,4 @@ def summarised(rows: list[Scores]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

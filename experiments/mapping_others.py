@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import mir_eval
@@ -21,12 +22,13 @@ from music21.stream import Stream
 
 from data.corpora.asap import AsapPerformancesCorpus
 from data.corpora.beats import read_annotation
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.mapping import Scores, key_is_right, one_each, print_table, summarised
 from finetune.mapping.command import fifths_of
 from finetune.mapping.examples import Example
-from symbolic.errors import CounterpointError
+from symbolic.errors import ConfigError
 from symbolic.features.stats import Floats
 from symbolic.mapping.beats import Beats
 from symbolic.mapping.features import TICKS
@@ -38,7 +40,7 @@ _NOMINAL = 0.5
 """Seconds of a quarter note in files of performances."""
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure, print a table and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -46,23 +48,18 @@ def main() -> int:
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     warnings.filterwarnings("ignore", module="partitura")
-    try:
-        corpus = AsapPerformancesCorpus(options.root)
-        rows = [
-            by_music21(example) | by_grid(example) | _without_beats(corpus, example)
-            for example in one_each(corpus, options.side)
-        ]
-    except (CounterpointError, ImportError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    corpus = AsapPerformancesCorpus(options.root)
+    rows = [
+        by_music21(example) | by_grid(example) | _without_beats(corpus, example)
+        for example in one_each(corpus, options.side)
+    ]
     about = {**portable_provenance(provenance()), "task": "mapping, (n)ASAP", "side": options.side}
     records = [about | one for one in summarised(rows)]
     print_table(records)
     if options.out:
         append_results(options.out, records)
-    return 0
 
 
 def by_music21(example: Example) -> Scores:
@@ -97,7 +94,10 @@ def _shares(example: Example, onset: Floats, length: Floats, name: str) -> Score
 
 def _without_beats(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
     """Return how well both find beats, beats of a bar and the key signature of a performance."""
-    from partitura.musicanalysis import estimate_key, estimate_time
+    try:
+        from partitura.musicanalysis import estimate_key, estimate_time
+    except ImportError as error:
+        raise ConfigError("partitura is not installed. Add it: pip install partitura.") from error
 
     music = corpus.read(example.piece)
     annotation = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt")
@@ -134,4 +134,4 @@ def _note_array(music: Music) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

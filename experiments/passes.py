@@ -19,7 +19,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from data.corpora import open_corpus
 from data.shards import Shards
+from data.toolkit.command import guarded
 from data.toolkit.page import markdown_table
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results, read_lines
@@ -42,7 +43,6 @@ from pretrain.training.building import build_module
 from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation
 from symbolic.backbone import PRESETS, BackboneConfig
-from symbolic.errors import CounterpointError
 from symbolic.music.notes import Music
 from symbolic.relations import RELATIONS
 
@@ -73,22 +73,17 @@ _COPY = "noise-"
 """What the names of noisy copies begin with."""
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Train what is missing, seed by seed, and print the table."""
-    options = _options()
-    try:
-        for seed in range(options.seeds):
-            for name, noise in options.arms:
-                _one(name, noise, seed, options)
-        rows = result_rows(read_lines(options.out, LINE))
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    options = _options(argv)
+    for seed in range(options.seeds):
+        for name, noise in options.arms:
+            _one(name, noise, seed, options)
+    rows = result_rows(read_lines(options.out, LINE))
     print("\n".join(markdown_table(*rows)))  # noqa: T201
-    return 0
 
 
-def _options() -> argparse.Namespace:
+def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -104,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("runs/passes"), help="folder for prepared music")
     parser.add_argument("--out", type=Path, default=Path("results/passes.jsonl"), help="file of records")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def _arm(spelled: str) -> tuple[str, float]:
@@ -241,4 +236,4 @@ def _trainer(steps: int, curve: Curve) -> lightning.Trainer:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.splits import FOLDS
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.inputs import Input, counted, states, stretch_owners, together
@@ -28,7 +29,6 @@ from finetune.tasks.base import Protocol
 from finetune.tasks.data import TaskData
 from finetune.tasks.folds import prepared
 from finetune.tasks.metrics import Counts, accuracy, bootstrap_interval, pack_counts, paired_bootstrap
-from symbolic.errors import CounterpointError
 from symbolic.predict.loading import load
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -47,19 +47,14 @@ BESIDE = (("histograms",), ("histograms", "pairs"), ("features", "histograms", "
 _DEALT = Protocol("folds", "5 folds of song groups, as much of each class in each", FOLDS, dealt=True)
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure every input on every task, print a table, and append records."""
-    options = _options()
-    try:
-        for task in options.tasks:
-            _measure(TASKS[task], options)
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    options = _options(argv)
+    for task in options.tasks:
+        _measure(TASKS[task], options)
 
 
-def _options() -> argparse.Namespace:
+def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,7 +63,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--states", nargs="*", default=[], help="models, whose states are inputs")
     parser.add_argument("--alone", action="store_true", help="states of models alone")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 def _measure(task: Task, options: argparse.Namespace) -> None:
@@ -164,4 +159,4 @@ def by_folds(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

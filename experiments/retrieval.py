@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,10 @@ from tqdm import tqdm
 
 from data.corpora import Piece, open_corpus
 from data.splits import FOLDS
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from finetune.tasks.metrics import wilson_interval
-from symbolic.errors import CounterpointError
 from symbolic.features import feature_groups
 from symbolic.features.pairs import pair_histograms
 from symbolic.features.stats import Floats
@@ -56,7 +57,7 @@ class Found(NamedTuple):
     performances: NDArray[np.bool_]
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure every input and scaling, print a table, and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -64,12 +65,8 @@ def main() -> int:
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--states", nargs="*", default=[], help="models, whose states are inputs")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args()
-    try:
-        inputs = _inputs(options.root, options.states)
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    options = parser.parse_args(argv)
+    inputs = _inputs(options.root, options.states)
     asked = [*((name,) for name in inputs), ("features", "relations")]
     asked += [(f"states of {model}", "relations", "features") for model in options.states]
     about = {**portable_provenance(provenance()), "task": "retrieval, (n)ASAP"}
@@ -80,7 +77,6 @@ def main() -> int:
             records.append(about | _reported(" + ".join(names), scaling, found))
     if options.out:
         append_results(options.out, records)
-    return 0
 
 
 def _inputs(root: str | None, models: list[str]) -> dict[str, Sides]:
@@ -187,4 +183,4 @@ def _reported(name: str, scaling: str, found: Found) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -27,6 +27,7 @@ import numpy as np
 
 from data.corpora import open_corpus
 from data.fingerprint import note_fingerprint
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import Record, append_results, read_lines
 from experiments.ngrams import NeighbourModel
@@ -46,7 +47,7 @@ from finetune.style.training import pretrained_parts, train_style
 from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.dataset import MusicDataset
-from symbolic.errors import CounterpointError, MusicFileError
+from symbolic.errors import MusicFileError
 from symbolic.heads import FieldHeads
 from symbolic.music.files import read_music
 from symbolic.music.notes import Music
@@ -82,7 +83,7 @@ class Pieces:
     tested: list[Music]
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure every arm, print a table and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -90,13 +91,8 @@ def main() -> int:
     parser.add_argument("arms", nargs="+", help="method:layers:share, or full, or scratch")
     parser.add_argument("--styles", default="rags,chorales,dances", help=f"some of {', '.join(STYLES)}")
     parser.add_argument("--seeds", type=int, default=1)
-    options = with_flags(parser).parse_args()
-    try:
-        study(options, options.arms, options.styles.split(","), options.seeds)
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    options = with_flags(parser).parse_args(argv)
+    study(options, options.arms, options.styles.split(","), options.seeds)
 
 
 def with_flags(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -337,4 +333,4 @@ def _lines(record: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.charts import Chart, Series, draw_charts
+from data.toolkit.command import guarded
 from data.toolkit.results import Record
 from experiments.style import STYLES, study, with_flags
-from symbolic.errors import ConfigError, CounterpointError
+from symbolic.errors import ConfigError
 
 ARMS = (
     *(
@@ -34,7 +35,7 @@ ARMS = (
 _CHOSEN_SEEDS = 3
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Run what is left of the grid, and draw the plot."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -46,15 +47,10 @@ def main() -> int:
     )
     parser.add_argument("--arms", default=",".join(ARMS), help="arms of the first round")
     parser.add_argument("--plot", type=Path, help="file for the plot, .png or .svg")
-    options = with_flags(parser).parse_args()
-    try:
-        if options.out is None:
-            raise ConfigError("--out is needed: the second round and a resumed grid read the records in it.")
-        run_grid(options, options.arms.split(","), options.styles.split(","))
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    options = with_flags(parser).parse_args(argv)
+    if options.out is None:
+        raise ConfigError("--out is needed: the second round and a resumed grid read the records in it.")
+    run_grid(options, options.arms.split(","), options.styles.split(","))
 
 
 def run_grid(options: argparse.Namespace, arms: Sequence[str], styles: Sequence[str]) -> None:
@@ -114,4 +110,4 @@ def _gain(record: Mapping[str, Any]) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

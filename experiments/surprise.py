@@ -23,10 +23,10 @@ from data.corpora import open_corpus
 from data.corpora.music21_corpus import Music21Corpus
 from data.corpora.tunes import read_tune, tune_keys
 from data.fingerprint import note_fingerprint
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.viewpoints import Events, ViewpointModel, events
-from symbolic.errors import CounterpointError
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
 from symbolic.predict.information import bit_reader, bits_of
@@ -53,7 +53,7 @@ class Kind(NamedTuple):
     others: list[Music]
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure every model on every kind of music, print a table, and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -63,14 +63,10 @@ def main() -> int:
     parser.add_argument("--music", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of music")
     parser.add_argument("--pieces", type=int, default=12, help="pieces of each kind that are measured")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args()
-    try:
-        models = [PretrainedModel.from_pretrained(one) for one in options.models]
-        seen = {number for one in models for number in _trained_on(one)}
-        kinds = {name: KINDS[name](options.root, options.pieces, seen) for name in options.music}
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    options = parser.parse_args(argv)
+    models = [PretrainedModel.from_pretrained(one) for one in options.models]
+    seen = {number for one in models for number in _trained_on(one)}
+    kinds = {name: KINDS[name](options.root, options.pieces, seen) for name in options.music}
     about = {**portable_provenance(provenance()), "task": "surprise"}
     for name, kind in kinds.items():
         ngrams = {
@@ -89,7 +85,6 @@ def main() -> int:
             print(f"{name:17} {_in_words(one)}", flush=True)  # noqa: T201
         if options.out:
             append_results(options.out, records)
-    return 0
 
 
 def compared(found: Mapping[str, Sequence[Bits]]) -> list[dict[str, Any]]:
@@ -227,4 +222,4 @@ KINDS: Mapping[str, Callable[[str | None, int, set[int]], Kind]] = {
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

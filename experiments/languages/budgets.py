@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from data.toolkit.safewrite import write
@@ -30,7 +31,6 @@ from experiments.languages.measures import ByPiece, by_piece, flips, interval, n
 from experiments.languages.sides import PLAYED, WRITTEN, Language, language, segments_of
 from experiments.languages.states import Paired, paired_pieces
 from symbolic.documents import as_json
-from symbolic.errors import CounterpointError
 from symbolic.predict.pretrained import PretrainedModel
 
 BUDGETS = (0, 1, 2, 5, 17, 170)
@@ -58,7 +58,7 @@ class Setting(NamedTuple):
     target: Language
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Measure all that is not in the folder yet, print a table and append records."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -72,12 +72,8 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of states and finished units")
     parser.add_argument("--draws", type=int, default=5, help="draws of the pieces of a budget")
     parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args()
-    try:
-        records = list(_compared(options))
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
+    options = parser.parse_args(argv)
+    records = list(_compared(options))
     for one in records:
         shown = "  ".join(
             f"{name} {100 * mean:5.1f}" for name, (mean, *_) in one["measures"].items() if "nats" not in name
@@ -86,7 +82,6 @@ def main() -> int:
     if options.out:
         about = {**portable_provenance(provenance()), "task": "languages, (n)ASAP"}
         append_results(options.out, [about | one for one in records])
-    return 0
 
 
 def _compared(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -216,4 +211,4 @@ def _listed(measures: ByPiece) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tqdm import tqdm
 from data.corpora import Piece, open_corpus
 from data.fingerprint import note_fingerprint
 from data.splits.small import dealing_hash
+from data.toolkit.command import guarded
 from data.toolkit.safewrite import write
 from finetune.mapping.command import fifths_of, key_of
 from symbolic.documents import as_json
@@ -47,7 +48,7 @@ def opaque(music: Music) -> Music:
     return music.with_notes(notes)
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> None:
     """Write both pools and print what they hold."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -56,13 +57,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the pools")
     parser.add_argument("--pieces", type=int, default=1000, help="most pieces of a corpus")
     parser.add_argument("--keys", type=int, default=250, help="scores whose key is found")
-    options = parser.parse_args()
-    try:
-        _write_pools(options.root, options.out, options.pieces, options.keys)
-    except CounterpointError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+    options = parser.parse_args(argv)
+    _write_pools(options.root, options.out, options.pieces, options.keys)
 
 
 def _write_pools(root: str | None, out: Path, most: int, keyed: int) -> None:
@@ -115,4 +111,4 @@ def _serves(piece: Piece) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))
