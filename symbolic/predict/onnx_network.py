@@ -112,7 +112,8 @@ def _opened(checkpoint: Checkpoint) -> tuple[Any, dict[str, str]]:
     except ImportError as error:
         raise ConfigError(remedy(_RUNTIME)) from error
     path, options = checkpoint.path / NETWORK, runtime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+    threads = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # more numbers are for nested regions
+    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
     try:  # from bytes, so that it cannot name other files
         session = runtime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         about = session.get_modelmeta().custom_metadata_map

@@ -122,6 +122,14 @@ def test_a_network_of_other_weights_is_refused(folder: Path, tmp_path: Path) -> 
         load(other)
 
 
+@pytest.mark.parametrize("threads", ["2,1", "", "all"])
+def test_any_number_of_threads_that_others_take_is_taken(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert OnnxNetwork(load_checkpoint(folder)).numbers > 0
+
+
 def test_torch_runs_it_where_the_runtime_is_absent(folder: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(onnx_network, "find_spec", lambda name: None)
     assert isinstance(load(folder).model, TaskModel)
