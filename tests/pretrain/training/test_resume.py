@@ -52,7 +52,9 @@ def test_the_bytes_do_not_depend_on_processes_or_interruptions(spoilt, tmp_path,
     (out / ".shard-00003.tokens.npy.partial").write_bytes(b"half")
     made = []
     monkeypatch.setattr(
-        preparing, "tokenise", lambda r, p, do=preparing.tokenise: made.append(p.key) or do(r, p)
+        preparing,
+        "tokenise",
+        lambda r, p, do=preparing.tokenise: made.extend(one.key for one in p) or do(r, p),
     )
     run(corpus, out)
     assert contents(out) == whole
