@@ -27,6 +27,14 @@ MEANINGS = {
     "selector_share": "share of a step that the adversarial selector takes, 12 layers",
     "fill20_vs_fill80": "notes a second in windows 20 % full, against windows 80 % full",
     "relations_step": "training step of `tiny` with all relations, time against a step with none",
+    "cold key": "`finetune predict key` of one song in a new process, time against `import torch` alone",
+    "cold melody": "the same with `melody`",
+    "cold melody onnx": "the same with `melody` exported as ONNX",
+    "melody": "time of a song by `melody`, from its file to its file, against products as large at full rate",
+    "onnx": "the same exported as ONNX",
+    "network": "share of it that the network takes",
+    "features and lines": "share that features, trees and lines take",
+    "files": "share that reading and writing take",
 }
 """What the ratios say. Others have their name."""
 
