@@ -70,6 +70,13 @@ class InfillSettings(Settings):
         None, "most notes of a track that sound together (default: as in the piece)", within=POSITIVE
     )
     steps: int = setting(6, "steps for each field", within="[1, 1000]", rare=True)
+    noise: float | None = setting(
+        None,
+        "keep the surest values first, with so much noise (default: random order)",
+        within="[0, 1000]",
+        rare=True,
+    )
+    sweeps: int = setting(0, "times to draw the least sure values again", within="[0, 100]", rare=True)
     accelerator: str = setting("auto", "cpu, gpu or auto", choices=ACCELERATORS)
 
     def problems(self) -> list[str]:
@@ -137,7 +144,13 @@ def infill(argv: Sequence[str]) -> list[str]:
         number=settings.number,
         style=settings.style,
         seed=settings.seed,
-        sampling=Sampling(settings.temperature, settings.top_p, steps=settings.steps),
+        sampling=Sampling(
+            settings.temperature,
+            settings.top_p,
+            steps=settings.steps,
+            noise=settings.noise,
+            sweeps=settings.sweeps,
+        ),
         constraints=settings.constraints,
     )
     sys.stderr.writelines(f"repaired {settings.file}: {repair}\n" for repair in music.repairs)

@@ -1,4 +1,4 @@
-"""Write a passage: window by window, field by field, values in random order."""
+"""Write a passage: window by window, field by field, some values at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from symbolic.generate.voices import most_voices
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import BAR, DURATION, FIELDS, PAD, RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import BAR, DURATION, FIELDS, PAD, POSITION, RESERVED, Vocabulary
 
 _TOGETHER = 8
 """Variants that are written at a time, in one batch."""
@@ -94,26 +94,31 @@ class Writer:
                     )
                     for canvas, random in zip(canvases, randoms, strict=True)
                 ]
-                for field in self.sampling.fields:
-                    self._draw_field(drafts, rules, field)
+                for sweep in range(self.sampling.sweeps + 1):
+                    for draft in drafts if sweep else ():
+                        draft.hide_again(self.sampling.share)
+                    for field in self.sampling.fields:
+                        self._draw_field(drafts, rules, field, sweep)
                 advance(len(chosen) / number / len(stretches))
             for canvas in canvases:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
 
-    def _draw_field(self, drafts: Sequence[_Draft], rules: Rules, field: int) -> None:
+    def _draw_field(self, drafts: Sequence[_Draft], rules: Rules, field: int, sweep: int) -> None:
         """Draw all hidden values of a field, in steps that all drafts make together."""
         counts = [len(draft.hidden_rows(field)) for draft in drafts]
-        for step in range(1, self.sampling.steps_for(max(counts)) + 1):
+        for step in range(1, self.sampling.steps_for(max(counts), sweep) + 1):
             busy = [index for index, draft in enumerate(drafts) if len(draft.hidden_rows(field))]
             if not busy:
                 return
             found = self._logits([drafts[index] for index in busy], field)
             for index, logits in zip(busy, found, strict=True):
-                steps = self.sampling.steps_for(counts[index])
+                steps = self.sampling.steps_for(counts[index], sweep)
                 keep = len(logits) - still_hidden(counts[index], step, steps)
-                self._commit(drafts[index], rules, logits, field, keep)
+                self._commit(drafts[index], rules, logits, field, keep, step / steps)
 
-    def _commit(self, draft: _Draft, rules: Rules, logits: Floats, field: int, keep: int) -> None:
+    def _commit(
+        self, draft: _Draft, rules: Rules, logits: Floats, field: int, keep: int, progress: float
+    ) -> None:
         """Draw the hidden values of a field and keep some. One that disagrees with other notes is drawn again.
 
         A duration that is too long ends where it must. Where nothing agrees, a new note is dropped. A note of the piece
@@ -122,7 +127,7 @@ class Writer:
         canvas, random, rows = draft.canvas, draft.random, draft.hidden_rows(field)
         allowed = rules.of_field(canvas, rows, field)
         values, sureness = self.sampling.draw(logits, allowed, field, random)
-        for place in random.permutation(len(rows))[:keep].tolist():
+        for place in self.sampling.kept(sureness, keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]
             canvas.hidden[row, field] = False
             agreeing = rules.among_notes(canvas, row, field, draft.near) & allowed[place]
@@ -206,6 +211,18 @@ class _Draft:
     def hidden_rows(self, field: int) -> Ints:
         """Return the tokens of the stretch in which a field is hidden."""
         return self.low + np.flatnonzero(self.canvas.hidden[self.low : self.high, field])
+
+    def hide_again(self, share: float) -> None:
+        """Hide the least sure of the drawn values of each field.
+
+        A note that is moved has its duration drawn again too, because that depends on the notes that follow.
+        """
+        canvas, own = self.canvas, slice(self.low, self.high)
+        for field in np.flatnonzero(canvas.drawn[own].any(axis=0)).tolist():
+            rows = self.low + np.flatnonzero(canvas.drawn[own, field])
+            least = np.argsort(canvas.sureness[rows, field], kind="stable")[: round(share * len(rows))]
+            canvas.hidden[rows[least], field] = True
+        canvas.hidden[own, DURATION] |= canvas.hidden[own, POSITION] & canvas.drawn[own, DURATION]
 
 
 def _stretches(canvases: Sequence[Canvas], passage: Passage, rows: int, bars: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Draw values of fields, and set how many a step: temperature, top-p and the cosine schedule."""
+"""Draw values and choose which of them are kept: temperature, top-p, order and the cosine schedule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOP_P: Mapping[str, float] = {"position": 0.95, "pitch": 0.9, "duration": 1.0, "
 
 @dataclass(frozen=True)
 class Sampling:
-    """Settings of drawing: field by field, in each some values a step in random order (MaskGIT, arXiv 2202.04200).
+    """Settings of drawing: field by field, in each some values a step (MaskGIT, arXiv 2202.04200).
 
     Random order draws from the model's distribution of whole passages (arXiv 2110.02037). The surest values first
     repeat what is usual, until notes pile up in the usual places.
@@ -34,6 +34,10 @@ class Sampling:
             arXiv 1904.09751). One number, or one by field; fields that are not named have that of `TOP_P`.
         order: Fields in the order in which they are drawn.
         steps: Steps for each field. In each the model reads what the steps before have written.
+        noise: The surest values are kept first, with so much Gumbel noise in the confidence at the start of a field. It
+            falls to 0 at its end. By default values are kept in random order.
+        sweeps: Times that the least sure values are hidden again (Mask-Predict, arXiv 1904.09324).
+        share: Share of each field's values that a sweep hides.
 
     Raises:
         ConfigError: If values are out of range. All are named.
@@ -43,6 +47,9 @@ class Sampling:
     top_p: float | Mapping[str, float] | None = None
     order: tuple[str, ...] = DRAWN_NAMES
     steps: int = 6
+    noise: float | None = None
+    sweeps: int = 0
+    share: float = 0.25
 
     def __post_init__(self) -> None:
         problems = []
@@ -62,8 +69,10 @@ class Sampling:
                     )
         if sorted(self.order) != sorted(DRAWN_NAMES):
             problems.append(f"order {', '.join(self.order)}: name each of {', '.join(DRAWN_NAMES)} once.")
-        if not 1 <= self.steps <= 1000:
-            problems.append(f"steps {self.steps}: must lie in 1 to 1,000.")
+        for name, low, high in (("steps", 1, 1000), ("noise", 0, 1000), ("sweeps", 0, 100), ("share", 0, 1)):
+            given = getattr(self, name)
+            if given is not None and not low <= given <= high:
+                problems.append(f"{name} {given}: must lie in {low} to {high:,}.")
         if problems:
             raise ConfigError(problems)
 
@@ -80,9 +89,9 @@ class Sampling:
         """Return the share of a field."""
         return _of(TOP_P if self.top_p is None else self.top_p, field, TOP_P)
 
-    def steps_for(self, count: int) -> int:
-        """Return the steps in which so many values are drawn: not more than there are."""
-        return min(self.steps, count)
+    def steps_for(self, count: int, sweep: int = 0) -> int:
+        """Return the steps in which so many values are drawn: not more than there are. Sweeps take half as many."""
+        return min(self.steps if sweep == 0 else -(-self.steps // 2), count)
 
     def draw(
         self, logits: Floats, allowed: NDArray[np.bool_], field: int, random: np.random.Generator
@@ -106,6 +115,22 @@ class Sampling:
             kept = nucleus(log_softmax(scores / temperature), self.top_p_of(field))
             values = (kept + random.gumbel(size=kept.shape)).argmax(axis=1)
         return values, np.take_along_axis(scores, values[:, None], axis=1)[:, 0]
+
+    def kept(
+        self, sureness: Floats, keep: int, progress: float, random: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Return the places of the `keep` values that are kept in a step.
+
+        Args:
+            sureness: (M,) log probabilities.
+            keep: How many.
+            progress: Completed part of the field, 0 to 1.
+            random: Source of randomness.
+        """
+        if self.noise is None:
+            return random.permutation(len(sureness))[:keep]
+        noisy = sureness + self.noise * (1 - progress) * random.gumbel(size=len(sureness))
+        return np.argsort(-noisy, kind="stable")[:keep]
 
 
 def _of(given: float | Mapping[str, float], field: int, usual: Mapping[str, float]) -> float:

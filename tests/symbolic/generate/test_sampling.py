@@ -1,4 +1,4 @@
-"""Temperature, top-p, the cosine schedule, and the numbers of notes."""
+"""Temperature, top-p, confidence, the cosine schedule, and the numbers of notes."""
 
 from __future__ import annotations
 
@@ -72,6 +72,15 @@ def test_rows_without_a_limit_stay_finite():
     assert np.exp(log_softmax(np.array([[1e4, -np.inf, 1e4]]))).tolist() == [[0.5, 0, 0.5]]
 
 
+def test_the_surest_are_kept_first_where_there_is_no_noise():
+    sure = np.array([-1.0, -3.0, -0.5, -2.0])
+    random = np.random.default_rng(0)
+    assert Sampling(noise=0).kept(sure, 3, 0.0, random).tolist() == [2, 0, 3]
+    assert Sampling(noise=9).kept(sure, 3, 1.0, random).tolist() == [2, 0, 3]
+    for sampling in (Sampling(noise=9), Sampling()):
+        assert len({tuple(sampling.kept(sure, 3, 0.0, random).tolist()) for _ in range(50)}) > 5
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -80,7 +89,8 @@ def test_rows_without_a_limit_stay_finite():
         ({"top_p": 0}, r"top_p 0: must lie in \(0, 1\]"),
         ({"order": ("pitch",)}, "name each of position, pitch, duration, velocity once"),
         ({"steps": 0}, "steps 0: must lie in 1 to 1,000"),
-        ({"steps": -1, "top_p": 2}, "(?s)top_p 2.*steps -1"),
+        ({"steps": -1, "top_p": 2, "noise": -1}, "(?s)top_p 2.*steps -1.*noise -1"),
+        ({"sweeps": -1, "share": 2}, "(?s)sweeps -1.*share 2"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, words):
