@@ -252,11 +252,10 @@ def test_a_sweep_hides_the_least_sure_quarter_again(nano, monkeypatch):
     monkeypatch.setattr(
         nano.backbone, "forward", lambda ids, mask: seen.append(ids.clone()) or forward(ids, mask)
     )
-    (found,) = nano.infill(line(np.arange(60, 76)), (2, 3), sampling=Sampling(steps=1, noise=4.5, sweeps=1))
+    nano.infill(line(np.arange(60, 76)), (2, 3), sampling=Sampling(steps=1, noise=4.5, sweeps=1))
     hidden = [(ids[0] == MASK).sum(0) for ids in seen]
     assert len(seen) == 2 * 4  # each field once, and once in the sweep
     assert [int(one[PITCH]) for one in (hidden[0], hidden[4])] == [8, 2]
-    assert len(found.notes) == 16
 
 
 def test_the_model_sees_no_hidden_value_and_new_relations(nano, monkeypatch):
