@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.nn import Module
 from tqdm import tqdm
 
 from data.leaks import check_leaks
@@ -64,9 +63,7 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
     leaks = _leaks(trained, checkpoints, data, settings)
     device, counts = device_of(settings.accelerator), []
     for checkpoint in tqdm(checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
-        model = task_model(checkpoint)
-        if isinstance(model, Module):
-            model.to(device)
+        model = task_model(checkpoint, device)
         counts.append(data.evaluate(_answering(model.logits, merge), "test"))
     origin = provenance()
     origin["machine"]["processor_name"] = processor()

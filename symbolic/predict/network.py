@@ -34,13 +34,13 @@ from symbolic.predict.parts import (
     HandMade,
     hand_made,
     open_task,
-    other_features,
+    reads_note_features,
     saved_ensemble,
     saved_lines,
 )
 from symbolic.predict.windows import Cut, Rows
 from symbolic.tokens.tokenizer import Tokenizer
-from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
+from symbolic.tokens.vocabulary import FIELDS
 
 
 class Encoder(nn.Module):
@@ -92,8 +92,7 @@ class Encoder(nn.Module):
     @property
     def cut(self) -> Cut:
         """Windows as in training that overlap by half."""
-        length = self.backbone.config.window
-        return Cut(length, length // 2, self.backbone.sizes[BAR] - RESERVED)
+        return Cut.by_half(self.backbone.config.window, self.backbone.sizes)
 
     @property
     def device(self) -> torch.device:
@@ -234,19 +233,22 @@ def load_model(
         CheckpointError: If the path is no checkpoint, or not the checkpoint of a task.
     """
     checkpoint = open_task(path)
-    model = task_model(checkpoint)
-    if isinstance(model, TaskModel):
-        model.to(device).eval()
-    return model, checkpoint.tokenizer, dict(checkpoint.task)
+    return task_model(checkpoint, device), checkpoint.tokenizer, dict(checkpoint.task)
 
 
-def task_model(checkpoint: Checkpoint) -> TaskModel | HandMade:
-    """Build the model that a checkpoint from `open_task` describes, with its weights.
+def task_model(checkpoint: Checkpoint, device: torch.device | str = "cpu") -> TaskModel | HandMade:
+    """Build the model that a checkpoint from `open_task` describes, with its weights, in eval mode.
+
+    Args:
+        checkpoint: From `open_task`.
+        device: Where a network computes.
 
     Raises:
         CheckpointError: If parts do not fit together, or the model reads other features than this release computes.
     """
-    return hand_made(checkpoint) if FEATURES in checkpoint.parts else network_model(checkpoint)
+    if FEATURES in checkpoint.parts:
+        return hand_made(checkpoint)
+    return network_model(checkpoint).to(device).eval()
 
 
 def network_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> TaskModel:
@@ -272,9 +274,7 @@ def network_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> T
         return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
     head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
     note_features = None
-    if NOTE_FEATURES in checkpoint.parts:
-        if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
-            raise other_features(checkpoint)
+    if reads_note_features(checkpoint):
         note_features = checkpoint.build(NOTE_FEATURES, lambda: NoteFeatureEmbedding(backbone.config.dim))
     ensemble, lines = saved_ensemble(checkpoint), saved_lines(checkpoint)
     return TaskModel(backbone, head, note_features=note_features, ensemble=ensemble, lines=lines)

@@ -67,7 +67,7 @@ def write_onnx(checkpoint: Checkpoint) -> None:
         found = onnx.load(Path(folder) / NETWORK)
     about = {
         WINDOW: model.backbone.config.window,
-        PARAMETERS: sum(one.numel() for one in model.parameters()),
+        PARAMETERS: model.numbers,
         FINGERPRINT: checkpoint.fingerprint,
     }
     onnx.helper.set_model_props(found, {name: str(value) for name, value in about.items()})

@@ -16,16 +16,16 @@ from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.predict.logits import Codes, NoteFeatures, piece_logits
-from symbolic.predict.note_codes import EMBEDDED_FEATURES, ranks
-from symbolic.predict.parts import NOTE_FEATURES, other_features, saved_ensemble, saved_lines
+from symbolic.predict.note_codes import ranks
+from symbolic.predict.parts import NOTE_FEATURES, reads_note_features, saved_ensemble, saved_lines
 from symbolic.predict.windows import Cut, Rows
 from symbolic.relations import relation_ids, relations_named
 from symbolic.storage import read_arrays
-from symbolic.tokens.vocabulary import BAR, FIELDS, RESERVED
+from symbolic.tokens.vocabulary import FIELDS
 
 INPUTS, OUTPUT = ("inputs", "relations", "attention_mask"), "logits"
 WINDOW, PARAMETERS, FINGERPRINT = "window", "parameters", "weights"
-"""Entries of the file's metadata: notes of a window, number of parameters, fingerprint of the folder's weights."""
+"""Entries of the file's metadata: notes of a window, number of fitted numbers, fingerprint of the folder's weights."""
 _RUNTIME = "onnxruntime"
 
 
@@ -65,14 +65,10 @@ class OnnxNetwork:
         self._relations = checkpoint.config.relations
         sizes = [one.size for one in relations_named(self._relations)]
         self._offsets = np.cumsum([0, *sizes[:-1]])[: len(sizes)]
-        window = int(about[WINDOW])
-        self._cut = Cut(window, window // 2, self._vocabulary.sizes[BAR] - RESERVED)
-        self.numbers = int(about[PARAMETERS]) + (0 if self.ensemble is None else self.ensemble.trees.numbers)
-        self.numbers += 0 if self.lines is None else self.lines.numbers
+        self._cut = Cut.by_half(int(about[WINDOW]), self._vocabulary.sizes)
+        self.numbers = int(about[PARAMETERS])
         self._codes: Codes | None = None
-        if NOTE_FEATURES in checkpoint.parts:
-            if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
-                raise other_features(checkpoint)
+        if reads_note_features(checkpoint):
             edges = read_arrays(checkpoint.path / WEIGHTS, f"{NOTE_FEATURES}.")["edges"]
             self._codes = partial(ranks, edges=edges)
 

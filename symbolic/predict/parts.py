@@ -13,6 +13,7 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.classifiers.tonal import TonalClassifier
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.lines.model import MelodyLines
+from symbolic.predict.note_codes import EMBEDDED_FEATURES
 
 Classifier = TypeVar("Classifier", FeatureClassifier, NoteClassifier, TonalClassifier, MelodyLines)
 HandMade = FeatureClassifier | NoteClassifier | TonalClassifier
@@ -76,7 +77,20 @@ def saved_lines(checkpoint: Checkpoint) -> MelodyLines | None:
     return found
 
 
-def other_features(checkpoint: Checkpoint) -> CheckpointError:
+def reads_note_features(checkpoint: Checkpoint) -> bool:
+    """Return whether a network reads note features beside the tokens.
+
+    Raises:
+        CheckpointError: If these are other features than this release computes.
+    """
+    if NOTE_FEATURES not in checkpoint.parts:
+        return False
+    if checkpoint.describe(NOTE_FEATURES).get("features") != EMBEDDED_FEATURES:
+        raise _other_features(checkpoint)
+    return True
+
+
+def _other_features(checkpoint: Checkpoint) -> CheckpointError:
     """Return the error of a checkpoint that was fitted to other features than this release computes."""
     return CheckpointError(
         f"{checkpoint.path} was fitted to other hand-made features than this release makes, or in another way. "
@@ -88,5 +102,5 @@ def _described(kind: type[Classifier], about: Mapping[str, Any], checkpoint: Che
     """Build a classifier of hand-made features, whose weights are then loaded."""
     found = kind.described(len(checkpoint.task["classes"]), about)
     if found is None:
-        raise other_features(checkpoint)
+        raise _other_features(checkpoint)
     return found

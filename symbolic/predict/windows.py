@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError
 from symbolic.tokens.tokenizer import rebase_bars
-from symbolic.tokens.vocabulary import BAR, PAD
+from symbolic.tokens.vocabulary import BAR, PAD, RESERVED
 
 Rows = NDArray[np.integer]
 Window = tuple[int, int]
@@ -34,6 +34,16 @@ class Cut:
     overlap: int
     max_bars: int = 256
     batch: int = 8
+
+    @classmethod
+    def by_half(cls, length: int, sizes: Sequence[int]) -> Cut:
+        """Return windows as in training that overlap by half.
+
+        Args:
+            length: Most tokens in a window of training.
+            sizes: Size of each field's vocabulary.
+        """
+        return cls(length, length // 2, sizes[BAR] - RESERVED)
 
 
 def overlapping_windows(tokens: Rows, length: int, overlap: int, max_bars: int = 256) -> list[Window]:

@@ -157,7 +157,7 @@ def test_changed_records_are_scored_or_refused(
     counts = np.ones((len(data.splits["test"]), 2, 2), dtype=np.int64)
     monkeypatch.setattr("finetune.tasks.metrics.SAMPLES", 10)
     monkeypatch.setattr("finetune.training.transfer.prepared", lambda *_: data)
-    monkeypatch.setattr("finetune.training.transfer.task_model", lambda _: Mock())
+    monkeypatch.setattr("finetune.training.transfer.task_model", lambda *_: Mock())
     monkeypatch.setattr(TaskData, "evaluate", lambda *_: counts)
 
     record = copied / "record.json"
