@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.predict.classifiers.boosting import BoostedTrees, canonical
+from symbolic.predict.classifiers.lightgbm_library import library
 
 ROUNDS = 120
 """Trees of every class; fewer where there would be more than `TREES` in all."""
@@ -59,6 +60,7 @@ def fit_boosting(
     Raises:
         ImportError: If LightGBM cannot be imported.
     """
+    library()  # its errors tell the remedy
     import lightgbm  # it takes a second
 
     known, place = np.unique(labels, return_inverse=True)

@@ -30,7 +30,7 @@ class Booster:
 
     def __init__(self, text: str, classes: int) -> None:
         self._handle = ctypes.c_void_p()
-        self._library, self._classes = _library(), classes
+        self._library, self._classes = library(), classes
         self._call(
             "LoadModelFromString", text.encode(), ctypes.byref(ctypes.c_int()), ctypes.byref(self._handle)
         )
@@ -66,8 +66,12 @@ class Booster:
 
 
 @cache
-def _library() -> ctypes.CDLL:
-    """Load the library, wherever the package says that it lies."""
+def library() -> ctypes.CDLL:
+    """Load the library, wherever the package says that it lies.
+
+    Raises:
+        ImportError: With the remedy, if LightGBM is absent or its OpenMP runtime is.
+    """
     spec = find_spec(_NAME)
     if spec is None or spec.origin is None:
         raise ImportError("Boosted trees need LightGBM. Install it: pip install 'lightgbm>=4.5,<5'.")
@@ -82,5 +86,5 @@ def _library() -> ctypes.CDLL:
             f"LightGBM cannot be loaded: {error}. It needs the OpenMP runtime. Install libgomp1 on Debian or Ubuntu, "
             "libgomp on Fedora, or libomp by Homebrew on macOS."
         ) from error
-    library: ctypes.CDLL = module._LIB
-    return library
+    found: ctypes.CDLL = module._LIB
+    return found

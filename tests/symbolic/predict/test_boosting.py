@@ -100,7 +100,9 @@ def test_a_missing_lightgbm_is_reported_with_its_remedy(
     place: str, error: Exception | None, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = fit_boosting(*examples(KNOWN), 6, rounds=3)
-    lightgbm_library._library.cache_clear()
+    lightgbm_library.library.cache_clear()
     monkeypatch.setattr(lightgbm_library, place, Mock(return_value=None, side_effect=error))
     with pytest.raises(ImportError, match=remedy):
         model.logits(np.zeros((1, 6), dtype=np.float32))
+    with pytest.raises(ImportError, match=remedy):
+        fit_boosting(*examples(KNOWN), 6, rounds=3)
