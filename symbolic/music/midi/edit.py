@@ -13,7 +13,6 @@ from symbolic.errors import MusicFileError
 from symbolic.music.files import MIDI_SUFFIXES
 from symbolic.music.midi.container import unwrapped
 from symbolic.music.midi.events import (
-    DRUM_CHANNEL,
     INSTRUMENT_NAME,
     META,
     NOTE_OFF,
@@ -28,6 +27,7 @@ from symbolic.music.midi.events import (
     meta_content,
     read_events,
 )
+from symbolic.music.midi.percussion import DrumChannels
 from symbolic.music.midi.repair import Note, borrowed_programs, decoded, notes_of, with_closed_notes
 from symbolic.music.midi.writer import midi_bytes
 from symbolic.music.notes import Music
@@ -61,6 +61,7 @@ class MidiEdit:
         opened = opened or _opened(midi_bytes(music), music)
         assert opened is not None, "notes are read as they were written"
         self._file, self._places = opened
+        self._drums = DrumChannels(self._file.tracks)
 
     def set_velocities(self, velocities: NDArray[np.integer]) -> None:
         """Set the (N,) velocities of the notes. 0 becomes 1, because MIDI ends notes by it."""
@@ -90,7 +91,8 @@ class MidiEdit:
         stays = [_class_of_track(events, names) for events in self._file.tracks]
         moved: list[dict[_Owner, list[Note]]] = [{} for _ in names]
         for (track, note), kind in zip(self._places, classes.tolist(), strict=True):
-            if kind >= 0 and kind != stays[track] and note.channel != DRUM_CHANNEL:
+            drum = self._drums.plays_drums(track, note.channel, note.onset)
+            if kind >= 0 and kind != stays[track] and not drum:
                 moved[kind].setdefault((track, note.channel), []).append(note)
         state = self._channel_state()
         new = [
@@ -205,6 +207,7 @@ def _opened(content: bytes, music: Music) -> tuple[MidiEvents, list[tuple[int, N
         file = with_closed_notes(read_events(content, music.path or "music"))
     except MusicFileError:
         return None
+    drums = DrumChannels(file.tracks)
     places = [(track, note) for track, events in enumerate(file.tracks) for note in notes_of(events)]
     if len(places) != len(music):
         return None
@@ -214,7 +217,7 @@ def _opened(content: bytes, music: Music) -> tuple[MidiEvents, list[tuple[int, N
                 note.onset,
                 note.pitch,
                 file.tracks[track][note.strike][1][2],
-                note.channel == DRUM_CHANNEL,
+                drums.plays_drums(track, note.channel, note.onset),
                 track,
                 note.channel,
                 note.end,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.midi.check import is_whole, items
 from symbolic.music.midi.container import unwrapped
+from symbolic.music.midi.percussion import moves_drums
 from symbolic.music.midi.repair import KEEP, PEDAL, read_repaired
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
 
@@ -46,6 +47,7 @@ def parse_midi(content: bytes, name: str, pedal: str = KEEP, path: str = "") -> 
 
     symusic parses it. Where that gives less than the file holds, its events are repaired first: values above 127 are
     clipped, notes without an end get one, programs and names are found where they are. `Music.repairs` states it.
+    Drums that messages of GS, XG or GM2 put on other channels than 10 are drums.
 
     Args:
         content: The whole file.
@@ -70,7 +72,7 @@ def parse_midi(content: bytes, name: str, pedal: str = KEEP, path: str = "") -> 
     reason = ""
     try:
         score = Score.from_midi(content)
-        if pedal == KEEP and is_whole(content, score):
+        if pedal == KEEP and is_whole(content, score) and not moves_drums(content, score, name):
             return from_symusic(score, name, repairs, path)
     except Exception as error:  # symusic raises bare RuntimeErrors and the like
         reason = _first_line(error)

@@ -28,6 +28,7 @@ from symbolic.music.midi.events import (
     meta_content,
     read_events,
 )
+from symbolic.music.midi.percussion import with_usual_drums
 from symbolic.music.notation import counted
 
 PEDAL = KEEP, EXTEND = "keep", "extend"
@@ -74,7 +75,7 @@ def read_repaired(content: bytes, name: str, pedal: str) -> MidiEvents:
     Raises:
         MusicFileError: If it is not MIDI.
     """
-    file = with_closed_notes(read_events(content, name))
+    file = with_closed_notes(with_usual_drums(read_events(content, name)))
     if pedal == EXTEND:
         file = with_pedal(file)
     # System messages are nothing to symusic, but it does not read all of them.
