@@ -159,7 +159,7 @@ class Notation:
                 start, duration = ticks(onset + pickup if pickup else onset), ticks(length)
                 if start < 0 or duration < 0 or start + duration > _LAST_TICK:
                     raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
-                found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track))
+                found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track, 0))
         return np.array(found, dtype=NOTE), outside
 
 

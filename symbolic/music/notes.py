@@ -21,12 +21,14 @@ NOTE = np.dtype(
         ("velocity", "u1"),
         ("program", "u1"),
         ("track", "<u2"),
+        ("cents", "<i2"),
     ],
     align=True,
 )
-"""A note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index.
+"""A note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index, and cents.
 
-Fields are aligned, since numpy is faster on them. The bytes between them have no meaning.
+Cents are what a note lies above its MIDI pitch where it begins: in MIDI its pitch bend, elsewhere 0. Fields are aligned,
+since numpy is faster on them. The byte between them has no meaning.
 """
 
 DRUM_PROGRAM = 128
@@ -143,18 +145,20 @@ def note_array(
     velocity: object = 64,
     program: object = 0,
     track: object = 0,
+    cents: object = 0,
 ) -> NDArray[np.void]:
     """Build a (N,) array of dtype `NOTE` from columns. Scalars are repeated.
 
     Raises:
-        ValueError: If columns differ in length, or a value is negative or above MIDI's range.
+        ValueError: If columns differ in length, or a value lies outside MIDI's range.
     """
-    columns = [np.asarray(c) for c in (onset, duration, pitch, velocity, program, track)]
+    columns = [np.asarray(c) for c in (onset, duration, pitch, velocity, program, track, cents)]
     shaped = np.broadcast_arrays(*[np.atleast_1d(c) for c in columns])
     notes = np.empty(len(shaped[0]), dtype=NOTE)
     for name, column in zip(NOTE.names or (), shaped, strict=True):
         highest = _HIGHEST.get(name, np.iinfo(NOTE[name]).max)
-        if column.size and (column.min() < 0 or column.max() > highest):
-            raise ValueError(f"{name} holds {column.min()}..{column.max()}, outside 0..{highest}")
+        lowest = -highest if name == "cents" else 0
+        if column.size and (column.min() < lowest or column.max() > highest):
+            raise ValueError(f"{name} holds {column.min()}..{column.max()}, outside {lowest}..{highest}")
         notes[name] = column
     return notes

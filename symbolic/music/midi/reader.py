@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.music.midi.bends import bent_cents
 from symbolic.music.midi.check import is_whole, items
 from symbolic.music.midi.container import unwrapped
 from symbolic.music.midi.percussion import moves_drums
@@ -156,7 +157,11 @@ def _notes_of(tracks: Sequence[Track]) -> NDArray[np.void]:
     sound[:] = found["sound"]
     for index, (track, own) in enumerate(zip(tracks, lists, strict=True)):
         program = DRUM_PROGRAM if track.is_drum else track.program
-        sound[start : (start := start + len(own))] |= program << _PROGRAM | index << _TRACK
+        stop = start + len(own)
+        sound[start:stop] |= program << _PROGRAM | index << _TRACK
+        if len(track.pitch_bends) and program != DRUM_PROGRAM:
+            notes["cents"][start:stop] = bent_cents(track, notes["onset"][start:stop])
+        start = stop
     return notes
 
 

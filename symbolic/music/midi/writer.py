@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from symbolic.errors import MusicFileError
+from symbolic.music.midi.bends import add_bends, apart, on_layers
 from symbolic.music.notes import DRUM_PROGRAM, Music
 from symbolic.replacing import write_whole
 
 if TYPE_CHECKING:
     from symusic import Score
 
+_CHANNELS = 15
+"""Channels for pitched tracks. symusic gives them out in turn, so that the next track shares the first one."""
 _LONGEST_WAIT = 2**28
 """First number of ticks between two events that MIDI's four 7-bit digits cannot hold."""
 
@@ -24,7 +26,8 @@ def write_midi(music: Music, path: str | Path) -> None:
 
     Args:
         music: The music. MIDI has no note without length or sound: these get one tick and a velocity of 1. A note that
-            ends before an earlier one of its pitch goes on another track of the same name.
+            ends before an earlier one of its pitch, or has other cents than those that sound, goes on another track of
+            the same name. Cents become pitch bends, but on tracks that share one of MIDI's 15 pitched channels.
         path: The file to write. Its folder must exist.
 
     Raises:
@@ -41,7 +44,7 @@ def write_midi(music: Music, path: str | Path) -> None:
 
 def midi_bytes(music: Music, name: str | Path = "music") -> bytes:
     """Return a MIDI file with one track for each track and program; see `write_midi`."""
-    return bytes(to_symusic(_without_nested_notes(music), name).dumps_midi())
+    return bytes(to_symusic(_without_nested_notes(apart(music)), name).dumps_midi())
 
 
 def _without_nested_notes(music: Music) -> Music:
@@ -69,13 +72,7 @@ def _without_nested_notes(music: Music) -> Music:
         layer = next(free, len(last))
         last[layer : layer + 1] = [(begins, ends)]
         layers[index] = layer
-    count = max(len(music.tracks), int(notes["track"].max()) + 1)
-    names, moved = [_name_of_track(music, number) for number in range(count)], notes.copy()
-    for layer, track in sorted({*zip(layers.tolist(), notes["track"].tolist(), strict=True)}):
-        if layer:
-            moved["track"][(layers == layer) & (notes["track"] == track)] = len(names)
-            names.append(_name_of_track(music, track))
-    return replace(music, notes=moved, tracks=tuple(names))
+    return on_layers(music, layers)
 
 
 def to_symusic(music: Music, name: str | Path = "music") -> Score:
@@ -98,6 +95,7 @@ def to_symusic(music: Music, name: str | Path = "music") -> Score:
     score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.time_signatures])
     score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempos])
     kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)
+    pitched = kinds["program"] != DRUM_PROGRAM
     for index, (number, program) in enumerate(kinds):
         notes = music.notes[member == index]
         drum = program == DRUM_PROGRAM
@@ -112,6 +110,9 @@ def to_symusic(music: Music, name: str | Path = "music") -> Score:
             notes["pitch"].astype(np.int8),
             np.maximum(notes["velocity"], 1).astype(np.int8),
         )
+        alone = pitched[index % _CHANNELS :: _CHANNELS].sum() == pitched[index]
+        if alone and not drum and notes["cents"].any():
+            add_bends(track, notes)
         score.tracks.append(track)
     return score
 

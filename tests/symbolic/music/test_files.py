@@ -129,7 +129,7 @@ class TestReading:
 
     def test_defaults_of_a_bare_file(self):
         music = parse_midi(midi(NOTE_ON_OFF), "bare")
-        assert music.notes.tolist() == [(0, 96, 60, 64, 0, 0)]
+        assert music.notes.tolist() == [(0, 96, 60, 64, 0, 0, 0)]
         assert music.time_signatures.tolist() == [[0, 4, 4]]
         assert music.tempos.tolist() == [[0, 120]]
 
