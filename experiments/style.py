@@ -3,7 +3,7 @@
     python -m experiments.style conv:all:1% --from tiny --root DATA --pieces 10 --seeds 3 --out results/styles.jsonl
     python -m experiments.style {adapter,conv,transformer}:{all,mid,last}:{0.3%,1%,3%} --from tiny --root DATA
 
-An arm is method:layers:share, or a control: full, scratch. Arms that the file of records has with these settings are
+An arm is method:layers:share, or a control: full, scratch, or token, one trained vector before the music. Arms that the file of records has with these settings are
 left out, so that a stopped study goes on. A style is learnt from so many pieces, a fifth of which choose the best
 validation. Test pieces are others. First measure: nats a hidden field of each test piece, paired by
 piece, with intervals by a bootstrap over pieces of the mean over seeds. Then four bars of each test piece are written
@@ -47,7 +47,7 @@ from finetune.style.training import pretrained_parts, train_style
 from symbolic.checkpoint.bundled import model_name
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint
 from symbolic.dataset import MusicDataset
-from symbolic.errors import MusicFileError
+from symbolic.errors import ConfigError, MusicFileError
 from symbolic.heads import FieldHeads
 from symbolic.music.files import read_music
 from symbolic.music.notes import Music
@@ -63,6 +63,8 @@ STYLES: Mapping[str, tuple[str, str]] = {
     "makam": ("symbtr", ""),
 }
 """Corpus of each style, and what the names of its files begin with."""
+TOKEN = "token"
+"""The arm that trains one vector before the music: a control token of the style."""
 _PASSAGE = (4, 8)
 """The bars that are written, counted from 0. The four before them are their context."""
 _REPEATS, _BATCH = 2, 4
@@ -88,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("arms", nargs="+", help="method:layers:share, or full, or scratch")
+    parser.add_argument("arms", nargs="+", help=f"method:layers:share, or full, scratch or {TOKEN}")
     parser.add_argument("--styles", default="rags,chorales,dances", help=f"some of {', '.join(STYLES)}")
     parser.add_argument("--seeds", type=int, default=1)
     options = with_flags(parser).parse_args(argv)
@@ -114,12 +116,9 @@ def study(options: argparse.Namespace, arms: Sequence[str], names: Sequence[str]
 
     Args:
         options: From `with_flags`.
-        arms: The arms.
+        arms: The arms. One that cannot have its size is left out with a sentence.
         names: Some of `STYLES`. Each is a wrong style for the others.
         seeds: Trainings of each arm on each style.
-
-    Raises:
-        ConfigError: If an arm cannot have its size.
     """
     base = load_checkpoint(options.base)
     settings = {
@@ -131,18 +130,23 @@ def study(options: argparse.Namespace, arms: Sequence[str], names: Sequence[str]
     found = [one for one in known if one["arm"] in arms]
     left = [arm for arm in arms if sum(one["arm"] == arm for one in found) < len(names)]
     styles = {name: deal(name, options, base) for name in names} if left else {}
+    controls = {name: _controls(pieces, base) for name, pieces in styles.items()}
     for arm in left:
-        learnt = {
-            (name, seed): _learnt(base, pieces, arm, seed, options)
-            for name, pieces in styles.items()
-            for seed in range(seeds)
-        }
+        try:
+            learnt = {
+                (name, seed): _learnt(base, pieces, arm, seed, options)
+                for name, pieces in styles.items()
+                for seed in range(seeds)
+            }
+        except ConfigError as error:
+            print(f"left out {arm}: {error}", file=sys.stderr)  # noqa: T201
+            continue
         models = {place: model for place, (model, _) in learnt.items()}
         records = [
             {
                 **{"arm": arm, "style": name, "base": model_name(options.base), **key},
                 "trained_share": learnt[name, 0][1],
-                **_measured(name, styles, models, base, options),
+                **_measured(name, styles, models, controls[name], base, options),
             }
             for name in styles
         ]
@@ -189,6 +193,9 @@ def _learnt(
     method, _, rest = arm.partition(":")
     layers, _, share = rest.partition(":")
     own = {} if method in CONTROLS else {"layers": layers or None, "share": share or None}
+    size = sum(one.numel() for one in pretrained_parts(base)[0].parameters())
+    if arm == TOKEN:  # room for one vector and not for two
+        method, own = "prompt", {"share": f"{1.5 * base.config.dim / size:.6f}"}
     window = base.config.window
     windows = len(MusicDataset(pieces.trained, base.tokenizer, window, window // 2))
     settings = StyleSettings.of(
@@ -201,33 +208,30 @@ def _learnt(
     )
     with tempfile.TemporaryDirectory() as folder:
         style = train_style(base, pieces.trained, pieces.chosen, settings, seed, Path(folder))
-    size = sum(one.numel() for one in pretrained_parts(base)[0].parameters())
     return PretrainedModel(arm, base, style.backbone, {"fields": style.heads}), style.parameters / size
+
+
+def _controls(pieces: Pieces, base: Checkpoint) -> dict[str, PieceLosses]:
+    """Return the losses on test pieces of what learns nothing from a style but its counts."""
+    trained = MusicDataset(pieces.trained, base.tokenizer, base.config.window)
+    windows = [trained[k].tokens.numpy() for k in range(len(trained))]
+    neighbours = NeighbourModel(windows, base.tokenizer.vocabulary.sizes).losses
+    measure = _measure(pieces, base)
+    return {"frozen": measure(_losses_of(_frozen(base))), "neighbours": measure(neighbours)}
 
 
 def _measured(
     name: str,
     styles: Mapping[str, Pieces],
     models: Mapping[tuple[str, int], PretrainedModel],
+    controls: Mapping[str, PieceLosses],
     base: Checkpoint,
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Return the losses on test pieces of a style under every adapter, and the measures of written bars."""
     pieces = styles[name]
-    window = base.config.window
-    batches = list(held_out_loader(pieces.tested, base.tokenizer, window, 8))
-    sizes = base.tokenizer.vocabulary.sizes
-    measure = partial(
-        piece_losses, sizes=sizes, batches=batches, pieces=len(pieces.tested), seed=0, repeats=_REPEATS
-    )
-    backbone, heads = pretrained_parts(base)
-    frozen = PretrainedModel("frozen", base, backbone, {"fields": heads})
-    trained = MusicDataset(pieces.trained, base.tokenizer, window)
-    windows = [trained[k].tokens.numpy() for k in range(len(trained))]
-    losses: dict[str, list[PieceLosses]] = {
-        "frozen": [measure(_losses_of(frozen))],
-        "neighbours": [measure(NeighbourModel(windows, sizes).losses)],
-    }
+    measure = _measure(pieces, base)
+    losses = {system: [found] for system, found in controls.items()}
     for (style, _), model in models.items():
         losses.setdefault(style, []).append(measure(_losses_of(model)))
     means = {system: np.mean([one.pieces for one in seeds], axis=0) for system, seeds in losses.items()}
@@ -239,7 +243,7 @@ def _measured(
     }
     gains = {system: paired_interval(mean - means[name]) for system, mean in means.items() if system != name}
     wrong = next((style for style in styles if style != name), name)
-    written = {"frozen": frozen, "right": models[name, 0], "wrong": models[wrong, 0]}
+    written = {"frozen": _frozen(base), "right": models[name, 0], "wrong": models[wrong, 0]}
     return {
         "pieces": {
             "trained": len(pieces.trained),
@@ -250,6 +254,23 @@ def _measured(
         "gain_of_the_right_style": gains,
         "written": _written(name, styles, written, base, options.write) if options.write else {},
     }
+
+
+def _measure(pieces: Pieces, base: Checkpoint) -> Any:
+    """Return a function from losses of hidden cells to those of the test pieces of a style."""
+    return partial(
+        piece_losses,
+        sizes=base.tokenizer.vocabulary.sizes,
+        batches=list(held_out_loader(pieces.tested, base.tokenizer, base.config.window, 8)),
+        pieces=len(pieces.tested),
+        seed=0,
+        repeats=_REPEATS,
+    )
+
+
+def _frozen(base: Checkpoint) -> PretrainedModel:
+    backbone, heads = pretrained_parts(base)
+    return PretrainedModel("frozen", base, backbone, {"fields": heads})
 
 
 def _losses_of(model: PretrainedModel) -> Any:

@@ -3,7 +3,7 @@
     python -m experiments.style_grid --from infill --root DATA --pieces 30 --out results/styles.jsonl --plot grid.png
 
 The first round trains every arm once on the first style. The second trains the two arms with the highest gain over the
-frozen model and the one with the lowest three times on all styles. Each arm is measured as in `experiments.style` and
+frozen model and the one with the lowest on all styles, with more seeds. Each arm is measured as in `experiments.style` and
 its records are appended to the file. A stopped grid goes on by the same command. The plot sets the gain against the
 share of trained numbers.
 """
@@ -19,8 +19,7 @@ from typing import Any
 
 from data.toolkit.charts import Chart, Series, draw_charts
 from data.toolkit.command import guarded
-from data.toolkit.results import Record
-from experiments.style import STYLES, study, with_flags
+from experiments.style import STYLES, TOKEN, study, with_flags
 from symbolic.errors import ConfigError
 
 ARMS = (
@@ -31,8 +30,8 @@ ARMS = (
     "lora:all:1%",
     "full",
     "scratch",
+    TOKEN,
 )
-_CHOSEN_SEEDS = 3
 
 
 def main(argv: Sequence[str]) -> None:
@@ -46,6 +45,7 @@ def main(argv: Sequence[str]) -> None:
         help=f"some of {', '.join(STYLES)}, that of the first round first",
     )
     parser.add_argument("--arms", default=",".join(ARMS), help="arms of the first round")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of each arm in the second round")
     parser.add_argument("--plot", type=Path, help="file for the plot, .png or .svg")
     options = with_flags(parser).parse_args(argv)
     if options.out is None:
@@ -58,18 +58,13 @@ def run_grid(options: argparse.Namespace, arms: Sequence[str], styles: Sequence[
 
     Args:
         options: Those of the command.
-        arms: Arms of the first round. One that cannot have its size is left out with a sentence.
+        arms: Arms of the first round.
         styles: All styles, that of the first round first.
     """
-    first: list[Record] = []
-    for arm in arms:
-        try:
-            first += study(options, [arm], styles[:1], 1)
-        except ConfigError as error:
-            print(f"left out {arm}: {error}", file=sys.stderr)  # noqa: T201
+    first = study(options, arms, styles[:1], 1)
     if options.plot and first:
         draw_charts(trade_off(first)).savefig(options.plot)
-    study(options, chosen(first), styles, _CHOSEN_SEEDS)
+    study(options, chosen(first), styles, options.seeds)
 
 
 def chosen(records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,7 +10,7 @@ from data.toolkit.results import read_lines
 from experiments import style, style_grid
 from symbolic.errors import ConfigError
 
-GAINS = {"adapter:all:1%": 0.1, "conv:all:1%": 0.4, "lora:all:1%": 0.2, "conv:mid:1%": 0.3, "full": 0.9}
+GAINS = {"adapter:all:1%": 0.1, "conv:all:1%": 0.4, "lora:all:1%": 0.2, "conv:mid:1%": 0.3, "full": 0.9, "token": 0.0}
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def trained(monkeypatch):
         found.append((arm, pieces, seed))
         return arm, 0.01
 
-    def measured(name, styles, models, base, options):
+    def measured(name, styles, models, controls, base, options):
         gain = GAINS[models[name, 0]]
         return {
             "gain_of_the_right_style": {"frozen": [gain, gain - 0.1, gain + 0.1]},
@@ -35,6 +35,7 @@ def trained(monkeypatch):
 
     monkeypatch.setattr(style, "_learnt", learnt)
     monkeypatch.setattr(style, "_measured", measured)
+    monkeypatch.setattr(style, "_controls", lambda pieces, base: {})
     monkeypatch.setattr(style, "deal", lambda name, options, base: name)
     return found
 
@@ -46,6 +47,7 @@ def test_a_grid_chooses_by_gain_and_goes_on_where_it_stopped(trained, tmp_path):
         test=2,
         write=0,
         steps=1,
+        seeds=3,
         out=tmp_path / "out.jsonl",
         plot=tmp_path / "grid.png",
     )
