@@ -3,13 +3,13 @@
     python -m experiments.style conv:all:1% --from tiny --root DATA --pieces 10 --seeds 3 --out results/styles.jsonl
     python -m experiments.style {adapter,conv,transformer}:{all,mid,last}:{0.3%,1%,3%} --from tiny --root DATA
 
-An arm is method:layers:share, or a control: full, scratch, or token, one trained vector before the music. Arms that the file of records has with these settings are
-left out, so that a stopped study goes on. A style is learnt from so many pieces, a fifth of which choose the best
-validation. Test pieces are others. First measure: nats a hidden field of each test piece, paired by
-piece, with intervals by a bootstrap over pieces of the mean over seeds. Then four bars of each test piece are written
-anew and measured beside those that stood there: histograms, self-similarity, a classifier of styles, one of written
-against given, and copied n-grams. Neighbouring notes (`experiments.ngrams`) and the training piece that is most similar
-are controls too.
+An arm is method:layers:share, or a control: full, scratch, or token, one trained vector before the music. Arms that
+the file of records has with these settings are left out, so that a stopped study goes on. A style is learnt from so
+many pieces, a fifth of which choose the best validation. Test pieces are others. First measure: nats a hidden field
+of each test piece, paired by piece, with intervals by a bootstrap over pieces of the mean over seeds. Then four bars
+of each test piece are written anew and measured beside those that stood there: histograms, self-similarity, a
+classifier of styles, one of written against given, and copied n-grams. Neighbouring notes (`experiments.ngrams`) and
+the training piece that is most similar are controls too.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m experiments.style_grid --from infill --root DATA --pieces 30 --out results/styles.jsonl --plot grid.png
 
 The first round trains every arm once on the first style. The second trains the two arms with the highest gain over the
-frozen model and the one with the lowest on all styles, with more seeds. Each arm is measured as in `experiments.style` and
-its records are appended to the file. A stopped grid goes on by the same command. The plot sets the gain against the
-share of trained numbers.
+frozen model and the one with the lowest on all styles, with more seeds. Each arm is measured as in `experiments.style`
+and its records are appended to the file. A stopped grid goes on by the same command. The plot sets the gain against
+the share of trained numbers.
 """
 
 from __future__ import annotations

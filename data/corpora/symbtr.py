@@ -12,8 +12,8 @@ from data.corpora.base import Piece
 class SymbtrCorpus(ArchivedCorpus):
     """2,200 pieces with the labels "makam", "form" and "usul" from their file names. Only the MIDI is read.
 
-    Pitch bends state the microtones, which are read as cents. 177 files hold no notes. `prepare` skips and lists them. Pieces of one
-    title and composer are one group. A number or ordinal alone is no title.
+    Pitch bends state the microtones, which are read as cents. 177 files hold no notes. `prepare` skips and lists them.
+    Pieces of one title and composer are one group. A number or ordinal alone is no title.
     """
 
     name = "symbtr"

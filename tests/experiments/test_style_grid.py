@@ -10,7 +10,14 @@ from data.toolkit.results import read_lines
 from experiments import style, style_grid
 from symbolic.errors import ConfigError
 
-GAINS = {"adapter:all:1%": 0.1, "conv:all:1%": 0.4, "lora:all:1%": 0.2, "conv:mid:1%": 0.3, "full": 0.9, "token": 0.0}
+GAINS = {
+    "adapter:all:1%": 0.1,
+    "conv:all:1%": 0.4,
+    "lora:all:1%": 0.2,
+    "conv:mid:1%": 0.3,
+    "full": 0.9,
+    "token": 0.0,
+}
 
 
 @pytest.fixture

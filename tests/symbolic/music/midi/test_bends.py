@@ -49,7 +49,9 @@ def test_drums_have_no_cents():
     assert from_symusic(score).notes["cents"].tolist() == [0]
 
 
-@pytest.mark.parametrize("cents", [(0, -42, 38, 0), (-1, 1, 50, -50), (200, -200, 199, 5), (2399, -2400, 7, 0)])
+@pytest.mark.parametrize(
+    "cents", [(0, -42, 38, 0), (-1, 1, 50, -50), (200, -200, 199, 5), (2399, -2400, 7, 0)]
+)
 def test_cents_come_back_from_a_file(cents):
     music = Music(note_array(np.arange(4) * 480, 480, [60, 62, 64, 60], cents=cents), 480)
     notes, found = heard(music)
