@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from data.batches import StepBatches
-from data.windows import make_windows
 from finetune.tasks.data import TaskData
+from finetune.training.readings import Examples, Readings
 from symbolic.predict.network import TaskModel
 
 Floats = NDArray[np.floating]
-COPIES = 3
-"""Readings of a training window: once as it stands, then transposed at random."""
-NOTES = 40_000
-"""Most notes to fit to, and to choose by."""
 STRENGTHS = (0.001, 0.01, 0.1)
 """`C` of logistic regression."""
 _LEAST_DEVIATION = 5e-3
@@ -32,34 +26,20 @@ _NEVER = -1e4
 """Logit of a class without training examples."""
 
 
-class Examples(NamedTuple):
-    """Examples that a classifier is fitted to or chosen by.
-
-    Attributes:
-        features: (E, W) float32, of notes or of windows.
-        labels: (E,) int64 classes.
-        pieces: (E,) int64 index of each example's piece.
-    """
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    pieces: NDArray[np.int64]
-
-
-def fit_probe(model: TaskModel, data: TaskData, seed: int, tokens_per_batch: int) -> dict[str, Any]:
-    """Fit the head of a probe in place. Test pieces are never read.
+def fit_probe(model: TaskModel, data: TaskData, readings: Readings, tokens_per_batch: int) -> dict[str, Any]:
+    """Fit the head of a probe in place. Labels of test pieces are never read.
 
     Args:
         model: From `build_model`, on its device.
         data: The task's pieces.
-        seed: Of transpositions, and of the notes that are chosen where there are many.
+        readings: Of the pieces, for the seed.
         tokens_per_batch: Tokens that the backbone reads at a time.
 
     Returns:
         As JSON values: layers, the chosen classifier and validation accuracy of each classifier.
     """
-    train = read_examples(model, data, "train", seed, tokens_per_batch)
-    valid = read_examples(model, data, "valid", seed, tokens_per_batch)
+    train = readings.examples(model, data, "train", tokens_per_batch)
+    valid = readings.examples(model, data, "valid", tokens_per_batch)
     known, place = np.unique(train.labels, return_inverse=True)
     centre, deviation = train.features.mean(0), np.maximum(train.features.std(0), _LEAST_DEVIATION)
     scaled = (train.features - centre) / deviation
@@ -89,70 +69,6 @@ def fit_probe(model: TaskModel, data: TaskData, seed: int, tokens_per_batch: int
         "valid_accuracy": accuracy,
         "valid_loss": loss,
     }
-
-
-def read_examples(model: TaskModel, data: TaskData, split: str, seed: int, tokens_per_batch: int) -> Examples:
-    """Read the states of one side's windows. Training windows alone are transposed.
-
-    Args:
-        model: The probe.
-        data: The task's pieces.
-        split: The side.
-        seed: Of transpositions and of the choice of notes.
-        tokens_per_batch: Tokens that the backbone reads at a time.
-    """
-    by_note, shift = data.task.level == "note", data.task.transposition if split == "train" else 0
-    windows = make_windows(data.shards, data.splits[split], model.backbone.config.window)
-    random = np.random.default_rng([seed, len(windows)])
-    share, copies = 1.0, COPIES if shift and not by_note else 1
-    if by_note:
-        # Few notes of many windows: what is next to one another is alike.
-        notes = np.cumsum((windows[:, 1] - windows[:, 0])[order := random.permutation(len(windows))])
-        windows = windows[order[: int(np.searchsorted(notes, 4 * NOTES)) + 1]]
-        share = NOTES / min(notes[-1], 4 * NOTES)
-    parts = [
-        StepBatches(
-            data.shards,
-            windows,
-            tokens_per_batch,
-            seed + copy,
-            shift if by_note or copy else 0,
-            shuffle=False,
-        )
-        for copy in range(copies)
-    ]
-    steps = sum(part.per_epoch for part in parts)
-    title = f"{data.name}, states of {split} windows"
-    with tqdm(total=steps, desc=title, unit=" batches", disable=None, leave=False) as bar:
-        found = list(_read(model.eval(), data, parts, share, random, bar))
-    return Examples(*(np.concatenate(column) for column in zip(*found, strict=True)))
-
-
-@torch.inference_mode()
-def _read(
-    model: TaskModel,
-    data: TaskData,
-    parts: list[StepBatches],
-    share: float,
-    random: np.random.Generator,
-    bar: Any,
-) -> Iterator[Examples]:
-    device = next(model.parameters()).device
-    for batch in (part[step] for part in parts for step in range(part.per_epoch)):
-        attend = None if batch.attend is None else batch.attend.to(device)
-        features = model.layer_features(batch.tokens.to(device), attend).float().cpu().numpy()
-        bar.update()
-        if data.task.level == "sequence":
-            pieces = batch.piece.numpy()
-            yield Examples(features, data.labels[pieces].astype(np.int64), pieces)
-            continue
-        places = (
-            (batch.start[:, None] + torch.arange(features.shape[1])).clamp(max=len(data.labels) - 1).numpy()
-        )
-        labels = np.where(batch.attention_mask.numpy(), data.labels[places], -1).astype(np.int64)
-        taken = (labels >= 0) & (random.random(labels.shape) < share)
-        pieces = np.broadcast_to(batch.piece.numpy()[:, None], labels.shape)
-        yield Examples(features[taken], labels[taken], pieces[taken])
 
 
 def _estimators() -> Iterator[tuple[str, Any]]:

@@ -35,6 +35,7 @@ from finetune.tasks.folds import prepared_folds, task_of
 from finetune.tasks.metrics import pack_counts
 from finetune.training.handmade import PAIRS, fit_whole
 from finetune.training.predictions import FILE, numbered, write_rows
+from finetune.training.readings import Readings
 from finetune.training.record import FORMAT, fingerprint, save_record, scores, what
 from finetune.training.result import CHECKPOINT, SCORED, SeedResult, pool_folds, processor
 from finetune.training.seed import Plan, train_seed
@@ -84,19 +85,16 @@ class Run:
         """Train every seed and fold that is not done, and return all results."""
         first, budget = self.settings.training.seed, self.settings.data.budget
         about = {**self.origin, "backbone": self.source.description, "method": self.settings.adapter.method}
-        return {
-            (seed, data.fold): train_seed(
-                data.thinned(budget, seed),
-                self.source,
-                self.plan,
-                seed,
-                self.out / _place(data, seed),
-                about,
-                splits,
-            )
-            for seed in range(first, first + self.settings.training.seeds)
-            for data in self.folds
-        }
+        results = {}
+        for seed in range(first, first + self.settings.training.seeds):
+            folds = [data.thinned(budget, seed) for data in self.folds]
+            readings = Readings(folds, seed)
+            for data in folds:
+                folder = self.out / _place(data, seed)
+                results[seed, data.fold] = train_seed(
+                    data, self.source, self.plan, seed, folder, about, splits, readings
+                )
+        return results
 
     def pooled(self, results: Mapping[tuple[int, int], SeedResult]) -> list[SeedResult]:
         """Return the results of each seed over all folds."""

@@ -33,6 +33,7 @@ from finetune.training.model import build_model
 from finetune.training.module import WEIGHT_DECAY, TaskModule, best_entry
 from finetune.training.note_features import fitted_note_features
 from finetune.training.probe import fit_probe
+from finetune.training.readings import Readings
 from finetune.training.result import AGAIN, CHECKPOINT, SCORED, SeedResult, cost_of, score_seed
 from finetune.training.weights import InitialWeights, training_chain
 from symbolic.documents import anything, fields, listed, mapped, nullable, number, read_json, require, text
@@ -138,6 +139,7 @@ def train_seed(
     folder: Path,
     provenance: dict[str, Any],
     splits: Sequence[str] = SCORED,
+    readings: Readings | None = None,
 ) -> SeedResult:
     """Train one seed or resume it from the state in the folder.
 
@@ -149,6 +151,7 @@ def train_seed(
         folder: Receives checkpoint, curves and scores.
         provenance: Goes into the checkpoint.
         splits: What to score. One that was tried on validation pieces alone can meet the test pieces later.
+        readings: What folds share of a probe. None: this data has no other folds.
     """
     done = SeedResult.load(folder)
     by_hand = plan.method == FEATURES
@@ -166,8 +169,11 @@ def train_seed(
         result = replace(scored, summary={**about, **scored.summary})
         result.save(folder)
         return result
-    train = _probe if plan.method == PROBE else _train
-    fit = _known_fit(folder) or train(data, source, plan, seed, folder, provenance)
+    fit = _known_fit(folder)
+    if fit is None and plan.method == PROBE:
+        fit = _probe(data, source, plan, seed, folder, provenance, readings or Readings([data], seed))
+    elif fit is None:
+        fit = _train(data, source, plan, seed, folder, provenance)
     # A run that is cut off while it is scored need not train again, nor longer than one that is not.
     write_json(folder / FIT, asdict(fit))
     if plan.ensemble:
@@ -181,13 +187,19 @@ def train_seed(
 
 
 def _probe(
-    data: TaskData, source: InitialWeights, plan: Plan, seed: int, folder: Path, provenance: dict[str, Any]
+    data: TaskData,
+    source: InitialWeights,
+    plan: Plan,
+    seed: int,
+    folder: Path,
+    provenance: dict[str, Any],
+    readings: Readings,
 ) -> _Fit:
     """Fit a probe at once. Its curves are a single point."""
     torch.manual_seed(seed)
     began = time.perf_counter()
     model = build_model(source.backbone(), data.task, PROBE, plan.options).to(device_of(plan.accelerator))
-    about = fit_probe(model, data, seed, plan.tokens_per_batch)
+    about = fit_probe(model, data, readings, plan.tokens_per_batch)
     _keep(folder, model, source, data, provenance)
     cost = cost_of(model, folder, 1, 1, time.perf_counter() - began, False)
     best = max(about["valid_accuracy"].values(), default=math.nan)

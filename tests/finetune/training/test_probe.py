@@ -14,7 +14,8 @@ from finetune_helpers import NANO, PLAN
 from finetune.settings import FinetuneSettings
 from finetune.tasks.data import TaskData
 from finetune.training.model import build_model
-from finetune.training.probe import COPIES, fit_probe, read_examples
+from finetune.training.probe import fit_probe
+from finetune.training.readings import COPIES, Readings
 from finetune.training.result import window_accuracy
 from finetune.training.run import method_options
 from finetune.training.seed import train_seed
@@ -70,7 +71,7 @@ def test_the_backbone_stays_as_it_was(data: TaskData, source: InitialWeights, tm
 def test_one_seed_gives_one_probe_and_another_another(data: TaskData, source: InitialWeights) -> None:
     def fitted(seed: int) -> torch.Tensor:
         model = build_model(source.backbone(), data.task, "probe")
-        fit_probe(model, data, seed, 1024)
+        fit_probe(model, data, Readings([data], seed), 1024)
         return model.head.output.weight
 
     first = fitted(0)
@@ -95,23 +96,45 @@ def test_test_labels_do_not_change_a_probe(data: TaskData, source: InitialWeight
 
 def test_only_training_windows_are_transposed(dances: TaskData, source: InitialWeights) -> None:
     model = build_model(source.backbone(), dances.task, "probe")
-    train = read_examples(model, dances, "train", 0, 1024)
+    train = Readings([dances], 0).examples(model, dances, "train", 1024)
     windows = len(train.labels) // COPIES
     plain, moved = train.features[:windows], train.features[windows:]
     assert (train.labels.reshape(COPIES, -1) == train.labels[:windows]).all()
     assert not any(np.allclose(plain, copy, atol=1e-3) for copy in np.split(moved, COPIES - 1))
-    still = read_examples(
-        model, replace(dances, task=replace(dances.task, transposition=0)), "train", 0, 1024
-    )
+    unmoved = replace(dances, task=replace(dances.task, transposition=0))
+    still = Readings([unmoved], 0).examples(model, unmoved, "train", 1024)
     np.testing.assert_allclose(still.features, plain, atol=1e-5)
-    first, other = (read_examples(model, dances, "valid", seed, 1024).features for seed in (0, 1))
-    np.testing.assert_array_equal(first, other)
+    first, other = (Readings([dances], seed).examples(model, dances, "valid", 1024) for seed in (0, 1))
+    np.testing.assert_array_equal(first.features, other.features)
+
+
+def test_folds_share_what_is_read(dances: TaskData, source: InitialWeights) -> None:
+    turned = {"train": dances.splits["valid"], "valid": dances.splits["test"], "test": dances.splits["train"]}
+    folds, still = [dances, replace(dances, splits=turned)], replace(dances.task, transposition=0)
+    model = build_model(source.backbone(), dances.task, "probe")
+    read, of = list[int](), model.layer_features
+    model.layer_features = lambda tokens, attend: read.append(len(tokens)) or of(tokens, attend)
+    shared = Readings(folds, 0)
+    for data in folds:
+        for split in ("train", "valid"):
+            found = shared.examples(model, data, split, 1024)
+            assert set(found.pieces) == set(data.splits[split])
+            assert (found.labels == data.labels[found.pieces]).all()
+            alone = Readings([data], 0).examples(model, replace(data, task=still), split, 1024)
+            mine = slice(len(alone.labels))
+            np.testing.assert_array_equal(found.pieces[mine], alone.pieces)
+            np.testing.assert_allclose(found.features[mine], alone.features, atol=1e-5)
+    before = len(read)
+    shared.examples(model, dances, "train", 1024)
+    shared.examples(model, folds[1], "valid", 1024)
+    assert len(read) == before
 
 
 def test_a_class_without_examples_is_never_predicted(dances: TaskData, source: InitialWeights) -> None:
     one = dances.splits["train"][dances.labels[dances.splits["train"]] == 1]
     model = build_model(source.backbone(), dances.task, "probe")
-    about = fit_probe(model, replace(dances, splits={**dances.splits, "train": one}), 0, 1024)
+    data = replace(dances, splits={**dances.splits, "train": one})
+    about = fit_probe(model, data, Readings([data], 0), 1024)
     assert about["classifier"] == "majority class"
     assert all(model.classes(tokens) == 1 for tokens, _ in dances.pieces("test"))
 
