@@ -4,9 +4,10 @@
     python -m experiments.passes --out results/passes.jsonl     # the table of what is there
 
 ARM@SHARE adds noisy copies (`experiments.noise`) until they have that share of the notes. All arms of a seed have the
-same songs and make as many steps. The songs are the validation side of POP909, which `tiny` was not trained on: so it
-may be the reference. Every seed deals them anew. Some are trained on, some choose the pass at which to stop, and the
-others are measured there with tokens masked at random. A run that has its record is not repeated.
+same songs and make as many steps, but `uniform-twice`. The songs are the validation side of POP909, which `tiny` was
+not trained on: so it may be the reference, the teacher, or the start of `--size from-tiny`. Every seed deals them anew.
+Some are trained on, some choose the pass at which to stop, and the others are measured there with tokens masked at
+random. A run that has its record is not repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import numpy as np
@@ -37,36 +38,66 @@ from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results, read_lines
 from experiments.noise import noisy_copies
 from experiments.passes_measure import LINE, SIDES, Curve, result_rows
+from experiments.passes_taught import Taught
 from pretrain.objective.freezing import FreezeBook
+from pretrain.objective.targets import Reference, Targets
 from pretrain.settings import PretrainSettings
-from pretrain.training.building import build_module
+from pretrain.training.building import build_module, load_reference
 from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation
 from symbolic.backbone import PRESETS, BackboneConfig
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.music.notes import Music
 from symbolic.relations import RELATIONS
+from symbolic.tokens.tokenizer import Tokenizer
 
-ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+
+class Arm(NamedTuple):
+    """A way to train.
+
+    Attributes:
+        flags: Flags of `pretrain`.
+        taught: Learn the predictions of `tiny` too.
+        own: Choose targets by the excess over a model that was trained on the same songs alone.
+        longer: Multiple of the steps of the others.
+    """
+
+    flags: Mapping[str, Any] = MappingProxyType({})
+    taught: bool = False
+    own: bool = False
+    longer: int = 1
+
+
+ARMS: Mapping[str, Arm] = MappingProxyType(
     {
-        "uniform": {},
-        "adversarial": {"selector": "adversarial", "freeze_every": 0},
-        "adversarial-retiring": {"selector": "adversarial", "freeze_every": 5},
-        "scheduled-retiring": {"selector": "scheduled", "freeze_every": 5},
-        "learnability": {"selector": "learnability", "freeze_every": 0},
-        "learnability-retiring": {"selector": "learnability", "freeze_every": 5},
-        "span": {"selector": "span"},
-        "bar": {"selector": "bar"},
-        "adversarial-bar": {"selector": "adversarial", "freeze_every": 0, "unit": "bar"},
-        "random": {"targets": "random"},
-        "loss": {"targets": "loss"},
-        "excess": {"targets": "excess"},
-        "excess-tokens": {"targets": "excess", "target_tokens": True},
+        "uniform": Arm(),
+        "uniform-twice": Arm(longer=2),
+        "uniform-taught": Arm(taught=True),
+        "adversarial": Arm({"selector": "adversarial", "freeze_every": 0}),
+        "adversarial-retiring": Arm({"selector": "adversarial", "freeze_every": 5}),
+        "scheduled-retiring": Arm({"selector": "scheduled", "freeze_every": 5}),
+        "learnability": Arm({"selector": "learnability", "freeze_every": 0}),
+        "learnability-retiring": Arm({"selector": "learnability", "freeze_every": 5}),
+        "span": Arm({"selector": "span"}),
+        "voice": Arm({"selector": "voice"}),
+        "bar": Arm({"unit": "bar"}),
+        "adversarial-bar": Arm({"selector": "adversarial", "freeze_every": 0, "unit": "bar"}),
+        "random": Arm({"targets": "random"}),
+        "loss": Arm({"targets": "loss"}),
+        "excess": Arm({"targets": "excess"}),
+        "excess-tokens": Arm({"targets": "excess", "target_tokens": True}),
+        "excess-own": Arm(own=True),
     }
 )
-"""Flags of `pretrain` that make an arm. The last four learn from half of the fields that uniform masks hide."""
+"""By name. The last five learn from half of the fields that uniform masks hide."""
 SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
     {"micro": BackboneConfig(dim=64, layers=2, heads=2, ffn=256, window=128), **PRESETS}
 )
+_KNOWING, _FROM_KNOWING = "tiny", "from-tiny"
+"""The model that knows other music, and the size that starts from its weights."""
+_FIRST, _OTHER = 4, 1000
+"""A reference of the same songs is trained for a fourth of the steps, where nothing is memorised yet, and from the
+weights of another seed."""
 _STOPPING = 16
 """Songs that choose the pass at which to stop."""
 _COPY = "noise-"
@@ -91,7 +122,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "arms", nargs="*", type=_arm, help=f"{', '.join(ARMS)}; or one of them @ a share of noise below 1"
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--size", default="micro", choices=SIZES)
+    parser.add_argument("--size", default="micro", choices=[*SIZES, _FROM_KNOWING])
     parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
     parser.add_argument("--passes", type=int, default=100, help="over the clean notes")
     parser.add_argument("--windows", type=int, default=4, help="in a batch")
@@ -114,7 +145,7 @@ def _one(name: str, noise: float, seed: int, options: argparse.Namespace) -> Non
     """Train and measure one arm with one seed, and append its record, unless that is done."""
     key: dict[str, Any] = {"arm": name, "noise": noise, "seed": seed}
     key |= {word: getattr(options, word) for word in ("size", "notes", "passes")}
-    budget = options.windows * SIZES[options.size].window
+    budget = options.windows * initial(options.size).config.window
     key["steps"] = max(1, options.passes * options.notes // budget)
     if any(key.items() <= record.items() for record in read_lines(options.out, LINE)):
         return
@@ -162,43 +193,64 @@ def deal(folder: Path, root: str | None, notes: int, noise: float, seed: int) ->
     return folder
 
 
-def train(
-    flags: Mapping[str, Any], folder: Path, seed: int, steps: int, options: argparse.Namespace
-) -> dict[str, Any]:
+def train(arm: Arm, folder: Path, seed: int, steps: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train a model on the songs of a folder and return what a record holds of it.
 
     Args:
-        flags: Settings of the arm.
+        arm: How.
         folder: From `deal`.
         seed: Of weights, order and masks.
-        steps: Optimiser steps.
+        steps: Optimiser steps of an arm that is not longer.
         options: Those of the command.
     """
-    config = replace(SIZES[options.size], relations=tuple(RELATIONS))
-    budget = options.windows * config.window
+    start = initial(options.size)
+    window, budget = start.config.window, options.windows * start.config.window
     settings = PretrainSettings.of(
-        folder=str(folder), steps=steps, seed=seed, tokens_per_batch=budget, accelerator="cpu",
-        near_duplicates=0.0, **flags,
+        folder=str(folder), steps=steps * arm.longer, seed=seed, tokens_per_batch=budget, accelerator="cpu",
+        near_duplicates=0.0, **arm.flags,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as frozen, warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", ".*(does not have many workers|LeafSpec|in eval mode at the start).*"
         )
-        data = PretrainDataModule(settings, frozen, Initialisation(config), progress=False)
+        data = PretrainDataModule(settings, frozen, start, progress=False)
         module = build_module(settings, data)
         sides = {side: _songs(data.shards, side) for side in SIDES}
-        curve = Curve(data.shards, sides, config.window, budget, max(1, steps // options.evaluations))
+        curve = Curve(data.shards, sides, window, budget, max(1, data.steps // options.evaluations))
         begin = time.process_time()
-        _trainer(steps, curve).fit(module, data)
+        if arm.taught:
+            teacher = load_reference(_KNOWING, data.tokenizer)
+            module.objective.auxiliary[Taught.name] = Taught(teacher, module.objective.heads)
+        if arm.own:
+            known = _beginner(settings, data, max(1, steps // _FIRST))
+            module.objective.targets = Targets("excess", settings.masking.target_share, reference=known)
+        _trainer(data.steps, curve).fit(module, data)
         seconds = time.process_time() - begin - curve.seconds
         trained_on = _by_kind(data.shards, data.book)
     return {
-        "passes_made": steps / data.batches.per_epoch,
+        "passes_made": data.steps / data.batches.per_epoch,
         "parameters": sum(weight.numel() for weight in module.objective.backbone.parameters()),
         "seconds": seconds,
         "trained_on": trained_on,
         **curve.summary(),
     }
+
+
+def initial(size: str) -> Initialisation:
+    """Return the initial weights of a size."""
+    if size == _FROM_KNOWING:
+        found = load_checkpoint(_KNOWING, Tokenizer())
+        return Initialisation(found.config, found)
+    return Initialisation(replace(SIZES[size], relations=tuple(RELATIONS)))
+
+
+def _beginner(settings: PretrainSettings, data: PretrainDataModule, steps: int) -> Reference:
+    """Train a model of other initial weights on the same music for a few steps."""
+    other = replace(settings, training=replace(settings.training, seed=settings.training.seed + _OTHER))
+    module = build_module(other, data)
+    module.steps = steps
+    _trainer(steps).fit(module, data)
+    return Reference(module.objective.backbone, module.objective.heads)
 
 
 def _songs(shards: Shards, side: str) -> NDArray[np.int64]:
@@ -219,13 +271,13 @@ def _by_kind(shards: Shards, book: FreezeBook) -> dict[str, Any]:
     return {kind: {"notes": size, "retired": retired[kind] / size} for kind, size in notes.items()}
 
 
-def _trainer(steps: int, curve: Curve) -> lightning.Trainer:
+def _trainer(steps: int, *callbacks: lightning.Callback) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     return lightning.Trainer(
         max_steps=steps,
         accelerator="cpu",
         precision="32-true",
-        callbacks=[curve],
+        callbacks=list(callbacks),
         limit_val_batches=0,
         gradient_clip_val=1.0,
         logger=False,

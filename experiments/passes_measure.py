@@ -46,7 +46,7 @@ _MASKED, _WINDOWS, _MEASURED, _RESAMPLES = 0.15, 2, 7919, 4000
 
 
 class Curve(lightning.Callback):
-    """Measure the songs of every side at every `every`-th step.
+    """Measure the songs of every side before training and at every `every`-th step.
 
     Args:
         shards: The music.
@@ -68,12 +68,18 @@ class Curve(lightning.Callback):
         self._steps: list[int] = []
         self._found: list[dict[str, Floats]] = []
 
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Measure the initial weights, which may know other music."""
+        self._measure(trainer, pl_module)
+
     def on_train_batch_end(
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Measure if it is time."""
-        if trainer.global_step % self.every:
-            return
+        if trainer.global_step % self.every == 0:
+            self._measure(trainer, pl_module)
+
+    def _measure(self, trainer: Any, pl_module: Any) -> None:
         begin = time.process_time()
         pl_module.eval()
         self._steps.append(trainer.global_step)
@@ -186,7 +192,7 @@ def _row(
     control = runs.get(group._replace(arm=CONTROL), {})
     gaps = [] if group.arm == CONTROL else song_gaps(mine, control)
     curves = [run["curve"] for run in ends]
-    best = [run["passes_made"] * run["curve"]["step"][run["best"]] / run["steps"] for run in ends]
+    best = [run["passes_made"] * run["curve"]["step"][run["best"]] / run["curve"]["step"][-1] for run in ends]
     return [
         group.size,
         f"{group.notes:,}",

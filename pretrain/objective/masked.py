@@ -20,7 +20,6 @@ from symbolic.heads import FieldHeads
 from symbolic.masking.corruption import Corruption, MaskCorruption
 from symbolic.masking.losses import FieldWeights, Recovery, recover
 from symbolic.masking.units import Choice
-from symbolic.tokens.vocabulary import MASK
 
 TRAINING, EVALUATION, FREEZING, PROGRESS = range(4)
 """Purposes of randomness, the last part of the key of `generator_of`."""
@@ -146,16 +145,8 @@ class Objective(nn.Module):
         self, windows: Batch, frozen: Tensor, generator: torch.Generator, progress: float = 1.0
     ) -> SelectorInput:
         """Return the input of the selector."""
-
-        @torch.no_grad()
-        def recovery(cells: Tensor) -> Tensor:
-            hidden = self.backbone(windows.tokens.masked_fill(cells, MASK), windows.attend)
-            return recover(self.heads(hidden), windows.tokens).loss * cells
-
         tokens, attention_mask, attend = windows.tokens, windows.attention_mask, windows.attend
-        return SelectorInput(
-            tokens, attention_mask, attend, frozen, generator, self.backbone, recovery, progress
-        )
+        return SelectorInput(tokens, attention_mask, attend, frozen, generator, self.backbone, progress)
 
 
 def _mean(values: Tensor, counted: Tensor) -> Tensor:

@@ -19,13 +19,12 @@ SELECTORS: Registry[type[Selector]] = Registry(
     "pretrain.selectors",
     {
         "adversarial": "adversarial:AdversarialSelector",
-        "bar": "bar:BarSelector",
         "infilling": "infilling:InfillingSelector",
         "learnability": "learnability:LearnabilitySelector",
-        "loss": "loss:LossSelector",
         "scheduled": "scheduled:ScheduledSelector",
         "span": "span:SpanSelector",
         "uniform": "uniform:UniformSelector",
+        "voice": "voice:VoiceSelector",
     },
 )
 """The selectors by name. Its names cost no import of torch."""

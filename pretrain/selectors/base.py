@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -68,7 +68,7 @@ class SelectorOptions:
 
 @dataclass(frozen=True, eq=False)
 class SelectorInput:
-    """Input of a selector: windows with their freeze state and access to the backbone.
+    """Input of a selector: windows with their freeze state, and the backbone.
 
     Attributes:
         tokens: (B, L, 8) int64 ids, clean.
@@ -77,7 +77,6 @@ class SelectorInput:
         frozen: (B, L) bool.
         generator: Source of randomness, on the device of `tokens`.
         backbone: The backbone in training.
-        recovery: Function from (B, L, 8) bool cells to their (B, L, 8) loss when masked without gradient.
         progress: Completed part of the run, 0 to 1.
     """
 
@@ -87,7 +86,6 @@ class SelectorInput:
     frozen: Tensor
     generator: torch.Generator
     backbone: Backbone
-    recovery: Callable[[Tensor], Tensor]
     progress: float = 1.0
 
     def noise(self, *shape: int) -> Tensor:

@@ -74,17 +74,29 @@ def build_objective(
 
 def _targets(settings: PretrainSettings) -> Targets:
     """Build the choice of targets, with the model that it compares with."""
-    masking, reference = settings.masking, None
-    if masking.targets == "excess":
-        found = load_checkpoint(masking.reference, Tokenizer())
-        heads = found.build_heads().get("fields")
-        if not isinstance(heads, FieldHeads):
-            raise ConfigError(
-                f"--reference {masking.reference}: it cannot fill masked fields. Name a pretrained model."
-            )
-        reference = Reference(found.build_backbone(), heads)
+    masking = settings.masking
+    reference = load_reference(masking.reference, Tokenizer()) if masking.targets == "excess" else None
     share = masking.target_share if masking.targets != "all" else 1.0
     return Targets(masking.targets, share, masking.target_tokens, masking.ramp, reference)
+
+
+def load_reference(name: str, tokenizer: Tokenizer) -> Reference:
+    """Load a pretrained model that is compared with.
+
+    Args:
+        name: A checkpoint's folder or the name of a bundled model.
+        tokenizer: Tokenizer of the run.
+
+    Raises:
+        CheckpointError: If there is no such checkpoint.
+        TokenizerMismatch: If it has another tokenizer.
+        ConfigError: If it cannot fill masked fields.
+    """
+    found = load_checkpoint(name, tokenizer)
+    heads = found.build_heads().get("fields")
+    if not isinstance(heads, FieldHeads):
+        raise ConfigError(f"--reference {name}: it cannot fill masked fields. Name a pretrained model.")
+    return Reference(found.build_backbone(), heads)
 
 
 def build_module(settings: PretrainSettings, data: PretrainDataModule) -> PretrainModule:

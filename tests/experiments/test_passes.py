@@ -1,15 +1,23 @@
 """Many passes over little music: the noise, what is measured, and one run from a folder to a row."""
 
 from argparse import Namespace
+from copy import deepcopy
 
 import numpy as np
 import pytest
+import torch
+from pretrain_helpers import generator, make_objective, tunes
 
 from experiments.noise import KINDS, noisy_copies
-from experiments.passes import ARMS, train
+from experiments.passes import ARMS, Arm, initial, train
 from experiments.passes_measure import nested_interval, result_rows, song_gaps
+from experiments.passes_taught import Taught
+from pretrain.objective.targets import Reference
 from pretrain.settings import PretrainSettings
+from symbolic.checkpoint.format import load_checkpoint
+from symbolic.masking.corruption import Corrupted
 from symbolic.music.notes import Music, note_array
+from symbolic.tokens.vocabulary import MASK
 
 
 def song(number: int, notes: int = 64) -> Music:
@@ -66,7 +74,7 @@ def test_equal_seeds_make_equal_noise():
 
 @pytest.mark.parametrize("arm", ARMS)
 def test_the_flags_of_every_arm_are_settings(arm):
-    assert PretrainSettings.of(folder="music", **ARMS[arm]).masking.mask_cap == 0.3
+    assert PretrainSettings.of(folder="music", **ARMS[arm].flags).masking.mask_cap == 0.3
 
 
 def test_arms_are_compared_song_by_song():
@@ -92,17 +100,61 @@ def test_rows_compare_with_uniform_of_the_same_noise():
     assert found["0%", "uniform"]["best pass"] == "4 of 4"
 
 
-def test_a_run_measures_songs_and_what_is_retired(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Songs on three sides, and one noisy copy."""
+    made = tmp_path_factory.mktemp("songs")
     sides = {"train": 2, "valid": 1, "test": 2}
     names = [(f"{side}{number}.mid", side) for side, count in sides.items() for number in range(count)]
     for number, (name, _) in enumerate(names):
-        song(number, 300).write(tmp_path / name)
-    KINDS["stuck"](song(0, 300), np.random.default_rng(0)).write(tmp_path / "noise-0-stuck.mid")
+        song(number, 300).write(made / name)
+    KINDS["stuck"](song(0, 300), np.random.default_rng(0)).write(made / "noise-0-stuck.mid")
     rows = [("file", "split"), *names, ("noise-0-stuck.mid", "train")]
-    (tmp_path / "labels.csv").write_text("".join(f"{file},{side}\n" for file, side in rows))
-    options = Namespace(size="micro", windows=4, evaluations=2)
-    found = train({"selector": "adversarial", "freeze_every": 1}, tmp_path, 0, 4, options)
+    (made / "labels.csv").write_text("".join(f"{file},{side}\n" for file, side in rows))
+    return made
+
+
+def trained(arm, folder):
+    return train(arm, folder, 0, 4, Namespace(size="micro", windows=4, evaluations=2))
+
+
+def test_a_run_measures_songs_and_what_is_retired(folder):
+    found = trained(Arm({"selector": "adversarial", "freeze_every": 1}), folder)
     assert set(found["songs"]) == {"test0.mid", "test1.mid"}
     assert {kind: of["notes"] for kind, of in found["trained_on"].items()} == {"songs": 600, "stuck": 300}
-    assert found["curve"]["step"] == [2, 4]
+    assert found["curve"]["step"] == [0, 2, 4]
     assert found["trained_on"]["songs"]["retired"] > 0
+
+
+def test_controls_start_as_uniform_does_and_go_elsewhere(folder):
+    plain = trained(ARMS["uniform"], folder)
+    losses = plain["curve"]["note_fields"]["test"]
+    for name, times in (("uniform-taught", 1), ("excess-own", 1), ("uniform-twice", 2)):
+        found = trained(ARMS[name], folder)
+        other = found["curve"]["note_fields"]["test"]
+        assert other[0] == losses[0]
+        assert other[-1] != losses[-1]
+        assert found["curve"]["step"] == [0, 2 * times, 4 * times]
+        assert found["passes_made"] == times * plain["passes_made"]
+
+
+def test_the_size_from_tiny_has_its_weights():
+    tiny = load_checkpoint("tiny")
+    assert (initial("from-tiny").weights, initial("from-tiny").config) == (tiny.fingerprint, tiny.config)
+    assert initial("micro").weights is None
+
+
+def test_a_model_learns_nothing_from_itself_as_a_teacher():
+    objective, windows = make_objective("uniform").eval(), tunes()
+    hidden = torch.rand(windows.attention_mask.shape, generator=generator(1)) < 0.3
+    cells = (hidden & windows.attention_mask)[..., None].expand(windows.tokens.shape)
+    corrupted = Corrupted(windows.tokens.masked_fill(cells, MASK), torch.zeros_like(cells), cells)
+    states = objective.backbone(corrupted.tokens, windows.attend).detach()
+    bias = objective.heads.projection.bias
+    for factor, still in ((1.0, True), (1.5, False)):
+        itself = Reference(deepcopy(objective.backbone), deepcopy(objective.heads))
+        loss = Taught(itself, objective.heads).loss(
+            factor * states, windows.tokens, windows.attention_mask, corrupted
+        )
+        (slope,) = torch.autograd.grad(loss, bias)
+        assert (slope.abs().max() < 1e-6) == still

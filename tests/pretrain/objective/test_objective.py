@@ -27,7 +27,7 @@ from data.batches import Batch
 from pretrain.objective.auxiliary import AUXILIARIES
 from symbolic.masking.corruption import CORRUPTIONS
 from symbolic.masking.units import UNITS
-from symbolic.tokens.vocabulary import MASK, RESERVED
+from symbolic.tokens.vocabulary import RESERVED
 
 HEADS = tuple(AUXILIARIES)
 
@@ -274,17 +274,6 @@ def test_a_step_is_a_function_of_its_generator(unit):
     first, second, other = (play(make_objective(unit=unit), seed=seed).loss for seed in (1, 1, 2))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
-
-
-def test_tokens_tried_by_a_selector_are_only_measured():
-    objective, windows = make_objective("loss"), tunes()
-    seen = []
-    objective.backbone.register_forward_hook(lambda _, args, out: seen.append((args[0], out.requires_grad)))
-    play(objective, windows)
-    (tried, gradient), (_, trained) = seen
-    assert (tried == MASK).all(-1).any()
-    assert not gradient
-    assert trained
 
 
 def test_a_training_step_is_a_function_of_seed_and_step(tmp_path):

@@ -37,17 +37,16 @@ from symbolic.errors import ConfigError
 from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
 from symbolic.masking.corruption import CORRUPTIONS
 from symbolic.masking.units import UNITS
-from symbolic.tokens.vocabulary import RESERVED, TIME_SIGNATURE, VELOCITY
+from symbolic.tokens.vocabulary import FIELDS, PROGRAM, RESERVED, TIME_SIGNATURE, VELOCITY
 
 OBJECTIVES = {(name, unit): make_objective(name, unit) for name, unit in BY_UNIT}
 
 
-def selector_input(windows, frozen=None, seed=0, hardness=None, progress=1.0):
-    """Selector input whose recovery losses are known, where they are given as (B, L, 8)."""
+def selector_input(windows, frozen=None, seed=0, progress=1.0):
     frozen = torch.zeros_like(windows.attention_mask) if frozen is None else frozen
     return SelectorInput(
         windows.tokens, windows.attention_mask, windows.attend, frozen, generator(seed), build_backbone(SHAPE, SIZES),
-        lambda cells: hardness * cells, progress,
+        progress,
     )  # fmt: skip
 
 
@@ -65,7 +64,7 @@ def test_names_for_settings_are_those_of_the_registries():
 
 
 def test_unknown_names_are_refused_with_the_choices():
-    with pytest.raises(ConfigError, match=r"adversarial, bar, infilling, .*uniform"):
+    with pytest.raises(ConfigError, match=r"adversarial, infilling, .*uniform"):
         build_selector("best", Schedule(), SIZES, SHAPE)
     with pytest.raises(ConfigError, match=r"'span' does not support the unit 'bar'\. It supports token"):
         build_selector("span", Schedule(), SIZES, SHAPE, SelectorOptions("bar"))
@@ -129,7 +128,7 @@ def test_places_never_fall_short_of_the_count(cap):
         for length in range(1, 800):
             windows = torch.zeros(1, length, 8)
             attention_mask = torch.ones(1, length, dtype=torch.bool)
-            inputs = SelectorInput(windows, attention_mask, None, ~attention_mask, generator(), None, None)
+            inputs = SelectorInput(windows, attention_mask, None, ~attention_mask, generator(), None)
             assert int(selector.counts(inputs)) <= selector.most(length) <= length
 
 
@@ -228,19 +227,42 @@ def test_infilling_hides_every_share_alike():
     assert share.max() == 1
 
 
-def test_the_loss_selector_takes_the_hardest_of_those_it_tried():
-    selector, windows = make_selector("loss"), full_windows(20, 60)
-    hardness = torch.rand(20, 60, 8, generator=generator(1))
-    inputs = selector_input(windows, hardness=hardness)
+def voices(windows, **fields):
+    """Windows with given fields, the scores that the voice selector gives them, and what it hides."""
+    tokens = windows.tokens.clone()
+    tokens[..., PROGRAM] = RESERVED
+    for field, values in fields.items():
+        tokens[..., FIELDS.index(field)] = RESERVED + values
+    selector = make_selector("voice", schedule=Schedule(0.3, 0.3, 0.3))
+    inputs = selector_input(windows._replace(tokens=tokens))
     scores = selector.scores(inputs)
-    tried = scores.isfinite()
-    assert torch.equal(tried.sum(1), torch.full((20,), 18))  # 2 x 15 % of 60
-    assert torch.equal(scores[tried], hardness.sum(-1)[tried])
-    chosen = selector.choose(scores, inputs).spread(60).any(-1)
-    assert not (chosen & ~tried).any()
-    for of, it, was in zip(hardness.sum(-1), chosen, tried, strict=True):
-        assert of[it].min() > of[was & ~it].max()
-    assert torch.equal(selector.retirement(inputs), hardness.sum(-1))
+    return scores, selector.choose(scores, inputs).spread(tokens.shape[1]).any(-1)
+
+
+def test_a_voice_is_all_notes_of_a_program_before_any_other():
+    program = torch.arange(60) % 5
+    for score, taken in zip(*voices(full_windows(8, 60), program=program), strict=True):
+        member = program == program[score.argmax()]
+        assert torch.equal(score >= 1, member)
+        assert taken[member].all()  # 12 notes of 60 are fewer than 30 %
+        assert taken.sum() == 18
+
+
+def test_a_voice_of_one_program_is_the_top_the_bottom_or_between():
+    chord, place = torch.arange(64) // 4, torch.arange(64) % 4
+    pitch = torch.tensor([48, 55, 64, 72])[place]
+    scores, _ = voices(full_windows(40, 64), bar=chord // 4, position=chord % 4, pitch=pitch)
+    hidden = {tuple(place[score >= 1].unique().tolist()) for score in scores}
+    assert hidden == {(0,), (1, 2), (3,)}
+
+
+def test_a_long_voice_is_hidden_around_one_note():
+    program = (torch.arange(60) % 60 > 29).long()
+    for score, taken in zip(*voices(full_windows(8, 60), program=program), strict=True):
+        centre, places = int(score.argmax()), taken.nonzero().flatten()
+        assert len(places) == 18
+        assert places.max() - places.min() == 17
+        assert taken[centre]
 
 
 def test_targets_point_the_same_way_in_every_window():
