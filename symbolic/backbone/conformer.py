@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from symbolic.backbone.attention import Rotation, SelfAttention
 from symbolic.backbone.base import Backbone, Block, ParallelSlot, Slot, SubLayer, initialise
 from symbolic.backbone.config import BackboneConfig
+from symbolic.backbone.depthwise import Depthwise
 from symbolic.backbone.parts import Dropout, FeedForward
 
 KERNEL = 15
@@ -29,7 +30,7 @@ class Convolution(nn.Module):
     def __init__(self, dim: int, kernel: int = KERNEL) -> None:
         super().__init__()
         self.widen = nn.Linear(dim, 2 * dim)
-        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.depthwise = Depthwise(dim, kernel)
         self.norm = nn.LayerNorm(dim)
         self.narrow = nn.Linear(dim, dim)
 
@@ -38,8 +39,7 @@ class Convolution(nn.Module):
         gated = F.glu(self.widen(x), dim=-1)
         if attention_mask is not None:
             gated = gated * attention_mask[..., None]
-        mixed = self.depthwise(gated.transpose(1, 2)).transpose(1, 2)
-        out: Tensor = self.narrow(F.silu(self.norm(mixed)))
+        out: Tensor = self.narrow(F.silu(self.norm(self.depthwise(gated))))
         return out
 
 
