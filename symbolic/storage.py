@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,8 +40,10 @@ def read_tensors(path: Path, prefix: str = "") -> dict[str, Tensor]:
     Raises:
         CheckpointError: If the file is missing, is not safetensors or holds what is no number.
     """
+    import torch
+
     found: dict[str, Tensor] = _read(path, prefix, "pt")
-    _refuse_spoilt(path, {name: _is_sound(tensor) for name, tensor in found.items()})
+    _refuse_spoilt(path, found, torch)
     return found
 
 
@@ -51,7 +54,7 @@ def read_arrays(path: Path, prefix: str = "") -> dict[str, NDArray[Any]]:
         CheckpointError: If the file is missing, is not safetensors or holds what is no number.
     """
     found: dict[str, NDArray[Any]] = _read(path, prefix, "np")
-    _refuse_spoilt(path, {name: _is_sound_array(array) for name, array in found.items()})
+    _refuse_spoilt(path, found, np)
     return found
 
 
@@ -69,8 +72,8 @@ def _read(path: Path, prefix: str, framework: str) -> dict[str, Any]:
         ) from error
 
 
-def _refuse_spoilt(path: Path, sound: Mapping[str, bool]) -> None:
-    if spoilt := [name for name, one in sound.items() if not one]:
+def _refuse_spoilt(path: Path, found: Mapping[str, Any], library: ModuleType) -> None:
+    if spoilt := [name for name, values in found.items() if not _is_sound(values, library)]:
         raise CheckpointError(
             f"{path} holds NaN, infinity or complex numbers in {', '.join(spoilt[:3])}. {RECOPY}"
         )
@@ -98,22 +101,13 @@ def _opened(path: Path, framework: str) -> Iterator[Any]:
         raise CheckpointError(f"{path} is not a readable safetensors file ({error}). {RECOPY}") from error
 
 
-def _is_sound(tensor: Tensor) -> bool:
-    """Return whether a tensor holds numbers. A vector may hold infinities.
+def _is_sound(values: Any, library: ModuleType) -> bool:
+    """Return whether a tensor of torch, or an array of numpy, holds numbers. A vector may hold infinities.
 
     Discriminants rule out a class by a bias of minus infinity and a feature by an infinite deviation.
     """
-    if tensor.is_complex():
+    if "complex" in str(values.dtype):
         return False
-    if not tensor.is_floating_point() or tensor.isfinite().all():
+    if library.isfinite(values).all():
         return True
-    return tensor.ndim == 1 and not bool(tensor.isnan().any())
-
-
-def _is_sound_array(array: NDArray[Any]) -> bool:
-    """Return the same of an array."""
-    if array.dtype.kind == "c":
-        return False
-    if array.dtype.kind != "f" or np.isfinite(array).all():
-        return True
-    return array.ndim == 1 and not bool(np.isnan(array).any())
+    return values.ndim == 1 and not bool(library.isnan(values).any())

@@ -36,5 +36,5 @@ class Pop1k7Corpus(ArchivedCorpus):
         """List the covers in order of their folders."""
         return [
             Piece(path.stem, f"{path.parent.name}/{path.name}")
-            for path in sorted(self.folder.glob("src_*/*.mid"))
+            for path in sorted(self.folder.glob("src_*/*.mid"), key=str)  # paths compare slowly
         ]

@@ -126,11 +126,20 @@ def from_symusic(
     time_signatures = sorted(
         [(t.time, t.numerator, t.denominator) for t in items(score.time_signatures)], key=_TICK
     )
+    beating = [one for one in time_signatures if one[1] > 0 and one[2] > 0]
+    tempos = _tempos_of(score)
+    moving = tempos[tempos[:, 1] < np.inf]
+    for what, count in (
+        ("time signatures of 0 beats", len(time_signatures) - len(beating)),
+        ("tempos without duration", len(tempos) - len(moving)),
+    ):
+        if count:
+            repairs += (f"{what} passed over: {count}",)
     return Music(
         notes,
         score.ticks_per_quarter,
-        np.array(time_signatures or [(0, 4, 4)]),
-        _tempos_of(score),
+        np.array(beating or [(0, 4, 4)]),
+        moving if len(moving) else np.array([(0.0, 120.0)]),
         tuple([track.name for track in tracks]),
         repairs,
         path,

@@ -156,6 +156,20 @@ class TestOddBytes:
             "values above 127 clipped: 1",
         )
 
+    @pytest.mark.parametrize("times", [1, 20])
+    def test_a_meter_of_no_beats_and_an_endless_tempo(self, times: int) -> None:
+        nothing = [(0, meta(0x58, b"\0\2\x18\x08")), (0, meta(0x51, bytes(3)))] * times
+        stated = [(0, meta(0x58, b"\3\2\x18\x08")), (0, meta(0x51, b"\x06\x1a\x80"))]
+        music = parse_midi(midi(track(*stated, *scale(3), *nothing, *scale(3))), "odd")
+        assert (music.time_signatures.tolist(), music.tempos.tolist()) == ([[0, 3, 4]], [[0, 150]])
+        assert music.repairs == (
+            f"time signatures of 0 beats passed over: {times}",
+            f"tempos without duration passed over: {times}",
+        )
+        assert "150 bpm" in repr(music)
+        alone = parse_midi(midi(track(*nothing, *scale(3))), "odd")
+        assert (alone.time_signatures.tolist(), alone.tempos.tolist()) == ([[0, 4, 4]], [[0, 120]])
+
     def test_running_status_goes_on_over_other_messages(self) -> None:
         for between in (b"\xf0\x01\xf7", meta(1, b"x"), b"\xf8"):
             music = parse_midi(midi(track((0, on()), (0, between), (9, b"\x3c\0"))), "odd")
