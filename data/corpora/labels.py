@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from data.corpora.spreadsheet import ZIP, sheet_rows
 from data.splits import EXCLUDED, SPLITS
 from symbolic.errors import LabelError
 from symbolic.music.files import SUFFIXES
@@ -23,8 +24,8 @@ _SIDES = {
     "exclude": EXCLUDED,
 }
 """The side that each word of the column `split` means."""
-_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""First bytes of .xlsx and .ods, and of .xls."""
+_XLS = b"\xd0\xcf\x11\xe0"
+"""First bytes of .xls."""
 
 
 class Row(NamedTuple):
@@ -48,9 +49,9 @@ class Row(NamedTuple):
 def read_table(path: Path, names: Collection[str], folder: Path, needed: Sequence[str] = ()) -> list[Row]:
     """Read a table of labels and spell its files as the folder does.
 
-    Commas, semicolons and tabs separate cells. The case of column names and of splits does not matter and blank rows
-    are passed over. A row means a file if one path is the end of the other, whatever their case, their accents'
-    spelling and a missing ending.
+    Commas, semicolons and tabs separate cells, or it is an .xlsx file, whose first sheet is read. The case of column
+    names and of splits does not matter and blank rows are passed over. A row means a file if one path is the end of the
+    other, whatever their case, their accents' spelling and a missing ending.
 
     Args:
         path: The table.
@@ -93,7 +94,14 @@ def read_table(path: Path, names: Collection[str], folder: Path, needed: Sequenc
 
 def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the names of columns, and the cells of every row that is not blank, with its line."""
-    text = _text(path)
+    content = _content(path)
+    rows = sheet_rows(content, path) if content.startswith(ZIP) else _rows(_text(content, path), path)
+    filled = [(line, row) for line, row in rows if any(row)]
+    return (filled[0][1], filled[1:]) if filled else ([], [])
+
+
+def _rows(text: str, path: Path) -> list[tuple[int, list[str]]]:
+    """Return the cells of each row of text with its line."""
     first, _, rest = text.partition("\n")
     skipped = 0
     separators: Sequence[str] = _SEPARATORS
@@ -110,19 +118,19 @@ def _cells(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise LabelError(
             f"{path} is no table ({error}). Quotes must come in pairs, each pair around a whole cell."
         ) from error
-    filled = [(line, row) for line, row in rows if any(row)]
-    if not filled:
-        return [], []
-    return filled[0][1], filled[1:]
+    return rows
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise LabelError(f"{path} cannot be read ({error.strerror}).") from error
-    if content.startswith(_SPREADSHEETS):
-        raise LabelError(f"{path} is a spreadsheet. Save it as CSV in UTF-8, and name that file.")
+
+
+def _text(content: bytes, path: Path) -> str:
+    if content.startswith(_XLS):
+        raise LabelError(f"{path} is a spreadsheet. Save it as .xlsx or as CSV in UTF-8, and name that file.")
     coding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         return content.decode(coding)

@@ -90,7 +90,8 @@ def test_a_row_that_fits_no_file_or_several_is_named(tmp_path, text, names, mess
         ("p000.mid,dur\n", r"no column 'file'; its columns are p000.mid, dur"),
         ('file,label\np000.mid,"dur\np001.mid,moll\n', r"is no table .*Quotes must come in pairs"),
         (b"file,label\np000.mid,gr\xfcn\n", r"is not in UTF-8 \(line 2\). Save it as CSV in UTF-8"),
-        (b"PK\x03\x04\x14\x00", r"is a spreadsheet. Save it as CSV"),
+        (b"PK\x03\x04\x14\x00", r"cannot be read as .xlsx .*Save it as CSV"),
+        (b"\xd0\xcf\x11\xe0", r"is a spreadsheet. Save it as .xlsx or as CSV"),
     ],
 )
 def test_what_is_no_table_of_labels_is_refused_with_the_remedy(tmp_path, text, message):
