@@ -124,10 +124,6 @@ def _tokenise(recipe: Recipe, piece: Piece) -> PreparedPiece:
 
 def _oddities(music: Music, suffix: str) -> Iterator[str]:
     """Describe what the tokenizer ignores or changes in words. In a score, notes of no length are grace notes."""
-    if odd := int((music.time_signatures[:, 1:] <= 0).any(axis=1).sum()):
-        yield f"time signatures of no beats or an impossible unit passed over: {odd}"
-    if odd := int((~np.isfinite(music.tempos[:, 1]) | (music.tempos[:, 1] <= 0)).sum()):
-        yield f"tempos of no duration taken as the fastest: {odd}"
     odd = int((music.notes["duration"] == 0).sum())
     if odd and suffix.lower() not in SCORE_SUFFIXES:
         yield f"notes of no length given the shortest: {odd}"

@@ -18,24 +18,38 @@ _FULL = 8192
 """A full bend downwards. One upwards is less by 1."""
 _USUAL = 2
 """Semitones of a full bend where a file does not state them."""
+_MOST_BENDS = 1024
+"""Bends within a note that are looked at: a limit for files made to be slow."""
 _COARSE, _FINE, _LOW, _HIGH = 6, 38, 100, 101
 """Controllers: the semitones and cents of a registered parameter, and its number. That of the bend range is 0, 0."""
 
 
-def bent_cents(track: Track, onset: NDArray[np.integer]) -> NDArray[np.int64]:
-    """Return (N,) cents by which notes of a track are bent where they begin.
+def bent_cents(track: Track, onset: NDArray[np.integer], duration: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return (N,) cents by which notes of a track are bent: the median over the time that each sounds.
+
+    So a note that slides up to its pitch, or vibrates around it, is in tune.
 
     Args:
         track: A track of symusic, in ticks, with the bends of its channel.
         onset: (N,) ticks.
+        duration: (N,) ticks.
     """
     bends = track.pitch_bends.numpy()
     order = np.argsort(bends["time"], kind="stable")
-    value = np.append(0, bends["value"][order])
-    place = np.searchsorted(bends["time"][order], onset, side="right")
+    time, value = bends["time"][order].astype(np.int64), np.append(0, bends["value"][order])
+    first = np.searchsorted(time, onset, side="right")
+    held = value[first]
+    last = np.minimum(np.searchsorted(time, onset + duration, side="left"), first + _MOST_BENDS)
+    for index in np.flatnonzero(last > first).tolist():
+        start, stop = first[index], last[index]
+        edges = np.concatenate([onset[index : index + 1], time[start:stop], [onset[index] + duration[index]]])
+        values = value[start : stop + 1]
+        ranks = np.argsort(values, kind="stable")
+        passed = np.cumsum(np.diff(edges)[ranks])
+        held[index] = values[ranks[np.searchsorted(passed, passed[-1] / 2)]]
     start, size = _ranges(track)
     full = size[np.searchsorted(start, onset, side="right") - 1]
-    return np.rint(value[place] * full / _FULL).astype(np.int64)
+    return np.rint(held * full / _FULL).astype(np.int64)
 
 
 def _ranges(track: Track) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -130,8 +130,8 @@ def from_symusic(
     tempos = _tempos_of(score)
     moving = tempos[tempos[:, 1] < np.inf]
     for what, count in (
-        ("time signatures of 0 beats", len(time_signatures) - len(beating)),
-        ("tempos without duration", len(tempos) - len(moving)),
+        ("time signatures of no beats or an impossible unit", len(time_signatures) - len(beating)),
+        ("tempos of no duration", len(tempos) - len(moving)),
     ):
         if count:
             repairs += (f"{what} passed over: {count}",)
@@ -169,7 +169,9 @@ def _notes_of(tracks: Sequence[Track]) -> NDArray[np.void]:
         stop = start + len(own)
         sound[start:stop] |= program << _PROGRAM | index << _TRACK
         if len(track.pitch_bends) and program != DRUM_PROGRAM:
-            notes["cents"][start:stop] = bent_cents(track, notes["onset"][start:stop])
+            notes["cents"][start:stop] = bent_cents(
+                track, found["time"][start:stop], found["duration"][start:stop]
+            )
         start = stop
     return notes
 

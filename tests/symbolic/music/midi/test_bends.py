@@ -12,6 +12,7 @@ from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 
 def bent(bends, controls=(), onsets=(0, 480)):
+    """The cents of two notes of 240 ticks."""
     score, track = Score(480), Track()
     track.notes.extend([Note(at, 240, 60, 64) for at in onsets])
     track.pitch_bends.extend([PitchBend(*one) for one in bends])
@@ -26,9 +27,14 @@ def heard(music):
     return sorted(found.notes[["onset", "pitch", "program", "duration", "cents"]].tolist()), found
 
 
-def test_a_note_has_the_bend_that_holds_where_it_begins():
+def test_a_note_has_the_median_of_its_bends():
     assert bent([(480, -1700), (700, 4096)]) == [0, -42]
-    assert bent([(0, 4096), (100, 0)]) == [100, 0]
+    assert bent([(0, 4096), (100, 0)]) == [0, 0]  # slides to its pitch
+    assert bent([(0, 4096), (140, 0)]) == [100, 0]
+    assert bent([(10, -1000), (20, 8000), (40, 1000), (50, 0)]) == [0, 0]
+    assert bent([(480 + 10 * k, (-1) ** k * 1000) for k in range(1, 24)])[0] == 0
+    assert abs(bent([(480 + 10 * k, round(1000 * np.sin(k))) for k in range(1, 24)])[1]) <= 3  # vibrato
+    assert bent([(240, 4096), (479, 0)]) == [0, 0]  # between notes
     assert bent([(0, -8192), (480, 8191)]) == [-200, 200]
     assert bent([]) == [0, 0]
 

@@ -51,7 +51,7 @@ REPAIRED = {
     "type-2": (midi(track(*scale()), track(*scale()), kind=2), "type 2, whose tracks are pieces"),
     "tempo-0": (
         midi(track((0, meta(0x51, b"\0\0\0")), *scale())),
-        "tempos of no duration taken as the fastest: 1",
+        "tempos of no duration passed over: 1",
     ),
     "metre-0-4": (
         midi(track((0, meta(0x58, b"\0\2\x18\x08")), *scale())),

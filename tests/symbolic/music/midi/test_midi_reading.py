@@ -163,8 +163,8 @@ class TestOddBytes:
         music = parse_midi(midi(track(*stated, *scale(3), *nothing, *scale(3))), "odd")
         assert (music.time_signatures.tolist(), music.tempos.tolist()) == ([[0, 3, 4]], [[0, 150]])
         assert music.repairs == (
-            f"time signatures of 0 beats passed over: {times}",
-            f"tempos without duration passed over: {times}",
+            f"time signatures of no beats or an impossible unit passed over: {times}",
+            f"tempos of no duration passed over: {times}",
         )
         assert "150 bpm" in repr(music)
         alone = parse_midi(midi(track(*nothing, *scale(3))), "odd")
