@@ -1,11 +1,13 @@
 """Compare ways to choose masks and targets over many passes of little music, clean or partly noise.
 
     python -m experiments.passes uniform adversarial excess uniform@0.5 excess@0.5 --root DATA --seeds 3
+    python -m experiments.passes uniform excess --corpus pianist8 --size from-tiny-slow --passes 25 --root DATA
     python -m experiments.passes --out results/passes.jsonl     # the table of what is there
 
 ARM@SHARE adds noisy copies (`experiments.noise`) until they have that share of the notes. All arms of a seed have the
-same songs and make as many steps, but `uniform-twice`. The songs are the validation side of POP909, which `tiny` was
-not trained on: so it may be the reference, the teacher, or the start of `--size from-tiny`. Every seed deals them anew.
+same songs and make as many steps, but `uniform-twice`. The songs are the validation side of a corpus, which `tiny` was
+not trained on: so it may be the reference, the teacher, or the start of `--size from-tiny`. It was trained on others of
+POP909, and on none of `--corpus pianist8`. Every seed deals the songs anew.
 Some are trained on, some choose the pass at which to stop, and the others are measured there with tokens masked at
 random. A run that has its record is not repeated.
 """
@@ -30,7 +32,7 @@ import lightning
 import numpy as np
 from numpy.typing import NDArray
 
-from data.corpora import open_corpus
+from data.corpora import Corpus, open_corpus
 from data.shards import Shards
 from data.toolkit.command import guarded
 from data.toolkit.page import markdown_table
@@ -41,7 +43,7 @@ from experiments.passes_measure import LINE, SIDES, Curve, result_rows
 from experiments.passes_taught import Taught
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.targets import Reference, Targets
-from pretrain.settings import PretrainSettings
+from pretrain.settings import LEARNING_RATES, PretrainSettings
 from pretrain.training.building import build_module, load_reference
 from pretrain.training.datamodule import PretrainDataModule
 from pretrain.training.initialisation import Initialisation
@@ -93,8 +95,11 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
 SIZES: Mapping[str, BackboneConfig] = MappingProxyType(
     {"micro": BackboneConfig(dim=64, layers=2, heads=2, ffn=256, window=128), **PRESETS}
 )
-_KNOWING, _FROM_KNOWING = "tiny", "from-tiny"
-"""The model that knows other music, and the size that starts from its weights."""
+CORPORA = ("pop909", "pianist8")
+_KNOWING = "tiny"
+"""The model that knows other music."""
+_CONTINUED: Mapping[str, float] = MappingProxyType({"from-tiny": 1.0, "from-tiny-slow": 0.1})
+"""Sizes that start from its weights, and the part of the usual learning rate."""
 _FIRST, _OTHER = 4, 1000
 """A reference of the same songs is trained for a fourth of the steps, where nothing is memorised yet, and from the
 weights of another seed."""
@@ -122,7 +127,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
         "arms", nargs="*", type=_arm, help=f"{', '.join(ARMS)}; or one of them @ a share of noise below 1"
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--size", default="micro", choices=[*SIZES, _FROM_KNOWING])
+    parser.add_argument("--corpus", default="pop909", choices=CORPORA)
+    parser.add_argument("--size", default="micro", choices=[*SIZES, *_CONTINUED])
     parser.add_argument("--notes", type=int, default=10_000, help="to train on, in whole songs")
     parser.add_argument("--passes", type=int, default=100, help="over the clean notes")
     parser.add_argument("--windows", type=int, default=4, help="in a batch")
@@ -144,23 +150,23 @@ def _arm(spelled: str) -> tuple[str, float]:
 def _one(name: str, noise: float, seed: int, options: argparse.Namespace) -> None:
     """Train and measure one arm with one seed, and append its record, unless that is done."""
     key: dict[str, Any] = {"arm": name, "noise": noise, "seed": seed}
-    key |= {word: getattr(options, word) for word in ("size", "notes", "passes")}
+    key |= {word: getattr(options, word) for word in ("corpus", "size", "notes", "passes")}
     budget = options.windows * initial(options.size).config.window
     key["steps"] = max(1, options.passes * options.notes // budget)
     if any(key.items() <= record.items() for record in read_lines(options.out, LINE)):
         return
-    folder = options.work / f"{options.notes}-{noise:g}-{seed}"
-    music = deal(folder, options.root, options.notes, noise, seed)
+    folder = options.work / f"{options.corpus}-{options.notes}-{noise:g}-{seed}"
+    music = deal(folder, open_corpus(options.corpus, options.root), options.notes, noise, seed)
     found = train(ARMS[name], music, seed, key["steps"], options)
     append_results(options.out, [portable_provenance({**provenance(), **key, **found})])
 
 
-def deal(folder: Path, root: str | None, notes: int, noise: float, seed: int) -> Path:
+def deal(folder: Path, corpus: Corpus, notes: int, noise: float, seed: int) -> Path:
     """Write songs and noisy copies into a folder with a table of their sides, unless they are there.
 
     Args:
         folder: The folder.
-        root: Where POP909 is.
+        corpus: Where the songs are. Each piece must be another song.
         notes: Smallest number of clean notes to train on.
         noise: Share of noise among the notes to train on.
         seed: Of the order of the songs, and of the noise.
@@ -169,7 +175,6 @@ def deal(folder: Path, root: str | None, notes: int, noise: float, seed: int) ->
     if table.is_file():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    corpus = open_corpus("pop909", root)
     songs = [piece for piece in corpus.pieces() if piece.split == "valid"]
     random = np.random.default_rng(seed)
     trained: list[Music] = []
@@ -207,7 +212,7 @@ def train(arm: Arm, folder: Path, seed: int, steps: int, options: argparse.Names
     window, budget = start.config.window, options.windows * start.config.window
     settings = PretrainSettings.of(
         folder=str(folder), steps=steps * arm.longer, seed=seed, tokens_per_batch=budget, accelerator="cpu",
-        near_duplicates=0.0, **arm.flags,
+        near_duplicates=0.0, lr=LEARNING_RATES[_KNOWING] * _CONTINUED.get(options.size, 1.0), **arm.flags,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as frozen, warnings.catch_warnings():
         warnings.filterwarnings(
@@ -238,7 +243,7 @@ def train(arm: Arm, folder: Path, seed: int, steps: int, options: argparse.Names
 
 def initial(size: str) -> Initialisation:
     """Return the initial weights of a size."""
-    if size == _FROM_KNOWING:
+    if size in _CONTINUED:
         found = load_checkpoint(_KNOWING, Tokenizer())
         return Initialisation(found.config, found)
     return Initialisation(replace(SIZES[size], relations=tuple(RELATIONS)))

@@ -32,6 +32,7 @@ LINE = fields(
         "arm": text(),
         "noise": number(0, 1),
         "seed": whole(0, 2**31),
+        "corpus": text(),
         "size": text(),
         "notes": whole(1, 2**40),
         "passes": whole(1, 10**6),
@@ -155,6 +156,7 @@ def _mean(losses: Floats, of: tuple[int, ...]) -> Floats:
 class Group(NamedTuple):
     """The settings that the runs of an arm share, whatever their seeds."""
 
+    corpus: str
     size: str
     notes: int
     passes: int
@@ -177,11 +179,11 @@ def result_rows(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[l
         group = Group(*(record[name] for name in Group._fields))
         runs.setdefault(group, {})[record["seed"]] = record
     header = [
-        "size", "notes", "steps", "noise", "arm", "seeds", "loss", "above uniform", "by seed", "best pass",
+        "corpus", "size", "notes", "steps", "noise", "arm", "seeds", "loss", "above uniform", "by seed", "best pass",
         "at the end", "training songs then", "time signature and tempo", "seconds",
     ]  # fmt: skip
     return header, [
-        _row(group, mine, runs) for group, mine in sorted(runs.items(), key=lambda one: one[0][:5])
+        _row(group, mine, runs) for group, mine in sorted(runs.items(), key=lambda one: one[0][:6])
     ]
 
 
@@ -194,6 +196,7 @@ def _row(
     curves = [run["curve"] for run in ends]
     best = [run["passes_made"] * run["curve"]["step"][run["best"]] / run["curve"]["step"][-1] for run in ends]
     return [
+        group.corpus,
         group.size,
         f"{group.notes:,}",
         f"{group.steps:,}",

@@ -33,8 +33,8 @@ def song(number: int, notes: int = 64) -> Music:
 def run(arm: str, seed: int, losses: dict[str, float], noise: float = 0.0) -> dict:
     curve = {side: [3.0, 2.0] for side in ("train", "valid", "test")}
     return {
-        "size": "micro", "notes": 10, "passes": 4, "noise": noise, "arm": arm, "seed": seed, "songs": losses,
-        "best": 1, "steps": 8, "passes_made": 4.0, "seconds": 5.0,
+        "corpus": "pop909", "size": "micro", "notes": 10, "passes": 4, "noise": noise, "arm": arm, "seed": seed,
+        "songs": losses, "best": 1, "steps": 8, "passes_made": 4.0, "seconds": 5.0,
         "curve": {"step": [4, 8], "note_fields": curve, "piece_fields": curve},
     }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_rows_compare_with_uniform_of_the_same_noise():
         run("excess", 0, {"a": 1.75}, noise=0.5),
     ]  # fmt: skip
     header, rows = result_rows(records)
-    found = {(row[3], row[4]): dict(zip(header, row, strict=True)) for row in rows}
+    found = {(row[4], row[5]): dict(zip(header, row, strict=True)) for row in rows}
     assert found["50%", "excess"]["above uniform"] == "-0.250 (-0.250 to -0.250)"
     assert found["0%", "uniform"]["best pass"] == "4 of 4"
 
