@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from data.toolkit.command import parse
@@ -64,10 +64,22 @@ def style(argv: Sequence[str]) -> list[str]:
         "",
         f"gain {gain['mean']:.3f} ({gain['low']:.3f} to {gain['high']:.3f} over pieces, which also chose the best "
         "validation)",
+        *_commas(record["music"]["microtonal"], [seed["commas"] for seed in seeds]),
         *_known(record["music"]["held_out_in_pretraining"], base),
         f"{seeds[0]['trained_parameters']:,} parameters trained in {seeds[0]['seconds']:.0f} s; "
         f"licence: {record['licence']}",
         f"style  {out}",
+    ]
+
+
+def _commas(share: float, found: Sequence[Mapping[str, float]]) -> list[str]:
+    """Return a line on the commas of microtonal music."""
+    if not found[0]:
+        return []
+    nats = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+    return [
+        f"{100 * share:.0f} % of the notes lie off twelve tones, so the style has commas: {nats['model']:.3f} nats a "
+        f"hidden one ({nats['by_pitch']:.3f} from counts for its pitch, {nats['unigram']:.3f} from counts of all)"
     ]
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from finetune.style.objective import hidden_cells, model_losses
+from finetune.style.commas import Commas, hide_commas
+from finetune.style.objective import field_losses, hidden_cells, states_of
 from symbolic.backbone import Backbone
 from symbolic.dataset import MusicBatch
 from symbolic.errors import ConfigError
@@ -34,6 +35,8 @@ class StyleModule(lightning.LightningModule):
         lr: Peak learning rate.
         steps: Length of the run for the schedule.
         seed: Seed of everything random in a step.
+        commas: The field of commas with those of the training pieces, and with those of the held-out ones. Its numbers
+            are among the trained ones.
 
     Attributes:
         history: For each validation its step and the negative log-likelihood of held-out pieces in nats.
@@ -49,10 +52,13 @@ class StyleModule(lightning.LightningModule):
         lr: float,
         steps: int,
         seed: int,
+        commas: tuple[Commas, Commas] | None = None,
     ) -> None:
         super().__init__()
         self.backbone, self.heads, self._trained = backbone, heads, dict(trained)
         self.lr, self.steps, self.seed = lr, steps, seed
+        self.comma_field = None if commas is None else commas[_TRAINING].field
+        self._commas = commas
         self.history: list[dict[str, float]] = []
         self.best: dict[str, Tensor] = {}
         self.last_losses: dict[str, Tensor] = {}
@@ -63,16 +69,15 @@ class StyleModule(lightning.LightningModule):
         torch.manual_seed(int(np.random.SeedSequence([self.seed, self.global_step]).generate_state(1)[0]))
 
     def training_step(self, batch: MusicBatch, batch_idx: int) -> Tensor:
-        """Return the weighted mean loss of the hidden cells."""
-        losses, weights = self._losses(batch, self.global_step, _TRAINING)
-        loss: Tensor = (losses * weights).sum() / weights.sum()
+        """Return the weighted mean loss of the hidden cells, and with it that of hidden commas."""
+        sums, weights = self._loss(batch, self.global_step, _TRAINING)
+        loss: Tensor = (sums / weights.clamp(min=1)).sum()
         self.last_losses = {"loss": loss.detach()}
         return loss
 
     def validation_step(self, batch: MusicBatch, batch_idx: int) -> None:
         """Collect the losses of held-out pieces. The same cells are hidden in every validation."""
-        losses, weights = self._losses(batch, batch_idx, _HELD_OUT)
-        self._sums.append(torch.stack([(losses * weights).sum(), weights.sum()]))
+        self._sums.append(torch.stack(self._loss(batch, batch_idx, _HELD_OUT)))
 
     def on_validation_epoch_end(self) -> None:
         """Add an entry to the history and keep the best tensors.
@@ -80,9 +85,9 @@ class StyleModule(lightning.LightningModule):
         Raises:
             ConfigError: If the training has diverged.
         """
-        total, weight = torch.stack(self._sums).double().sum(0).tolist()
+        total, weight = torch.stack(self._sums).double().sum(0)
         self._sums.clear()
-        loss = total / weight
+        loss = float((total / weight.clamp(min=1)).sum())
         if not math.isfinite(loss):
             raise ConfigError("The training diverged: its loss is no finite number. Lower --lr.")
         self.last_losses["held_out_loss"] = torch.tensor(loss)
@@ -115,8 +120,18 @@ class StyleModule(lightning.LightningModule):
         """Restore the curve and the best tensors."""
         self.history, self.best = (checkpoint["counterpoint"][name] for name in ("history", "best"))
 
-    def _losses(self, batch: MusicBatch, *key: int) -> tuple[Tensor, Tensor]:
-        """Return (B, L, 8) losses and weights of the cells that a key hides."""
-        generator = generator_of(batch.tokens.device, self.seed, *key)
+    def _loss(self, batch: MusicBatch, step: int, purpose: int) -> tuple[Tensor, Tensor]:
+        """Return (2,) weighted sums of the losses of what a key hides, fields and commas, and (2,) their weights."""
+        generator = generator_of(batch.tokens.device, self.seed, step, purpose)
         hidden, weights = hidden_cells(batch, self.heads.sizes, generator)
-        return model_losses(self.backbone, self.heads, batch, hidden), weights
+        if self._commas is None:
+            states, of_commas = states_of(self.backbone, batch, hidden), weights.new_zeros(0)
+        else:
+            commas = self._commas[purpose]
+            ids = commas.of(batch)
+            shown, scored = hide_commas(ids, batch, hidden, generator)
+            states = states_of(self.backbone, batch, hidden, commas.field(shown))
+            of_commas = commas.losses(states, batch, ids, scored)
+        losses = field_losses(self.heads, states, batch, hidden)
+        sums = torch.stack([(losses * weights).sum(), of_commas.sum()])
+        return sums, torch.stack([weights.sum(), weights.new_tensor(len(of_commas))])

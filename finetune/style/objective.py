@@ -48,8 +48,22 @@ def hidden_cells(
 
 def model_losses(backbone: Backbone, heads: FieldHeads, batch: MusicBatch, hidden: Tensor) -> Tensor:
     """Return (B, L, 8) losses in nats of recovering hidden cells. 0 where nothing is hidden."""
+    return field_losses(heads, states_of(backbone, batch, hidden), batch, hidden)
+
+
+def states_of(
+    backbone: Backbone, batch: MusicBatch, hidden: Tensor, extra_embedding: Tensor | None = None
+) -> Tensor:
+    """Return (B, L, dim) states of windows with (B, L, 8) hidden cells, and (B, L, dim) to add to their embedding."""
     there = batch.attention_mask
-    states = backbone(batch.tokens.masked_fill(hidden, MASK), None if there.all() else there)
+    states: Tensor = backbone(
+        batch.tokens.masked_fill(hidden, MASK), None if there.all() else there, extra_embedding
+    )
+    return states
+
+
+def field_losses(heads: FieldHeads, states: Tensor, batch: MusicBatch, hidden: Tensor) -> Tensor:
+    """Return (B, L, 8) losses in nats of hidden cells from states (B, L, dim). 0 where nothing is hidden."""
     return recover(heads(states), batch.tokens).loss * hidden
 
 

@@ -24,6 +24,7 @@ from finetune.style.training import STATE, Style, pretrained_parts, train_style
 from symbolic.checkpoint.bundled import RECORD, model_name, shipped_models
 from symbolic.checkpoint.format import Checkpoint, load_checkpoint, save_checkpoint
 from symbolic.checkpoint.licence import FINE_TUNING, Source, Stage, chain_values, identify, licence_of
+from symbolic.commas import OFTEN, PART, microtonal_share
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.files import music_files, read_music
@@ -95,6 +96,7 @@ def run_style(settings: StyleSettings, folder: Path) -> dict[str, Any]:
                 "trained": len(pieces.trained),
                 "held_out": pieces.names,
                 "notes": sum(map(len, pieces.trained)),
+                "microtonal": _microtonal(pieces),
                 "held_out_in_pretraining": None
                 if base.pretrained_on is None
                 else sum(one in known for one in tested),
@@ -128,7 +130,9 @@ def _seed(
     place = folder / f"seed-{seed}"
     if (place / RECORD).is_file():
         return read_json(place / RECORD, ConfigError, "Delete it: --resume then trains this seed again.")
-    style = train_style(base, pieces.trained, pieces.held_out, settings, seed, place)
+    style = train_style(
+        base, pieces.trained, pieces.held_out, settings, seed, place, _microtonal(pieces) >= OFTEN
+    )
     found = _summary(style, seed)
     known = base.pretrained_on
     own = settings.method in CONTROLS or settings.checkpoint not in shipped_models()
@@ -137,6 +141,7 @@ def _seed(
         style.backbone,
         base.tokenizer,
         heads={"fields": style.heads},
+        parts={} if style.comma_field is None else {PART: style.comma_field},
         provenance={**origin, "settings": settings.flat(), "held_out": found["held_out"]},
         pretrained_on=None if known is None else np.concatenate([known, np.array(seen, dtype=np.int64)]),
         base="" if own else settings.checkpoint,
@@ -153,6 +158,7 @@ def _summary(style: Style, seed: int) -> dict[str, Any]:
         "seed": seed,
         "held_out": style.held_out.by_field(),
         "pieces": style.held_out.pieces.tolist(),
+        "commas": dict(style.comma_losses),
         "trained_parameters": style.parameters,
         "seconds": round(style.seconds, 1),
         "history": style.history,
@@ -163,6 +169,11 @@ def _gain(before: PieceLosses, seeds: Sequence[Mapping[str, Any]]) -> dict[str, 
     """Return by how much a held-out piece's loss falls, its mean over seeds, with the interval over pieces."""
     mean, low, high = paired_interval(before.pieces - np.mean([one["pieces"] for one in seeds], axis=0))
     return {"mean": mean, "low": low, "high": high}
+
+
+def _microtonal(pieces: _Pieces) -> float:
+    """Return the share of notes that lie off twelve tones."""
+    return microtonal_share([*pieces.trained, *pieces.held_out])
 
 
 def _stage(settings: StyleSettings, trained: Sequence[Music], model: str) -> Stage:

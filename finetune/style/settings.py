@@ -14,6 +14,7 @@ CONTROLS = (FULL, NEW)
 USUAL_SHARE = "1%"
 _RATES = {FULL: 1e-4, NEW: 1e-3}
 _ADAPTER_RATE = 1e-3
+_TRANSPOSITION = 5
 
 
 @dataclass(kw_only=True)
@@ -32,7 +33,9 @@ class StyleSettings(Settings):
     epochs: int = setting(20, "passes over the pieces", within=POSITIVE)
     batch: int = setting(8, "windows in a batch", within=POSITIVE, rare=True)
     lr: float | None = setting(None, "peak learning rate (default: by method)", within=POSITIVE)
-    transposition: int = setting(5, "augment by up to this many semitones", within="[0, 24]")
+    transposition: int | None = setting(
+        None, "augment by up to this many semitones (default: 5, or 0 for microtonal music)", within="[0, 24]"
+    )
     seeds: int = setting(1, "number of trainings", within=POSITIVE, free=True)
     seed: int = setting(0, "first of the seeds; it also deals the held-out pieces", within=SEEDS, rare=True)
     licence: str | None = setting(None, "terms of your own music, in a line (default: unstated)", free=True)
@@ -55,6 +58,11 @@ class StyleSettings(Settings):
         if self.seed + self.seeds > 2**32:
             found.append(f"--seeds {self.seeds}: the last seed would not be below {2**32}.")
         return found
+
+    def most_transposition(self, microtonal: bool) -> int:
+        """Return the largest transposition in semitones. By default the tuning of a pitch stays that of the pitch."""
+        usual = 0 if microtonal else _TRANSPOSITION
+        return usual if self.transposition is None else self.transposition
 
     @property
     def rate(self) -> float:

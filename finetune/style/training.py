@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import lightning
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from data.batches import endless_loader
 from data.toolkit.failures import explained
@@ -22,6 +23,7 @@ from data.toolkit.progress import StepProgress
 from data.toolkit.states import StateFiles, read_state
 from finetune.settings import share_of
 from finetune.style.batches import StyleBatches, held_out_loader
+from finetune.style.commas import Commas, comma_measure, commas_of, losses_beside_commas, tuning_of
 from finetune.style.module import StyleModule
 from finetune.style.objective import PieceLosses, model_losses, piece_losses
 from finetune.style.settings import CONTROLS, NEW, USUAL_SHARE, StyleSettings
@@ -29,10 +31,12 @@ from symbolic.adapters import METHODS, attach
 from symbolic.adapters.budget import options_for
 from symbolic.backbone import Backbone, build_backbone
 from symbolic.checkpoint.format import Checkpoint
-from symbolic.dataset import MusicDataset
+from symbolic.commas import CommaField
+from symbolic.dataset import MusicBatch, MusicDataset
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
+from symbolic.tokens.vocabulary import PITCH
 
 STATE = "last.ckpt"
 _VALIDATIONS = 10
@@ -47,6 +51,8 @@ class Style:
         heads: Heads for fields.
         held_out: Losses of the held-out pieces, which also chose among the validations.
         history: Step and loss of each validation.
+        comma_field: The field of commas, if it was learnt.
+        comma_losses: Nats a held-out comma by `comma_measure`. Empty without the field.
         parameters: Number of trained parameters.
         seconds: Time that it took since it was begun or resumed.
     """
@@ -57,6 +63,8 @@ class Style:
     history: list[dict[str, float]]
     parameters: int
     seconds: float
+    comma_field: CommaField | None = None
+    comma_losses: Mapping[str, float] = field(default_factory=dict)
 
 
 def pretrained_parts(base: Checkpoint) -> tuple[Backbone, FieldHeads]:
@@ -82,6 +90,7 @@ def train_style(
     settings: StyleSettings,
     seed: int,
     folder: Path,
+    with_commas: bool = False,
 ) -> Style:
     """Train a style, or go on from the state in a folder. Equal settings and music give equal results.
 
@@ -92,6 +101,7 @@ def train_style(
         settings: Method, size and schedule.
         seed: Of initialisation, order, transposition, hidden cells and dropout.
         folder: Receives the state, which is removed at the end.
+        with_commas: Learn the commas of the notes too.
 
     Raises:
         ConfigError: If the method cannot have the size, the model has no heads for fields, or the training diverges.
@@ -101,11 +111,15 @@ def train_style(
     backbone, heads = pretrained_parts(base)
     parameters = _trained_parameters(backbone, heads, settings)
     window = base.config.window
-    windows = MusicDataset(trained, base.tokenizer, window, window // 2, settings.transposition)
+    most = settings.most_transposition(with_commas)
+    windows = MusicDataset(trained, base.tokenizer, window, window // 2, most)
     batches = StyleBatches(windows, settings.batch, seed)
     held = held_out_loader(held_out, base.tokenizer, window, settings.batch)
+    commas = _commas(backbone, windows, held) if with_commas else None
+    if commas is not None:
+        parameters |= {f"commas.{name}": one for name, one in commas[0].field.named_parameters()}
     steps = settings.epochs * batches.per_epoch
-    module = StyleModule(backbone, heads, parameters, lr=settings.rate, steps=steps, seed=seed)
+    module = StyleModule(backbone, heads, parameters, lr=settings.rate, steps=steps, seed=seed, commas=commas)
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / STATE
     resumed = state.is_file()
@@ -123,11 +137,31 @@ def train_style(
             weights_only=True,
         )
     module.cpu().eval().restore_best()
-    losses = piece_losses(
-        partial(model_losses, backbone, heads), heads.sizes, held, len(held_out), settings.seed
-    )
+    losses_of = partial(model_losses, backbone, heads)
+    if commas is not None:
+        losses_of = partial(losses_beside_commas, backbone, heads, commas[1])
+    losses = piece_losses(losses_of, heads.sizes, held, len(held_out), settings.seed)
     count = sum(one.numel() for one in parameters.values())
-    return Style(backbone, heads, losses, module.history, count, time.perf_counter() - began)
+    found = {} if commas is None else comma_measure(backbone, commas[1], held, settings.seed)
+    return Style(
+        backbone,
+        heads,
+        losses,
+        module.history,
+        count,
+        time.perf_counter() - began,
+        module.comma_field,
+        found,
+    )
+
+
+def _commas(backbone: Backbone, windows: MusicDataset, held: DataLoader[MusicBatch]) -> tuple[Commas, Commas]:
+    """Return a new field of commas with those of the training pieces, and with those of the held-out ones."""
+    pitches, held_out = backbone.sizes[PITCH], held.dataset
+    comma_field = CommaField(backbone.config.dim, pitches)
+    comma_field.tuning.copy_(tuning_of(windows, pitches))
+    assert isinstance(held_out, MusicDataset)
+    return Commas(comma_field, commas_of(windows)), Commas(comma_field, commas_of(held_out))
 
 
 def _trained_parameters(

@@ -7,16 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.commas import HIDDEN_COMMA, comma_ids
 from symbolic.generate.donors import Donors, notes_of_donors
 from symbolic.generate.passage import Ints, Passage
-from symbolic.music.notes import Music
+from symbolic.music.notes import DRUM_PROGRAM, Music
 from symbolic.tokens.grid import tempo_values, to_grid, to_ticks
 from symbolic.tokens.tokenizer import Tokens
 from symbolic.tokens.vocabulary import (
     BAR,
     FIELDS,
     MASK,
+    PITCH,
     POSITION,
+    PROGRAM,
     RESERVED,
     TEMPO,
     TIME_SIGNATURE,
@@ -48,6 +51,7 @@ class Canvas:
         start: (R,) grid position where each token's bar begins.
         new: (R,) bool, the notes that are written anew. Others are those of the piece, whatever is drawn of them.
         dropped: (R,) bool, new notes for which there is no room. They are not part of the result.
+        commas: (R,) int64 ids of `symbolic.commas`, hidden where the pitch of a note that is no drum is to be drawn.
         lasting: (R,) length in positions of the note that each token is or stands for. Tokens have no longer ones than
             the vocabulary.
     """
@@ -86,9 +90,12 @@ class Canvas:
             self.new = drawn = np.arange(len(self.source)) >= len(kept)
         self.track = own[self.source]
         self.lasting = np.maximum(ends - onset, 1)[self.source]
+        commas = comma_ids(music.notes["cents"][tokens.note_index])
         self.drawn = np.zeros(self.values.shape, dtype=bool)
         self.drawn[np.ix_(drawn, np.array(passage.fields))] = True
         self.hidden, self.dropped = self.drawn.copy(), np.zeros(len(self.values), dtype=bool)
+        drums = self.values[:, PROGRAM] == DRUM_PROGRAM
+        self.commas = np.where(self.drawn[:, PITCH] & ~drums, HIDDEN_COMMA, commas[self.source])
         self.sureness = np.zeros(self.values.shape)
         self.sort(0, len(self.values))
 
@@ -107,7 +114,7 @@ class Canvas:
         order = low + np.lexsort(values[:, _CANONICAL].T)
         for column in (
             *(self.values, self.hidden, self.drawn, self.sureness, self.track, self.source),
-            *(self.start, self.new, self.dropped, self.lasting),
+            *(self.start, self.new, self.dropped, self.lasting, self.commas),
         ):
             column[low:high] = column[order]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.commas import HIDDEN_COMMA, OFTEN, comma_cents, microtonal_share
 from symbolic.errors import MusicFileError
 from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Passage
@@ -65,7 +66,8 @@ class Variant:
     def to_midi(self) -> bytes:
         """Return a MIDI file: that of the piece with the notes exchanged, and all its other events as they were.
 
-        Music from elsewhere, or a file in which the notes cannot be exchanged one by one, is written from its notes.
+        Music from elsewhere, or a file in which the notes cannot be exchanged one by one, is written from its notes. So
+        is microtonal music, because the bends of a file are those of the notes that it had.
 
         Raises:
             MusicFileError: If MIDI cannot hold the music.
@@ -74,7 +76,8 @@ class Variant:
         edit = MidiEdit(self.source)
         edit.exchange(self.replaced, self.notes, self.like)
         content = edit.to_bytes()
-        return content if _holds(content, music) else midi_bytes(music)
+        microtonal = microtonal_share([self.source, music]) >= OFTEN
+        return content if not microtonal and _holds(content, music) else midi_bytes(music)
 
     def to_musicxml(self, zipped: bool = False) -> bytes:
         """Return the MusicXML file of the piece with the notes exchanged, and all else in it as it was.
@@ -148,6 +151,8 @@ def variant_of(
             notes["onset"] = to_ticks(canvas.start[rows] + drawn, music, vocabulary)
         elif field == PITCH:
             notes["pitch"] = np.where(drawn < DRUM_PITCH, drawn, drawn - DRUM_PITCH)
+            ids = canvas.commas[rows]
+            notes["cents"] = np.where(ids == HIDDEN_COMMA, 0, comma_cents(ids))
         elif field == DURATION:
             notes["duration"] = np.maximum(to_ticks(vocabulary.durations[drawn], music, vocabulary), 1)
         elif field == VELOCITY:

@@ -20,12 +20,14 @@ from symbolic.predict.onnx_network import OnnxNetwork, runs_by_onnx
 from symbolic.predict.parts import FEATURES, hand_made, open_task
 from symbolic.predict.predictor import AnyModel, NotePredictor, PiecePredictor
 from symbolic.storage import ADAPTER_SETTINGS
+from symbolic.tokens.vocabulary import PITCH
 
 if TYPE_CHECKING:
     import torch
 
     from symbolic.adapters.adapter_set import AdapterSet
     from symbolic.backbone import Backbone
+    from symbolic.commas import CommaField
     from symbolic.predict.pretrained import PretrainedModel
 
 
@@ -52,9 +54,20 @@ def load(
     from symbolic.predict.pretrained import PretrainedModel
 
     device = device_named(device)
+    backbone = checkpoint.build_backbone().to(device)
     return PretrainedModel(
-        model_name(path), checkpoint, checkpoint.build_backbone().to(device), checkpoint.build_heads()
+        model_name(path), checkpoint, backbone, checkpoint.build_heads(), _comma_field(checkpoint)
     )
+
+
+def _comma_field(checkpoint: Checkpoint) -> CommaField | None:
+    """Build the field of commas of a style, if it has one."""
+    from symbolic.commas import PART, CommaField
+
+    if PART not in checkpoint.parts:
+        return None
+    pitches = checkpoint.tokenizer.vocabulary.sizes[PITCH]
+    return checkpoint.build(PART, lambda: CommaField(checkpoint.config.dim, pitches))
 
 
 def load_predictors(

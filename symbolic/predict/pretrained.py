@@ -21,6 +21,7 @@ from torch import Tensor
 
 from symbolic.backbone import Backbone
 from symbolic.checkpoint.format import Checkpoint, save_checkpoint
+from symbolic.commas import PART, CommaField
 from symbolic.errors import ConfigError
 from symbolic.heads import FieldHeads, Head
 from symbolic.masking.corruption import build_corruption
@@ -49,14 +50,21 @@ class PretrainedModel(MusicModel):
         checkpoint: Where it was loaded from.
         backbone: With its weights.
         heads: Heads by name. Those of pretraining are called "fields".
+        comma_field: Embeds and predicts how far notes lie off twelve tones. Styles of microtonal music have one.
     """
 
     def __init__(
-        self, name: str, checkpoint: Checkpoint, backbone: Backbone, heads: dict[str, Head] | None = None
+        self,
+        name: str,
+        checkpoint: Checkpoint,
+        backbone: Backbone,
+        heads: dict[str, Head] | None = None,
+        comma_field: CommaField | None = None,
     ) -> None:
         super().__init__(name, checkpoint, Encoder(backbone).eval())
         device = next(backbone.parameters()).device
         self.heads = {name: head.to(device).eval() for name, head in (heads or {}).items()}
+        self.comma_field = None if comma_field is None else comma_field.to(device).eval()
 
     def __call__(self, music: AnyMusic | Sequence[AnyMusic]) -> NDArray[np.float32]:
         """Return one vector for a piece or for each of a list. See `embed`."""
@@ -214,7 +222,7 @@ class PretrainedModel(MusicModel):
         chosen = constraints.kept(fields)
         passage = find_passage(read, tokens, vocabulary, bars, chosen, tracks, continue_bars)
         backbone = model._encoding().backbone
-        writer = Writer(backbone, model._field_heads(), vocabulary, sampling, constraints)
+        writer = Writer(backbone, model._field_heads(), vocabulary, sampling, constraints, model.comma_field)
         with tqdm(total=1.0, desc="writing", delay=1, leave=False, disable=None, bar_format=_BAR) as bar:
             return list(writer.write(read, tokens, passage, number, seed, bar.update))
 
@@ -240,7 +248,9 @@ class PretrainedModel(MusicModel):
         return sum(count_parameters(module) for module in self._modules())
 
     def _modules(self) -> list[torch.nn.Module]:
-        return [self._encoding(), *self.heads.values()]
+        commas = [] if self.comma_field is None else [self.comma_field]
+        return [self._encoding(), *self.heads.values(), *commas]
 
     def _save(self, folder: str | Path, about: dict[str, Any]) -> Path:
-        return save_checkpoint(folder, self.backbone, self.tokenizer, heads=self.heads, **about)
+        parts = {} if self.comma_field is None else {PART: self.comma_field}
+        return save_checkpoint(folder, self.backbone, self.tokenizer, heads=self.heads, parts=parts, **about)

@@ -15,6 +15,7 @@ from finetune.style.module import StyleModule
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.format import save_checkpoint
 from symbolic.documents import read_json
+from symbolic.generate.constraints import Constraints
 from symbolic.generate.sampling import Sampling
 from symbolic.heads import FieldHeads
 from symbolic.music.midi.writer import write_midi
@@ -62,6 +63,7 @@ def test_a_record_names_music_terms_and_base(styled):
         "trained": 5,
         "held_out": ["3.mid"],
         "notes": 160,
+        "microtonal": 0.0,
         "held_out_in_pretraining": None,
     }
     assert record["base"]["name"] == "nano"
@@ -125,6 +127,41 @@ def test_a_style_writes_other_notes_than_its_base(styled):
     plain, own = base.infill(music, **asked), base.infill(music, **asked, style=styled / "run")
     assert plain[0].notes.tolist() != own[0].notes.tolist()
     assert own[0].notes.tolist() == symbolic.load(styled / "run").infill(music, **asked)[0].notes.tolist()
+
+
+def in_makam(number):
+    """A scale whose third and seventh notes are tuned low on the way down."""
+    music = line(60 + np.r_[:8, 7:-1:-1, :8, 7:-1:-1], velocity=50 + number)
+    falls = np.diff(music.notes["pitch"].astype(int), append=0) <= 0
+    music.notes["cents"] = np.where(falls & np.isin(music.notes["pitch"], (62, 66)), -42, 0)
+    return music
+
+
+def test_a_style_of_microtonal_music_writes_commas(styled, monkeypatch, capsys):
+    monkeypatch.chdir(styled)
+    (styled / "makam").mkdir()
+    for number in range(5):
+        write_midi(in_makam(number), styled / "makam" / f"{number}.mid")
+    assert cli.main(["style", "makam", "--from", "nano", "--out", "commas", *STYLE]) == 0
+    assert "12 % of the notes lie off twelve tones, so the style has commas" in capsys.readouterr().out
+    found = read_json(styled / "commas" / "record.json")["seeds"][0]["commas"]
+    assert found["model"] < found["by_pitch"] < found["unigram"]
+    style = symbolic.load(styled / "commas")
+    assert style.comma_field.embedding.weight.any()
+    only = Constraints(lowest=62, highest=62)
+    asked = {"bars": (2, 7), "sampling": Sampling(steps=2), "constraints": only}
+    plain = symbolic.load(styled / "nano").infill(styled / "makam" / "0.mid", **asked)[0]
+    (own,) = style.infill(styled / "makam" / "0.mid", **asked)
+    assert not plain.notes["cents"].any()
+    assert set(own.notes["cents"].tolist()) == {0, -42}
+    for variant in (plain, own):  # bends of the notes that are gone move nothing
+        variant.write(styled / "again.mid")
+        columns = ["onset", "pitch", "cents"]
+        again = symbolic.read_music(styled / "again.mid").notes[columns]
+        assert sorted(again.tolist()) == sorted(variant.music.notes[columns].tolist())
+    style.save_pretrained(styled / "kept")
+    kept = symbolic.load(styled / "kept").infill(styled / "makam" / "0.mid", **asked)[0]
+    assert kept.notes.tolist() == own.notes.tolist()
 
 
 @pytest.mark.parametrize(
