@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from symbolic.backbone import Backbone
+from symbolic.commas import HIDDEN_COMMA, CommaField, comma_tensor
 from symbolic.generate.canvas import Canvas, open_positions
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
 from symbolic.generate.passage import Ints, Passage
+from symbolic.generate.registers import registers
 from symbolic.generate.rules import Rules
 from symbolic.generate.sampling import Floats, Sampling, still_hidden
 from symbolic.generate.variant import Variant, variant_of
@@ -20,7 +22,7 @@ from symbolic.generate.voices import most_voices
 from symbolic.heads import FieldHeads
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import BAR, DURATION, FIELDS, PAD, POSITION, RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import BAR, DURATION, FIELDS, PAD, PITCH, POSITION, RESERVED, Vocabulary
 
 _TOGETHER = 8
 """Variants that are written at a time, in one batch."""
@@ -36,6 +38,7 @@ class Writer:
         vocabulary: Meaning of its tokens.
         sampling: How values are drawn.
         constraints: Rules for the notes.
+        comma_field: Draws how far written notes lie off twelve tones, after all else. None: they do not.
     """
 
     backbone: Backbone
@@ -43,6 +46,7 @@ class Writer:
     vocabulary: Vocabulary
     sampling: Sampling
     constraints: Constraints
+    comma_field: CommaField | None = None
 
     def write(
         self,
@@ -66,7 +70,8 @@ class Writer:
         donors = Donors(music, tokens, passage, self.vocabulary) if passage.anew else None
         positions = open_positions(music, passage, self.vocabulary)
         voices = most_voices(music, tokens, passage, self.constraints, self.vocabulary)
-        rules = Rules(passage, self.constraints, self.vocabulary, positions, voices)
+        own = registers(music, tokens, passage)
+        rules = Rules(passage, self.constraints, self.vocabulary, positions, voices, own)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
@@ -99,6 +104,8 @@ class Writer:
                         draft.hide_again(self.sampling.share)
                     for field in self.sampling.fields:
                         self._draw_field(drafts, rules, field, sweep)
+                if self.comma_field is not None:
+                    self._draw_commas(drafts, self.comma_field)
                 advance(len(chosen) / number / len(stretches))
             for canvas in canvases:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
@@ -125,7 +132,7 @@ class Writer:
         stays as it is.
         """
         canvas, random, rows = draft.canvas, draft.random, draft.hidden_rows(field)
-        allowed = rules.of_field(canvas, rows, field)
+        allowed, logits = rules.of_field(canvas, rows, field), logits + rules.leaning(canvas, rows, field)
         values, sureness = self.sampling.draw(logits, allowed, field, random)
         for place in self.sampling.kept(sureness, keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]
@@ -146,6 +153,33 @@ class Writer:
     @torch.inference_mode()
     def _logits(self, drafts: Sequence[_Draft], field: int) -> list[Floats]:
         """Return for each draft (M, V) logits of its hidden values of a field, without those of reserved ids."""
+        found = []
+        for states, draft in zip(self._states(drafts), drafts, strict=True):
+            places = torch.from_numpy(draft.hidden_rows(field) - draft.start).to(states.device)
+            found.append(self.heads(states[places])[field][:, RESERVED:].double().cpu().numpy())
+        return found
+
+    @torch.inference_mode()
+    def _draw_commas(self, drafts: Sequence[_Draft], comma_field: CommaField) -> None:
+        """Draw all hidden commas as pitches are drawn, in steps that all drafts make together."""
+        counts = [len(draft.hidden_commas()) for draft in drafts]
+        for step in range(1, self.sampling.steps_for(max(counts)) + 1):
+            for states, draft, count in zip(self._states(drafts), drafts, counts, strict=True):
+                rows = draft.hidden_commas()
+                if not len(rows):
+                    continue
+                places = torch.from_numpy(rows - draft.start).to(states.device)
+                pitch = torch.from_numpy(draft.canvas.values[rows, PITCH] + RESERVED).to(states.device)
+                logits = comma_field.logits(states[places], pitch).double().cpu().numpy()
+                allowed = np.ones(logits.shape, dtype=bool)
+                values, sureness = self.sampling.draw(logits, allowed, PITCH, draft.random)
+                steps = self.sampling.steps_for(count)
+                keep = len(rows) - still_hidden(count, step, steps)
+                kept = self.sampling.kept(sureness, keep, step / steps, draft.random)
+                draft.canvas.commas[rows[kept]] = values[kept] + 1
+
+    def _states(self, drafts: Sequence[_Draft]) -> torch.Tensor:
+        """Return (B, L, dim) states of the windows of drafts."""
         device = next(self.backbone.parameters()).device
         lengths = np.array([draft.stop - draft.start for draft in drafts])
         ids = np.full((len(drafts), lengths.max(), len(FIELDS)), PAD, dtype=np.int64)
@@ -153,12 +187,12 @@ class Writer:
             row[: draft.stop - draft.start] = draft.canvas.window(draft.start, draft.stop)
         there = np.arange(lengths.max()) < lengths[:, None]
         attention_mask = None if there.all() else torch.from_numpy(there).to(device)
-        hidden = self.backbone(torch.from_numpy(ids).to(device), attention_mask)
-        found = []
-        for states, draft in zip(hidden, drafts, strict=True):
-            places = torch.from_numpy(draft.hidden_rows(field) - draft.start).to(device)
-            found.append(self.heads(states[places])[field][:, RESERVED:].double().cpu().numpy())
-        return found
+        extra = None
+        if self.comma_field is not None:
+            commas = (draft.canvas.commas[draft.start : draft.stop] for draft in drafts)
+            extra = self.comma_field(comma_tensor(commas, ids.shape[1]).to(device))
+        states: torch.Tensor = self.backbone(torch.from_numpy(ids).to(device), attention_mask, extra)
+        return states
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +245,10 @@ class _Draft:
     def hidden_rows(self, field: int) -> Ints:
         """Return the tokens of the stretch in which a field is hidden."""
         return self.low + np.flatnonzero(self.canvas.hidden[self.low : self.high, field])
+
+    def hidden_commas(self) -> Ints:
+        """Return the tokens of the stretch in which the comma is hidden."""
+        return self.low + np.flatnonzero(self.canvas.commas[self.low : self.high] == HIDDEN_COMMA)
 
     def hide_again(self, share: float) -> None:
         """Hide the least sure of the drawn values of each field.

@@ -36,6 +36,7 @@ class Rules:
         vocabulary: Meaning of the values.
         positions: (B, P) bool from `open_positions`.
         voices: From `most_voices`.
+        registers: From `registers`.
     """
 
     def __init__(
@@ -45,9 +46,10 @@ class Rules:
         vocabulary: Vocabulary,
         positions: Flags,
         voices: Mapping[int, int],
+        registers: Mapping[int, NDArray[np.float64]],
     ) -> None:
         self._passage, self._constraints, self._voc = passage, constraints, vocabulary
-        self._positions, self._voices = positions, voices
+        self._positions, self._voices, self._registers = positions, voices, registers
 
     def of_field(self, canvas: Canvas, rows: Ints, field: int) -> Flags:
         """Return (M, V) bool: values that are allowed in a field of tokens, whatever the other notes are."""
@@ -62,6 +64,14 @@ class Rules:
             value, (low, high) = np.arange(allowed.shape[1]), _loudness(canvas, rows)
             allowed &= (low[:, None] <= value) & (value <= high[:, None])
         return allowed
+
+    def leaning(self, canvas: Canvas, rows: Ints, field: int) -> NDArray[np.float64]:
+        """Return (M, V) what to add to the model's logits of tokens: pitches lean to the register of their track."""
+        found = np.zeros((len(rows), self._voc.values[field]))
+        if field == PITCH:
+            for place, track in enumerate(canvas.track[rows].tolist()):
+                found[place, :DRUM_PITCH] = self._registers.get(track, 0.0)
+        return found
 
     def among_notes(self, canvas: Canvas, row: int, field: int, near: Ints) -> Flags:
         """Return (V,) bool: values of a token that agree with the visible notes of its track.

@@ -17,6 +17,7 @@ from synthetic import line, unruly
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.generate.constraints import SCALES, Constraints
 from symbolic.generate.passage import DRAWN_NAMES, find_passage
+from symbolic.generate.registers import registers
 from symbolic.generate.sampling import Sampling
 from symbolic.generate.tracks import find_tracks
 from symbolic.music.files import read_music
@@ -250,7 +251,7 @@ def test_a_sweep_hides_the_least_sure_quarter_again(nano, monkeypatch):
     seen = []
     forward = nano.backbone.forward
     monkeypatch.setattr(
-        nano.backbone, "forward", lambda ids, mask: seen.append(ids.clone()) or forward(ids, mask)
+        nano.backbone, "forward", lambda ids, mask, _: seen.append(ids.clone()) or forward(ids, mask)
     )
     nano.infill(line(np.arange(60, 76)), (2, 3), sampling=Sampling(steps=1, noise=4.5, sweeps=1))
     hidden = [(ids[0] == MASK).sum(0) for ids in seen]
@@ -262,7 +263,7 @@ def test_the_model_sees_no_hidden_value_and_new_relations(nano, monkeypatch):
     seen = []
     forward = nano.backbone.forward
     monkeypatch.setattr(
-        nano.backbone, "forward", lambda ids, mask: seen.append(ids.clone()) or forward(ids, mask)
+        nano.backbone, "forward", lambda ids, mask, _: seen.append(ids.clone()) or forward(ids, mask)
     )
     music = line(np.arange(60, 76))
     nano.infill(music, (2, 3), sampling=Sampling(steps=4))
@@ -285,7 +286,7 @@ def test_long_passages_are_written_window_by_window(nano, monkeypatch):
     longest = []
     forward = nano.backbone.forward
     monkeypatch.setattr(
-        nano.backbone, "forward", lambda ids, mask: longest.append(ids.shape) or forward(ids, mask)
+        nano.backbone, "forward", lambda ids, mask, _: longest.append(ids.shape) or forward(ids, mask)
     )
     (found,) = nano.infill(line(np.arange(240) % 40 + 40, 0.5), sampling=Sampling(steps=1))
     assert len(found.notes) == 240
@@ -351,3 +352,29 @@ def test_bars_are_those_of_the_piece_after_a_change_of_time_signature():
     assert found.start.tolist() == [64, 112]
     assert found.length.tolist() == [48, 48]
     assert found.asked.tolist() == [False] * 4 + [True] * 6
+
+
+def two_hands():
+    """A high and a low voice of one program, in even notes, for eight bars."""
+    onset = np.tile(np.arange(32) * 480, 2)
+    pitch = np.concatenate([72 + np.arange(32) % 8, 45 + np.arange(32) % 8])
+    return Music(note_array(onset, 480, pitch, track=np.repeat([0, 1], 32)), 480)
+
+
+def test_tracks_of_one_program_keep_their_registers(nano):
+    (found,) = nano.infill(two_hands(), (3, 6), sampling=QUICK)
+    high, low = (found.notes["pitch"][found.notes["track"] == track] for track in (0, 1))
+    assert min(len(high), len(low)) >= 8
+    assert np.median(low) < 59 < np.median(high)
+
+
+def test_registers_are_shares_of_the_notes_around_a_pitch():
+    music, tokenizer = two_hands(), Tokenizer()
+    tokens = tokenizer(music)
+    passage = find_passage(music, tokens, tokenizer.vocabulary, (3, 6))
+    found = registers(music, tokens, passage)
+    assert np.exp(found[0]).tolist() == pytest.approx((1 - np.exp(found[1])).tolist())
+    assert np.exp(found[0][[48, 75]]).tolist() == pytest.approx([0, 1], abs=1e-2)
+    assert found[0][0] == pytest.approx(np.log(0.5), abs=1e-2)  # far from all notes nothing is known
+    music.notes["program"][music.notes["track"] == 1] = 32
+    assert not registers(music, tokenizer(music), passage)
