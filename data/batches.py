@@ -6,7 +6,7 @@ ranks need no state but the step.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +59,7 @@ class StepBatches(Dataset[Batch]):
         transposition: Largest random transposition in semitones. 0: none.
         shuffle: False gives every epoch the same order with the longest windows first.
         roam: Largest random shift of a window along its piece, in tokens, so that epochs differ. 0: none.
+        change: Changes each window further, at random.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class StepBatches(Dataset[Batch]):
         transposition: int = 0,
         shuffle: bool = True,
         roam: int = 0,
+        change: Callable[[NDArray[Any], np.random.Generator], NDArray[Any]] | None = None,
     ) -> None:
         self.shards, self.windows, self.seed = shards, windows, seed
-        self.transposition, self.shuffle, self.roam = transposition, shuffle, roam
+        self.transposition, self.shuffle, self.roam, self.change = transposition, shuffle, roam, change
         buckets = -(-(windows[:, 1] - windows[:, 0]) // _BUCKET) * _BUCKET
         self._by_length = np.argsort(-buckets, kind="stable")
         self._buckets = buckets
@@ -101,7 +103,8 @@ class StepBatches(Dataset[Batch]):
             chosen = self._roaming(chosen, random)
         tokens = []
         for start, stop, _ in chosen.tolist():
-            tokens.append(window_of(self.shards.tokens(start, stop), self.transposition, random.integers))
+            window = window_of(self.shards.tokens(start, stop), self.transposition, random.integers)
+            tokens.append(window if self.change is None else self.change(window, random))
         return pad(tokens, chosen[:, 0], chosen[:, 2], step)
 
     def _roaming(self, windows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:

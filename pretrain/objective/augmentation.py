@@ -61,6 +61,26 @@ def augment(window: Ids, vocabulary: Vocabulary, random: np.random.Generator) ->
     return found
 
 
+def any_loudness(window: Ids, random: np.random.Generator, vocabulary: Vocabulary) -> Ids:
+    """Return a copy of a window that is louder or softer as a whole, in half of the cases, else the window.
+
+    All shifts that keep every velocity in range are equally likely. So music without dynamics gets any velocity.
+
+    Args:
+        window: (L, 8) ids. Hidden velocities stay.
+        random: Source of randomness.
+        vocabulary: Meaning of the ids.
+    """
+    values = window[:, VELOCITY].astype(np.int64) - RESERVED
+    known = values[values >= 0]
+    if not len(known) or random.random() < 0.5:
+        return window
+    found = window.copy()
+    shift = random.integers(-known.min(), vocabulary.velocity_bins - known.max())
+    _shift(found, VELOCITY, int(shift), vocabulary.velocity_bins)
+    return found
+
+
 def _shift(window: Ids, field: int, by: NDArray[np.int64] | int, size: int) -> None:
     """Move the values of a field in place, within its range; hidden ones stay."""
     values = window[:, field].astype(np.int64) - RESERVED

@@ -117,6 +117,8 @@ class Selector(nn.Module, ABC):
     """Whether every chosen cell is masked: none stays visible or is replaced."""
     absorbing: ClassVar[bool] = False
     """Whether a window weighs as much as it has tokens, however much of it is hidden: by 1 / u for a share of u."""
+    any_loudness: ClassVar[bool] = False
+    """Whether training windows are made louder or softer at random."""
     units: ClassVar[tuple[str, ...]] = (TokenUnit.name,)
     """Supported units, the default first."""
 

@@ -15,14 +15,16 @@ class InfillingSelector(UniformSelector):
     """Choose a proportion u ~ U(0, 1) of a window's fields (Chang et al., MaskGIT, CVPR 2022, arXiv 2202.04200).
 
     Generation goes through all proportions. So all are trained. Fields, notes, bars and runs of notes are hidden
-    together, see `passage_ranking`. Every chosen field is masked. With the weight 1 / u the loss bounds the negative
-    log-likelihood (Austin et al., D3PM, arXiv 2107.03006).
+    together, see `passage_ranking`. Windows get louder or softer, so that music may have any constant velocity.
+    Every chosen field is masked. With the weight 1 / u the loss bounds the negative log-likelihood (Austin et al.,
+    D3PM, arXiv 2107.03006).
     """
 
     name = "infilling"
     units = (FieldUnit.name,)
     withholds_all = True
     absorbing = True
+    any_loudness = True
 
     def scores(self, inputs: SelectorInput) -> Tensor:
         """Return (B, U) a random ranking of fields."""

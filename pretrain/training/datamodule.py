@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from numpy.typing import NDArray
 from data.batches import Batch, StepBatches, endless_loader, one_pass_loader
 from data.shards import Shards
 from data.windows import make_windows
+from pretrain.objective.augmentation import any_loudness
 from pretrain.objective.freezing import FreezeBook
 from pretrain.objective.pairs import PairBatches
+from pretrain.selectors import SELECTORS
 from pretrain.settings import PretrainSettings
 from pretrain.training.initialisation import Initialisation, load_initialisation
 from symbolic.errors import CorpusError
@@ -64,7 +67,16 @@ class PretrainDataModule(lightning.LightningDataModule):
         self.batches: StepBatches | PairBatches = (
             PairBatches(self.shards, np.unique(self.train[:, 2]), settings.budget, training.seed)
             if settings.masking.contrastive
-            else StepBatches(self.shards, self.train, settings.budget, training.seed, training.transposition)
+            else StepBatches(
+                self.shards,
+                self.train,
+                settings.budget,
+                training.seed,
+                training.transposition,
+                change=partial(any_loudness, vocabulary=self.tokenizer.vocabulary)
+                if SELECTORS[settings.masking.selector].any_loudness
+                else None,
+            )
         )
         self.in_order = StepBatches(self.shards, self.train, settings.budget, shuffle=False)
         self.held_out = StepBatches(self.shards, self.valid, settings.budget, shuffle=False)

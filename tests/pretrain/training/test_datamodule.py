@@ -1,11 +1,14 @@
 """Pretraining with a trainer of one's own."""
 
 import lightning
+import numpy as np
 import pytest
+import torch
 from made import write_tunes
 
 import pretrain
 from symbolic.backbone import Backbone
+from symbolic.tokens.vocabulary import VELOCITY
 
 
 @pytest.fixture
@@ -49,6 +52,17 @@ def test_a_resumed_trainer_gets_the_next_batches(settings, tmp_path):
     _, resumed, _ = fit(settings, tmp_path, 3, tmp_path / "state.ckpt")
     _, whole, _ = fit(settings, tmp_path, 3)
     assert resumed.history[-1]["held_out"] == whole.history[-1]["held_out"]
+
+
+def test_infilling_trains_on_windows_of_any_loudness(settings, tmp_path):
+    plain, own = (
+        pretrain.PretrainDataModule(settings.having(selector=name, transposition=0), tmp_path, progress=False)
+        for name in ("uniform", "infilling")
+    )
+    changed = plain.batches[0].tokens != own.batches[0].tokens
+    assert changed[..., VELOCITY].any()
+    assert not np.delete(changed.numpy(), VELOCITY, axis=-1).any()
+    assert torch.equal(plain.held_out[0].tokens, own.held_out[0].tokens)
 
 
 def test_the_package_lists_its_public_names():
