@@ -251,6 +251,7 @@ def _measured(
             "tested": len(pieces.tested),
         },
         "nats": fields,
+        "nats_by_piece": [round(float(one), 5) for one in means[name]],
         "gain_of_the_right_style": gains,
         "written": _written(name, styles, written, base, options.write) if options.write else {},
     }

@@ -5,7 +5,7 @@
 The first round trains every arm once on the first style. The second trains the two arms with the highest gain over the
 frozen model and the one with the lowest on all styles, with more seeds. Each arm is measured as in `experiments.style`
 and its records are appended to the file. A stopped grid goes on by the same command. The plot sets the gain against
-the share of trained numbers.
+the share of trained numbers. Arms that differ in one thing are compared piece by piece.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from data.toolkit.charts import Chart, Series, draw_charts
 from data.toolkit.command import guarded
 from experiments.style import STYLES, TOKEN, study, with_flags
+from finetune.style.objective import paired_interval
 from symbolic.errors import ConfigError
 
 ARMS = (
@@ -62,6 +65,7 @@ def run_grid(options: argparse.Namespace, arms: Sequence[str], styles: Sequence[
         styles: All styles, that of the first round first.
     """
     first = study(options, arms, styles[:1], 1)
+    print("\n".join(contrasts(first)))  # noqa: T201
     if options.plot and first:
         draw_charts(trade_off(first)).savefig(options.plot)
     study(options, chosen(first), styles, options.seeds)
@@ -71,6 +75,21 @@ def chosen(records: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the two arms with the highest gain and the one with the lowest. Controls are no candidates."""
     ranked = sorted((one for one in records if ":" in one["arm"]), key=_gain, reverse=True)
     return list(dict.fromkeys(one["arm"] for one in (*ranked[:2], *ranked[-1:])))
+
+
+def contrasts(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for every two arms that differ in body, place or size alone: nats that the first one saves.
+
+    The interval is that of the difference, paired by test piece.
+    """
+    found = []
+    for one, other in combinations(records, 2):
+        parts = [record["arm"].split(":") for record in (one, other)]
+        if len(parts[0]) == len(parts[1]) == 3 and sum(a != b for a, b in zip(*parts, strict=True)) == 1:
+            saved = np.subtract(other["nats_by_piece"], one["nats_by_piece"])
+            mean, low, high = paired_interval(saved)
+            found.append(f"{one['arm']} against {other['arm']}: {mean:+.3f} ({low:+.3f} to {high:+.3f})")
+    return found
 
 
 def trade_off(records: Sequence[Mapping[str, Any]]) -> Chart:

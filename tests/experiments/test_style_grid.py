@@ -36,6 +36,7 @@ def trained(monkeypatch):
         return {
             "gain_of_the_right_style": {"frozen": [gain, gain - 0.1, gain + 0.1]},
             "nats": {"frozen": {"all": 1.0}, name: {"all": 1.0}},
+            "nats_by_piece": [2 - gain, 3 - gain],
             "pieces": {},
             "written": {},
         }
@@ -45,6 +46,20 @@ def trained(monkeypatch):
     monkeypatch.setattr(style, "_controls", lambda pieces, base: {})
     monkeypatch.setattr(style, "deal", lambda name, options, base: name)
     return found
+
+
+def test_arms_that_differ_in_one_thing_are_compared_by_piece():
+    nats = {
+        "conv:all:1%": [1.0, 3.0],
+        "conv:mid:1%": [2.0, 3.5],
+        "lora:mid:1%": [2.0, 3.5],
+        "full": [0.0, 0.0],
+    }
+    records = [{"arm": arm, "nats_by_piece": found} for arm, found in nats.items()]
+    assert style_grid.contrasts(records) == [
+        "conv:all:1% against conv:mid:1%: +0.750 (+0.500 to +1.000)",
+        "conv:mid:1% against lora:mid:1%: +0.000 (+0.000 to +0.000)",
+    ]
 
 
 def test_a_grid_chooses_by_gain_and_goes_on_where_it_stopped(trained, tmp_path):
