@@ -41,8 +41,7 @@ def fit_gate(gate: Gate, pieces: Sequence[Piece], settings: LineSettings, draw: 
     tracked = [one for one in pieces if has_tracks(one.tracks)]
     if tracked:
         gate.weights[1] = _weights(gate, tracked, settings, draw, votes=True)
-    makes = (usual[:, : len(MAKES)] - usual[:, : len(MAKES)].mean(axis=0)) / gate.spread[: len(MAKES)]
-    values, vectors = np.linalg.eigh(np.cov(makes.T) + _RIDGE * np.eye(len(MAKES)))
+    values, vectors = np.linalg.eigh(np.cov(gate.makes(usual).T) + _RIDGE * np.eye(len(MAKES)))
     gate.whitening[:] = vectors / np.sqrt(values)
     gate.farthest[...] = np.quantile([gate.distance(one) for one in usual], QUANTILE)
 

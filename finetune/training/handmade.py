@@ -22,7 +22,7 @@ from finetune.tasks.metrics import Counts
 from finetune.training.predictions import Row, predicted
 from finetune.training.result import CHECKPOINT, SCORED, SeedResult, peak_memory
 from finetune.training.weights import InitialWeights, training_chain
-from symbolic.checkpoint.format import WEIGHTS
+from symbolic.checkpoint.files import WEIGHTS
 from symbolic.features.stats import Floats
 from symbolic.predict.classifiers.notes import NoteClassifier
 from symbolic.predict.classifiers.pairs import PairDiscriminants

@@ -26,15 +26,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from symbolic.arrays import Arrays
 from symbolic.backbone import BackboneConfig, build_backbone
-from symbolic.checkpoint.bundled import (
-    ATTRIBUTION,
-    CARD,
-    LICENCE,
-    MODELS,
-    find_model,
-    model_name,
-    require_model,
-    shipped_models,
+from symbolic.checkpoint.bundled import MODELS, find_model, model_name, shipped_models
+from symbolic.checkpoint.files import (
+    CONFIG,
+    PRETRAINED_ON,
+    PROVENANCE,
+    TOKENIZER,
+    WEIGHTS,
+    refuse_foreign,
+    refuse_other_content,
 )
 from symbolic.checkpoint.licence import UNRECORDED, Chain, Stage, chain_values, read_chain
 from symbolic.checkpoint.schema import FORMAT_VERSION, check_config, check_provenance
@@ -57,13 +57,8 @@ if TYPE_CHECKING:
     from symbolic.backbone import Backbone
     from symbolic.heads import Head
 
-WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
-PROVENANCE, PRETRAINED_ON = "provenance.json", "pretrained_on.safetensors"
-NETWORK = "network.onnx"
-REQUIRED = (CONFIG, WEIGHTS, TOKENIZER, PROVENANCE)
 Part = TypeVar("Part", bound="nn.Module")
 Fitted = TypeVar("Fitted", bound=Arrays)
-FILES = {*REQUIRED, PRETRAINED_ON, ADAPTER_SETTINGS, ADAPTER_TENSORS, CARD, LICENCE, ATTRIBUTION, NETWORK}
 
 
 @dataclass(frozen=True, eq=False)
@@ -333,7 +328,7 @@ def save_checkpoint(
         **({"base": {"model": base, "weights": weights}} if base else {}),
         **({"chain": chain_values(chain)} if chain else {}),
     }
-    _refuse_other_content(path)
+    refuse_other_content(path)
     with replacing_folder(path) as new:
         write_tensors(new / WEIGHTS, tensors)
         write_json(new / CONFIG, config)
@@ -362,7 +357,7 @@ def load_checkpoint(path: Path | str, tokenizer: Tokenizer | None = None) -> Che
         TokenizerMismatch: If it was trained with another tokenizer than the one given.
     """
     path = find_model(path)
-    _refuse_foreign(path)
+    refuse_foreign(path)
     values = read_json(path / CONFIG)
     check_config(path / CONFIG, values)
     own = Tokenizer.load(path / TOKENIZER)
@@ -401,33 +396,3 @@ def _fingerprints(path: Path) -> NDArray[np.int64]:
     if found is None or found.ndim != 1 or found.dtype != np.int64:
         raise CheckpointError(f"{path} holds no fingerprints. {RECOPY}")
     return found
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Refuse what is not a complete checkpoint folder and name what it is instead."""
-    if path.is_file():
-        raise CheckpointError(
-            f"{path} is a file, and a checkpoint is a directory of safetensors and JSON. Pickled files (.pt, "
-            ".ckpt, .bin, .pkl) can run code when they are opened and are never loaded: give the directory "
-            "that `save_checkpoint` or a training run wrote."
-        )
-    if not path.is_dir():
-        require_model(path)
-    missing = [name for name in REQUIRED if not (path / name).is_file()]
-    if missing:
-        hides = len(path.parts) == 1 and path.name in shipped_models()
-        raise CheckpointError(
-            f"{path} is not a complete checkpoint: it lacks {', '.join(missing)}. "
-            + (
-                "This folder hides the bundled model of that name: rename it, or work elsewhere."
-                if hides
-                else "Give the directory that `save_checkpoint` or a training run wrote."
-            )
-        )
-
-
-def _refuse_other_content(path: Path) -> None:
-    """Refuse to replace anything but an empty folder, or a checkpoint and nothing else."""
-    there = {entry.name for entry in path.iterdir()} if path.is_dir() else {""} if path.exists() else set()
-    if there and not {CONFIG} <= there <= FILES:
-        raise CheckpointError(f"{path} holds other things than a checkpoint. Save under another name.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from symbolic.features.note_table import TOGETHER, NoteTable
@@ -15,24 +17,23 @@ from symbolic.features.stats import Floats, Ints, logs
 REACH = 48
 """Number of notes before and after that are compared."""
 Bools = NDArray[np.bool_]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    """The `REACH` notes before and after each of K notes. W is 2 * REACH + 1 with the note itself in the middle.
+    """The `REACH` notes before and after each of K notes in a row. W is 2 * REACH + 1, the note itself in the middle.
 
     Places outside the piece, and the note itself, are left out of every result.
 
     Attributes:
         table: All notes of the piece.
-        notes: (K,) indices of the notes.
-        index: (K, W) indices of their neighbours.
+        notes: (K,) indices of the notes, each one more than the one before.
         there: (K, W) bool, whether the neighbour exists.
     """
 
     table: NoteTable
     notes: Ints
-    index: Ints
     there: Bools
 
     @classmethod
@@ -41,16 +42,28 @@ class Neighbours:
 
         Args:
             table: The notes of a piece without drums.
-            notes: (K,) indices of the notes.
+            notes: (K,) indices of the notes, each one more than the one before.
         """
         steps = np.arange(-REACH, REACH + 1)
         index = notes[:, None] + steps
-        there = (index >= 0) & (index < len(table)) & (steps != 0)
-        return cls(table, notes, index.clip(0, len(table) - 1), there)
+        return cls(table, notes, (index >= 0) & (index < len(table)) & (steps != 0))
 
-    def differences(self, values: NDArray[np.floating] | Ints) -> Floats:
+    def theirs(self, values: NDArray[Number]) -> NDArray[Number]:
+        """Return the (K, W) values of the neighbours, given (N,) of all notes. It is a view.
+
+        Places outside the piece have the value of its first or last note.
+        """
+        first, last = values[:1].repeat(REACH), values[-1:].repeat(REACH)
+        windows = sliding_window_view(np.concatenate([first, values, last]), 2 * REACH + 1)
+        return windows[self.notes[0] : self.notes[-1] + 1]
+
+    def place(self, column: Ints) -> Ints:
+        """Return the (K,) indices of one neighbour of each note, given its column in W."""
+        return np.asarray((self.notes + column - REACH).clip(0, len(self.table) - 1))
+
+    def differences(self, values: NDArray[Number]) -> Floats:
         """Subtract each note's value from those of its neighbours: (N,) values of all notes to (K, W)."""
-        return np.asarray((values[self.index] - values[self.notes, None]).astype(np.float32))
+        return np.asarray((self.theirs(values) - values[self.notes, None]).astype(np.float32))
 
     @cached_property
     def time(self) -> Floats:
@@ -90,13 +103,13 @@ class Neighbours:
     @cached_property
     def sounding(self) -> Bools:
         """(K, W) bool. True for neighbours that sound when the note begins."""
-        late = self.ends[self.index] - self.table.seconds[self.notes, None] > TOGETHER / 2
+        late = self.theirs(self.ends) - self.table.seconds[self.notes, None] > TOGETHER / 2
         return np.asarray(self.there & late & (self.together | (self.time < 0)))
 
     @cached_property
     def during(self) -> Bools:
         """(K, W) bool. True for neighbours that begin later, while the note sounds."""
-        early = self.ends[self.notes, None] - self.table.seconds[self.index] > TOGETHER / 2
+        early = self.ends[self.notes, None] - self.theirs(self.table.seconds) > TOGETHER / 2
         return np.asarray(self.there & early & ~self.together & (self.time > 0))
 
     def within(self, first: float, last: float) -> Bools:
@@ -119,7 +132,7 @@ class Neighbours:
 
     def _continuation(self, forward: bool) -> tuple[Ints, Floats, Bools]:
         seconds = self.table.seconds
-        begins, ends = seconds[self.index], self.ends[self.index]
+        begins, ends = self.theirs(seconds), self.theirs(self.ends)
         gap = begins - self.ends[self.notes, None] if forward else seconds[self.notes, None] - ends
         allowed = self.there & ~self.together & ((self.time > 0) == forward)
         cost = np.abs(gap) + 0.2 * np.abs(self.time) + 0.1 * np.abs(self.interval)
@@ -139,6 +152,26 @@ def mean_of(chosen: Bools, values: NDArray[np.floating], count: Ints | None = No
     """
     count = chosen.sum(axis=1) if count is None else count
     return np.asarray(np.where(chosen, values, 0).sum(axis=1) / np.maximum(count, 1))
+
+
+def sums_of(chosen: Bools, values: Sequence[NDArray[Any]]) -> tuple[Floats, Floats]:
+    """Count the chosen neighbours and sum their values, for many choices at once.
+
+    It is a product of matrices for each note. So numpy needs one pass where each sum alone would take three.
+
+    Args:
+        chosen: (K, M, W) bool, M choices.
+        values: V arrays (K, W).
+
+    Returns:
+        (K, M) counts and (K, M, V) sums.
+    """
+    columns = np.empty((len(chosen), len(values) + 1, chosen.shape[-1]), dtype=np.float32)
+    columns[:, 0] = 1
+    for place, one in enumerate(values, start=1):
+        columns[:, place] = one
+    found = chosen.astype(np.float32) @ columns.swapaxes(1, 2)
+    return found[..., 0], found[..., 1:]
 
 
 def most_of(

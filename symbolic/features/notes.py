@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.neighbours import Neighbours, mean_of, most_of
+from symbolic.features.neighbours import Neighbours, mean_of, most_of, sums_of
 from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import SHORTEST, Floats, Ints, logs
 from symbolic.tokens.vocabulary import (
@@ -202,24 +202,30 @@ def _stretches(around: Neighbours) -> Columns:
     """Compare each note with the stretches of time around it."""
     found: Columns = {}
     interval, louder = around.interval, around.louder
-    close, higher, same = np.abs(interval) <= NEAR, (interval > 0).astype(np.float32), interval == 0
-    for name, (first, last) in STRETCHES.items():
-        here = around.within(first, last)
-        near = here & close
-        notes, nearby = here.sum(axis=1), near.sum(axis=1)
+    here = np.stack([around.within(*stretch) for stretch in STRETCHES.values()], axis=1)
+    near = here & (np.abs(interval) <= NEAR)[:, None]
+    values = (interval > 0, interval == 0, interval, louder, louder**2, around.longer)
+    sizes, sums = sums_of(here, values)
+    close, theirs = sums_of(near, (louder, around.longer))
+    top = np.where(here, interval[:, None], -np.inf).max(axis=2)
+    bottom = np.where(here, interval[:, None], np.inf).min(axis=2)
+    for place, name in enumerate(STRETCHES):
+        notes, nearby = sizes[:, place], close[:, place]
+        higher, repeats, up, loud, power, long = sums[:, place].T
+        known, some, few = notes > 0, np.maximum(notes, 1), np.maximum(nearby, 1)
         found |= {
             f"{name}_notes": notes,
-            f"{name}_interval": mean_of(here, interval, notes),
-            f"{name}_top": most_of(here, interval, -FAR),
-            f"{name}_bottom": most_of(here, interval, FAR, np.min),
-            f"{name}_higher": mean_of(here, higher, notes),
-            f"{name}_near": nearby.astype(np.float32) / np.maximum(notes, 1),
-            f"{name}_repeats": (here & same).sum(axis=1),
-            f"{name}_louder": mean_of(here, louder, notes),
-            f"{name}_dynamics": np.sqrt(mean_of(here, louder**2, notes)),
-            f"{name}_longer": mean_of(here, around.longer, notes),
-            f"{name}_near_louder": mean_of(near, louder, nearby),
-            f"{name}_near_longer": mean_of(near, around.longer, nearby),
+            f"{name}_interval": up / some,
+            f"{name}_top": np.where(known, top[:, place], -FAR),
+            f"{name}_bottom": np.where(known, bottom[:, place], FAR),
+            f"{name}_higher": higher / some,
+            f"{name}_near": nearby / some,
+            f"{name}_repeats": repeats,
+            f"{name}_louder": loud / some,
+            f"{name}_dynamics": np.sqrt(power / some),
+            f"{name}_longer": long / some,
+            f"{name}_near_louder": theirs[:, place, 0] / few,
+            f"{name}_near_longer": theirs[:, place, 1] / few,
         }
     return found
 
@@ -228,7 +234,7 @@ def _line(around: Neighbours, forward: bool) -> Columns:
     """Describe the note that continues a note best, or that leads to it."""
     best, cost, known = around.successor if forward else around.predecessor
     token, seconds = np.arange(len(best)), around.table.seconds
-    which = around.index[token, best]
+    which = around.place(best)
     name = "successor" if forward else "predecessor"
 
     def of(values: Floats, missing: float) -> Floats:
@@ -284,7 +290,7 @@ def _class_context(around: Neighbours, probabilities: Floats) -> Columns:
     lines = {"successor": around.successor, "predecessor": around.predecessor}
     found: Columns = {}
     for number, share in enumerate(probabilities.T.astype(np.float32)):
-        name, theirs = f"class{number}", share[around.index]
+        name, theirs = f"class{number}", around.theirs(share)
         found[name] = share[around.notes]
         for place in places:
             (here, beside), (all_here, all_near) = masks[place], counts[place]

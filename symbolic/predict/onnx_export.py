@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from symbolic.checkpoint.format import NETWORK, Checkpoint
+from symbolic.checkpoint.files import NETWORK
+from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import ConfigError
 from symbolic.predict.network import TaskModel, network_model
 from symbolic.predict.onnx_network import FINGERPRINT, INPUTS, OUTPUT, PARAMETERS, WINDOW, remedy

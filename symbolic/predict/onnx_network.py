@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.checkpoint.format import NETWORK, WEIGHTS, Checkpoint
+from symbolic.checkpoint.files import NETWORK, WEIGHTS
+from symbolic.checkpoint.format import Checkpoint
 from symbolic.documents import RECOPY
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix

@@ -6,6 +6,7 @@ onsets at which the line rests. The answer is the probability of each note to be
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ PER_ONSET = 6
 """Candidates at an onset: those with the highest log-odds."""
 _UNLIKELY = -12.0
 """Log-odds of notes that are no candidates, and the least of any note."""
+_LARGE = 1e100
+"""Sums of weights above it are scaled down."""
+_Onset = tuple[int, int, int]
+"""First candidate of an onset, the end of its candidates, and the first that may precede them."""
 
 
 class LineWeights(NamedTuple):
@@ -138,31 +143,60 @@ def line_log_odds(
 
 def _log_marginals(nodes: Candidates, weights: LineWeights) -> Floats:
     """Return (M,) log-probability that each candidate is on the line, by the forward-backward algorithm."""
-    steps, starts = nodes.steps(weights), nodes.starts.tolist()
-    lows = nodes.low.tolist()
-    count = len(nodes.own)
-    forward, older, passed = np.empty(count), -np.inf, 0
-    for onset, low in enumerate(lows):
-        first, last = starts[onset], starts[onset + 1]
-        if low > passed:
-            older = np.logaddexp.reduce(forward[passed:low], initial=older)
-            passed = low
-        begin = np.logaddexp(0.0, older + weights.restart)
-        into = steps[first:last, REACH - (first - low) :] + forward[low:first]
-        forward[first:last] = nodes.own[first:last] + np.logaddexp.reduce(into, axis=1, initial=begin)
-    backward, later, waiting = np.zeros(count), -np.inf, len(lows) - 1
-    restarts = np.full(len(lows), -np.inf)
-    for onset in range(len(lows) - 1, -1, -1):
-        first, last, low = starts[onset], starts[onset + 1], lows[onset]
-        while lows[waiting] >= last:
-            later = np.logaddexp(later, restarts[waiting])
-            waiting -= 1
-        backward[first:last] = np.logaddexp(backward[first:last], later)
-        ahead = nodes.own[first:last] + backward[first:last]
-        restarts[onset] = np.logaddexp.reduce(ahead) + weights.restart
-        into = steps[first:last, REACH - (first - low) :] + ahead[:, None]
-        backward[low:first] = np.logaddexp(backward[low:first], np.logaddexp.reduce(into, axis=0))
+    steps, own, restart = np.exp(nodes.steps(weights)), np.exp(nodes.own), float(np.exp(weights.restart))
+    starts = nodes.starts.tolist()
+    onsets = list(zip(starts[:-1], starts[1:], nodes.low.tolist(), strict=True))
+    forward = _forward(onsets, own, steps, restart)
+    backward = _backward(onsets, own, steps, restart)
     return np.asarray(forward + backward - np.logaddexp.reduce(forward, initial=0.0))
+
+
+def _forward(onsets: Sequence[_Onset], own: Floats, steps: Floats, restart: float) -> Floats:
+    """Return (M,) logarithms of the summed weights of all lines that end at each candidate.
+
+    Sums of weights are much faster than sums of logarithms. Where they become too large, all that are still needed are
+    divided by one number.
+    """
+    sums, ones, found = np.empty(len(own)), np.ones(len(own)), np.empty(len(own))
+    empty, older, passed, done, scale = 1.0, 0.0, 0, 0, 0.0
+    for first, last, low in onsets:
+        if low > passed:
+            older += float(sums[passed:low].dot(ones[passed:low]))
+            passed = low
+        here = steps[first:last, REACH - (first - low) :].dot(sums[low:first])
+        here += empty + older * restart
+        here *= own[first:last]
+        sums[first:last] = here
+        if (total := float(here.dot(ones[first:last]))) > _LARGE:
+            found[done:last] = np.log(sums[done:last]) + scale
+            sums[low:last] /= total
+            empty, older, scale, done = empty / total, older / total, scale + np.log(total), last
+    found[done:] = np.log(sums[done:]) + scale
+    return found
+
+
+def _backward(onsets: Sequence[_Onset], own: Floats, steps: Floats, restart: float) -> Floats:
+    """Return (M,) logarithms of the summed weights of all that may follow each candidate in the line."""
+    sums, ones, found = np.zeros(len(own)), np.ones(len(own)), np.empty(len(own))
+    restarts = [0.0] * len(onsets)
+    empty, later, waiting, done, scale = 1.0, 0.0, len(onsets) - 1, len(own), 0.0
+    for onset in range(len(onsets) - 1, -1, -1):
+        first, last, low = onsets[onset]
+        while onsets[waiting][2] >= last:
+            later += restarts[waiting]
+            waiting -= 1
+        sums[first:last] += later + empty
+        ahead = own[first:last] * sums[first:last]
+        total = float(ahead.dot(ones[first:last]))
+        restarts[onset] = total * restart
+        sums[low:first] += ahead.dot(steps[first:last, REACH - (first - low) :])
+        if total > _LARGE:
+            found[first:done] = np.log(sums[first:done]) + scale
+            sums[low:first] /= total
+            restarts[onset : waiting + 1] = [one / total for one in restarts[onset : waiting + 1]]
+            empty, later, scale, done = empty / total, later / total, scale + np.log(total), first
+    found[:done] = np.log(sums[:done]) + scale
+    return found
 
 
 def _sigmoid(values: Floats) -> Floats:

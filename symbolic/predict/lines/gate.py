@@ -21,6 +21,8 @@ MOST = 8.0
 """Largest log-odds of the line that count."""
 FAR = 3.0
 """Standard deviations that a number of the texture counts at most."""
+FARTHEST = 6.0
+"""The same where it is asked whether music is unlike the training music."""
 
 
 class Gate(Arrays):
@@ -53,8 +55,14 @@ class Gate(Arrays):
         Args:
             numbers: (T,) from `texture`.
         """
-        makes = self._makes(numbers) @ self.whitening
+        makes = self.makes(numbers) @ self.whitening
         return float(np.sqrt(np.square(makes).mean()))
+
+    def makes(self, numbers: Floats) -> Floats:
+        """Return (..., M) standardised numbers of `MAKES` from (..., T) of `texture`."""
+        makes = slice(len(MAKES))
+        standard = (numbers[..., makes] - self.centre[makes]) / self.spread[makes]
+        return np.asarray(np.clip(standard, -FARTHEST, FARTHEST))
 
     def calibrated(self, line: Floats, above: NDArray[np.bool_], numbers: Floats, tracked: bool) -> Floats:
         """Return (N,) probabilities of melody.
@@ -79,11 +87,6 @@ class Gate(Arrays):
             odds = _log_odds(found)
             return np.where(above, np.maximum(odds, LEAST), np.minimum(odds, -LEAST))
         return _log_odds(complete(found))
-
-    def _makes(self, numbers: Floats) -> Floats:
-        makes = slice(len(MAKES))
-        standard = (numbers[makes] - self.centre[makes]) / self.spread[makes]
-        return np.asarray(np.clip(standard, -6, 6))
 
 
 def note_inputs(line: Floats, above: NDArray[np.bool_]) -> Floats:

@@ -16,7 +16,8 @@ from torch import nn
 from symbolic.adapters import attach
 from symbolic.backbone import Backbone, BackboneConfig, build_backbone
 from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
-from symbolic.checkpoint.format import FILES, NETWORK, load_checkpoint, save_checkpoint
+from symbolic.checkpoint.files import FILES, NETWORK
+from symbolic.checkpoint.format import load_checkpoint, save_checkpoint
 from symbolic.errors import CheckpointError, ConfigError, TokenizerMismatch
 from symbolic.heads import FieldHeads, SequenceHead
 from symbolic.tokens.tokenizer import Tokenizer

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from symbolic.backbone import BackboneConfig, build_backbone
-from symbolic.checkpoint.format import NETWORK, load_checkpoint
+from symbolic.checkpoint.files import NETWORK
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.heads import NoteHead, SequenceHead

@@ -27,9 +27,11 @@ def written_out(nodes, weights):
     return shares / total
 
 
+@pytest.mark.parametrize("large", [0.5, 1e100], ids=["scaled", "unscaled"])
 @pytest.mark.parametrize("reach", [3, 24])
-def test_marginals_equal_the_sum_over_all_lines(reach, monkeypatch):
+def test_marginals_equal_the_sum_over_all_lines(reach, large, monkeypatch):
     monkeypatch.setattr(decoder, "REACH", reach)
+    monkeypatch.setattr(decoder, "_LARGE", large)
     draw = np.random.default_rng(0)
     seconds = np.sort(draw.integers(0, 6, 11)) * 0.5
     pitch = draw.integers(50, 80, 11)
@@ -37,6 +39,13 @@ def test_marginals_equal_the_sum_over_all_lines(reach, monkeypatch):
     nodes = Candidates.of(odds, seconds, seconds + draw.uniform(0.2, 1.5, 11), pitch)
     found = np.exp(decoder._log_marginals(nodes, WEIGHTS))
     assert found == pytest.approx(written_out(nodes, WEIGHTS), abs=1e-12)
+
+
+@pytest.mark.parametrize("sure", [60.0, -60.0])
+def test_sums_of_long_pieces_stay_finite(sure):
+    seconds = np.arange(400) * 0.5
+    found = line_log_odds(np.full(400, sure), seconds, seconds + 0.5, np.full(400, 60), WEIGHTS)
+    assert found == pytest.approx(np.full(400, np.sign(sure) * 12))
 
 
 def test_small_steps_decide_between_equal_notes():
