@@ -160,10 +160,7 @@ def infill(argv: Sequence[str]) -> list[str]:
         raise ConfigError(f"--out {out}: cannot be made ({error.strerror}). Name another folder.") from error
     for path, variant in zip(paths, variants, strict=True):
         variant.write(path)
-    lines = [
-        f"{path}  {len(variant.notes):,} notes written in bars {variant.passage.bars}"
-        for path, variant in zip(paths, variants, strict=True)
-    ]
+    lines = [f"{path}  {variant.summary}" for path, variant in zip(paths, variants, strict=True)]
     return [*lines, *([str(_page(settings, variants, paths))] if settings.page else [])]
 
 

@@ -58,6 +58,11 @@ class Passage:
         """The bars as users count them, such as "9-12"."""
         return f"{self.first + 1}-{self.stop}" if self.stop > self.first + 1 else str(self.stop)
 
+    @property
+    def place(self) -> str:
+        """The bars in words, such as "bars 9-12" or "bar 9"."""
+        return f"bar{'s' * (self.stop > self.first + 1)} {self.bars}"
+
 
 def find_passage(
     music: Music,
@@ -116,7 +121,7 @@ def find_passage(
     )
     if not passage.anew and not asked.any():
         raise ConfigError(
-            f"Bars {passage.bars} hold no notes of these tracks, so there is no {' or '.join(fields or ())} to change. "
+            f"There are no notes of these tracks in {passage.place}, and so no {' or '.join(fields or ())} to change. "
             "Leave the fields out to write new notes."
         )
     return passage

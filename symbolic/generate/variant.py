@@ -48,7 +48,13 @@ class Variant:
     edges: NDArray[np.int64]
 
     def __repr__(self) -> str:
-        return f"Variant({len(self.notes):,} notes written in bars {self.passage.bars})"
+        return f"Variant({self.summary})"
+
+    @property
+    def summary(self) -> str:
+        """How many notes were written and where, in words."""
+        count = len(self.notes)
+        return f"{count:,} note{'s' * (count != 1)} written in {self.passage.place}"
 
     @property
     def music(self) -> Music:

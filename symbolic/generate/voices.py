@@ -16,7 +16,7 @@ from symbolic.tokens.vocabulary import Vocabulary
 _USUAL = 0.95
 """Share of a track's onsets at which no more notes sound than are reported. The rest are legato and accidents."""
 _ENOUGH = 8
-"""Notes from which a track is judged."""
+"""Notes outside of the passage from which a track is judged by them alone."""
 
 
 def most_voices(
@@ -41,7 +41,7 @@ def most_voices(
         own = music.notes["track"][tokens.note_index] == track
         chosen = own & ~passage.asked if (own & ~passage.asked).sum() >= _ENOUGH else own
         notes = music.notes[tokens.note_index[chosen]]
-        if len(notes) < _ENOUGH or (notes["program"] == DRUM_PROGRAM).any():
+        if not len(notes) or (notes["program"] == DRUM_PROGRAM).any():
             continue
         onset = to_grid(notes["onset"], music, vocabulary)
         ends = np.sort(np.maximum(to_grid(notes["onset"] + notes["duration"], music, vocabulary), onset + 1))

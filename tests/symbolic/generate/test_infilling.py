@@ -168,7 +168,7 @@ def test_an_empty_bar_is_filled_like_its_neighbours(nano):
     gap = whole.with_notes(whole.notes[(whole.notes["onset"] < 480 * 2) | (whole.notes["onset"] >= 480 * 6)])
     (found,) = nano.infill(gap, (1, 1), sampling=QUICK)
     assert len(found.notes) == 4
-    with pytest.raises(ConfigError, match="hold no notes of these tracks"):
+    with pytest.raises(ConfigError, match="no notes of these tracks in bars 2-3, and so no pitch"):
         nano.infill(line([60, 60], 16), (2, 3), fields=["pitch"])
 
 
@@ -201,6 +201,15 @@ def test_one_voice_stays_one_voice(nano):
             written = found.written[found.music.notes["track"] == track]
             sounding = ((onset[:, None] <= onset) & (onset < ends[:, None])).sum(axis=0)[written]
             assert sounding.max() <= (asked or usual)
+
+
+def test_a_few_notes_of_one_voice_go_on_in_one_voice(nano):
+    (found,) = nano.infill(line([60, 62, 64]), continue_bars=2, sampling=QUICK)
+    onset, ends = found.notes["onset"], found.notes["onset"] + found.notes["duration"]
+    assert len(onset) > 1
+    assert ((onset[:, None] <= onset) & (onset < ends[:, None])).sum(axis=0).max() == 1
+    (one,) = nano.infill(line([60]), sampling=QUICK)
+    assert repr(one) == "Variant(1 note written in bar 1)"
 
 
 def test_density_sets_how_many_notes_there_are(nano):
