@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import read_music
+from symbolic.music.midi.bends import bent_cents
 from symbolic.music.midi.reader import from_symusic
 from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 if TYPE_CHECKING:
     from music21.stream import Score as Music21Score
-    from pretty_midi import PrettyMIDI
+    from pretty_midi import Instrument, PrettyMIDI
     from symusic import Score
 
     MusicLike: TypeAlias = str | PathLike[str] | Music | Score | PrettyMIDI | Music21Score
@@ -78,8 +81,9 @@ def from_pretty_midi(midi: PrettyMIDI) -> Music:
         for note in instrument.notes
     ]
     columns = np.array(found, dtype=np.int64).reshape(-1, 6).T
+    cents = [_cents(instrument, tick) for instrument in midi.instruments]
     try:
-        notes = note_array(*columns)
+        notes = note_array(*columns, np.concatenate([np.zeros(0, dtype=np.int64), *cents]))
     except ValueError as error:
         raise MusicFileError("pretty_midi.PrettyMIDI", str(error)) from error
     signatures = [(tick(s.time), s.numerator, s.denominator) for s in midi.time_signature_changes]
@@ -93,6 +97,22 @@ def from_pretty_midi(midi: PrettyMIDI) -> Music:
     )
 
 
+def _cents(instrument: Instrument, tick: Callable[[float], int]) -> NDArray[np.int64]:
+    """Return (N,) cents by which the notes of an instrument are bent."""
+    from symusic import ControlChange, PitchBend, Track
+
+    onset, end = (np.array([tick(getattr(note, name)) for note in instrument.notes], dtype=np.int64)
+                  for name in ("start", "end"))  # fmt: skip
+    if instrument.is_drum or not instrument.pitch_bends:
+        return np.zeros(len(onset), dtype=np.int64)
+    track = Track()
+    track.pitch_bends.extend([PitchBend(tick(one.time), one.pitch) for one in instrument.pitch_bends])
+    track.controls.extend(
+        [ControlChange(tick(one.time), one.number, one.value) for one in instrument.control_changes]
+    )
+    return bent_cents(track, onset, end - onset)
+
+
 def to_pretty_midi(music: Music) -> PrettyMIDI:
     """Convert music to a `pretty_midi.PrettyMIDI` with one instrument for each track and program.
 
@@ -102,7 +122,7 @@ def to_pretty_midi(music: Music) -> PrettyMIDI:
         MusicFileError: If the music is longer, or its resolution finer, than MIDI or pretty_midi allow.
     """
     from mido import MetaMessage, MidiFile, MidiTrack
-    from pretty_midi import Instrument, Note, PrettyMIDI, TimeSignature
+    from pretty_midi import ControlChange, Instrument, Note, PitchBend, PrettyMIDI, TimeSignature
 
     score = to_symusic(music)
     ticks, qpm = music.tempo_map.T
@@ -128,5 +148,14 @@ def to_pretty_midi(music: Music) -> PrettyMIDI:
         starts, ends = seconds(notes["time"]), seconds(notes["time"] + notes["duration"])
         columns = (column.tolist() for column in (notes["velocity"], notes["pitch"], starts, ends))
         instrument.notes.extend(Note(*note) for note in zip(*columns, strict=True))
+        for kind, events, to in (
+            (PitchBend, part.pitch_bends.numpy(), instrument.pitch_bends),
+            (ControlChange, part.controls.numpy(), instrument.control_changes),
+        ):
+            times = seconds(events.pop("time")).tolist()
+            to.extend(
+                kind(*one)
+                for one in zip(*(column.tolist() for column in events.values()), times, strict=True)
+            )
         midi.instruments.append(instrument)
     return midi

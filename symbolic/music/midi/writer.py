@@ -44,7 +44,7 @@ def write_midi(music: Music, path: str | Path) -> None:
 
 def midi_bytes(music: Music, name: str | Path = "music") -> bytes:
     """Return a MIDI file with one track for each track and program; see `write_midi`."""
-    return bytes(to_symusic(_without_nested_notes(apart(music)), name).dumps_midi())
+    return bytes(to_symusic(_without_nested_notes(music), name).dumps_midi())
 
 
 def _without_nested_notes(music: Music) -> Music:
@@ -79,7 +79,8 @@ def to_symusic(music: Music, name: str | Path = "music") -> Score:
     """Convert music to a symusic score with one track for each track and program.
 
     Args:
-        music: The music. Notes without length or sound get one tick and a velocity of 1.
+        music: The music. Notes without length or sound get one tick and a velocity of 1. Notes that sound together with
+            other cents go on another track.
         name: Name of the music in errors.
 
     Raises:
@@ -91,7 +92,7 @@ def to_symusic(music: Music, name: str | Path = "music") -> Score:
         raise MusicFileError(name, f"MIDI cannot hold {music.resolution:,} ticks per quarter note")
     if (music.notes["onset"] + music.notes["duration"]).max(initial=0) >= _LONGEST_WAIT:
         raise MusicFileError(name, "MIDI cannot hold notes beyond 2^28 ticks", "Lower the resolution.")
-    score = Score(music.resolution)
+    music, score = apart(music), Score(music.resolution)
     score.time_signatures.extend([TimeSignature(int(t), int(n), int(d)) for t, n, d in music.time_signatures])
     score.tempos.extend([Tempo(int(t), float(qpm)) for t, qpm in music.tempos])
     kinds, member = np.unique(music.notes[["track", "program"]], return_inverse=True)

@@ -50,6 +50,13 @@ class TestAsMusic:
         np.testing.assert_array_equal(back.time_signatures, music.time_signatures)
         np.testing.assert_allclose(back.tempos, music.tempos)
 
+    @pytest.mark.parametrize("kind", ["to_symusic", "to_pretty_midi"])
+    def test_objects_keep_cents(self, kind):
+        notes = note_array([0, 0, 480], [960, 480, 480], [60, 64, 67], cents=[-33, 12, 250])
+        back = as_music(getattr(Music(notes, 480), kind)())
+        names = ["onset", "pitch", "duration", "cents"]
+        assert sorted(back.notes[names].tolist()) == sorted(notes[names].tolist())
+
     def test_pretty_midi_notes_keep_their_order(self):
         midi = pretty_midi.PrettyMIDI(resolution=480)
         piano = pretty_midi.Instrument(0)
