@@ -31,18 +31,20 @@ from finetune.mapping.examples import Example, examples
 from finetune.mapping.fit import playing_targets
 from finetune.tasks.metrics import wilson_interval
 from symbolic.features.stats import Floats, correlation
-from symbolic.mapping.beats import Beats, find_beats
+from symbolic.mapping.beats import RULES, Beats, find_beats
 from symbolic.mapping.expression import ASPECTS, playing, rule_weights
 from symbolic.mapping.features import TICKS
 from symbolic.mapping.learnt import LearntMap, load_map
 from symbolic.mapping.matching import ranked, sounds_of
 from symbolic.mapping.quantisation import Quantiser, Rules
+from symbolic.mapping.staves import continued
 from symbolic.mapping.written import read_score, written_features
 from symbolic.music.files import read_music
 
 _DRAWS = 2_000
 _UNLEARNT = ("velocity", "period")
 """Aspects that have no mean of their own: loudness and tempo are relative to the piece."""
+_PARTS = ("all", "notes", "playing", "beats")
 Scores = dict[str, float]
 
 
@@ -53,12 +55,13 @@ def main(argv: Sequence[str]) -> None:
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
+    parser.add_argument("--part", default="all", choices=_PARTS, help="measure this part alone")
     parser.add_argument("--match", action="store_true", help="measure retrieval among all scores instead")
     parser.add_argument("--out", type=Path, help="file of records to append to")
     options = parser.parse_args(argv)
     corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
     assert learnt is not None
-    rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt))
+    rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt, options.part))
     about = {
         **portable_provenance(provenance()),
         "task": "mapping, (n)ASAP",
@@ -86,17 +89,18 @@ def one_each(corpus: AsapPerformancesCorpus, side: str) -> Iterator[Example]:
             yield example
 
 
-def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap) -> Iterator[Scores]:
-    """Yield the scores of one performance of each piece."""
+def _pieces(corpus: AsapPerformancesCorpus, side: str, learnt: LearntMap, part: str) -> Iterator[Scores]:
+    """Yield the scores of one performance of each piece: all of them or one of `_PARTS`."""
     for example in one_each(corpus, side):
-        yield {
-            **{"onset, snapped to quarters of a beat": _snapped(example)},
-            **quantised(example, Rules(), "rules"),
-            **quantised(example, learnt.quantiser, "learnt"),
-            **played(example, rule_weights(), "rule"),
-            **played(example, learnt.weights, "learnt"),
-            **_found(corpus, example),
-        }
+        scores: Scores = {}
+        if part in ("all", "notes"):
+            scores["onset, snapped to quarters of a beat"] = _snapped(example)
+            scores |= quantised(example, Rules(), "rules") | quantised(example, learnt.quantiser, "learnt")
+        if part in ("all", "playing"):
+            scores |= played(example, rule_weights(), "rule") | played(example, learnt.weights, "learnt")
+        if part in ("all", "beats"):
+            scores |= _found(corpus, example, learnt)
+        yield scores
 
 
 def _snapped(example: Example) -> float:
@@ -107,6 +111,8 @@ def _snapped(example: Example) -> float:
 def quantised(example: Example, quantiser: Quantiser, name: str) -> Scores:
     """Return the share of notes with the right place in the beat, note value and staff.
 
+    A note that continues another one on the same staff of the score should share its staff: "kept in lines".
+
     Args:
         example: A performance with annotated beats.
         quantiser: What decides.
@@ -114,12 +120,19 @@ def quantised(example: Example, quantiser: Quantiser, name: str) -> Scores:
     """
     notes, at = example.notes, example.at
     onset, staff = quantiser.onsets(notes), quantiser.staves(notes)
+    before, _ = continued(notes)
+    true = np.full(len(staff), -1)
+    true[at] = example.staff
+    lines = np.flatnonzero((before >= 0) & (true >= 0) & (true == true[before]))
     in_bar, unit = int(np.median(example.in_bar)), float(np.median(example.unit))
     value = quantiser.values(notes, onset, staff, in_bar, unit)
     return {
         f"onset, {name}": float((onset[at] % TICKS == example.tick % TICKS).mean()),
         f"value, {name}": float((value[at] == np.round(example.value * TICKS)).mean()),
         f"staff, {name}": float((staff[at] == example.staff).mean()),
+        f"staff kept in lines, {name}": float((staff[lines] == staff[before[lines]]).mean())
+        if len(lines)
+        else 1.0,
     }
 
 
@@ -143,17 +156,34 @@ def played(example: Example, weights: Floats, name: str) -> Scores:
     return scores
 
 
-def _found(corpus: AsapPerformancesCorpus, example: Example) -> Scores:
-    """Return how well beats, beats of a bar and the usual key signature are found without being given."""
+def _found(corpus: AsapPerformancesCorpus, example: Example, learnt: LearntMap) -> Scores:
+    """Return how well beats, bars and the usual key signature are found without being given."""
     music = corpus.read(example.piece)
     annotation = read_annotation(corpus.folder / f"{example.piece.key}_annotations.txt")
-    true, found = Beats(annotation.beats, annotation.down), find_beats(music)
-    trimmed = (mir_eval.beat.trim_beats(one.times) for one in (true, found))
-    return {
-        "beats found, F": float(mir_eval.beat.f_measure(*trimmed)),
-        "beats of a bar found": float(found.in_bar == true.in_bar),
-        "key signature found": key_is_right(example.score, fifths_of(key_of(music))),
+    true = Beats(annotation.beats, annotation.down)
+    scores = {"key signature found": key_is_right(example.score, fifths_of(key_of(music)))}
+    for name, tracker in (("rules", RULES), ("learnt", learnt.tracker)):
+        scores |= tracked(true, find_beats(music, tracker=tracker), name)
+    return scores
+
+
+def tracked(true: Beats, found: Beats, name: str) -> Scores:
+    """Return F measures of beats and downbeats within 70 ms, after the first five seconds, and the metre.
+
+    Args:
+        true: The annotated beats.
+        found: The beats found.
+        name: What found them.
+    """
+    pairs = {
+        "beats": (true.times, found.times),
+        "downbeats": (true.times[true.down], found.times[found.down]),
     }
+    scores = {
+        f"{kind} found, F, {name}": float(mir_eval.beat.f_measure(*map(mir_eval.beat.trim_beats, pair)))
+        for kind, pair in pairs.items()
+    }
+    return scores | {f"beats of a bar found, {name}": float(found.in_bar == true.in_bar)}
 
 
 def key_is_right(score: Path, fifths: int) -> float:

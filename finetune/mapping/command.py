@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from symbolic.music.notes import Music
 
 SIDES = ("score", "performance")
-OF_FILE, FOUND = "midi", "rules"
-"""Values of `--beats` for the beats that a MIDI file states itself, and for those that rules find."""
+OF_FILE, FOUND = "midi", "found"
+"""Values of `--beats` for the beats that a MIDI file states itself, and for those that are found in the notes."""
 _SCORES = (".musicxml", ".xml")
 _RULE = "rules, without learnt weights"
 
@@ -33,8 +33,8 @@ class MapSettings(Settings):
     out: str | None = setting(None, "file to write (default: the name of the file, .musicxml or .mid)")
     beats: str | None = setting(
         None,
-        "seconds of the beats, one a line; midi: as the file states them; rules: found "
-        "(default: by the tempo of the file where its notes keep it, else rules)",
+        "seconds of the beats, one a line; midi: as the file states them; found: as the notes suggest "
+        "(default: by the tempo of the file where its notes keep it, else found)",
     )
     metre: str = setting("", "time signature such as 3/4 (default: that of the beats, or found)")
     tempo: float | None = setting(
@@ -84,7 +84,7 @@ def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
     music = read_music(settings.file)
     if music.drums.all():
         raise ConfigError(f"{settings.file} holds no pitched notes, and so no score.")
-    beats, source = _beats(settings, music)
+    beats, source = _beats(settings, music, learnt)
     found = notate(music, beats, learnt.quantiser if learnt else Rules())
     keys = stated_keys(settings.file, music)
     named = f"{len(keys)} stated key signature{'s' * (len(keys) > 1)}" if keys else key_of(music)
@@ -99,18 +99,19 @@ def _to_score(settings: MapSettings, learnt: LearntMap | None) -> list[str]:
     ]
 
 
-def _beats(settings: MapSettings, music: Music) -> tuple[Beats, str]:
+def _beats(settings: MapSettings, music: Music, learnt: LearntMap | None) -> tuple[Beats, str]:
     """Return beats and where they are from."""
-    from symbolic.mapping.beats import beats_of_file, find_beats, read_beats, stated_beats
+    from symbolic.mapping.beats import RULES, beats_of_file, find_beats, read_beats, stated_beats
 
+    tracker = learnt.tracker if learnt else RULES
     if settings.beats == OF_FILE:
         return beats_of_file(music), "as the file states them"
     if settings.beats not in (None, FOUND):
-        return read_beats(settings.beats, music, settings.metre), f"of {settings.beats}"
-    stated = stated_beats(music, settings.metre) if settings.beats is None else None
+        return read_beats(settings.beats, music, settings.metre, tracker), f"of {settings.beats}"
+    stated = stated_beats(music, settings.metre, tracker) if settings.beats is None else None
     if stated is not None:
         return stated, "by the tempo of the file, which its notes keep"
-    return find_beats(music, settings.metre), "found by rules"
+    return find_beats(music, settings.metre, tracker), f"found by {'trees' if learnt else 'rules'}"
 
 
 def key_of(music: Music) -> str:
@@ -160,7 +161,7 @@ def _write(path: Path, content: bytes) -> None:
 
 _ABOUT = (
     "Write a score for a performance, or play a score.\n"
-    "A score needs beats: tap them where you can, for rules find them in steady music alone."
+    "A score needs beats. They are found in the notes, but tapped ones are better in free tempo."
 )
 _EXAMPLES = """\
 examples:

@@ -14,6 +14,7 @@ import numpy as np
 from data.corpora.asap import AsapPerformancesCorpus
 from finetune.baselines.boosting import fit_boosting
 from finetune.mapping.examples import Example, examples
+from finetune.mapping.fit_beats import fit_tracker
 from finetune.mapping.steady import STEPS, exact, scale
 from symbolic.features.stats import Floats
 from symbolic.mapping.expression import ASPECTS, rule_weights
@@ -22,7 +23,6 @@ from symbolic.mapping.learnt import LearntMap
 from symbolic.mapping.quantisation import PLACES, STAVES, VALUES
 from symbolic.mapping.rhythm import rhythm_table
 from symbolic.mapping.written import NAMES, read_score, written_features
-from symbolic.predict.classifiers.boosting import BoostedTrees
 
 EACH = 2
 """Performances of a score that are learnt from."""
@@ -108,7 +108,7 @@ def fit_map(root: str | Path | None) -> LearntMap:
     weights = np.linalg.solve(squares + _RIDGE * np.diag(np.diag(squares) + 1e-9), products)
     # The rule for the tempo is no worse than what is learnt (docs/map.md).
     weights[:, ASPECTS.index("period")] = rule_weights()[:, ASPECTS.index("period")]
-    trees: dict[str, BoostedTrees] = {}
+    trees = fit_tracker(root)
     for name, count in (("places", len(PLACES)), ("staff", STAVES), ("value", len(VALUES))):
         features, labels = (np.concatenate(column) for column in zip(*rows[name], strict=True))
         trees[name] = fit_boosting(features, labels, count, _ROUNDS[name], most=_ROUNDS[name] * count)

@@ -1,4 +1,4 @@
-"""Beats of a performance: read from a file, taken from the bars of a MIDI file, or found by rules."""
+"""Beats of a performance: read from a file, taken from the bars of a MIDI file, or found by a tracker."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.features.stats import Floats
-from symbolic.mapping.features import CHORD_SECONDS
-from symbolic.mapping.tracking import accents, find_metre, track_beats
+from symbolic.mapping.chords import chords_of
+from symbolic.mapping.tracking import RuleTracker, Tracker
 from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
@@ -25,8 +25,7 @@ _PARTS = (4, 3)
 _KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
 """How closely onsets keep to the parts of the file's beats, from 0 for anywhere to 1; how many quarter notes off them
 they are still taken as on them; and the fewest onsets that tell anything."""
-_SUSTAINED = 2.0
-"""Longest time in seconds for which a note counts in the harmony."""
+RULES = RuleTracker()
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +74,7 @@ def is_compound(upper: int, lower: int) -> bool:
     return lower >= 8 and upper > 3 and upper % 3 == 0
 
 
-def read_beats(path: str | Path, music: Music, metre: str = "") -> Beats:
+def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats:
     """Read a file with one beat a line: seconds first and a label last.
 
     A downbeat is labelled "db" or "downbeat" or is beat "1" of its bar. A label such as "db,3/4" sets the metre. These
@@ -85,6 +84,7 @@ def read_beats(path: str | Path, music: Music, metre: str = "") -> Beats:
         path: The file.
         music: The performance, by which bars are found where the file does not mark them.
         metre: Time signature such as "3/4". "": that of the file, or the one found.
+        tracker: What finds bars.
 
     Raises:
         MusicFileError: If it cannot be read, or has fewer than two beats.
@@ -114,7 +114,7 @@ def read_beats(path: str | Path, music: Music, metre: str = "") -> Beats:
         raise MusicFileError(
             path, "it holds fewer than two beats", "Write the seconds of a beat in each line."
         )
-    return _with_bars(at, marked if marked.any() else None, music, metre or stated)
+    return _with_bars(at, marked if marked.any() else None, music, metre or stated, tracker)
 
 
 def beats_of_file(music: Music) -> Beats:
@@ -137,7 +137,7 @@ def beats_of_file(music: Music) -> Beats:
     return Beats(music.seconds(ticks), down, lower, is_compound(upper, lower))
 
 
-def stated_beats(music: Music, metre: str = "") -> Beats | None:
+def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats | None:
     """Return the beats of a MIDI file's tempo if its notes keep them. None if they do not, as in free playing.
 
     Performances are often saved at a tempo that means nothing: their onsets lie anywhere in its beats. Others keep the
@@ -147,6 +147,7 @@ def stated_beats(music: Music, metre: str = "") -> Beats | None:
         music: The music.
         metre: Time signature such as "3/4". "": that of the file, unless it is 1/4 or beats are moved, else the one
             found.
+        tracker: What finds bars.
 
     Raises:
         ConfigError: If the metre is none.
@@ -164,14 +165,15 @@ def stated_beats(music: Music, metre: str = "") -> Beats | None:
     bars = (music.time_signatures[:, 1] > 1).any() or not len(music.time_signatures)
     if abs(phase) < _UNMOVED and bars and not metre:
         return beats_of_file(music)
-    onset, first, accent = _chords(music)[:3]
+    chords = chords_of(music)
     whole = np.arange(np.floor(beat.min()) - 1, np.ceil(beat.max()) + 2)
     moved = [
         music.seconds((whole + phase + step / parts) * music.resolution).clip(min=0) for step in range(parts)
     ]
     moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
-    loudest = max(moved, key=lambda times: accent[_is_near(onset[first], times)].sum())
-    return _with_bars(loudest, None, music, metre)
+    accent = RULES.accents(chords)
+    loudest = max(moved, key=lambda times: accent[_is_near(chords.time, times)].sum())
+    return _with_bars(loudest, None, music, metre, tracker)
 
 
 def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
@@ -179,50 +181,34 @@ def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
     return np.minimum(np.abs(onset - times[at]), np.abs(onset - times[at - 1])) <= _NEAR / 2
 
 
-def find_beats(music: Music, metre: str = "") -> Beats:
-    """Find beats and bars of a performance by rules.
+def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats:
+    """Find beats and bars of a performance.
 
     Args:
         music: The performance.
         metre: Time signature such as "3/4". "": the one found.
+        tracker: What finds them, by rules or as learnt.
 
     Raises:
         ConfigError: If the metre is none.
     """
-    onset, first, accent = _chords(music)[:3]
-    return _with_bars(track_beats(onset[first], accent), None, music, metre)
+    return _with_bars(tracker.beats(chords_of(music)), None, music, metre, tracker)
 
 
-def _with_bars(times: Floats, down: NDArray[np.bool_] | None, music: Music, metre: str) -> Beats:
+def _with_bars(
+    times: Floats, down: NDArray[np.bool_] | None, music: Music, metre: str, tracker: Tracker
+) -> Beats:
     """Complete beats by a metre and by downbeats, as far as they are not given."""
-    onset, first, accent, held, pitch = _chords(music)
+    chords = chords_of(music)
     if metre:
         in_bar, lower = parse_metre(metre)
         compound = is_compound(int(metre.partition("/")[0]), lower)
     else:
-        in_bar, lower, compound = 0, 4, _is_ternary(onset[first], times)
+        in_bar, lower, compound = 0, 4, _is_ternary(chords.time, times)
         lower = 8 if compound else 4
     if down is None:
-        strength, chroma = np.zeros(len(times)), np.zeros((len(times), 12))
-        at = np.clip(np.searchsorted(times, onset + _NEAR) - 1, 0, len(times) - 1)
-        on = np.abs(onset[first] - times[at[first]]) <= _NEAR
-        np.maximum.at(strength, at[first][on], accent[on] + 2)
-        np.add.at(chroma, (at, pitch % 12), held)
-        in_bar, phase = find_metre(strength, chroma, (in_bar,) if in_bar else ())
-        down = np.arange(len(times)) % in_bar == phase
+        down = tracker.bars(chords, times, (in_bar,) if in_bar else ())
     return Beats(times, down, lower, compound)
-
-
-def _chords(music: Music) -> tuple[Floats, NDArray[np.int64], Floats, Floats, NDArray[np.int64]]:
-    """Return onsets of notes in seconds, the first note and the accent of each chord, lengths and pitches."""
-    notes = music.notes[~music.drums]
-    notes = notes[np.argsort(notes["onset"], kind="stable")]
-    onset = music.seconds(notes["onset"])
-    end = music.seconds(notes["onset"] + notes["duration"])
-    first = np.flatnonzero(np.diff(onset, prepend=-np.inf) > CHORD_SECONDS)
-    pitch = notes["pitch"].astype(np.int64)
-    accent = accents(onset[first], first, end, pitch.astype(np.float64), notes["velocity"].astype(np.float64))
-    return onset, first, accent, np.minimum(end - onset, _SUSTAINED), pitch
 
 
 def _is_ternary(onset: Floats, times: Floats) -> bool:

@@ -1,4 +1,4 @@
-"""The bundled map that was learnt from (n)ASAP: trees that quantise and weights that play."""
+"""The bundled map that was learnt from (n)ASAP: trees that find beats and quantise, and weights that play."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import numpy as np
 from symbolic.checkpoint.bundled import MODELS
 from symbolic.errors import CheckpointError
 from symbolic.features.stats import Floats
+from symbolic.mapping.beat_trees import PLACES as CHORD_PLACES
+from symbolic.mapping.beat_trees import TreeTracker
 from symbolic.mapping.expression import ASPECTS
 from symbolic.mapping.features import TICKS
+from symbolic.mapping.metre import IN_BAR
 from symbolic.mapping.quantisation import PLACES, STAVES, VALUES, Trees
 from symbolic.mapping.rhythm import STEPS
 from symbolic.mapping.written import NAMES
@@ -20,14 +23,17 @@ from symbolic.storage import read_arrays, write_tensors
 FOLDER = MODELS / "asap-map"
 _FILE = "map.safetensors"
 _LICENCE = "CC BY-NC-SA 4.0"
-_CLASSES = {"places": len(PLACES), "staff": STAVES, "value": len(VALUES)}
+_CLASSES = {
+    **{"places": len(PLACES), "staff": STAVES, "value": len(VALUES)},
+    **{"chord": CHORD_PLACES, "pair": 2, "metre": len(IN_BAR)},
+}
 
 
 class LearntMap:
     """A map between scores and performances, learnt from (n)ASAP under CC BY-NC-SA 4.0: not for commercial use.
 
     Args:
-        trees: Trees by name: "places", "staff" and "value".
+        trees: Trees by name: "places", "staff" and "value" of `Trees`; "chord", "pair" and "metre" of `TreeTracker`.
         rhythm: Table of steps between chords.
         weights: (F, 4) weights of playing.
     """
@@ -38,6 +44,7 @@ class LearntMap:
     def __init__(self, trees: dict[str, BoostedTrees], rhythm: Floats, weights: Floats) -> None:
         self.trees, self.rhythm, self.weights = trees, rhythm, weights
         self.quantiser = Trees(trees["places"], trees["staff"], trees["value"], rhythm)
+        self.tracker = TreeTracker(trees["chord"], trees["pair"], trees["metre"])
 
     def __repr__(self) -> str:
         numbers = sum(one.numbers for one in self.trees.values()) + self.weights.size + self.rhythm.size

@@ -9,6 +9,7 @@ import numpy as np
 from symbolic.features.stats import Floats
 from symbolic.mapping.features import TICKS, Ints, Performed, onset_features, staff_features, value_features
 from symbolic.mapping.rhythm import best_rhythm
+from symbolic.mapping.staves import continued, smoothed
 from symbolic.predict.classifiers.boosting import BoostedTrees
 
 PLACES = np.array([0, 2, 3, 4, 6, 8, 9, 10, 12, 14, 15, 16, 18, 20, 21, 22, 24])
@@ -112,8 +113,9 @@ class Trees:
         return best_rhythm(together, beat[:, None] * TICKS + PLACES, self._rhythm)[notes.chord]
 
     def staves(self, notes: Performed) -> Ints:
-        """Return (N,) the more likely staff."""
-        return np.asarray(self._staff.logits(staff_features(notes)).argmax(axis=1))
+        """Return (N,) the staves that are most likely together, so that a line keeps its staff."""
+        logits = self._staff.logits(staff_features(notes))
+        return smoothed(logits[:, 1] - logits[:, 0], *continued(notes))
 
     def values(self, notes: Performed, onset: Ints, staff: Ints, in_bar: int, unit: float) -> Ints:
         """Return (N,) the most likely note values in `TICKS`."""

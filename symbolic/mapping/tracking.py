@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
+from symbolic.mapping.chords import Chords
 
 SHORTEST, LONGEST = 0.25, 1.6
 """Seconds of a beat."""
@@ -28,9 +30,52 @@ _MOST = 24
 """Chords before one among which its last beat is looked for."""
 _AROUND = 4.0
 """Seconds around a chord to which its accent is compared."""
+_NEAR = 0.07
+"""Seconds around a beat that count as on it."""
+_SUSTAINED = 2.0
+"""Longest time in seconds for which a note counts in the harmony."""
 METRES = (2, 3, 4)
 _LIKELY = {2: 0.0, 3: 0.0, 4: 0.05}
 """Added to the contrast of a metre: four beats are preferred where two fit as well."""
+
+
+class Tracker(Protocol):
+    """An object that finds beats and bars of a performance."""
+
+    def beats(self, chords: Chords) -> Floats:
+        """Return rising times of beats in seconds, two or more, that enclose the music."""
+
+    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+        """Return (B,) which beats begin a bar.
+
+        Args:
+            chords: The chords.
+            beats: (B,) their beats in seconds.
+            choices: Numbers of beats that a bar may have. (): those that the tracker knows.
+        """
+
+
+class RuleTracker:
+    """Find beats and bars by rules."""
+
+    def beats(self, chords: Chords) -> Floats:
+        """Return rising times of beats in seconds, two or more, that enclose the music."""
+        return track_beats(chords.time, self.accents(chords))
+
+    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+        """Return (B,) which beats begin a bar, by accents and changes of harmony."""
+        strength, chroma = np.zeros(len(beats)), np.zeros((len(beats), 12))
+        at = np.clip(np.searchsorted(beats, chords.onset + _NEAR) - 1, 0, len(beats) - 1)
+        on = np.abs(chords.time - beats[at[chords.first]]) <= _NEAR
+        np.maximum.at(strength, at[chords.first][on], self.accents(chords)[on] + 2)
+        np.add.at(chroma, (at, chords.pitch % 12), np.minimum(chords.end - chords.onset, _SUSTAINED))
+        in_bar, phase = find_metre(strength, chroma, choices)
+        return np.asarray(np.arange(len(beats)) % in_bar == phase)
+
+    def accents(self, chords: Chords) -> Floats:
+        """Return (C,) how much each chord stands out among those around."""
+        pitch, velocity = chords.pitch.astype(np.float64), chords.velocity.astype(np.float64)
+        return accents(chords.time, chords.first, chords.end, pitch, velocity)
 
 
 def accents(time: Floats, first: NDArray[np.integer], end: Floats, pitch: Floats, velocity: Floats) -> Floats:
@@ -77,9 +122,7 @@ def track_beats(time: Floats, accent: Floats) -> Floats:
             between = max(round((found[0] - beats[-1]) / usual), 1)
             beats = np.concatenate([beats, np.linspace(beats[-1], found[0], between + 1)[1:-1]])
         beats = np.concatenate([beats, found])
-    if len(beats) < 2:
-        beats = np.array([beats[0], beats[0] + USUAL])
-    return _covering(beats, float(time[0]), float(time[-1]))
+    return covering(beats, float(time[0]), float(time[-1]))
 
 
 def _tracked(time: Floats, accent: Floats) -> Floats:
@@ -139,8 +182,10 @@ def _traced(
     return np.array(found[::-1])
 
 
-def _covering(beats: Floats, begin: float, end: float) -> Floats:
-    """Continue beats evenly until they enclose the music."""
+def covering(beats: Floats, begin: float, end: float) -> Floats:
+    """Continue one beat or more evenly until two or more enclose the music."""
+    if len(beats) < 2:
+        beats = np.array([beats[0], beats[0] + USUAL])
     first, last = beats[1] - beats[0], beats[-1] - beats[-2]
     before = np.arange(max(int(np.ceil((beats[0] - begin) / first - 0.25)), 0), 0, -1)
     after = np.arange(1, max(int(np.ceil((end - beats[-1]) / last)), 0) + 2)

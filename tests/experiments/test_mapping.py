@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from data.corpora.base import Piece
-from experiments.mapping import quantised, summarised
+from experiments.mapping import quantised, summarised, tracked
 from finetune.mapping.examples import Example
 from finetune.mapping.fit import playing_targets, rows_of
+from symbolic.mapping.beats import Beats
 from symbolic.mapping.features import TICKS, performed
 from symbolic.mapping.quantisation import PLACES, VALUES, Rules
 
@@ -30,7 +31,17 @@ def example():
 
 
 def test_notes_in_their_places_are_right(example):
-    assert quantised(example, Rules(), "rules") == {"onset, rules": 1, "value, rules": 1, "staff, rules": 1}
+    measures = ("onset", "value", "staff", "staff kept in lines")
+    assert quantised(example, Rules(), "rules") == {f"{one}, rules": 1 for one in measures}
+
+
+def test_beats_at_half_the_pace_are_half_right():
+    times = np.arange(100) * 0.5
+    true = Beats(times, np.arange(100) % 4 == 0)
+    found = tracked(true, Beats(times[::2], np.arange(50) % 2 == 0), "it")
+    assert found["beats found, F, it"] == pytest.approx(2 / 3, abs=0.01)
+    assert found["downbeats found, F, it"] == 1
+    assert found["beats of a bar found, it"] == 0
 
 
 def test_targets_of_playing_are_what_was_played(example):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.mapping.beats import beats_of_file, find_beats, parse_metre, read_beats, stated_beats
+from symbolic.mapping.beats import RULES, beats_of_file, find_beats, parse_metre, read_beats, stated_beats
+from symbolic.mapping.learnt import load_map
 from symbolic.mapping.tracking import find_metre, track_beats
 from symbolic.music.notes import Music, note_array
 
@@ -93,10 +94,20 @@ def test_beats_of_a_waltz_are_found_as_it_slows_or_hurries(drift):
     assert found.in_bar == 3
 
 
+def test_trees_lay_beats_of_a_waltz_on_its_chords():
+    music = waltz(drift=0.003)
+    found = find_beats(music, tracker=load_map().tracker)
+    time = np.unique(music.seconds(music.notes["onset"]))
+    at = np.searchsorted(time, found.times[found.times < time[-1] - 0.01] - 0.01)
+    assert np.abs(time[at] - found.times[: len(at)]).max() < 0.01
+    assert set(np.diff(at)) in ({1}, {3})  # the beat of so plain a waltz may as well be its bar
+
+
 def test_little_music_has_two_beats_at_least():
-    for onset in ([], [0], [0, 480], [0, 0, 0]):
+    for onset in ([], [0], [0, 480], [0, 0, 0], np.arange(20) * 9600, np.arange(20) * 48):
         music = Music(note_array(np.array(onset, dtype=int), 240, 60), 480)
-        assert len(find_beats(music).times) >= 2
+        for tracker in (RULES, load_map().tracker):
+            assert len(find_beats(music, tracker=tracker).times) >= 2
     assert len(track_beats(np.array([0.0, 9.0, 18.0]), np.ones(3))) >= 2
 
 

@@ -8,6 +8,8 @@ from symbolic.mapping.features import TICKS
 from symbolic.mapping.learnt import FOLDER, load_map
 from symbolic.mapping.rhythm import STEPS
 
+FEATURES = {"places": 50, "staff": 27, "value": 28, "chord": 196, "pair": 63, "metre": 20}
+
 
 def test_the_terms_stand_in_repr_card_and_licence():
     assert "CC BY-NC-SA 4.0" in repr(load_map())
@@ -18,7 +20,7 @@ def test_the_terms_stand_in_repr_card_and_licence():
 
 def test_trees_are_sound_and_fit_their_features():
     found = load_map()
-    for name, features in (("places", 50), ("staff", 27), ("value", 28)):
+    for name, features in FEATURES.items():
         found.trees[name].check(features)
     assert found.rhythm.shape == (TICKS, STEPS, STEPS)
 

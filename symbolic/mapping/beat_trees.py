@@ -1,0 +1,76 @@
+"""Find beats and bars of a performance by trees that were fitted to annotated performances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.features.stats import Floats
+from symbolic.mapping.beat_path import best_beats
+from symbolic.mapping.chords import Chords, chord_features
+from symbolic.mapping.metre import IN_BAR, downbeats, metre_features, strong_beats
+from symbolic.mapping.pairs import pair_features, possible_pairs
+from symbolic.mapping.tracking import RuleTracker, covering
+from symbolic.predict.classifiers.boosting import BoostedTrees
+
+PLACES = 3
+"""A chord lies between beats, on a beat or on a downbeat."""
+_FEWEST = 12
+"""Chords below which rules find the beats."""
+
+
+class TreeTracker:
+    """Find beats in three steps: likely beats, likely pairs of beats and the best path through pairs.
+
+    Args:
+        chord: Trees of the three places of a chord.
+        pair: Trees of whether two chords are one beat apart.
+        metre: Trees of `metre.IN_BAR`.
+    """
+
+    def __init__(self, chord: BoostedTrees, pair: BoostedTrees, metre: BoostedTrees) -> None:
+        self._chord, self._pair, self._metre = chord, pair, metre
+
+    def beats(self, chords: Chords) -> Floats:
+        """Return rising times of beats in seconds, two or more, that enclose the music."""
+        if len(chords.time) < _FEWEST:
+            return RuleTracker().beats(chords)
+        places = self.places(chords)
+        found = path(chords, places, self._pair)
+        return covering(found, float(chords.time[0]), float(chords.time[-1]))
+
+    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+        """Return (B,) which beats begin a bar.
+
+        Args:
+            chords: The chords.
+            beats: (B,) their beats in seconds.
+            choices: Numbers of beats that a bar may have. (): those of `IN_BAR`.
+        """
+        if len(chords.time) < _FEWEST:
+            return RuleTracker().bars(chords, beats, choices)
+        strong = strong_beats(chords.time, self.places(chords), beats)
+        if not choices:
+            at = self._metre.logits(metre_features(chords.time, strong, beats))[0].argmax()
+            choices = (IN_BAR[at],)
+        return max((downbeats(strong, one) for one in choices), key=lambda found: found[1])[0]
+
+    def places(self, chords: Chords) -> Floats:
+        """Return (C, 3) probabilities of the places of chords."""
+        return probabilities(self._chord.logits(chord_features(chords)))
+
+
+def path(chords: Chords, places: Floats, pair: BoostedTrees) -> Floats:
+    """Return beats of chords from the probabilities of their places and trees of pairs."""
+    first, second = possible_pairs(chords.time, places[:, 1] + places[:, 2])
+    if not len(first):
+        return chords.time[:1]
+    likely = probabilities(pair.logits(pair_features(chords, places, first, second)))[:, 1]
+    return best_beats(chords.time, first, second, likely)
+
+
+def probabilities(logits: Floats) -> Floats:
+    """Return (P, C) probabilities of (P, C) logits."""
+    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)))
