@@ -18,7 +18,7 @@ from finetune.cli import main
 from finetune.settings import FEATURES
 from symbolic.errors import CheckpointError
 from symbolic.features import notes
-from symbolic.features.neighbours import REACH
+from symbolic.features.neighbours import REACH, sums_of
 from symbolic.features.notes import FAR, NEVER, note_features, note_matrix, note_names
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.predict.loading import load
@@ -112,6 +112,14 @@ def test_blocks_and_drums_make_no_difference(monkeypatch: pytest.MonkeyPatch) ->
     assert not table[is_drum].any()
     np.testing.assert_array_equal(table[~is_drum], whole)
     assert not note_matrix(beaten[is_drum]).any()
+
+
+def test_sums_of_many_choices_equal_sums_one_by_one() -> None:
+    draw = np.random.default_rng(0)
+    chosen, values = draw.random((5, 3, 9)) < 0.4, draw.normal(size=(2, 5, 9))
+    sizes, sums = sums_of(chosen, list(values))
+    np.testing.assert_array_equal(sizes, chosen.sum(axis=2))
+    np.testing.assert_allclose(sums, np.einsum("kmw,vkw->kmv", chosen, values), rtol=1e-5, atol=1e-6)
 
 
 def test_of_one_class_there_is_nothing_to_learn() -> None:
