@@ -45,11 +45,15 @@ class Part:
     Args:
         name: Name of the track.
         program: MIDI program of notes that state none, 128 for drums. It may be changed at any time.
+
+    Attributes:
+        sung: Whether it has lyrics.
     """
 
     def __init__(self, name: str = "", program: int = 0) -> None:
         self.name = name
         self.program = program
+        self.sung = False
         self.notes: list[list[Any]] = []  # onset, length, pitch, velocity, program; ties change lengths
         # By pitch and end, since voices may share a pitch: index and line of each note that waits for its tie.
         self._tied: dict[tuple[int, Fraction], list[tuple[int, Sequence[object]]]] = defaultdict(list)
@@ -146,6 +150,7 @@ class Notation:
             np.array(sorted(tempos.items()), dtype=np.float64),
             tuple(part.name or f"part {index + 1}" for index, part in enumerate(self.parts)),
             tuple(repairs),
+            sung=tuple(index for index, part in enumerate(self.parts) if part.sung),
         )
 
     def _notes(self, name: str, pickup: Fraction) -> tuple[NDArray[np.void], int]:

@@ -56,6 +56,7 @@ class Music:
         tracks: Track names. `notes["track"]` is an index into them.
         repairs: Repairs made when the file was read as sentences. Empty for a sound file.
         path: The file that it was read from. "" for music made in memory. Predictions are written by editing this file.
+        sung: Tracks that have lyrics.
     """
 
     notes: NDArray[np.void]
@@ -65,6 +66,7 @@ class Music:
     tracks: tuple[str, ...] = ()
     repairs: tuple[str, ...] = ()
     path: str = ""
+    sung: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.notes)

@@ -183,7 +183,7 @@ class NotePredictor(TaskPredictor):
         for number, found in zip(read, self._logits([pieces[number] for number in read]), strict=True):
             logits[number] = found
         return [
-            lines.decided(one, piece[1].ids, self._tracks(*piece), piece[0].tracks)
+            lines.decided(one, piece[1].ids, self._tracks(*piece), piece[0].tracks, piece[0].sung)
             for one, piece in zip(logits, pieces, strict=True)
         ]
 

@@ -14,6 +14,7 @@ from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.midi.bends import bent_cents
 from symbolic.music.midi.check import is_whole, items
 from symbolic.music.midi.container import unwrapped
+from symbolic.music.midi.lyrics import sung_tracks
 from symbolic.music.midi.percussion import moves_drums
 from symbolic.music.midi.repair import KEEP, PEDAL, read_repaired
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
@@ -143,6 +144,7 @@ def from_symusic(
         tuple([track.name for track in tracks]),
         repairs,
         path,
+        sung_tracks(tracks, score.ticks_per_quarter),
     )
 
 

@@ -24,6 +24,8 @@ CLASSES = 2
 """Melody and the rest, in this order."""
 SURE = 4.0
 """Log-odds of melody in a piece of one voice."""
+AGREED = 0.8
+"""Least F1 of line and skyline, each as the other's truth, at which an answer needs no warning."""
 _UNLIKE = (
     "The music is unlike what the model was trained on ({far:.1f} times the usual distance): trust it less."
 )
@@ -98,6 +100,7 @@ class MelodyLines(Arrays):
         tokens: NDArray[np.integer],
         tracks: NDArray[np.integer] | None = None,
         names: Sequence[str] = (),
+        sung: Sequence[int] = (),
     ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Return (N, 2) log-probabilities of melody and the rest, and reasons to trust them less, as sentences.
 
@@ -106,6 +109,7 @@ class MelodyLines(Arrays):
             tokens: (N, 8) ids of the piece in canonical order. Drums are never melody.
             tracks: (N,) track of each note. None where they shall not vote.
             names: Names of the tracks. The track of a singer is likelier the melody.
+            sung: Tracks that have lyrics, and are likelier the melody too.
         """
         pitched, odds = tokens[:, PITCH] < DRUM_PITCH + RESERVED, np.full(len(tokens), -SURE)
         warnings: tuple[str, ...] = ()
@@ -117,9 +121,8 @@ class MelodyLines(Arrays):
                 own, voting = self.rated(logits, tokens)[pitched], None
                 if tracks is not None and has_tracks(tracks[pitched]):
                     voting = tracks[pitched]
-                    own = own + NAMED * named_notes(voting, names)
-                odds[pitched], far = self._of_voices(own, table, ~under_another(tokens)[pitched], voting)
-                warnings = (_UNLIKE.format(far=far),) if far > 1 else ()
+                    own = own + NAMED * named_notes(voting, names, sung)
+                odds[pitched], warnings = self._of_voices(own, table, ~under_another(tokens)[pitched], voting)
         return np.stack([-np.logaddexp(0, -odds), -np.logaddexp(0, odds)], axis=1).astype(
             np.float32
         ), warnings
@@ -136,9 +139,15 @@ class MelodyLines(Arrays):
         table: NoteTable,
         above: NDArray[np.bool_],
         tracks: NDArray[np.integer] | None,
-    ) -> tuple[Floats, float]:
-        """Return (N,) log-odds of melody, and the distance from the training music, 1 for the farthest usual one."""
+    ) -> tuple[Floats, tuple[str, ...]]:
+        """Return (N,) log-odds of melody, and a warning where music is unlike the training music.
+
+        There line and skyline can fail, but hardly in the same way: none is needed where they agree.
+        """
         numbers = texture(table, above, 1 / (1 + np.exp(-own)), tracks)
         line = decoded(own, table, tracks, self.settings)
-        odds = self.gate.decided(line, above, numbers, tracks is not None)
-        return odds, self.gate.distance(numbers) / float(self.gate.farthest)
+        far = self.gate.distance(numbers) / float(self.gate.farthest)
+        found = self.gate.calibrated(line, above, numbers, tracks is not None) >= 0.5
+        agreed = 2 * int((found & above).sum()) >= AGREED * int(found.sum() + above.sum())
+        warnings = (_UNLIKE.format(far=far),) if far > 1 and not agreed else ()
+        return self.gate.decided(line, above, numbers, tracks is not None), warnings

@@ -13,7 +13,7 @@ from symbolic.features.stats import Floats
 NEAR = 16
 """Notes of the track before and after that vote on a place in the piece."""
 NAMED = 3.0
-"""Log-odds that the name of a track adds to its notes. Names are often wrong, so the music can outvote them."""
+"""Log-odds that the name of a track or its lyrics add to its notes. Names can be wrong: the music can outvote them."""
 _LEAST = 0.003
 """Smallest share of melody in a track."""
 _MELODY = re.compile(
@@ -52,14 +52,18 @@ def named_melody(names: Sequence[str]) -> NDArray[np.bool_]:
     return np.array([bool(_MELODY.search(name)) and not _OTHER.search(name) for name in words], dtype=bool)
 
 
-def named_notes(track: NDArray[np.integer], names: Sequence[str]) -> NDArray[np.bool_]:
-    """Return (N,) whether notes are on a track that is named as the melody. None is where all are.
+def named_notes(
+    track: NDArray[np.integer], names: Sequence[str], sung: Sequence[int] = ()
+) -> NDArray[np.bool_]:
+    """Return (N,) whether notes are on a track that is named as the melody or has lyrics. None is where all are.
 
     Args:
         track: (N,) track of each note.
         names: Names of the tracks. Empty where they are not known.
+        sung: Tracks that have lyrics.
     """
-    found = named_melody(names)[track] if names else np.zeros(len(track), dtype=bool)
+    named = named_melody(names)[track] if names else np.zeros(len(track), dtype=bool)
+    found = named | np.isin(track, sung)
     return np.asarray(found & ~found.all())
 
 

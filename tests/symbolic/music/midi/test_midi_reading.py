@@ -349,3 +349,36 @@ def test_what_passes_as_whole_is_read_alike_event_by_event() -> None:
             slow = from_symusic(Score.from_midi(read_repaired(bytes(content), "odd", "keep").to_bytes()))
             assert slow.notes.tolist() == from_symusic(score).notes.tolist()
     assert 0 < passed < 200
+
+
+def with_words(events: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Events with a syllable before each strike."""
+    return [
+        one
+        for wait, event in events
+        for one in ((((wait, meta(5, b"la")), (0, event))) if event[0] >> 4 == 9 else ((wait, event),))
+    ]
+
+
+def test_a_track_with_lyrics_is_sung() -> None:
+    music = parse_midi(
+        midi(track(*scale(9, length=60)), track((0, meta(3, b"Voice")), *with_words(scale()))), "song"
+    )
+    assert music.sung == (1,)
+    assert music.with_notes(music.notes[:3]).sung == (1,)
+
+
+def test_words_on_a_track_of_their_own_belong_to_the_notes_they_stand_at() -> None:
+    words = [(120 if number else 0, meta(5, b"la")) for number in range(10)]
+    piano, flute = (
+        scale(40, length=30),
+        [(0, b"\xc1\x49"), *((wait, bytes([one[0] | 1, *one[1:]])) for wait, one in scale())],
+    )
+    music = parse_midi(midi(track((0, meta(3, b"Words")), *words), track(*piano), track(*flute)), "kar")
+    (sung,) = music.sung
+    assert set(music.notes["program"][music.notes["track"] == sung].tolist()) == {73}
+
+
+def test_lyrics_that_stand_at_no_notes_are_of_no_track() -> None:
+    words = [(1000, meta(5, b"la"))] * 4
+    assert parse_midi(midi(track(*scale()), track(*words)), "song").sung == ()

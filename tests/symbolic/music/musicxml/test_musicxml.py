@@ -575,3 +575,8 @@ def test_every_note_knows_its_elements():
     places = {id(element): index for index, element in enumerate(root.iter("note"))}
     assert [[places[id(one)] for one in found] for found in elements][:3] == [[3], [4], [0, 1]]
     assert len(elements) == len(music) == 7
+
+
+def test_a_part_with_lyrics_is_sung():
+    voice = note("C4", 2) + note("D4", 2, last="<lyric><text>la</text></lyric>")
+    assert read([FULL], [voice], [FULL]).sung == (1,)

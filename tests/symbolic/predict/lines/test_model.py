@@ -146,6 +146,19 @@ def test_the_name_of_a_track_votes_unless_all_are_named_so(saved):
     assert np.array_equal(chance("Lead Vocal", "Piano"), chance("1", "2"))
 
 
+def test_lyrics_vote_as_names_do(saved):
+    music, model = song(), load(saved)
+    notes = music.notes.copy()
+    low = (notes["track"] == 0) & (notes["onset"] % 3840 == 0)
+    notes["pitch"][low] = 40  # below the chords: only its track speaks for it
+
+    def chance(*sung):
+        return model(replace(music, notes=notes, sung=sung)).probabilities[low, 0]
+
+    assert (chance(0) > chance()).all()
+    assert np.array_equal(chance(0, 1), chance())
+
+
 @pytest.mark.parametrize(
     ("name", "melody"),
     [
@@ -182,6 +195,20 @@ def test_music_unlike_the_training_pieces_is_named(saved):
     assert model(song()).warnings == ()
     (warning,) = model(cloud()).warnings
     assert "unlike" in warning
+
+
+def test_no_warning_where_line_and_skyline_agree():
+    """Chords that are struck ever faster: unlike the fitted song, but its tops are plain."""
+    music, model = song(), network().lines
+    notes = music.notes.copy()
+    notes["onset"], notes["duration"] = notes["onset"] // 16, 9000
+    tokens = Tokenizer().encode(music.with_notes(notes))
+    tune = notes["track"][tokens.note_index] == 0
+    logits = np.where(tune[:, None], [4, -4], [-4, 4]).astype(np.float32)
+    model.gate.weights[:, 2, -1], model.gate.farthest[...] = 20.0, 0.01
+    assert model.decided(logits, tokens.ids)[1] == ()
+    model.gate.weights[:, 2, -1] = -20.0
+    assert len(model.decided(logits, tokens.ids)[1]) == 1
 
 
 def test_music_unlike_the_training_pieces_gets_its_skyline(saved):
