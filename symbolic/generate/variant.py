@@ -52,7 +52,7 @@ class Variant:
 
     @property
     def summary(self) -> str:
-        """How many notes were written and where, in words."""
+        """The number of written notes and their place, in words."""
         count = len(self.notes)
         return f"{count:,} note{'s' * (count != 1)} written in {self.passage.place}"
 
