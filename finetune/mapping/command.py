@@ -111,7 +111,7 @@ def _beats(settings: MapSettings, music: Music, learnt: LearntMap | None) -> tup
     stated = stated_beats(music, settings.metre, tracker) if settings.beats is None else None
     if stated is not None:
         return stated, "by the tempo of the file, which its notes keep"
-    return find_beats(music, settings.metre, tracker), f"found by {'trees' if learnt else 'rules'}"
+    return find_beats(music, settings.metre, tracker), "found in the notes"
 
 
 def key_of(music: Music) -> str:

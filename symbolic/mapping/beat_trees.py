@@ -17,8 +17,8 @@ from symbolic.predict.classifiers.boosting import BoostedTrees
 
 PLACES = 3
 """A chord lies between beats, on a beat or on a downbeat."""
-_FEWEST = 12
-"""Chords below which rules find the beats."""
+_FEWEST, _TOGETHER = 12, 0.02
+"""Chords, and share of notes that begin with others, below which rules find the beats: (n)ASAP has no single voices."""
 
 
 class TreeTracker:
@@ -35,7 +35,7 @@ class TreeTracker:
 
     def beats(self, chords: Chords) -> Floats:
         """Return rising times of beats in seconds, two or more, that enclose the music."""
-        if len(chords.time) < _FEWEST:
+        if _is_plain(chords):
             return RuleTracker().beats(chords)
         places = self.places(chords)
         found = path(chords, places, self._pair)
@@ -49,7 +49,7 @@ class TreeTracker:
             beats: (B,) their beats in seconds.
             choices: Numbers of beats that a bar may have. (): those of `IN_BAR`.
         """
-        if len(chords.time) < _FEWEST:
+        if _is_plain(chords):
             return RuleTracker().bars(chords, beats, choices)
         strong = strong_beats(chords.time, self.places(chords), beats)
         if not choices:
@@ -60,6 +60,12 @@ class TreeTracker:
     def places(self, chords: Chords) -> Floats:
         """Return (C, 3) probabilities of the places of chords."""
         return probabilities(self._chord.logits(chord_features(chords)))
+
+
+def _is_plain(chords: Chords) -> bool:
+    """Return whether a piece is short or of one voice, where rules are better."""
+    together = len(chords.onset) - len(chords.time)
+    return len(chords.time) < _FEWEST or together < _TOGETHER * len(chords.onset)
 
 
 def path(chords: Chords, places: Floats, pair: BoostedTrees) -> Floats:

@@ -45,7 +45,7 @@ def test_a_performance_with_beats_becomes_a_score(files, capsys, how):
 
 @pytest.mark.parametrize(
     ("beats", "source"),
-    [("midi", "as the file states"), ("found", "found by trees"), (None, "its notes keep")],
+    [("midi", "as the file states"), ("found", "found in the notes"), (None, "its notes keep")],
 )
 def test_beats_are_taken_from_the_file_or_found(files, capsys, beats, source):
     how = ["--beats", beats] if beats else []

@@ -103,6 +103,13 @@ def test_trees_lay_beats_of_a_waltz_on_its_chords():
     assert set(np.diff(at)) in ({1}, {3})  # the beat of so plain a waltz may as well be its bar
 
 
+def test_rules_find_the_beats_of_a_single_voice():
+    music = Music(note_array(np.arange(64) * 240, 200, 60 + np.arange(64) % 7), 480)
+    found = find_beats(music, tracker=load_map().tracker)
+    assert found.times.tolist() == find_beats(music).times.tolist()
+    assert found.down.tolist() == find_beats(music).down.tolist()
+
+
 def test_little_music_has_two_beats_at_least():
     for onset in ([], [0], [0, 480], [0, 0, 0], np.arange(20) * 9600, np.arange(20) * 48):
         music = Music(note_array(np.array(onset, dtype=int), 240, 60), 480)
