@@ -81,7 +81,7 @@ def _may_move_drums(content: bytes, score: Score) -> bool:
 
 @dataclass
 class _Channel:
-    """What a channel of a port is told. A part mode is stronger than a bank.
+    """State of a channel of a port. A part mode is stronger than a bank.
 
     Attributes:
         mode: Whether its part mode is that of drums. None where no message sets it.
@@ -133,7 +133,7 @@ class DrumChannels:
                     self._turns.setdefault((port, number), []).append((tick, drums))
 
     def __bool__(self) -> bool:
-        """Whether any channel ever plays what it does not by default."""
+        """Return whether any channel ever plays another kind of notes than by default."""
         return bool(self._turns)
 
     def plays_drums(self, track: int, channel: int, tick: int) -> bool:
