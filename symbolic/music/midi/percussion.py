@@ -95,7 +95,7 @@ class _Channel:
 
 
 class DrumChannels:
-    """Which channels of a file play drums, and when.
+    """Find which channels of a file play drums, and when.
 
     Args:
         tracks: Events of each track.
