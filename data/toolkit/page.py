@@ -215,7 +215,7 @@ def slug(text: str) -> str:
 
 def _png(draw: Callable[..., Figure], arguments: Sequence[Any]) -> bytes:
     buffer = io.BytesIO()
-    draw(*arguments).savefig(buffer, format="png", dpi=110, bbox_inches="tight")
+    draw(*arguments).savefig(buffer, format="png", dpi=110)  # the layout leaves no margin to cut
     return buffer.getvalue()
 
 
