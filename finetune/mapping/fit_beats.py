@@ -99,10 +99,10 @@ def tracked(corpus: AsapPerformancesCorpus | AsapScoresCorpus, side: str, each: 
             sys.stderr.write(f"skipped {error}\n")
             continue
         if min(len(chords.time), len(annotation.beats)) >= _FEWEST:
-            times = {"time": chords.time / pace, "onset": chords.onset / pace, "end": chords.end / pace}
-            yield Tracked(
-                piece.group or score, chords._replace(**times), annotation.beats / pace, annotation.down
+            played = chords._replace(
+                time=chords.time / pace, onset=chords.onset / pace, end=chords.end / pace
             )
+            yield Tracked(piece.group or score, played, annotation.beats / pace, annotation.down)
 
 
 def fit_tracker(root: str | Path | None) -> dict[str, BoostedTrees]:

@@ -54,7 +54,7 @@ def smoothed(odds: Floats, before: Ints, far: Floats, pull: float = PULL) -> Int
     for note in range(len(total) - 1, -1, -1):
         if parents[note] >= 0:
             total[parents[note]] += min(max(total[note], -weight[note]), weight[note])
-    staff = []
+    staff: list[int] = []
     for note, parent in enumerate(parents):
         drawn = 0.0 if parent < 0 else weight[note] * (2 * staff[parent] - 1)
         staff.append(int(total[note] + drawn > 0))
