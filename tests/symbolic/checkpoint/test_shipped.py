@@ -241,7 +241,7 @@ WEIGHTS = {
     "melody": ("820de4a5a36d84b0", "6f2777e7bbeddaa7"),
     "small": ("ebfd00393d41f576", "5318a65156247060"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
-    "tiny-conformer": ("3a8f6e6b373a7735", "b3d54d61c59a8247"),
+    "tiny-conformer": ("12d8550a4bbb526b", "6f749aedf4b035f1"),
     "velocity": ("70e1a9dc4f1b0355", "f26084cc17200399"),
 }
 """Fingerprints of the backbone, and of heads and note features, as each model was made."""
