@@ -32,12 +32,12 @@ _MIDDLE = COMMAS // 2 + 1
 def comma_ids(cents: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return (N,) ids of the nearest commas. Bends of more than half a semitone are clipped."""
     value = np.rint(cents / _STEP).astype(np.int64)
-    return np.clip(value, 1 - _MIDDLE, COMMAS - _MIDDLE) + _MIDDLE
+    return np.asarray(np.clip(value, 1 - _MIDDLE, COMMAS - _MIDDLE) + _MIDDLE)
 
 
 def comma_cents(ids: NDArray[np.integer]) -> NDArray[np.int64]:
     """Return (N,) cents of ids of values."""
-    return np.rint((ids - _MIDDLE) * _STEP).astype(np.int64)
+    return np.asarray(np.rint((ids - _MIDDLE) * _STEP).astype(np.int64))
 
 
 def microtonal_share(pieces: Iterable[Music]) -> float:

@@ -157,10 +157,10 @@ def train_style(
 
 def _commas(backbone: Backbone, windows: MusicDataset, held: DataLoader[MusicBatch]) -> tuple[Commas, Commas]:
     """Return a new field of commas with those of the training pieces, and with those of the held-out ones."""
-    pitches, held_out = backbone.sizes[PITCH], held.dataset
+    pitches = backbone.sizes[PITCH]
+    held_out: Any = held.dataset  # a `MusicDataset`, which a loader forgets
     comma_field = CommaField(backbone.config.dim, pitches)
     comma_field.tuning.copy_(tuning_of(windows, pitches))
-    assert isinstance(held_out, MusicDataset)
     return Commas(comma_field, commas_of(windows)), Commas(comma_field, commas_of(held_out))
 
 

@@ -63,7 +63,7 @@ class Neighbours:
 
     def differences(self, values: NDArray[Number]) -> Floats:
         """Subtract each note's value from those of its neighbours: (N,) values of all notes to (K, W)."""
-        return np.asarray((self.theirs(values) - values[self.notes, None]).astype(np.float32))
+        return np.asarray(np.subtract(self.theirs(values), values[self.notes, None]), dtype=np.float32)
 
     @cached_property
     def time(self) -> Floats:
@@ -170,7 +170,7 @@ def sums_of(chosen: Bools, values: Sequence[NDArray[Any]]) -> tuple[Floats, Floa
     columns[:, 0] = 1
     for place, one in enumerate(values, start=1):
         columns[:, place] = one
-    found = chosen.astype(np.float32) @ columns.swapaxes(1, 2)
+    found: NDArray[Any] = chosen.astype(np.float32) @ columns.swapaxes(1, 2)
     return found[..., 0], found[..., 1:]
 
 

@@ -80,10 +80,10 @@ def from_pretty_midi(midi: PrettyMIDI) -> Music:
         for track, instrument in enumerate(midi.instruments)
         for note in instrument.notes
     ]
-    columns = np.array(found, dtype=np.int64).reshape(-1, 6).T
-    cents = [_cents(instrument, tick) for instrument in midi.instruments]
+    onset, duration, pitch, velocity, program, owner = np.array(found, dtype=np.int64).reshape(-1, 6).T
+    cents = np.concatenate([np.zeros(0, dtype=np.int64), *(_cents(one, tick) for one in midi.instruments)])
     try:
-        notes = note_array(*columns, np.concatenate([np.zeros(0, dtype=np.int64), *cents]))
+        notes = note_array(onset, duration, pitch, velocity, program, owner, cents)
     except ValueError as error:
         raise MusicFileError("pretty_midi.PrettyMIDI", str(error)) from error
     signatures = [(tick(s.time), s.numerator, s.denominator) for s in midi.time_signature_changes]

@@ -75,8 +75,8 @@ def add_bends(track: Track, notes: NDArray[np.void]) -> None:
     from symusic import ControlChange, PitchBend
 
     semitones = max(_USUAL, int(np.abs(notes["cents"].astype(np.int64)).max()) // 100 + 1)
-    for number, value in ((_HIGH, 0), (_LOW, 0), (_COARSE, semitones), (_FINE, 0)):
-        track.controls.append(ControlChange(0, number, value))
+    for number, setting in ((_HIGH, 0), (_LOW, 0), (_COARSE, semitones), (_FINE, 0)):
+        track.controls.append(ControlChange(0, number, setting))
     ordered = notes[np.argsort(notes["onset"], kind="stable")]
     value = np.rint(ordered["cents"] * (_FULL / (100 * semitones))).astype(np.int64)
     for place in np.flatnonzero(np.diff(value, prepend=0)).tolist():

@@ -33,7 +33,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COUNTERPOINT_CACHE", str(base / "cache"))
         note = ["note", folder, "--tracks", "MELODY,PIANO", *RUN]
-        dances = ["sequence", folder, *RUN, "--from", "small"]
+        dances = ["sequence", folder, *RUN, "--from", "tiny-conformer"]
         assert main([*note, "--from", nano, "--out", str(base / "whole")]) == 0
         assert main([*note, "--from", "tiny", "--method", "lora", "--out", str(base / "lora")]) == 0
         assert main([*dances, "--method", "probe", "--out", str(base / "probe")]) == 0
@@ -65,7 +65,7 @@ def test_what_was_made_on_a_model_that_comes_along_leaves_it_out(runs: Path, tmp
         for path in (whole, lora, probe)
     ]
     assert parts == [{"backbone", "heads"}, {"heads"}, {"probe"}]
-    assert [load_checkpoint(path).base["model"] for path in (lora, probe)] == ["tiny", "small"]
+    assert [load_checkpoint(path).base["model"] for path in (lora, probe)] == ["tiny", "tiny-conformer"]
     assert sum(file.stat().st_size for file in lora.iterdir() if file.suffix == ".safetensors") < 0.3e6
     # Two of them still share one backbone.
     adapter_sets = {id(one.adapter_set) for one in load_predictors([lora, runs / "lora"])}
@@ -111,7 +111,7 @@ def test_scores_on_other_music_are_those_of_this_run(runs: Path, tmp_path: Path)
         ("whole", "MIT", "unstated"),  # the music of its backbone is not recorded
         ("lora", None, "unstated"),
         ("lora", "CC0 1.0", "CC BY 4.0"),
-        ("probe", "mine", "mine; CC BY-NC-SA 4.0"),
+        ("probe", "mine", "mine; CC BY 4.0"),
     ],
 )
 def test_a_child_is_never_freer_than_its_music(
@@ -119,7 +119,7 @@ def test_a_child_is_never_freer_than_its_music(
 ) -> None:
     out = exported(runs / name, tmp_path / "child", *(["--licence", line] if line else []))
     chain = load_checkpoint(out).chain
-    bases = {"lora": "tiny", "probe": "small"}
+    bases = {"lora": "tiny", "probe": "tiny-conformer"}
     parent = load_checkpoint(bases[name]).chain if name in bases else (Stage("nano", UNRECORDED),)
     assert chain[:-1] == parent
     assert (chain[-1].model, chain[-1].sources[0].name) == ("child", "folder")
