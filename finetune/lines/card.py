@@ -55,7 +55,7 @@ def card(name: str, chain: Chain, about: Mapping[str, Any], rows: Sequence[Mappi
         "Test pieces that it was not trained on, in per cent, beside the skyline: the notes above all that sound. "
         "F1 is of the melody, over all notes. ↓ marks what stands below the skyline. Intervals are of 95 %, by a "
         "bootstrap over pieces. *Calibration error* is that of the confidence. *Warned* is the share of notes of "
-        "pieces that the model calls unlike its training music."
+        "pieces that are called unlike the training music, since line and skyline differ there."
     )
     page.table(HEAD, table(rows), numbers=False)
     page.heading("Limits")
