@@ -275,12 +275,12 @@ def test_sigterm_keeps_the_last_state_as_an_interrupt_does(folder, tmp_path, cap
     sound = PretrainModule.training_step
 
     def terminated(self, batch, batch_idx):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # states need no such folder
         if self.global_step == 7:
             os.kill(os.getpid(), signal.SIGTERM)
         return sound(self, batch, batch_idx)
 
     monkeypatch.setattr(PretrainModule, "training_step", terminated)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))  # states need no such folder
     assert cli.main([str(folder), "--out", str(tmp_path / "run"), *BRIEF]) == 143
     assert "--resume" in capsys.readouterr().err
     assert state_of(tmp_path / "run")["global_step"] == 6
