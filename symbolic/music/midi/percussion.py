@@ -37,8 +37,11 @@ _BANK, _PORT = 0, 0x21
 """The controller of the upper half of a bank's number, and the meta event that names a port."""
 _KITS = frozenset({120, 126, 127})
 """Banks of drums: of GM2, and of XG sound effects and drums."""
-_SYSEX = b"\xf0"
-_PART_MODE = re.compile(rb"\x42\x12\x40[\x10-\x1f]\x15|\x4c\x08[\x00-\x0f]\x07")
+_PART_MODE = re.compile(
+    rb"\xf0.{0,2}(?:\x41.\x42\x12\x40([\x10-\x1f])\x15|\x43[\x10-\x1f]\x4c\x08([\x00-\x0f])\x07)(.)",
+    re.DOTALL,
+)
+"""The part of Roland's or the channel of Yamaha's message, and its value."""
 _BANK_OF_KITS = re.compile(rb"[\xb0-\xbf](?:[\x00-\x7f]{2}%b)*?\x00[\x78\x7e\x7f]" % WAIT)
 _STRIKE = re.compile(rb"[\x90-\x9f]")
 _ROLAND = re.compile(rb"\xf0.?\x41.\x42\x12(...)(.)", re.DOTALL)
@@ -61,8 +64,10 @@ def moves_drums(content: bytes, score: Score, name: str) -> bool:
 
 def _may_move_drums(content: bytes, score: Score) -> bool:
     """Return whether any byte gives a reason to read the events. Few files have one."""
-    if _SYSEX in content and _PART_MODE.search(content):
-        return True
+    for roland, yamaha, value in _PART_MODE.findall(content):
+        channel = _channel_of(roland[0]) if roland else yamaha[0]
+        if (value[0] > 0) != (channel == DRUM_CHANNEL):
+            return True
     for index in range(len(score.tracks)):
         controls = score.tracks[index].controls
         if len(controls):
@@ -190,8 +195,7 @@ def _follow(event: bytes, channels: list[_Channel], roland: bool) -> bool:
         if address == _GS_RESET:
             channels[:] = [_Channel() for _ in channels]
         elif address[0] == 0x40 and address[1] >> 4 == 1 and address[2] == 0x15:
-            part = address[1] & 0x0F  # Part 10 comes first.
-            channels[DRUM_CHANNEL if part == 0 else part - (part <= DRUM_CHANNEL)].mode = value > 0
+            channels[_channel_of(address[1])].mode = value > 0
         return True
     if found := _YAMAHA.match(event):
         address, value = found[1], found[2][0]
@@ -201,3 +205,9 @@ def _follow(event: bytes, channels: list[_Channel], roland: bool) -> bool:
             channels[address[1]].mode = value > 0
         return False
     return roland
+
+
+def _channel_of(address: int) -> int:
+    """Return the channel of a part by the second byte of its GS address. Part 10 comes first."""
+    part = address & 0x0F
+    return DRUM_CHANNEL if part == 0 else part - (part <= DRUM_CHANNEL)
