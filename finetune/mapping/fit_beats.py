@@ -14,8 +14,8 @@ from data.corpora.asap import AsapPerformancesCorpus, AsapScoresCorpus
 from data.corpora.beats import NEAR, read_annotation
 from finetune.baselines.boosting import fit_boosting
 from symbolic.errors import MusicFileError
-from symbolic.features.stats import Floats
-from symbolic.mapping.beat_trees import PLACES, probabilities
+from symbolic.features.stats import Floats, softmax
+from symbolic.mapping.beat_trees import PLACES
 from symbolic.mapping.chords import Chords, chord_features, chords_of
 from symbolic.mapping.features import Ints
 from symbolic.mapping.metre import IN_BAR, metre_features, strong_beats
@@ -122,7 +122,7 @@ def fit_tracker(root: str | Path | None) -> dict[str, BoostedTrees]:
     for one in (0, 1):
         other = _fitted("chord", [row for row, own in zip(rows, half, strict=True) if own != one], PLACES)
         for piece in (piece for piece, own in zip(pieces, half, strict=True) if own == one):
-            places = probabilities(other.logits(chord_features(piece.chords)))
+            places = softmax(other.logits(chord_features(piece.chords)))
             pairs.append(_pair_rows(piece, places, random))
             metres += _metre_row(piece, places)
     del rows

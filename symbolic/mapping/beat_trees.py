@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.stats import Floats
+from symbolic.features.stats import Floats, softmax
 from symbolic.mapping.beat_path import best_beats
 from symbolic.mapping.chords import Chords, chord_features
 from symbolic.mapping.metre import IN_BAR, downbeats, metre_features, strong_beats
@@ -59,7 +59,7 @@ class TreeTracker:
 
     def places(self, chords: Chords) -> Floats:
         """Return (C, 3) probabilities of the places of chords."""
-        return probabilities(self._chord.logits(chord_features(chords)))
+        return softmax(self._chord.logits(chord_features(chords)))
 
 
 def _is_plain(chords: Chords) -> bool:
@@ -73,10 +73,5 @@ def path(chords: Chords, places: Floats, pair: BoostedTrees) -> Floats:
     first, second = possible_pairs(chords.time, places[:, 1] + places[:, 2])
     if not len(first):
         return chords.time[:1]
-    likely = probabilities(pair.logits(pair_features(chords, places, first, second)))[:, 1]
+    likely = softmax(pair.logits(pair_features(chords, places, first, second)))[:, 1]
     return best_beats(chords.time, first, second, likely)
-
-
-def probabilities(logits: Floats) -> Floats:
-    """Return (P, C) probabilities of (P, C) logits."""
-    return np.asarray(np.exp(logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)))

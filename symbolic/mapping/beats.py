@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.features.stats import Floats
-from symbolic.mapping.chords import chords_of
+from symbolic.mapping.chords import Chords, chords_of
+from symbolic.mapping.features import BEAT_SECONDS
 from symbolic.mapping.tracking import RuleTracker, Tracker
 from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
 _METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
-_NEAR = 0.07
-"""Seconds around a beat that count as on it."""
 _QUARTER = 4
 _PARTS = (4, 3)
 """Parts of a quarter note on which most notes of written music lie."""
@@ -114,7 +113,7 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
         raise MusicFileError(
             path, "it holds fewer than two beats", "Write the seconds of a beat in each line."
         )
-    return _with_bars(at, marked if marked.any() else None, music, metre or stated, tracker)
+    return _with_bars(at, marked if marked.any() else None, chords_of(music), metre or stated, tracker)
 
 
 def beats_of_file(music: Music) -> Beats:
@@ -173,12 +172,12 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
     moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
     accent = RULES.accents(chords)
     loudest = max(moved, key=lambda times: accent[_is_near(chords.time, times)].sum())
-    return _with_bars(loudest, None, music, metre, tracker)
+    return _with_bars(loudest, None, chords, metre, tracker)
 
 
 def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
     at = np.clip(np.searchsorted(times, onset), 1, len(times) - 1)
-    return np.minimum(np.abs(onset - times[at]), np.abs(onset - times[at - 1])) <= _NEAR / 2
+    return np.minimum(np.abs(onset - times[at]), np.abs(onset - times[at - 1])) <= BEAT_SECONDS / 2
 
 
 def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats:
@@ -192,14 +191,14 @@ def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats
     Raises:
         ConfigError: If the metre is none.
     """
-    return _with_bars(tracker.beats(chords_of(music)), None, music, metre, tracker)
+    chords = chords_of(music)
+    return _with_bars(tracker.beats(chords), None, chords, metre, tracker)
 
 
 def _with_bars(
-    times: Floats, down: NDArray[np.bool_] | None, music: Music, metre: str, tracker: Tracker
+    times: Floats, down: NDArray[np.bool_] | None, chords: Chords, metre: str, tracker: Tracker
 ) -> Beats:
     """Complete beats by a metre and by downbeats, as far as they are not given."""
-    chords = chords_of(music)
     if metre:
         in_bar, lower = parse_metre(metre)
         compound = is_compound(int(metre.partition("/")[0]), lower)

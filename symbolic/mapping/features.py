@@ -17,6 +17,8 @@ TICKS = 24
 """Steps of a beat: sixteenths, their halves and triplets divide it."""
 CHORD_SECONDS = 0.035
 """Onsets that follow the one before within this time are one chord."""
+BEAT_SECONDS = 0.07
+"""Onsets within this time of a beat are on it."""
 _GRIDS = (1, 2, 3, 4, 6, 8, 12)
 _NEAR = 3
 _REACH = 8.0

@@ -6,13 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
-from symbolic.mapping.features import in_beats
+from symbolic.mapping.features import BEAT_SECONDS, in_beats
 from symbolic.mapping.pairs import nearest
 
 IN_BAR = (2, 3, 4)
 """Beats of a bar that are told apart."""
-_NEAR = 0.07
-"""Seconds around a beat that count as on it."""
 _SILENT = 0.2
 """Probability that a beat without an onset begins a bar."""
 _SURE = 0.02
@@ -32,7 +30,7 @@ def strong_beats(time: Floats, places: Floats, beats: Floats) -> Floats:
     """
     at = nearest(time, beats)
     strong = places[at, 2] / np.maximum(places[at, 1] + places[at, 2], 1e-9)
-    strong = np.where(np.abs(time[at] - beats) <= _NEAR, strong, _SILENT)
+    strong = np.where(np.abs(time[at] - beats) <= BEAT_SECONDS, strong, _SILENT)
     return np.asarray(np.clip(strong, _SURE, 1 - _SURE))
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
 from symbolic.mapping.chords import Chords
+from symbolic.mapping.features import BEAT_SECONDS
 
 SHORTEST, LONGEST = 0.25, 1.6
 """Seconds of a beat."""
@@ -30,8 +31,6 @@ _MOST = 24
 """Chords before one among which its last beat is looked for."""
 _AROUND = 4.0
 """Seconds around a chord to which its accent is compared."""
-_NEAR = 0.07
-"""Seconds around a beat that count as on it."""
 _SUSTAINED = 2.0
 """Longest time in seconds for which a note counts in the harmony."""
 METRES = (2, 3, 4)
@@ -65,8 +64,8 @@ class RuleTracker:
     def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
         """Return (B,) which beats begin a bar, by accents and changes of harmony."""
         strength, chroma = np.zeros(len(beats)), np.zeros((len(beats), 12))
-        at = np.clip(np.searchsorted(beats, chords.onset + _NEAR) - 1, 0, len(beats) - 1)
-        on = np.abs(chords.time - beats[at[chords.first]]) <= _NEAR
+        at = np.clip(np.searchsorted(beats, chords.onset + BEAT_SECONDS) - 1, 0, len(beats) - 1)
+        on = np.abs(chords.time - beats[at[chords.first]]) <= BEAT_SECONDS
         np.maximum.at(strength, at[chords.first][on], self.accents(chords)[on] + 2)
         np.add.at(chroma, (at, chords.pitch % 12), np.minimum(chords.end - chords.onset, _SUSTAINED))
         in_bar, phase = find_metre(strength, chroma, choices)
