@@ -79,7 +79,7 @@ def write_page(model: NotePredictor | PiecePredictor, music: AnyMusic, path: str
 
     Args:
         model: The model.
-        music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score.
+        music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI or a music21 stream.
         path: The HTML file. It is written over.
 
     Returns:

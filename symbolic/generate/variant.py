@@ -108,14 +108,17 @@ class Variant:
         before = self.source.notes[self.like]
         changed = {name for name in self.notes.dtype.names or () if (self.notes[name] != before[name]).any()}
         of_drums = (self.notes["program"] == DRUM_PROGRAM) & (self.notes["pitch"] != before["pitch"])
-        if self.passage.anew or not changed <= {"pitch", "velocity"} or of_drums.any():
+        if self.passage.anew or not changed <= {"pitch", "cents", "velocity"} or of_drums.any():
             edit.exchange(self.replaced, self.notes, self.like, self.edges.tolist())
         else:
-            for field, change in (("pitch", edit.set_pitch), ("velocity", edit.set_velocity)):
-                for place in np.flatnonzero(self.notes[field] != before[field]).tolist():
-                    change(int(self.like[place]), int(self.notes[field][place]))
+            for fields, change in ((["pitch", "cents"], edit.set_pitch), (["velocity"], edit.set_velocity)):
+                for place in np.flatnonzero(self.notes[fields] != before[fields]).tolist():
+                    change(int(self.like[place]), *self.notes[fields][place].tolist())
         content = edit.to_bytes(zipped)
-        if not np.array_equal(_listed(parse_musicxml(content, source).notes), _listed(self.music.notes)):
+        found, due = (
+            _listed(notes, True) for notes in (parse_musicxml(content, source).notes, self.music.notes)
+        )
+        if not np.array_equal(found, due):
             raise MusicFileError(source, "its score cannot hold the written notes", "Write MIDI.")
         return content
 
@@ -202,8 +205,10 @@ def _is_musicxml(path: str | Path) -> bool:
     return Path(path).suffix.lower() in MUSICXML_SUFFIXES
 
 
-def _listed(notes: NDArray[np.void]) -> NDArray[np.int64]:
-    """Return (N, 5) the notes without their tracks in one order."""
+def _listed(notes: NDArray[np.void], with_cents: bool = False) -> NDArray[np.int64]:
+    """Return (N, 5) the notes without their tracks in one order, their pitches in cents if asked."""
     names = ("onset", "pitch", "program", "duration", "velocity")
     columns = np.stack([notes[name].astype(np.int64) for name in names], axis=1)
+    if with_cents:
+        columns[:, 1] = 100 * columns[:, 1] + notes["cents"]
     return columns[np.lexsort(columns.T[::-1])]

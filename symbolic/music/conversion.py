@@ -18,11 +18,11 @@ from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 if TYPE_CHECKING:
-    from music21.stream import Score as Music21Score
+    from music21.stream import Stream
     from pretty_midi import Instrument, PrettyMIDI
     from symusic import Score
 
-    MusicLike: TypeAlias = str | PathLike[str] | Music | Score | PrettyMIDI | Music21Score
+    MusicLike: TypeAlias = str | PathLike[str] | Music | Score | PrettyMIDI | Stream
     """Everything that `as_music` accepts."""
 
 
@@ -31,7 +31,7 @@ def as_music(source: MusicLike) -> Music:
 
     Args:
         source: The path of a music file, or a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
-            `music21.stream.Score`.
+            `music21.stream.Stream`: a score, a part or a stream of notes.
 
     Raises:
         MusicFileError: If the file or the object holds no readable music.
@@ -49,13 +49,13 @@ def as_music(source: MusicLike) -> Music:
                 return from_symusic(source.to("tick"))
             case "pretty_midi", "PrettyMIDI":
                 return from_pretty_midi(source)
-            case "music21", "Score":
+            case "music21", "Stream":
                 from symbolic.music.music21_scores import from_music21
 
                 return from_music21(source)
     raise TypeError(
         f"Music cannot be read from a {type(source).__module__}.{type(source).__qualname__}. Pass the path of a "
-        "file, a Music, a symusic.Score, a pretty_midi.PrettyMIDI or a music21.stream.Score."
+        "file, a Music, a symusic.Score, a pretty_midi.PrettyMIDI or a music21 stream."
     )
 
 

@@ -6,24 +6,30 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import MusicFileError
-from symbolic.music.notation import VELOCITY, Bar, Notation, Part, counted
+from symbolic.music.notation import VELOCITY, Bar, Notation, Part, altered, counted
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
 if TYPE_CHECKING:
-    from music21.stream import Score
+    from music21.stream import Stream
+
+_FINEST = 1000
+"""Largest denominator of an alteration in semitones."""
 
 
-def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
+def from_music21(given: Stream, name: str = "music21.stream") -> Music:
     """Convert a music21 score to music with one track for each part.
 
     Args:
-        score: A `music21.stream.Score`. Parts without measures are divided into measures.
+        given: A score, or a part or another stream of notes. What has no measures is divided into measures.
         name: Name of the score in errors.
 
     Raises:
-        MusicFileError: If its notes cannot be read.
+        MusicFileError: If its notes cannot be read, or it is an opus of several scores.
     """
+    if "Opus" in given.classes:
+        raise MusicFileError(name, "it holds several scores", "Pass its scores one by one.")
     try:
+        score = _score_of(given)
         if any(not part.getElementsByClass("Measure") for part in score.parts):
             score = score.makeNotation()
         if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
@@ -33,6 +39,23 @@ def from_music21(score: Score, name: str = "music21.stream.Score") -> Music:
         raise
     except Exception as error:  # music21 raises all kinds
         raise MusicFileError(name, f"music21 cannot read it ({type(error).__name__}: {error})") from error
+
+
+def _score_of(given: Any) -> Any:
+    """Return a score itself; of another stream a score of its parts, or of itself as the only part."""
+    from music21 import stream
+
+    if isinstance(given, stream.Score):
+        return given
+    parts = [given] if isinstance(given, stream.Part) else list(given.getElementsByClass("Part"))
+    if not parts:
+        parts = [stream.Part()]
+        for element in given:
+            parts[0].insert(given.elementOffset(element), element)
+    score = stream.Score()
+    for part in parts:
+        score.insert(0, part)
+    return score
 
 
 def _notation(score: Any) -> Notation:
@@ -68,13 +91,15 @@ def _part(part: Any) -> Part:
         velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
         for single in element.notes if element.isChord else (element,):
             tie = single.tie  # a chord would return the tie of any of its notes
+            semitones, cents = altered(Fraction(single.pitch.alter).limit_denominator(_FINEST))
             found.add(
                 Fraction(offset),
                 Fraction(element.duration.quarterLength),
-                int(single.pitch.midi),
+                round(single.pitch.ps - single.pitch.alter) + semitones,
                 tie=tie.type if tie and tie.type in ("start", "continue", "stop") else "",
                 line=(voice,),
                 velocity=velocity,
+                cents=cents,
             )
     return found
 

@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
-from symbolic.music.notes import NOTE, Music
+from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music
 
 RESOLUTION = 10_080
 """Ticks per quarter note. Every common tuplet divides it."""
@@ -54,9 +55,11 @@ class Part:
         self.name = name
         self.program = program
         self.sung = False
-        self.notes: list[list[Any]] = []  # onset, length, pitch, velocity, program; ties change lengths
-        # By pitch and end, since voices may share a pitch: index and line of each note that waits for its tie.
-        self._tied: dict[tuple[int, Fraction], list[tuple[int, Sequence[object]]]] = defaultdict(list)
+        self.notes: list[
+            list[Any]
+        ] = []  # onset, length, pitch, velocity, program, cents; ties change lengths
+        # By pitch, cents and end, since voices may share a pitch: index and line of notes that wait for their ties.
+        self._tied: dict[tuple[int, int, Fraction], list[tuple[int, Sequence[object]]]] = defaultdict(list)
 
     def add(
         self,
@@ -68,6 +71,7 @@ class Part:
         line: Sequence[object] = (),
         velocity: int = VELOCITY,
         program: int | None = None,
+        cents: int = 0,
     ) -> int:
         """Add a note or lengthen the note that a tie joins it to.
 
@@ -81,11 +85,12 @@ class Part:
                 first of these that agrees decides which note goes on.
             velocity: MIDI velocity.
             program: MIDI program. By default the part's.
+            cents: What it lies above its pitch. Ties join notes of the same cents.
 
         Returns:
             Index of the note in `notes`, which is the first note's where ties join.
         """
-        waiting = self._tied.get((pitch, onset)) if tie in _BEFORE else None
+        waiting = self._tied.get((pitch, cents, onset)) if tie in _BEFORE else None
         if waiting:
             index, _ = chosen = waiting[0] if len(waiting) == 1 else _nearest(waiting, line)
             waiting.remove(chosen)
@@ -93,9 +98,9 @@ class Part:
         else:
             program = self.program if program is None else program
             index = len(self.notes)
-            self.notes.append([onset, length, pitch, velocity, program])
+            self.notes.append([onset, length, pitch, velocity, program, cents])
         if tie in _AFTER:
-            self._tied[pitch, onset + length].append((index, line))
+            self._tied[pitch, cents, onset + length].append((index, line))
         return index
 
 
@@ -157,15 +162,34 @@ class Notation:
         """Return the notes that MIDI can hold part after part, and the number of the others."""
         found, outside = [], 0
         for track, part in enumerate(self.parts):
-            for onset, length, pitch, velocity, program in part.notes:
+            for onset, length, pitch, velocity, program, cents in part.notes:
                 if not 0 <= pitch <= 127:
                     outside += 1
                     continue
                 start, duration = ticks(onset + pickup if pickup else onset), ticks(length)
                 if start < 0 or duration < 0 or start + duration > _LAST_TICK:
                     raise MusicFileError(name, "its notes lie outside the 2^31 ticks of MIDI time")
-                found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track, 0))
+                cents = 0 if program == DRUM_PROGRAM else cents
+                found.append((start, duration, pitch, min(max(velocity, 1), 127), program, track, cents))
         return np.array(found, dtype=NOTE), outside
+
+
+def altered(semitones: int | Fraction) -> tuple[int, int]:
+    """Divide an alteration of a note into whole semitones and cents.
+
+    Half a semitone is kept as 50 cents, so that a quarter tone above C is a C.
+
+    Args:
+        semitones: By how much the note is altered. Microtones are fractions.
+
+    Returns:
+        Whole semitones, and from -50 to 50 cents.
+    """
+    if isinstance(semitones, int):
+        return semitones, 0
+    whole = ceil(abs(semitones) - Fraction(1, 2))
+    whole = whole if semitones > 0 else -whole
+    return whole, round(100 * (semitones - whole))
 
 
 def counted(repairs: Mapping[str, int]) -> list[str]:

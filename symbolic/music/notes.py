@@ -27,8 +27,8 @@ NOTE = np.dtype(
 )
 """A note: onset and duration in ticks, MIDI pitch and velocity, MIDI program (128 = drums), track index, and cents.
 
-Cents are what a note lies above its MIDI pitch: in MIDI the median of its pitch bends, elsewhere 0. Fields are aligned,
-since numpy is faster on them. The byte between them has no meaning.
+Cents are what a note lies above its MIDI pitch: in MIDI the median of its pitch bends, in scores its quarter tones.
+Fields are aligned, since numpy is faster on them. The byte between them has no meaning.
 """
 
 DRUM_PROGRAM = 128

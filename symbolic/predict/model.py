@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from symbolic.predict.network import Encoder
 
 AnyMusic = Any
-"""A path, Music, symusic.Score, pretty_midi.PrettyMIDI or music21.stream.Score."""
+"""A path, Music, symusic.Score, pretty_midi.PrettyMIDI or a music21 stream."""
 Piece = tuple[Music, Tokens]
 _GROUP = 16
 """Pieces of a list that are read and batched together."""
@@ -95,7 +95,7 @@ class MusicModel:
         first, from the embedding to the last layer, then all deviations. Probes read the same numbers.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score or a list of them.
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
 
         Returns:
             (D,) float32 with D = 2 * dim * (layers + 1). (P, D) for a list of P pieces.

@@ -123,7 +123,7 @@ class NotePredictor(TaskPredictor):
         """Predict the notes of a piece or of each piece of a list.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score or a list of them.
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
 
         Returns:
             The predictions, aligned with the notes of the music as it was read. A list for a list.
@@ -203,7 +203,7 @@ class PiecePredictor(TaskPredictor):
         """Predict the class of a piece or of each piece of a list.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, music21.stream.Score or a list of them.
+            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
 
         Returns:
             The prediction. A list for a list.

@@ -181,7 +181,7 @@ class Tokenizer:
 
         Args:
             music: The path of a file, a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
-                `music21.stream.Score`; or a list or tuple of these.
+                a music21 stream; or a list or tuple of these.
             hide: Names of fields to withhold. See `encode`.
 
         Returns:

@@ -11,6 +11,7 @@ class Note:
     """A note with its onset in the time of its voice. Times are in quarters.
 
     Attributes:
+        cents: What it lies above its pitch.
         place: Letter and octave as they are written, which a tie keeps.
         layer: Which of the layers of its bar it stands in, from 0.
         before: Whether a tie joins it to a note before.
@@ -20,6 +21,7 @@ class Note:
     onset: Fraction
     length: Fraction
     pitch: int
+    cents: int
     program: int
     place: tuple[str, int]
     layer: int

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from symbolic.music.abc.tokens import alteration
+
 _SHARPS = "FCGDAEB"
 """Letters in the order in which sharps come into a key signature. Flats come from its end."""
 _MODES = {"ion": 0, "maj": 0, "mix": -1, "dor": -2, "aeo": -3, "min": -3, "phr": -4, "loc": -5, "lyd": 1}
@@ -15,8 +17,7 @@ _MODES = {"ion": 0, "maj": 0, "mix": -1, "dor": -2, "aeo": -3, "min": -3, "phr":
 _KEY = re.compile(
     r"\s*([A-Ga-g])([#b♯♭n]?)\s*(?:((?i:maj|min|ion|mix|dor|aeo|phr|loc|lyd|exp))[a-zA-Z]*|([mM])?(?![a-zA-Z]))"
 )
-_ALTERED = re.compile(r"(\^\^?|__?|=)([A-Ga-g])(?![a-z])")
-_ALTERATIONS = {"^": 1, "^^": 2, "_": -1, "__": -2, "=": 0}
+_ALTERED = re.compile(r"(\^\^?|__?|=)(\d{0,2}/\d{0,2})?([A-Ga-g])(?![a-z])")
 _CLEF = re.compile(
     r"(?:(?<![^\s=])(?:treble|alto|tenor|bass|perc|auto|none|[GCFP](?=\d))\d?([+-](?:8|15))?"
     r"|(?<!\S)([+-]8)(?:v[ab])?)(?!\w)"
@@ -31,11 +32,11 @@ _FASTEST = 10_000
 """Tempos from here on are no tempos."""
 
 
-def key_signature(value: str) -> dict[str, int] | None:
+def key_signature(value: str) -> dict[str, int | Fraction] | None:
     """Read the alterations in semitones by letter from a `K:` field.
 
     Args:
-        value: The field, such as "D", "Em", "Ador", "E phr bass", "D exp _b", "HP", "none".
+        value: The field, such as "D", "Em", "Ador", "E phr bass", "D exp _b", "G _/B", "HP", "none".
 
     Returns:
         Alterations of the letters that have one. None if the field names no key such as a change of clef.
@@ -44,7 +45,7 @@ def key_signature(value: str) -> dict[str, int] | None:
     plain = value.strip()
     if plain[:2] in ("HP", "Hp"):  # the pipes sound F sharp and C sharp, written or not
         return {"F": 1, "C": 1}
-    altered = {letter.upper(): _ALTERATIONS[sign] for sign, letter in _ALTERED.findall(value)}
+    altered = {letter.upper(): alteration(sign, micro) for sign, micro, letter in _ALTERED.findall(value)}
     match = _KEY.match(value)
     if match is None:
         return altered if altered or plain.lower().startswith("none") else None

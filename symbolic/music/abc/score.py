@@ -38,7 +38,13 @@ def _add(part: Part, bar: VoiceBar, shift: Fraction) -> None:
     for note in bar.notes:
         tie = ("continue" if note.after else "stop") if note.before else "start" * note.after
         part.add(
-            note.onset + shift, note.length, note.pitch, tie=tie, line=(note.layer,), program=note.program
+            note.onset + shift,
+            note.length,
+            note.pitch,
+            tie=tie,
+            line=(note.layer,),
+            program=note.program,
+            cents=note.cents,
         )
 
 
@@ -104,7 +110,6 @@ def _repairs(tune: Tune) -> list[str]:
         | {
             "characters that mean nothing in abc left out": sum(v.strays for v in voices),
             "quotations without an end taken to end with their lines": sum(v.unclosed for v in voices),
-            "microtones rounded to semitones": sum(v.microtones for v in voices),
             "overlays longer than their bars left to overlap the next": sum(v.overfull for v in voices),
         }
     )

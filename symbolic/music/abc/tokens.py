@@ -46,6 +46,19 @@ OUTSIDE_CHORDS = re.compile(r'"[^"]*"?|![^!]*!|\{[^}]*\}')
 """What stands within chords beside the notes."""
 
 
+def alteration(sign: str, micro: str | None = None) -> int | Fraction:
+    """Return the semitones of an accidental.
+
+    Args:
+        sign: One of `ALTERATIONS`.
+        micro: The share of a semitone after it, such as "3/4" or "/", for microtones.
+    """
+    if not micro:
+        return ALTERATIONS[sign]
+    above, _, below = micro.partition("/")
+    return ALTERATIONS[sign] * Fraction(int(above or 1), int(below or 2) or 2)
+
+
 @lru_cache(maxsize=1024)
 def multiple(length: str) -> Fraction:
     """Read how many units a note lasts, such as "3/2", "/" or "". Zeros count as nothing written."""

@@ -6,11 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from math import ceil
 
 from symbolic.music.abc.bars import Bars, Note, VoiceBar
-from symbolic.music.abc.tokens import ALTERATIONS, NOTE, OUTSIDE_CHORDS, multiple, written
-from symbolic.music.notation import RESOLUTION
+from symbolic.music.abc.tokens import NOTE, OUTSIDE_CHORDS, alteration, multiple, written
+from symbolic.music.notation import RESOLUTION, altered
 from symbolic.music.notes import DRUM_PROGRAM
 
 _TUPLETS = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
@@ -36,7 +35,7 @@ class Setting:
         drums: MIDI pitch of a drum by the pitch that is written for it.
     """
 
-    key: dict[str, int] = field(default_factory=dict)
+    key: dict[str, int | Fraction] = field(default_factory=dict)
     unit: Fraction | None = None
     signature: tuple[int, int] = (4, 4)
     shifts: dict[str, int] = field(default_factory=dict)
@@ -64,18 +63,17 @@ class Voice:
     Attributes:
         strays: Number of characters that mean nothing.
         unclosed: Number of quotation marks without a second one, which take the rest of their line.
-        microtones: Number of notes between the semitones. They are rounded towards the note without accidental.
     """
 
     def __init__(self, name: str, setting: Setting) -> None:
         self.name = name
         self.setting = setting
-        self.strays = self.unclosed = self.microtones = 0
+        self.strays = self.unclosed = 0
         self._bars = Bars(setting.signature)
-        self._accidentals: dict[tuple[str, int], int] = {}
-        # Notes at which a tie begins, by end and pitch; pitches by end and place.
-        self._tied: dict[tuple[Fraction, int], list[Note]] = {}
-        self._tied_places: dict[tuple[Fraction, tuple[str, int]], int] = {}
+        self._accidentals: dict[tuple[str, int], int | Fraction] = {}
+        # Notes at which a tie begins, by end and pitch with cents; such pitches by end and place.
+        self._tied: dict[tuple[Fraction, tuple[int, int]], list[Note]] = {}
+        self._tied_places: dict[tuple[Fraction, tuple[str, int]], tuple[int, int]] = {}
         self._tuplet, self._in_tuplet = Fraction(1), 0
         self._last: list[Note] = []
         self._element: tuple[Fraction, int] | None = None  # length of the last, and notes of the bar up to it
@@ -213,8 +211,9 @@ class Voice:
         for note in self._last:
             if note.after:
                 end = note.onset + note.length
-                self._tied.setdefault((end, note.pitch), []).append(note)
-                self._tied_places[end, note.place] = note.pitch
+                pitch = note.pitch, note.cents
+                self._tied.setdefault((end, pitch), []).append(note)
+                self._tied_places[end, note.place] = pitch
         self._last = []
 
     def _break(self, following: Fraction) -> Fraction:
@@ -248,27 +247,18 @@ class Voice:
         sign = match["sign"]
         tied = None if sign or not joins else self._tied_places.get((self._bars.now, place))
         if sign:
-            alteration = self._alteration(sign, match["micro"])
+            by = alteration(sign, match["micro"])
             if setting.spread != "not":
-                self._accidentals[bar_place] = alteration
+                self._accidentals[bar_place] = by
         else:
-            alteration = self._accidentals.get(bar_place, setting.key.get(name, 0))
-        pitch = setting.sounding(pitch + alteration) if tied is None else tied
-        note = Note(self._bars.now, length, pitch, setting.program, place, self._bars.layer)
-        if joins and (waiting := self._tied.get((self._bars.now, pitch))):
+            by = self._accidentals.get(bar_place, setting.key.get(name, 0))
+        semitones, cents = altered(by)
+        sounds = (setting.sounding(pitch + semitones), cents) if tied is None else tied
+        note = Note(self._bars.now, length, *sounds, setting.program, place, self._bars.layer)
+        if joins and (waiting := self._tied.get((self._bars.now, sounds))):
             waiting.pop()
             note.before = True
         return note
-
-    def _alteration(self, sign: str, micro: str | None) -> int:
-        if micro is None:
-            return ALTERATIONS[sign]
-        self.microtones += 1
-        above, _, below = micro.partition("/")
-        amount = Fraction(int(above or 1), int(below or 2) or 2)
-        # Of two semitones that are equally near, the one nearer to the plain note.
-        steps = ceil(amount - Fraction(1, 2))
-        return steps if sign[0] == "^" else -steps
 
     def _advance(self, length: Fraction, notes: list[Note]) -> None:
         self._bars.bar.notes.extend(notes)

@@ -65,7 +65,7 @@ class ScoreEdit:
         """Set the loudness of a note of `music` to a MIDI velocity, and that of all notes that ties join to it."""
         self.set_attribute(note, "dynamics", f"{velocity * 100 / FORTE:.2f}")
 
-    def set_pitch(self, note: int, pitch: int) -> None:
+    def set_pitch(self, note: int, pitch: int, cents: int = 0) -> None:
         """Set the sounding pitch of a note of `music`, and of all notes that ties join to it, spelled by the key.
 
         Signs before the notes are taken out: programs that show the score find them. Drums have no pitch to set.
@@ -75,8 +75,8 @@ class ScoreEdit:
             written = element.find("pitch")
             stated = None if written is None else values.pitch(written)
             if stated is not None:
-                moved = pitch - sounds + values.to_semitone(stated)
-                self._pitches[index] = pitch_xml(moved, self._fifths[index])
+                moved = pitch - sounds + stated[0]
+                self._pitches[index] = pitch_xml(moved, self._fifths[index], cents)
 
     @cached_property
     def _fifths(self) -> list[int]:

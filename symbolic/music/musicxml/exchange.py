@@ -75,7 +75,7 @@ class NoteExchange:
                     continue  # the octave below or above a note
                 kind = note.element.find("pitch")
                 if kind is not None and (stated := values.pitch(kind)) is not None:
-                    shift = note.measure, note.pitch - values.to_semitone(stated)
+                    shift = note.measure, note.pitch - stated[0]
                     self._shifts[part, note.staff].append(shift)
         self._several = [any(note.staff > 1 for note in reader.notes) for _, reader in readers]
         self._strokes = [
@@ -101,8 +101,8 @@ class NoteExchange:
             self._lead, self._starts[0] = Fraction(self._starts[0], RESOLUTION), 0
             for part in range(len(self._parts)):
                 self._staves[part, 0].add(1)
-        columns = (notes["onset"], notes["duration"], notes["pitch"], notes["velocity"], like)
-        for onset, length, pitch, velocity, model in zip(*(one.tolist() for one in columns), strict=True):
+        columns = [notes[name].tolist() for name in ("onset", "duration", "pitch", "cents", "velocity")]
+        for onset, length, pitch, cents, velocity, model in zip(*columns, like.tolist(), strict=True):
             element = self._elements[model][0]
             part, written = self._home[id(element)]
             if element.find("unpitched") is not None:
@@ -115,7 +115,7 @@ class NoteExchange:
                 tied = start > onset, stop < onset + length
                 own = pitch - self._transposition(part, written.staff, k)
                 self._new[part, k].append(
-                    NewNote(place, lasting, own, velocity, written.staff, element, *tied)
+                    NewNote(place, lasting, own, cents, velocity, written.staff, element, *tied)
                 )
                 self._staves[part, k].add(written.staff)
 

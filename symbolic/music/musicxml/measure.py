@@ -38,6 +38,7 @@ class NewNote(NamedTuple):
         onset: Quarters from the start of the measure.
         length: Length in quarters.
         pitch: Written MIDI pitch. Of drums none.
+        cents: What it lies above that.
         velocity: MIDI velocity.
         staff: Staff of the part.
         model: A note whose instrument it has, and whose place on the staff if it has no pitch.
@@ -48,6 +49,7 @@ class NewNote(NamedTuple):
     onset: Fraction
     length: Fraction
     pitch: int
+    cents: int
     velocity: int
     staff: int
     model: Element
@@ -295,7 +297,7 @@ def _sound(note: NewNote, fifths: int) -> str:
     """Return what a note sounds: a pitch, or the place of its model on the staff."""
     drum = note.model.find("unpitched")
     if drum is None:
-        return pitch_xml(note.pitch, fifths)
+        return pitch_xml(note.pitch, fifths, note.cents)
     places = "".join(
         f"<{name}>{text}</{name}>"
         for name in ("display-step", "display-octave")
@@ -304,12 +306,15 @@ def _sound(note: NewNote, fifths: int) -> str:
     return f"<unpitched>{places}</unpitched>"
 
 
-def pitch_xml(pitch: int, fifths: int) -> str:
-    """Return a MIDI pitch as a `<pitch>`, spelled as the key has it: of C major's, C# Eb F# G# Bb."""
+def pitch_xml(pitch: int, fifths: int, cents: int = 0) -> str:
+    """Return a MIDI pitch as a `<pitch>`, spelled as the key has it: of C major's, C# Eb F# G# Bb.
+
+    Cents are hundredths of its `<alter>`.
+    """
     place = next(one for one in range(fifths - 3, fifths + 9) if (one * 7 - pitch) % 12 == 0)
     step, alter = _NAMES[(place + 1) % 7 - 1], (place + 1) // 7
     octave = (pitch - alter) // 12 - 1
-    altered = f"<alter>{alter}</alter>" if alter else ""
+    altered = f"<alter>{alter + cents / 100:g}</alter>" if alter or cents else ""
     return f"<pitch><step>{step}</step>{altered}<octave>{octave}</octave></pitch>"
 
 

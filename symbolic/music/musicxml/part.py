@@ -29,6 +29,7 @@ class WrittenNote(NamedTuple):
     program: int
     staff: int
     element: Element
+    cents: int = 0
 
 
 class Signature(NamedTuple):
@@ -193,7 +194,7 @@ class PartReader:
         self, note: Element, kind: Element, onset: Time, length: Time, tie: str, staff: int, instrument: str
     ) -> None:
         program, stroke = self._program(instrument)
-        doubling = 0
+        doubling = cents = 0
         if kind.tag == "unpitched":
             if stroke is None:
                 self.repairs["unpitched percussion notes left out"] += 1
@@ -204,9 +205,7 @@ class PartReader:
             if written is None:
                 self.repairs["notes without a readable pitch left out"] += 1
                 return
-            pitch = values.to_semitone(written)
-            if pitch != written:
-                self.repairs["microtones rounded to semitones"] += 1
+            pitch, cents = written
             if self._transposed:
                 semitones, doubling = self._transposed.get(staff) or self._transposed.get(0, (0, 0))
                 pitch += semitones
@@ -214,7 +213,7 @@ class PartReader:
         for one in (pitch, pitch + doubling) if doubling else (pitch,):
             if 0 <= one <= 127:
                 self.notes.append(
-                    WrittenNote(onset, self._measure, length, one, tie, velocity, program, staff, note)
+                    WrittenNote(onset, self._measure, length, one, tie, velocity, program, staff, note, cents)
                 )
             else:
                 self.repairs["notes outside MIDI's pitches left out"] += 1

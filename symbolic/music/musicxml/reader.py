@@ -150,6 +150,7 @@ def _tracks(name: str, reader: PartReader, timeline: Timeline) -> Iterator[tuple
             line=(note.element.findtext("voice"), note.staff) if note.tie else (),
             velocity=note.velocity,
             program=note.program,
+            cents=note.cents,
         )
         if added == len(staves):
             staves.append(note.staff)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
+
+from symbolic.music.notation import altered
 
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _TYPES = ("long", "breve", "whole", "half", "quarter", "eighth")
@@ -48,24 +49,22 @@ def number(text: str | None) -> int | Fraction | None:
     return value if -_LARGEST < value < _LARGEST else None
 
 
-def pitch(element: Element) -> Fraction | int | None:
-    """Return the written MIDI pitch of a `<pitch>`, with a fraction for microtones; None where it is unreadable."""
-    step, octave, alter = None, None, 0
+def pitch(element: Element) -> tuple[int, int] | None:
+    """Return the written MIDI pitch of a `<pitch>` and its cents; None where it is unreadable."""
+    step: int | None = None
+    octave: int | Fraction | None = None
+    alter: int | Fraction | None = None
     for child in element:
         if child.tag == "step":
             step = _STEPS.get((child.text or "").strip())
         elif child.tag == "octave":
             octave = number(child.text)
         elif child.tag == "alter":
-            alter = number(child.text) or 0  # type: ignore[assignment]
-    if step is None or octave is None:
+            alter = number(child.text)
+    if step is None or not isinstance(octave, int):
         return None
-    return 12 * (octave + 1) + step + alter
-
-
-def to_semitone(value: int | Fraction) -> int:
-    """Round a pitch to the nearest semitone; halves go up."""
-    return value if isinstance(value, int) else math.floor(value + Fraction(1, 2))
+    semitones, cents = altered(alter or 0)
+    return 12 * (octave + 1) + step + semitones, cents
 
 
 def typed_length(note: Element) -> Fraction:
@@ -86,7 +85,7 @@ def transposition(element: Element) -> tuple[int, int]:
     )
     double = element.find("double")
     doubling = 0 if double is None else 12 if double.get("above") == "yes" else -12
-    return to_semitone(semitones), doubling
+    return altered(semitones)[0], doubling
 
 
 @lru_cache(maxsize=4096)

@@ -57,6 +57,16 @@ class TestAsMusic:
         names = ["onset", "pitch", "duration", "cents"]
         assert sorted(back.notes[names].tolist()) == sorted(notes[names].tolist())
 
+    def test_music21_streams_keep_microtones(self):
+        import music21
+
+        half = music21.note.Note("B4")
+        half.pitch.accidental = "half-flat"
+        tuned = music21.note.Note("C5")
+        tuned.pitch.microtone = 20
+        found = as_music(music21.stream.Stream([half, tuned, music21.note.Note("C#5")]))
+        assert found.notes[["pitch", "cents"]].tolist() == [(71, -50), (72, 20), (73, 0)]
+
     def test_pretty_midi_notes_keep_their_order(self):
         midi = pretty_midi.PrettyMIDI(resolution=480)
         piano = pretty_midi.Instrument(0)
@@ -98,6 +108,22 @@ class TestAsMusic:
         assert found.notes["pitch"].tolist() == [60, 62, 64, 65]
         assert (found.notes["onset"] / found.resolution).tolist() == [0, 1, 2, 3]
         assert found.time_signatures.tolist() == [[0, 3, 4]]
+
+    @pytest.mark.parametrize("kind", ["Stream", "Part", "Measure"])
+    def test_music21_streams_without_parts_are_one_part(self, kind):
+        from music21 import note, stream
+
+        given = getattr(stream, kind)()
+        given.append([note.Note(60, quarterLength=1.5), note.Rest(), note.Note(62)])
+        found = as_music(given)
+        assert (found.notes["onset"] / found.resolution).tolist() == [0, 2.5]
+        assert found.notes["pitch"].tolist() == [60, 62]
+
+    def test_a_music21_opus_is_refused(self):
+        from music21 import stream
+
+        with pytest.raises(MusicFileError, match="Pass its scores one by one"):
+            as_music(stream.Opus([stream.Score(), stream.Score()]))
 
     def test_music21_ties_that_end_together_go_on_in_their_own_voice(self):
         from music21 import note, stream, tie

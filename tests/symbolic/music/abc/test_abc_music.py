@@ -57,10 +57,23 @@ class TestPitches:
     def test_a_tie_keeps_an_accidental_across_the_bar_line(self):
         assert sounding(read("^F4-|F2 F2|")) == [(0, 6, 66), (6, 2, 65)]
 
-    def test_microtones_are_rounded_with_a_word(self):
+    def test_microtones_are_cents_of_the_nearest_note(self):
         music = read("^/C _/D ^3/2C ^1/4E _3/4G|")
         assert music.notes["pitch"].tolist() == [60, 62, 61, 64, 66]
-        assert music.repairs == ("microtones rounded to semitones: 5",)
+        assert music.notes["cents"].tolist() == [50, -50, 50, 25, 25]
+        assert not music.repairs
+
+    def test_microtones_hold_in_bars_ties_and_keys(self):
+        music = read("B ^/f f-|f f =B|", key="G _/B")
+        assert music.notes["pitch"].tolist() == [71, 77, 77, 78, 71]
+        assert music.notes["cents"].tolist() == [-50, 50, 50, 0, 0]
+        assert music.notes["duration"].tolist() == [
+            RESOLUTION,
+            RESOLUTION,
+            2 * RESOLUTION,
+            RESOLUTION,
+            RESOLUTION,
+        ]
 
     def test_notes_that_midi_lacks_are_left_out_with_a_word(self):
         music = read("C,,,,,,,, C c''''''''|")

@@ -264,11 +264,12 @@ class TestNotes:
         music = read([note() + note(attributes=' dynamics="100"') + note(attributes=' dynamics="1e999"')])
         assert music.notes["velocity"].tolist() == [64, 90, 64]
 
-    def test_microtones_are_rounded_with_a_word(self):
-        flat = note().replace("<octave>", "<alter>-0.5</alter><octave>")
-        music = read([flat + flat.replace("-0.5", "1.5") + FULL])
-        assert pitches(music)[:2] == [60, 62]
-        assert music.repairs == ("microtones rounded to semitones: 2",)
+    def test_microtones_are_cents_of_the_nearest_note(self):
+        written = ("-0.5", "1.5", "-1.42", "0.25", "-2")
+        music = read(["".join(note().replace("<octave>", f"<alter>{by}</alter><octave>") for by in written)])
+        assert pitches(music) == [60, 61, 59, 60, 58]
+        assert music.notes["cents"].tolist() == [-50, 50, -42, 25, 0]
+        assert not music.repairs
 
     def test_a_note_without_a_length_has_that_of_its_type(self):
         written = "<type>eighth</type><dot/>"

@@ -160,6 +160,13 @@ def test_pitches_are_spelled_as_the_key_has_them(fifths, spelled):
         assert found.notes["pitch"].tolist() == [pitch]
 
 
+@pytest.mark.parametrize("cents", [-50, -42, 25])
+def test_microtones_are_spelled_by_their_alteration(cents):
+    element = pitch_xml(61, 0, cents)
+    (found,) = parse_musicxml(score([f"<note>{element}<duration>48</duration></note>"]).encode(), "x").notes
+    assert 100 * int(found["pitch"]) + int(found["cents"]) == 6100 + cents
+
+
 def test_lengths_are_cut_into_note_values():
     assert lengths(Fraction(5, 2)) == [2, Fraction(1, 2)]
     assert lengths(Fraction(3)) == [3]
