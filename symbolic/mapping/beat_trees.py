@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from symbolic.mapping.beat_path import best_beats
 from symbolic.mapping.chords import Chords, chord_features
 from symbolic.mapping.metre import IN_BAR, downbeats, metre_features, strong_beats
 from symbolic.mapping.pairs import pair_features, possible_pairs
-from symbolic.mapping.tracking import RuleTracker, covering
+from symbolic.mapping.tracking import RuleTracking, Tracking, covering
 from symbolic.predict.classifiers.boosting import BoostedTrees
 
 PLACES = 3
@@ -31,35 +32,42 @@ class TreeTracker:
     """
 
     def __init__(self, chord: BoostedTrees, pair: BoostedTrees, metre: BoostedTrees) -> None:
-        self._chord, self._pair, self._metre = chord, pair, metre
+        self.chord, self.pair, self.metre = chord, pair, metre
 
-    def beats(self, chords: Chords) -> Floats:
+    def __call__(self, chords: Chords) -> Tracking:
+        """Read a performance. Rules serve what trees do not know."""
+        return RuleTracking(chords) if _is_plain(chords) else TreeTracking(self, chords)
+
+
+class TreeTracking:
+    """Find beats and bars of one performance by trees.
+
+    Args:
+        tracker: The trees.
+        chords: The chords of the performance.
+    """
+
+    def __init__(self, tracker: TreeTracker, chords: Chords) -> None:
+        self._tracker, self._chords = tracker, chords
+
+    def beats(self) -> Floats:
         """Return rising times of beats in seconds, two or more, that enclose the music."""
-        if _is_plain(chords):
-            return RuleTracker().beats(chords)
-        places = self.places(chords)
-        found = path(chords, places, self._pair)
-        return covering(found, float(chords.time[0]), float(chords.time[-1]))
+        time = self._chords.time
+        return covering(path(self._chords, self.places, self._tracker.pair), float(time[0]), float(time[-1]))
 
-    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
-        """Return (B,) which beats begin a bar.
-
-        Args:
-            chords: The chords.
-            beats: (B,) their beats in seconds.
-            choices: Numbers of beats that a bar may have. (): those of `IN_BAR`.
-        """
-        if _is_plain(chords):
-            return RuleTracker().bars(chords, beats, choices)
-        strong = strong_beats(chords.time, self.places(chords), beats)
+    def bars(self, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+        """Return (B,) which beats begin a bar. Without choices a bar has one of the numbers of `IN_BAR`."""
+        time = self._chords.time
+        strong = strong_beats(time, self.places, beats)
         if not choices:
-            at = self._metre.logits(metre_features(chords.time, strong, beats))[0].argmax()
+            at = self._tracker.metre.logits(metre_features(time, strong, beats))[0].argmax()
             choices = (IN_BAR[at],)
         return max((downbeats(strong, one) for one in choices), key=lambda found: found[1])[0]
 
-    def places(self, chords: Chords) -> Floats:
-        """Return (C, 3) probabilities of the places of chords."""
-        return softmax(self._chord.logits(chord_features(chords)))
+    @cached_property
+    def places(self) -> Floats:
+        """(C, 3) probabilities of the places of chords."""
+        return softmax(self._tracker.chord.logits(chord_features(self._chords)))
 
 
 def _is_plain(chords: Chords) -> bool:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.features.stats import Floats
-from symbolic.mapping.chords import Chords, chords_of
+from symbolic.mapping.chords import chords_of
 from symbolic.mapping.features import BEAT_SECONDS
-from symbolic.mapping.tracking import RuleTracker, Tracker
+from symbolic.mapping.tracking import RuleTracking, Tracker, Tracking
 from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
@@ -24,7 +24,7 @@ _PARTS = (4, 3)
 _KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
 """How closely onsets keep to the parts of the file's beats, from 0 for anywhere to 1; how many quarter notes off them
 they are still taken as on them; and the fewest onsets that tell anything."""
-RULES = RuleTracker()
+RULES: Tracker = RuleTracking
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,8 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
         raise MusicFileError(
             path, "it holds fewer than two beats", "Write the seconds of a beat in each line."
         )
-    return _with_bars(at, marked if marked.any() else None, chords_of(music), metre or stated, tracker)
+    chords = chords_of(music)
+    return _with_bars(at, marked if marked.any() else None, chords.time, metre or stated, tracker(chords))
 
 
 def beats_of_file(music: Music) -> Beats:
@@ -170,9 +171,9 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
         music.seconds((whole + phase + step / parts) * music.resolution).clip(min=0) for step in range(parts)
     ]
     moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
-    accent = RULES.accents(chords)
+    accent = RuleTracking(chords).accents
     loudest = max(moved, key=lambda times: accent[_is_near(chords.time, times)].sum())
-    return _with_bars(loudest, None, chords, metre, tracker)
+    return _with_bars(loudest, None, chords.time, metre, tracker(chords))
 
 
 def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
@@ -192,21 +193,22 @@ def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats
         ConfigError: If the metre is none.
     """
     chords = chords_of(music)
-    return _with_bars(tracker.beats(chords), None, chords, metre, tracker)
+    tracking = tracker(chords)
+    return _with_bars(tracking.beats(), None, chords.time, metre, tracking)
 
 
 def _with_bars(
-    times: Floats, down: NDArray[np.bool_] | None, chords: Chords, metre: str, tracker: Tracker
+    times: Floats, down: NDArray[np.bool_] | None, onset: Floats, metre: str, tracking: Tracking
 ) -> Beats:
     """Complete beats by a metre and by downbeats, as far as they are not given."""
     if metre:
         in_bar, lower = parse_metre(metre)
         compound = is_compound(int(metre.partition("/")[0]), lower)
     else:
-        in_bar, lower, compound = 0, 4, _is_ternary(chords.time, times)
+        in_bar, lower, compound = 0, 4, _is_ternary(onset, times)
         lower = 8 if compound else 4
     if down is None:
-        down = tracker.bars(chords, times, (in_bar,) if in_bar else ())
+        down = tracking.bars(times, (in_bar,) if in_bar else ())
     return Beats(times, down, lower, compound)
 
 

@@ -6,7 +6,8 @@ chords, so that the tempo may drift while each beat stays close to the one befor
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -38,41 +39,54 @@ _LIKELY = {2: 0.0, 3: 0.0, 4: 0.05}
 """Added to the contrast of a metre: four beats are preferred where two fit as well."""
 
 
-class Tracker(Protocol):
-    """An object that finds beats and bars of a performance."""
+class Tracking(Protocol):
+    """An object that finds beats and bars of one performance."""
 
-    def beats(self, chords: Chords) -> Floats:
+    def beats(self) -> Floats:
         """Return rising times of beats in seconds, two or more, that enclose the music."""
 
-    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+    def bars(self, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
         """Return (B,) which beats begin a bar.
 
         Args:
-            chords: The chords.
-            beats: (B,) their beats in seconds.
-            choices: Numbers of beats that a bar may have. (): those that the tracker knows.
+            beats: (B,) beats in seconds.
+            choices: Numbers of beats that a bar may have. (): those that are known to it.
         """
 
 
-class RuleTracker:
-    """Find beats and bars by rules."""
+Tracker = Callable[[Chords], Tracking]
+"""Reads the chords of a performance."""
 
-    def beats(self, chords: Chords) -> Floats:
+
+class RuleTracking:
+    """Find beats and bars by rules.
+
+    Args:
+        chords: The chords of a performance.
+    """
+
+    def __init__(self, chords: Chords) -> None:
+        self._chords = chords
+
+    def beats(self) -> Floats:
         """Return rising times of beats in seconds, two or more, that enclose the music."""
-        return track_beats(chords.time, self.accents(chords))
+        return track_beats(self._chords.time, self.accents)
 
-    def bars(self, chords: Chords, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
+    def bars(self, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
         """Return (B,) which beats begin a bar, by accents and changes of harmony."""
+        chords = self._chords
         strength, chroma = np.zeros(len(beats)), np.zeros((len(beats), 12))
         at = np.clip(np.searchsorted(beats, chords.onset + BEAT_SECONDS) - 1, 0, len(beats) - 1)
         on = np.abs(chords.time - beats[at[chords.first]]) <= BEAT_SECONDS
-        np.maximum.at(strength, at[chords.first][on], self.accents(chords)[on] + 2)
+        np.maximum.at(strength, at[chords.first][on], self.accents[on] + 2)
         np.add.at(chroma, (at, chords.pitch % 12), np.minimum(chords.end - chords.onset, _SUSTAINED))
         in_bar, phase = find_metre(strength, chroma, choices)
         return np.asarray(np.arange(len(beats)) % in_bar == phase)
 
-    def accents(self, chords: Chords) -> Floats:
-        """Return (C,) how much each chord stands out among those around."""
+    @cached_property
+    def accents(self) -> Floats:
+        """(C,) how much each chord stands out among those around."""
+        chords = self._chords
         pitch, velocity = chords.pitch.astype(np.float64), chords.velocity.astype(np.float64)
         return accents(chords.time, chords.first, chords.end, pitch, velocity)
 

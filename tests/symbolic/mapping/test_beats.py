@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.mapping import beat_trees
 from symbolic.mapping.beats import RULES, beats_of_file, find_beats, parse_metre, read_beats, stated_beats
+from symbolic.mapping.chords import chord_features
 from symbolic.mapping.learnt import load_map
 from symbolic.mapping.tracking import find_metre, track_beats
 from symbolic.music.notes import Music, note_array
@@ -101,6 +103,15 @@ def test_trees_lay_beats_of_a_waltz_on_its_chords():
     at = np.searchsorted(time, found.times[found.times < time[-1] - 0.01] - 0.01)
     assert np.abs(time[at] - found.times[: len(at)]).max() < 0.01
     assert set(np.diff(at)) in ({1}, {3})  # the beat of so plain a waltz may as well be its bar
+
+
+def test_chords_are_described_once_for_beats_and_bars(monkeypatch):
+    described = []
+    monkeypatch.setattr(
+        beat_trees, "chord_features", lambda chords: described.append(0) or chord_features(chords)
+    )
+    find_beats(waltz(), tracker=load_map().tracker)
+    assert len(described) == 1
 
 
 def test_rules_find_the_beats_of_a_single_voice():
