@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from symbolic.tokens.tokenizer import Tokenizer, Tokens
     from symbolic.tokens.transposition import transpose
     from symbolic.tokens.vocabulary import FIELDS, Vocabulary
+    from symbolic.version import __version__
 
 _HOMES = {
     "adapters": "adapters",
@@ -62,6 +63,7 @@ _HOMES = {
     "load_checkpoint": "checkpoint.format",
     "save_checkpoint": "checkpoint.format",
     "CounterpointError": "errors",
+    "__version__": "version",
 }
 
 __all__ = [  # noqa: RUF022 - by use
@@ -91,6 +93,7 @@ __all__ = [  # noqa: RUF022 - by use
     "save_checkpoint",
     "adapters",
     "CounterpointError",
+    "__version__",
 ]
 
 __getattr__ = lazy_names(__name__, _HOMES)

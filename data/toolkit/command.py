@@ -13,7 +13,6 @@ from argparse import SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import MISSING
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +22,7 @@ from data.toolkit.runs import SETTINGS, changed_settings, read_settings
 from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
 from symbolic.documents import read_yaml
 from symbolic.errors import ConfigError, CounterpointError, did_you_mean
+from symbolic.version import DISTRIBUTION, __version__
 
 Chosen = TypeVar("Chosen", bound=Settings)
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -301,7 +301,4 @@ def _refused(reason: str) -> int:
 
 def version() -> str:
     """Return name and version of the installation."""
-    try:
-        return f"counterpoint-smu {metadata.version('counterpoint-smu')}"
-    except metadata.PackageNotFoundError:
-        return "counterpoint-smu, not installed"
+    return f"{DISTRIBUTION} {__version__}"

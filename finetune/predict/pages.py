@@ -79,7 +79,7 @@ def write_page(model: NotePredictor | PiecePredictor, music: AnyMusic, path: str
 
     Args:
         model: The model.
-        music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI or a music21 stream.
+        music: Whatever `symbolic.as_music` takes: a path, bytes, Music and more.
         path: The HTML file. It is written over.
 
     Returns:

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import MusicFileError
-from symbolic.music.files import read_music
+from symbolic.music.files import parse_music, read_music
 from symbolic.music.midi.bends import bent_cents
-from symbolic.music.midi.reader import from_symusic
+from symbolic.music.midi.reader import from_symusic, parse_midi
 from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 
 if TYPE_CHECKING:
+    from mido import MidiFile
     from music21.stream import Stream
     from pretty_midi import Instrument, PrettyMIDI
     from symusic import Score
 
-    MusicLike: TypeAlias = str | PathLike[str] | Music | Score | PrettyMIDI | Stream
+    MusicLike: TypeAlias = (
+        str | PathLike[str] | bytes | BinaryIO | Music | Score | PrettyMIDI | MidiFile | Stream
+    )
     """Everything that `as_music` accepts."""
 
 
 def as_music(source: MusicLike) -> Music:
-    """Return music from a path or from an object of a known library.
+    """Return music from a path, from the content of a file, or from an object of a known library.
 
     Args:
-        source: The path of a music file, or a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
-            `music21.stream.Stream`: a score, a part or a stream of notes.
+        source: The path of a music file, its bytes, or a binary file that is open; or a `Music`, `symusic.Score`,
+            `pretty_midi.PrettyMIDI`, `mido.MidiFile` or `music21.stream.Stream`: a score, a part or a stream of notes.
 
     Raises:
         MusicFileError: If the file or the object holds no readable music.
@@ -41,6 +45,11 @@ def as_music(source: MusicLike) -> Music:
         return source
     if isinstance(source, str | PathLike):
         return read_music(source)
+    if isinstance(source, bytes | bytearray | memoryview):
+        return parse_music(bytes(source))
+    if hasattr(source, "read"):
+        content = source.read()
+        return parse_music(content.encode() if isinstance(content, str) else content, _name_of(source))
     for base in type(source).__mro__:  # found by name, so that no library is imported for the question
         match base.__module__.partition(".")[0], base.__name__:
             case "symusic", "ScoreTick":
@@ -49,14 +58,32 @@ def as_music(source: MusicLike) -> Music:
                 return from_symusic(source.to("tick"))
             case "pretty_midi", "PrettyMIDI":
                 return from_pretty_midi(source)
+            case "mido", "MidiFile":
+                source.save(file=(buffer := BytesIO()))
+                return parse_midi(buffer.getvalue(), "mido.MidiFile")
             case "music21", "Stream":
                 from symbolic.music.music21_scores import from_music21
 
                 return from_music21(source)
     raise TypeError(
         f"Music cannot be read from a {type(source).__module__}.{type(source).__qualname__}. Pass the path of a "
-        "file, a Music, a symusic.Score, a pretty_midi.PrettyMIDI or a music21 stream."
+        "file, its bytes, a Music, a symusic.Score, a pretty_midi.PrettyMIDI, a mido.MidiFile or a music21 stream."
     )
+
+
+def is_many(music: object) -> bool:
+    """Return whether this is a list of pieces, an iterator over them or a column of a table, and not one piece."""
+    column = hasattr(music, "tolist") and hasattr(music, "dtype")
+    return (
+        isinstance(music, list | tuple)
+        or column
+        or (isinstance(music, Iterator) and not hasattr(music, "read"))
+    )
+
+
+def _name_of(file: object) -> str:
+    name = getattr(file, "name", "")
+    return name if isinstance(name, str) and name else "this file"
 
 
 def from_pretty_midi(midi: PrettyMIDI) -> Music:

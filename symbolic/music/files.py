@@ -7,6 +7,7 @@ abc by `symbolic.music.abc`.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -16,11 +17,12 @@ from pathlib import Path
 from symbolic.errors import MusicFileError
 from symbolic.music.abc import parse_abc_file
 from symbolic.music.kern.reader import parse_kern
+from symbolic.music.midi.container import is_midi
 from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.repair import KEEP
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
-from symbolic.music.others import kind_of_name
+from symbolic.music.others import XML, kind_of_content, kind_of_name, plain_text
 
 MIDI_SUFFIXES = frozenset({".mid", ".midi", ".kar", ".rmi"})
 ABC_SUFFIX = ".abc"
@@ -96,7 +98,10 @@ def read_music(
     Raises:
         MusicFileError: If the file is absent, no regular file, unknown, too large, too long or damaged beyond repair.
         ConfigError: If `pedal` is neither.
+        TypeError: If it is the content of a file.
     """
+    if isinstance(path, bytes):
+        raise TypeError("read_music takes a path. Pass the bytes of a file to as_music.")
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
         if not os.path.exists(path):
@@ -115,13 +120,50 @@ def read_music(
         music = parse_midi(content, name, pedal, path=name)
     else:
         music = replace(_PARSERS[suffix](content, name), path=name)
-    if max_notes is not None and len(music) > max_notes:
+    return _not_too_long(music, path, max_notes)
+
+
+def parse_music(content: bytes, name: str = "these bytes") -> Music:
+    """Read the content of a music file of any known kind, which its beginning tells.
+
+    Args:
+        content: The bytes of the file.
+        name: Name of the file in errors.
+
+    Raises:
+        MusicFileError: If they are no music, too large, too long or damaged beyond repair.
+    """
+    if len(content) > MAX_BYTES:
+        raise _too_large(name, len(content), MAX_BYTES)
+    return _not_too_long(_parser_of(content, name)(content, name), name, MAX_NOTES)
+
+
+def _parser_of(content: bytes, name: str) -> Callable[[bytes, str], Music]:
+    if is_midi(content):
+        return parse_midi
+    if content.startswith(b"PK") or kind_of_content(content) == XML:
+        return parse_musicxml
+    text = plain_text(content, name)
+    if text.lstrip().startswith("<"):  # in UTF-16
+        return parse_musicxml
+    for parser, beginning in ((parse_kern, r"^\*\*"), (parse_abc_file, r"^X:")):
+        if re.search(beginning, text, re.MULTILINE):
+            return parser
+    raise MusicFileError(name, "it is neither MIDI nor MusicXML, kern or abc")
+
+
+def _not_too_long(music: Music, name: str | os.PathLike[str], most: int | None) -> Music:
+    if most is not None and len(music) > most:
         raise MusicFileError(
-            path,
-            f"it holds {len(music):,} notes, more than the limit of {max_notes:,}",
+            name,
+            f"it holds {len(music):,} notes, more than the limit of {most:,}",
             "Split it, or give `read_music` another max_notes.",
         )
     return music
+
+
+def _too_large(name: str | os.PathLike[str], size: int, most: int) -> MusicFileError:
+    return MusicFileError(name, f"it holds {size:,} bytes, more than the limit of {most:,}")
 
 
 def music_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:
@@ -144,7 +186,7 @@ def music_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> byt
                 raise MusicFileError(path, f"it is {kind}, no file")
             size = about.st_size
             if size > max_bytes:
-                raise MusicFileError(path, f"it holds {size:,} bytes, more than the limit of {max_bytes:,}")
+                raise _too_large(path, size, max_bytes)
             content = os.read(file, size)
             while len(content) < size and (more := os.read(file, size - len(content))):
                 content += more

@@ -26,13 +26,15 @@ _BY_SUFFIX = {
     **dict.fromkeys((".pdf", ".png", ".jpg", ".jpeg"), ("a picture", _NO_PICTURES)),
     **dict.fromkeys((".zip", ".gz", ".xz", ".rar", ".7z", ".tar"), ("an archive", "Unpack it.")),
 }
+XML = ("an XML file", "If it is MusicXML, name it .musicxml.")
+"""Kind and remedy of a file that may be MusicXML."""
 _MARKUP = (
     (
         (b"<!doctype html", b"<html", b"<head"),
         "a web page",
         "Download the file itself: the link led to a page.",
     ),
-    ((b"<?xml", b"<score-"), "an XML file", "If it is MusicXML, name it .musicxml."),
+    ((b"<?xml", b"<!doctype score-", b"<!--", b"<score-"), *XML),
 )
 """First bytes in lower case, a name, and what to do."""
 _BINARY = (

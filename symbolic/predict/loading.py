@@ -46,6 +46,7 @@ def load(
 
     Raises:
         CheckpointError: If it is not a complete checkpoint of a format that this release reads.
+        ConfigError: If the device is not on this machine.
     """
     checkpoint = load_checkpoint(path)
     if "classes" in checkpoint.task:

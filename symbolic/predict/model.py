@@ -14,7 +14,7 @@ from symbolic.checkpoint.bundled import ATTRIBUTION, CARD, LICENCE
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.checkpoint.licence import licence_of
 from symbolic.errors import ConfigError, MusicFileError
-from symbolic.music.conversion import as_music
+from symbolic.music.conversion import as_music, is_many
 from symbolic.music.notes import Music
 from symbolic.predict.windows import central_outputs, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from symbolic.predict.network import Encoder
 
 AnyMusic = Any
-"""A path, Music, symusic.Score, pretty_midi.PrettyMIDI or a music21 stream."""
+"""Whatever `symbolic.as_music` takes: a path, the content of a file, Music, or an object of another library."""
 Piece = tuple[Music, Tokens]
 _GROUP = 16
 """Pieces of a list that are read and batched together."""
@@ -95,7 +95,7 @@ class MusicModel:
         first, from the embedding to the last layer, then all deviations. Probes read the same numbers.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
+            music: Whatever `symbolic.as_music` takes: a path, bytes, Music and more; or a list of it.
 
         Returns:
             (D,) float32 with D = 2 * dim * (layers + 1). (P, D) for a list of P pieces.
@@ -105,7 +105,7 @@ class MusicModel:
             CheckpointError: If the model has no backbone.
         """
         encoder = self._encoding()
-        if is_one(music):
+        if not is_many(music):
             return np.asarray(self._statistics(encoder, [self._prepared(music)])[0])
         groups = [self._statistics(encoder, group) for group in self._groups(music)]
         width = 2 * encoder.backbone.config.dim * (encoder.backbone.config.layers + 1)
@@ -134,9 +134,17 @@ class MusicModel:
         return found
 
     def to(self, device: torch.device | str) -> Self:
-        """Move the model to a device as torch names devices. Returns the model."""
-        for module in self._modules():
-            module.to(device)
+        """Move the model to a device, as `symbolic.load` names it. Returns the model.
+
+        Raises:
+            ConfigError: If it is not on this machine.
+        """
+        if modules := self._modules():  # models of hand-made features need no torch
+            from symbolic.predict.network import device_named
+
+            device = device_named(device)
+            for module in modules:
+                module.to(device)
         return self
 
     def save_pretrained(self, folder: str | Path) -> Path:
@@ -243,11 +251,6 @@ class MusicModel:
     def parameter_count(self) -> int:
         """Number of parameters with those of an ensemble."""
         raise NotImplementedError
-
-
-def is_one(music: AnyMusic) -> bool:
-    """Return whether this is one piece and not a list of pieces."""
-    return not isinstance(music, list | tuple)
 
 
 def named(music: AnyMusic) -> str:

@@ -370,5 +370,23 @@ def device_of(accelerator: str) -> torch.device:
 
 
 def device_named(device: torch.device | str) -> torch.device:
-    """Return a device by torch's name for it, or by "gpu" or "auto". Errors as for `device_of`."""
-    return device_of(str(device)) if device in ("gpu", "auto") else torch.device(device)
+    """Return a device by torch's name for it, or by "gpu" or "auto".
+
+    Raises:
+        ConfigError: If it is not on this machine.
+    """
+    if device in ("gpu", "auto"):
+        return device_of(str(device))
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device {device}: torch knows no such device. Use cpu, gpu or auto.") from error
+    there = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    known = (
+        there is not None
+        and found.type == there.type
+        and (found.index or 0) < torch.accelerator.device_count()
+    )
+    if found.type not in ("cpu", "meta") and not known:
+        raise ConfigError(f"device {device}: torch finds no such device here. Use cpu, gpu or auto.")
+    return found

@@ -55,12 +55,14 @@ class NotePredictions:
     def __repr__(self) -> str:
         counts = {name: count for name, count in self.counts.items() if count}
         shown = ", ".join(f"{count:,} {name}" for name, count in list(counts.items())[:_SHOWN])
+        size = f"{len(self):,} note{'s' * (len(self) != 1)}"
         if self.derived == VELOCITY:
-            return f"NotePredictions({len(self):,} notes: {self.velocities}; confidence {self.mean_confidence:.2f})"
-        extra = f"; key {self.key}" if self.key else f"; {len(self.chords)} chords" if self.chords else ""
+            return f"NotePredictions({size}: {self.velocities}; confidence {self.mean_confidence:.2f})"
+        found = f"{len(self.chords)} chord{'s' * (len(self.chords) != 1)}"
+        extra = f"; key {self.key}" if self.key else f"; {found}" if self.chords else ""
         more = ", ..." if len(counts) > _SHOWN else ""
         mean = self.mean_confidence
-        return f"NotePredictions({len(self):,} notes: {shown}{more}{extra}; confidence {mean:.2f})"
+        return f"NotePredictions({size}: {shown}{more}{extra}; confidence {mean:.2f})"
 
     @cached_property
     def labels(self) -> NDArray[np.object_]:

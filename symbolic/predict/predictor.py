@@ -9,7 +9,7 @@ Each carries all that it needs: its tokenizer, its note features, its ensemble.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union, overload
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from symbolic.checkpoint.format import Checkpoint
 from symbolic.errors import MusicFileError
 from symbolic.features.stats import softmax
+from symbolic.music.conversion import is_many
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
 from symbolic.predict.classifiers.discriminants import Reason
@@ -26,7 +27,7 @@ from symbolic.predict.classifiers.pieces import FeatureClassifier
 from symbolic.predict.keys import KEYS
 from symbolic.predict.lines.choices import VOTE
 from symbolic.predict.lines.model import MelodyLines
-from symbolic.predict.model import AnyMusic, MusicModel, Piece, is_one, named
+from symbolic.predict.model import AnyMusic, MusicModel, Piece, named
 from symbolic.predict.onnx_network import OnnxNetwork
 from symbolic.predict.parts import HandMade
 from symbolic.predict.predictions import NotePredictions, PiecePrediction, derived_label
@@ -116,14 +117,16 @@ class NotePredictor(TaskPredictor):
     """Predicts a class for every note of a piece. Call it on music or on a list."""
 
     @overload
-    def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[NotePredictions]: ...
+    def __call__(
+        self, music: list[AnyMusic] | tuple[AnyMusic, ...] | Iterator[AnyMusic]
+    ) -> list[NotePredictions]: ...
     @overload
     def __call__(self, music: AnyMusic) -> NotePredictions: ...
     def __call__(self, music: AnyMusic) -> NotePredictions | list[NotePredictions]:
         """Predict the notes of a piece or of each piece of a list.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
+            music: Whatever `symbolic.as_music` takes: a path, bytes, Music and more; or a list of it.
 
         Returns:
             The predictions, aligned with the notes of the music as it was read. A list for a list.
@@ -131,7 +134,7 @@ class NotePredictor(TaskPredictor):
         Raises:
             MusicFileError: If a piece cannot be read or has no pitched notes. The message names the file.
         """
-        if is_one(music):
+        if not is_many(music):
             return self._predict([self._prepared(music)])[0]
         return [found for group in self._groups(music) for found in self._predict(group)]
 
@@ -196,14 +199,16 @@ class PiecePredictor(TaskPredictor):
     """Predicts the class of a piece. Call it on music or on a list."""
 
     @overload
-    def __call__(self, music: list[AnyMusic] | tuple[AnyMusic, ...]) -> list[PiecePrediction]: ...
+    def __call__(
+        self, music: list[AnyMusic] | tuple[AnyMusic, ...] | Iterator[AnyMusic]
+    ) -> list[PiecePrediction]: ...
     @overload
     def __call__(self, music: AnyMusic) -> PiecePrediction: ...
     def __call__(self, music: AnyMusic) -> PiecePrediction | list[PiecePrediction]:
         """Predict the class of a piece or of each piece of a list.
 
         Args:
-            music: A path, Music, symusic.Score, pretty_midi.PrettyMIDI, a music21 stream or a list of them.
+            music: Whatever `symbolic.as_music` takes: a path, bytes, Music and more; or a list of it.
 
         Returns:
             The prediction. A list for a list.
@@ -211,7 +216,7 @@ class PiecePredictor(TaskPredictor):
         Raises:
             MusicFileError: If a piece cannot be read or has no notes. The message names the file.
         """
-        if is_one(music):
+        if not is_many(music):
             return self._predict([self._prepared(music)])[0]
         return [found for group in self._groups(music) for found in self._predict(group)]
 

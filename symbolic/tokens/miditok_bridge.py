@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
 from math import ceil, log2
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.conversion import as_music
+from symbolic.music.conversion import as_music, is_many
 from symbolic.music.midi.reader import from_symusic
 from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import Music
@@ -173,9 +173,9 @@ class MidiTokTokenizer:
     @overload
     def __call__(self, music: MusicLike) -> Streams: ...
     @overload
-    def __call__(self, music: Sequence[MusicLike]) -> list[Streams]: ...
+    def __call__(self, music: Iterable[MusicLike]) -> list[Streams]: ...
 
-    def __call__(self, music: MusicLike | Sequence[MusicLike]) -> Streams | list[Streams]:
+    def __call__(self, music: Any) -> Streams | list[Streams]:
         """Tokenize a piece or a list of pieces.
 
         Args:
@@ -185,7 +185,7 @@ class MidiTokTokenizer:
             MusicFileError: If a file or an object holds no readable music, or is longer or finer than MIDI allows.
             TypeError: If an object is of another kind.
         """
-        if isinstance(music, list | tuple):
+        if is_many(music):
             return [self(one) for one in music]
         return self.encode(as_music(music))
 

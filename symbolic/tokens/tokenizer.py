@@ -12,18 +12,18 @@ single notes can be carried over both ways.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.documents import fields, mapped, number, read_json, require, text
 from symbolic.errors import ConfigError, TokenizerMismatch
-from symbolic.music.conversion import as_music
+from symbolic.music.conversion import as_music, is_many
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.replacing import write_whole
 from symbolic.tokens.grid import bar_starts, locate_bars, tempo_values, time_signature_segments, to_grid
@@ -172,16 +172,13 @@ class Tokenizer:
     @overload
     def __call__(self, music: MusicLike, hide: Collection[str] = ()) -> Tokens: ...
     @overload
-    def __call__(self, music: Sequence[MusicLike], hide: Collection[str] = ()) -> list[Tokens]: ...
+    def __call__(self, music: Iterable[MusicLike], hide: Collection[str] = ()) -> list[Tokens]: ...
 
-    def __call__(
-        self, music: MusicLike | Sequence[MusicLike], hide: Collection[str] = ()
-    ) -> Tokens | list[Tokens]:
+    def __call__(self, music: Any, hide: Collection[str] = ()) -> Tokens | list[Tokens]:
         """Tokenize a piece or a list of pieces.
 
         Args:
-            music: The path of a file, a `Music`, `symusic.Score`, `pretty_midi.PrettyMIDI` or
-                a music21 stream; or a list or tuple of these.
+            music: Whatever `symbolic.as_music` takes, or a list of it.
             hide: Names of fields to withhold. See `encode`.
 
         Returns:
@@ -192,7 +189,7 @@ class Tokenizer:
             TypeError: If an object is of another kind.
             ConfigError: As `encode` does.
         """
-        if isinstance(music, list | tuple):
+        if is_many(music):
             return [self(one, hide) for one in music]
         return self.encode(as_music(music), hide)
 

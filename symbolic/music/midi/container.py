@@ -10,6 +10,11 @@ _SEARCHED = 4096
 """Bytes in which a header is searched: a MacBinary header has 128, a byte-order mark three."""
 
 
+def is_midi(content: bytes) -> bool:
+    """Return whether a file is MIDI, or a container that may hold it, by its beginning."""
+    return content[:4] == b"RIFF" or _HEADER in content[:_SEARCHED]
+
+
 def unwrapped(content: bytes, name: str) -> tuple[bytes, tuple[str, ...]]:
     """Return the MIDI file in its container and a repair where bytes before its header were passed over.
 

@@ -1,5 +1,7 @@
 """Music from the objects of other libraries, and back."""
 
+from io import BytesIO
+
 import numpy as np
 import pretty_midi
 import pytest
@@ -7,8 +9,9 @@ import symusic
 from synthetic import line, unruly
 
 from symbolic.errors import MusicFileError
-from symbolic.music.conversion import as_music, from_pretty_midi
-from symbolic.music.midi.writer import write_midi
+from symbolic.music.conversion import as_music, from_pretty_midi, is_many
+from symbolic.music.midi.reader import parse_midi
+from symbolic.music.midi.writer import midi_bytes, write_midi
 from symbolic.music.notes import DRUM_PROGRAM, NOTE, Music, note_array
 
 
@@ -36,6 +39,22 @@ class TestAsMusic:
     def test_paths_are_read(self, music, tmp_path, kind):
         write_midi(music, tmp_path / "a.mid")
         assert len(as_music(kind(tmp_path / "a.mid"))) == len(music)
+
+    @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, BytesIO])
+    def test_the_content_of_a_file_is_read(self, music, wrap):
+        content = midi_bytes(music)
+        assert columns(as_music(wrap(content))) == columns(parse_midi(content, "x"))
+
+    def test_an_open_file_is_read_and_named_in_errors(self, music, tmp_path):
+        write_midi(music, tmp_path / "a.mid")
+        (tmp_path / "b.mid").write_bytes(b"%PDF-1.4")
+        with open(tmp_path / "a.mid", "rb") as file:
+            assert len(as_music(file)) == len(music)
+        with (
+            open(tmp_path / "b.mid", "rb") as file,
+            pytest.raises(MusicFileError, match=r"b\.mid: it is a PDF"),
+        ):
+            as_music(file)
 
     @pytest.mark.parametrize("unit", ["tick", "quarter", "second"])
     def test_symusic_scores_of_every_time_unit(self, music, unit):
@@ -145,10 +164,26 @@ class TestAsMusic:
         )
         assert sorted(times) == [(2, 3), (3, 5)]
 
-    @pytest.mark.parametrize("source", [7, b"MThd", [], symusic.Track()])
+    def test_mido_files(self, music):
+        import mido
+
+        midi = mido.MidiFile(file=BytesIO(midi_bytes(music)))
+        assert columns(as_music(midi)) == columns(parse_midi(midi_bytes(music), "x"))
+
+    @pytest.mark.parametrize("source", [7, [], symusic.Track()])
     def test_other_kinds_are_refused_by_name(self, source):
         with pytest.raises(TypeError, match=rf"{type(source).__name__}\. Pass the path of a file"):
             as_music(source)
+
+
+@pytest.mark.parametrize("many", [[], ("a.mid",), iter(["a.mid"]), np.array(["a.mid"], dtype=object)])
+def test_lists_iterators_and_columns_are_many_pieces(many):
+    assert is_many(many)
+
+
+@pytest.mark.parametrize("one", ["a.mid", b"MThd", BytesIO(), pretty_midi.PrettyMIDI(), symusic.Score()])
+def test_paths_content_and_objects_are_one_piece(one):
+    assert not is_many(one)
 
 
 class TestMusic:

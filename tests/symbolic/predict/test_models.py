@@ -245,6 +245,15 @@ class TestNames:
         assert repr(three) == repr(tiny)
         assert list(three.heads) == ["fields"]
 
+    @pytest.mark.parametrize(
+        ("device", "message"), [("tpu", "no such device"), ("cuda:99", "finds no such device here. Use cpu")]
+    )
+    def test_devices_that_are_not_here_are_refused(self, device: str, message: str) -> None:
+        with pytest.raises(ConfigError, match=message):
+            symbolic.load("tiny", device)
+        with pytest.raises(ConfigError, match=message):
+            symbolic.load("tiny").to(device)
+
     def test_models_move_between_devices(self) -> None:
         model = PretrainedModel.from_pretrained("tiny").to("meta")
         assert {one.device.type for one in model.backbone.parameters()} == {"meta"}
