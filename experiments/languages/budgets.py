@@ -6,6 +6,7 @@
 Every unit of work, a direction, a budget and a draw of pieces, is kept in the folder: a killed run goes on where it
 was. Arms: `ridge`, `orthogonal` and `residual` map states and read the frozen heads of the other side. `moments` has
 no pairs. `supervised` has the network of `residual` with heads of its own. `shuffled` is `residual` on wrong pairs.
+With --arms unpaired: `attention`, a map with cross-attention, and both networks with the losses of unpaired music.
 """
 
 from __future__ import annotations
@@ -26,16 +27,21 @@ from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from data.toolkit.safewrite import write
-from experiments.languages.maps import Heads, Labels, Residual, Segments, moments, orthogonal, ridge, train
+from experiments.languages.attention import CrossAttention
+from experiments.languages.maps import Heads, Labels, Residual, Segments, moments, orthogonal, ridge
 from experiments.languages.measures import ByPiece, by_piece, flips, interval, nats, retrieval, right
 from experiments.languages.sides import PLAYED, WRITTEN, Language, language, segments_of
 from experiments.languages.states import Paired, paired_pieces
+from experiments.languages.training import STEPS, train
+from experiments.languages.unpaired import Unpaired
 from symbolic.documents import as_json
 from symbolic.predict.pretrained import PretrainedModel
 
 BUDGETS = (0, 1, 2, 5, 17, 170)
 """Pieces to learn from, as far as there are so many."""
 _DIRECTIONS = ("to score", "to performance")
+_WEIGHTS = {"cycle": 1.0, "match": 1.0, "masked": 1.0}
+"""Weights of the losses of unpaired music, chosen on validation."""
 
 
 class Setting(NamedTuple):
@@ -70,6 +76,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--score", required=True, help="run of the backbone of scores")
     parser.add_argument("--performance", required=True, help="run of the backbone of performances")
     parser.add_argument("--work", type=Path, required=True, help="folder of states and finished units")
+    parser.add_argument("--arms", choices=("paired", "unpaired"), default="paired", help="arms to measure")
+    parser.add_argument("--steps", type=int, default=STEPS, help="steps of training")
+    parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="pieces to learn from")
     parser.add_argument("--draws", type=int, default=5, help="draws of the pieces of a budget")
     parser.add_argument("--out", type=Path, help="file of records to append to")
     options = parser.parse_args(argv)
@@ -97,14 +106,16 @@ def _compared(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         setting = setting_of(pieces, source, target, direction == _DIRECTIONS[0])
         units = [
             (budget, draw)
-            for budget in BUDGETS
+            for budget in options.budgets
             for draw in range(options.draws if 0 < budget < len(setting.pieces) else 1)
         ]
         found: dict[tuple[int, str], list[ByPiece]] = {}
         for budget, draw in tqdm(units, direction, leave=False, disable=None):
-            path = options.work / f"{direction}-{budget}-{draw}.json"
+            further = "-unpaired" * (options.arms == "unpaired")
+            path = options.work / f"{direction}-{budget}-{draw}{further}.json"
             if not path.is_file():
-                arms = {arm: _listed(one) for arm, one in unit(setting, budget, draw).items()}
+                measured = (unpaired_unit if further else unit)(setting, budget, draw, options.steps)
+                arms = {arm: _listed(one) for arm, one in measured.items()}
                 write(path, as_json(arms))
             for arm, values in json.loads(path.read_text()).items():
                 found.setdefault((budget, arm), []).append({n: np.array(v) for n, v in values.items()})
@@ -129,41 +140,71 @@ def setting_of(pieces: Sequence[Paired], source: Language, target: Language, to_
     )
 
 
-def unit(setting: Setting, budget: int, draw: int) -> dict[str, ByPiece]:
+def unit(setting: Setting, budget: int, draw: int, steps: int = STEPS) -> dict[str, ByPiece]:
     """Return the measures of all arms for one draw of pieces."""
     heads, test, owner = setting.target.heads, setting.test, setting.owner
     if not budget:
-        sides = (one.scaled(one.unpaired.numpy()) for one in (setting.source, setting.target))
+        sides = (one.scaled(one.unpaired) for one in (setting.source, setting.target))
         return {
             "true states": _measured(test.target, heads, setting)[0],
             "unigram": _frequencies(setting),
             "moments": _measured(test.source @ moments(*sides), heads, setting)[0],
         }
-    random = np.random.default_rng((budget, draw))
-    chosen = random.permutation(len(setting.pieces))[:budget]
-    pairs = _joined([setting.pieces[one] for one in chosen])
+    pairs = _drawn(setting, budget, draw)
     found = {
         name: _measured(test.source @ linear, heads, setting)[0]
         for name, linear in (("ridge", ridge(pairs)), ("orthogonal", orthogonal(pairs)))
     }
     generator = torch.Generator().manual_seed(1000 * budget + draw)
-    ours, theirs = (_trained(setting, pairs, own, generator) for own in (heads, heads.fresh()))
+    ours, theirs = (_residual(setting, pairs, own, generator, steps) for own in (heads, heads.fresh()))
     wrong = pairs.shuffled(generator)
     found["residual"], rights = ours
     found["supervised"], others = theirs
     found["residual"] |= flips(rights, others, owner)
-    found["shuffled"] = _trained(setting, wrong, heads, generator)[0]
+    found["shuffled"] = _residual(setting, wrong, heads, generator, steps)[0]
     return found
 
 
-def _trained(
-    setting: Setting, pairs: Segments, heads: Heads, generator: torch.Generator
+def unpaired_unit(setting: Setting, budget: int, draw: int, steps: int) -> dict[str, ByPiece]:
+    """Return the measures of cross-attention and of maps that learn from unpaired music too, for one draw of pieces."""
+    source, target, heads = setting.source, setting.target, setting.target.heads
+    if budget:
+        pairs = _drawn(setting, budget, draw)
+        linear, back = ridge(pairs), ridge(Segments(pairs.target, pairs.source, pairs.labels))
+    else:
+        pairs = None
+        sides = source.scaled(source.unpaired), target.scaled(target.unpaired)
+        linear, back = moments(*sides), moments(*sides[::-1])
+    found = {}
+    for kind, name in ((Residual, "residual"), (CrossAttention, "attention")):
+        for weights in ({}, _WEIGHTS):
+            if not weights and pairs is None:
+                continue
+            generator = torch.Generator().manual_seed(1000 * budget + draw)
+            torch.manual_seed(draw)
+            network = kind(linear)
+            further = Unpaired(network, kind(back), source, target, weights, generator) if weights else None
+            train(network, heads, pairs, setting.valid, True, generator, further, steps)
+            with torch.no_grad():
+                mapped = network(setting.test.source)
+            found[f"{name}, unpaired" if weights else name] = _measured(mapped, heads, setting)[0]
+    return found
+
+
+def _drawn(setting: Setting, budget: int, draw: int) -> Segments:
+    random = np.random.default_rng((budget, draw))
+    chosen = random.permutation(len(setting.pieces))[:budget]
+    return _joined([setting.pieces[one] for one in chosen])
+
+
+def _residual(
+    setting: Setting, pairs: Segments, heads: Heads, generator: torch.Generator, steps: int
 ) -> tuple[ByPiece, Labels]:
     """Train a map through frozen heads, or a network with heads of its own, and measure it."""
     paired = heads is setting.target.heads
     torch.manual_seed(int(torch.randint(2**31, (1,), generator=generator)))
     network = Residual(ridge(pairs) if paired else torch.eye(pairs.source.shape[-1]))
-    train(network, heads, pairs, setting.valid, paired, generator)
+    train(network, heads, pairs, setting.valid, paired, generator, steps=steps)
     with torch.no_grad():
         return _measured(network(setting.test.source), heads, setting, paired)
 

@@ -10,10 +10,8 @@ from torch.nn import functional as F
 
 _RIDGE = 100.0
 """Weight of the penalty, in notes."""
-_STEPS, _BATCH, _EVERY = 400, 16, 50
-"""Most steps of training, segments of a batch, and steps between validations."""
-_RATE, _HIDDEN = 1e-3, 256
-_TEMPERATURE = 0.1
+_HIDDEN = 256
+"""Width of the hidden layer."""
 Labels = dict[str, Tensor]
 
 
@@ -131,60 +129,3 @@ def _root(covariance: Tensor, power: float) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     found: Tensor = vectors @ torch.diag(values.clamp(min=1e-3) ** power) @ vectors.T
     return found
-
-
-def train(
-    network: Residual,
-    heads: Heads,
-    pairs: Segments,
-    valid: Segments,
-    paired: bool,
-    generator: torch.Generator,
-) -> None:
-    """Train a map, and heads that are not frozen, and keep the state that is best on validation.
-
-    The loss is the cross-entropy of the labels through the heads. With `paired` the segment of the other side must
-    also be found among those of the batch (InfoNCE).
-
-    Args:
-        network: The map.
-        heads: Of the target side.
-        pairs: To learn from.
-        valid: To select by.
-        paired: Whether states of the target side are to be reached.
-        generator: Draws batches.
-    """
-    modules = nn.ModuleList([network, heads])
-    free = [one for one in modules.parameters() if one.requires_grad]
-    optimizer = torch.optim.AdamW(free, lr=_RATE, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_STEPS, pct_start=0.1)
-    best, kept = torch.inf, {name: one.clone() for name, one in modules.state_dict().items()}
-    for step in range(_STEPS):
-        batch = pairs[torch.randperm(len(pairs.source), generator=generator)[:_BATCH]]
-        mapped = network(batch.source)
-        loss = sum(label_losses(heads(mapped), batch.labels).values(), torch.zeros(()))
-        if paired:
-            loss = loss + _contrast(mapped, batch.target)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        if (step + 1) % _EVERY == 0:
-            with torch.no_grad():
-                now = float(sum(label_losses(heads(network(valid.source)), valid.labels).values()))
-            if now < best:
-                best, kept = now, {name: one.clone() for name, one in modules.state_dict().items()}
-    modules.load_state_dict(kept)
-
-
-def label_losses(logits: Labels, labels: Labels) -> Labels:
-    """Return the mean cross-entropy of each label in nats."""
-    return {name: F.cross_entropy(logits[name].flatten(0, -2), one.flatten()) for name, one in labels.items()}
-
-
-def _contrast(mapped: Tensor, target: Tensor) -> Tensor:
-    """Return the cross-entropy of finding the other side of each segment, both ways."""
-    found, true = (F.normalize(one.mean(1), dim=-1) for one in (mapped, target))
-    scores = found @ true.T / _TEMPERATURE
-    own = torch.arange(len(scores))
-    return (F.cross_entropy(scores, own) + F.cross_entropy(scores.T, own)) / 2

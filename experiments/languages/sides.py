@@ -18,14 +18,17 @@ from experiments.languages.maps import Heads, Segments
 from experiments.languages.pools import KEYS
 from experiments.languages.states import SEGMENT, SIGNATURES, Paired, Side
 from symbolic.heads import FieldHeads
+from symbolic.predict.layers import on_tensors
 from symbolic.predict.pretrained import PretrainedModel
-from symbolic.tokens.vocabulary import FIELDS
+from symbolic.predict.windows import Cut, predict_tokens
+from symbolic.tokens.vocabulary import FIELDS, MASK
 
 WRITTEN = ("pitch", "position", "duration", "time_signature")
 PLAYED = ("pitch", "duration", "velocity")
 """Fields that a map is to carry to the other side. Bars and positions of a performance mean nothing."""
 _UNPAIRED = 400
 """Most pieces of a pool that moments and heads are taken from."""
+_HIDDEN = 1 / 3
 
 
 class Language(NamedTuple):
@@ -33,17 +36,19 @@ class Language(NamedTuple):
 
     Attributes:
         model: The backbone.
-        unpaired: (N, D) float32 states of notes of its pool.
+        unpaired: (N, D) float32 states of notes of its pool, in segments of `SEGMENT` notes.
+        hidden: (N, D) float32 states of the same notes while a third of all fields is hidden.
         heads: Frozen heads over scaled states.
     """
 
     model: PretrainedModel
     unpaired: Tensor
+    hidden: Tensor
     heads: Heads
 
-    def scaled(self, states: NDArray[np.float32]) -> Tensor:
+    def scaled(self, states: Tensor) -> Tensor:
         """Return states with mean 0 and deviation 1 over the pool."""
-        return (torch.from_numpy(states) - self.unpaired.mean(0)) / self.unpaired.std(0)
+        return (states - self.unpaired.mean(0)) / self.unpaired.std(0)
 
 
 def language(model: PretrainedModel, pool: Path, fields: Sequence[str], with_key: bool) -> Language:
@@ -58,13 +63,16 @@ def language(model: PretrainedModel, pool: Path, fields: Sequence[str], with_key
     keys: dict[str, int] = json.loads((pool.parent / KEYS).read_text()) if with_key else {}
     names = sorted(keys) or sorted(path.stem for path in pool.glob("*.mid"))
     chosen = names[:: max(len(names) // _UNPAIRED, 1)][:_UNPAIRED]
-    states, means, labels = [], [], []
+    states, hidden, means, labels = [], [], [], []
     for name in tqdm(chosen, pool.name, leave=False, disable=None):
-        found = _segments(model, pool / f"{name}.mid")
-        states.append(found[: len(found) // 4 + 1].reshape(-1, found.shape[-1]))
+        ids = model.tokenizer(pool / f"{name}.mid").ids
+        found = _segments(model, ids)
+        part = len(found) // 4 + 1
+        states.append(found[:part].reshape(-1, found.shape[-1]))
+        hidden.append(_segments(model, ids[: part * SEGMENT], _HIDDEN).reshape(-1, found.shape[-1]))
         means.append(found.mean(1))
         labels += [keys.get(name, 0) % SIGNATURES] * len(found)
-    unpaired = torch.from_numpy(np.concatenate(states))
+    unpaired, partly = (torch.from_numpy(np.concatenate(one)) for one in (states, hidden))
     mean, deviation = unpaired.mean(0), unpaired.std(0)
     own = model.heads["fields"]
     assert isinstance(own, FieldHeads)
@@ -79,13 +87,26 @@ def language(model: PretrainedModel, pool: Path, fields: Sequence[str], with_key
         segments["key"] = _probe(scaled, np.array(labels))
     heads = Heads(notes, segments)
     heads.requires_grad_(False)
-    return Language(model, unpaired, heads)
+    return Language(model, unpaired, partly, heads)
 
 
-def _segments(model: PretrainedModel, path: Path) -> NDArray[np.float32]:
-    """Return (S, `SEGMENT`, D) states of a piece in the order of tokens, one segment or more."""
-    tokens = model.tokenizer(path)
-    states = model.embed_notes(path)[tokens.note_index]
+def _segments(model: PretrainedModel, ids: NDArray[np.integer], hidden: float = 0.0) -> NDArray[np.float32]:
+    """Return (S, `SEGMENT`, D) states of a piece in the order of tokens, one segment or more.
+
+    Args:
+        model: The backbone.
+        ids: (N, 8) tokens of the piece.
+        hidden: Share of the fields that are masked.
+    """
+    random = torch.Generator().manual_seed(0)
+
+    def read(tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
+        masked = torch.rand(tokens.shape, generator=random) < hidden
+        states: Tensor = model.backbone(tokens.masked_fill(masked, MASK), attention_mask)
+        return states
+
+    cut = Cut.by_half(model.backbone.config.window, model.backbone.sizes)
+    states = predict_tokens(on_tensors(read, torch.device("cpu")), [ids], cut)[0]
     count = max(len(states) // SEGMENT, 1)
     return np.resize(states, (count, SEGMENT, states.shape[1]))
 
@@ -123,7 +144,7 @@ def segments_of(pieces: Sequence[Paired], source: Language, target: Language, to
     if target.heads.segments:
         labels["key"] = torch.from_numpy(np.concatenate([one.key for one in pieces]))
     return Segments(
-        source.scaled(np.concatenate([here.states for here, _ in sides])),
-        target.scaled(np.concatenate([there.states for _, there in sides])),
+        source.scaled(torch.from_numpy(np.concatenate([here.states for here, _ in sides]))),
+        target.scaled(torch.from_numpy(np.concatenate([there.states for _, there in sides]))),
         labels,
     )

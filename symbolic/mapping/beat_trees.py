@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from symbolic.features.stats import Floats, softmax
 from symbolic.mapping.beat_path import best_beats
 from symbolic.mapping.chords import Chords, chord_features
+from symbolic.mapping.grid import on_grid
 from symbolic.mapping.metre import IN_BAR, downbeats, metre_features, strong_beats
 from symbolic.mapping.pairs import pair_features, possible_pairs
 from symbolic.mapping.tracking import RuleTracking, Tracking, covering
@@ -35,8 +36,8 @@ class TreeTracker:
         self.chord, self.pair, self.metre = chord, pair, metre
 
     def __call__(self, chords: Chords) -> Tracking:
-        """Read a performance. Rules serve what trees do not know."""
-        return RuleTracking(chords) if _is_plain(chords) else TreeTracking(self, chords)
+        """Read a performance. Rules serve what trees do not know, and a grid what keeps an exact tempo."""
+        return on_grid(chords, RuleTracking(chords) if _is_plain(chords) else TreeTracking(self, chords))
 
 
 class TreeTracking:

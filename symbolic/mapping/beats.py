@@ -13,6 +13,7 @@ from symbolic.errors import ConfigError, MusicFileError
 from symbolic.features.stats import Floats
 from symbolic.mapping.chords import chords_of
 from symbolic.mapping.features import BEAT_SECONDS
+from symbolic.mapping.grid import rules
 from symbolic.mapping.tracking import RuleTracking, Tracker, Tracking
 from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
@@ -24,7 +25,7 @@ _PARTS = (4, 3)
 _KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
 """How closely onsets keep to the parts of the file's beats, from 0 for anywhere to 1; how many quarter notes off them
 they are still taken as on them; and the fewest onsets that tell anything."""
-RULES: Tracker = RuleTracking
+RULES: Tracker = rules
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,13 +8,15 @@ import torch
 from torch import nn
 
 import symbolic
-from experiments.languages import maps
-from experiments.languages.budgets import Setting, unit
+from experiments.languages.attention import CrossAttention
+from experiments.languages.budgets import Setting, unit, unpaired_unit
 from experiments.languages.maps import Heads, Residual, Segments, moments, orthogonal, ridge
 from experiments.languages.measures import interval, retrieval, right
 from experiments.languages.pools import KEYS, opaque
 from experiments.languages.sides import Language, language, segments_of
 from experiments.languages.states import SEGMENT, Paired, Side
+from experiments.languages.training import train
+from experiments.languages.unpaired import Unpaired
 from symbolic.music.notes import Music, note_array
 
 DIM, CLASSES = 8, 5
@@ -38,7 +40,8 @@ def segments(seed, count=6, notes=16):
 
 
 def setting():
-    side = Language(None, torch.randn(200, DIM), heads())
+    unpaired = torch.randn(5 * SEGMENT, DIM)
+    side = Language(None, unpaired, unpaired + 0.1, heads())
     return Setting(
         [segments(one) for one in range(9)],
         segments(20),
@@ -56,10 +59,59 @@ def test_linear_maps_find_a_rotation_from_pairs(fitted):
     assert far < 0.5
 
 
-def test_a_residual_map_starts_as_its_linear_map():
+@pytest.mark.parametrize("kind", [Residual, CrossAttention])
+def test_a_network_starts_as_its_linear_map(kind):
     linear = torch.randn(DIM, DIM)
     states = torch.randn(3, 4, DIM)
-    torch.testing.assert_close(Residual(linear)(states), states @ linear)
+    torch.testing.assert_close(kind(linear)(states), states @ linear)
+
+
+def test_cross_attention_reads_the_other_notes_of_a_segment():
+    network, states = CrossAttention(torch.eye(DIM)), torch.randn(1, 4, DIM)
+    torch.nn.init.eye_(network.gather.weight)
+    other = states.clone()
+    other[0, 3] += 1
+    assert (network(states) - network(other))[0, 0].abs().max() > 1e-4
+    assert network(states[:, :1]).shape == (1, 1, DIM)
+
+
+def unpaired_losses(kind, change):
+    """Return the first losses of the identity as map, for sides that are equal but for a change."""
+    here = torch.randn(6 * SEGMENT, DIM, generator=torch.Generator().manual_seed(1))
+    here = (here - here.mean(0)) / here.std(0)
+    one, other = Language(None, here, change(here), heads()), Language(None, here, here, heads())
+    same = Residual(torch.eye(DIM))
+    return Unpaired(same, Residual(torch.eye(DIM)), one, other, {kind: 1.0}, torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize(("kind", "least"), [("cycle", 0), ("masked", 0)])
+def test_unpaired_losses_vanish_where_nothing_is_lost(kind, least):
+    assert float(unpaired_losses(kind, lambda states: states)(None).detach()) == pytest.approx(
+        least, abs=1e-6
+    )
+
+
+def test_hidden_fields_cost_where_predictions_change():
+    assert float(unpaired_losses("masked", lambda states: states + 1)(None).detach()) > 0.01
+
+
+def test_distributions_are_matched_without_pairs():
+    near = unpaired_losses("match", lambda states: states)
+    far = Residual(3 * torch.eye(DIM))
+    far_losses = Unpaired(
+        far, near.back, setting().source, setting().target, {"match": 1.0}, torch.Generator().manual_seed(2)
+    )
+    before = float(far_losses(None).detach())
+    assert before > 4 * float(near(None).detach())
+    train(far, heads(), None, segments(20), True, torch.Generator(), far_losses, steps=24)
+    assert float(far_losses(None).detach()) < 0.8 * before
+
+
+def test_maps_learn_from_unpaired_music_with_and_without_pairs():
+    found = unpaired_unit(setting(), 5, 0, steps=8)
+    assert set(found) == {"residual", "attention", "residual, unpaired", "attention, unpaired"}
+    assert found["residual"]["finds R@1"].mean() == 1
+    assert set(unpaired_unit(setting(), 0, 0, steps=4)) == {"residual, unpaired", "attention, unpaired"}
 
 
 def test_moments_give_the_other_sides_covariance():
@@ -67,10 +119,8 @@ def test_moments_give_the_other_sides_covariance():
     torch.testing.assert_close((here @ moments(here, there)).T.cov(), there.T.cov(), atol=0.2, rtol=0.2)
 
 
-def test_true_pairs_teach_more_than_wrong_ones(monkeypatch):
-    monkeypatch.setattr(maps, "_STEPS", 40)
-    monkeypatch.setattr(maps, "_EVERY", 20)
-    found = unit(setting(), 5, 0)
+def test_true_pairs_teach_more_than_wrong_ones():
+    found = unit(setting(), 5, 0, steps=40)
     assert set(found) == {"ridge", "orthogonal", "residual", "supervised", "shuffled"}
     assert found["residual"]["pitch"].mean() > found["shuffled"]["pitch"].mean() + 0.2
     assert found["residual"]["finds R@1"].mean() == 1
