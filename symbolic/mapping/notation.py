@@ -113,7 +113,7 @@ def _bars(beats: Beats, found: Notated, scale: float) -> list[SheetBar]:
     beat = round(TICKS * scale)
     lines = np.flatnonzero(beats.down)
     usual = beats.in_bar
-    first = int(np.floor(found.onset.min(initial=0) / TICKS))
+    first = int(found.onset.min() // TICKS) if len(found.onset) else 0
     last = int(np.ceil((found.onset + np.minimum(found.value, usual * TICKS)).max(initial=1) / TICKS))
     edges = lines.tolist() or [0]
     while edges[0] > first:

@@ -127,6 +127,17 @@ def test_what_comes_before_the_first_downbeat_is_a_pick_up():
     assert [(bar.start, bar.length) for bar in page.bars] == [(0, 48), (48, 192)]
 
 
+@pytest.mark.parametrize("early", [0, 1, 3])
+def test_beats_before_the_first_note_make_no_empty_bar(early):
+    times = np.arange(17) * 0.5
+    beats = Beats(times, np.arange(17) % 4 == early)
+    onset = (early + np.arange(8)) * TICKS
+    music = Music(note_array(onset * 20, 400, 60 + np.arange(8)), 480)
+    found = Notated(np.arange(8), onset, np.full(8, TICKS), np.zeros(8, dtype=int))
+    bars = sheet(music, beats, found, [KeySignature(0.0, 0)], "", "").bars
+    assert [(bar.start, bar.length) for bar in bars] == [(48 * early, 192), (48 * (early + 4), 192)]
+
+
 def test_beats_in_three_make_compound_bars():
     music = Music(note_array([0, 480], 400, [60, 64]), 480)
     beats = Beats(np.arange(5) * 0.5, np.arange(5) % 2 == 0, 8, compound=True)
