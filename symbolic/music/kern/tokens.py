@@ -8,6 +8,8 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 _RECIP = re.compile(r"(\d+)(?:%(\d+))?")
+_STROKES = re.compile(r"@+\d+@+")
+"""The strokes of a tremolo, as in `@16@4c`. A sign alone, as in `@4c`, is one that a file explains itself."""
 _LETTER = re.compile("[a-gA-G]")
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 UNIT = 2**8 * 3**3 * 5**2 * 7 * 11 * 13
@@ -114,7 +116,7 @@ def _length(part: str) -> Fraction | None:
     """
     if "q" in part:
         return Fraction(0)
-    found = _RECIP.search(part)
+    found = _RECIP.search(_STROKES.sub("", part) if "@" in part else part)
     return _quarters(found[1], found[2] or "1", part.count(".")) if found else None
 
 

@@ -48,6 +48,7 @@ class TestTokens:
             ("4c", 1), ("1c", 4), ("0c", 8), ("00c", 16), ("000c", 32), ("4.c", Fraction(3, 2)),
             ("4..c", Fraction(7, 4)),
             ("12c", Fraction(1, 3)), ("3%2c", Fraction(8, 3)), ("1%3c", 12), ("0.c", 12), ("20c", Fraction(1, 5)),
+            ("@16@4c", 1), ("@@32@@2c", 2), ("@4c", 1), ("8@c@", Fraction(1, 2)),
             ("8%9r", Fraction(9, 2)), ("281c", Fraction(4, 281)), ("(>16cL", Fraction(1, 4)), ("8qc", 0), ("qqc", 0),
         ],
     )  # fmt: skip
