@@ -13,6 +13,7 @@ from symbolic.commas import HIDDEN_COMMA, CommaField, comma_tensor
 from symbolic.generate.canvas import Canvas, open_positions
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
+from symbolic.generate.habits import HABITS, Habits
 from symbolic.generate.passage import Ints, Passage
 from symbolic.generate.registers import registers
 from symbolic.generate.rules import Rules
@@ -72,6 +73,7 @@ class Writer:
         voices = most_voices(music, tokens, passage, self.constraints, self.vocabulary)
         own = registers(music, tokens, passage)
         rules = Rules(passage, self.constraints, self.vocabulary, positions, voices, own)
+        habits = Habits(music, tokens, passage, self.vocabulary)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
@@ -103,14 +105,16 @@ class Writer:
                     for draft in drafts if sweep else ():
                         draft.hide_again(self.sampling.share)
                     for field in self.sampling.fields:
-                        self._draw_field(drafts, rules, field, sweep)
+                        self._draw_field(drafts, rules, habits, field, sweep)
                 if self.comma_field is not None:
                     self._draw_commas(drafts, self.comma_field)
                 advance(len(chosen) / number / len(stretches))
             for canvas in canvases:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
 
-    def _draw_field(self, drafts: Sequence[_Draft], rules: Rules, field: int, sweep: int) -> None:
+    def _draw_field(
+        self, drafts: Sequence[_Draft], rules: Rules, habits: Habits, field: int, sweep: int
+    ) -> None:
         """Draw all hidden values of a field, in steps that all drafts make together."""
         counts = [len(draft.hidden_rows(field)) for draft in drafts]
         for step in range(1, self.sampling.steps_for(max(counts), sweep) + 1):
@@ -121,10 +125,17 @@ class Writer:
             for index, logits in zip(busy, found, strict=True):
                 steps = self.sampling.steps_for(counts[index], sweep)
                 keep = len(logits) - still_hidden(counts[index], step, steps)
-                self._commit(drafts[index], rules, logits, field, keep, step / steps)
+                self._commit(drafts[index], rules, habits, logits, field, keep, step / steps)
 
     def _commit(
-        self, draft: _Draft, rules: Rules, logits: Floats, field: int, keep: int, progress: float
+        self,
+        draft: _Draft,
+        rules: Rules,
+        habits: Habits,
+        logits: Floats,
+        field: int,
+        keep: int,
+        progress: float,
     ) -> None:
         """Draw the hidden values of a field and keep some. One that disagrees with other notes is drawn again.
 
@@ -133,6 +144,9 @@ class Writer:
         """
         canvas, random, rows = draft.canvas, draft.random, draft.hidden_rows(field)
         allowed, logits = rules.of_field(canvas, rows, field), logits + rules.leaning(canvas, rows, field)
+        if field in HABITS:
+            agreeing = np.stack([rules.among_notes(canvas, row, field, draft.near) for row in rows.tolist()])
+            logits += habits.leaning(canvas, rows, field, logits, allowed & agreeing)
         values, sureness = self.sampling.draw(logits, allowed, field, random)
         for place in self.sampling.kept(sureness, keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,12 @@ class MusicModel:
         checkpoint: Where it was loaded from.
         encoder: The backbone and the note features that it reads. None for hand-made features.
         adapter_set: Holds its adapter under its name. None where it shares its backbone with no other model.
+
+    Attributes:
+        kind: What models of the class are in words.
     """
+
+    kind: ClassVar[str]
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class MusicModel:
 
         model = load(path, device)
         if not isinstance(model, cls):
-            raise ConfigError(f"{path} is a {type(model).__name__}, not a {cls.__name__}. Use symbolic.load.")
+            raise ConfigError(f"{path} is {model.kind}. This needs {cls.kind}.")
         return model
 
     @property

@@ -116,6 +116,8 @@ class TaskPredictor(MusicModel):
 class NotePredictor(TaskPredictor):
     """Predicts a class for every note of a piece. Call it on music or on a list."""
 
+    kind = "a model that predicts labels of notes"
+
     @overload
     def __call__(
         self, music: list[AnyMusic] | tuple[AnyMusic, ...] | Iterator[AnyMusic]
@@ -197,6 +199,8 @@ class NotePredictor(TaskPredictor):
 
 class PiecePredictor(TaskPredictor):
     """Predicts the class of a piece. Call it on music or on a list."""
+
+    kind = "a model that predicts labels of pieces"
 
     @overload
     def __call__(

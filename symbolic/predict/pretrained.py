@@ -53,6 +53,8 @@ class PretrainedModel(MusicModel):
         comma_field: Embeds and predicts how far notes lie off twelve tones. Styles of microtonal music have one.
     """
 
+    kind = "a pretrained model, such as tiny or infill"
+
     def __init__(
         self,
         name: str,
@@ -231,8 +233,8 @@ class PretrainedModel(MusicModel):
         model = style if isinstance(style, PretrainedModel) else PretrainedModel.from_pretrained(style)
         if model.tokenizer.fingerprint != self.tokenizer.fingerprint:
             raise ConfigError(
-                f"The style {model.name} was made with another tokenizer than {self.name}. "
-                "Make it again from this model."
+                f"The style {model.name} reads other tokens than {self.name}. Name the model that it was made from "
+                f"(--from, or load it yourself), or make it again: finetune style FOLDER --from {self.name}."
             )
         return model.to(next(self.backbone.parameters()).device)
 

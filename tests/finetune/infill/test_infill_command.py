@@ -65,7 +65,10 @@ def test_one_field_is_drawn_and_a_piece_goes_on(song, capsys):
         (["--lowest", "80", "--highest", "40"], "lowest first"),
         (["--number", "0"], "--number 0"),
         (["--from", "nowhere"], "nowhere"),
-        (["--from", "melody"], "is a NotePredictor, not a PretrainedModel"),
+        (
+            ["--from", "melody"],
+            "melody is a model that predicts labels of notes. This needs a pretrained model, such as tiny or infill",
+        ),
         (["--out", "song.mid"], "--out song.mid: cannot be made"),
     ],
 )

@@ -1,0 +1,118 @@
+"""Keep the habits of a track: where in a bar its notes begin, and how long they last beside the time to its next note.
+
+The model knows music in general. A track has its own share of first beats, of legato and of held notes. Where the
+model's probabilities of such classes, on average over the notes to be drawn, differ from how often the track has them,
+its logits are moved by the logarithm of the ratio: the correction of a prior shift (Saerens et al., Neural Computation
+2002). This is repeated until the averages agree (iterative proportional fitting).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbolic.generate.canvas import Canvas
+from symbolic.generate.passage import Ints, Passage
+from symbolic.generate.sampling import Floats, log_softmax
+from symbolic.music.notes import DRUM_PROGRAM, Music
+from symbolic.tokens.grid import to_grid
+from symbolic.tokens.tokenizer import Tokens
+from symbolic.tokens.vocabulary import DURATION, POSITION, RESERVED, Vocabulary
+
+HABITS = (POSITION, DURATION)
+"""Fields that tracks have habits of."""
+_ENOUGH = 16
+"""Notes outside of the passage from which a track has habits."""
+_DOUBT = 8.0
+"""Notes that the model's own probabilities count for beside those of the track."""
+_ROUNDS = 8
+_RATIOS = np.array([0.25, 0.5, 0.75, 0.95, 1.06, 1.5, 2.5, 5.0])
+"""Bounds of the classes of a duration, as a share of the time to the next onset of its track."""
+_LEAST = 1e-9
+
+
+class Habits:
+    """Counts of the positions of a bar, and of classes of durations, that tracks have outside of a passage.
+
+    Args:
+        music: The piece.
+        tokens: Its tokens.
+        passage: What is to be written.
+        vocabulary: Meaning of the values.
+    """
+
+    def __init__(self, music: Music, tokens: Tokens, passage: Passage, vocabulary: Vocabulary) -> None:
+        self._durations, self._end = vocabulary.durations, passage.end
+        self._counts: dict[tuple[int, int], Ints] = {}
+        notes = music.notes[tokens.note_index]
+        onset = to_grid(notes["onset"], music, vocabulary)
+        end = np.maximum(to_grid(notes["onset"] + notes["duration"], music, vocabulary), onset + 1)
+        position = tokens.ids[:, POSITION].astype(np.int64) - RESERVED
+        for track in passage.tracks.tolist():
+            own = notes["track"] == track
+            chosen = own & ~passage.asked
+            if chosen.sum() < _ENOUGH:
+                continue
+            self._counts[POSITION, track] = np.bincount(
+                position[chosen], minlength=vocabulary.values[POSITION]
+            )
+            if (notes["program"][own] != DRUM_PROGRAM).all():
+                gap = gaps(onset[chosen], onset[own], int(end[own].max()))
+                classes = np.searchsorted(_RATIOS, (end - onset)[chosen] / gap)
+                self._counts[DURATION, track] = np.bincount(classes, minlength=len(_RATIOS) + 1)
+
+    def leaning(
+        self, canvas: Canvas, rows: Ints, field: int, logits: Floats, allowed: NDArray[np.bool_]
+    ) -> Floats:
+        """Return (M, V) what to add to logits of the model.
+
+        Args:
+            canvas: The tokens.
+            rows: (M,) tokens whose field is drawn.
+            field: The field, one of `HABITS`.
+            logits: (M, V) of the model.
+            allowed: (M, V) bool, the values that agree with other notes. A duration beyond them ends with the longest.
+        """
+        found = np.zeros(logits.shape)
+        usable = allowed.any(axis=1) & ((field == POSITION) | ~canvas.hidden[rows, POSITION])
+        for track in np.unique(canvas.track[rows]).tolist():
+            own = np.flatnonzero((canvas.track[rows] == track) & usable)
+            if (field, track) not in self._counts or not len(own):
+                continue
+            scores = logits[own]
+            if field == POSITION:
+                classes = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+                scores = np.where(allowed[own], scores, -np.inf)
+            else:
+                there = (canvas.track == track) & ~canvas.dropped & ~canvas.hidden[:, POSITION]
+                gap = gaps(canvas.onset[rows[own]], canvas.onset[there], self._end)
+                longest = np.where(allowed[own], self._durations, 0).max(axis=1)
+                lasting = np.minimum(self._durations, longest[:, None])
+                classes = np.searchsorted(_RATIOS, lasting / gap[:, None])
+            found[own] = _moved(scores, classes, self._counts[field, track])
+        return found
+
+
+def gaps(onset: Ints, onsets: Ints, end: int) -> Ints:
+    """Return (N,) positions from (N,) onsets to the next later one of a track, or to an end, one position at least."""
+    later = np.append(np.unique(onsets), max(end, int(onsets.max()) + 1))
+    found: Ints = later[np.searchsorted(later, onset, side="right")] - onset
+    return found
+
+
+def _moved(logits: Floats, classes: Ints, counts: Ints) -> Floats:
+    """Return (M, V) what to add to logits, so that classes have on average the shares of some counts.
+
+    Args:
+        logits: (M, V).
+        classes: (M, V) class of each value.
+        counts: (C,) how often each class was counted.
+    """
+    added, target = np.zeros(len(counts)), np.zeros(len(counts))
+    for turn in range(_ROUNDS):
+        probability = np.exp(log_softmax(logits + added[classes]))
+        share = np.bincount(classes.ravel(), probability.ravel(), minlength=len(counts)) / len(logits)
+        if turn == 0:
+            target = (counts + _DOUBT * share) / (counts.sum() + _DOUBT)
+        added += np.log((target + _LEAST) / (share + _LEAST))
+    return np.asarray(added[classes])
