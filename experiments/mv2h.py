@@ -145,4 +145,4 @@ def _key_score(true: str, found: str) -> float:
 
 
 def _f_measure(right: float, found: float, true: float) -> float:
-    return 2 * right / (found + true) if found + true else 0.0
+    return float(2 * right / (found + true)) if found + true else 0.0
