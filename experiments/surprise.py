@@ -21,13 +21,13 @@ from tqdm import tqdm
 
 from data.corpora import open_corpus
 from data.corpora.music21_corpus import Music21Corpus
-from data.corpora.tunes import read_tune, tune_keys
 from data.fingerprint import note_fingerprint
 from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.viewpoints import Events, ViewpointModel, events
 from symbolic.heads import FieldHeads
+from symbolic.music.abc.tunes import read_tune, with_tunes
 from symbolic.music.notes import Music
 from symbolic.predict.information import bit_reader, bits_of
 from symbolic.predict.network import Encoder
@@ -201,8 +201,8 @@ def _songs(root: str | None, pieces: int, seen: set[int]) -> Kind:
     """Songs of the Essen collection, as music21 distributes them: every twentieth one."""
     folder = Music21Corpus(root).folder
     files = [f"essenFolksong/{path.name}" for path in sorted((folder / "essenFolksong").glob("*.abc"))]
-    keys = [key for file in files for key in tune_keys(folder, file)]
-    return _kind([read_tune(folder, key) for key in keys[::20]], pieces, seen)
+    keys = list(with_tunes(files, folder))
+    return _kind([read_tune(folder / key) for key in keys[::20]], pieces, seen)
 
 
 def _highest(music: Music) -> Music:

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from symbolic.errors import ConfigError, CounterpointError
+from symbolic.music.abc.tunes import with_tunes
 from symbolic.music.files import music_files
 from symbolic.predict.windows import overlapping_windows
 from symbolic.tokens.tokenizer import Tokenizer
@@ -89,7 +90,7 @@ class MusicDataset(Dataset[MusicWindow]):
         from tqdm import tqdm
 
         if isinstance(music, str | Path):
-            music = [Path(music) / name for name in sorted(music_files(music))]
+            music = [Path(music) / name for name in with_tunes(sorted(music_files(music)), music)]
         tokenizer = tokenizer or Tokenizer()
         self.transposition = transposition
         self.pieces: list[Any] = []

@@ -8,9 +8,9 @@ from typing import Any
 
 from data.corpora.base import NO_LABELS, Corpus, LeftOut, Piece, Reading
 from data.corpora.labels import Row, read_table
-from data.corpora.tunes import read_tune, tune_keys
 from data.splits import EXCLUDED
 from symbolic.errors import CorpusError, LabelError
+from symbolic.music.abc.tunes import read_tune, with_tunes
 from symbolic.music.files import SUFFIXES, music_files
 from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
@@ -92,7 +92,7 @@ class FolderCorpus(Corpus):
                 f"{self.folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders. "
                 "Name the folder that does."
             )
-        entries = [(key, file) for file in files for key in tune_keys(self.folder, file)]
+        entries = [(key, file) for file in files for key in with_tunes([file], self.folder)]
         rows = self._rows({name for entry in entries for name in entry}) if self._has_table else {}
         # The row of a book holds for all its tunes that have no row.
         pieces = [self._piece(key, file, rows.get(key) or rows.get(file)) for key, file in entries]
@@ -102,7 +102,7 @@ class FolderCorpus(Corpus):
 
     def read(self, piece: Piece, pedal: str = KEEP) -> Music:
         """Read a file or one tune of a book."""
-        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
+        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder / piece.key)
 
     def interpret(self, piece: Piece, music: Music) -> Reading:
         """Label notes by track names if there are `tracks`. Else return the file as it is.

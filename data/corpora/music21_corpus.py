@@ -10,8 +10,8 @@ from types import MappingProxyType
 from typing import ClassVar
 
 from data.corpora.base import Corpus, Piece
-from data.corpora.tunes import read_tune, tune_keys
 from symbolic.errors import CorpusError
+from symbolic.music.abc.tunes import read_tune, with_tunes
 from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
 
@@ -73,11 +73,11 @@ class Music21Corpus(Corpus):
         chorales = [path for path in sorted((self.folder / "bach").iterdir()) if _parts(path) == 4]
         books = [path for book in TUNE_BOOKS for path in sorted((self.folder / book).glob("*.abc"))]
         files = [path.relative_to(self.folder).as_posix() for path in [*chorales, *books]]
-        return [Piece(key, file) for file in files for key in tune_keys(self.folder, file)]
+        return [Piece(key, file) for file in files for key in with_tunes([file], self.folder)]
 
     def read(self, piece: Piece, pedal: str = KEEP) -> Music:
         """Read the score of a chorale or one tune of a book."""
-        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder, piece.key)
+        return super().read(piece, pedal) if piece.key == piece.file else read_tune(self.folder / piece.key)
 
 
 def _parts(path: Path) -> int:

@@ -117,9 +117,10 @@ def listening_page(pairs: Sequence[dict[str, Any]], model: str) -> Page:
 
 def _pieces(folder: Path, random: np.random.Generator) -> Iterator[tuple[str, Music]]:
     """Yield the pieces of a folder that can be read, in random order."""
+    from symbolic.music.abc.tunes import with_tunes
     from symbolic.music.files import music_files, read_music
 
-    names = sorted(music_files(folder))
+    names = list(with_tunes(sorted(music_files(folder)), folder))
     for place in random.permutation(len(names)).tolist():
         try:
             yield str(names[place]), read_music(folder / names[place])

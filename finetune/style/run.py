@@ -27,6 +27,7 @@ from symbolic.checkpoint.licence import FINE_TUNING, Source, Stage, chain_values
 from symbolic.commas import OFTEN, PART, microtonal_share
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError, MusicFileError
+from symbolic.music.abc.tunes import with_tunes
 from symbolic.music.files import music_files, read_music
 from symbolic.music.notes import Music
 from symbolic.predict.network import device_of
@@ -202,7 +203,7 @@ def _begin(folder: Path, settings: StyleSettings, music: Sequence[int], weights:
 def _read(folder: str, seed: int) -> _Pieces:
     """Read the pieces of a folder and deal a part of them to be held out."""
     pieces, names, skipped = list[Music](), list[str](), list[str]()
-    for name in sorted(music_files(folder)):
+    for name in with_tunes(sorted(music_files(folder)), folder):
         try:
             music = read_music(Path(folder) / name)
             if not len(music):

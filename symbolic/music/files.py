@@ -16,6 +16,7 @@ from pathlib import Path
 
 from symbolic.errors import MusicFileError
 from symbolic.music.abc import parse_abc_file
+from symbolic.music.abc.tunes import book_and_number, read_tune
 from symbolic.music.kern.reader import parse_kern
 from symbolic.music.midi.container import is_midi
 from symbolic.music.midi.reader import parse_midi
@@ -89,7 +90,8 @@ def read_music(
     """Read a music file of any known kind.
 
     Args:
-        path: A .mid, .midi, .kar, .rmi, .mxl, .musicxml, .xml or .krn file or an .abc file with one tune.
+        path: A .mid, .midi, .kar, .rmi, .mxl, .musicxml, .xml, .krn or .abc file. A tune of a book has its number
+            after '#', as in "book.abc#12".
         max_bytes: Larger files are refused without reading.
         pedal: Of MIDI files. "keep" keeps the written lengths of notes. "extend" lengthens them to the release of the
             sustain pedal or to the next strike of their pitch.
@@ -103,6 +105,8 @@ def read_music(
     if isinstance(path, bytes):
         raise TypeError("read_music takes a path. Pass the bytes of a file to as_music.")
     suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES and book_and_number(str(path))[1]:
+        return replace(read_tune(str(path)), path=str(path))
     if suffix not in SUFFIXES:
         if not os.path.exists(path):
             raise MusicFileError(path, "there is no such file or folder")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from symbolic.errors import ConfigError
+from symbolic.music.abc.tunes import book_and_number, with_tunes
 from symbolic.music.files import SUFFIXES, music_files
 
 _SHOWN = 5
@@ -27,7 +28,7 @@ class Source:
 
 
 def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
-    """Find files as named, and all music files below folders, in order of their paths.
+    """Find files as named, and all music files below folders, in order of their paths. Tunes of books count singly.
 
     Args:
         names: Files and folders. A folder's inner structure is kept below `out`.
@@ -40,15 +41,20 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
     sources = []
     for name in names:
         if not os.path.isdir(name):
-            sources.append(Source(name, _free_place(PurePath(Path(name).name), taken)))
+            sources += [
+                Source(one, _free_place(PurePath(Path(one).name), taken)) for one in with_tunes([name])
+            ]
             continue
         below = sorted(music_files(name, leave_out=out))
         if not below:
             raise ConfigError(
                 f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
             )
-        sources += [Source(os.path.join(name, inner), _free_place(PurePath(inner), taken)) for inner in below]
-    if sources and not any(os.path.exists(source.file) for source in sources):
+        sources += [
+            Source(os.path.join(name, inner), _free_place(PurePath(inner), taken))
+            for inner in with_tunes(below, name)
+        ]
+    if sources and not any(os.path.exists(book_and_number(source.file)[0]) for source in sources):
         named = ", ".join(source.file for source in sources[:_SHOWN]) + (
             ", ..." if len(sources) > _SHOWN else ""
         )
@@ -57,10 +63,12 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
 
 
 def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:
-    """The path as that of a MIDI file, numbered where two inputs would have the same."""
-    number, free = 1, path.with_suffix(".mid")
+    """The path as that of a MIDI file, numbered where two inputs would have the same or as the tune of a book."""
+    tune = book_and_number(path.name)[1]
+    stem = f"{path.stem}-{tune}" if tune else path.stem
+    number, free = 1, path.with_name(f"{stem}.mid")
     while free in taken:
         number += 1
-        free = path.with_name(f"{path.stem}-{number}.mid")
+        free = path.with_name(f"{stem}-{number}.mid")
     taken.add(free)
     return free

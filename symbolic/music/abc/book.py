@@ -71,7 +71,7 @@ def parse_abc_file(content: bytes, name: str) -> Music:
         raise MusicFileError(
             name,
             f"it holds {len(tunes) or 'no'} tunes",
-            "Split it, or read it with abc_tunes." * (len(tunes) > 1),
+            "Name one of them by its number, as in book.abc#12." * (len(tunes) > 1),
         )
     return parse_abc(tunes[0], name)
 

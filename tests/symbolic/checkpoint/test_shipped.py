@@ -14,7 +14,6 @@ import torch
 
 import symbolic
 from data.corpora.music21_corpus import Music21Corpus
-from data.corpora.tunes import read_tune
 from data.fingerprint import note_fingerprint
 from data.splits import load_table
 from finetune.cli import main
@@ -26,6 +25,7 @@ from symbolic.checkpoint.format import load_checkpoint
 from symbolic.checkpoint.licence import licence_of
 from symbolic.documents import read_json
 from symbolic.errors import CheckpointError
+from symbolic.music.abc.tunes import read_tune
 from symbolic.music.files import read_music
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
@@ -180,7 +180,7 @@ def test_the_leak_guard_knows_tunes_as_they_are_read_now(name: str) -> None:
     assert checkpoint.pretrained_on is not None
     folder, seen = Music21Corpus().folder, set(checkpoint.pretrained_on.tolist())
     learnt = {source.name for stage in checkpoint.chain for source in stage.sources}
-    found = {note_fingerprint(read_tune(folder, key)) in seen for key in READ_ANEW}
+    found = {note_fingerprint(read_tune(folder / key)) in seen for key in READ_ANEW}
     assert found == {"music21" in learnt}
 
 

@@ -120,6 +120,19 @@ def test_folders_are_walked_without_hidden_files_and_predictions(tmp_path: Path)
         find_sources([str(tmp_path / "empty")], tmp_path / "out")
 
 
+def test_tunes_of_a_book_are_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    book = tmp_path / "in" / "book.abc"
+    book.write_text("X:3\nK:C\nC|\n\nX:4\nK:G\nF|\n")
+    for named in (tmp_path / "in", book):
+        sources = find_sources([str(named)], tmp_path / "out")
+        assert [(one.file, one.place.as_posix()) for one in sources] == [
+            (f"{book}#3", "book-3.mid"),
+            (f"{book}#4", "book-4.mid"),
+        ]
+    assert [one.file for one in find_sources([f"{book}#4"], tmp_path / "out")] == [f"{book}#4"]
+
+
 def test_a_run_without_files_is_answered_with_the_remedy(runs: Path, capsys: Any) -> None:
     assert main(["predict", str(runs / "notes"), str(runs / "dances")]) == 2
     assert "after the run" in capsys.readouterr().err

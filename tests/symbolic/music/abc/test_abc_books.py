@@ -10,6 +10,7 @@ from test_abc_tunes import signatures
 
 from symbolic.errors import MusicFileError
 from symbolic.music.abc import abc_tunes, parse_abc, parse_abc_file
+from symbolic.music.abc.tunes import book_and_number, with_tunes
 from symbolic.music.files import read_music
 from symbolic.music.notation import RESOLUTION
 
@@ -72,8 +73,21 @@ class TestBooks:
         assert len(parse_abc("X:1\nK:C\nz4|", "tune")) == 0
 
     def test_a_file_of_several_tunes_is_refused(self):
-        with pytest.raises(MusicFileError, match="it holds 2 tunes"):
+        with pytest.raises(MusicFileError, match=r"it holds 2 tunes. Name one .* as in book.abc#12"):
             parse_abc_file(b"X:1\r\nK:C\r\nC|\r\n\r\nX:2\r\nK:G\r\nF|\r\n", "book.abc")
+
+    def test_a_tune_is_named_by_its_number(self, tmp_path):
+        book = tmp_path / "Book #1.ABC"
+        book.write_text("X:7\nL:1/4\nK:C\nC|\n\nX:12\nL:1/4\nK:G\nF|\n")
+        (tmp_path / "odd.abc#2").write_text("no book")
+        (tmp_path / "one.abc").write_text("X:1\nK:C\nC|\n")
+        names = list(with_tunes(["Book #1.ABC", "one.abc", "none.abc", "x.mid"], tmp_path))
+        assert names == ["Book #1.ABC#7", "Book #1.ABC#12", "one.abc", "none.abc", "x.mid"]
+        music = read_music(f"{book}#12")
+        assert (music.notes["pitch"].tolist(), music.path) == ([66], f"{book}#12")
+        with pytest.raises(MusicFileError, match=r"Book #1.ABC: it holds no tune 3\."):
+            read_music(tmp_path / "Book #1.ABC#3")
+        assert book_and_number(str(tmp_path / "odd.abc#2")) == (str(tmp_path / "odd.abc#2"), "")
 
     @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
     def test_line_ends(self, end, tmp_path):
