@@ -129,7 +129,7 @@ def _extract(file: zipfile.ZipFile, path: Path, folder: Path) -> None:
         if name in file.namelist() or name in (PIECES, TOKENIZER):
             write_lines(folder / name, _blocks(file, name, _LARGEST_LIST))
     limits = Tokenizer.load(folder / TOKENIZER).vocabulary.sizes
-    for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard")):
+    for number, size in enumerate(tqdm(sizes, desc="Unpacking", unit="shard", disable=None)):
         tokens = np.empty((size, len(FIELDS)), dtype=np.uint16)
         for i, field in enumerate(FIELDS):
             content = b"".join(_blocks(file, f"{number:05d}.{field}", 2 * size))

@@ -152,7 +152,9 @@ def measure_baselines(*folds: TaskData) -> list[dict[str, Any]]:
     if unknown := sorted(set(task.baselines) - set(BASELINES)):
         raise ConfigError(f"No baseline is called {', '.join(unknown)}; there are {', '.join(BASELINES)}.")
     records = []
-    with tqdm(total=len(task.baselines) * len(folds), desc=f"{task.name}, baselines", leave=False) as bar:
+    with tqdm(
+        total=len(task.baselines) * len(folds), desc=f"{task.name}, baselines", leave=False, disable=None
+    ) as bar:
         for baseline in (BASELINES[name] for name in task.baselines):
             counts: dict[str, list[NDArray[np.int64]]] = {"valid": [], "test": []}
             for data in folds:

@@ -76,7 +76,7 @@ def pretrained_parts(base: Checkpoint) -> tuple[Backbone, FieldHeads]:
     backbone, heads = base.build_backbone(), base.build_heads().get("fields")
     if not isinstance(heads, FieldHeads):
         raise ConfigError(
-            f"--from {base.path}: it has no heads for fields. Use a model as `pretrain` wrote it."
+            f"--from {base.path.name}: it does not recover hidden fields. Name a pretrained model, such as infill."
         )
     if backbone.adapter is not None:
         raise ConfigError(f"--from {base.path}: it has an adapter already. Name the model below it.")

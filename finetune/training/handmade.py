@@ -184,7 +184,9 @@ def _judged(data: TaskData, split: str, model: HandMade) -> tuple[Counts, float,
     if isinstance(model, FeatureClassifier):
         logits = list(model.of_pieces(_stretches(data, split), [tokens for tokens, _ in data.pieces(split)]))
     else:
-        pieces = tqdm(data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False)
+        pieces = tqdm(
+            data.pieces(split), f"{data.name}, {split}", len(data.splits[split]), leave=False, disable=None
+        )
         logits = [
             model.logits(tokens, remembered_notes(tokens))
             if isinstance(model, NoteClassifier)

@@ -62,7 +62,9 @@ def transfer(settings: TransferSettings, task: Task | None = None) -> dict[str, 
     data = prepared(task, settings.data.place, first.tokenizer, settings.data, protocol)
     leaks = _leaks(trained, checkpoints, data, settings)
     device, counts = device_of(settings.accelerator), []
-    for checkpoint in tqdm(checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False):
+    for checkpoint in tqdm(
+        checkpoints, desc=f"{run.name} on {task.name}", unit=" seeds", leave=False, disable=None
+    ):
         model = task_model(checkpoint, device)
         counts.append(data.evaluate(_answering(model.logits, merge), "test"))
     origin = provenance()

@@ -117,6 +117,8 @@ def read_music(
         kind, remedy = kind_of_name(suffix) or ("", "")
         known = f"Known are {', '.join(sorted(SUFFIXES))}."
         reason = f"'{suffix}' is no known kind of music file{f': it is {kind}' if kind else ''}"
+        if not suffix:
+            reason, remedy = "its name has no ending that tells its kind", "Give it one."
         raise MusicFileError(path, reason, f"{remedy} {known}".strip())
     content = music_bytes(path, max_bytes)
     name = str(path)

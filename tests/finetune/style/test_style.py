@@ -172,7 +172,10 @@ def test_a_style_of_microtonal_music_writes_commas(styled, monkeypatch, capsys):
         (["tunes", "--share", "200%"], "--share 200%: write a share above 0"),
         (["tunes", "--method", "full", "--share", "1%"], "--share: --method full trains all weights"),
         (["tunes", "--out", "run"], "already holds a run"),
-        (["tunes", "--from", "melody"], "it has no heads for fields"),
+        (
+            ["tunes", "--from", "melody"],
+            "--from melody: it does not recover hidden fields. Name a pretrained model",
+        ),
     ],
 )
 def test_what_cannot_be_learnt_is_refused(styled, monkeypatch, capsys, arguments, words):
