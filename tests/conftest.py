@@ -1,7 +1,9 @@
-"""One setting for all property tests, and fixtures that several files share.
+"""One setting for all property tests and for the collector, and fixtures that several files share.
 
 Property tests have the same examples on every machine, and no quarrel with a slow one.
 """
+
+import gc
 
 from hypothesis import HealthCheck, settings
 
@@ -15,3 +17,10 @@ settings.register_profile(
     max_examples=60,
 )
 settings.load_profile("repeatable")
+
+
+def pytest_collection_finish() -> None:
+    """Search for garbage as rarely as commands do, and never among what the imports of all tests made."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(70_000, 10, 10)

@@ -9,7 +9,6 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ def provenance(command: Sequence[str] | None = None) -> dict[str, Any]:
     Args:
         command: Words of the command that makes the result again. Default: those of this process.
     """
+    from importlib import metadata  # 40 ms, and every command imports this file
+
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -81,7 +81,6 @@ def predict(argv: Sequence[str]) -> None:
         raise ConfigError("Name a music file, or a folder of them, after the run.")
     out = settings.out or os.path.join(PREDICTIONS, *([model_name(settings.run)] if len(runs) == 1 else []))
     # Torch takes seconds to import, so what can be refused is refused before.
-    from finetune.predict.pages import Pages
     from finetune.predict.workers import Work, predicted
     from symbolic.predict.files import predict_files, refuse_overwriting
     from symbolic.predict.writers import STANDARD_OUTPUT, described, printable, written_predictions
@@ -94,7 +93,11 @@ def predict(argv: Sequence[str]) -> None:
     else:
         found_files = predict_files(predictors, sources, out, settings.pedal)
     screen = sys.stderr if STANDARD_OUTPUT in (settings.csv, settings.json) else sys.stdout
-    pages = Pages(out, predictors) if settings.page else None
+    pages = None
+    if settings.page:
+        from finetune.predict.pages import Pages
+
+        pages = Pages(out, predictors)
     skipped = 0
     with (
         written_predictions(predictors, settings.csv, settings.json) as files,

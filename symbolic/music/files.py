@@ -17,11 +17,9 @@ from pathlib import Path
 from symbolic.errors import MusicFileError
 from symbolic.music.abc import parse_abc_file
 from symbolic.music.abc.tunes import book_and_number, read_tune
-from symbolic.music.kern.reader import parse_kern
 from symbolic.music.midi.container import is_midi
 from symbolic.music.midi.reader import parse_midi
 from symbolic.music.midi.repair import KEEP
-from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import Music
 from symbolic.music.others import XML, kind_of_content, kind_of_name, plain_text
 
@@ -31,11 +29,6 @@ KERN_SUFFIX = ".krn"
 MUSICXML_SUFFIXES = frozenset({".mxl", ".musicxml", ".xml"})
 SCORE_SUFFIXES = MUSICXML_SUFFIXES | {KERN_SUFFIX, ABC_SUFFIX}
 SUFFIXES = MIDI_SUFFIXES | SCORE_SUFFIXES
-_PARSERS: dict[str, Callable[[bytes, str], Music]] = {
-    ABC_SUFFIX: parse_abc_file,
-    KERN_SUFFIX: parse_kern,
-    **dict.fromkeys(MUSICXML_SUFFIXES, parse_musicxml),
-}
 MAX_BYTES = 20_000_000
 """Limit of a file, also in preparation. The largest of a million MIDI files on the web has less."""
 MAX_NOTES = 200_000
@@ -125,7 +118,7 @@ def read_music(
     if suffix in MIDI_SUFFIXES:
         music = parse_midi(content, name, pedal, path=name)
     else:
-        music = replace(_PARSERS[suffix](content, name), path=name)
+        music = replace(_score_parser(suffix)(content, name), path=name)
     return _not_too_long(music, path, max_notes)
 
 
@@ -148,13 +141,13 @@ def _parser_of(content: bytes, name: str) -> Callable[[bytes, str], Music]:
     if is_midi(content):
         return parse_midi
     if content.startswith(b"PK") or kind_of_content(content) == XML:
-        return parse_musicxml
+        return _score_parser(".musicxml")
     text = plain_text(content, name)
     if text.lstrip().startswith("<"):  # in UTF-16
-        return parse_musicxml
-    for parser, beginning in ((parse_kern, r"^\*\*"), (parse_abc_file, r"^X:")):
+        return _score_parser(".musicxml")
+    for suffix, beginning in ((KERN_SUFFIX, r"^\*\*"), (ABC_SUFFIX, r"^X:")):
         if re.search(beginning, text, re.MULTILINE):
-            return parser
+            return _score_parser(suffix)
     raise MusicFileError(name, "it is neither MIDI nor MusicXML, kern or abc")
 
 
@@ -170,6 +163,19 @@ def _not_too_long(music: Music, name: str | os.PathLike[str], most: int | None) 
 
 def _too_large(name: str | os.PathLike[str], size: int, most: int) -> MusicFileError:
     return MusicFileError(name, f"it holds {size:,} bytes, more than the limit of {most:,}")
+
+
+def _score_parser(suffix: str) -> Callable[[bytes, str], Music]:
+    """Return the reader of a kind of scores. Those that take long to import are imported when they are needed."""
+    if suffix == ABC_SUFFIX:
+        return parse_abc_file
+    if suffix == KERN_SUFFIX:
+        from symbolic.music.kern.reader import parse_kern
+
+        return parse_kern
+    from symbolic.music.musicxml.reader import parse_musicxml
+
+    return parse_musicxml
 
 
 def music_bytes(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> bytes:

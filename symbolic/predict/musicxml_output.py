@@ -10,11 +10,11 @@ import numpy as np
 
 from symbolic.errors import MusicFileError
 from symbolic.music.files import MUSICXML_SUFFIXES
-from symbolic.music.musicxml.edit import ScoreEdit
 from symbolic.predict.keys import Chord
 from symbolic.predict.midi_output import expected_velocities
 
 if TYPE_CHECKING:
+    from symbolic.music.musicxml.edit import ScoreEdit
     from symbolic.predict.predictions import NotePredictions
 
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -39,6 +39,8 @@ def musicxml_with_predictions(found: NotePredictions, path: str | Path) -> bytes
     Raises:
         MusicFileError: If the music was not read from MusicXML, or its file has changed.
     """
+    from symbolic.music.musicxml.edit import ScoreEdit  # not needed for MIDI
+
     source = found.music.path
     if not is_musicxml(source):
         raise MusicFileError(

@@ -6,8 +6,6 @@ import math
 import os
 import resource
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from forked import begun
 from made import tune, write_tunes
 from pretrain_helpers import make_module
 
@@ -112,16 +111,13 @@ def test_the_record_holds_the_selectors_measurements(run):
 
 def kill_when_kept(flags, out):
     """Run in a process of its own, killed as soon as it has a state to go on from."""
-    command = [sys.executable, "-m", "pretrain.cli", *flags, "--out", str(out)]
-    started = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ.copy()
-    )
+    started = begun(cli.main, [*flags, "--out", str(out)])
     deadline = time.monotonic() + 240
-    while not (out / "state" / "last.ckpt").exists() and started.poll() is None:
+    while not (out / "state" / "last.ckpt").exists() and started.is_alive():
         assert time.monotonic() < deadline, "no checkpoint was written"
         time.sleep(0.02)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
+    started.kill()
+    started.join()
     assert not (out / "record.json").exists(), "the run ended before it could be killed"
 
 
@@ -147,7 +143,8 @@ def test_a_run_killed_at_any_moment_resumes_to_the_same_bits(folder, run, tmp_pa
 
 
 def test_a_killed_run_of_learnability_resumes_to_the_same_bits(folder, tmp_path):
-    flags = [str(folder), *FLAGS, "--steps", "8", "--selector", "learnability", "--accumulate", "2"]
+    flags = [str(folder), *FLAGS, "--steps", "8", "--evaluations", "2"]
+    flags += ["--selector", "learnability", "--accumulate", "2"]
     assert_resumes(flags, tmp_path)
     slow = read_tensors(tmp_path / "whole" / "checkpoint" / "model.safetensors")
     pairs = [
@@ -159,7 +156,7 @@ def test_a_killed_run_of_learnability_resumes_to_the_same_bits(folder, tmp_path)
 
 
 def test_a_killed_run_of_an_expanded_model_resumes_to_the_same_bits(folder, tmp_path):
-    flags = [str(folder), *FLAGS, "--steps", "6", "--from", "tiny", "--preset", "mini"]
+    flags = [str(folder), *FLAGS, "--steps", "6", "--evaluations", "2", "--from", "tiny", "--preset", "mini"]
     assert_resumes(flags, tmp_path)
 
 

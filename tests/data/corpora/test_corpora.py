@@ -1,3 +1,4 @@
+import functools
 import pickle
 import re
 import subprocess
@@ -40,6 +41,12 @@ def at_hand(name, music):
     return open_corpus(name, DATA)
 
 
+@pytest.fixture(scope="module")
+def listed(unpacked):
+    """Open a corpus and list its pieces, those of a data set once."""
+    return functools.cache(lambda name, music: (corpus := at_hand(name, music), corpus.pieces()))
+
+
 @pytest.mark.parametrize("name", CORPORA)
 def test_every_reader_states_its_terms(name):
     reader = CORPORA[name]
@@ -56,10 +63,9 @@ def test_every_reader_states_its_terms(name):
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_every_reader_gives_pieces(name, music, unpacked):
-    corpus = at_hand(name, music)
-    pieces = corpus.pieces()
-    assert pieces == corpus.pieces() == pickle.loads(pickle.dumps(corpus)).pieces()
+def test_every_reader_gives_pieces(name, music, listed):
+    corpus, pieces = listed(name, music if name == "folder" else None)
+    assert pieces == pickle.loads(pickle.dumps(corpus)).pieces()
     assert len({piece.key for piece in pieces}) == len(pieces)
     assert {piece.split for piece in pieces} <= {*SPLITS, EXCLUDED, None}
     assert not any(piece.reason for piece in pieces if piece.split != EXCLUDED)
@@ -73,9 +79,8 @@ def test_every_reader_gives_pieces(name, music, unpacked):
 
 
 @pytest.mark.parametrize("name", CORPORA)
-def test_every_reader_gives_music_and_note_labels(name, music, unpacked):
-    corpus = at_hand(name, music)
-    pieces = corpus.pieces()
+def test_every_reader_gives_music_and_note_labels(name, music, listed):
+    corpus, pieces = listed(name, music if name == "folder" else None)
     for piece in (pieces[0], pieces[-1]):
         assert all(Path(corpus.path(file)).is_file() for file in corpus.sources(piece))
         reading = corpus.interpret(piece, corpus.read(piece))

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from compare_helpers import check_study
 from finetune_helpers import nano_checkpoint, write_folder
+from forked import begun
 
 from data.toolkit.results import read_lines
 from finetune.cli import main
@@ -186,21 +187,19 @@ def test_terminated_it_ends_with_143_and_its_processes(place: Path) -> None:
 
 
 def test_killed_and_given_again_it_goes_on(place: Path) -> None:
-    arguments = words("lora", "--out", "out")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
-    command = [sys.executable, "-m", "finetune.cli", *arguments]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+    arguments = words("lora", "--out", "out", "--parallel", "0")
+    process = begun(main, arguments)
     end = time.monotonic() + 200
     while not list(Path("out").rglob("result.json")):
-        assert process.poll() is None
+        assert process.is_alive()
         assert time.monotonic() < end
         time.sleep(0.02)
     process.kill()
-    process.wait()
+    process.join()
     first = min(Path("out").rglob("result.json"), key=lambda path: path.stat().st_mtime)
     before = read(first)["cost"]  # its peak memory no second training would share to the byte
     assert not Path("out/comparison.json").exists()
-    assert main([*arguments, "--resume", "--parallel", "0"]) == 0
+    assert main([*arguments, "--resume"]) == 0
     assert read(first)["cost"] == before
     [task] = read(Path("out/comparison.json"))["tasks"]
     assert [row["seeds"] for row in task["rows"]] == [2]

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from types import SimpleNamespace
 
 import numpy as np
 import pretty_midi
@@ -223,6 +224,12 @@ class TestRefusing:
         assert "broken.mid" in str(caught.value)
 
     def test_more_tracks_than_a_note_can_point_to(self):
+        score = SimpleNamespace(ticks_per_quarter=480, tracks=range(2**16 + 1), time_signatures=[])
+        with pytest.raises(MusicFileError, match="65,537 tracks"):
+            midi_files.from_symusic(score)
+
+    @pytest.mark.slow
+    def test_a_file_of_more_tracks_than_a_note_can_point_to(self):
         every = b"".join(
             bytes([0, 0xC0 + c, p, 0, 0x90 + c, 60, 64, 1, 0x80 + c, 60, 0])
             for p in range(128)
