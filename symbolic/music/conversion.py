@@ -16,7 +16,7 @@ from symbolic.music.files import parse_music, read_music
 from symbolic.music.midi.bends import bent_cents
 from symbolic.music.midi.reader import from_symusic, parse_midi
 from symbolic.music.midi.writer import to_symusic
-from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
+from symbolic.music.notes import DRUM_PROGRAM, Music, note_array, problem_of
 
 if TYPE_CHECKING:
     from mido import MidiFile
@@ -42,6 +42,8 @@ def as_music(source: MusicLike) -> Music:
         TypeError: If the object is of another kind.
     """
     if isinstance(source, Music):
+        if problem := problem_of(source):
+            raise MusicFileError(source.path or "this Music", problem)
         return source
     if isinstance(source, str | PathLike):
         return read_music(source)

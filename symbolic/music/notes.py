@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +158,25 @@ def note_array(
     shaped = np.broadcast_arrays(*[np.atleast_1d(c) for c in columns])
     notes = np.empty(len(shaped[0]), dtype=NOTE)
     for name, column in zip(NOTE.names or (), shaped, strict=True):
-        highest = _HIGHEST.get(name, np.iinfo(NOTE[name]).max)
-        lowest = -highest if name == "cents" else 0
-        if column.size and (column.min() < lowest or column.max() > highest):
-            raise ValueError(f"{name} holds {column.min()}..{column.max()}, outside {lowest}..{highest}")
+        if problem := _outside(name, column):
+            raise ValueError(problem)
         notes[name] = column
     return notes
+
+
+def problem_of(music: Music) -> str:
+    """Return why music that was made or changed by hand cannot be, or "" if it can."""
+    if music.notes.dtype != NOTE:
+        return f"its notes are an array of dtype {music.notes.dtype}, not NOTE: make them by note_array"
+    if music.resolution <= 0:
+        return f"its resolution is {music.resolution} ticks per quarter note"
+    return next(filter(None, (_outside(name, music.notes[name]) for name in NOTE.names or ())), "")
+
+
+def _outside(name: str, column: NDArray[Any]) -> str:
+    """Return in words that a column has values that its field of `NOTE` cannot have; "" if it has none."""
+    highest = _HIGHEST.get(name, np.iinfo(NOTE[name]).max)
+    lowest = -highest if name == "cents" else 0
+    if not column.size or lowest <= column.min() <= column.max() <= highest:
+        return ""
+    return f"{name} holds {column.min()}..{column.max()}, outside {lowest}..{highest}"

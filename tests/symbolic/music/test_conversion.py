@@ -35,6 +35,23 @@ class TestAsMusic:
     def test_music_is_returned_unchanged(self, music):
         assert as_music(music) is music
 
+    @pytest.mark.parametrize(
+        ("column", "value", "words"),
+        [
+            ("onset", -1, r"onset holds -1\.\.960"),
+            ("pitch", 200, "outside 0..127"),
+            ("program", 129, "outside 0..128"),
+        ],
+    )
+    def test_notes_that_cannot_be_are_refused(self, music, column, value, words):
+        music.notes[column][0] = value
+        with pytest.raises(MusicFileError, match=f"this Music: {words}|this Music: .*{words}"):
+            as_music(music)
+
+    def test_notes_of_another_kind_are_refused(self, music):
+        with pytest.raises(MusicFileError, match="make them by note_array"):
+            as_music(music.with_notes(np.zeros(3)))
+
     @pytest.mark.parametrize("kind", [str, lambda path: path])
     def test_paths_are_read(self, music, tmp_path, kind):
         write_midi(music, tmp_path / "a.mid")
