@@ -17,7 +17,7 @@ _DIRECTIONS = 64
 
 
 class Unpaired(nn.Module):
-    """What unpaired music of both sides asks of a map.
+    """Losses by which a map learns from unpaired music of both sides.
 
     `cycle`: a second map brings mapped states back, both ways (CycleGAN, arXiv 1703.10593). It learns from pairs too,
     where there are any. `match`: mapped states are distributed as those of the other side, by sliced Wasserstein
