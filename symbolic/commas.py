@@ -50,6 +50,22 @@ def microtonal_share(pieces: Iterable[Music]) -> float:
     return float(((every > FAR) & (every <= 50)).mean()) if len(every) else 0.0
 
 
+def usual_cents(music: Music) -> NDArray[np.int64]:
+    """Return (12,) the most common cents of each pitch class, or 0 where the music is not microtonal.
+
+    Of cents that are equally common, those nearest to 0 are returned.
+    """
+    found = np.zeros(12, dtype=np.int64)
+    if microtonal_share([music]) < OFTEN:
+        return found
+    notes = music.notes[~music.drums]
+    for pitch_class in range(12):
+        values, counts = np.unique(notes["cents"][notes["pitch"] % 12 == pitch_class], return_counts=True)
+        if len(values):
+            found[pitch_class] = values[np.lexsort((np.abs(values), -counts))[0]]
+    return found
+
+
 class CommaField(nn.Module):
     """Embed commas, and predict them from hidden states and from how each pitch is usually tuned.
 

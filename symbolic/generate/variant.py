@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.commas import HIDDEN_COMMA, OFTEN, comma_cents, microtonal_share
+from symbolic.commas import HIDDEN_COMMA, OFTEN, comma_cents, microtonal_share, usual_cents
 from symbolic.errors import MusicFileError
 from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Passage
@@ -161,7 +161,8 @@ def variant_of(
         elif field == PITCH:
             notes["pitch"] = np.where(drawn < DRUM_PITCH, drawn, drawn - DRUM_PITCH)
             ids = canvas.commas[rows]
-            notes["cents"] = np.where(ids == HIDDEN_COMMA, 0, comma_cents(ids))
+            usual = np.where(drawn < DRUM_PITCH, usual_cents(music)[notes["pitch"] % 12], 0)
+            notes["cents"] = np.where(ids == HIDDEN_COMMA, usual, comma_cents(ids))
         elif field == DURATION:
             notes["duration"] = np.maximum(to_ticks(vocabulary.durations[drawn], music, vocabulary), 1)
         elif field == VELOCITY:

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from symbolic.commas import COMMAS, CommaField, comma_cents, comma_ids, comma_tensor, microtonal_share
+from symbolic.commas import (
+    COMMAS,
+    CommaField,
+    comma_cents,
+    comma_ids,
+    comma_tensor,
+    microtonal_share,
+    usual_cents,
+)
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -41,6 +49,14 @@ def test_a_new_field_adds_nothing_and_knows_the_tuning():
     assert ids.tolist() == [[1, 2, 3], [53, 0, 0]]
     assert not field(ids).any()
     assert torch.equal(field.logits(torch.randn(2, 8), torch.tensor([3, 4])), field.tuning[[3, 4]])
+
+
+def test_the_usual_cents_of_a_pitch_class_are_those_of_most_of_its_notes():
+    notes = note_array(np.arange(6), 1, [64, 76, 64, 71, 71, 62], cents=[-50, -50, 0, 25, -25, 0])
+    usual = usual_cents(Music(notes, 480))
+    assert (usual[4], usual[11], usual[2], usual[0]) == (-50, -25, 0, 0)
+    plain = note_array(np.arange(40), 1, 64, cents=[-50] + [0] * 39)
+    assert not usual_cents(Music(plain, 480)).any()
 
 
 def test_tokens_do_not_hold_cents():
