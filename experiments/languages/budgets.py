@@ -7,6 +7,7 @@ Every unit of work, a direction, a budget and a draw of pieces, is kept in the f
 was. Arms: `ridge`, `orthogonal` and `residual` map states and read the frozen heads of the other side. `moments` has
 no pairs. `supervised` has the network of `residual` with heads of its own. `shuffled` is `residual` on wrong pairs.
 With --arms unpaired: `attention`, a map with cross-attention, and both networks with the losses of unpaired music.
+With --arms core: one core for both languages, whose adapters a hypernetwork makes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from data.toolkit.safewrite import write
 from experiments.languages.attention import CrossAttention
+from experiments.languages.core import Core, reconstruction
 from experiments.languages.maps import Heads, Labels, Residual, Segments, moments, orthogonal, ridge
 from experiments.languages.measures import ByPiece, by_piece, flips, interval, nats, retrieval, right
 from experiments.languages.sides import PLAYED, WRITTEN, Language, language, segments_of
@@ -76,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--score", required=True, help="run of the backbone of scores")
     parser.add_argument("--performance", required=True, help="run of the backbone of performances")
     parser.add_argument("--work", type=Path, required=True, help="folder of states and finished units")
-    parser.add_argument("--arms", choices=("paired", "unpaired"), default="paired", help="arms to measure")
+    parser.add_argument("--arms", choices=tuple(ARMS), default="paired", help="arms to measure")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of training")
     parser.add_argument("--budgets", type=int, nargs="+", default=BUDGETS, help="pieces to learn from")
     parser.add_argument("--draws", type=int, default=5, help="draws of the pieces of a budget")
@@ -111,10 +113,10 @@ def _compared(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         ]
         found: dict[tuple[int, str], list[ByPiece]] = {}
         for budget, draw in tqdm(units, direction, leave=False, disable=None):
-            further = "-unpaired" * (options.arms == "unpaired")
-            path = options.work / f"{direction}-{budget}-{draw}{further}.json"
+            which = "" if options.arms == "paired" else f"-{options.arms}"
+            path = options.work / f"{direction}-{budget}-{draw}{which}.json"
             if not path.is_file():
-                measured = (unpaired_unit if further else unit)(setting, budget, draw, options.steps)
+                measured = ARMS[options.arms](setting, budget, draw, options.steps)
                 arms = {arm: _listed(one) for arm, one in measured.items()}
                 write(path, as_json(arms))
             for arm, values in json.loads(path.read_text()).items():
@@ -189,6 +191,21 @@ def unpaired_unit(setting: Setting, budget: int, draw: int, steps: int) -> dict[
                 mapped = network(setting.test.source)
             found[f"{name}, unpaired" if weights else name] = _measured(mapped, heads, setting)[0]
     return found
+
+
+def core_unit(setting: Setting, budget: int, draw: int, steps: int) -> dict[str, ByPiece]:
+    """Return the measures of one core for both languages, for one draw of one piece or more."""
+    pairs = _drawn(setting, budget, draw)
+    generator = torch.Generator().manual_seed(1000 * budget + draw)
+    torch.manual_seed(draw)
+    core = Core(ridge(pairs), ridge(Segments(pairs.target, pairs.source, pairs.labels)))
+    further = reconstruction(core, setting.source, setting.target, generator)
+    train(core, setting.target.heads, pairs, setting.valid, True, generator, further, steps)
+    with torch.no_grad():
+        return {"core": _measured(core(setting.test.source), setting.target.heads, setting)[0]}
+
+
+ARMS = {"paired": unit, "unpaired": unpaired_unit, "core": core_unit}
 
 
 def _drawn(setting: Setting, budget: int, draw: int) -> Segments:

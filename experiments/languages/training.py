@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from experiments.languages.maps import Heads, Labels, Residual, Segments
+from experiments.languages.maps import Heads, Labels, Segments
 
 STEPS, _BATCH, _EVERY = 400, 16, 50
 """Usual steps of training, segments of a batch, and most steps between validations."""
@@ -17,7 +17,7 @@ _TEMPERATURE = 0.1
 
 
 def train(
-    network: Residual,
+    network: nn.Module,
     heads: Heads,
     pairs: Segments | None,
     valid: Segments,

@@ -9,7 +9,8 @@ from torch import nn
 
 import symbolic
 from experiments.languages.attention import CrossAttention
-from experiments.languages.budgets import Setting, unit, unpaired_unit
+from experiments.languages.budgets import Setting, core_unit, unit, unpaired_unit
+from experiments.languages.core import SOURCE, TARGET, Core
 from experiments.languages.maps import Heads, Residual, Segments, moments, orthogonal, ridge
 from experiments.languages.measures import interval, retrieval, right
 from experiments.languages.pools import KEYS, opaque
@@ -73,6 +74,18 @@ def test_cross_attention_reads_the_other_notes_of_a_segment():
     other[0, 3] += 1
     assert (network(states) - network(other))[0, 0].abs().max() > 1e-4
     assert network(states[:, :1]).shape == (1, 1, DIM)
+
+
+def test_a_core_starts_as_the_linear_maps_of_both_ways():
+    linear, back = torch.randn(DIM, DIM), torch.randn(DIM, DIM)
+    core, states = Core(linear, back), torch.randn(3, 4, DIM)
+    torch.testing.assert_close(core(states), states @ linear)
+    torch.testing.assert_close(core(states, TARGET, SOURCE), states @ back)
+    torch.testing.assert_close(core(states, TARGET, TARGET), states)
+
+
+def test_a_core_learns_from_pairs_and_unpaired_music():
+    assert core_unit(setting(), 5, 0, steps=8)["core"]["finds R@1"].mean() == 1
 
 
 def unpaired_losses(kind, change):
