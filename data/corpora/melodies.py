@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from data.corpora import open_corpus
 from data.corpora.base import Corpus, LeftOut, Piece, Reading
 from data.corpora.polish_scores import part_names
+from data.corpora.textures import AMONG, BELOW, INSIDE, Texture, textured
 from data.splits import hashed_split
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
@@ -158,6 +159,17 @@ def choir(music: Music, reading: Reading) -> Reading:
     return first_part(music, reading)
 
 
+def set_anew(labeller: Labeller, texture: Texture) -> Labeller:
+    """Return a labeller that sets the melody of a piece in a texture. The same piece is always set alike."""
+
+    def found(music: Music, reading: Reading) -> Reading:
+        plain = labeller(music, reading)
+        draw = np.random.default_rng(len(plain.music))
+        return _labelled(*textured(plain.music, plain.note_labels[LABEL], texture, draw))
+
+    return found
+
+
 def is_solo(names: Sequence[str]) -> bool:
     """Return whether parts of these names are one solo part and keyboards."""
     roles = [_role(name) for name in names]
@@ -209,8 +221,41 @@ SOURCES: dict[str, MelodySource] = {
         MelodySource("chorales", "Bach's chorales, soprano", "music21", first_part, side="", prefix="bach/"),
         MelodySource("nottingham", "folk tunes with chords", "nottingham", first_part),
         MelodySource("symbtr", "makam, one voice", "symbtr", single_voice),
+        MelodySource(
+            "lieder_left",
+            "the Lieder, voice below the piano",
+            "openscore_lieder",
+            set_anew(of_reader("part"), Texture(BELOW)),
+        ),
+        MelodySource(
+            "lieder_octaves",
+            "the Lieder, voice in octaves",
+            "openscore_lieder",
+            set_anew(of_reader("part"), Texture(octaves=True)),
+        ),
+        MelodySource(
+            "pop_left",
+            "the songs, tune below broken chords",
+            "pop909",
+            set_anew(of_reader(LABEL), Texture(BELOW, "broken")),
+        ),
+        MelodySource(
+            "pop_guitar",
+            "the songs, tune and strummed guitar",
+            "pop909",
+            set_anew(of_reader(LABEL), Texture(INSIDE, "strummed")),
+        ),
+        MelodySource(
+            "pop_band",
+            "the songs, tune between bass and pads, tracks known",
+            "pop909",
+            set_anew(of_reader(LABEL), Texture(AMONG, "held", apart=True)),
+            tracks=True,
+        ),
     )
 }
-"""All sources by name. Nottingham, art_melody, the chorales and SymbTr are tested only and never trained on."""
+"""All sources by name. Nottingham, art_melody, the chorales and SymbTr are tested only and never trained on.
+
+The last ones are made of the first: melodies in textures that no corpus has (`data.corpora.textures`)."""
 
 __all__ = ["LABEL", "SOURCES", "MelodySource"]

@@ -8,13 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from data.corpora.textures import Labels, finer
 from symbolic.music.notes import Music
 
-Labels = NDArray[np.int8]
 Changed = tuple[NDArray[np.void], Labels]
 """(N,) notes and their classes: 0 for melody, 1 for the rest, -1 where unknown."""
-FINE = 16
-"""Ticks that one tick becomes, so that onsets can move off the grid."""
 _UNKNOWN = -1
 
 
@@ -26,19 +24,14 @@ def augmented(music: Music, labels: Labels, draw: np.random.Generator) -> tuple[
         labels: (N,) 0 for melody, 1 for the rest, -1 where unknown.
         draw: Source of chance.
     """
-    notes, times, tempos = music.notes.copy(), music.time_signatures.copy(), music.tempos.copy()
-    for ticks in (notes["onset"], notes["duration"], times[:, 0], tempos[:, 0]):
-        ticks *= FINE
-    tempos[:, 1] *= np.exp(draw.uniform(-0.4, 0.4))
-    example: Changed = (notes, labels)
+    music = finer(music)
+    music.tempos[:, 1] *= np.exp(draw.uniform(-0.4, 0.4))
+    example: Changed = (music.notes, labels)
     for chance, change in CHANGES:
         if draw.random() < chance:
-            example = change(*example, music.resolution * FINE, draw)
+            example = change(*example, music.resolution, draw)
     notes, labels = example
-    return (
-        replace(music, notes=notes, time_signatures=times, tempos=tempos, resolution=music.resolution * FINE),
-        labels,
-    )
+    return replace(music, notes=notes), labels
 
 
 def flatten(notes: NDArray[np.void], labels: Labels, quarter: int, draw: np.random.Generator) -> Changed:

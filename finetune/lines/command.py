@@ -43,8 +43,11 @@ class LinesSettings(Settings):
 
     out: str = setting(..., "folder to write; its name is that of the model", positional=True)
     root: str | None = setting(None, "folder of data sets (default: $COUNTERPOINT_DATA)")
-    checkpoint: str = setting("tiny", "pretrained checkpoint of the network", flag="from")
+    checkpoint: str = setting(
+        "tiny", "initial weights of the network: a pretrained checkpoint or a melody model", flag="from"
+    )
     steps: int = setting(15_000, "steps of the network, of 1,024 notes each", within=POSITIVE)
+    lr: float = setting(1e-3, "peak learning rate of the network", within=POSITIVE)
     seed: int = setting(0, "of the choice of pieces, their augmentation and the network", within=SEEDS)
     most: int | None = setting(None, "most test pieces of a kind of music (default: all)", within=POSITIVE)
 
@@ -59,7 +62,7 @@ def lines(argv: Sequence[str]) -> list[str]:
     require_model(settings.checkpoint)
     from finetune.lines.data import SHARES, examples
     from finetune.lines.fit import fit_lines
-    from finetune.lines.network import train_network
+    from finetune.lines.network import initial_network, train_network
     from finetune.lines.pieces import Rated, of_one_line
     from finetune.lines.saving import save_melody
     from finetune.training.weights import open_weights
@@ -70,7 +73,8 @@ def lines(argv: Sequence[str]) -> list[str]:
     learnt = [one for one in train if one.mark % HELD]
     state = Path(f"{settings.out}.ckpt")  # beside the folder, which may hold a finished model alone
     _say("network")
-    model = train_network(weights.backbone(), learnt, valid, settings.steps, state, settings.seed)
+    model = initial_network(weights, settings.seed)
+    model = train_network(model, learnt, valid, settings.steps, state, settings.lr, settings.seed)
     # Of a duet in a song all voices are labelled. The network learns from them, the lines cannot.
     unseen, chosen_by = (
         [Rated(one, model.logits(one.tokens)) for one in side if of_one_line(one)] for side in (held, valid)

@@ -18,16 +18,18 @@ from data.batches import Batch, endless_loader, one_pass_loader, pad
 from data.toolkit.failures import explained
 from data.toolkit.progress import StepProgress
 from data.toolkit.states import StateFiles, read_state
+from finetune.lines.command import TASK
 from finetune.lines.data import Example
 from finetune.training.module import WEIGHT_DECAY, TaskModule
+from finetune.training.weights import InitialWeights
 from symbolic.backbone import Backbone
 from symbolic.heads import NoteHead
 from symbolic.predict.lines.model import CLASSES
-from symbolic.predict.network import TaskModel
+from symbolic.predict.network import TaskModel, network_model
+from symbolic.predict.parts import open_task
 from symbolic.tokens.transposition import window_of
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
-LR = 1e-3
 WINDOWS = 4
 """Windows of a batch."""
 TRANSPOSITION = 5
@@ -83,33 +85,48 @@ class RandomWindows(Dataset[Batch]):
         return pad(found, np.array(starts, dtype=np.int64), chosen, step)
 
 
+def initial_network(weights: InitialWeights, seed: int = 0) -> TaskModel:
+    """Return the network of a melody model as it is, or another backbone with a new head.
+
+    Args:
+        weights: The initial weights.
+        seed: Of the head.
+    """
+    if weights.description.get("task") == TASK["name"]:
+        model = network_model(open_task(weights.description["path"]))
+        return TaskModel(model.backbone, model.head)
+    torch.manual_seed(seed)
+    return TaskModel(weights.backbone(), NoteHead(weights.config.dim, CLASSES))
+
+
 def train_network(
-    backbone: Backbone,
+    model: TaskModel,
     train: Sequence[Example],
     valid: Sequence[Example],
     steps: int,
     state: Path,
+    lr: float = 1e-3,
     seed: int = 0,
 ) -> TaskModel:
     """Train a network, or go on from its state.
 
     Args:
-        backbone: Initial weights.
+        model: The network with its initial weights.
         train: Pieces.
         valid: Further ones, for the curves.
         steps: Length of the run.
         state: File of its states, the last one among them.
-        seed: Of head, order, places and dropout.
+        lr: Peak learning rate.
+        seed: Of order, places and dropout.
 
     Returns:
         The network after its last step, in eval mode.
     """
-    torch.manual_seed(seed)
+    backbone = model.backbone
     scored = [one for one in valid if one.share.weight]
     place = np.cumsum([0, *(len(one.tokens) for one in [*train, *scored])], dtype=np.int64)
     labels = np.concatenate([one.labels for one in [*train, *scored]])
-    model = TaskModel(backbone, NoteHead(backbone.config.dim, CLASSES))
-    module = TaskModule(model, labels, classes=CLASSES, steps=steps, lr=LR, decay=WEIGHT_DECAY, seed=seed)
+    module = TaskModule(model, labels, classes=CLASSES, steps=steps, lr=lr, decay=WEIGHT_DECAY, seed=seed)
     start = int(read_state(state)["global_step"]) if state.is_file() else 0
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from data.corpora.textures import FINE
 from finetune.lines import augmentation
-from finetune.lines.augmentation import FINE, augmented
+from finetune.lines.augmentation import augmented
 from symbolic.music.notes import Music, note_array
 
 QUARTER = 480
