@@ -68,7 +68,7 @@ def test_a_bad_file_among_good_ones_is_named(song: Path, capsys: pytest.CaptureF
     [
         (["none.mid"], "no such file"),
         (["song.mid", "--memory", "999"], "memory is 999"),
-        (["song.mid", "--from", "melody"], "PretrainedModel"),
+        (["song.mid", "--from", "melody"], "This needs a pretrained model"),
         (["song.mid", "--out", "song.mid"], "Name another folder with --out"),
     ],
 )
