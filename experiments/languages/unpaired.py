@@ -67,7 +67,7 @@ class Unpaired(nn.Module):
         )
         here, there = self._here[one], self._there[other]
         mapped = network(here)
-        losses = {}
+        losses: dict[str, Tensor] = {}
         if "cycle" in self._weights:
             losses["cycle"] = F.mse_loss(self.back(mapped), here) + F.mse_loss(
                 network(self.back(there)), there

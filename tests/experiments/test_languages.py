@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import symbolic
+from experiments.languages.arms import Setting, core_unit, unit, unpaired_unit
 from experiments.languages.attention import CrossAttention
-from experiments.languages.budgets import Setting, core_unit, unit, unpaired_unit
 from experiments.languages.core import SOURCE, TARGET, Core
 from experiments.languages.maps import Heads, Residual, Segments, moments, orthogonal, ridge
 from experiments.languages.measures import interval, retrieval, right
