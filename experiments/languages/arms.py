@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -118,7 +118,11 @@ def core_unit(setting: Setting, budget: int, draw: int, steps: int) -> dict[str,
         return {"core": _measured(core(setting.test.source), setting.target.heads, setting)[0]}
 
 
-ARMS = {"paired": unit, "unpaired": unpaired_unit, "core": core_unit}
+ARMS: dict[str, Callable[[Setting, int, int, int], dict[str, ByPiece]]] = {
+    "paired": unit,
+    "unpaired": unpaired_unit,
+    "core": core_unit,
+}
 
 
 def _drawn(setting: Setting, budget: int, draw: int) -> Segments:
