@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from os import PathLike
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,21 +52,22 @@ def as_music(source: MusicLike) -> Music:
     if hasattr(source, "read"):
         content = source.read()
         return parse_music(content.encode() if isinstance(content, str) else content, _name_of(source))
-    for base in type(source).__mro__:  # found by name, so that no library is imported for the question
+    given: Any = source  # of a library that may be absent
+    for base in type(given).__mro__:  # found by name, so that no library is imported for the question
         match base.__module__.partition(".")[0], base.__name__:
             case "symusic", "ScoreTick":
-                return from_symusic(source)
+                return from_symusic(given)
             case "symusic", "ScoreQuarter" | "ScoreSecond":
-                return from_symusic(source.to("tick"))
+                return from_symusic(given.to("tick"))
             case "pretty_midi", "PrettyMIDI":
-                return from_pretty_midi(source)
+                return from_pretty_midi(given)
             case "mido", "MidiFile":
-                source.save(file=(buffer := BytesIO()))
+                given.save(file=(buffer := BytesIO()))
                 return parse_midi(buffer.getvalue(), "mido.MidiFile")
             case "music21", "Stream":
                 from symbolic.music.music21_scores import from_music21
 
-                return from_music21(source)
+                return from_music21(given)
     raise TypeError(
         f"Music cannot be read from a {type(source).__module__}.{type(source).__qualname__}. Pass the path of a "
         "file, its bytes, a Music, a symusic.Score, a pretty_midi.PrettyMIDI, a mido.MidiFile or a music21 stream."
