@@ -23,10 +23,10 @@ from finetune.lines.data import Example
 from finetune.training.module import WEIGHT_DECAY, TaskModule
 from finetune.training.weights import InitialWeights
 from symbolic.backbone import Backbone
+from symbolic.checkpoint.format import load_checkpoint
 from symbolic.heads import NoteHead
 from symbolic.predict.lines.model import CLASSES
-from symbolic.predict.network import TaskModel, network_model
-from symbolic.predict.parts import open_task
+from symbolic.predict.network import TaskModel
 from symbolic.tokens.transposition import window_of
 from symbolic.tokens.vocabulary import BAR, RESERVED
 
@@ -93,8 +93,8 @@ def initial_network(weights: InitialWeights, seed: int = 0) -> TaskModel:
         seed: Of the head.
     """
     if weights.description.get("task") == TASK["name"]:
-        model = network_model(open_task(weights.description["path"]))
-        return TaskModel(model.backbone, model.head)
+        head = load_checkpoint(weights.description["path"]).build_heads()[TASK["name"]]
+        return TaskModel(weights.backbone(), head)
     torch.manual_seed(seed)
     return TaskModel(weights.backbone(), NoteHead(weights.config.dim, CLASSES))
 
