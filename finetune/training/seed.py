@@ -100,35 +100,43 @@ class _Fit:
     about: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What one seed needs: see `train_seed`."""
+
+    data: TaskData
+    source: InitialWeights
+    plan: Plan
+    seed: int
+    folder: Path
+    provenance: dict[str, Any]
+
+    def keep(self, model: TaskModel) -> None:
+        """Save a model with what it was trained on as the checkpoint of the folder."""
+        train = self.data.splits["train"]
+        seen = np.concatenate([self.source.pretrained_on, self.data.shards.fingerprints[train]])
+        save_model(
+            self.folder / CHECKPOINT,
+            model,
+            self.source.tokenizer,
+            self.data.described(train),
+            self.provenance,
+            seen if self.source.recorded else None,  # with a part unknown, the whole is
+            chain=training_chain(self.data, self.source, train),
+        )
+
+
 class _Keeper(lightning.Callback):
     """Save the best weights as a checkpoint and the training state for resuming."""
 
-    def __init__(
-        self, folder: Path, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
-    ) -> None:
-        self.folder, self.source, self.data, self.provenance = folder, source, data, provenance
+    def __init__(self, job: _Job) -> None:
+        self.job = job
 
     def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Save after every validation."""
         if best_entry(pl_module.history) is pl_module.history[-1]:
-            _keep(self.folder, pl_module.model, self.source, self.data, self.provenance)
-        trainer.save_checkpoint(self.folder / LAST)
-
-
-def _keep(
-    folder: Path, model: TaskModel, source: InitialWeights, data: TaskData, provenance: dict[str, Any]
-) -> None:
-    trained_on = data.shards.fingerprints[data.splits["train"]]
-    seen = np.concatenate([source.pretrained_on, trained_on])
-    save_model(
-        folder / CHECKPOINT,
-        model,
-        source.tokenizer,
-        data.described(data.splits["train"]),
-        provenance,
-        seen if source.recorded else None,  # with a part unknown, the whole is
-        chain=training_chain(data, source, data.splits["train"]),
-    )
+            self.job.keep(pl_module.model)
+        trainer.save_checkpoint(self.job.folder / LAST)
 
 
 def train_seed(
@@ -169,15 +177,16 @@ def train_seed(
         result = replace(scored, summary={**about, **scored.summary})
         result.save(folder)
         return result
+    job = _Job(data, source, plan, seed, folder, provenance)
     fit = _known_fit(folder)
     if fit is None and plan.method == PROBE:
-        fit = _probe(data, source, plan, seed, folder, provenance, readings or Readings([data], seed))
+        fit = _probe(job, readings or Readings([data], seed))
     elif fit is None:
-        fit = _train(data, source, plan, seed, folder, provenance)
+        fit = _train(job)
     # A run that is cut off while it is scored need not train again, nor longer than one that is not.
     write_json(folder / FIT, asdict(fit))
     if plan.ensemble:
-        fit = _join_trees(data, source, plan, fit, folder, provenance)
+        fit = _join_trees(job, fit)
     result = score_seed(data, folder, seed, fit.history, fit.cost, plan.accelerator, splits)
     result.summary.update(fit.about)
     result.save(folder)
@@ -186,22 +195,14 @@ def train_seed(
     return result
 
 
-def _probe(
-    data: TaskData,
-    source: InitialWeights,
-    plan: Plan,
-    seed: int,
-    folder: Path,
-    provenance: dict[str, Any],
-    readings: Readings,
-) -> _Fit:
+def _probe(job: _Job, readings: Readings) -> _Fit:
     """Fit a probe at once. Its curves are a single point."""
-    torch.manual_seed(seed)
-    began = time.perf_counter()
-    model = build_model(source.backbone(), data.task, PROBE, plan.options).to(device_of(plan.accelerator))
-    about = fit_probe(model, data, readings, plan.tokens_per_batch)
-    _keep(folder, model, source, data, provenance)
-    cost = cost_of(model, folder, 1, 1, time.perf_counter() - began, False)
+    torch.manual_seed(job.seed)
+    began, plan = time.perf_counter(), job.plan
+    model = build_model(job.source.backbone(), job.data.task, PROBE, plan.options)
+    about = fit_probe(model.to(device_of(plan.accelerator)), job.data, readings, plan.tokens_per_batch)
+    job.keep(model)
+    cost = cost_of(model, job.folder, 1, 1, time.perf_counter() - began, False)
     best = max(about["valid_accuracy"].values(), default=math.nan)
     return _Fit(
         [{"step": 1, "valid_accuracy": best, "valid_loss": about["valid_loss"]}], cost, {PROBE: about}
@@ -218,15 +219,9 @@ def _known_fit(folder: Path) -> _Fit | None:
     return _Fit(**found)
 
 
-def _train(
-    data: TaskData,
-    source: InitialWeights,
-    plan: Plan,
-    seed: int,
-    folder: Path,
-    provenance: dict[str, Any],
-) -> _Fit:
+def _train(job: _Job) -> _Fit:
     """Train one model or resume it. The folder then holds its best checkpoint."""
+    data, source, plan, seed, folder = job.data, job.source, job.plan, job.seed, job.folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
     began = time.perf_counter()
@@ -251,11 +246,10 @@ def _train(
         seed=seed,
         codes=codes,
     )
-    keeper = _Keeper(folder, source, data, provenance)
     label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
     progress = StepProgress(label, steps)
-    trainer = _trainer(plan, folder, steps, interval, [progress, _patience(plan), keeper])
+    trainer = _trainer(plan, folder, steps, interval, [progress, _patience(plan), _Keeper(job)])
     with explained(state), warnings.catch_warnings():
         # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own affair.
         for text in (".*does not have many workers.*", ".*LeafSpec.*"):
@@ -269,12 +263,10 @@ def _train(
     return _Fit(module.history, cost)
 
 
-def _join_trees(
-    data: TaskData, source: InitialWeights, plan: Plan, fit: _Fit, folder: Path, provenance: dict[str, Any]
-) -> _Fit:
+def _join_trees(job: _Job, fit: _Fit) -> _Fit:
     """Fit trees, choose their weight on validation pieces and save them with the network."""
-    began = time.perf_counter()
-    model, _, _ = load_model(folder / CHECKPOINT, device_of(plan.accelerator))
+    began, data = time.perf_counter(), job.data
+    model, _, _ = load_model(job.folder / CHECKPOINT, device_of(job.plan.accelerator))
     assert isinstance(model, TaskModel)
     model.ensemble = None  # where a run was cut off between here and its scores
     ensemble = Ensemble(fitted_trees(data))
@@ -283,7 +275,7 @@ def _join_trees(
     logits = [model.logits(one, remembered_notes) for one in shown]
     ensemble.weigh(tokens, logits, truths, remembered_notes)
     model.ensemble = ensemble
-    _keep(folder, model, source, data, provenance)
+    job.keep(model)
     numbers = ensemble.trees.numbers
     size = sum(tensor.nbytes for tensor in ensemble.state_dict().values())
     cost = {**fit.cost, "seconds": round(fit.cost["seconds"] + time.perf_counter() - began, 1)}
