@@ -53,7 +53,7 @@ SEQUENCE, NOTE = "sequence", "note"
 
 _OF_BACKBONES = (
     *("checkpoint", "preset", "backbone", "epochs", "lr"),
-    *("tokens_per_batch", "patience", "precision", "note_features", "ensemble"),
+    *("tokens_per_batch", "patience", "precision", "note_features", "ensemble", "probe_first"),
 )
 """Settings that mean nothing without a backbone."""
 _ROOT = "folder of data sets (default: $COUNTERPOINT_DATA)"
@@ -172,6 +172,7 @@ class AdapterSettings(Group):
     )
     note_features: bool = setting(False, "give the network hand-made features of notes too")
     ensemble: bool = setting(False, "the same, and combine it with boosted trees on these features")
+    probe_first: bool = setting(False, "start from a fitted probe of all layers: for few labels", rare=True)
 
     def normalise(self) -> None:
         """An ensemble has note features."""
@@ -188,6 +189,9 @@ class AdapterSettings(Group):
             problems.append(
                 f"{self.note_feature_flag}: a probe reads frozen layers only. Choose another --method, or leave it out."
             )
+        if self.probe_first and (self.method in AT_ONCE or self.note_features):
+            other = self.note_feature_flag if self.note_features else f"--method {self.method}"
+            problems.append(f"--probe_first: goes without {other}. Leave one of them out.")
         if self.method not in ADAPTERS:
             given = ("layers", "size", "share", "options")
             problems += [

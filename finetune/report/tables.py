@@ -44,7 +44,7 @@ def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
-    inputs = {name: "" for name in ("note_features", "ensemble") if settings.get(name)}
+    inputs = {name: "" for name in ("note_features", "ensemble", "probe_first") if settings.get(name)}
     return kinds | inputs | {name: str(value) for name, value in given.items() if value is not None}
 
 

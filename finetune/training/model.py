@@ -13,6 +13,7 @@ from symbolic.errors import ConfigError
 from symbolic.heads import NoteHead, SequenceHead
 from symbolic.predict.network import TaskModel
 from symbolic.predict.note_features import NoteFeatureEmbedding
+from symbolic.predict.parts import PROBE
 
 
 def build_model(
@@ -22,6 +23,8 @@ def build_model(
     options: Mapping[str, Any] | None = None,
     share: float | None = None,
     note_features: NoteFeatureEmbedding | None = None,
+    *,
+    every_layer: bool = False,
 ) -> TaskModel:
     """Add a head and the trained parameters of a method to a backbone in place.
 
@@ -32,21 +35,24 @@ def build_model(
         options: Of the adapter. A probe has `layers`: "all", "last" or the number of one.
         share: Train at most this share of the backbone's parameters by the adapter's size.
         note_features: Note features that the network reads too. Not for a probe.
+        every_layer: Let the head read all layers, as that of a probe does. Not with note features.
 
     Raises:
         ConfigError: If the adapter has no such option, or none of that share.
     """
     by_note, options = task.level == "note", dict(options or {})
     dim, classes = backbone.config.dim, len(task.classes)
-    if method == "probe":
-        layers = probe_layers(str(options.get("layers", "all")), len(backbone.blocks))
-        width = len(layers) * dim
-        head = NoteHead(width, classes, 0.0) if by_note else SequenceHead(2 * width, classes, 0.0, "mean")
-        return TaskModel(backbone, head, layers)
-    if method != "full":
+    if method not in ("full", PROBE):
         if share is not None:
             options = options_for(backbone, method, share, **options)
         attach(backbone, method, **options)
+    if method == PROBE or every_layer:
+        layers = probe_layers(
+            str(options["layers"]) if method == PROBE and "layers" in options else "all", len(backbone.blocks)
+        )
+        width = len(layers) * dim
+        head = NoteHead(width, classes, 0.0) if by_note else SequenceHead(2 * width, classes, 0.0, "mean")
+        return TaskModel(backbone, head, layers, frozen=method == PROBE)
     return TaskModel(
         backbone, (NoteHead if by_note else SequenceHead)(dim, classes), note_features=note_features
     )

@@ -160,6 +160,7 @@ def open_run(
         settings.training.precision,
         settings.adapter.note_features,
         settings.adapter.ensemble,
+        settings.adapter.probe_first,
         run.logger,
     )
     origin = provenance(command)

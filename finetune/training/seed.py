@@ -68,6 +68,7 @@ class Plan:
         precision: As Lightning names it. None for `usual_precision`.
         note_features: Whether the network reads hand-made features of notes too.
         ensemble: Whether boosted trees share in the predictions, once the network is trained.
+        probe_first: Whether training starts from a fitted probe of all layers.
         logger: A logger beside CSV by name.
     """
 
@@ -82,6 +83,7 @@ class Plan:
     precision: str | None = None
     note_features: bool = False
     ensemble: bool = False
+    probe_first: bool = False
     logger: str | None = None
 
 
@@ -136,7 +138,8 @@ class _Keeper(lightning.Callback):
         """Save after every validation."""
         if best_entry(pl_module.history) is pl_module.history[-1]:
             self.job.keep(pl_module.model)
-        trainer.save_checkpoint(self.job.folder / LAST)
+        if not trainer.sanity_checking:
+            trainer.save_checkpoint(self.job.folder / LAST)
 
 
 def train_seed(
@@ -179,10 +182,9 @@ def train_seed(
         return result
     job = _Job(data, source, plan, seed, folder, provenance)
     fit = _known_fit(folder)
-    if fit is None and plan.method == PROBE:
-        fit = _probe(job, readings or Readings([data], seed))
-    elif fit is None:
-        fit = _train(job)
+    if fit is None:
+        known = readings or Readings([data], seed)
+        fit = _probe(job, known) if plan.method == PROBE else _train(job, known)
     # A run that is cut off while it is scored need not train again, nor longer than one that is not.
     write_json(folder / FIT, asdict(fit))
     if plan.ensemble:
@@ -219,8 +221,11 @@ def _known_fit(folder: Path) -> _Fit | None:
     return _Fit(**found)
 
 
-def _train(job: _Job) -> _Fit:
-    """Train one model or resume it. The folder then holds its best checkpoint."""
+def _train(job: _Job, readings: Readings) -> _Fit:
+    """Train one model or resume it. The folder then holds its best checkpoint.
+
+    Where a probe comes first, it is a candidate too (LP-FT: Kumar et al., ICLR 2022).
+    """
     data, source, plan, seed, folder = job.data, job.source, job.plan, job.seed, job.folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(seed)
@@ -228,9 +233,20 @@ def _train(job: _Job) -> _Fit:
     note_features, codes = (
         fitted_note_features(data, source.config.dim) if plan.note_features else (None, None)
     )
-    model = build_model(source.backbone(), data.task, plan.method, plan.options, plan.share, note_features)
+    model = build_model(
+        source.backbone(),
+        data.task,
+        plan.method,
+        plan.options,
+        plan.share,
+        note_features,
+        every_layer=plan.probe_first,
+    )
     state = folder / LAST
     resumed = state.is_file()
+    if plan.probe_first and not resumed:
+        fit_probe(model.to(device_of(plan.accelerator)), data, readings, plan.tokens_per_batch)
+        model.train()
     start = int(read_state(state)["global_step"]) if resumed else 0
     batches = TaskDataModule(
         data, window=source.config.window, tokens_per_batch=plan.tokens_per_batch, seed=seed, start=start
@@ -249,7 +265,14 @@ def _train(job: _Job) -> _Fit:
     label = f"{data.name}, {plan.method}, seed {seed}"
     # Patience first: the state that the keeper saves must have counted this validation.
     progress = StepProgress(label, steps)
-    trainer = _trainer(plan, folder, steps, interval, [progress, _patience(plan), _Keeper(job)])
+    trainer = _trainer(
+        plan,
+        folder,
+        steps,
+        interval,
+        plan.probe_first and not resumed,
+        [progress, _patience(plan), _Keeper(job)],
+    )
     with explained(state), warnings.catch_warnings():
         # Batches are slices of a memory map: worker processes would only cost. The second is Lightning's own affair.
         for text in (".*does not have many workers.*", ".*LeafSpec.*"):
@@ -303,7 +326,12 @@ def _patience(plan: Plan) -> EarlyStopping:
 
 
 def _trainer(
-    plan: Plan, folder: Path, steps: int, interval: int, callbacks: list[lightning.Callback]
+    plan: Plan,
+    folder: Path,
+    steps: int,
+    interval: int,
+    validate_first: bool,
+    callbacks: list[lightning.Callback],
 ) -> lightning.Trainer:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     precision: Any = plan.precision or usual_precision(plan.accelerator)
@@ -314,7 +342,7 @@ def _trainer(
         max_steps=steps,
         val_check_interval=interval,
         check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
+        num_sanity_val_steps=-1 if validate_first else 0,
         gradient_clip_val=1.0,
         callbacks=callbacks,
         logger=build_loggers(folder, plan.logger),

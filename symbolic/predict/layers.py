@@ -60,4 +60,5 @@ def window_statistics(states: Sequence[Tensor], attention_mask: Tensor | None) -
     weights = mask / mask.sum(-1, keepdim=True)
     mean = torch.einsum("bl,blf->bf", weights, found)
     variance = torch.einsum("bl,blf->bf", weights, (found - mean[:, None]).square())
-    return torch.cat([mean, variance.sqrt()], dim=-1)
+    # Not quite 0, where the gradient of a root is infinite.
+    return torch.cat([mean, variance.clamp(min=1e-12).sqrt()], dim=-1)

@@ -109,7 +109,8 @@ class TaskModel(nn.Module):
     Args:
         backbone: With its adapter attached, if it has one.
         head: For the task's level.
-        layers: For a probe: the layers that its head reads, 0 the embedding. The backbone is then frozen.
+        layers: The layers that the head reads, 0 the embedding. None for the last.
+        frozen: With layers: whether this is a probe, whose backbone is frozen.
         note_features: The note features that the network reads beside the tokens if any.
         ensemble: Trees that share in the predictions if any: on pieces and not in training.
         lines: Decides which notes are melody, on pieces and not in training. `NotePredictor` asks it.
@@ -123,12 +124,15 @@ class TaskModel(nn.Module):
         note_features: NoteFeatureEmbedding | None = None,
         ensemble: Ensemble | None = None,
         lines: MelodyLines | None = None,
+        *,
+        frozen: bool = True,
     ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.layers = None if layers is None else tuple(layers)
+        self.frozen = frozen and layers is not None
         self.note_features, self.ensemble, self.lines = note_features, ensemble, lines
-        if layers is not None:
+        if self.frozen:
             backbone.requires_grad_(False)
             self.train(self.training)
 
@@ -162,9 +166,8 @@ class TaskModel(nn.Module):
         )
         return logits
 
-    @torch.no_grad()
     def layer_features(self, tokens: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Return what the head of a probe reads.
+        """Return what a head of several layers reads.
 
         Args:
             tokens: (B, L, 8) int64 ids.
@@ -174,7 +177,8 @@ class TaskModel(nn.Module):
             (B, L, S * D) states of notes, or (B, 2 * S * D) statistics of windows, from S layers.
         """
         assert self.layers is not None
-        states = self.backbone.states(tokens, attention_mask)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            states = self.backbone.states(tokens, attention_mask)
         chosen = [states[layer] for layer in self.layers]
         by_note = isinstance(self.head, NoteHead)
         return note_states(chosen) if by_note else window_statistics(chosen, attention_mask)
@@ -182,7 +186,7 @@ class TaskModel(nn.Module):
     def train(self, mode: bool = True) -> TaskModel:
         """Set training mode. The backbone of a probe stays in eval mode."""
         super().train(mode)
-        if self.layers is not None:
+        if self.frozen:
             self.backbone.eval()
         return self
 

@@ -33,12 +33,12 @@ def write(folder: Path, text: str) -> str:
 
 def replaced_budget(path: Path) -> Study:
     """As one asks for it on a larger machine."""
-    return CompareSettings(what=[str(path)], checkpoint="a,conformer=b", budget=1, epochs=12).study()
+    return CompareSettings(what=[str(path)], checkpoint="a,conformer=b,first=c", budget=1, epochs=12).study()
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_committed_study_is_valid(path: Path) -> None:
-    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
+    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b,first=c").study()
     larger = replaced_budget(path)
     assert {use.budget for use in larger.tasks} == {1.0}
     assert {cell.settings.training.epochs for cell in cells_of(larger, Path("out"), {})} == {12}
@@ -52,7 +52,7 @@ def test_every_committed_study_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_every_arm_of_a_committed_study_fits_a_tiny_backbone(path: Path) -> None:
-    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b").study()
+    study = CompareSettings(what=[str(path)], checkpoint="a,conformer=b,first=c").study()
     sizes = Tokenizer().vocabulary.sizes
     for cell in cells_of(replace(study, tasks=study.tasks[:1]), Path("out"), {}):
         settings, adapter = cell.settings, cell.settings.adapter
