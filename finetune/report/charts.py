@@ -77,7 +77,8 @@ def draw_classes(
 
 
 def _curve(name: str, folds: Sequence[Sequence[Record]], key: str, unit: float = 1.0) -> Series:
-    steps = [list(filter(None, entries)) for entries in zip_longest(*folds)]
+    # A probe that comes first has no training loss.
+    steps = list(filter(None, ([one for one in ones if one and key in one] for ones in zip_longest(*folds))))
     values = [[unit * entry[key] for entry in entries] for entries in steps]
     series: Series = {
         "name": name,

@@ -119,7 +119,7 @@ class TaskModule(lightning.LightningModule):
         matrix = confusion.cpu().numpy()
         entry = {
             "step": self.global_step,
-            "train_loss": float(torch.stack(self._losses).mean()) if self._losses else math.nan,
+            **({"train_loss": float(torch.stack(self._losses).mean())} if self._losses else {}),
             "valid_loss": float(loss),
             "valid_accuracy": float(accuracy(matrix)),
             "valid_macro_f1": float(macro_f1(matrix)),

@@ -23,8 +23,8 @@ _RATE, _FINE = 200, 8
 """Steps of a second in which onsets are counted, and parts of the usual resolution of a spectrum."""
 _IN_BEAT = (1, 2, 3, 4, 6, 8, 9, 12, 16)
 """Steps that a beat may have."""
-WEIGHTS = np.array([-1.46, -3.6, 1.94, -0.65, 3.8, 1.67, 1.49, 1.9, 1.55, -0.12, 0.14])
-"""Weights of the numbers of `grid_features`, by `python -m experiments.grids --fit`."""
+WEIGHTS = np.array([-1.54, -4.56, 1.45, -0.71, 6.29, 2.85, 1.77, 1.61, 2.07, 0.04, -0.82])
+"""Weights of the numbers of `grid_features`, by `python -m experiments.grids --fit --songs 250`."""
 
 
 class Grid(NamedTuple):

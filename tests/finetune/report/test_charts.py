@@ -30,3 +30,12 @@ def test_curves_of_folds_are_their_mean_in_a_band() -> None:
     assert series["x"] == [11.0, 21.0]
     assert series["y"] == [50.0, 50.0]
     assert (series["low"], series["high"]) == ([20.0, 40.0], [70.0, 60.0])
+
+
+def test_a_probe_that_came_first_has_no_training_loss() -> None:
+    one = record(0.75)
+    first = {**one["seeds"][0]["history"][0], "step": 0}
+    del first["train_loss"]
+    one["seeds"] = [{**one["seeds"][0], "history": [first, *one["seeds"][0]["history"]]}]
+    training, validation = run_charts(one)[0]["series"]
+    assert (training["x"], validation["x"]) == ([5.0], [0.0, 5.0])
