@@ -82,7 +82,7 @@ def main(argv: Sequence[str]) -> None:
         rows = []
         for song in (one for one in found if one.kind == kind):
             chords = song.chords
-            ways = {
+            ways: dict[str, Tracking] = {
                 "trees": TreeTracking(learnt.tracker, chords), "rules": RuleTracking(chords),
                 "learnt": learnt.tracker(chords),
             }  # fmt: skip
@@ -135,11 +135,17 @@ def _cut(kind: str, music: Music, beats: Beats) -> Song:
     end = chords.time[0] + _SECONDS
     notes = int(np.searchsorted(chords.onset, end))
     some = int(np.searchsorted(chords.first, notes))
-    kept = [column[:notes] for column in chords[2:]]
     inside = (beats.times >= chords.time[0] - 0.1) & (beats.times <= min(end, chords.time[-1] + 0.1))
     return Song(
         kind,
-        Chords(chords.time[:some], chords.first[:some], *kept),
+        Chords(
+            chords.time[:some],
+            chords.first[:some],
+            chords.onset[:notes],
+            chords.end[:notes],
+            chords.pitch[:notes],
+            chords.velocity[:notes],
+        ),
         Beats(beats.times[inside], beats.down[inside]),
     )
 

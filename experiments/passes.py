@@ -79,7 +79,6 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         "adversarial-retiring": Arm({"selector": "adversarial", "freeze_every": 5}),
         "scheduled-retiring": Arm({"selector": "scheduled", "freeze_every": 5}),
         "learnability": Arm({"selector": "learnability", "freeze_every": 0}),
-        "learnability-retiring": Arm({"selector": "learnability", "freeze_every": 5}),
         "span": Arm({"selector": "span"}),
         "voice": Arm({"selector": "voice"}),
         "bar": Arm({"unit": "bar"}),

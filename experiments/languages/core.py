@@ -64,7 +64,8 @@ def reconstruction(
         target: The language that is mapped to.
         generator: Draws segments.
     """
-    sides = [one.scaled(one.unpaired).unflatten(0, (-1, SEGMENT)) for one in (source, target)]
+    scaled = [one.scaled(one.unpaired) for one in (source, target)]
+    sides = [one.view(-1, SEGMENT, *one.shape[1:]) for one in scaled]
 
     def loss(batch: Segments | None) -> Tensor:
         total = torch.zeros(())

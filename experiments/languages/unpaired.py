@@ -46,7 +46,7 @@ class Unpaired(nn.Module):
         self._maps = network, target.heads  # a tuple: they are trained or frozen elsewhere
         self._weights, self._generator = weights, generator
         self._here, self._hidden, self._there = (
-            one.unflatten(0, (-1, SEGMENT))
+            one.view(-1, SEGMENT, *one.shape[1:])
             for one in (
                 source.scaled(source.unpaired),
                 source.scaled(source.hidden),

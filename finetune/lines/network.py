@@ -92,8 +92,10 @@ def initial_network(weights: InitialWeights, seed: int = 0) -> TaskModel:
         weights: The initial weights.
         seed: Of the head.
     """
-    if weights.description.get("task") == TASK["name"]:
-        head = load_checkpoint(weights.description["path"]).build_heads()[TASK["name"]]
+    name = str(TASK["name"])
+    if weights.description.get("task") == name:
+        head = load_checkpoint(weights.description["path"]).build_heads()[name]
+        assert isinstance(head, NoteHead)
         return TaskModel(weights.backbone(), head)
     torch.manual_seed(seed)
     return TaskModel(weights.backbone(), NoteHead(weights.config.dim, CLASSES))
