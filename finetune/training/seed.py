@@ -104,7 +104,7 @@ class _Fit:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """What one seed needs: see `train_seed`."""
+    """Arguments of `train_seed` that its parts share."""
 
     data: TaskData
     source: InitialWeights

@@ -123,7 +123,7 @@ def test_changed_arms_are_resumed_or_refused(file: str, tmp_path: Path) -> None:
 
     use()
     variants = variants_of_json(json.loads((folder / file).read_text()))
-    assert refused(folder / file, variants, use, 31) > 5
+    assert refused(folder / file, variants, use, 23) > 5
 
 
 @pytest.mark.usefixtures("few_samples")
