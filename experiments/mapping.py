@@ -50,27 +50,34 @@ Scores = dict[str, float]
 
 def main(argv: Sequence[str]) -> None:
     """Measure, print a table and append records."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
+    parser = mapping_parser(__doc__)
     parser.add_argument("--part", default="all", choices=_PARTS, help="measure this part alone")
     parser.add_argument("--match", action="store_true", help="measure retrieval among all scores instead")
-    parser.add_argument("--out", type=Path, help="file of records to append to")
     options = parser.parse_args(argv)
     corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
     assert learnt is not None
     rows = list(_matches(corpus) if options.match else _pieces(corpus, options.side, learnt, options.part))
-    about = {
-        **portable_provenance(provenance()),
-        "task": "mapping, (n)ASAP",
-        "side": "all" if options.match else options.side,
-    }
+    report(rows, "mapping, (n)ASAP", "all" if options.match else options.side, options.out)
+
+
+def mapping_parser(description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of what all measurements on (n)ASAP need."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
+    parser.add_argument("--out", type=Path, help="file of records to append to")
+    return parser
+
+
+def report(rows: Sequence[Scores], task: str, side: str, out: Path | None) -> None:
+    """Print a table of the scores of pieces, and append its records to a file if there is one."""
+    about = {**portable_provenance(provenance()), "task": task, "side": side}
     records = [about | one for one in summarised(rows)]
     print_table(records)
-    if options.out:
-        append_results(options.out, records)
+    if out:
+        append_results(out, records)
 
 
 def print_table(records: list[dict[str, Any]]) -> None:
@@ -215,7 +222,7 @@ def _matches(corpus: AsapPerformancesCorpus) -> Iterator[Scores]:
         }
 
 
-def summarised(rows: list[Scores]) -> list[dict[str, Any]]:
+def summarised(rows: Sequence[Scores]) -> list[dict[str, Any]]:
     """Return the mean of each measure with a 95 % interval over pieces: by bootstrap, Wilson's of what is yes or no."""
     random = np.random.default_rng(0)
     drawn = random.integers(len(rows), size=(_DRAWS, len(rows)))

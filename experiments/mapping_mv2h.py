@@ -10,7 +10,6 @@ dependency of ours: pip install partitura.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import warnings
@@ -25,9 +24,7 @@ from data.corpora.asap import AsapPerformancesCorpus
 from data.corpora.asap_pairs import read_written
 from data.corpora.beats import read_annotation
 from data.toolkit.command import guarded
-from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import append_results
-from experiments.mapping import Scores, one_each, print_table, summarised
+from experiments.mapping import Scores, mapping_parser, one_each, report
 from experiments.mv2h import Score, mv2h
 from finetune.mapping.command import fifths_of, key_of
 from finetune.mapping.examples import Example
@@ -58,22 +55,12 @@ class Page(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Measure, print a table and append records."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
-    parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args(argv)
+    options = mapping_parser(__doc__).parse_args(argv)
     warnings.filterwarnings("ignore")
     corpus, learnt = AsapPerformancesCorpus(options.root), load_map()
     assert learnt is not None
     rows = [measured(corpus, example, learnt) for example in one_each(corpus, options.side)]
-    about = {**portable_provenance(provenance()), "task": "mapping, MV2H of (n)ASAP", "side": options.side}
-    records = [about | one for one in summarised(rows)]
-    print_table(records)
-    if options.out:
-        append_results(options.out, records)
+    report(rows, "mapping, MV2H of (n)ASAP", options.side, options.out)
 
 
 def measured(corpus: AsapPerformancesCorpus, example: Example, learnt: LearntMap) -> Scores:

@@ -9,11 +9,9 @@ a minute of the file. partitura is no dependency of ours: pip install partitura.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import mir_eval
 import numpy as np
@@ -23,9 +21,7 @@ from music21.stream import Stream
 from data.corpora.asap import AsapPerformancesCorpus
 from data.corpora.beats import read_annotation
 from data.toolkit.command import guarded
-from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import append_results
-from experiments.mapping import Scores, key_is_right, one_each, print_table, summarised
+from experiments.mapping import Scores, key_is_right, mapping_parser, one_each, report
 from finetune.mapping.command import fifths_of
 from finetune.mapping.examples import Example
 from symbolic.errors import ConfigError
@@ -42,24 +38,14 @@ _NOMINAL = 0.5
 
 def main(argv: Sequence[str]) -> None:
     """Measure, print a table and append records."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
-    parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args(argv)
+    options = mapping_parser(__doc__).parse_args(argv)
     warnings.filterwarnings("ignore", module="partitura")
     corpus = AsapPerformancesCorpus(options.root)
     rows = [
         by_music21(example) | by_grid(example) | _without_beats(corpus, example)
         for example in one_each(corpus, options.side)
     ]
-    about = {**portable_provenance(provenance()), "task": "mapping, (n)ASAP", "side": options.side}
-    records = [about | one for one in summarised(rows)]
-    print_table(records)
-    if options.out:
-        append_results(options.out, records)
+    report(rows, "mapping, (n)ASAP", options.side, options.out)
 
 
 def by_music21(example: Example) -> Scores:
