@@ -191,7 +191,6 @@ def most_likely(model: PretrainedModel, place: int, field: str) -> int:
 
 PINNED = {
     "tiny": {2: 64, 7: 72, 8: 74, 9: 76, 11: 79, 12: 81, 13: 81},
-    "small": {4: 67, 5: 67, 7: 72, 10: 76, 11: 79},
 }
 """Pitches by place, where the first prediction is well above the second."""
 
@@ -239,7 +238,6 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
 WEIGHTS = {
     "infill": ("5827039ab1461afa", "2b0c172b7896dbc6"),
     "melody": ("820de4a5a36d84b0", "6f2777e7bbeddaa7"),
-    "small": ("ebfd00393d41f576", "5318a65156247060"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
     "tiny-conformer": ("12d8550a4bbb526b", "6f749aedf4b035f1"),
     "velocity": ("70e1a9dc4f1b0355", "f26084cc17200399"),
