@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from data.toolkit.locks import LOCK
-from data.toolkit.record_schema import RESTORE, Kind
+from data.toolkit.record_schema import PRETRAINED, RESTORE, TRAINED, Kind
 from data.toolkit.records import write_json
 from data.toolkit.settings import flatten
-from symbolic.checkpoint.bundled import RECORD
+from symbolic.checkpoint.bundled import RECORD, is_model
 from symbolic.documents import anything, fields, mapped, read_json, require, text
 from symbolic.errors import ConfigError
 
@@ -137,10 +137,24 @@ def read_record(run: Path, kind: Kind) -> dict[str, Any]:
     found = read_json(path, ConfigError, RESTORE) if path.is_file() else {}
     if not kind.marks <= found.keys():
         raise ConfigError(
-            f"{run} holds no record of `{kind.command}`. Name the folder of one of its finished runs."
+            f"{run} holds no record of `{kind.command}`. {_instead(run, found, kind)}Name the folder of one of its "
+            "finished runs."
         )
     require(path, found, kind.check, ConfigError, RESTORE)
     return found
+
+
+def _instead(run: Path, found: Mapping[str, Any], kind: Kind) -> str:
+    """Return what a folder or a name is that holds no record of a kind, and the command for it. "" if unknown."""
+    for other in (TRAINED, PRETRAINED):
+        if other.command != kind.command and other.marks <= found.keys():
+            return f"It is a run of `{other.command}`: export it by `{other.command} export`. "
+    if not found and is_model(run) and not (run / SETTINGS).is_file():  # a run that goes on is no model yet
+        return (
+            "It is a model already, which commands and `symbolic.load` take as it is. Runs become models by "
+            "`pretrain export` and `finetune export`. "
+        )
+    return ""
 
 
 def _latest(base: Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from variants import variants_of_bytes
 
-from data.toolkit.record_schema import Kind
+from data.toolkit.record_schema import PRETRAINED, TRAINED, Kind
 from data.toolkit.records import machine_kind, provenance, write_json
 from data.toolkit.runs import begin, find_folder, read_record
 from data.toolkit.safewrite import write, write_lines
@@ -76,6 +76,17 @@ def test_a_record_is_read_if_it_has_the_needed_keys(tmp_path):
     write_json(tmp_path / "record.json", {"a": -1})
     with pytest.raises(ConfigError, match=r"record\.json does not fit: a is -1, not from 0 to 9\. Restore"):
         read_record(tmp_path, cake)
+
+
+def test_what_is_no_run_of_a_command_is_named_with_the_command_for_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"It is a model already.* `pretrain export`"):
+        read_record(Path("tiny"), TRAINED)
+    write_json(tmp_path / "record.json", {"history": [], "files": {}, "settings": {}})
+    with pytest.raises(ConfigError, match="It is a run of `pretrain`: export it by `pretrain export`"):
+        read_record(tmp_path, TRAINED)
+    write_json(tmp_path / "record.json", {"test_counts": [], "checkpoint": ""})
+    with pytest.raises(ConfigError, match="It is a run of `finetune`: export it by `finetune export`"):
+        read_record(tmp_path, PRETRAINED)
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
