@@ -97,7 +97,10 @@ def sheet(
     onset = np.round(found.onset * scale).astype(np.int64)
     rows["onset"] = np.clip(onset, begin, end - round(scale))
     rows["length"] = np.minimum(np.maximum(np.round(found.value * scale), 1), end - rows["onset"])
-    rows["pitch"] = music.notes["pitch"][found.index]
+    cents = music.notes["cents"][found.index].astype(np.int64)
+    semitones = np.rint(cents / 100).astype(np.int64)  # a bend may reach beyond the next pitch
+    pitch = np.clip(music.notes["pitch"][found.index] + semitones, 0, 127)
+    rows["pitch"], rows["cents"] = pitch, cents - 100 * semitones
     clefs: tuple[tuple[str, int], ...] = (TREBLE, BASS)
     if len(np.unique(found.staff)) > 1:
         rows["staff"] = found.staff
@@ -178,7 +181,8 @@ def _parted(
 
 def _single(rows: NDArray[np.void]) -> NDArray[np.void]:
     """Leave one of the notes that have an onset and a pitch in common, the longest."""
-    order = np.lexsort((-rows["length"], rows["pitch"], rows["onset"]))
-    rows = rows[order]
-    same = (np.diff(rows["onset"]) == 0) & (np.diff(rows["pitch"].astype(np.int64)) == 0)
+    height = 100 * rows["pitch"].astype(np.int64) + rows["cents"]
+    order = np.lexsort((-rows["length"], height, rows["onset"]))
+    rows, height = rows[order], height[order]
+    same = (np.diff(rows["onset"]) == 0) & (np.diff(height) == 0)
     return np.asarray(rows[np.concatenate([[True], ~same])] if len(rows) else rows)

@@ -12,7 +12,17 @@ _BEAMS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4}
 _ORDER = "FCGDAEB"
 """Letters by fifths, from F at -1."""
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_SIGNS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
+_SIGNS = {
+    -2: "flat-flat",
+    -1.5: "three-quarters-flat",
+    -1: "flat",
+    -0.5: "quarter-flat",
+    0: "natural",
+    0.5: "quarter-sharp",
+    1: "sharp",
+    1.5: "three-quarters-sharp",
+    2: "double-sharp",
+}
 _LOWEST = -3
 """Fifths from the tonic of the key to the flattest name: Eb in C major and A minor."""
 
@@ -32,10 +42,10 @@ class Symbol(NamedTuple):
 
 
 class Spelling(NamedTuple):
-    """A written pitch: letter, semitones above it, octave."""
+    """A written pitch: letter, semitones above it, octave. Microtones are fractions of semitones."""
 
     step: str
-    alter: int
+    alter: float
     octave: int
 
 
@@ -80,17 +90,19 @@ def split(at: int, length: int, beat: int) -> list[Symbol]:
     return found
 
 
-def spelled(pitch: int, fifths: int) -> Spelling:
+def spelled(pitch: int, fifths: int, cents: int = 0) -> Spelling:
     """Name a MIDI pitch in a key, with the sharpened degrees of its minor.
 
     Args:
         pitch: MIDI pitch.
         fifths: Sharps of the key signature, flats below 0.
+        cents: What the note lies above its pitch.
     """
     lowest = fifths + _LOWEST
     place = lowest + (pitch * 7 - lowest) % 12  # the only one of twelve fifths that sounds like it
     step, alter = _ORDER[(place + 1) % 7], (place + 1) // 7
-    return Spelling(step, alter, (pitch - alter - _NATURAL[step]) // 12 - 1)
+    octave = (pitch - alter - _NATURAL[step]) // 12 - 1
+    return Spelling(step, alter + cents / 100 if cents else alter, octave)
 
 
 def signature_of(fifths: int) -> dict[str, int]:
@@ -99,8 +111,10 @@ def signature_of(fifths: int) -> dict[str, int]:
     return altered
 
 
-def accidental(written: Spelling, standing: dict[tuple[str, int], int], fifths: int) -> str:
+def accidental(written: Spelling, standing: dict[tuple[str, int], float], fifths: int) -> str:
     """Return the sign that a note needs, "" for none, and remember it for the rest of the bar.
+
+    Signs are those of the nearest quarter tone.
 
     Args:
         written: The note.
@@ -109,8 +123,8 @@ def accidental(written: Spelling, standing: dict[tuple[str, int], int], fifths: 
     """
     place = written.step, written.octave
     before = standing.get(place, signature_of(fifths)[written.step])
-    standing[place] = written.alter
-    return "" if before == written.alter else _SIGNS[written.alter]
+    standing[place] = shown = min(max(round(2 * written.alter) / 2, min(_SIGNS)), max(_SIGNS))
+    return "" if before == shown else _SIGNS[shown]
 
 
 def beams(symbols: Sequence[tuple[int, Symbol | None]], beat: int) -> list[list[str]]:

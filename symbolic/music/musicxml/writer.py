@@ -13,9 +13,19 @@ from numpy.typing import NDArray
 from symbolic.music.musicxml.symbols import DIVISIONS, Symbol, accidental, beams, spelled, split
 
 SHEET_NOTE = np.dtype(
-    [("onset", "<i8"), ("length", "<i8"), ("pitch", "u1"), ("staff", "u1"), ("voice", "u1")]
+    [
+        ("onset", "<i8"),
+        ("length", "<i8"),
+        ("pitch", "u1"),
+        ("staff", "u1"),
+        ("voice", "u1"),
+        ("cents", "<i2"),
+    ]
 )
-"""A note: times in `DIVISIONS` of a quarter note, staff and voice from 0. Voices count within a staff."""
+"""A note: times in `DIVISIONS` of a quarter note, staff and voice from 0, cents above its pitch.
+
+Voices count within a staff.
+"""
 _VOICES = 4
 """Voices of a staff in the numbering of programs."""
 TREBLE, BASS = ("G", 2), ("F", 4)
@@ -68,7 +78,7 @@ class _Item(NamedTuple):
 
     at: int
     symbol: Symbol
-    pitches: tuple[int, ...] = ()
+    pitches: tuple[tuple[int, int], ...] = ()  # with cents
     before: bool = False
     after: bool = False
 
@@ -110,6 +120,8 @@ def _measures(sheet: Sheet, notes: NDArray[np.void]) -> Iterator[str]:
             head += f'<direction><sound tempo="{sheet.tempo:.2f}"/></direction>'
         implicit = ' implicit="yes"' if index == 0 and pickup else ""
         content = _staves(bar, inside, len(sheet.clefs))
+        if index == len(sheet.bars) - 1:
+            content += '<barline location="right"><bar-style>light-heavy</bar-style></barline>'
         yield f'<measure number="{index + (not pickup)}"{implicit}>{head}{content}</measure>\n'
 
 
@@ -153,7 +165,8 @@ def _items(bar: SheetBar, notes: NDArray[np.void]) -> Iterator[_Item]:
         begin, until = onset - bar.start, onset - bar.start + int(chord["length"][0])
         at, stop = max(begin, 0), min(until, end)
         yield from _rests(now, at, bar.beat)
-        symbols, pitches, now = split(at, stop - at, bar.beat), tuple(chord["pitch"].tolist()), stop
+        pitches = tuple(chord[["pitch", "cents"]].tolist())
+        symbols, now = split(at, stop - at, bar.beat), stop
         for place, symbol in enumerate(symbols):
             before, after = place > 0 or begin < 0, place + 1 < len(symbols) or until > end
             yield _Item(at, symbol, pitches, before, after)
@@ -168,12 +181,12 @@ def _rests(at: int, end: int, beat: int) -> Iterator[_Item]:
         at += symbol.length
 
 
-def _signs(voices: Sequence[Sequence[_Item]], fifths: int) -> dict[tuple[int, int, int], str]:
+def _signs(voices: Sequence[Sequence[_Item]], fifths: int) -> dict[tuple[int, int, tuple[int, int]], str]:
     """Return the accidentals of a staff in a bar by time, voice and pitch."""
-    standing: dict[tuple[str, int], int] = {}
+    standing: dict[tuple[str, int], float] = {}
     placed = sorted((item.at, voice, item) for voice, items in enumerate(voices) for item in items)
     return {
-        (at, voice, pitch): accidental(spelled(pitch, fifths), standing, fifths)
+        (at, voice, pitch): accidental(spelled(pitch[0], fifths, pitch[1]), standing, fifths)
         for at, voice, item in placed
         if not item.before
         for pitch in item.pitches
@@ -186,7 +199,7 @@ def _voice(
     staff: int,
     voice: int,
     fifths: int,
-    signs: dict[tuple[int, int, int], str],
+    signs: dict[tuple[int, int, tuple[int, int]], str],
 ) -> str:
     where = f"<voice>{1 + voice + _VOICES * staff}</voice>"
     number = f"<staff>{staff + 1}</staff>"
@@ -208,8 +221,8 @@ def _voice(
                 f"<note><rest/>{duration}{where}{value}{change}{number}{_notations(tuplet)}</note>"
             )
         for place, pitch in enumerate(item.pitches):
-            step, alter, octave = spelled(pitch, fifths)
-            altered = f"<alter>{alter}</alter>" if alter else ""
+            step, alter, octave = spelled(pitch[0], fifths, pitch[1])
+            altered = f"<alter>{alter:g}</alter>" if alter else ""
             name = f"<pitch><step>{step}</step>{altered}<octave>{octave}</octave></pitch>"
             ties = ["stop"] * item.before + ["start"] * item.after
             tied = "".join(f'<tie type="{kind}"/>' for kind in ties)

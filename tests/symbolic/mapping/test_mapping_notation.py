@@ -55,6 +55,15 @@ def test_plain_music_is_written_down_right(quantiser):
     assert (found.staff == (music.notes["pitch"] < 60)).mean() > 0.95
 
 
+def test_microtones_stand_in_the_score():
+    music, *_ = played()
+    music.notes["cents"] = np.resize([0, 50, -33, 180], len(music))
+    page = sheet(music, steady(), notate(music, steady(), Rules()), [], "", "")
+    back = parse_musicxml(musicxml_bytes(page), "x")
+    heights = [np.unique(100 * one["pitch"].astype(int) + one["cents"]) for one in (music.notes, back.notes)]
+    np.testing.assert_array_equal(*heights)
+
+
 @pytest.mark.parametrize("quantiser", QUANTISERS, ids=lambda one: type(one).__name__)
 def test_chords_stay_together_and_time_moves_on(quantiser):
     music, *_ = played(1, loose=0.02)

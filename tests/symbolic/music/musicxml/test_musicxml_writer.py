@@ -20,6 +20,7 @@ def bars(count, upper=4, lower=4, beat=DIVISIONS, pickup=0):
 
 
 def written(rows, in_bars, **about):
+    rows = [(*row, 0)[: len(SHEET_NOTE)] for row in rows]  # without cents
     return musicxml_bytes(Sheet(np.array(rows, dtype=SHEET_NOTE), in_bars, **about))
 
 
@@ -98,6 +99,41 @@ def test_accidentals_stand_until_the_bar_ends():
     rows = [(at, 48, pitch, 0, 0) for at, pitch in ((0, 66), (48, 66), (96, 65), (192, 66), (240, 65))]
     signs = re.findall(r"<accidental>([\w-]+)</accidental>", written(rows, bars(2)).decode())
     assert signs == ["sharp", "natural", "sharp", "natural"]
+
+
+MICROTONES = [(60, 50), (61, 50), (61, -50), (66, 23), (70, -50), (70, 31)]
+
+
+def test_microtones_are_kept_and_shown_as_quarter_tones():
+    rows = [(at * 192, 192, pitch, 0, 0, cents) for at, (pitch, cents) in enumerate(MICROTONES)]
+    in_bars = [bar._replace(fifths=-2) for bar in bars(len(rows))]
+    content = written(rows, in_bars)
+    found = parse_musicxml(content, "x").notes[["pitch", "cents"]].tolist()
+    assert [100 * pitch + cents for pitch, cents in found] == [100 * one + cents for one, cents in MICROTONES]
+    signs = re.findall(r"<accidental>([\w-]+)</accidental>", content.decode())
+    assert signs == [
+        "quarter-sharp",
+        "quarter-flat",
+        "three-quarters-flat",
+        "sharp",
+        "three-quarters-flat",
+        "quarter-flat",
+    ]
+
+
+def test_another_reader_finds_the_same_microtones():
+    converter = pytest.importorskip("music21").converter
+    rows = [(at * 192, 192, pitch, 0, 0, cents) for at, (pitch, cents) in enumerate(MICROTONES)]
+    score = converter.parseData(written(rows, bars(len(rows))), format="musicxml")
+    assert [round(100 * one.pitch.ps) for one in score.recurse().notes] == [
+        100 * pitch + cents for pitch, cents in MICROTONES
+    ]
+
+
+def test_the_last_bar_has_a_final_bar_line():
+    content = written([], bars(3)).decode()
+    assert content.count("<barline") == 1
+    assert content.rindex("light-heavy") > content.index('<measure number="3"')
 
 
 def test_triplets_are_bracketed_beat_by_beat():
