@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from symbolic.errors import MusicFileError
 from symbolic.music.files import parse_music, read_music
 from symbolic.music.midi.bends import bent_cents
+from symbolic.music.midi.lyrics import singers
 from symbolic.music.midi.reader import from_symusic, parse_midi
 from symbolic.music.midi.writer import to_symusic
 from symbolic.music.notes import DRUM_PROGRAM, Music, note_array, problem_of
@@ -118,12 +119,16 @@ def from_pretty_midi(midi: PrettyMIDI) -> Music:
         raise MusicFileError("pretty_midi.PrettyMIDI", str(error)) from error
     signatures = [(tick(s.time), s.numerator, s.denominator) for s in midi.time_signature_changes]
     tempos = [(tick(time), tempo) for time, tempo in zip(*midi.get_tempo_changes(), strict=True)]
+    names = [instrument.name for instrument in midi.instruments]
+    words = np.array([tick(lyric.time) for lyric in midi.lyrics], dtype=np.int64)
+    played = [(name, notes["onset"][owner == track]) for track, name in enumerate(names)]
     return Music(
         notes,
         midi.resolution,
         np.array(sorted(signatures) or [(0, 4, 4)], dtype=np.int64),
         np.array(tempos, dtype=np.float64),
-        tuple(instrument.name for instrument in midi.instruments),
+        tuple(names),
+        sung=singers([("", words)], played, midi.resolution) if len(words) else (),
     )
 
 

@@ -88,6 +88,7 @@ def _part(part: Any) -> Part:
     drum = instrument.midiChannel == 9
     found = Part(str(part.partName or ""), DRUM_PROGRAM if drum else instrument.midiProgram or 0)
     for offset, voice, element in _elements(part):
+        found.words += bool(element.lyrics)
         velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
         for single in element.notes if element.isChord else (element,):
             tie = single.tie  # a chord would return the tie of any of its notes

@@ -24,6 +24,8 @@ VELOCITY = 64
 """Velocity of a note whose loudness is not written."""
 _LAST_TICK = 2**31 - 1
 _MAX_PARTS = np.iinfo(NOTE["track"]).max + 1
+_LEAST_WORDS = 0.05
+"""Least syllables to a note of what is sung."""
 _BEFORE = {"continue", "stop"}
 _AFTER = {"start", "continue"}
 
@@ -48,18 +50,23 @@ class Part:
         program: MIDI program of notes that state none, 128 for drums. It may be changed at any time.
 
     Attributes:
-        sung: Whether it has lyrics.
+        words: How many syllables its lyrics have.
     """
 
     def __init__(self, name: str = "", program: int = 0) -> None:
         self.name = name
         self.program = program
-        self.sung = False
+        self.words = 0
         self.notes: list[
             list[Any]
         ] = []  # onset, length, pitch, velocity, program, cents; ties change lengths
         # By pitch, cents and end, since voices may share a pitch: index and line of notes that wait for their ties.
         self._tied: dict[tuple[int, int, Fraction], list[tuple[int, Sequence[object]]]] = defaultdict(list)
+
+    @property
+    def sung(self) -> bool:
+        """Whether it has lyrics. A few words in a long part are stage directions and cues."""
+        return self.words > _LEAST_WORDS * len(self.notes)
 
     def add(
         self,

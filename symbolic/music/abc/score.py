@@ -24,6 +24,7 @@ def notation_of(tune: Tune) -> Notation:
     notation = Notation(bars=bars, repairs=[*_repairs(tune), *repairs])
     for (voice, own), at in zip(read, starts, strict=True):
         part = Part(voice.name, voice.setting.program)
+        part.words = voice.words
         for bar, start in zip(own, at, strict=True):
             _add(part, bar, start - bar.start)
             for when, tempo in bar.tempos:

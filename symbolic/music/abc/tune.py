@@ -16,6 +16,7 @@ from symbolic.music.notes import DRUM_PROGRAM
 _FIELD = re.compile(r"[ \t]*(?![A-Ga-gxz]:[|:])([A-Za-z+]):(.*)")
 """A field. "G:|" is a note and a bar line."""
 _COMMENT = re.compile(r"(?<!\\)%")
+_SYLLABLE = re.compile(r"[^\W\d_][^\s\-_*|]*")
 _NUMBER = re.compile(r"[+-]?\d{1,4}")
 _FIRST_VOICE = "1"
 """Identifier of the voice that holds the music before any `V:` field."""
@@ -149,6 +150,8 @@ class Tune:
             self._setting().unit = self._value(letter, value, fields.unit_length) or self._setting().unit
         elif letter == "Q":
             self._set_tempo(value)
+        elif letter == "w" and self._voice:
+            self._voice.words += len(_SYLLABLE.findall(value))
         elif letter == "m" and not self._macros.add(value):
             self._leave_out(letter, value)
 

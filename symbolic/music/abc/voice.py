@@ -61,6 +61,7 @@ class Voice:
         setting: What holds at its start. Fields change it as the voice goes on.
 
     Attributes:
+        words: How many syllables its lyrics have.
         strays: Number of characters that mean nothing.
         unclosed: Number of quotation marks without a second one, which take the rest of their line.
     """
@@ -68,6 +69,7 @@ class Voice:
     def __init__(self, name: str, setting: Setting) -> None:
         self.name = name
         self.setting = setting
+        self.words = 0
         self.strays = self.unclosed = 0
         self._bars = Bars(setting.signature)
         self._accidentals: dict[tuple[str, int], int | Fraction] = {}

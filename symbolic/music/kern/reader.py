@@ -2,7 +2,8 @@
 
 Bar lines give the bars. Repeats are not unfolded, and grace notes take no time. Pitches are sounding ones, as **kern
 has them: `*ITr` only states how a part is written, and `*Tr` is undone. Spines of one `*part` number are one track. So
-are the staves of a keyboard instrument, where no part numbers are given. The uppermost part is the first track.
+are the staves of a keyboard instrument, where no part numbers are given. The uppermost part is the first track. A
+staff with a spine of lyrics on its right is sung.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class _Reader:
         self.notation = Notation()
         self.spines: list[Spine] = []
         self.kern: list[tuple[int, Spine]] = []  # the columns that hold notes
+        self.words: list[tuple[int, Staff]] = []  # the columns that hold lyrics
         self.staves: list[Staff] = []
         self.unassigned = False
         self.now: Time = 0
@@ -80,6 +82,8 @@ class _Reader:
         self.notation.repairs += counted(self.faults)
         if self.unassigned:
             self._assign()
+        for staff in self.staves:
+            staff.part.words += staff.words
         return self.notation.music(self.name)
 
     def _begin(self, tokens: list[str], number: int) -> None:
@@ -91,9 +95,11 @@ class _Reader:
         if not self.spines:
             self.spines = [Spine() for _ in tokens]
         self._match(tokens, number)
+        left: Staff | None = None
         for spine, token in zip(self.spines, tokens, strict=True):
             if token.startswith("**"):
-                spine.begin(token)
+                spine.begin(token, left)
+            left = spine.staff or left
         self._note_kern()
 
     def _no_kern(self) -> MusicFileError:
@@ -103,6 +109,7 @@ class _Reader:
 
     def _note_kern(self) -> None:
         self.kern = [(column, spine) for column, spine in enumerate(self.spines) if spine.staff]
+        self.words = [(column, spine.singer) for column, spine in enumerate(self.spines) if spine.singer]
         for _, spine in self.kern:
             if spine.staff and not spine.staff.known:
                 spine.staff.known = self.unassigned = True
@@ -165,6 +172,8 @@ class _Reader:
         if len(tokens) != len(self.spines):
             self.faults["lines with too many or too few tokens"] += 1
         width = len(tokens)
+        for column, staff in self.words:
+            staff.words += column < width and any(map(str.isalpha, tokens[column]))
         found = [
             (spine, tokens[column]) for column, spine in self.kern if column < width and tokens[column] != "."
         ]

@@ -10,6 +10,8 @@ from symbolic.music.kern.tokens import Time
 from symbolic.music.notation import Part
 
 _KERN = "**kern"
+_WORDS = frozenset({"**text", "**silbe", "**mod-text", "**text-mod"})
+"""Spines of lyrics, which belong to the staff on their left."""
 
 
 class Staff:
@@ -22,6 +24,7 @@ class Staff:
         program: MIDI program.
         drum: Key on the drum kit, for an unpitched instrument. Else 0.
         stroke: Key on the drum kit of its unpitched notes. 0 where it is not known.
+        words: How many syllables its lyrics have.
         part: The part to which its notes go.
     """
 
@@ -30,6 +33,7 @@ class Staff:
         self.name = ""
         self.shift = 0
         self.known = self.assigned = False
+        self.words = 0
         self.code = self._kind = self._short = ""
         self.program = self.drum = self.stroke = 0
         self.part = Part()
@@ -60,18 +64,21 @@ class Spine:
 
     Attributes:
         staff: The staff of a **kern spine. None: a spine of another kind.
+        singer: The staff whose lyrics stand here. None: no lyrics.
         free: Time at which its last token ends, in units. -1: no token since it began.
     """
 
-    __slots__ = ("free", "staff")
+    __slots__ = ("free", "singer", "staff")
 
     def __init__(self, staff: Staff | None = None, free: Time = -1) -> None:
         self.staff = staff
+        self.singer: Staff | None = None
         self.free = free
 
-    def begin(self, kind: str) -> None:
-        """Begin with an exclusive interpretation."""
+    def begin(self, kind: str, left: Staff | None) -> None:
+        """Begin with an exclusive interpretation, on the right of a staff."""
         self.staff = Staff() if kind.strip() == _KERN else None
+        self.singer = left if kind.strip() in _WORDS else None
         self.free = -1
 
 

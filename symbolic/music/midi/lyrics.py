@@ -13,6 +13,7 @@ from symbolic.music.midi.check import items
 if TYPE_CHECKING:
     from symusic import Track
 
+_Timed = tuple[str, NDArray[np.integer]]
 _ON_NOTES, _NOTES = 0.8, 0.4
 """Least shares of the lyrics at onsets, and of the onsets with lyrics: some syllables have many notes."""
 
@@ -27,19 +28,32 @@ def sung_tracks(tracks: Sequence[Track], resolution: int) -> tuple[int, ...]:
         tracks: The tracks of a score.
         resolution: Ticks per quarter note. Lyrics may stand an eighth of one away from their note.
     """
+    words = [
+        (track.name, np.array([lyric.time for lyric in items(track.lyrics)]))
+        for track in tracks
+        if len(track.lyrics)
+    ]
+    if not words:
+        return ()
+    return singers(words, [(track.name, track.notes.numpy()["time"]) for track in tracks], resolution)
+
+
+def singers(words: Sequence[_Timed], tracks: Sequence[_Timed], resolution: int) -> tuple[int, ...]:
+    """Return the indices of tracks whose notes are sung, as `sung_tracks` does.
+
+    Args:
+        words: Names of groups of lyrics and their times in ticks.
+        tracks: Names of tracks and the onsets of their notes.
+        resolution: Ticks per quarter note.
+    """
     found = set()
-    for words in tracks:
-        if not len(words.lyrics):
-            continue
-        times = np.unique([lyric.time for lyric in items(words.lyrics)])
+    onsets = [(name, np.unique(times)) for name, times in tracks]
+    for group, syllables in words:
+        times = np.unique(syllables)
         agreed = [
-            (
-                _agreement(times, np.unique(track.notes.numpy()["time"]), resolution // 8),
-                track.name == words.name,
-                -index,
-            )
-            for index, track in enumerate(tracks)
-            if len(track.notes)
+            (_agreement(times, own, resolution // 8), name == group, -index)
+            for index, (name, own) in enumerate(onsets)
+            if len(own)
         ]
         best = max(agreed, default=(0.0, False, 0))
         if best[0]:

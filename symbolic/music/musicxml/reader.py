@@ -60,7 +60,7 @@ def read_tree(root: Element, name: str) -> tuple[Music, list[list[Element]]]:
     elements: list[list[Element]] = []
     for index, (part, reader) in enumerate(readers):
         for track, sources in _tracks(part or f"part {index + 1}", reader, timeline):
-            track.sung = any(tied[0].find("lyric") is not None for tied in sources)
+            track.words = sum(tied[0].find("lyric") is not None for tied in sources)
             notation.parts.append(track)
             elements += sources
     notation.repairs = _repairs([reader for _, reader in readers], timeline)

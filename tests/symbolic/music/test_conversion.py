@@ -181,6 +181,21 @@ class TestAsMusic:
         )
         assert sorted(times) == [(2, 3), (3, 5)]
 
+    def test_lyrics_of_music21_and_pretty_midi_are_sung(self):
+        from music21 import note, stream
+
+        parts = [stream.Part([note.Note(pitch), note.Note(pitch)]) for pitch in (72, 60)]
+        parts[1].notes[0].lyric = "la"
+        assert as_music(stream.Score(parts)).sung == (1,)
+        midi = pretty_midi.PrettyMIDI()
+        for offset in (0.0, 0.25):
+            midi.instruments.append(pretty_midi.Instrument(0))
+            midi.instruments[-1].notes = [
+                pretty_midi.Note(64, 60, 0.5 * at + offset, 0.5 * at + offset + 0.2) for at in range(4)
+            ]
+        midi.lyrics = [pretty_midi.Lyric("la", 0.5 * at + 0.25) for at in range(4)]
+        assert as_music(midi).sung == (1,)
+
     def test_mido_files(self, music):
         import mido
 

@@ -218,6 +218,11 @@ class TestVoices:
         assert sounding(music) == [(0, 1, 66), (1, 1, 66)]
         assert sounding(music, 1) == [(0, 1, F), (1, 1, F)]
 
+    def test_a_voice_with_words_below_it_is_sung(self):
+        text = "X:1\nK:C\nV:1\nCDEF|\nw: %s\nV:2\nCDEF|\nW:verse\n"
+        assert parse_abc(text % "Al-le lu-ja", "tune").sung == (0,)
+        assert parse_abc(text % "* * _ |", "tune").sung == ()
+
     def test_bars_begin_together(self):
         music = parse_abc("X:1\nM:4/4\nL:1/4\nK:C\nV:1\nCDEF|G4|\nV:2\nCD|E4|", "tune")
         assert sounding(music, 1) == [(0, 1, C), (1, 1, D), (4, 4, E)]

@@ -100,6 +100,14 @@ class TestSpines:
         music = kern("4C", "*+", "** **kern".replace("** ", "*\t"), "4D 4d", "4E 4e", "*- *", "4f", "*-")
         assert onsets(music) == [(0, 48), (1, 50), (1, D), (2, 52), (2, E), (3, F)]
 
+    def test_the_staff_left_of_lyrics_is_sung(self):
+        words = ["**kern\t**text\t**kern\t**silbe\t**kern", "4C\t.\t4c\t|A-\t4e", "4C\t|\t4d\t|men\t4e"]
+        assert parse_kern("\n".join(words), "x").sung == (1,)  # the uppermost is the first track
+        long = [words[0], *words[1:2], *["4C\t.\t4c\t.\t4e"] * 20]
+        assert parse_kern("\n".join(long), "x").sung == ()  # a cue
+        split = [words[0], "*\t*\t*^\t*\t*", "4C\t|Ja\t4c\t4g\t.\t4e"]
+        assert parse_kern("\n".join(split), "x").sung == (2,)
+
     def test_a_second_header_goes_on(self):
         assert onsets(kern("1c", "=2", "*-", "**kern", "1d", "*-")) == [(0, C), (4, D)]
 
