@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 
 from symbolic.errors import MusicFileError
+from symbolic.music.midi.film import FRAMES, quarters_of, set_to
 from symbolic.music.notation import counted
 
 Event = tuple[int, bytes]
@@ -27,8 +28,6 @@ _LENGTHS = {
     **{status: {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(status, 0) for status in range(0xF1, 0xFF)},
 }
 """Number of data bytes by status byte; system-exclusive messages and meta events state their own."""
-_FRAMES = 0x8000
-"""From here on, a header's 16 bits of time state frames a second."""
 _UNDEFINED = (0xF4, 0xF5, 0xF9, 0xFD)
 
 
@@ -78,12 +77,14 @@ def read_events(content: bytes, name: str) -> MidiEvents:
     if content[:4] != b"MThd" or size < 6 or len(content) < 14:
         raise MusicFileError(name, "not a readable MIDI file (it has no MIDI header)")
     kind, count, division = (int.from_bytes(content[at : at + 2]) for at in (8, 10, 12))
-    if division >= _FRAMES:
+    quarters = quarters_of(division) if division >= FRAMES else (division, 0)
+    if quarters is None:
         raise MusicFileError(
             name,
-            "its times are frames of a film (SMPTE) and know no beats",
+            f"its header states {256 - (division >> 8)} frames of a film a second (SMPTE), of {division & 0xFF} ticks",
             "Save it with ticks per quarter note, in a sequencer.",
         )
+    division, tempo = quarters
     file, oddities = MidiEvents(kind if kind < 3 else 1, division, [], []), Counter[str]()
     if kind > 2:
         file.repairs.append(f"type {kind}, which does not exist: read as type 1")
@@ -115,6 +116,11 @@ def read_events(content: bytes, name: str) -> MidiEvents:
         file.ends.append(end)
     if not len(file.tracks) <= count <= len(file.tracks) + others:
         file.repairs.append(f"its header promises {count:,} tracks, it holds {len(file.tracks):,}")
+    if tempo:
+        set_to(tempo, file.tracks)
+        file.repairs.append(
+            "its times are frames of a film (SMPTE): read in seconds, with beats of half a second"
+        )
     rest = content[at:]
     oddities["bytes after the last track left out"] += len(rest) if any(rest) else 0
     file.repairs += counted(oddities)

@@ -104,9 +104,7 @@ def from_symusic(
         MusicFileError: If its times lie outside MIDI's range, or it has too many tracks or time signatures.
     """
     if score.ticks_per_quarter <= 0:
-        raise MusicFileError(
-            name, "its header states no ticks per quarter note (SMPTE time is not supported)"
-        )
+        raise MusicFileError(name, "its header states no ticks per quarter note")
 
     for what, count, limit in (
         ("tracks", len(score.tracks), _MAX_TRACKS),

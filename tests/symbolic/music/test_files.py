@@ -209,7 +209,7 @@ class TestRefusing:
             pytest.param(b"", "not a readable MIDI file", id="empty file"),
             pytest.param(b"RIFF" * 20, "not a readable MIDI file", id="another format"),
             pytest.param(midi(NOTE_ON_OFF)[:-6], "not a readable MIDI file", id="cut short"),
-            pytest.param(midi(NOTE_ON_OFF, division=0xE728), "ticks per quarter", id="SMPTE time"),
+            pytest.param(midi(NOTE_ON_OFF, division=0xE900), "23 frames of a film", id="SMPTE time"),
             pytest.param(midi(NOTE_ON_OFF, division=0), "ticks per quarter", id="no division"),
             pytest.param(
                 midi(b"\xff\xff\xff\x7f\x90\x3c\x40\xff\xff\xff\x7f\x80\x3c\x40" * 8), "2\\^31", id="too long"

@@ -58,13 +58,14 @@ REPAIRED = {
         "time signatures of no beats or an impossible unit passed over: 1",
     ),
     "metre-4-huge": (midi(track((0, meta(0x58, b"\4\xff\x18\x08")), *scale())), "an impossible unit"),
+    "smpte": (midi(track(*scale()), division=-25 * 256 + 40), "frames of a film"),
     "zero-length": (midi(track(*scale(length=0))), "notes of no length given the shortest: 12"),
 }
 REFUSED = {
     "no-header": (track(*scale()), "unreadable"),
     "header-of-5": (SOUND[:7] + b"\x05" + SOUND[8:], "unreadable"),
     "no-ticks": (midi(track(*scale()), division=0), "unreadable"),
-    "smpte": (midi(track(*scale()), division=-25 * 256 + 40), "unreadable"),
+    "smpte-of-23": (midi(track(*scale()), division=-23 * 256 + 40), "unreadable"),
     "cut-off": (SOUND[:-9], "unreadable"),
     "track-of-2-GB": (midi(b"MTrk\x80\0\0\0" + track(*scale())[8:]), "unreadable"),
     "open-sysex": (midi(track((0, b"\xf0\x7f"), *scale())), "unreadable"),

@@ -205,6 +205,13 @@ def test_nested_notes_of_a_pitch_come_back(
     assert set(back.tracks) == {"one"}
 
 
+def test_a_file_of_frames_is_given_back_in_its_seconds(tmp_path: Path) -> None:
+    music, edit = opened(tmp_path, midi(track(*scale()), division=-25 * 256 + 40))
+    back = parse_midi(edit.to_bytes(), "back")
+    assert back.repairs == ()
+    np.testing.assert_array_equal(back.seconds(back.notes["onset"]), music.seconds(music.notes["onset"]))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_all_that_music_holds_is_written(seed: int) -> None:
     music = unruly(seed, notes=300)

@@ -382,3 +382,16 @@ def test_words_on_a_track_of_their_own_belong_to_the_notes_they_stand_at() -> No
 def test_lyrics_that_stand_at_no_notes_are_of_no_track() -> None:
     words = [(1000, meta(5, b"la"))] * 4
     assert parse_midi(midi(track(*scale()), track(*words)), "song").sung == ()
+
+
+@pytest.mark.parametrize(("frames", "rate"), [(24, 24), (25, 25), (29, 30 / 1.001), (30, 30)])
+@pytest.mark.parametrize("ticks", [1, 3, 40, 80, 255])
+def test_times_in_frames_are_seconds(frames: int, rate: float, ticks: int) -> None:
+    # A tempo means nothing here.
+    wait = round(2 * rate * ticks)
+    events = [(0, meta(0x51, b"\1\0\0")), (wait, b"\x90\x3c\x40"), (wait, b"\x80\x3c\x40")]
+    music = parse_midi(midi(track(*events), division=-256 * frames + ticks), "film")
+    found = music.seconds(np.array([music.notes["onset"][0], music.notes["duration"][0]]))
+    np.testing.assert_allclose(found, wait / (rate * ticks), rtol=2e-6)
+    assert 100 < music.tempos[0, 1] < 150
+    assert music.repairs[-1].startswith("its times are frames of a film (SMPTE)")
