@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from symbolic.errors import MusicFileError
+from symbolic.music.instruments import program_of
 from symbolic.music.notation import VELOCITY, Bar, Notation, Part, altered, counted
 from symbolic.music.notes import DRUM_PROGRAM, Music
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 _FINEST = 1000
 """Largest denominator of an alteration in semitones."""
+_UNPITCHED = ["Unpitched", "PercussionChord"]
+_DRUM_CHANNEL = 9
+_OFFSET = itemgetter(0)
 
 
 def from_music21(given: Stream, name: str = "music21.stream") -> Music:
@@ -32,7 +37,7 @@ def from_music21(given: Stream, name: str = "music21.stream") -> Music:
         score = _score_of(given)
         if any(not part.getElementsByClass("Measure") for part in score.parts):
             score = score.makeNotation()
-        if any(part.getInstrument(returnDefault=True).transposition for part in score.parts):
+        if any(one.transposition for one in score.recurse().getElementsByClass("Instrument")):
             score = score.toSoundingPitch()
         return _notation(score).music(name)
     except MusicFileError:
@@ -68,8 +73,9 @@ def _notation(score: Any) -> Notation:
                 notation.tempos.setdefault(Fraction(mark.getOffsetInHierarchy(part)), float(tempo))
     if notation.parts:
         notation.bars = _bars(score.parts[0])
-    unpitched = len(score.recurse().getElementsByClass(["Unpitched", "PercussionChord"]))
-    notation.repairs += counted({"unpitched percussion notes left out": unpitched})
+    strokes = [one for element in score.recurse().getElementsByClass(_UNPITCHED) for one in _singles(element)]
+    unknown = sum("Unpitched" in one.classes and _stroke(one) is None for one in strokes)
+    notation.repairs += counted({"unpitched percussion notes left out": unknown})
     return notation
 
 
@@ -84,25 +90,56 @@ def _bars(part: Any) -> list[Bar]:
 
 def _part(part: Any) -> Part:
     """Return the notes of a part with ties joined."""
-    instrument = part.getInstrument(returnDefault=True)
-    drum = instrument.midiChannel == 9
-    found = Part(str(part.partName or ""), DRUM_PROGRAM if drum else instrument.midiProgram or 0)
+    programs = _programs(part)
+    found = Part(str(part.partName or ""), programs[0][1])
     for offset, voice, element in _elements(part):
         found.words += bool(element.lyrics)
+        program = next((program for since, program in reversed(programs) if since <= offset), programs[0][1])
         velocity = element.volume.velocity or VELOCITY if element.volume else VELOCITY
-        for single in element.notes if element.isChord else (element,):
+        for single in _singles(element):
             tie = single.tie  # a chord would return the tie of any of its notes
-            semitones, cents = altered(Fraction(single.pitch.alter).limit_denominator(_FINEST))
+            if "Unpitched" in single.classes:
+                if (pitch := _stroke(single)) is None:
+                    continue
+                cents, own = 0, DRUM_PROGRAM
+            else:
+                semitones, cents = altered(Fraction(single.pitch.alter).limit_denominator(_FINEST))
+                pitch, own = round(single.pitch.ps - single.pitch.alter) + semitones, program
             found.add(
                 Fraction(offset),
                 Fraction(element.duration.quarterLength),
-                round(single.pitch.ps - single.pitch.alter) + semitones,
+                pitch,
                 tie=tie.type if tie and tie.type in ("start", "continue", "stop") else "",
                 line=(voice,),
                 velocity=velocity,
+                program=own,
                 cents=cents,
             )
     return found
+
+
+def _programs(part: Any) -> list[tuple[Any, int]]:
+    """Return the MIDI programs of a part, 128 for drums, and the offsets from which they hold. One at least."""
+    found = []
+    for one in part.recurse().getElementsByClass("Instrument"):
+        program = one.midiProgram
+        if one.midiChannel == _DRUM_CHANNEL:
+            program = DRUM_PROGRAM
+        elif program is None:
+            program = program_of(one.instrumentName or one.partName or "") or 0
+        found.append((one.getOffsetInHierarchy(part), program))
+    return sorted(found, key=_OFFSET) or [(0, program_of(str(part.partName or "")) or 0)]
+
+
+def _singles(element: Any) -> Any:
+    """Return the notes of a chord, or the note itself."""
+    return getattr(element, "notes", (element,))
+
+
+def _stroke(note: Any) -> int | None:
+    """Return the key on the drum kit of an unpitched note. None where its instrument has none or is not known."""
+    key = getattr(note.storedInstrument, "percMapPitch", None)
+    return key if isinstance(key, int) else None
 
 
 def _elements(part: Any) -> list[tuple[Any, str, Any]]:
@@ -112,7 +149,7 @@ def _elements(part: Any) -> list[tuple[Any, str, Any]]:
         for stream in [measure, *measure.voices]:
             start = measure.offset + (stream.offset if stream is not measure else 0)
             for element in stream.notes:
-                if element.isNote or (element.isChord and "Harmony" not in element.classes):
+                if "Harmony" not in element.classes:
                     voice = str(stream.id) if stream is not measure else ""
                     found.append((start + element.offset, voice, element))
-    return sorted(found, key=lambda pair: pair[0])
+    return sorted(found, key=_OFFSET)

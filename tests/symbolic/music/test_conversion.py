@@ -196,6 +196,31 @@ class TestAsMusic:
         midi.lyrics = [pretty_midi.Lyric("la", 0.5 * at + 0.25) for at in range(4)]
         assert as_music(midi).sung == (1,)
 
+    @pytest.mark.parametrize("measures", [True, False])
+    def test_music21_instruments_hold_from_where_they_stand(self, measures):
+        from music21 import instrument, note, stream
+
+        part = stream.Part([instrument.Violin(), note.Note(60), note.Note(62), note.Note(64)])
+        part.insert(2, instrument.Flute())
+        found = as_music(stream.Score([part.makeMeasures() if measures else part]))
+        assert found.notes["program"].tolist() == [40, 40, 73]
+
+    def test_music21_strokes_of_known_drums_are_read(self):
+        from music21 import instrument, note, percussion, stream
+
+        def stroke(drum):
+            found = note.Unpitched()
+            found.storedInstrument = drum and drum()
+            return found
+
+        drums = [
+            stroke(one) for one in (instrument.BassDrum, instrument.SnareDrum, instrument.BassDrum, None)
+        ]
+        both = percussion.PercussionChord([drums[0], drums[1]])
+        found = as_music(stream.Stream([both, *drums[2:]]))
+        assert sorted(found.notes[["pitch", "program"]].tolist()) == [(35, 128), (35, 128), (38, 128)]
+        assert found.repairs == ("unpitched percussion notes left out: 1",)
+
     def test_mido_files(self, music):
         import mido
 
