@@ -92,7 +92,9 @@ def read_parts(
         reader = PartReader(listed.get(identity), unit, silent_cues)
         reader.read(measures)
         readers.append((part_name(listed.get(identity)), reader))
-    return readers, Timeline([reader for _, reader in readers], _implicit(root), unit)
+    first = root.find("measure" if root.tag == "score-timewise" else "part/measure")
+    begins_at_0 = first is not None and first.get("number") == "0"
+    return readers, Timeline([reader for _, reader in readers], _implicit(root), unit, begins_at_0)
 
 
 def _unit(root: Element, name: str) -> int:

@@ -23,6 +23,7 @@ class Timeline:
         readers: The parts, read.
         implicit: Measures that count as no bars of their own: they take no time if nothing stands in them.
         unit: Units of time to the quarter note.
+        begins_at_0: Whether the first measure is numbered 0, as pick-ups are. Hidden rests do not fill it.
 
     Attributes:
         uneven: Number of measures that are shorter in some parts than in others.
@@ -30,8 +31,11 @@ class Timeline:
         overlong: Number of measures whose hidden rests, or rests of a whole bar, went on beyond their end.
     """
 
-    def __init__(self, readers: Sequence[PartReader], implicit: set[int], unit: int) -> None:
+    def __init__(
+        self, readers: Sequence[PartReader], implicit: set[int], unit: int, begins_at_0: bool = False
+    ) -> None:
         self._readers = readers
+        self._begins_at_0 = begins_at_0
         self._unit = unit
         self._signatures = _leading(readers)
         self.uneven = self.rounded = self.overlong = 0
@@ -64,10 +68,11 @@ class Timeline:
             if signature.measure == measure:
                 full += signature.onset
             here = [reader for reader in self._readers if measure < len(reader.lengths)]
-            found = {max(reader.lengths[measure], min(reader.reached[measure], full)) for reader in here}
+            filled = 0 if measure == 0 and self._begins_at_0 else full
+            found = {max(reader.lengths[measure], min(reader.reached[measure], filled)) for reader in here}
             self.uneven += len(found - {0}) > 1
             longest: Time = max(found)
-            if max(reader.reached[measure] for reader in here) > longest:
+            if filled and max(reader.reached[measure] for reader in here) > longest:
                 self.overlong += 1
                 excess = Fraction(longest - full, self._unit)
                 longest = full if 0 < excess <= _EXCESS and excess % _FINEST else longest

@@ -140,6 +140,13 @@ class TestBars:
         assert onsets(read([note() + forward(3), FULL], [FULL, FULL]), 0)[0] == 0
         assert onsets(read([note(), FULL], [FULL, FULL]), 0) == [0, 4, 5, 6, 7]
 
+    @pytest.mark.parametrize(("number", "first"), [("0", 3), ("1", 0)])
+    def test_hidden_rests_do_not_fill_a_measure_numbered_0(self, number, first):
+        begins = f'<measure number="{number}">{note()}'
+        hidden = note("r", 3, attributes=HIDDEN)
+        music = read([begins + hidden, FULL], [begins, FULL])
+        assert onsets(music, 0) == onsets(music, 1) == [first, 4, 5, 6, 7]
+
     def test_a_bar_whose_voice_changes_staves_is_no_pick_up(self):
         crossing = notes("C5 D5 E5", staff=1) + note("F3", staff=2)
         music = read([crossing, note("G5", 4, staff=1) + backup(4) + note("C3", 4, staff=2)])
