@@ -97,6 +97,7 @@ class Canvas:
         drums = self.values[:, PROGRAM] == DRUM_PROGRAM
         self.commas = np.where(self.drawn[:, PITCH] & ~drums, HIDDEN_COMMA, commas[self.source])
         self.sureness = np.zeros(self.values.shape)
+        self.turn = np.zeros(len(self.values))
         self.sort(0, len(self.values))
 
     def __len__(self) -> int:
@@ -114,7 +115,7 @@ class Canvas:
         order = low + np.lexsort(values[:, _CANONICAL].T)
         for column in (
             *(self.values, self.hidden, self.drawn, self.sureness, self.track, self.source),
-            *(self.start, self.new, self.dropped, self.lasting, self.commas),
+            *(self.start, self.new, self.dropped, self.lasting, self.commas, self.turn),
         ):
             column[low:high] = column[order]
 

@@ -17,9 +17,9 @@ from symbolic.generate.sampling import Floats, log_softmax
 from symbolic.music.notes import DRUM_PROGRAM, Music
 from symbolic.tokens.grid import to_grid
 from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import DURATION, POSITION, RESERVED, Vocabulary
+from symbolic.tokens.vocabulary import DURATION, POSITION, RESERVED, VELOCITY, Vocabulary
 
-HABITS = (POSITION, DURATION)
+HABITS = (POSITION, DURATION, VELOCITY)
 """Fields that tracks have habits of."""
 _ENOUGH = 16
 """Notes outside of the passage from which a track has habits."""
@@ -47,15 +47,16 @@ class Habits:
         notes = music.notes[tokens.note_index]
         onset = to_grid(notes["onset"], music, vocabulary)
         end = np.maximum(to_grid(notes["onset"] + notes["duration"], music, vocabulary), onset + 1)
-        position = tokens.ids[:, POSITION].astype(np.int64) - RESERVED
+        values = tokens.ids.astype(np.int64) - RESERVED
         for track in passage.tracks.tolist():
             own = notes["track"] == track
             chosen = own & ~passage.asked
             if chosen.sum() < _ENOUGH:
                 continue
-            self._counts[POSITION, track] = np.bincount(
-                position[chosen], minlength=vocabulary.values[POSITION]
-            )
+            for field in (POSITION, VELOCITY):
+                self._counts[field, track] = np.bincount(
+                    values[chosen, field], minlength=vocabulary.values[field]
+                )
             if (notes["program"][own] != DRUM_PROGRAM).all():
                 gap = gaps(onset[chosen], onset[own], int(end[own].max()))
                 classes = np.searchsorted(_RATIOS, (end - onset)[chosen] / gap)
@@ -74,13 +75,13 @@ class Habits:
             allowed: (M, V) bool, the values that agree with other notes. A duration beyond them ends with the longest.
         """
         found = np.zeros(logits.shape)
-        usable = allowed.any(axis=1) & ((field == POSITION) | ~canvas.hidden[rows, POSITION])
+        usable = allowed.any(axis=1) & ((field != DURATION) | ~canvas.hidden[rows, POSITION])
         for track in np.unique(canvas.track[rows]).tolist():
             own = np.flatnonzero((canvas.track[rows] == track) & usable)
             if (field, track) not in self._counts or not len(own):
                 continue
             scores = logits[own]
-            if field == POSITION:
+            if field != DURATION:
                 classes = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
                 scores = np.where(allowed[own], scores, -np.inf)
             else:

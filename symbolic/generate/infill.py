@@ -14,10 +14,11 @@ from symbolic.generate.canvas import Canvas, open_positions
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
 from symbolic.generate.habits import HABITS, Habits
+from symbolic.generate.intervals import Intervals
 from symbolic.generate.passage import Ints, Passage
 from symbolic.generate.registers import registers
 from symbolic.generate.rules import Rules
-from symbolic.generate.sampling import Floats, Sampling, still_hidden
+from symbolic.generate.sampling import Floats, Sampling, still_hidden, turns
 from symbolic.generate.variant import Variant, variant_of
 from symbolic.generate.voices import most_voices
 from symbolic.heads import FieldHeads
@@ -74,6 +75,7 @@ class Writer:
         own = registers(music, tokens, passage)
         rules = Rules(passage, self.constraints, self.vocabulary, positions, voices, own)
         habits = Habits(music, tokens, passage, self.vocabulary)
+        intervals = Intervals(music, tokens, passage, self.vocabulary)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
@@ -105,7 +107,7 @@ class Writer:
                     for draft in drafts if sweep else ():
                         draft.hide_again(self.sampling.share)
                     for field in self.sampling.fields:
-                        self._draw_field(drafts, rules, habits, field, sweep)
+                        self._draw_field(drafts, rules, habits, intervals, field, sweep)
                 if self.comma_field is not None:
                     self._draw_commas(drafts, self.comma_field)
                 advance(len(chosen) / number / len(stretches))
@@ -113,10 +115,18 @@ class Writer:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
 
     def _draw_field(
-        self, drafts: Sequence[_Draft], rules: Rules, habits: Habits, field: int, sweep: int
+        self,
+        drafts: Sequence[_Draft],
+        rules: Rules,
+        habits: Habits,
+        intervals: Intervals,
+        field: int,
+        sweep: int,
     ) -> None:
         """Draw all hidden values of a field, in steps that all drafts make together."""
         counts = [len(draft.hidden_rows(field)) for draft in drafts]
+        for draft in drafts:
+            draft.spread(field)
         for step in range(1, self.sampling.steps_for(max(counts), sweep) + 1):
             busy = [index for index, draft in enumerate(drafts) if len(draft.hidden_rows(field))]
             if not busy:
@@ -125,13 +135,14 @@ class Writer:
             for index, logits in zip(busy, found, strict=True):
                 steps = self.sampling.steps_for(counts[index], sweep)
                 keep = len(logits) - still_hidden(counts[index], step, steps)
-                self._commit(drafts[index], rules, habits, logits, field, keep, step / steps)
+                self._commit(drafts[index], rules, habits, intervals, logits, field, keep, step / steps)
 
     def _commit(
         self,
         draft: _Draft,
         rules: Rules,
         habits: Habits,
+        intervals: Intervals,
         logits: Floats,
         field: int,
         keep: int,
@@ -147,8 +158,10 @@ class Writer:
         if field in HABITS:
             agreeing = np.stack([rules.among_notes(canvas, row, field, draft.near) for row in rows.tolist()])
             logits += habits.leaning(canvas, rows, field, logits, allowed & agreeing)
+        elif field == PITCH:
+            logits += intervals.leaning(canvas, rows, draft.near, np.where(allowed, logits, -np.inf))
         values, sureness = self.sampling.draw(logits, allowed, field, random)
-        for place in self.sampling.kept(sureness, keep, progress, random).tolist():
+        for place in self.sampling.kept(sureness, canvas.turn[rows], keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]
             canvas.hidden[row, field] = False
             agreeing = rules.among_notes(canvas, row, field, draft.near) & allowed[place]
@@ -189,7 +202,9 @@ class Writer:
                 values, sureness = self.sampling.draw(logits, allowed, PITCH, draft.random)
                 steps = self.sampling.steps_for(count)
                 keep = len(rows) - still_hidden(count, step, steps)
-                kept = self.sampling.kept(sureness, keep, step / steps, draft.random)
+                kept = self.sampling.kept(
+                    sureness, draft.random.random(len(rows)), keep, step / steps, draft.random
+                )
                 draft.canvas.commas[rows[kept]] = values[kept] + 1
 
     def _states(self, drafts: Sequence[_Draft]) -> torch.Tensor:
@@ -259,6 +274,11 @@ class _Draft:
     def hidden_rows(self, field: int) -> Ints:
         """Return the tokens of the stretch in which a field is hidden."""
         return self.low + np.flatnonzero(self.canvas.hidden[self.low : self.high, field])
+
+    def spread(self, field: int) -> None:
+        """Give the hidden values of a field turns, so that neighbours are drawn far from one another."""
+        rows = self.hidden_rows(field)
+        self.canvas.turn[rows] = turns(len(rows), self.random.random())
 
     def hidden_commas(self) -> Ints:
         """Return the tokens of the stretch in which the comma is hidden."""

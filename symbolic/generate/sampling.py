@@ -117,18 +117,19 @@ class Sampling:
         return values, np.take_along_axis(scores, values[:, None], axis=1)[:, 0]
 
     def kept(
-        self, sureness: Floats, keep: int, progress: float, random: np.random.Generator
+        self, sureness: Floats, turn: Floats, keep: int, progress: float, random: np.random.Generator
     ) -> NDArray[np.int64]:
         """Return the places of the `keep` values that are kept in a step.
 
         Args:
             sureness: (M,) log probabilities.
+            turn: (M,) when each is kept beside the others, unless the surest come first.
             keep: How many.
             progress: Completed part of the field, 0 to 1.
             random: Source of randomness.
         """
         if self.noise is None:
-            return random.permutation(len(sureness))[:keep]
+            return np.argsort(turn, kind="stable")[:keep]
         noisy = sureness + self.noise * (1 - progress) * random.gumbel(size=len(sureness))
         return np.argsort(-noisy, kind="stable")[:keep]
 
@@ -141,6 +142,18 @@ def _of(given: float | Mapping[str, float], field: int, usual: Mapping[str, floa
 def still_hidden(count: int, step: int, steps: int) -> int:
     """Return how many of `count` values are hidden after a step, counted from 1: the cosine schedule of MaskGIT."""
     return 0 if step >= steps else int(count * math.cos(math.pi / 2 * step / steps))
+
+
+def turns(count: int, first: float) -> Floats:
+    """Return (count,) numbers from 0 to 1, in whose order neighbours are far from one another.
+
+    Successive ones are a golden section of a circle apart. So values that are taken together are nearly evenly spread.
+
+    Args:
+        count: How many.
+        first: The first number.
+    """
+    return np.asarray((first + (5**0.5 - 1) / 2 * np.arange(count)) % 1)
 
 
 def nucleus(log_probabilities: Floats, top_p: float) -> Floats:

@@ -12,7 +12,7 @@ from symbolic.errors import ConfigError
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
 from symbolic.generate.passage import find_passage
-from symbolic.generate.sampling import Sampling, log_softmax, nucleus, still_hidden
+from symbolic.generate.sampling import Sampling, log_softmax, nucleus, still_hidden, turns
 from symbolic.music.notes import Music
 from symbolic.tokens.tokenizer import Tokenizer
 from symbolic.tokens.vocabulary import DURATION, PITCH, VELOCITY
@@ -75,10 +75,26 @@ def test_rows_without_a_limit_stay_finite():
 def test_the_surest_are_kept_first_where_there_is_no_noise():
     sure = np.array([-1.0, -3.0, -0.5, -2.0])
     random = np.random.default_rng(0)
-    assert Sampling(noise=0).kept(sure, 3, 0.0, random).tolist() == [2, 0, 3]
-    assert Sampling(noise=9).kept(sure, 3, 1.0, random).tolist() == [2, 0, 3]
-    for sampling in (Sampling(noise=9), Sampling()):
-        assert len({tuple(sampling.kept(sure, 3, 0.0, random).tolist()) for _ in range(50)}) > 5
+    turn = np.arange(4.0)
+    assert Sampling(noise=0).kept(sure, turn, 3, 0.0, random).tolist() == [2, 0, 3]
+    assert Sampling(noise=9).kept(sure, turn, 3, 1.0, random).tolist() == [2, 0, 3]
+    found = {tuple(Sampling(noise=9).kept(sure, turn, 3, 0.0, random).tolist()) for _ in range(50)}
+    assert len(found) > 5
+
+
+def test_values_are_usually_kept_in_turn():
+    random, turn = np.random.default_rng(0), np.array([0.3, 0.9, 0.1, 0.5])
+    assert Sampling().kept(np.array([-9.0, -1.0, -1.0, -1.0]), turn, 2, 0.0, random).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("count", [5, 20, 61])
+@pytest.mark.parametrize("seed", range(3))
+def test_neighbours_are_drawn_in_different_steps(count, seed):
+    first = np.random.default_rng(seed).random()
+    order = np.argsort(turns(count, first))
+    for size in range(2, count * 3 // 8):  # taken together
+        for begin in range(0, count, size):
+            assert (np.diff(np.sort(order[begin : begin + size])) > 1).all()
 
 
 @pytest.mark.parametrize(
