@@ -25,7 +25,13 @@ def test_the_page_of_speed_is_made_from_its_results(speed_page):
 
 def test_ratios_have_their_meaning(speed_page):
     lines = speed_page.read_lines(HOME / "results" / "speed.jsonl")
-    found = {name for line in lines if line["bench"] != "adapters" for name in line["ratios"]}
+    columns = tuple(f"_{column}" for column in speed_page.ADAPTED)
+    found = {
+        name
+        for line in lines
+        for name in line["ratios"]
+        if line["bench"] != "adapters" or not name.endswith(columns)
+    }
     assert found
     assert found - set(speed_page.MEANINGS) == set()
 
@@ -43,3 +49,22 @@ def test_the_table_names_machine_and_command(speed_page):
     assert re.split(r" *\| *", head)[1:3] == ["benchmark", "measured"]
     assert row.endswith("limit | 0.457 |")
     assert note == "- `data`: `python bench_data.py`, 2026-01-02, 2 cores of x86_64, PyTorch 2.13"
+
+
+def test_adapters_have_a_table_of_their_own(speed_page):
+    record = {
+        "bench": "adapters",
+        "command": "python bench_adapters.py",
+        "time": "2026-01-02T03:04:05",
+        "machine": {"cores": 2, "processor": "x86_64", "bf16": True},
+        "versions": {"torch": "2.13"},
+        "ratios": {
+            "lora_trained": 331776,
+            "lora_memory": 0.56,
+            "lora_step": 0.66,
+            "switch_vs_forward": 0.002,
+        },
+    }
+    lines = speed_page.table([record]).splitlines()
+    assert lines[-1] == "| `lora` | 331,776 | 56 % | 66 % |"
+    assert lines[2].endswith("| 0.002 |")

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from processor import processor
 from speed_page import BEGIN, fill_page, table
 
 from data.toolkit.records import provenance
@@ -24,7 +25,7 @@ from data.toolkit.results import write_results
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
 PAGE = HERE.parents[1] / "docs" / "speed.md"
-ADDED = {"adapters": ["--rounds", "1"], "train": ["--rounds", "2"]}
+ADDED = {"adapters": ["--rounds", "1"], "train": ["--rounds", "1"]}
 """Arguments beside the defaults, which take an hour."""
 
 
@@ -47,16 +48,6 @@ def measure(name: str) -> dict[str, Any]:
     about = provenance(["OMP_NUM_THREADS=1", "python", *words])
     about["machine"] |= processor()
     return {"bench": name, **about, "ratios": json.loads(last)}
-
-
-def processor() -> dict[str, Any]:
-    """Return the name of the processor and whether it multiplies in bf16, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return {}
-    found = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    return {"model": found.get("model name", "unknown"), "bf16": "_bf16" in found.get("flags", "")}
 
 
 def say(text: str) -> None:

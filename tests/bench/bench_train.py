@@ -2,7 +2,8 @@
 
 Times on a CPU are seconds of CPU with one thread, and the clock's with more; of several rounds the median counts. The
 last line is one JSON object of ratios. About five minutes, half of them the recipe's. `--compile` adds what
-`torch.compile` gains; `--gpu` measures the preset `base` on a CUDA device instead.
+`torch.compile` gains; `--gpu` measures the preset `base` on a CUDA device instead. Where the processor has no bf16,
+PyTorch would emulate it, so only fp32 is measured.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from statistics import median
 import numpy as np
 import torch
 from bert import Bert
+from processor import processor
 from recipe import Recipe
 from training import SIZES, Ours, Stopwatch, now, peak, random_batch, seconds
 
@@ -27,6 +29,7 @@ from symbolic.tokens.vocabulary import RESERVED
 
 BASE = PRESETS["base"]
 WINDOWS = 4
+TYPES = {"fp32": torch.float32} | ({"bf16": torch.bfloat16} if processor().get("bf16") else {})
 
 
 def say(text: str) -> None:
@@ -50,17 +53,17 @@ def recipe_step(config: BackboneConfig, device: str = "cpu") -> Callable[[Batch]
 def bench_step(rounds: int) -> dict[str, float]:
     """Compare a step of two layers of `base` with the recipe's, with BERT's and with the machine's matrix products."""
     config, batch = replace(BASE, layers=2), random_batch(WINDOWS, BASE.window)
-    ours = {"fp32": Ours(config), "bf16": Ours(config, bf16=True)}
+    ours = {name: Ours(config, name == "bf16") for name in TYPES}
     recipe = recipe_step(config)
     berts = {name: Bert(config, name == "bf16") for name in ours}
     for one in (*ours.values(), *berts.values()):
         one.step(batch)
-    times: dict[str, list[float]] = {"recipe": [], "fp32": [], "bf16": []}
-    equals: dict[str, list[float]] = {"fp32": [], "bf16": []}
-    shares: dict[str, list[float]] = {"fp32": [], "bf16": []}
+    times: dict[str, list[float]] = {name: [] for name in ("recipe", *TYPES)}
+    equals: dict[str, list[float]] = {name: [] for name in TYPES}
+    shares: dict[str, list[float]] = {name: [] for name in TYPES}
     for _ in range(rounds):
         times["recipe"].append(seconds(lambda: recipe(batch)))
-        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        for name, dtype in TYPES.items():
             turns = []
             for _ in range(3):
                 highest = peak(dtype)
@@ -75,7 +78,9 @@ def bench_step(rounds: int) -> dict[str, float]:
             f"times as fast as the recipe's in fp32; {median(shares[name]):.0%} of the rate of a square product"
         )
     return {f"recipe_ratio_{name}": value for name, value in found.items()} | {
-        f"bert_ratio_{name}": median(values) for name, values in equals.items()
+        f"{measure}_{name}": median(values)
+        for measure, lists in (("bert_ratio", equals), ("product_share", shares))
+        for name, values in lists.items()
     }
 
 
@@ -154,8 +159,8 @@ def bench_fill(rounds: int) -> float:
 def bench_compile(rounds: int) -> None:
     """Compare the compiled backbone with the plain one, after the first step."""
     batch = random_batch(WINDOWS, BASE.window)
-    for bf16 in (False, True):
-        plain, compiled = (Ours(replace(BASE, layers=2), bf16) for _ in range(2))
+    for name in TYPES:
+        plain, compiled = (Ours(replace(BASE, layers=2), name == "bf16") for _ in range(2))
         compiled.objective.backbone.compile()
         plain.step(batch)
         begin = time.perf_counter()  # the compiler is another process
@@ -165,7 +170,6 @@ def bench_compile(rounds: int) -> None:
         for _ in range(rounds):
             slow = seconds(lambda one=plain: one.step(batch))
             gains.append(slow / seconds(lambda one=compiled: one.step(batch)))
-        name = "bf16" if bf16 else "fp32"
         say(f"torch.compile, {name}: {median(gains):.2f} times the rate; its first step took {first:.0f} s")
 
 
@@ -228,7 +232,7 @@ def main() -> None:
     else:
         say(f"PyTorch {torch.__version__}, {torch.get_num_threads()} thread(s)")
         result = bench_step(options.rounds)
-        shares = {name: selector_share(name == "bf16", options.rounds) for name in ("fp32", "bf16")}
+        shares = {name: selector_share(name == "bf16", options.rounds) for name in TYPES}
         for name, value in shares.items():
             say(f"base, 12 layers, one window, {name}: choosing takes {value:.1%} of a step")
         result["selector_share"] = max(shares.values())

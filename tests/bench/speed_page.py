@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ MEANINGS = {
     "recipe_ratio_bf16": "training step in bf16, against the published recipe's in fp32",
     "bert_ratio_fp32": "training step, against BERT of equal size from `transformers`, both in fp32",
     "bert_ratio_bf16": "the same, both in bf16",
+    "product_share_fp32": "its matrix products in fp32, share of the rate of a square product",
+    "product_share_bf16": "the same in bf16",
     "selector_share": "share of a step that the adversarial selector takes, 12 layers",
     "fill20_vs_fill80": "notes a second in windows 20 % full, against windows 80 % full",
     "relations_step": "training step of `tiny` with all relations, time against a step with none",
@@ -35,15 +38,29 @@ MEANINGS = {
     "network": "share of it that the network takes",
     "features and lines": "share that features, trees and lines take",
     "files": "share that reading and writing take",
+    "serving_memory": "memory of eight LoRA adapters on one `base`, share of eight copies'",
+    "switch_vs_forward": "time to activate one of them, share of a forward pass of 1,024 tokens",
 }
 """What the ratios say. Others have their name."""
 
 
+ADAPTED = ("trained", "memory", "step")
+"""Columns of the table of adapters: numbers trained, and shares of full fine-tuning's memory and time of a step."""
+
+
 def table(records: Iterable[Mapping[str, Any]]) -> str:
-    """Return all ratios as a table of Markdown, with the machine and the command of each benchmark below it."""
+    """Return all ratios as a table of Markdown, with the machine and the command of each benchmark below it.
+
+    Methods of adaptation have a table of their own.
+    """
     rows, notes = [], []
+    adapted: dict[str, dict[str, float]] = defaultdict(dict)
     for record in records:
         for name, value in record["ratios"].items():
+            method, _, column = name.rpartition("_")
+            if record["bench"] == "adapters" and column in ADAPTED and method != "serving":
+                adapted[method][column] = value
+                continue
             rows.append((record["bench"], MEANINGS.get(name, name.replace("_", " ")), f"{value:.3g}"))
         machine = record["machine"]
         bf16 = "" if machine.get("bf16") else ", which has no bf16"
@@ -51,7 +68,25 @@ def table(records: Iterable[Mapping[str, Any]]) -> str:
             f"- `{record['bench']}`: `{record['command']}`, {record['time'][:10]}, {machine['cores']} cores of "
             f"{machine.get('model', machine['processor'])}{bf16}, PyTorch {record['versions'].get('torch', '–')}"
         )
-    return "\n".join([*markdown_table(("benchmark", "measured", ""), rows), "", *notes])
+    lines = [*markdown_table(("benchmark", "measured", ""), rows), "", *notes]
+    if adapted:
+        head = (
+            "adapter",
+            "numbers trained",
+            "peak memory, share of full fine-tuning's",
+            "time of a step, share",
+        )
+        cells = [
+            (
+                f"`{method}`",
+                f"{found['trained']:,.0f}",
+                f"{100 * found['memory']:.0f} %",
+                f"{100 * found['step']:.0f} %",
+            )
+            for method, found in adapted.items()
+        ]
+        lines += ["", *markdown_table(head, cells)]
+    return "\n".join(lines)
 
 
 def fill_page(text: str, results: Path) -> str:
