@@ -176,10 +176,12 @@ def _dealt(
             continue
         inside = [i for i in indices if members[i].split is None]
         if inside:
-            counts = Counter(sorted(classes[i] for i in inside))
+            label = classes[inside[0]]
+            if len(inside) > 1:  # few sets have several pieces, and counting is slow
+                label = Counter(sorted(classes[i] for i in inside)).most_common(1)[0][0]
             mark = min(members[i].fingerprint for i in inside)
             firsts.append(indices[0])
-            bundles.append(Bundle(counts.most_common(1)[0][0], len(inside), mark))
+            bundles.append(Bundle(label, len(inside), mark))
     sizes = Counter[str]()
     for bundle in bundles:
         sizes[bundle.label] += bundle.size
