@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from symbolic.errors import MusicFileError
 from symbolic.features.stats import Floats
 from symbolic.mapping.beats import is_compound
 from symbolic.music.bars import beats
@@ -15,7 +16,7 @@ from symbolic.music.files import MUSICXML_SUFFIXES, music_bytes, read_music
 from symbolic.music.musicxml.markings import MARKING, MARKS, markings
 from symbolic.music.musicxml.reader import read_tree
 from symbolic.music.musicxml.source import score_tree
-from symbolic.music.notes import Music
+from symbolic.music.notes import Music, without_notes
 
 NAMES = (
     *("one", "pitch", "high", "low", "top", "bottom", "chord", "lower_staff", "value", "until_next", "rest"),
@@ -55,14 +56,18 @@ def read_score(path: str | Path) -> Written:
     """Read a score of any format. Only MusicXML gives markings.
 
     Raises:
-        MusicFileError: If it cannot be read.
+        MusicFileError: If it cannot be read, or holds no notes.
     """
     if Path(path).suffix.lower() not in MUSICXML_SUFFIXES:
         music = read_music(path)
-        return Written(music, np.zeros(len(music), dtype=MARKING))
-    root = score_tree(music_bytes(path), str(path))
-    music, elements = read_tree(root, str(path))
-    return Written(music, markings(root, elements))
+        marks = np.zeros(len(music), dtype=MARKING)
+    else:
+        root = score_tree(music_bytes(path), str(path))
+        music, elements = read_tree(root, str(path))
+        marks = markings(root, elements)
+    if not len(music):
+        raise MusicFileError(path, without_notes(music))
+    return Written(music, marks)
 
 
 def beat_unit(music: Music) -> Floats:

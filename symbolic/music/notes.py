@@ -164,6 +164,12 @@ def note_array(
     return notes
 
 
+def without_notes(music: Music) -> str:
+    """Return in words that music holds no notes, with all that its reader left out."""
+    left_out = "; ".join(repair for repair in music.repairs if "left out" in repair)
+    return f"it holds no notes ({left_out})" if left_out else "it holds no notes"
+
+
 def problem_of(music: Music) -> str:
     """Return why music that was made or changed by hand cannot be, or "" if it can."""
     if music.notes.dtype != NOTE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from symbolic.errors import ConfigError, CounterpointError, MusicFileError
 from symbolic.music.files import read_music
 from symbolic.music.midi.repair import KEEP
-from symbolic.music.notes import Music
+from symbolic.music.notes import Music, without_notes
 from symbolic.predict.musicxml_output import is_musicxml
 from symbolic.predict.predictions import NotePredictions, PiecePrediction
 from symbolic.predict.predictor import NotePredictor, PiecePredictor
@@ -89,7 +89,7 @@ def predict_files(
         try:
             music = read_music(source.file, pedal=pedal)
             if not len(music):
-                raise MusicFileError(source.file, "it holds no notes")
+                raise MusicFileError(source.file, without_notes(music))
         except CounterpointError as error:
             yield [FilePrediction(source.file, skipped=_reason(source.file, error))]
             continue

@@ -22,6 +22,20 @@ CHORDS = (*(f"{root}:maj" for root in _MAJOR), *(f"{root}:min" for root in _MINO
 """The same as chords, in Harte's syntax."""
 
 
+_FEW_PITCHES = 4
+"""Pitch classes that a key needs at least."""
+
+
+def key_warnings(music: Music) -> tuple[str, ...]:
+    """Return why the key of a piece is hardly more than a guess, as sentences."""
+    count = len(np.unique(music.notes["pitch"][~music.drums] % 12))
+    if count >= _FEW_PITCHES:
+        return ()
+    return (
+        f"Only {count} of twelve pitch classes sound{'s' * (count == 1)}: the key is hardly more than a guess.",
+    )
+
+
 class Chord(NamedTuple):
     """A chord until the next one.
 

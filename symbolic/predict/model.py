@@ -15,7 +15,7 @@ from symbolic.checkpoint.format import Checkpoint
 from symbolic.checkpoint.licence import licence_of
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.conversion import as_music, is_many
-from symbolic.music.notes import Music
+from symbolic.music.notes import Music, without_notes
 from symbolic.predict.windows import central_outputs, predict_tokens
 from symbolic.tokens.tokenizer import Tokenizer, Tokens
 
@@ -195,7 +195,7 @@ class MusicModel:
     def _read(self, music: AnyMusic) -> Music:
         read = as_music(music)
         if not len(read):
-            raise MusicFileError(named(music), "it holds no notes")
+            raise MusicFileError(named(music), without_notes(read))
         return read
 
     def _prepared(self, music: AnyMusic) -> Piece:

@@ -24,7 +24,7 @@ from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano
 from symbolic.predict.classifiers.discriminants import Reason
 from symbolic.predict.classifiers.pieces import FeatureClassifier
-from symbolic.predict.keys import KEYS
+from symbolic.predict.keys import KEYS, key_warnings
 from symbolic.predict.lines.choices import VOTE
 from symbolic.predict.lines.model import MelodyLines
 from symbolic.predict.model import AnyMusic, MusicModel, Piece, named
@@ -174,6 +174,8 @@ class NotePredictor(TaskPredictor):
             probabilities[tokens.note_index] = logits
             classes[music.drums], probabilities[music.drums] = -1, np.nan
             names = tuple(self.classes)
+            if self.derived == "key":
+                why += key_warnings(music)
             found.append(
                 NotePredictions(music, classes, probabilities, names, self.name, str(task["label"]), why)
             )

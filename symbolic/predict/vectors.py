@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from symbolic.errors import MusicFileError
 from symbolic.features import feature_groups
 from symbolic.music.conversion import as_music
+from symbolic.music.notes import without_notes
 from symbolic.predict.model import AnyMusic, MusicModel, named
 from symbolic.tokens.tokenizer import Tokenizer
 
@@ -101,7 +102,7 @@ def _described(
     """Return the numbers of a piece by name and input."""
     read = as_music(one)
     if not len(read):
-        raise MusicFileError(named(one), "it holds no notes")
+        raise MusicFileError(named(one), without_notes(read))
     found: dict[str, dict[str, float]] = {}
     if "states" in inputs:
         assert model is not None

@@ -63,6 +63,14 @@ def test_a_score_is_played(files, capsys, how):
     assert len(set(found.notes["velocity"].tolist())) > 2
 
 
+def test_a_score_without_notes_is_refused_with_what_was_left_out(files, capsys):
+    (files / "drums.musicxml").write_text(score([notes("r r r r"), "<note><unpitched/></note>"]))
+    assert cli.main(["map", "drums.musicxml", "--to", "performance"]) == 2
+    said = capsys.readouterr().err
+    assert "drums.musicxml: it holds no notes (unpitched percussion notes left out: 1)" in said
+    assert not (files / "drums.mid").exists()
+
+
 def test_the_score_of_a_performance_comes_first(files, capsys):
     assert cli.main(["match", "played.mid", "scores", "--out", "match.csv"]) == 0
     assert "scale.musicxml" in capsys.readouterr().out

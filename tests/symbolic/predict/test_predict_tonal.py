@@ -22,6 +22,7 @@ from symbolic.music.midi.events import read_events
 from symbolic.music.midi.writer import write_midi
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.keys import CHORDS, KEYS, chords, key_probabilities
+from symbolic.predict.loading import load
 from symbolic.predict.midi_output import key_signature
 from symbolic.predict.network import save_model
 from symbolic.predict.tonality import TONAL_CLASSES, chord_mode, key_mode, tonal_labels
@@ -159,3 +160,12 @@ def test_chords_stand_in_the_json_and_as_markers(base: Path, tmp_path: Path, cap
     assert [(mark.time, mark.text) for mark in score.markers] == [
         (one["onset"], one["name"]) for one in found
     ]
+
+
+def test_few_pitch_classes_make_a_key_a_guess(base: Path) -> None:
+    model = load(base / "key")
+    few, enough = (Music(note_array(range(4), 1, pitch), 1) for pitch in ([60, 72, 60, 48], [60, 62, 64, 65]))
+    assert model(few).warnings == (
+        "Only 1 of twelve pitch classes sounds: the key is hardly more than a guess.",
+    )
+    assert model(enough).warnings == ()
