@@ -19,7 +19,6 @@ from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
 _METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
-_QUARTER = 4
 _PARTS = (4, 3)
 """Parts of a quarter note on which most notes of written music lie."""
 _KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
@@ -69,6 +68,12 @@ def parse_metre(text: str) -> tuple[int, int]:
     return (upper // 3 if is_compound(upper, lower) else upper), lower
 
 
+def _quarters(metre: str) -> float:
+    """Return the quarter notes of a beat of a time signature."""
+    _, lower = parse_metre(metre)
+    return (3 if is_compound(int(metre.partition("/")[0]), lower) else 1) * 4 / lower
+
+
 def is_compound(upper: int, lower: int) -> bool:
     """Return whether beats of a time signature have three units, as in 6/8 and 12/16."""
     return lower >= 8 and upper > 3 and upper % 3 == 0
@@ -104,7 +109,9 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
                 down.append(label.lower() in ("db", "downbeat", "1", "1.0"))
     except (OSError, ValueError) as error:
         raise MusicFileError(
-            path, f"its beats cannot be read ({error})", "Write the seconds of a beat in each line."
+            path,
+            f"its beats cannot be read ({error.strerror if isinstance(error, OSError) else error})",
+            "Write the seconds of a beat in each line.",
         ) from error
     order = np.argsort(times, kind="stable")
     at, marked = np.array(times, dtype=np.float64)[order], np.array(down, dtype=np.bool_)[order]
@@ -153,10 +160,11 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
     Raises:
         ConfigError: If the metre is none.
     """
-    compound = bool(metre) and parse_metre(metre)[1] != _QUARTER
+    unit = _quarters(metre) if metre else 1.0
+    stated = {f"{upper}/{lower}" for _, upper, lower in music.time_signatures.tolist()}
     beat = music.notes["onset"][~music.drums] / music.resolution
     distinct = np.unique(np.round(beat, 3))
-    if len(distinct) < _LEAST or compound:
+    if len(distinct) < _LEAST:
         return None
     turns = {parts: complex(np.exp(2j * np.pi * parts * distinct).mean()) for parts in _PARTS}
     parts = max(turns, key=lambda one: abs(turns[one]))
@@ -164,15 +172,22 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
         return None
     phase = float(np.angle(turns[parts])) / (2 * np.pi * parts)
     bars = (music.time_signatures[:, 1] > 1).any() or not len(music.time_signatures)
-    if abs(phase) < _UNMOVED and bars and not metre:
+    if abs(phase) < _UNMOVED and bars and (not metre or stated == {metre.strip()}):
         return beats_of_file(music)
     chords = chords_of(music)
-    whole = np.arange(np.floor(beat.min()) - 1, np.ceil(beat.max()) + 2)
+    if parts == 3 and unit % 1.5 == 0:
+        unit = 1.0  # thirds of the file's quarter note: the file writes a beat of three units so
+    whole = np.arange(np.floor(beat.min()) - np.ceil(unit), np.ceil(beat.max()) + 2, unit)
     moved = [
-        music.seconds((whole + phase + step / parts) * music.resolution).clip(min=0) for step in range(parts)
+        music.seconds((whole + phase + step) * music.resolution).clip(min=0)
+        for step in np.arange(0, unit, 1 / parts)
     ]
     moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
     accent = RuleTracking(chords).accents
+    near = [_is_near(chords.time, times) for times in moved]
+    if unit != 1:  # accents are relative: without this, a grid of one loud note may win
+        most = max(map(np.count_nonzero, near))
+        moved = [times for times, on in zip(moved, near, strict=True) if 2 * np.count_nonzero(on) >= most]
     loudest = max(moved, key=lambda times: accent[_is_near(chords.time, times)].sum())
     return _with_bars(loudest, None, chords.time, metre, tracker(chords))
 

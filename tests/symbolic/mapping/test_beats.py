@@ -160,7 +160,33 @@ def test_beats_are_moved_onto_notes_that_begin_at_any_time():
     assert found.in_bar == 4
     assert np.round(place[found.down]).astype(int)[1] % 4 == 0
     assert stated_beats(music, "3/4").in_bar == 3
-    assert stated_beats(music, "6/8") is None
+
+
+@pytest.mark.parametrize(
+    ("metre", "accents", "seconds", "compound"),
+    [("6/8", 6, 0.75, True), ("7/8", 7, 0.25, False), ("2/2", 8, 1.0, False), ("3/4", 6, 0.5, False)],
+)
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_metre_that_is_given_has_its_beats_on_the_grid(metre, accents, seconds, compound, stated):
+    upper, lower = (int(one) for one in metre.split("/"))
+    strong = np.arange(96) % accents == 0
+    notes = note_array(np.arange(96) * 240, 200, np.where(strong, 36, 72), np.where(strong, 100, 50))
+    signatures = np.array([[0, upper, lower] if stated else [0, 4, 4]])
+    found = stated_beats(Music(notes, 480, signatures), metre)
+    np.testing.assert_allclose(
+        np.diff(found.times)[1:], seconds, atol=1e-6
+    )  # none before the start of the file
+    assert (found.compound, found.lower) == (compound, lower)
+    assert found.in_bar == (2 if compound else upper)
+    down = found.times[found.down] / (accents * 0.25)
+    np.testing.assert_allclose(down, np.round(down), atol=0.02)
+
+
+def test_thirds_of_the_quarter_are_beats_of_three_units():
+    music = Music(note_array(np.arange(96) * 160, 150, 60 + np.arange(96) % 3), 480)
+    found = stated_beats(music, "6/8")
+    assert found.compound
+    np.testing.assert_allclose(np.diff(found.times)[1:], 0.5, atol=1e-6)
 
 
 def test_few_notes_keep_no_beats():
