@@ -26,6 +26,7 @@ from cost import cpu_seconds
 from music import DATA, corpora, multiply, unpack
 
 from data.corpora import CORPORA
+from data.preparation.near import THRESHOLD, first_resembled, sketch
 from data.preparation.prepare import prepare
 from data.shards import Shards
 from symbolic.music.files import read_music
@@ -133,6 +134,19 @@ def bench_preparation(corpus: Path, folder: Path, rounds: int) -> tuple[dict[str
     return found, shards
 
 
+def bench_copies(file: Path) -> dict[str, float]:
+    """Find copies in a mix, half of them held out: seconds of CPU, and growth from a tenth of them to all."""
+    row, seconds = sketch(read_music(file))[:1], {}
+    for count in (1000, 10_000):
+        owners = np.arange(count)
+        begin = time.process_time()
+        first, _ = first_resembled([np.repeat(row, count, axis=0)], owners, THRESHOLD, owners % 2)
+        seconds[count] = time.process_time() - begin
+        assert np.count_nonzero(first < count) == count // 2  # each training copy is found
+    say(", ".join(f"{count:,} copies: {value:.2f} s" for count, value in seconds.items()))
+    return {"copies_seconds": seconds[10_000], "copies_growth": seconds[10_000] / seconds[1000]}
+
+
 def bench_reading(shards: Shards, rounds: int) -> float:
     """Tokens per second read, shuffled and transposed, over those that training steps of `tiny` consume."""
     import torch
@@ -199,10 +213,11 @@ def bench_memory(files: list[Path], folder: Path, counts: Sequence[int]) -> None
             capture_output=True,
             text=True,
         )
-        tokens, parent, worker = map(float, done.stdout.split())
+        tokens, parent, worker, share = map(float, done.stdout.split())
         say(
             f"Preparing {count:,} files ({tokens:,.0f} tokens): peak {parent:,.0f} MiB in the parent, "
-            f"{worker:,.0f} MiB in its one worker; {time.perf_counter() - begin:.0f} s"
+            f"{worker:,.0f} MiB in its one worker; {time.perf_counter() - begin:.0f} s; the parent took {share:.1%} of "
+            "the CPU time"
         )
 
 
@@ -226,6 +241,7 @@ def main() -> None:
         multiply(files, 200, folder / "short", notes=100)
         encoding = bench_encoding({**sets, SHORT: sorted((folder / "short").iterdir())}, options.rounds)
         transposition = bench_transposition(sets, options.rounds)
+        copies = bench_copies(files[0])
         whole = DATA / "pop1k7" / "pop1k7.tar.xz"
         if whole.is_file():
             unpack(whole, "", folder / "corpus", 1747)
@@ -234,7 +250,13 @@ def main() -> None:
         preparation, shards = bench_preparation(folder / "corpus", folder, options.rounds)
         reading = bench_reading(shards, options.rounds)
         bench_memory(files, folder, counts)
-    result = {**encoding, "transpose_vs_miditok": transposition, **preparation, "read_vs_tiny": reading}
+    result = {
+        **encoding,
+        "transpose_vs_miditok": transposition,
+        **preparation,
+        "read_vs_tiny": reading,
+        **copies,
+    }
     say(json.dumps({key: round(value, 3) for key, value in result.items()}))
 
 

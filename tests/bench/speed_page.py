@@ -21,6 +21,8 @@ MEANINGS = {
     "prepare_ms_a_file": "milliseconds of CPU to prepare a file of 1,300 notes",
     "prepare_parent_share": "share of it that the parent process takes, which no further core makes faster",
     "read_vs_tiny": "tokens a second from shards to batches, against those that `tiny` trains on",
+    "copies_seconds": "seconds of CPU to find 10,000 copies in a mix, half of them held out",
+    "copies_growth": "the same, times those of 1,000 copies",
     "recipe_ratio_fp32": "training step, against the published recipe's, both in fp32",
     "recipe_ratio_bf16": "training step in bf16, against the published recipe's in fp32",
     "bert_ratio_fp32": "training step, against BERT of equal size from `transformers`, both in fp32",
