@@ -44,7 +44,7 @@ def test_a_file_that_kills_on_ray_costs_itself_alone(cluster, tmp_path):
     music = write_tunes(tmp_path / "music", 20)
     for mood in ("kill", "deaf"):
         shutil.copy(music / "t000.mid", music / f"{mood}.mid")
-    shards = run(Moody(music), tmp_path / "out", engine="ray", jobs=1, filters=Filters(read_seconds=0.2))
+    shards = run(Moody(music), tmp_path / "out", engine="ray", jobs=1, filters=Filters(read_seconds=2.0))
     assert len(shards.pieces) == 20
     assert {key: reason.partition(":")[0] for key, reason in reasons(tmp_path / "out").items()} == {
         "kill.mid": "killed",
