@@ -377,6 +377,14 @@ def test_tracks_of_one_program_keep_their_registers(nano):
     assert np.median(low) < 59 < np.median(high)
 
 
+def test_a_part_that_is_written_anew_as_a_whole_keeps_its_register(nano):
+    music = two_hands()
+    music.notes["program"][music.notes["track"] == 1] = 32
+    (found,) = nano.infill(music, tracks=[2], sampling=QUICK)
+    assert set(found.notes["track"].tolist()) == {1}
+    assert ((found.notes["pitch"] >= 40) & (found.notes["pitch"] <= 57)).mean() > 0.9
+
+
 def test_registers_are_shares_of_the_notes_around_a_pitch():
     music, tokenizer = two_hands(), Tokenizer()
     tokens = tokenizer(music)
