@@ -54,7 +54,7 @@ def any_texture(draw: np.random.Generator) -> Texture:
         WRITTEN if written else str(draw.choice([*FIGURES])),
         bool(draw.random() < (0.8 if place == ABOVE else 0.15)),
         bool(draw.random() < (0.6 if place == AMONG else 0.3)),
-        bool(draw.random() < 0.5),
+        bool(draw.random() < 0.25),
     )
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from data.corpora.base import LeftOut, Reading
 from data.corpora.melodies import LABEL, SOURCES
+from data.corpora.textures import Labels, any_texture, textured
 from data.fingerprint import note_fingerprint
 from data.preparation.near import THRESHOLD, sketch
 from finetune.lines.augmentation import Changed, augmented, chords, orchestrate
@@ -58,6 +59,9 @@ SHARES = (
     Share("polish_choir", 0.6, 300, 60),
     Share("quartets", 0.5, 90, 15),
     Share("polish_choir", 0.2, 80, 20, alone=True),
+    Share("lieder", 0.6, 600, 60, texture="set"),
+    Share("pop", 0.6, 600, 30, texture="set"),
+    Share("polish_solo", 0.5, 450, 60, texture="set"),
     *(Share(source, valid=30, texture="chords") for source in ("lieder", "pop", "polish_solo")),
     *(Share(source, valid=30, texture="orchestrate") for source in ("polish_choir", "quartets")),
     *(
@@ -68,10 +72,23 @@ SHARES = (
 """Each kind of music has a share, however many notes there are of it.
 
 The annotations of orchestra are of terms that the model's weights would have to take over. It is tested alone."""
-TEXTURES: dict[str, Callable[..., Changed]] = {
-    "augmented": lambda notes, labels, quarter, draw: (notes, labels),
-    "chords": chords,
-    "orchestrate": orchestrate,
+
+
+def _of_notes(change: Callable[..., Changed]) -> Callable[..., tuple[Music, Labels]]:
+    """Return a change of a piece that is one of its notes alone."""
+
+    def changed(music: Music, labels: Labels, draw: np.random.Generator) -> tuple[Music, Labels]:
+        notes, labels = change(music.notes, labels, music.resolution, draw)
+        return music.with_notes(notes), labels
+
+    return changed
+
+
+TEXTURES: dict[str, Callable[[Music, Labels, np.random.Generator], tuple[Music, Labels]]] = {
+    "augmented": augmented,
+    "set": lambda music, labels, draw: textured(music, labels, any_texture(draw), draw),
+    "chords": _of_notes(chords),
+    "orchestrate": _of_notes(orchestrate),
 }
 
 
@@ -170,10 +187,10 @@ def example_of(
     if len(kept) < SHORTEST:
         return None
     notes, labels = notes[kept], labels[kept]
-    if share.texture:
-        notes, labels = TEXTURES[share.texture](notes, labels, reading.music.resolution, draw)
     music = reading.music.with_notes(notes)
-    if changed or share.texture == "augmented":
+    if share.texture:
+        music, labels = TEXTURES[share.texture](music, labels, draw)
+    if changed:
         music, labels = augmented(music, labels, draw)
     tokens = Tokenizer().encode(as_one_piano(music))
     place = tokens.note_index
