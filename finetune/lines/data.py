@@ -26,6 +26,8 @@ LONGEST = 3000
 SHORTEST = 16
 AUGMENTED = 1 / 3
 """Share of the training pieces that are augmented. A model that never meets music as it is finds less melody in it."""
+SET = "set"
+"""Texture of pieces that are set in any texture of `any_texture`."""
 GUARDED = ("art_melody", "nottingham", "chorales")
 """Tested music of other corpora, which the training pieces must not resemble."""
 
@@ -59,9 +61,9 @@ SHARES = (
     Share("polish_choir", 0.6, 300, 60),
     Share("quartets", 0.5, 90, 15),
     Share("polish_choir", 0.2, 80, 20, alone=True),
-    Share("lieder", 0.6, 600, 60, texture="set"),
-    Share("pop", 0.6, 600, 30, texture="set"),
-    Share("polish_solo", 0.5, 450, 60, texture="set"),
+    Share("lieder", 0.6, 600, 60, texture=SET),
+    Share("pop", 0.6, 600, 30, texture=SET),
+    Share("polish_solo", 0.5, 450, 60, texture=SET),
     *(Share(source, valid=30, texture="chords") for source in ("lieder", "pop", "polish_solo")),
     *(Share(source, valid=30, texture="orchestrate") for source in ("polish_choir", "quartets")),
     *(
@@ -86,7 +88,7 @@ def _of_notes(change: Callable[..., Changed]) -> Callable[..., tuple[Music, Labe
 
 TEXTURES: dict[str, Callable[[Music, Labels, np.random.Generator], tuple[Music, Labels]]] = {
     "augmented": augmented,
-    "set": lambda music, labels, draw: textured(music, labels, any_texture(draw), draw),
+    SET: lambda music, labels, draw: textured(music, labels, any_texture(draw), draw),
     "chords": _of_notes(chords),
     "orchestrate": _of_notes(orchestrate),
 }

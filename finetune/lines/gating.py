@@ -16,11 +16,9 @@ from symbolic.predict.lines.texture import MAKES, texture
 from symbolic.predict.lines.tracks import has_tracks
 
 QUANTILE = 0.98
-"""Share of the validation pieces, as they are, that are like the training music by definition."""
+"""Share of the validation pieces that are like the training music by definition."""
 NOTES = 200
 """Most notes of a piece, so that a regression of a long piece does not count for all pieces of its kind."""
-_RIDGE = 0.05
-"""Added to the variances of standardised numbers, so that the rarest combination does not rule the distance."""
 _LOOSE = 0.03
 """Inverse strength of the prior on the weights, for scikit-learn."""
 
@@ -41,9 +39,10 @@ def fit_gate(gate: Gate, pieces: Sequence[Piece], settings: LineSettings, draw: 
     tracked = [one for one in pieces if has_tracks(one.tracks)]
     if tracked:
         gate.weights[1] = _weights(gate, tracked, settings, draw, votes=True)
-    values, vectors = np.linalg.eigh(np.cov(gate.makes(usual).T) + _RIDGE * np.eye(len(MAKES)))
-    gate.whitening[:] = vectors / np.sqrt(values)
-    gate.farthest[...] = np.quantile([gate.distance(one) for one in usual], QUANTILE)
+    gate.usual.fit(usual[:, : len(MAKES)], QUANTILE)
+    made = [_numbers(one, None)[: len(MAKES)] for one in pieces if one.made]
+    if made:
+        gate.made.fit(np.stack(made), QUANTILE)
 
 
 def _numbers(one: Piece, tracks: NDArray[np.integer] | None) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.lines.data import Example
+from finetune.lines.data import SET, Example
 from symbolic.features import under_another
 from symbolic.features.note_table import NoteTable
 from symbolic.features.stats import Floats
@@ -40,6 +40,7 @@ class Piece:
     Attributes:
         source: Its kind of music and its texture.
         plain: Whether it is as it was read.
+        made: Whether it is set in a texture that corpora lack.
         table: Its notes.
         labels: (N,) 0 for melody, 1 for the rest, -1 where unknown.
         own: (N,) log-odds of melody.
@@ -49,6 +50,7 @@ class Piece:
 
     source: str
     plain: bool
+    made: bool
     table: NoteTable
     labels: NDArray[np.int8]
     own: Floats
@@ -72,6 +74,7 @@ def rated_pieces(rated: Sequence[Rated], model: MelodyLines) -> list[Piece]:
             piece = Piece(
                 source=f"{share.source} {share.texture}",
                 plain=not share.texture,
+                made=share.texture == SET,
                 table=table,
                 labels=example.labels[pitched],
                 own=model.rated(one.logits, example.tokens)[pitched],
@@ -83,9 +86,9 @@ def rated_pieces(rated: Sequence[Rated], model: MelodyLines) -> list[Piece]:
 
 
 def of_one_line(example: Example) -> bool:
-    """Return whether the melody of a piece is one line. Copies of a note count once, for many parts may double it."""
+    """Return whether the melody of a piece is one line, in any octaves: copies count once, for parts may double it."""
     melody = NoteTable.of(example.tokens, Vocabulary()).where(example.labels == 0)
-    _, first = np.unique(melody.stroke * 128 + melody.pitch, return_index=True)
+    _, first = np.unique(melody.stroke * 12 + melody.pitch % 12, return_index=True)
     copies = np.ones(len(melody), dtype=bool)
     copies[first] = False
     return voices_together(melody.where(~copies)) < DUET

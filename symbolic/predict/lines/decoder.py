@@ -47,14 +47,14 @@ class LineWeights(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Notes that may be on the line, by onset. Notes of one onset and pitch are one candidate.
+    """Notes that may be on the line, by onset. Notes of one onset and pitch class are one candidate.
 
     Attributes:
-        own: (M,) log-odds of each: that any of its notes is melody. An accompaniment may double the melody, and it
-            cannot be known which of the two notes is which.
+        own: (M,) log-odds of each: that any of its notes is melody. Octaves may be melody together. An accompaniment
+            may double the melody, and it cannot be known which of two equal notes is which.
         seconds: (M,) onsets.
-        ends: (M,) ends.
-        pitch: (M,) pitches.
+        ends: (M,) ends of the likeliest note of each.
+        pitch: (M,) pitches of that note.
         starts: (S + 1,) first candidate of each onset, and M.
         low: (S,) first candidate that may precede each onset. It is the first of an onset.
         of_note: (N,) candidate of each note. -1 where it has none.
@@ -72,26 +72,27 @@ class Candidates:
     def of(cls, log_odds: Floats, seconds: Floats, ends: Floats, pitch: Ints) -> Candidates:
         """Choose the candidates among (N,) notes in order of onsets, N > 0."""
         stroke = np.cumsum(np.diff(seconds, prepend=seconds[:1]) >= TOGETHER)
-        keys, of_note = np.unique(stroke * 128 + pitch, return_inverse=True)
-        begin, end = np.full(len(keys), np.inf), np.zeros(len(keys))
+        keys, of_note = np.unique(stroke * 12 + pitch % 12, return_inverse=True)
+        begin, likeliest = np.full(len(keys), np.inf), np.zeros(len(keys), dtype=np.int64)
         silent = np.bincount(of_note, np.logaddexp(0, log_odds))
         none: Floats = silent.astype(np.float64)  # - log-probability that no note is melody
         own = none + np.log(-np.expm1(-none))
         np.minimum.at(begin, of_note, seconds)
-        np.maximum.at(end, of_note, ends)
-        order = np.lexsort((-own, keys // 128))
-        first = np.flatnonzero(np.diff(keys[order] // 128, prepend=-1))
+        rising = np.argsort(log_odds, kind="stable")
+        likeliest[of_note[rising]] = rising  # the last one that is written stays
+        order = np.lexsort((-own, keys // 12))
+        first = np.flatnonzero(np.diff(keys[order] // 12, prepend=-1))
         rank = np.arange(len(keys)) - np.repeat(first, np.diff(first, append=len(keys)))
         kept = np.sort(order[rank < PER_ONSET])
         place = np.full(len(keys), -1)
         place[kept] = np.arange(len(kept))
-        starts = np.flatnonzero(np.diff(keys[kept] // 128, prepend=-1))
+        starts = np.flatnonzero(np.diff(keys[kept] // 12, prepend=-1))
         low = starts[np.searchsorted(starts, starts - REACH)]
         return cls(
             own[kept],
             begin[kept],
-            end[kept],
-            keys[kept] % 128,
+            ends[likeliest[kept]],
+            pitch[likeliest[kept]],
             np.append(starts, len(kept)),
             low,
             place[of_note],

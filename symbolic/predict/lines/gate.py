@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from symbolic.arrays import Arrays
 from symbolic.features.stats import Floats
 from symbolic.predict.lines.decoding import complete
+from symbolic.predict.lines.region import Region
 from symbolic.predict.lines.texture import MAKES, TEXTURE
 
 INPUTS = 3
@@ -19,10 +20,10 @@ LEADING = 0.4
 """Share of all melody on a track that leads, in music of any kind."""
 MOST = 8.0
 """Largest log-odds of the line that count."""
+REGIONS = ("usual", "made")
+"""Regions of the training pieces."""
 FAR = 3.0
 """Standard deviations that a number of the texture counts at most."""
-FARTHEST = 6.0
-"""The same where it is asked whether music is unlike the training music."""
 
 
 class Gate(Arrays):
@@ -35,34 +36,27 @@ class Gate(Arrays):
         centre, spread: (T,) mean and standard deviation of each number over the training pieces.
         weights: (2, INPUTS, T + 1) of each input: weights of the numbers of the texture and a constant. The second half
             is for files whose tracks vote.
-        whitening: (M, M) from the standardised numbers of `MAKES` to uncorrelated ones of variance one.
-        farthest: Distance from the training music beyond which music is unlike it.
+        usual, made: Where the training pieces lie as they were written, and set in textures that corpora lack.
     """
 
     def __init__(self) -> None:
-        width, makes = len(TEXTURE), len(MAKES)
+        width = len(TEXTURE)
         self.centre, self.spread = np.zeros(width), np.ones(width)
         self.weights = np.zeros((2, INPUTS, width + 1))
-        self.whitening, self.farthest = np.eye(makes), np.full((), np.inf)
+        self.usual, self.made = Region(), Region()
 
     def standard(self, numbers: Floats) -> Floats:
         """Return (T,) standardised numbers of `texture`, none farther than `FAR`."""
         return np.asarray(np.clip((numbers - self.centre) / self.spread, -FAR, FAR))
 
     def distance(self, numbers: Floats) -> float:
-        """Return how far a piece is from the training pieces, in standard deviations (Mahalanobis, by dimension).
+        """Return how far a piece is from the training pieces. Beyond 1 it is unlike them.
 
         Args:
             numbers: (T,) from `texture`.
         """
-        makes = self.makes(numbers) @ self.whitening
-        return float(np.sqrt(np.square(makes).mean()))
-
-    def makes(self, numbers: Floats) -> Floats:
-        """Return (..., M) standardised numbers of `MAKES` from (..., T) of `texture`."""
-        makes = slice(len(MAKES))
-        standard = (numbers[..., makes] - self.centre[makes]) / self.spread[makes]
-        return np.asarray(np.clip(standard, -FARTHEST, FARTHEST))
+        makes = numbers[: len(MAKES)]
+        return min(self.usual.distance(makes), self.made.distance(makes))
 
     def calibrated(self, line: Floats, above: NDArray[np.bool_], numbers: Floats, tracked: bool) -> Floats:
         """Return (N,) probabilities of melody.
@@ -83,7 +77,7 @@ class Gate(Arrays):
         most of the melody is trusted in all music. Arguments as for `calibrated`.
         """
         found = self.calibrated(line, above, numbers, tracked)
-        if self.distance(numbers) > float(self.farthest) and numbers[BEST_TRACK] < LEADING:
+        if self.distance(numbers) > 1 and numbers[BEST_TRACK] < LEADING:
             odds = _log_odds(found)
             return np.where(above, np.maximum(odds, LEAST), np.minimum(odds, -LEAST))
         return _log_odds(complete(found))

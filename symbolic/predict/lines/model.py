@@ -15,7 +15,7 @@ from symbolic.features.stats import Floats, softmax
 from symbolic.predict.classifiers.boosting import BoostedTrees
 from symbolic.predict.lines.decoding import LineSettings, decoded, is_one_voice
 from symbolic.predict.lines.features import line_features, line_names
-from symbolic.predict.lines.gate import Gate
+from symbolic.predict.lines.gate import REGIONS, Gate
 from symbolic.predict.lines.texture import TEXTURE, texture
 from symbolic.predict.lines.tracks import NAMED, has_tracks, named_notes
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED, Vocabulary
@@ -61,6 +61,7 @@ class MelodyLines(Arrays):
             "features": list(line_names()),
             "settings": list(LineSettings._fields),
             "texture": list(TEXTURE),
+            "regions": list(REGIONS),
             "trees": self.trees.size,
         }
 
@@ -146,7 +147,7 @@ class MelodyLines(Arrays):
         """
         numbers = texture(table, above, 1 / (1 + np.exp(-own)), tracks)
         line = decoded(own, table, tracks, self.settings)
-        far = self.gate.distance(numbers) / float(self.gate.farthest)
+        far = self.gate.distance(numbers)
         found = self.gate.calibrated(line, above, numbers, tracks is not None) >= 0.5
         agreed = 2 * int((found & above).sum()) >= AGREED * int(found.sum() + above.sum())
         warnings = (_UNLIKE.format(far=far),) if far > 1 and not agreed else ()

@@ -75,5 +75,21 @@ def test_of_a_note_and_its_copy_the_likelier_keeps_more():
 
 def test_at_one_onset_at_most_one_note_is_likely():
     seconds = np.zeros(4)
-    found = line_log_odds(np.full(4, 5.0), seconds, seconds + 1, np.array([60, 64, 67, 72]), WEIGHTS)
+    found = line_log_odds(np.full(4, 5.0), seconds, seconds + 1, np.array([60, 64, 67, 71]), WEIGHTS)
     assert (1 / (1 + np.exp(-found))).sum() <= 1
+
+
+def test_octaves_are_likely_together():
+    seconds, pitch = np.array([0.0, 0.0, 0.0, 0.5]), np.array([60, 72, 64, 62])
+    found = line_log_odds(np.array([3.0, 3.0, -1.0, 3.0]), seconds, seconds + 0.5, pitch, WEIGHTS)
+    assert (found[[0, 1, 3]] > 1).all()
+    assert found[2] < -3
+
+
+def test_a_likely_note_is_a_candidate_where_an_unlikely_one_an_octave_below_lasts_longer():
+    """A bass under the melody neither moves the line down nor lengthens it."""
+    seconds, pitch = np.array([0.0, 0.0, 0.5]), np.array([36, 72, 74])
+    ends = np.array([4.0, 0.5, 1.0])
+    nodes = Candidates.of(np.array([-3.0, 2.0, 2.0]), seconds, ends, pitch)
+    assert nodes.pitch.tolist() == [72, 74]
+    assert nodes.ends.tolist() == [0.5, 1.0]

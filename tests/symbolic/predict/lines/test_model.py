@@ -17,7 +17,7 @@ from symbolic.predict.lines.decoding import LineSettings, complete
 from symbolic.predict.lines.features import LEFT_OUT, line_features, line_names
 from symbolic.predict.lines.gate import Gate
 from symbolic.predict.lines.model import MelodyLines
-from symbolic.predict.lines.texture import TEXTURE, texture
+from symbolic.predict.lines.texture import MAKES, TEXTURE, texture
 from symbolic.predict.lines.tracks import named_melody, track_votes
 from symbolic.predict.loading import load
 from symbolic.predict.network import TaskModel, save_model, task_model
@@ -53,8 +53,9 @@ def fitted():
     model.set(LineSettings(own=1.0, vote=1.0, behind=0.5, interval=-0.2, overlap=-1.0))
     table = NoteTable.of(tokens.ids, Vocabulary())
     model.gate.centre[:] = texture(table, melody == 0, np.where(melody == 0, 0.9, 0.1))
+    model.gate.usual.centre[:] = model.gate.centre[: len(MAKES)]
     model.gate.weights[:, 1, -1] = 1.0  # the line decides
-    model.gate.farthest[...] = 0.3
+    model.gate.usual.farthest[...] = 0.3
     return model
 
 
@@ -205,7 +206,7 @@ def test_no_warning_where_line_and_skyline_agree():
     tokens = Tokenizer().encode(music.with_notes(notes))
     tune = notes["track"][tokens.note_index] == 0
     logits = np.where(tune[:, None], [4, -4], [-4, 4]).astype(np.float32)
-    model.gate.weights[:, 2, -1], model.gate.farthest[...] = 20.0, 0.01
+    model.gate.weights[:, 2, -1], model.gate.usual.farthest[...] = 20.0, 0.01
     assert model.decided(logits, tokens.ids)[1] == ()
     model.gate.weights[:, 2, -1] = -20.0
     assert len(model.decided(logits, tokens.ids)[1]) == 1
