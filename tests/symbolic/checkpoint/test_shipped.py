@@ -237,7 +237,7 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
 
 WEIGHTS = {
     "infill": ("5827039ab1461afa", "2b0c172b7896dbc6"),
-    "melody": ("820de4a5a36d84b0", "6f2777e7bbeddaa7"),
+    "melody": ("17439120b1ef625f", "ca68effa96b6e6cd"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
     "tiny-conformer": ("12d8550a4bbb526b", "6f749aedf4b035f1"),
     "velocity": ("70e1a9dc4f1b0355", "f26084cc17200399"),
