@@ -240,7 +240,7 @@ WEIGHTS = {
     "melody": ("17439120b1ef625f", "ca68effa96b6e6cd"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
     "tiny-conformer": ("12d8550a4bbb526b", "6f749aedf4b035f1"),
-    "velocity": ("70e1a9dc4f1b0355", "f26084cc17200399"),
+    "velocity": ("296116d5af11957e", "c883834b6fd9cc13"),
 }
 """Fingerprints of the backbone, and of heads and note features, as each model was made."""
 
