@@ -53,7 +53,7 @@ class Candidates:
         own: (M,) log-odds of each: that any of its notes is melody. Octaves may be melody together. An accompaniment
             may double the melody, and it cannot be known which of two equal notes is which.
         seconds: (M,) onsets.
-        ends: (M,) ends of the likeliest note of each.
+        ends: (M,) ends of the most likely note of each.
         pitch: (M,) pitches of that note.
         starts: (S + 1,) first candidate of each onset, and M.
         low: (S,) first candidate that may precede each onset. It is the first of an onset.
@@ -73,13 +73,13 @@ class Candidates:
         """Choose the candidates among (N,) notes in order of onsets, N > 0."""
         stroke = np.cumsum(np.diff(seconds, prepend=seconds[:1]) >= TOGETHER)
         keys, of_note = np.unique(stroke * 12 + pitch % 12, return_inverse=True)
-        begin, likeliest = np.full(len(keys), np.inf), np.zeros(len(keys), dtype=np.int64)
+        begin, best = np.full(len(keys), np.inf), np.zeros(len(keys), dtype=np.int64)
         silent = np.bincount(of_note, np.logaddexp(0, log_odds))
         none: Floats = silent.astype(np.float64)  # - log-probability that no note is melody
         own = none + np.log(-np.expm1(-none))
         np.minimum.at(begin, of_note, seconds)
         rising = np.argsort(log_odds, kind="stable")
-        likeliest[of_note[rising]] = rising  # the last one that is written stays
+        best[of_note[rising]] = rising  # the last one that is written stays
         order = np.lexsort((-own, keys // 12))
         first = np.flatnonzero(np.diff(keys[order] // 12, prepend=-1))
         rank = np.arange(len(keys)) - np.repeat(first, np.diff(first, append=len(keys)))
@@ -91,8 +91,8 @@ class Candidates:
         return cls(
             own[kept],
             begin[kept],
-            ends[likeliest[kept]],
-            pitch[likeliest[kept]],
+            ends[best[kept]],
+            pitch[best[kept]],
             np.append(starts, len(kept)),
             low,
             place[of_note],

@@ -1,4 +1,4 @@
-"""Where the pieces of one kind of training lie among the numbers of `MAKES`, and how far a piece is from them."""
+"""A region of textures in which training pieces lie, and how far another piece is from it."""
 
 from __future__ import annotations
 
