@@ -8,6 +8,8 @@ scaling (Darroch & Ratcliff, 1972).
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,11 +87,14 @@ class Intervals:
             pairs = _neighbours(onset, place_of, track, own_rows, visible)
             # Of pitches that are hardly ever drawn none is worth its time: they lean as the least does.
             value = np.flatnonzero(np.exp(log_softmax(logits[chosen])).max(axis=0) > _RARE)
-            met = np.zeros((len(chosen), len(value), _KINDS, _CLASSES), dtype=np.float32)
-            for kind, (place, other) in enumerate(pairs):
-                classes = _interval(value, pitch[other][:, None])
-                np.add.at(met, (place[:, None], np.arange(len(value)), kind, classes), 1)
-            leaning = _scaled(logits[np.ix_(chosen, value)], met, self._counts[own])
+            shape = (len(chosen), len(value), _KINDS, _CLASSES)
+            cells = [
+                (place[:, None], np.arange(len(value)), kind, _interval(value, pitch[other][:, None]))
+                for kind, (place, other) in enumerate(pairs)
+            ]
+            flat = [np.ravel_multi_index(np.broadcast_arrays(*one), shape).ravel() for one in cells]
+            met = np.bincount(np.concatenate(flat), minlength=math.prod(shape)).reshape(shape)
+            leaning = _scaled(logits[np.ix_(chosen, value)], met.astype(np.float32), self._counts[own])
             found[chosen] = leaning.min(axis=1, keepdims=True)
             found[np.ix_(chosen, value)] = leaning
         return found
@@ -98,7 +103,7 @@ class Intervals:
 def _interval(one: Ints, other: Ints) -> Ints:
     """Return intervals in semitones, none beyond `_WIDEST`."""
     apart = np.abs(one - other)
-    return np.where(apart > _WIDEST, 13 + (apart - 13) % 12, apart)
+    return np.asarray(np.where(apart > _WIDEST, 13 + (apart - 13) % 12, apart))
 
 
 def _places(values: Ints) -> Ints:
@@ -150,7 +155,7 @@ def _at(onset: Ints, others: Ints, times: Ints) -> tuple[Ints, Ints]:
     return place, others[first[place] + inside]
 
 
-def _scaled(logits: Floats, met: Floats, counts: Floats) -> Floats:
+def _scaled(logits: Floats, met: NDArray[np.float32], counts: Floats) -> Floats:
     """Return (M, V) what to add to logits.
 
     Args:

@@ -227,7 +227,7 @@ class TestNames:
         assert "transformer, 4 layers x 128, window 256" in repr(tiny)
         assert "1,145,584 parameters" in repr(tiny)
         assert repr(velocity).startswith("NotePredictor('velocity': 6 classes of a note: 0-31, 32-47")
-        for words in ("conformer, 4 layers x 128", "note features", "licence CC BY-NC-SA 4.0"):
+        for words in ("conformer, 4 layers x 128", "note features", "licence CC BY 4.0"):
             assert words in repr(velocity)
         assert "trained on pop909; made on tiny-conformer" in repr(velocity)
 
