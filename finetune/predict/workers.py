@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from data.preparation.pool import Died, run_tasks
 from symbolic.predict.files import FilePrediction, predict_files
 from symbolic.predict.loading import load_predictors
 from symbolic.predict.sources import Source
@@ -55,6 +54,8 @@ def predicted(work: Work, sources: Sequence[Source], jobs: int) -> Iterator[list
         sources: The files. None may be written over: `refuse_overwriting` has checked it.
         jobs: Number of processes.
     """
+    from data.preparation.pool import Died, run_tasks  # one process does without
+
     ready: dict[int, list[FilePrediction]] = {}
     following = 0
     for (number, source), found in run_tasks(work, enumerate(sources), jobs):

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
-from symbolic.music.abc import parse_abc_file
 from symbolic.music.abc.tunes import book_and_number, read_tune
 from symbolic.music.midi.container import is_midi
 from symbolic.music.midi.reader import parse_midi
@@ -168,6 +167,8 @@ def _too_large(name: str | os.PathLike[str], size: int, most: int) -> MusicFileE
 def _score_parser(suffix: str) -> Callable[[bytes, str], Music]:
     """Return the reader of a kind of scores. Those that take long to import are imported when they are needed."""
     if suffix == ABC_SUFFIX:
+        from symbolic.music.abc.book import parse_abc_file
+
         return parse_abc_file
     if suffix == KERN_SUFFIX:
         from symbolic.music.kern.reader import parse_kern

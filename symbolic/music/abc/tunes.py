@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from symbolic.errors import MusicFileError
-from symbolic.music.abc.book import abc_tunes, parse_abc
 from symbolic.music.notes import Music
 
 _SUFFIX = ".abc"
@@ -23,6 +22,8 @@ def tune_texts(path: Path) -> dict[str, str]:
     Raises:
         MusicFileError: If the file cannot be read.
     """
+    from symbolic.music.abc.book import abc_tunes  # it takes long to import, and other files do not need it
+
     seen: Counter[str] = Counter()
     texts: dict[str, str] = {}
     for text in abc_tunes(path):
@@ -66,6 +67,8 @@ def read_tune(name: str | Path) -> Music:
     Raises:
         MusicFileError: If the book cannot be read, or if the tune is absent or cannot be parsed.
     """
+    from symbolic.music.abc.book import parse_abc
+
     book, _, number = str(name).rpartition("#")
     text = tune_texts(Path(book)).get(number)
     if text is None:

@@ -9,7 +9,7 @@ from test_abc_music import C, D, E, F, G, pitches, read, sounding
 from test_abc_tunes import signatures
 
 from symbolic.errors import MusicFileError
-from symbolic.music.abc import abc_tunes, parse_abc, parse_abc_file
+from symbolic.music.abc.book import abc_tunes, parse_abc, parse_abc_file
 from symbolic.music.abc.tunes import book_and_number, with_tunes
 from symbolic.music.files import read_music
 from symbolic.music.notation import RESOLUTION

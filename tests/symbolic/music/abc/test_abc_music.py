@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from symbolic.music.abc import parse_abc
+from symbolic.music.abc.book import parse_abc
 from symbolic.music.notation import RESOLUTION
 
 C, D, E, F, G, A, B = 60, 62, 64, 65, 67, 69, 71

@@ -19,7 +19,7 @@ from made import CACHE, DATA
 
 from data.corpora.archives import CACHE_VARIABLE
 from data.corpora.nottingham import NottinghamCorpus
-from symbolic.music.abc import abc_tunes, parse_abc
+from symbolic.music.abc.book import abc_tunes, parse_abc
 from symbolic.music.notation import RESOLUTION
 
 _LINES = re.compile(r"\r\n?|\n")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from test_abc_music import C, D, E, F, G, pitches, read, sounding
 
-from symbolic.music.abc import abc_tunes, parse_abc
+from symbolic.music.abc.book import abc_tunes, parse_abc
 from symbolic.music.files import read_music
 from symbolic.music.notation import RESOLUTION
 from symbolic.music.notes import DRUM_PROGRAM
