@@ -13,11 +13,9 @@ from numpy.typing import NDArray
 
 from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Ints, Passage
+from symbolic.generate.piece import Piece
 from symbolic.generate.sampling import Floats, log_softmax
-from symbolic.music.notes import DRUM_PROGRAM, Music
-from symbolic.tokens.grid import to_grid
-from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import DURATION, POSITION, RESERVED, VELOCITY, Vocabulary
+from symbolic.tokens.vocabulary import DURATION, POSITION, VELOCITY, Vocabulary
 
 HABITS = (POSITION, DURATION, VELOCITY)
 """Fields that tracks have habits of."""
@@ -35,31 +33,28 @@ class Habits:
     """Counts of the positions of a bar, and of classes of durations, that tracks have outside of a passage.
 
     Args:
-        music: The piece.
-        tokens: Its tokens.
+        piece: Its notes.
         passage: What is to be written.
         vocabulary: Meaning of the values.
     """
 
-    def __init__(self, music: Music, tokens: Tokens, passage: Passage, vocabulary: Vocabulary) -> None:
+    def __init__(self, piece: Piece, passage: Passage, vocabulary: Vocabulary) -> None:
         self._durations, self._end = vocabulary.durations, passage.end
         self._counts: dict[tuple[int, int], Ints] = {}
-        notes = music.notes[tokens.note_index]
-        onset = to_grid(notes["onset"], music, vocabulary)
-        end = np.maximum(to_grid(notes["onset"] + notes["duration"], music, vocabulary), onset + 1)
-        values = tokens.ids.astype(np.int64) - RESERVED
         for track in passage.tracks.tolist():
-            own = notes["track"] == track
-            chosen = own & ~passage.asked
+            own = piece.track == track
+            chosen = own & piece.kept
             if chosen.sum() < _ENOUGH:
                 continue
             for field in (POSITION, VELOCITY):
                 self._counts[field, track] = np.bincount(
-                    values[chosen, field], minlength=vocabulary.values[field]
+                    piece.values[chosen, field], minlength=vocabulary.values[field]
                 )
-            if (notes["program"][own] != DRUM_PROGRAM).all():
-                gap = gaps(onset[chosen], onset[own], int(end[own].max()))
-                classes = np.searchsorted(_RATIOS, (end - onset)[chosen] / gap)
+            if not piece.drum[own].any():
+                gap = gaps(
+                    piece.onset[chosen], piece.onset[own], int((piece.onset + piece.length)[own].max())
+                )
+                classes = np.searchsorted(_RATIOS, piece.length[chosen] / gap)
                 self._counts[DURATION, track] = np.bincount(classes, minlength=len(_RATIOS) + 1)
 
     def leaning(

@@ -11,11 +11,11 @@ import torch
 from symbolic.backbone import Backbone
 from symbolic.commas import HIDDEN_COMMA, CommaField, comma_tensor
 from symbolic.generate.canvas import Canvas, open_positions
+from symbolic.generate.choices import Choices
 from symbolic.generate.constraints import Constraints
 from symbolic.generate.donors import Donors
-from symbolic.generate.habits import HABITS, Habits
-from symbolic.generate.intervals import Intervals
 from symbolic.generate.passage import Ints, Passage
+from symbolic.generate.piece import Piece
 from symbolic.generate.registers import registers
 from symbolic.generate.rules import Rules
 from symbolic.generate.sampling import Floats, Sampling, still_hidden, turns
@@ -74,8 +74,8 @@ class Writer:
         voices = most_voices(music, tokens, passage, self.constraints, self.vocabulary)
         own = registers(music, tokens, passage)
         rules = Rules(passage, self.constraints, self.vocabulary, positions, voices, own)
-        habits = Habits(music, tokens, passage, self.vocabulary)
-        intervals = Intervals(music, tokens, passage, self.vocabulary)
+        piece = Piece.of(music, tokens, passage, self.vocabulary)
+        choices = Choices(rules, piece, passage, self.vocabulary)
         for first in range(0, number, _TOGETHER):
             chosen = range(first, min(first + _TOGETHER, number))
             randoms = [np.random.default_rng([seed, index]) for index in chosen]
@@ -107,22 +107,14 @@ class Writer:
                     for draft in drafts if sweep else ():
                         draft.hide_again(self.sampling.share)
                     for field in self.sampling.fields:
-                        self._draw_field(drafts, rules, habits, intervals, field, sweep)
+                        self._draw_field(drafts, choices, field, sweep)
                 if self.comma_field is not None:
                     self._draw_commas(drafts, self.comma_field)
                 advance(len(chosen) / number / len(stretches))
             for canvas in canvases:
                 yield variant_of(canvas, music, tokens, passage, self.vocabulary)
 
-    def _draw_field(
-        self,
-        drafts: Sequence[_Draft],
-        rules: Rules,
-        habits: Habits,
-        intervals: Intervals,
-        field: int,
-        sweep: int,
-    ) -> None:
+    def _draw_field(self, drafts: Sequence[_Draft], choices: Choices, field: int, sweep: int) -> None:
         """Draw all hidden values of a field, in steps that all drafts make together."""
         counts = [len(draft.hidden_rows(field)) for draft in drafts]
         for draft in drafts:
@@ -135,14 +127,12 @@ class Writer:
             for index, logits in zip(busy, found, strict=True):
                 steps = self.sampling.steps_for(counts[index], sweep)
                 keep = len(logits) - still_hidden(counts[index], step, steps)
-                self._commit(drafts[index], rules, habits, intervals, logits, field, keep, step / steps)
+                self._commit(drafts[index], choices, logits, field, keep, step / steps)
 
     def _commit(
         self,
         draft: _Draft,
-        rules: Rules,
-        habits: Habits,
-        intervals: Intervals,
+        choices: Choices,
         logits: Floats,
         field: int,
         keep: int,
@@ -154,17 +144,12 @@ class Writer:
         stays as it is.
         """
         canvas, random, rows = draft.canvas, draft.random, draft.hidden_rows(field)
-        allowed, logits = rules.of_field(canvas, rows, field), logits + rules.leaning(canvas, rows, field)
-        if field in HABITS:
-            agreeing = np.stack([rules.among_notes(canvas, row, field, draft.near) for row in rows.tolist()])
-            logits += habits.leaning(canvas, rows, field, logits, allowed & agreeing)
-        elif field == PITCH:
-            logits += intervals.leaning(canvas, rows, draft.near, np.where(allowed, logits, -np.inf))
+        allowed, logits = choices.of_field(canvas, rows, field, draft.near, logits)
         values, sureness = self.sampling.draw(logits, allowed, field, random)
         for place in self.sampling.kept(sureness, canvas.turn[rows], keep, progress, random).tolist():
             row, value, sure = int(rows[place]), values[place], sureness[place]
             canvas.hidden[row, field] = False
-            agreeing = rules.among_notes(canvas, row, field, draft.near) & allowed[place]
+            agreeing = choices.among_notes(canvas, row, field, draft.near) & allowed[place]
             if not agreeing.any():
                 canvas.dropped[row] |= canvas.new[row]
                 continue

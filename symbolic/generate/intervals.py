@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Ints, Passage
+from symbolic.generate.piece import Piece
 from symbolic.generate.sampling import Floats, log_softmax
-from symbolic.music.notes import DRUM_PROGRAM, Music
-from symbolic.tokens.grid import to_grid
-from symbolic.tokens.tokenizer import Tokens
-from symbolic.tokens.vocabulary import BAR, PITCH, POSITION, PROGRAM, RESERVED, Vocabulary
+from symbolic.music.notes import DRUM_PROGRAM
+from symbolic.tokens.vocabulary import BAR, PITCH, POSITION, PROGRAM
 
 _ENOUGH = 32
 """Intervals of one kind outside of the passage from which a track has its own."""
@@ -41,25 +40,22 @@ class Intervals:
     """Counts of the intervals that tracks have outside of a passage.
 
     Args:
-        music: The piece.
-        tokens: Its tokens.
+        piece: Its notes.
         passage: What is to be written.
-        vocabulary: Meaning of the values.
     """
 
-    def __init__(self, music: Music, tokens: Tokens, passage: Passage, vocabulary: Vocabulary) -> None:
-        notes = music.notes[tokens.note_index]
-        onset, track = to_grid(notes["onset"], music, vocabulary), notes["track"].astype(np.int64)
-        values = tokens.ids.astype(np.int64) - RESERVED
-        pitch, place_of = values[:, PITCH], _places(values)
-        seen = ~passage.asked & (notes["program"] != DRUM_PROGRAM)
+    def __init__(self, piece: Piece, passage: Passage) -> None:
+        pitch, place_of = piece.values[:, PITCH], _places(piece.values)
+        seen = piece.kept & ~piece.drum
         self._counts: dict[int, Floats] = {}
         for own in passage.tracks.tolist():
-            rows = np.flatnonzero(seen & (track == own))
+            rows = np.flatnonzero(seen & (piece.track == own))
             if not len(rows):
                 continue
             counts = np.zeros((_KINDS, _CLASSES))
-            for kind, (place, other) in enumerate(_neighbours(onset, place_of, track, rows, seen)):
+            for kind, (place, other) in enumerate(
+                _neighbours(piece.onset, place_of, piece.track, rows, seen)
+            ):
                 counts[kind] = np.bincount(_interval(pitch[rows[place]], pitch[other]), minlength=_CLASSES)
             if counts.sum() >= _ENOUGH:
                 self._counts[own] = counts
