@@ -1,4 +1,4 @@
-"""What may be drawn and how likely it is: rules, registers, habits and intervals together."""
+"""Find which values may be drawn and how likely they are: rules, registers, habits and intervals together."""
 
 from __future__ import annotations
 
