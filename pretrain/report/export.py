@@ -74,7 +74,7 @@ def export(
     if record["from"] and not before:
         before = (Stage(model_name(flatten(record["settings"])["checkpoint"]), UNRECORDED),)
     stage = with_terms(Stage(title, PRETRAINING, pretraining_sources(corpus)), licence)
-    chain = (*before, stage)
+    chain = tuple(dict.fromkeys((*before, stage)))  # longer training on the same music is told once
     save_checkpoint(
         out,
         checkpoint.build_backbone().to(torch.bfloat16),

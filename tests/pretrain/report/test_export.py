@@ -152,6 +152,17 @@ def test_a_chain_is_carried_by_exports_of_exports(run, music, tmp_path, monkeypa
     assert (saved / "ATTRIBUTION.md").read_text() == (out / "ATTRIBUTION.md").read_text()
 
 
+def test_longer_training_on_the_same_music_is_one_stage(run, music, tmp_path):
+    start = exported(run, tmp_path / "first" / "mine")
+    flags = ["--steps", "2", "--evaluations", "1", "--tokens_per_batch", "256", "--jobs", "1"]
+    assert cli.main([str(music), "--from", str(start), "--out", str(tmp_path / "longer"), *flags]) == 0
+    again = exported(tmp_path / "longer", tmp_path / "second" / "mine")
+    assert load_checkpoint(again).chain == load_checkpoint(start).chain
+    assert (again / "ATTRIBUTION.md").read_text() == (start / "ATTRIBUTION.md").read_text()
+    other = exported(tmp_path / "longer", tmp_path / "other")
+    assert [stage.model for stage in load_checkpoint(other).chain] == ["mine", "other"]
+
+
 def test_a_run_without_a_chain_gets_one_in_its_export(run, tmp_path):
     """Its music is found again. What it started from is not."""
     old = shutil.copytree(run, tmp_path / "old")

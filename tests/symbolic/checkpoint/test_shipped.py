@@ -236,7 +236,7 @@ def test_a_flat_song_gets_dynamics(tmp_path: Path) -> None:
 
 
 WEIGHTS = {
-    "infill": ("5827039ab1461afa", "2b0c172b7896dbc6"),
+    "infill": ("5abdb44ee866aad9", "7ef8ccb0f1c98702"),
     "melody": ("17439120b1ef625f", "ca68effa96b6e6cd"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
     "tiny-conformer": ("12d8550a4bbb526b", "6f749aedf4b035f1"),
