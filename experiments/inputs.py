@@ -21,6 +21,7 @@ from symbolic.features.stretches import edges, stretches
 from symbolic.predict.layers import note_states, on_tensors
 from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
+from symbolic.tokens.transposition import transpose, transposition_range
 
 Rows = NDArray[np.integer]
 _GROUP = 4
@@ -84,14 +85,42 @@ def _pairs(pieces: Sequence[Rows], pitch_classes: bool) -> Input:
     return Input(np.asarray(products), width)
 
 
-def states(model: MusicModel, pieces: Sequence[Rows]) -> dict[str, Input]:
+def states(model: MusicModel, pieces: Sequence[Rows], keys: int = 1) -> dict[str, Input]:
     """Describe stretches by what a network computes of their notes.
+
+    Args:
+        model: The model.
+        pieces: (N, 8) ids of each piece.
+        keys: In how many keys, evenly spaced over the octave, each piece is read. Means over the keys count.
 
     Returns:
         "states": the mean and the deviation over notes of normed states, all layers; "last states": those of the last
         layer; "moments": "states", their third moments and their changes from note to note; "units": the mean
         activation of every feed-forward unit.
     """
+    found = [_in_one_key(model, [_moved(one, shift) for one in pieces]) for shift in _shifts(keys)]
+    moments, units = (np.mean(one, axis=0) for one in zip(*found, strict=True))
+    named = {
+        "states": moments[:, :2],
+        "last states": moments[:, :2, -model.backbone.config.dim :],
+        "moments": moments,
+        "units": units,
+    }
+    return {name: Input(flat := one.reshape(len(one), -1), flat.shape[1]) for name, one in named.items()}
+
+
+def _shifts(keys: int) -> list[int]:
+    """Return semitones from -6 to 6."""
+    return [(round(12 * key / keys) + 5) % 12 - 5 for key in range(keys)]
+
+
+def _moved(tokens: Rows, semitones: int) -> Rows:
+    """Transpose as far as all notes stay in range."""
+    return transpose(tokens, int(np.clip(semitones, *transposition_range(tokens))))
+
+
+def _in_one_key(model: MusicModel, pieces: Sequence[Rows]) -> tuple[Floats, Floats]:
+    """Return (E, 4, F) moments of all layers and (E, U) activations of feed-forward units."""
     backbone = model.backbone.eval()
     config = backbone.config
     moments, units, width = [], [], (config.layers + 1) * config.dim
@@ -109,14 +138,7 @@ def states(model: MusicModel, pieces: Sequence[Rows]) -> dict[str, Input]:
                 for part in (output[a:b] for a, b in edges(len(output))):
                     moments.append(_moments(part[:, :width]))
                     units.append(part[:, width:].mean(0, np.float64))
-    found = np.array(moments)
-    named = {
-        "states": found[:, :2],
-        "last states": found[:, :2, -config.dim :],
-        "moments": found,
-        "units": np.array(units),
-    }
-    return {name: Input(flat := one.reshape(len(one), -1), flat.shape[1]) for name, one in named.items()}
+    return np.array(moments), np.array(units)
 
 
 @contextmanager

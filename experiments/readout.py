@@ -6,7 +6,7 @@
 Each input is read out alike. A piece, its halves and its quarters are examples. Fisher's discriminants with a shrunken
 covariance are fitted to those of four folds, and log-probabilities of a piece's parts are averaged. Where inputs are
 joined, their log-probabilities are added. So nothing is chosen. Each is compared with the first by a bootstrap over
-song groups.
+song groups. With `--keys 6` a model reads each piece in six keys, and the means of what it computes count.
 """
 
 from __future__ import annotations
@@ -41,8 +41,15 @@ COUNTED = (
     ("features", "histograms", "pairs"),
 )
 """Inputs without a model that are read out, alone and together."""
-OF_MODEL = (("states",), ("last states",), ("moments",), ("units",), ("moments", "units"))
-"""What is read out of a model, the last together with each of `BESIDE`."""
+OF_MODEL = (
+    ("states",),
+    ("last states",),
+    ("moments",),
+    ("units",),
+    ("moments", "units"),
+    ("states", "units"),
+)
+"""What is read out of a model, the last two together with each of `BESIDE`."""
 BESIDE = (("histograms",), ("histograms", "pairs"), ("features", "histograms", "pairs"))
 _DEALT = Protocol("folds", "5 folds of song groups, as much of each class in each", FOLDS, dealt=True)
 
@@ -61,6 +68,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("tasks", nargs="+", choices=[n for n, t in TASKS.items() if t.level == "sequence"])
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
     parser.add_argument("--states", nargs="*", default=[], help="models, whose states are inputs")
+    parser.add_argument(
+        "--keys",
+        type=int,
+        default=1,
+        help="keys in which a model reads each piece, where a task is not of the key",
+    )
     parser.add_argument("--alone", action="store_true", help="states of models alone")
     parser.add_argument("--out", type=Path, help="file of records to append to")
     return parser.parse_args(argv)
@@ -77,9 +90,11 @@ def _measure(task: Task, options: argparse.Namespace) -> None:
     inputs = {} if options.alone else counted(pieces, pitch_classes=not task.transposition)
     asked = [] if options.alone else list(COUNTED)
     for model in options.states:
-        inputs |= {f"{name} of {model}": one for name, one in states(load(model), pieces).items()}
-        own = [tuple(f"{name} of {model}" for name in names) for names in OF_MODEL]
-        asked += own if options.alone else [*own, *((*own[-1], *beside) for beside in BESIDE)]
+        keys = options.keys if task.transposition else 1
+        title = model if keys == 1 else f"{model} in {keys} keys"
+        inputs |= {f"{name} of {title}": one for name, one in states(load(model), pieces, keys).items()}
+        own = [tuple(f"{name} of {title}" for name in names) for names in OF_MODEL]
+        asked += own if options.alone else [*own, *((*one, *beside) for one in own[-2:] for beside in BESIDE)]
     owners = stretch_owners(pieces)
     report(folds, asked, by_folds(folds, places, owners, inputs, asked), inputs, options.out)
 
