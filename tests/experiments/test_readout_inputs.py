@@ -12,6 +12,7 @@ from symbolic.features.pairs import pair_histograms
 from symbolic.music.notes import Music, note_array
 from symbolic.predict.loading import load
 from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.transposition import transpose
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,22 @@ def test_states_are_pooled_by_their_moments(pieces) -> None:
     steps = np.square(np.diff(last, axis=0)).sum(0) / len(last)
     np.testing.assert_allclose(everything[0, 3, -1], np.sqrt(steps), atol=1e-2)
     assert not any(one._forward_pre_hooks for one in model.backbone.modules())
+
+
+def test_states_in_several_keys_are_the_means_of_those_in_each(pieces) -> None:
+    model = load("tiny")
+    together = states(model, pieces, keys=3)
+    apart = [states(model, [transpose(one, by) for one in pieces]) for by in (-4, 0, 4)]
+    for name, found in together.items():
+        each = [one[name].numbers for one in apart]
+        np.testing.assert_allclose(found.numbers, np.mean(each, axis=0), atol=1e-5)
+        assert found.width == apart[0][name].width
+
+
+def test_a_high_piece_is_transposed_as_far_as_its_notes_go() -> None:
+    high = Tokenizer()(Music(note_array(4 * np.arange(20), 8, [120 + n % 8 for n in range(20)]), 16)).ids
+    found, still = (states(load("tiny"), [high], keys)["states"].numbers for keys in (2, 1))
+    np.testing.assert_allclose(found, still, atol=1e-6)  # six semitones up would leave the range
 
 
 def test_every_input_gives_probabilities_of_pieces(pieces) -> None:
