@@ -81,7 +81,10 @@ class TaskSettings(PrepareSettings):
     folder: str | None = setting(None, "folder of music files", positional=True)
     root: str | None = setting(None, _ROOT, free=True)
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)")
-    labels: str | None = setting(None, "CSV: file, label, optional split, group (default: FOLDER/labels.csv)")
+    labels: str | None = setting(
+        None,
+        "CSV: file, label, optional split, group (default: FOLDER/labels.csv, else its subfolders are classes)",
+    )
     tracks: str | None = setting(None, "track names that are the classes, with commas between")
     budget: float = setting(
         1.0, "share of the training labels, by class; above 1 a number of pieces", within=POSITIVE

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.corpora.base import NO_LABELS, Corpus, LeftOut, Piece, Reading
-from data.corpora.labels import Row, read_table
+from data.corpora.labels import Row, read_table, rows_of_folders
 from data.splits import EXCLUDED
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.abc.tunes import read_tune, with_tunes
@@ -31,7 +31,7 @@ class FolderCorpus(Corpus):
         root: The folder.
         labels: The table. A path that does not exist is also looked for in the folder. Default: labels.csv there, if
             there is one.
-        require_labels: Leave out files without a label. There must be a table with labels.
+        require_labels: Leave out files without a label. Without a table the folders of the files are their labels.
         tracks: Track names that become note labels in any case. Notes of other tracks are unlabelled.
         merge: With `tracks`, read all pitched tracks as one piano, so that no program reveals a label.
 
@@ -82,10 +82,6 @@ class FolderCorpus(Corpus):
 
     def pieces(self) -> list[Piece]:
         """List the files in order of their paths and the tunes of tune books one by one."""
-        if self._require_labels and not self._has_table:
-            raise LabelError(
-                f"There is no {self._table_path}. Make a table with columns file and label, or name one by --labels."
-            )
         files = sorted(music_files(self.folder))
         if not files:
             raise CorpusError(
@@ -93,7 +89,7 @@ class FolderCorpus(Corpus):
                 "Name the folder that does."
             )
         entries = [(key, file) for file in files for key in with_tunes([file], self.folder)]
-        rows = self._rows({name for entry in entries for name in entry}) if self._has_table else {}
+        rows = self._rows(entries)
         # The row of a book holds for all its tunes that have no row.
         pieces = [self._piece(key, file, rows.get(key) or rows.get(file)) for key, file in entries]
         if self._require_labels and not any(piece.labels for piece in pieces):
@@ -126,9 +122,17 @@ class FolderCorpus(Corpus):
     def _has_table(self) -> bool:
         return self._table is not None or self._table_path.is_file()
 
-    def _rows(self, names: set[str]) -> dict[str, Row]:
-        needed = [LABEL] if self._require_labels else []
-        return {row.file: row for row in read_table(self._table_path, names, self.folder, needed)}
+    def _rows(self, entries: Sequence[tuple[str, str]]) -> dict[str, Row]:
+        if self._has_table:
+            names, needed = {name for entry in entries for name in entry}, [LABEL] * self._require_labels
+            return {row.file: row for row in read_table(self._table_path, names, self.folder, needed)}
+        rows = rows_of_folders([file for _, file in entries]) if self._require_labels else []
+        if self._require_labels and not rows:
+            raise LabelError(
+                f"There is no {self._table_path}. Make a table with columns file and label, name one by --labels, or "
+                "put the files of each class into a folder of its own."
+            )
+        return {row.file: row for row in rows}
 
     def _piece(self, key: str, file: str, row: Row | None) -> Piece:
         labels = {LABEL: row.label} if row and row.label else NO_LABELS
@@ -137,5 +141,6 @@ class FolderCorpus(Corpus):
             labels = NO_LABELS  # no class is made of it
             reason = "excluded by the labels file"
         elif self._require_labels and not labels:
-            split, reason = EXCLUDED, "no label in its row" if row else "no row in the labels file"
+            missing = "no row in the labels file" if self._has_table else "in no folder of a class"
+            split, reason = EXCLUDED, "no label in its row" if row else missing
         return Piece(key, file, labels, split, row.group if row else "", reason=reason)

@@ -46,6 +46,25 @@ class Row(NamedTuple):
     group: str
 
 
+def rows_of_folders(files: Sequence[str]) -> list[Row]:
+    """Label files by the folders that hold them, as in CLASS/song.mid or train/CLASS/song.mid.
+
+    Args:
+        files: Their names, relative to one folder, with "/" between parts.
+
+    Returns:
+        A row for each file that lies in the folder of a class. None if there are fewer than two classes.
+    """
+    folders = {file: file.split("/")[:-1] for file in files}
+    by_side = all(inside and inside[0].casefold() in _SIDES for inside in folders.values())
+    rows = []
+    for file, inside in folders.items():
+        label = inside[by_side] if len(inside) > by_side else ""
+        if label:
+            rows.append(Row(0, file, label, _SIDES[inside[0].casefold()] if by_side else None, ""))
+    return rows if len({row.label for row in rows}) > 1 else []
+
+
 def read_table(path: Path, names: Collection[str], folder: Path, needed: Sequence[str] = ()) -> list[Row]:
     """Read a table of labels and spell its files as the folder does.
 

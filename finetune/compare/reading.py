@@ -72,7 +72,7 @@ def named_study(words: Sequence[str], methods: Sequence[str]) -> Study:
     """Build a study of tasks and methods that are named one by one.
 
     Args:
-        words: Tasks and folders of music with a labels.csv.
+        words: Tasks and folders of music with labels.
         methods: As `finetune --method` names them, and "scratch".
 
     Raises:

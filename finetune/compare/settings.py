@@ -40,9 +40,7 @@ class CompareSettings(Settings):
     COMMAND: ClassVar[str] = "finetune compare"
     RUNS: ClassVar[str] = "runs/compare"
 
-    what: list[str] = setting(
-        [], "an experiment file; or tasks, and folders with labels.csv", positional=True
-    )
+    what: list[str] = setting([], "an experiment file; or tasks, and folders with labels", positional=True)
     methods: str | None = setting(None, f"without a file: methods, with commas between [{USUAL}]")
     checkpoint: str | None = _free(
         None,
@@ -59,7 +57,9 @@ class CompareSettings(Settings):
     patience: int | None = _free(
         None, "validations without a better one before stopping [5]", within=POSITIVE
     )
-    labels: str | None = setting(None, "table of labels of a folder (default: FOLDER/labels.csv)")
+    labels: str | None = setting(
+        None, "table of labels of a folder (default: FOLDER/labels.csv, else its subfolders are classes)"
+    )
     protocol: str | None = setting(None, "how the corpora are divided (default: the first of each task)")
     budget: float | None = _free(
         None, "share of the training labels, or above 1 a number of pieces [1]", within=POSITIVE
@@ -77,7 +77,7 @@ class CompareSettings(Settings):
 
     def problems(self) -> list[str]:
         """Return one sentence for each setting that does not fit an experiment file."""
-        problems = [] if self.what else ["Name an experiment file, or tasks and folders with labels.csv."]
+        problems = [] if self.what else ["Name an experiment file, or tasks and folders with labels."]
         files = [word for word in self.what if word.endswith(_FILES)]
         if files and len(self.what) > 1:
             problems.append(f"{files[0]}: an experiment file stands alone; it names its tasks itself.")
@@ -154,7 +154,7 @@ class CurveSettings(CompareSettings):
     COMMAND: ClassVar[str] = "finetune curve"
     RUNS: ClassVar[str] = "runs/curve"
 
-    what: list[str] = setting([], "a task, or a folder with labels.csv", positional=True)
+    what: list[str] = setting([], "a task, or a folder with labels", positional=True)
     budgets: str | None = setting(None, f"shares of the training labels, or numbers of pieces [{BUDGETS}]")
     methods: str | None = setting(None, f"lines of the chart [{CURVE_METHODS}]")
     trials: str | None = setting(None, "learning rates to try, as factors of the usual one [1]")

@@ -27,7 +27,7 @@ class TaskUse:
         budget: Share of the training labels, or above 1 a number of pieces.
         epochs: Passes over the training set, instead of the study's.
         folder: A user's own folder.
-        labels: Table of labels if it is not labels.csv in the folder.
+        labels: Table of labels if it is not labels.csv in the folder. Without one its subfolders are classes.
         tracks: Names of tracks, of task "note".
     """
 

@@ -29,7 +29,8 @@ def sequence_task(folder: str | Path, labels: str | Path | None = None) -> Task:
 
     Args:
         folder: Music files.
-        labels: CSV with columns file, label and optionally split and group. By default labels.csv there.
+        labels: CSV with columns file, label and optionally split and group. By default labels.csv there. Without it
+            its subfolders are classes.
 
     Raises:
         CorpusError: If there is no such folder, or no music in it.

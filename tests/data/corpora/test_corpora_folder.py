@@ -118,6 +118,55 @@ def test_all_troubles_of_a_table_are_named_at_once(music):
         table(music, "file,split\nx.mid,dove\nx.mid,\n").pieces()
 
 
+def _into(folder, places):
+    """Put one of the files into each of these places, from first to last, and leave none where it was."""
+    files = sorted(folder.glob("*.mid"))
+    for place, file in zip(places, files * len(places), strict=False):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_bytes(file.read_bytes())
+    for file in files:
+        file.unlink()
+
+
+def test_without_a_table_folders_are_classes(music):
+    _into(music, ["waltz/1.mid", "waltz/1.copy/2.mid", "März 2/3.mid", "odd.mid"])
+    found = FolderCorpus(music, require_labels=True).pieces()
+    assert [(one.file, one.labels.get("label"), one.split, one.reason) for one in found] == [
+        ("März 2/3.mid", "März 2", None, ""),
+        ("odd.mid", None, "excluded", "in no folder of a class"),
+        ("waltz/1.copy/2.mid", "waltz", None, ""),
+        ("waltz/1.mid", "waltz", None, ""),
+    ]
+    assert not any(one.labels for one in FolderCorpus(music).pieces())  # nobody asked for labels
+    (music / "labels.csv").write_text("file,label\nodd.mid,polka\nwaltz/1.mid,waltz\n")
+    assert {one.labels.get("label") for one in FolderCorpus(music, require_labels=True).pieces()} == {
+        "polka",
+        "waltz",
+        None,
+    }
+
+
+def test_folders_of_sides_hold_folders_of_classes(music):
+    _into(music, ["Train/a/1.mid", "Train/b/2.mid", "val/a/3.mid", "test/b/x/4.mid", "test/5.mid"])
+    found = FolderCorpus(music, require_labels=True).pieces()
+    assert [(one.file, one.labels.get("label"), one.split) for one in found] == [
+        ("Train/a/1.mid", "a", "train"),
+        ("Train/b/2.mid", "b", "train"),
+        ("test/5.mid", None, "excluded"),
+        ("test/b/x/4.mid", "b", "test"),
+        ("val/a/3.mid", "a", "valid"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "places", [["a/1.mid", "a/2.mid"], ["train/1.mid", "test/2.mid"], ["1.mid", "a/2.mid"]]
+)
+def test_one_folder_is_no_label(music, places):
+    _into(music, places)
+    with pytest.raises(LabelError, match="or put the files of each class into a folder of its own"):
+        FolderCorpus(music, require_labels=True).pieces()
+
+
 def test_files_without_labels_are_left_out_where_labels_are_needed(music):
     with pytest.raises(LabelError, match=r"There is no .*labels\.csv\. Make a table"):
         FolderCorpus(music, require_labels=True).pieces()
