@@ -83,7 +83,7 @@ class TaskSettings(PrepareSettings):
     protocol: str | None = setting(None, "how the corpus is divided (default: the first)")
     labels: str | None = setting(
         None,
-        "CSV: file, label, optional split, group (default: FOLDER/labels.csv, else its subfolders are classes)",
+        "CSV: file, label, split, group (default: FOLDER/labels.csv, or by subfolder)",
     )
     tracks: str | None = setting(None, "track names that are the classes, with commas between")
     budget: float = setting(

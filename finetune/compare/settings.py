@@ -58,7 +58,7 @@ class CompareSettings(Settings):
         None, "validations without a better one before stopping [5]", within=POSITIVE
     )
     labels: str | None = setting(
-        None, "table of labels of a folder (default: FOLDER/labels.csv, else its subfolders are classes)"
+        None, "table of labels of a folder (default: FOLDER/labels.csv, or by subfolder)"
     )
     protocol: str | None = setting(None, "how the corpora are divided (default: the first of each task)")
     budget: float | None = _free(
