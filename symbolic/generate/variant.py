@@ -15,7 +15,7 @@ from symbolic.generate.passage import Passage
 from symbolic.music.files import MUSICXML_SUFFIXES
 from symbolic.music.midi.edit import MidiEdit
 from symbolic.music.midi.reader import parse_midi
-from symbolic.music.midi.writer import midi_bytes
+from symbolic.music.midi.writer import midi_bytes, require_midi_name
 from symbolic.music.musicxml.edit import ScoreEdit
 from symbolic.music.musicxml.reader import parse_musicxml
 from symbolic.music.notes import DRUM_PROGRAM, Music
@@ -126,11 +126,13 @@ class Variant:
         """Write a MusicXML file where the path has such a suffix, else a MIDI file. See `to_musicxml` and `to_midi`.
 
         Raises:
-            MusicFileError: If it cannot be written.
+            MusicFileError: If it has the suffix of kern or abc, or cannot be written.
         """
-        content = (
-            self.to_musicxml(Path(path).suffix.lower() == ".mxl") if _is_musicxml(path) else self.to_midi()
-        )
+        if _is_musicxml(path):
+            content = self.to_musicxml(Path(path).suffix.lower() == ".mxl")
+        else:
+            require_midi_name(path)
+            content = self.to_midi()
         try:
             write_whole(path, content)
         except OSError as error:

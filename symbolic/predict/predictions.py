@@ -161,9 +161,11 @@ class NotePredictions:
             overwrite: Also write over the file that was read.
 
         Raises:
-            MusicFileError: If it is the file that was read, or MIDI cannot hold the music.
+            MusicFileError: If it is the file that was read, it has the suffix of kern or abc, or MIDI cannot hold the
+                music.
             ConfigError: If nothing can be written there.
         """
+        from symbolic.music.midi.writer import require_midi_name
         from symbolic.predict.midi_output import midi_with_predictions
         from symbolic.predict.musicxml_output import is_musicxml, musicxml_with_predictions
 
@@ -171,9 +173,10 @@ class NotePredictions:
             raise MusicFileError(
                 path, "it is the file that was read", "Name another one, or pass overwrite=True."
             )
-        return write_result(
-            path, musicxml_with_predictions(self, path) if is_musicxml(path) else midi_with_predictions(self)
-        )
+        if is_musicxml(path):
+            return write_result(path, musicxml_with_predictions(self, path))
+        require_midi_name(path)
+        return write_result(path, midi_with_predictions(self))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from symbolic.errors import MusicFileError
+from symbolic.music.files import SCORE_SUFFIXES
 from symbolic.music.midi.bends import add_bends, apart, on_layers
 from symbolic.music.notes import DRUM_PROGRAM, Music
 from symbolic.replacing import write_whole
@@ -31,8 +32,10 @@ def write_midi(music: Music, path: str | Path) -> None:
         path: The file to write. Its folder must exist.
 
     Raises:
-        MusicFileError: If it cannot be written, or the music is longer, or its resolution finer, than MIDI allows.
+        MusicFileError: If the path has the suffix of a score, it cannot be written, or the music is longer, or its
+            resolution finer, than MIDI allows.
     """
+    require_midi_name(path)
     content = midi_bytes(music, path)
     try:
         write_whole(path, content)
@@ -40,6 +43,18 @@ def write_midi(music: Music, path: str | Path) -> None:
         raise MusicFileError(
             path, f"it cannot be written ({error.strerror})", "Name another folder, or make this one."
         ) from error
+
+
+def require_midi_name(path: str | Path) -> None:
+    """Refuse a path with the suffix of a score: readers go by suffixes, so MIDI under it could not be read again.
+
+    Raises:
+        MusicFileError: If it has the suffix of MusicXML, kern or abc.
+    """
+    if (suffix := Path(path).suffix.lower()) in SCORE_SUFFIXES:
+        raise MusicFileError(
+            path, f"it would be a MIDI file, and {suffix} is a score", "Let the name end in .mid."
+        )
 
 
 def midi_bytes(music: Music, name: str | Path = "music") -> bytes:
