@@ -11,7 +11,7 @@ from data.corpora.labels import Row, read_table, rows_of_folders
 from data.splits import EXCLUDED
 from symbolic.errors import CorpusError, LabelError
 from symbolic.music.abc.tunes import read_tune, with_tunes
-from symbolic.music.files import SUFFIXES, music_files
+from symbolic.music.files import music_files, without_music
 from symbolic.music.midi.repair import KEEP
 from symbolic.music.notes import Music
 from symbolic.music.piano import as_one_piano, track_labels
@@ -84,10 +84,7 @@ class FolderCorpus(Corpus):
         """List the files in order of their paths and the tunes of tune books one by one."""
         files = sorted(music_files(self.folder))
         if not files:
-            raise CorpusError(
-                f"{self.folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders. "
-                "Name the folder that does."
-            )
+            raise CorpusError(f"{without_music(self.folder)} Name the folder that does.")
         entries = [(key, file) for file in files for key in with_tunes([file], self.folder)]
         rows = self._rows(entries)
         # The row of a book holds for all its tunes that have no row.

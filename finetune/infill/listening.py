@@ -61,23 +61,26 @@ def listen(argv: Sequence[str]) -> list[str]:
         require_model(named)
     from tqdm import tqdm
 
+    from symbolic.music.files import music_files, without_music
     from symbolic.predict.network import device_of
     from symbolic.predict.pretrained import PretrainedModel
 
+    if not (files := sorted(music_files(settings.folder))):
+        raise ConfigError(without_music(settings.folder))
+    skipped = list[str]()
     model = PretrainedModel.from_pretrained(settings.checkpoint, device_of(settings.accelerator))
     random = np.random.default_rng(settings.seed)
     pairs: list[dict[str, Any]] = []
     with tqdm(total=settings.pairs, desc="pairs", leave=False, disable=None) as bar:
-        for name, music in _pieces(Path(settings.folder), random):
+        for name, music in _pieces(files, Path(settings.folder), random, skipped):
             if (pair := _pair(name, music, model, settings, random)) is not None:
                 pairs.append(pair)
                 bar.update()
             if len(pairs) == settings.pairs:
                 break
     if not pairs:
-        raise ConfigError(
-            f"{settings.folder}: no piece has {settings.bars} bars of notes between others. Ask for fewer --bars."
-        )
+        short = f"{settings.folder}: no piece has {settings.bars} bars of notes between others. Ask for fewer --bars."
+        raise ConfigError([short, *skipped])
     try:
         listening_page(pairs, model_name(settings.style or settings.checkpoint)).write(settings.out)
     except OSError as error:
@@ -115,17 +118,19 @@ def listening_page(pairs: Sequence[dict[str, Any]], model: str) -> Page:
     return page
 
 
-def _pieces(folder: Path, random: np.random.Generator) -> Iterator[tuple[str, Music]]:
-    """Yield the pieces of a folder that can be read, in random order."""
+def _pieces(
+    files: Sequence[str], folder: Path, random: np.random.Generator, skipped: list[str]
+) -> Iterator[tuple[str, Music]]:
+    """Yield the pieces of a folder that can be read, in random order. Add a sentence to `skipped` for each other."""
     from symbolic.music.abc.tunes import with_tunes
-    from symbolic.music.files import music_files, read_music
+    from symbolic.music.files import read_music
 
-    names = list(with_tunes(sorted(music_files(folder)), folder))
+    names = list(with_tunes(files, folder))
     for place in random.permutation(len(names)).tolist():
         try:
             yield str(names[place]), read_music(folder / names[place])
-        except CounterpointError:
-            continue
+        except CounterpointError as error:
+            skipped.append(f"skipped {error}")
 
 
 def _pair(

@@ -28,7 +28,7 @@ from symbolic.commas import OFTEN, PART, microtonal_share
 from symbolic.documents import read_json
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.music.abc.tunes import with_tunes
-from symbolic.music.files import music_files, read_music
+from symbolic.music.files import music_files, read_music, without_music
 from symbolic.music.notes import Music
 from symbolic.predict.network import device_of
 
@@ -203,7 +203,9 @@ def _begin(folder: Path, settings: StyleSettings, music: Sequence[int], weights:
 def _read(folder: str, seed: int) -> _Pieces:
     """Read the pieces of a folder and deal a part of them to be held out."""
     pieces, names, skipped = list[Music](), list[str](), list[str]()
-    for name in with_tunes(sorted(music_files(folder)), folder):
+    if not (files := sorted(music_files(folder))):
+        raise ConfigError(without_music(folder))
+    for name in with_tunes(files, folder):
         try:
             music = read_music(Path(folder) / name)
             if not len(music):

@@ -128,8 +128,9 @@ def split_windows(shards: Shards, window: int) -> tuple[NDArray[np.int64], NDArr
         held = np.isin(shards.fingerprints[train], kinds[: -(-len(kinds) // 10)])
         train, valid = train[~held], train[held]
     if len(train) == 0 or len(valid) == 0:
+        count = len(shards.pieces)
         raise CorpusError(
-            f"The corpus has {len(shards.pieces)} pieces, and none of them can be trained on while another is held "
+            f"The corpus has {count} piece{'s' * (count != 1)}, and none can be trained on while another is held "
             "out. Add files, or name splits in a labels.csv with columns file and split."
         )
     # The same held-out pieces at every evaluation, in an order that does not depend on the corpus.

@@ -36,6 +36,11 @@ _FLAGS: int = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK
 """Only Windows has text files. A pipe would block before it can be refused."""
 
 
+def without_music(folder: str | Path) -> str:
+    """Return the sentence that a folder holds no music files."""
+    return f"{folder} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
+
+
 def music_files(folder: str | Path, leave_out: str | Path | None = None) -> Iterator[str]:
     """List the music files below a folder in no fixed order.
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from symbolic.errors import ConfigError
 from symbolic.music.abc.tunes import book_and_number, with_tunes
-from symbolic.music.files import SUFFIXES, music_files
+from symbolic.music.files import music_files, without_music
 
 _SHOWN = 5
 
@@ -47,9 +47,7 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
             continue
         below = sorted(music_files(name, leave_out=out))
         if not below:
-            raise ConfigError(
-                f"{name} holds no music files ({', '.join(sorted(SUFFIXES))}), nor do its subfolders."
-            )
+            raise ConfigError(without_music(name))
         sources += [
             Source(os.path.join(name, inner), _free_place(PurePath(inner), taken))
             for inner in with_tunes(below, name)

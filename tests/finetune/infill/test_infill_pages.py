@@ -77,12 +77,17 @@ def test_nothing_on_a_listening_page_tells_the_sides_apart(listening):
     ("arguments", "words"),
     [
         (["absent"], "absent is no folder"),
+        (["empty"], "empty holds no music files"),
+        (["broken"], "skipped broken/a.mid: not a readable MIDI file"),
         (["songs", "--bars", "60"], "no piece has 60 bars of notes"),
         (["songs", "--pairs", "0"], "--pairs 0"),
         (["songs", "--out", "songs"], "--out songs: cannot be written"),
     ],
 )
 def test_what_cannot_be_tested_is_refused(folder, capsys, arguments, words):
+    for name in ("empty", "broken"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "broken" / "a.mid").write_bytes(b"not MIDI")
     assert cli.main(["listen", *arguments, "--accelerator", "cpu"]) == 2
     assert words in capsys.readouterr().err
 

@@ -168,6 +168,7 @@ def test_a_style_of_microtonal_music_writes_commas(styled, monkeypatch, capsys):
     ("arguments", "words"),
     [
         (["absent"], "absent is no folder"),
+        (["empty"], "empty holds no music files"),
         (["few"], "fewer than two pieces could be read"),
         (["tunes", "--share", "200%"], "--share 200%: write a share above 0"),
         (["tunes", "--method", "full", "--share", "1%"], "--share: --method full trains all weights"),
@@ -181,5 +182,6 @@ def test_a_style_of_microtonal_music_writes_commas(styled, monkeypatch, capsys):
 def test_what_cannot_be_learnt_is_refused(styled, monkeypatch, capsys, arguments, words):
     monkeypatch.chdir(styled)
     write_tunes(styled / "few", 1)
+    (styled / "empty").mkdir(exist_ok=True)
     assert cli.main(["style", *arguments]) == 2
     assert words in capsys.readouterr().err
