@@ -88,6 +88,11 @@ def find_passage(
     Raises:
         ConfigError: If the piece has no such bars or tracks, or there is nothing to change in them.
     """
+    # A string is a sequence too: "12" would be the tracks 1 and 2.
+    lists: dict[str, object] = {"fields": fields, "tracks": tracks}
+    alone = {name: given for name, given in lists.items() if isinstance(given, str | int)}
+    if alone:
+        raise ConfigError([f"{name} {given!r}: give a list, [{given!r}]." for name, given in alone.items()])
     segments = time_signature_segments(music, vocabulary)
     count = _bar_count(music, segments, vocabulary)
     wrong = [name for name in fields or () if name not in DRAWN_NAMES]
@@ -142,6 +147,8 @@ def _bar_problems(
         return problems
     if bars is None:
         return []
+    if np.shape(bars) != (2,) or not all(isinstance(bar, int | np.integer) for bar in bars):
+        return [f"bars {bars!r}: give the first and the last one as two numbers, such as (9, 12)."]
     first, last = bars
     if not 1 <= first <= last:
         return [f"bars {first}-{last}: give the first and the last one, counted from 1."]
