@@ -1,4 +1,4 @@
-"""Set a melody in textures that corpora lack: below its chords, among pads, in octaves, in four voices like a hymn."""
+"""Set a melody in textures that corpora lack: below its chords, among pads, in octaves, under strummed chords."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ ABOVE, BELOW, AMONG, INSIDE = "above", "below", "among", "inside"
 """Places of a melody: above its chords, below them, between chords and bass, in the register of the chords."""
 WRITTEN = "written"
 """The accompaniment of the piece itself."""
-TOGETHER = "together"
-"""Lower voices in the rhythm of the melody, as hymns have them. The melody is above."""
 FINE = 16
 """Ticks that one tick becomes, so that the strings of a guitar sound one after the other."""
 _LOUDER = 16
@@ -34,7 +32,7 @@ class Texture:
 
     Attributes:
         place: Of the melody against its chords.
-        figure: Of the chords: a name in `FIGURES`, `WRITTEN` or `TOGETHER`.
+        figure: Of the chords: a name in `FIGURES`, or `WRITTEN`.
         octaves: Whether the melody is doubled an octave away. Both notes are melody then.
         apart: Whether melody, chords and bass have a track each, in any order. Otherwise all are on one.
         louder: Whether the melody is louder than new chords. Otherwise they are as loud.
@@ -81,8 +79,7 @@ def textured(
     if texture.figure == WRITTEN:
         parts = _written(tune, rest, texture.place)
     else:
-        set_so = hymn if texture.figure == TOGETHER else _set
-        parts = set_so(tune, rest, music.resolution, texture, draw)
+        parts = _set(tune, rest, music.resolution, texture, draw)
         others = np.ones(sum(len(part) for part in parts[1:]), dtype=np.int8)
     if texture.octaves:
         top = int(parts[0]["pitch"].max())
@@ -149,72 +146,6 @@ FIGURES: dict[str, Callable[[int, int, np.random.Generator], list[Strike]]] = {
     one.__name__: one for one in (held, repeated, offbeat, broken, strummed)
 }
 """Figures of new chords by name: from the ticks of a chord and of a quarter note to its notes."""
-
-
-def hymn(
-    tune: NDArray[np.void], rest: NDArray[np.void], quarter: int, texture: Texture, draw: np.random.Generator
-) -> list[NDArray[np.void]]:
-    """Set a melody above two or three voices that move with it, go by near tones of the chords and meet on the way.
-
-    Args:
-        tune: Its notes. The highest of each onset is kept.
-        rest: The accompaniment whose chords are taken.
-        quarter: Ticks.
-        texture: How loud the voices are.
-        draw: Source of chance: the register, the voices, how often they pass through a step or hold a note.
-
-    Returns:
-        The notes of each voice, the melody first.
-    """
-    tune = _moved(tune, 12 * int(np.round((draw.integers(66, 76) - np.median(tune["pitch"])) / 12)))
-    order = np.lexsort((-tune["pitch"].astype(np.int64), tune["onset"]))
-    led = tune[order][np.flatnonzero(np.diff(tune["onset"][order], prepend=-1))]
-    loud = int(np.clip(led["velocity"].mean() - _LOUDER * texture.louder, 1, 127))
-    chords = _chords(rest, quarter * int(draw.integers(1, 3)))
-    starts = np.array([start for start, _ in chords])
-    below = [(4, 12, 3), (9, 12, 3), (19, 24, 14)][int(draw.random() < 0.25) :]
-    voices = np.empty((len(led), len(below)), dtype=np.int64)
-    last = [int(led["pitch"][0]) - fall for fall, _, _ in below]
-    for at, note in enumerate(led):
-        tones = chords[max(int(np.searchsorted(starts, note["onset"], side="right")) - 1, 0)][1]
-        ceiling = int(note["pitch"])
-        for voice, (_, farthest, usual) in enumerate(below):
-            wanted = tones[:1] if voice == len(below) - 1 else tones
-            near = [pitch for pitch in range(ceiling - farthest, ceiling) if pitch % 12 in wanted]
-            last[voice] = ceiling = min(
-                near, key=lambda pitch: abs(pitch - last[voice]) + abs(pitch - ceiling + usual) / 4
-            )
-        voices[at] = last
-    ends = led["onset"] + led["duration"]
-    steps, holds = draw.uniform(0, 0.6), draw.choice([0, 0, 0.5])
-    return [led, *(_sung(led["onset"], ends, voice, loud, (steps, holds), draw) for voice in voices.T)]
-
-
-def _sung(
-    onsets: NDArray[np.int64],
-    ends: NDArray[np.int64],
-    pitches: NDArray[np.int64],
-    velocity: int,
-    chances: tuple[float, float],
-    draw: np.random.Generator,
-) -> NDArray[np.void]:
-    """A voice that passes through the tone between two that are a third apart, or holds a note that comes again."""
-    steps, holds = chances
-    found: list[list[int]] = []
-    for at, (onset, end, pitch) in enumerate(
-        zip(onsets.tolist(), ends.tolist(), pitches.tolist(), strict=True)
-    ):
-        if found and found[-1][2] == pitch and found[-1][1] == onset and draw.random() < holds:
-            found[-1][1] = end
-            continue
-        move = int(pitches[at + 1]) - pitch if at + 1 < len(pitches) and onsets[at + 1] == end else 0
-        if abs(move) in (3, 4) and draw.random() < steps:
-            middle = (onset + end) // 2
-            found += [[onset, middle, pitch], [middle, end, pitch + move // 2]]
-        else:
-            found.append([onset, end, pitch])
-    onset, end, pitch = np.array(found).T
-    return note_array(onset, end - onset, np.clip(pitch, 0, 127), velocity)
 
 
 def _written(tune: NDArray[np.void], rest: NDArray[np.void], place: str) -> list[NDArray[np.void]]:

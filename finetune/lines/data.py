@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from data.corpora.base import LeftOut, Reading
 from data.corpora.melodies import LABEL, SOURCES
-from data.corpora.textures import TOGETHER, Labels, Texture, any_texture, textured
+from data.corpora.textures import Labels, any_texture, textured
 from data.fingerprint import note_fingerprint
 from data.preparation.near import THRESHOLD, sketch
 from finetune.lines.augmentation import Changed, augmented, chords, orchestrate
@@ -58,15 +58,12 @@ SHARES = (
     Share("pop", 2.0, 690, 30),
     Share("pop_filed", 1.4, 690, 30),
     Share("polish_solo", 1.4, 600, 60),
-    Share("polish_choir", 0.8, 400, 60),
+    Share("polish_choir", 0.6, 300, 60),
     Share("quartets", 0.5, 90, 15),
     Share("polish_choir", 0.2, 80, 20, alone=True),
     Share("lieder", 0.6, 600, 60, texture=SET),
     Share("pop", 0.6, 600, 30, texture=SET),
     Share("polish_solo", 0.5, 450, 60, texture=SET),
-    Share("lieder", 0.25, 300, 30, texture=TOGETHER),
-    Share("pop", 0.25, 300, 30, texture=TOGETHER),
-    Share("polish_solo", 0.25, 300, 30, texture=TOGETHER),
     *(Share(source, valid=30, texture="chords") for source in ("lieder", "pop", "polish_solo")),
     *(Share(source, valid=30, texture="orchestrate") for source in ("polish_choir", "quartets")),
     *(
@@ -92,7 +89,6 @@ def _of_notes(change: Callable[..., Changed]) -> Callable[..., tuple[Music, Labe
 TEXTURES: dict[str, Callable[[Music, Labels, np.random.Generator], tuple[Music, Labels]]] = {
     "augmented": augmented,
     SET: lambda music, labels, draw: textured(music, labels, any_texture(draw), draw),
-    TOGETHER: lambda music, labels, draw: textured(music, labels, Texture(figure=TOGETHER), draw),
     "chords": _of_notes(chords),
     "orchestrate": _of_notes(orchestrate),
 }

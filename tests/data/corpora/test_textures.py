@@ -4,18 +4,7 @@ import numpy as np
 import pytest
 
 from data.corpora import textures
-from data.corpora.textures import (
-    ABOVE,
-    AMONG,
-    BELOW,
-    FIGURES,
-    FINE,
-    INSIDE,
-    TOGETHER,
-    WRITTEN,
-    Texture,
-    textured,
-)
+from data.corpora.textures import ABOVE, AMONG, BELOW, FIGURES, FINE, INSIDE, WRITTEN, Texture, textured
 from symbolic.music.notes import Music, note_array
 
 TUNE = [72, 74, 76, 77, 79, 77, 76, 74]
@@ -71,41 +60,6 @@ def test_a_tune_in_octaves_is_melody_in_both():
     tune, rest, _ = set_in(Texture(octaves=True))
     assert sorted(tune["pitch"].tolist()) == sorted([*TUNE, *(pitch + 12 for pitch in TUNE)])
     assert len(rest) == 12
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_a_hymn_has_two_or_three_voices_that_move_with_the_tune_below_it(seed):
-    tune, rest, music = set_in(Texture(figure=TOGETHER), seed)
-    quarter = music.resolution
-    assert tune["onset"].tolist() == [beat * quarter for beat in range(8)]
-    assert (tune["pitch"] % 12).tolist() == [pitch % 12 for pitch in TUNE]
-    for onset, pitch in zip(tune["onset"], tune["pitch"], strict=True):
-        sounding = rest[(rest["onset"] <= onset) & (rest["onset"] + rest["duration"] > onset)]
-        assert len(sounding) in (2, 3)
-        assert len({*sounding["pitch"].tolist()}) == len(sounding)  # no two voices meet on a beat
-        assert sounding["pitch"].max() < pitch
-        assert {*(sounding["pitch"] % 12).tolist()} <= {0, 2, 4, 7, 11}
-    lengths = {*rest["duration"].tolist()}
-    assert all(length == quarter // 2 or length % quarter == 0 for length in lengths)
-
-
-def test_a_hymn_keeps_the_highest_of_a_melody_of_two_voices():
-    music, labels = piece()
-    second = music.notes[labels == 0].copy()
-    second["pitch"] -= 4
-    both = music.with_notes(np.concatenate([music.notes, second]))
-    draw = np.random.default_rng(0)
-    found, classes = textured(both, np.append(labels, np.int8([0] * 8)), Texture(figure=TOGETHER), draw)
-    assert (found.notes["pitch"][classes == 0] % 12).tolist() == [pitch % 12 for pitch in TUNE]
-
-
-def test_voices_of_a_hymn_pass_through_steps_and_hold_notes():
-    lengths = {
-        length
-        for seed in range(20)
-        for length in (set_in(Texture(figure=TOGETHER), seed)[1]["duration"] // (480 * FINE // 2)).tolist()
-    }
-    assert {1, 2, 4} <= lengths
 
 
 def test_a_held_chord_has_its_bass_and_commonest_tones():
