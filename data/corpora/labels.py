@@ -53,7 +53,7 @@ def rows_of_folders(files: Sequence[str]) -> list[Row]:
         files: Their names, relative to one folder, with "/" between parts.
 
     Returns:
-        A row for each file that lies in the folder of a class. None if there are fewer than two classes.
+        A row for each file that lies in the folder of a class. No row if there are fewer than two classes.
     """
     folders = {file: file.split("/")[:-1] for file in files}
     by_side = all(inside and inside[0].casefold() in _SIDES for inside in folders.values())

@@ -66,10 +66,12 @@ def side_warnings(folds: Sequence[TaskData]) -> list[str]:
             continue
         names = [classes[index] for index in sorted(lacking)]
         effect = {"train": "never predicted", "valid": "disregarded in selection", "test": "not scored"}[side]
-        where = f"the {adjective} side" + (" of a fold" if side == "train" and len(folds) > 1 else "")
+        where, there = f"the {adjective} side", ""
+        if side == "train" and len(folds) > 1:
+            where, there = f"{where} of a fold", " there"
         kind = "class" if len(names) == 1 else "classes"
         be = "it is" if len(names) == 1 else "they are"
-        warnings.append(f"Here {where} has nothing of {kind} {_listed(names)}, so {be} {effect}.")
+        warnings.append(f"Here {where} has nothing of {kind} {_listed(names)}, so {be} {effect}{there}.")
     return warnings
 
 

@@ -98,7 +98,7 @@ class Music:
         """Convert times from ticks to seconds, through the tempo map.
 
         Args:
-            ticks: Times in ticks, of any shape.
+            ticks: Times in ticks, of any shape. Before tick 0 the first tempo holds.
 
         Returns:
             Times in seconds, of the same shape.
@@ -106,7 +106,7 @@ class Music:
         starts, tempos = self.tempo_map.T
         per_tick = 60.0 / (tempos * self.resolution)
         reached = np.concatenate([[0.0], np.cumsum(np.diff(starts) * per_tick[:-1])])
-        at = np.searchsorted(starts, ticks, side="right") - 1
+        at = np.maximum(np.searchsorted(starts, ticks, side="right") - 1, 0)
         return np.asarray(reached[at] + (ticks - starts[at]) * per_tick[at])
 
     def with_notes(self, notes: NDArray[np.void]) -> Music:

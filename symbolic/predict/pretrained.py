@@ -213,8 +213,8 @@ class PretrainedModel(MusicModel):
         from symbolic.generate.passage import find_passage
         from symbolic.generate.sampling import Sampling
 
-        if number < 1:
-            raise ConfigError(f"number {number}: at least one variant must be written.")
+        if not isinstance(number, int | np.integer) or number < 1:
+            raise ConfigError(f"number {number}: give a whole number of variants, 1 or more.")
         sampling, constraints = sampling or Sampling(), constraints or Constraints()
         if temperature is not None:
             sampling = replace(sampling, temperature=temperature)

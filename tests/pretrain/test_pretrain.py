@@ -177,7 +177,7 @@ def test_a_small_folder_without_validation_holds_pieces_out(tmp_path):
 
 def test_one_piece_is_too_few(tmp_path, capsys):
     assert cli.main([str(write_tunes(tmp_path / "one", 1)), "--out", str(tmp_path / "run"), *FLAGS]) == 2
-    assert "1 pieces" in capsys.readouterr().err
+    assert "has 1 piece, and none can be trained on" in capsys.readouterr().err
 
 
 def test_a_second_run_does_not_overwrite_the_first(folder, run, capsys):

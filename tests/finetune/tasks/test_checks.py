@@ -49,7 +49,7 @@ def test_classes_that_a_side_lacks_are_named() -> None:
     whole = fold(train=[0, 1, 2], valid=[0, 1, 2], test=[1, 2])
     assert side_warnings([whole]) == ["Here the test side has nothing of class a, so it is not scored."]
     assert side_warnings([lacking, whole]) == [
-        "Here the training side of a fold has nothing of class c, so it is never predicted."
+        "Here the training side of a fold has nothing of class c, so it is never predicted there."
     ]
 
 

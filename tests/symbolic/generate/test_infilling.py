@@ -242,7 +242,8 @@ def test_density_sets_how_many_notes_there_are(nano):
         ({"tracks": 1}, r"^tracks 1: give a list, \[1\]\.$"),
         ({"fields": []}, "fields are empty"),
         ({"tracks": []}, "tracks are empty: name some"),
-        ({"number": 0}, "at least one variant"),
+        ({"number": 0}, "number 0: give a whole number of variants"),
+        ({"number": 1.5}, "number 1.5: give a whole number of variants"),
         ({"temperature": -1}, "temperature -1: must lie in 0 to 10"),
     ],
 )

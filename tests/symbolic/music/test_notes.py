@@ -41,6 +41,11 @@ def test_seconds_add_up_over_tempo_changes():
     assert music.seconds(ticks) == pytest.approx([0, 0.25, 0.5, 1.0, 1.5, 1.75])
 
 
+def test_before_the_first_tick_the_first_tempo_holds():
+    music = Music(note_array([], [], []), 480, tempos=np.array([[0, 60.0], [480, 240.0]]))
+    assert music.seconds(np.array([-960, -480, 0, 480])) == pytest.approx([-2, -1, 0, 1])
+
+
 def test_seconds_without_tempo_are_those_of_120():
     music = Music(note_array([], [], []), 480, tempos=np.empty((0, 2)))
     assert music.seconds(np.array([960])) == pytest.approx([1.0])
