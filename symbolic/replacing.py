@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _LONGEST_NAME = 200
+_PART = ".partial"
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         else f"{zlib.crc32(os.fsencode(path.name)):x}"
     )
     # The name holds the process, because two processes may write the same file at once.
-    unfinished = path.with_name(f".{name}.{os.getpid()}.partial")
+    unfinished = path.with_name(f".{name}.{os.getpid()}{_PART}")
     try:
         with unfinished.open("wb") as file:
             yield file
@@ -38,6 +39,11 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     except BaseException:  # on a full disk a part would take the room that is needed to go on
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def is_unfinished(path: Path) -> bool:
+    """Return whether a file has the name of one that a process was writing when it was killed."""
+    return path.name.startswith(".") and path.suffix == _PART
 
 
 def write_whole(path: str | Path, content: bytes) -> None:

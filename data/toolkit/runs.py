@@ -14,6 +14,7 @@ from data.toolkit.settings import flatten
 from symbolic.checkpoint.bundled import RECORD, is_model
 from symbolic.documents import anything, fields, mapped, read_json, require, text
 from symbolic.errors import ConfigError
+from symbolic.replacing import is_unfinished
 
 SETTINGS = "settings.json"
 _REMEDY = "Name another folder with --out."
@@ -54,7 +55,7 @@ def find_folder(
     ):  # safetensors opens no such path
         raise ConfigError(f"{folder}: the path of a run must be UTF-8. Name another folder with --out.")
     if not (folder / SETTINGS).is_file():
-        if folder.exists() and (not folder.is_dir() or any(entry.name != LOCK for entry in folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(map(_is_other, folder.iterdir()))):
             raise ConfigError(f"{folder} holds files that are no run's. Name another folder with --out.")
         return folder
     if not resume:
@@ -66,6 +67,11 @@ def find_folder(
     if problems := changed_settings(before, flatten(settings), folder, flags, unset):
         raise ConfigError(problems)
     return folder
+
+
+def _is_other(path: Path) -> bool:
+    """Whether a file is neither the lock of a run nor what is left of one that was killed as it began."""
+    return path.name != LOCK and not is_unfinished(path)
 
 
 def changed_settings(

@@ -13,6 +13,7 @@ from data.toolkit.runs import begin, find_folder, read_record
 from data.toolkit.safewrite import write, write_lines
 from symbolic.documents import anything, fields, whole
 from symbolic.errors import ConfigError
+from symbolic.replacing import replacing
 
 
 def test_runs_of_one_name_get_numbers_and_the_latest_is_resumed(tmp_path):
@@ -87,6 +88,14 @@ def test_what_is_no_run_of_a_command_is_named_with_the_command_for_it(tmp_path):
     write_json(tmp_path / "record.json", {"test_counts": [], "checkpoint": ""})
     with pytest.raises(ConfigError, match="It is a run of `finetune`: export it by `finetune export`"):
         read_record(tmp_path, PRETRAINED)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_run_that_was_killed_as_it_began_can_begin_again(tmp_path, resume):
+    with replacing(tmp_path / "settings.json") as file:  # a process that is killed here leaves the part
+        file.write(b"{")
+        assert len(list(tmp_path.iterdir())) == 1
+        assert find_folder("x", {"seed": 0}, str(tmp_path), resume=resume) == tmp_path
 
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
