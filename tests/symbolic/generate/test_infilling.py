@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import tune
-from musicxml_text import note, notes, score
 from synthetic import line, unruly
 
 from symbolic.errors import ConfigError, MusicFileError
@@ -308,58 +306,6 @@ def test_long_passages_are_written_window_by_window(nano, monkeypatch):
     (found,) = nano.infill(line(np.arange(240) % 40 + 40, 0.5), sampling=Sampling(steps=1))
     assert len(found.notes) == 240
     assert max(shape[1] for shape in longest) <= nano.backbone.config.window
-
-
-def test_scores_are_written_as_midi(nano, folder):
-    path = folder / "tune.abc"
-    path.write_text("X:1\nT:Tune\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|cBAG|FEDC|\n")
-    (found,) = nano.infill(path, (2, 3), sampling=QUICK)
-    found.write(folder / "tune.mid")
-    back = read_music(folder / "tune.mid")
-    assert listed(back.notes[["onset", "pitch", "duration"]]) == listed(
-        found.music.notes[["onset", "pitch", "duration"]]
-    )
-    with pytest.raises(MusicFileError, match="cannot be written"):
-        found.write(folder / "nowhere" / "tune.mid")
-
-
-@pytest.mark.parametrize(
-    "asked",
-    [{"bars": (2, 3)}, {"continue_bars": 2}, {"bars": (2, 3), "fields": ["velocity"]}, {"tracks": [2]}],
-    ids=["bars", "continue", "velocity", "part"],
-)
-def test_musicxml_comes_back_as_musicxml(nano, folder, asked):
-    path = folder / "score.musicxml"
-    lyric = "<lyric><text>la</text></lyric>"
-    upper = [notes("C5 D5 E5 F5"), notes("G5 A5 B5 C6"), notes("C5 D5 E5 F5"), note("C5", 4, last=lyric)]
-    path.write_text(score(upper, [notes("C3 D3", 2)] * 4))
-    (found,) = nano.infill(path, **asked, sampling=QUICK)
-    for name in ("again.musicxml", "again.mxl"):
-        found.write(folder / name)
-        back = read_music(folder / name)
-        names = ["onset", "pitch", "duration", "velocity"]
-        assert listed(back.notes[names]) == listed(found.music.notes[names])
-    assert lyric in (folder / "again.musicxml").read_text()
-    path.write_text(score([notes("C4 D4 E4 F4")]))
-    with pytest.raises(MusicFileError, match="does not hold these notes any more"):
-        found.write(folder / "again.musicxml")
-
-
-def test_pitches_of_a_score_change_within_its_elements(nano, folder):
-    path = folder / "slurred.musicxml"
-    slur = '<notations><slur type="{}" number="1"/></notations>'
-    bar = note("C5", last=slur.format("start")) + notes("D5 E5") + note("F5", last=slur.format("stop"))
-    path.write_text(score([bar] * 4))
-    (found,) = nano.infill(path, (2, 3), fields=["pitch"], sampling=QUICK)
-    again = found.to_musicxml().decode()
-    assert (found.notes["pitch"] != found.source.notes["pitch"][found.like]).any()
-    assert re.sub("<pitch>.*?</pitch>", "", again) == re.sub("<pitch>.*?</pitch>", "", path.read_text())
-
-
-def test_only_scores_in_musicxml_come_back_so(nano, folder):
-    (found,) = nano.infill(from_file(folder, 1), (1, 2), sampling=QUICK)
-    with pytest.raises(MusicFileError, match="only scores in MusicXML"):
-        found.write(folder / "x.musicxml")
 
 
 def test_bars_are_those_of_the_piece_after_a_change_of_time_signature():
