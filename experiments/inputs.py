@@ -110,7 +110,7 @@ def states(model: MusicModel, pieces: Sequence[Rows], keys: int = 1) -> dict[str
 
 
 def _shifts(keys: int) -> list[int]:
-    """Return semitones from -6 to 6."""
+    """Return semitones from -5 to 6, evenly spaced over the octave."""
     return [(round(12 * key / keys) + 5) % 12 - 5 for key in range(keys)]
 
 

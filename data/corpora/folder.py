@@ -121,10 +121,13 @@ class FolderCorpus(Corpus):
 
     def _rows(self, entries: Sequence[tuple[str, str]]) -> dict[str, Row]:
         if self._has_table:
-            names, needed = {name for entry in entries for name in entry}, [LABEL] * self._require_labels
+            names = {name for entry in entries for name in entry}
+            needed = [LABEL] if self._require_labels else []
             return {row.file: row for row in read_table(self._table_path, names, self.folder, needed)}
-        rows = rows_of_folders([file for _, file in entries]) if self._require_labels else []
-        if self._require_labels and not rows:
+        if not self._require_labels:
+            return {}
+        rows = rows_of_folders([file for _, file in entries])
+        if not rows:
             raise LabelError(
                 f"There is no {self._table_path}. Make a table with columns file and label, name one by --labels, or "
                 "put the files of each class into a folder of its own."

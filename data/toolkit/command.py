@@ -22,6 +22,7 @@ from data.toolkit.runs import SETTINGS, changed_settings, read_settings
 from data.toolkit.settings import Leaf, Settings, flatten, leaves, spelling, typed
 from symbolic.documents import read_yaml
 from symbolic.errors import ConfigError, CounterpointError, did_you_mean
+from symbolic.version import DISTRIBUTION, __version__
 
 Chosen = TypeVar("Chosen", bound=Settings)
 USER_ERROR, INTERRUPTED, TERMINATED = 2, 130, 143
@@ -300,6 +301,4 @@ def _refused(reason: str) -> int:
 
 def version() -> str:
     """Return name and version of the installation."""
-    from symbolic.version import DISTRIBUTION, __version__  # looking it up takes a tenth of a second
-
     return f"{DISTRIBUTION} {__version__}"

@@ -50,8 +50,7 @@ def seconds(function: Callable[[], object]) -> float:
 
 def cold(caches: Path, *command: str) -> float:
     """Return the CPU time of a new Python process. Its modules are compiled once, as an installer does it."""
-    quiet = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment = {**quiet, "PYTHONPYCACHEPREFIX": str(caches)}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(caches)}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", *command], check=True, stdout=subprocess.DEVNULL, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
