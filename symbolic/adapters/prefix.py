@@ -75,7 +75,7 @@ class PrefixAttention(SelfAttention):
     def heads_of(self, x: Tensor, rotation: Rotation) -> tuple[Tensor, Tensor, Tensor]:
         """Compute queries, keys and values, (B, H, L, head dim). Keys and values are longer by the prefix."""
         query, key, value = super().heads_of(x, rotation)
-        more = (self._split(part[None].type_as(key)).expand(len(x), -1, -1, -1) for part in self.prefix())
+        more = (self._split(part[None].type_as(key)).expand(x.shape[0], -1, -1, -1) for part in self.prefix())
         key, value = (torch.cat((new, old), dim=2) for new, old in zip(more, (key, value), strict=True))
         return query, key, value
 

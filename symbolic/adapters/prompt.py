@@ -28,7 +28,7 @@ class PromptEntrance(Entrance):
 
     def forward(self, x: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Turn (B, L, dim) and (B, L) into (B, tokens + L, dim) and (B, tokens + L)."""
-        x = torch.cat((self.prompt.expand(len(x), -1, -1).type_as(x), x), dim=1)
+        x = torch.cat((self.prompt.expand(x.shape[0], -1, -1).type_as(x), x), dim=1)
         return x, None if attention_mask is None else nn.functional.pad(
             attention_mask, (self.tokens, 0), value=True
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,7 +36,11 @@ class Intervention(nn.Module):
     def basis(self) -> Tensor:
         """Return R, (rank, dim) float32: the directions, orthonormalised in order."""
         # PyTorch's own parametrisation has a buffer, which files would need too, and no half precision.
-        columns, triangle = torch.linalg.qr(self.directions.float().T)
+        rows = self.directions.float()
+        if torch.jit.is_tracing():  # ONNX has no such decomposition, and numpy's is a constant there
+            columns, triangle = map(torch.from_numpy, np.linalg.qr(rows.detach().numpy().T))
+        else:
+            columns, triangle = torch.linalg.qr(rows.T)
         # Without fixed signs, directions would flip where a first number passes through zero.
         basis: Tensor = (columns * triangle.diagonal().sign()).T
         return basis

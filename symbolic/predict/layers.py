@@ -42,7 +42,8 @@ def note_states(states: Sequence[Tensor]) -> Tensor:
     Returns:
         (B, L, S * D).
     """
-    return torch.cat([F.layer_norm(state, state.shape[-1:]) for state in states], dim=-1)
+    width = int(states[0].shape[-1])  # ONNX has no norm over a width that is an input
+    return torch.cat([F.layer_norm(state, (width,)) for state in states], dim=-1)
 
 
 def window_statistics(states: Sequence[Tensor], attention_mask: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from symbolic.adapters import METHODS, attach
 from symbolic.backbone import BackboneConfig, build_backbone
 from symbolic.checkpoint.files import NETWORK
 from symbolic.checkpoint.format import load_checkpoint
@@ -31,6 +32,7 @@ from symbolic.tokens.tokenizer import Tokenizer
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+NANO = BackboneConfig(dim=16, layers=2, heads=2, ffn=32, window=32)
 ABOUT = {"name": "part", "title": "Part", "label": "part", "classes": ["a", "b", "c"]}
 
 
@@ -93,6 +95,30 @@ def test_logits_are_those_of_torch(
         assert np.ptp(expected) > 0.1
     assert found.parameter_count == theirs.numbers
     assert found.embed(PIECES[1]).shape == (2 * 16 * 3,)  # by torch
+
+
+def exported(folder: Path, model: TaskModel) -> None:
+    """Write a model of pieces and its network as ONNX."""
+    from symbolic.predict.onnx_export import write_onnx
+
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    save_model(folder, model, Tokenizer(), {**ABOUT, "level": "sequence", "hide": [], "one_piano": False})
+    write_onnx(load_checkpoint(folder))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_model_with_any_adapter_is_written_as_it_predicts(method: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(NANO, Tokenizer().vocabulary.sizes)
+    attach(backbone, method)
+    exported(tmp_path, TaskModel(backbone, SequenceHead(NANO.dim, 3)))
+    found, theirs = load(tmp_path), network_model(load_checkpoint(tmp_path))
+    assert isinstance(found.model, OnnxNetwork)
+    tokens = [found.tokenizer(one).ids for one in PIECES]
+    expected = theirs.batch_logits(tokens)
+    np.testing.assert_allclose(found.model.batch_logits(tokens), expected, atol=2e-4)
+    assert np.ptp(expected) > 0.1
 
 
 def test_an_exported_folder_predicts_without_torch(folder: Path, tmp_path: Path) -> None:
