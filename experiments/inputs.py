@@ -21,7 +21,7 @@ from symbolic.features.stretches import edges, stretches
 from symbolic.predict.layers import note_states, on_tensors
 from symbolic.predict.model import MusicModel
 from symbolic.predict.windows import Cut, predict_tokens
-from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.tokens.transposition import in_keys
 
 Rows = NDArray[np.integer]
 _GROUP = 4
@@ -98,7 +98,8 @@ def states(model: MusicModel, pieces: Sequence[Rows], keys: int = 1) -> dict[str
         layer; "moments": "states", their third moments and their changes from note to note; "units": the mean
         activation of every feed-forward unit.
     """
-    found = [_in_one_key(model, [_moved(one, shift) for one in pieces]) for shift in _shifts(keys)]
+    moved = zip(*(in_keys(one, keys) for one in pieces), strict=True)
+    found = [_in_one_key(model, one_key) for one_key in moved]
     moments, units = (np.mean(one, axis=0) for one in zip(*found, strict=True))
     named = {
         "states": moments[:, :2],
@@ -107,16 +108,6 @@ def states(model: MusicModel, pieces: Sequence[Rows], keys: int = 1) -> dict[str
         "units": units,
     }
     return {name: Input(flat := one.reshape(len(one), -1), flat.shape[1]) for name, one in named.items()}
-
-
-def _shifts(keys: int) -> list[int]:
-    """Return semitones from -5 to 6, evenly spaced over the octave."""
-    return [(round(12 * key / keys) + 5) % 12 - 5 for key in range(keys)]
-
-
-def _moved(tokens: Rows, semitones: int) -> Rows:
-    """Transpose as far as all notes stay in range."""
-    return transpose(tokens, int(np.clip(semitones, *transposition_range(tokens))))
 
 
 def _in_one_key(model: MusicModel, pieces: Sequence[Rows]) -> tuple[Floats, Floats]:

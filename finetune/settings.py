@@ -162,6 +162,12 @@ class AdapterSettings(Group):
         "layers a probe reads: all, last, or the number of one (default: all)",
         rare=True,
     )
+    keys: int = setting(
+        1,
+        "keys in which a probe reads a piece; 6 tells more in six times the time",
+        within="[1, 12]",
+        rare=True,
+    )
     layers: str | None = setting(
         None, "blocks of an adapter: all, mid, last, upper50%, or as in 0,2-5 (default: all)", rare=True
     )
@@ -188,6 +194,8 @@ class AdapterSettings(Group):
             problems.append(f"--probe {self.probe}: goes with --method probe.")
         if not (self.probe in (None, *PROBES) or self.probe.isdecimal()):
             problems.append(f"--probe {self.probe}: choose {', '.join(PROBES)}, or the number of a layer.")
+        if self.keys > 1 and self.method != "probe":
+            problems.append(f"--keys {self.keys}: goes with --method probe.")
         if self.note_features and self.method == "probe":
             problems.append(
                 f"{self.note_feature_flag}: a probe reads frozen layers only. Choose another --method, or leave it out."

@@ -33,6 +33,9 @@ class _VectorSettings(Settings):
     files: list[str] = setting(..., "music files, and folders to walk", positional=True)
     checkpoint: str = setting("tiny", "model whose states describe pieces", flag="from")
     inputs: str = setting(",".join(_INPUTS), "some of states, relations, features, with commas")
+    keys: int = setting(
+        1, "keys in which the model reads a piece; 6 tells more in six times the time", within="[1, 12]"
+    )
 
     def problems(self) -> list[str]:
         """Return one sentence for each input that does not exist."""
@@ -65,7 +68,7 @@ class _VectorSettings(Settings):
 
         model = load(self.checkpoint) if "states" in self.named_inputs else None
         show = partial(tqdm, unit=" files", disable=None, leave=False)
-        found = vectors_of(sources, self.named_inputs, model, show)
+        found = vectors_of(sources, self.named_inputs, model, show, self.keys)
         for reason in found.skipped.values():
             sys.stderr.write(f"skipped {reason}\n")
         if not found.pieces:

@@ -51,6 +51,7 @@ _ARM = fields(
         **dict.fromkeys(("checkpoint", "label", "like"), text()),
         **dict.fromkeys(("preset", "layers", "share", "probe"), _WORDS),
         "size": nullable(whole(0, 2**31)),
+        "keys": whole(1, 12),
         "probe_first": truth,
         "options": mapped(text(), plain),
         "rates": listed(_NUMBER),

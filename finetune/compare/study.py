@@ -68,7 +68,7 @@ class Arm:
         label: Name in tables. By default made of what is unusual about it.
         like: For random initialisation: name of the checkpoint whose shape it has.
         preset: For random initialisation: its size, instead of `like`.
-        layers, size, share, probe, probe_first: As the flags of `finetune`.
+        layers, size, share, probe, keys, probe_first: As the flags of `finetune`.
         options: Of the adapter.
         rates: As many learning rates to try, instead of the study's factors of the usual one.
         axes: Its place in a grid: value by name of the axis.
@@ -83,6 +83,7 @@ class Arm:
     size: int | None = None
     share: str | None = None
     probe: str | None = None
+    keys: int = 1
     probe_first: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)
     rates: tuple[float, ...] = ()
@@ -122,7 +123,7 @@ class Arm:
         """Return the settings of `finetune` that make the arm what it is, apart from the checkpoint."""
         given = {"method": self.method, "probe": self.probe, "layers": self.layers, "size": self.size}
         rest = {"share": self.share, "options": written_options(self.options)}
-        return {**given, **rest, "probe_first": self.probe_first}
+        return {**given, **rest, "keys": self.keys, "probe_first": self.probe_first}
 
     def _variant(self) -> dict[str, str]:
         return variant_of(self.settings())

@@ -44,6 +44,8 @@ def variant_of(settings: Mapping[str, Any]) -> dict[str, str]:
     kind = settings.get("probe")
     kinds = {} if kind in (None, PROBES[0]) else {"probe": str(kind)}
     given = {name: settings.get(name) for name in ("layers", "size", "share", "options")}
+    keys = settings.get("keys")
+    kinds |= {"keys": str(keys)} if keys not in (None, 1) else {}
     inputs = {name: "" for name in ("note_features", "ensemble", "probe_first") if settings.get(name)}
     return kinds | inputs | {name: str(value) for name, value in given.items() if value is not None}
 

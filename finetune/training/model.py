@@ -32,13 +32,14 @@ def build_model(
         backbone: Pretrained or fresh.
         task: Says the level and the classes.
         method: "full", "probe" or the name of an adapter method.
-        options: Of the adapter. A probe has `layers`: "all", "last" or the number of one.
+        options: Of the adapter. A probe has `layers`: "all", "last" or the number of one; and `keys`.
         share: Train at most this share of the backbone's parameters by the adapter's size.
         note_features: Note features that the network reads too. Not for a probe.
         every_layer: Let the head read all layers, as that of a probe does. Not with note features.
 
     Raises:
-        ConfigError: If the adapter has no such option, or none of that share.
+        ConfigError: If the adapter has no such option, or none of that share; if a probe should read labels that
+            depend on the key in several.
     """
     by_note, options = task.level == "note", dict(options or {})
     dim, classes = backbone.config.dim, len(task.classes)
@@ -50,9 +51,11 @@ def build_model(
         layers = probe_layers(
             str(options["layers"]) if method == PROBE and "layers" in options else "all", len(backbone.blocks)
         )
-        width = len(layers) * dim
+        width, keys = len(layers) * dim, int(options.get("keys", 1))
+        if keys > 1 and not task.transposition:
+            raise ConfigError(f"--keys {keys}: labels of {task.name} depend on the key. Leave it out.")
         head = NoteHead(width, classes, 0.0) if by_note else SequenceHead(2 * width, classes, 0.0, "mean")
-        return TaskModel(backbone, head, layers, frozen=method == PROBE)
+        return TaskModel(backbone, head, layers, frozen=method == PROBE, keys=keys)
     return TaskModel(
         backbone, (NoteHead if by_note else SequenceHead)(dim, classes), note_features=note_features
     )

@@ -14,6 +14,7 @@ from data.batches import Batch, StepBatches
 from data.windows import make_windows
 from finetune.tasks.data import TaskData
 from symbolic.predict.network import TaskModel
+from symbolic.tokens.transposition import in_keys
 
 COPIES = 3
 """Readings of a training window: once as it stands, then transposed at random."""
@@ -60,7 +61,8 @@ class Readings:
         """
         if data.task.level == "note":
             return self._notes(model, data, split, tokens_per_batch)
-        copies = COPIES if split == "train" and data.task.transposition else 1
+        # In several keys a window is transposed as it stands.
+        copies = COPIES if split == "train" and data.task.transposition and model.keys == 1 else 1
         found = []
         for copy in range(copies):
             if copy not in self._kept:
@@ -113,14 +115,15 @@ class Readings:
 
 @torch.inference_mode()
 def _features(model: TaskModel, batch: Batch) -> NDArray[np.float32]:
-    """Return what the probe reads of a batch: (B, W), or (B, L, W) of notes."""
+    """Return what the probe reads of a batch: (B, W), or (B, L, W) of notes: the mean over its keys."""
     model.eval()
     device = next(model.parameters()).device
     attend = None if batch.attend is None else batch.attend.to(device)
-    features: NDArray[np.float32] = (
-        model.layer_features(batch.tokens.to(device), attend).float().cpu().numpy()
-    )
-    return features
+    by_key = zip(*(in_keys(window, model.keys) for window in batch.tokens.numpy()), strict=True)
+    found = [
+        model.layer_features(torch.from_numpy(np.stack(one_key)).to(device), attend) for one_key in by_key
+    ]
+    return np.asarray(torch.stack(found).mean(0).float().cpu().numpy())
 
 
 def _joined(parts: Sequence[Examples]) -> Examples:

@@ -290,7 +290,8 @@ def method_options(settings: FinetuneSettings) -> dict[str, Any]:
     """
     adapter = settings.adapter
     if adapter.method == "probe":
-        return {"layers": adapter.probe or "all"}
+        keys = {"keys": adapter.keys} if adapter.keys > 1 else {}
+        return {"layers": adapter.probe or "all", **keys}
     if adapter.method in ("full", FEATURES):
         return {}
     options = read_options(adapter.options or "")

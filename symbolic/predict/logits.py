@@ -11,6 +11,7 @@ from symbolic.features.notes import note_matrix
 from symbolic.predict.ensemble import Ensemble
 from symbolic.predict.note_codes import embedded_features
 from symbolic.predict.windows import Cut, Rows, WindowFunction, predict_pooled, predict_tokens
+from symbolic.tokens.transposition import in_keys
 
 NoteFeatures = Callable[[Rows], NDArray[np.float32]]
 """From (N, 8) ids of a piece to the (N, F) features of its notes."""
@@ -44,6 +45,7 @@ def piece_logits(
     codes: Codes | None = None,
     ensemble: Ensemble | None = None,
     note_features: NoteFeatures = note_matrix,
+    keys: int = 1,
 ) -> list[NDArray[np.float32]]:
     """Return the logits of pieces of any length.
 
@@ -55,6 +57,7 @@ def piece_logits(
         codes: Of the network, if it reads note features.
         ensemble: Trees that share in the predictions, if any.
         note_features: Computes the features of the notes of a piece, or remembers them.
+        keys: In how many keys each piece is read. The mean of the logits counts. Not with codes.
 
     Returns:
         For each piece (N, C), where each note's logits are from the window in which it is most central. If `pooled`
@@ -62,8 +65,14 @@ def piece_logits(
     """
     wanted = codes is not None or ensemble is not None
     features = [note_features(tokens) if wanted else None for tokens in pieces]
-    inputs = [with_codes(tokens, codes, one) for tokens, one in zip(pieces, features, strict=True)]
-    found = (predict_pooled if pooled else predict_tokens)(network, inputs, cut)
+    read = predict_pooled if pooled else predict_tokens
+    if keys == 1:
+        inputs = [with_codes(tokens, codes, one) for tokens, one in zip(pieces, features, strict=True)]
+        found = read(network, inputs, cut)
+    else:
+        moved = zip(*(in_keys(tokens, keys) for tokens in pieces), strict=True)
+        by_key = [read(network, one_key, cut) for one_key in moved]
+        found = [np.mean(one, axis=0) for one in zip(*by_key, strict=True)]
     if ensemble is None:
         return found
     return [ensemble.joined(*piece) for piece in zip(pieces, found, features, strict=True)]

@@ -40,6 +40,7 @@ from symbolic.predict.parts import (
 )
 from symbolic.predict.windows import Cut, Rows
 from symbolic.tokens.tokenizer import Tokenizer
+from symbolic.tokens.transposition import MOST_KEYS
 from symbolic.tokens.vocabulary import FIELDS
 
 
@@ -114,6 +115,7 @@ class TaskModel(nn.Module):
         note_features: The note features that the network reads beside the tokens if any.
         ensemble: Trees that share in the predictions if any: on pieces and not in training.
         lines: Decides which notes are melody, on pieces and not in training. `NotePredictor` asks it.
+        keys: In how many keys a probe reads each piece. The means over the keys count.
     """
 
     def __init__(
@@ -126,11 +128,12 @@ class TaskModel(nn.Module):
         lines: MelodyLines | None = None,
         *,
         frozen: bool = True,
+        keys: int = 1,
     ) -> None:
         super().__init__()
         self.backbone, self.head = backbone, head
         self.layers = None if layers is None else tuple(layers)
-        self.frozen = frozen and layers is not None
+        self.frozen, self.keys = frozen and layers is not None, keys
         self.note_features, self.ensemble, self.lines = note_features, ensemble, lines
         if self.frozen:
             backbone.requires_grad_(False)
@@ -221,6 +224,7 @@ class TaskModel(nn.Module):
             codes=encoder.codes,
             ensemble=self.ensemble,
             note_features=note_features,
+            keys=self.keys,
         )
 
     def classes(self, tokens: Rows) -> NDArray[np.int64]:
@@ -271,11 +275,15 @@ def network_model(checkpoint: Checkpoint, backbone: Backbone | None = None) -> T
         require(
             checkpoint.path,
             about,
-            fields({"head": mapped(text(), anything), "layers": listed(whole(0, depth))}),
+            fields(
+                {"head": mapped(text(), anything), "layers": listed(whole(0, depth))},
+                {"keys": whole(1, MOST_KEYS)},
+            ),
         )
         head = checkpoint.build(PROBE, lambda: build_head(about["head"]))
         states = len(about["layers"]) * (1 if checkpoint.task["level"] == "note" else 2)
-        return TaskModel(backbone, _fitting(checkpoint, head, states * backbone.config.dim), about["layers"])
+        head = _fitting(checkpoint, head, states * backbone.config.dim)
+        return TaskModel(backbone, head, about["layers"], keys=about.get("keys", 1))
     head = _fitting(checkpoint, checkpoint.build_heads().get(checkpoint.task["name"]), backbone.config.dim)
     note_features = None
     if reads_note_features(checkpoint):
@@ -335,7 +343,11 @@ def save_model(
         backbone = model.backbone
         if model.layers is not None:
             parts[PROBE] = model.head
-            descriptions[PROBE] = {"head": model.head.describe(), "layers": list(model.layers)}
+            descriptions[PROBE] = {
+                "head": model.head.describe(),
+                "layers": list(model.layers),
+                "keys": model.keys,
+            }
         else:
             heads = {str(task["name"]): model.head}
         if model.note_features is not None:

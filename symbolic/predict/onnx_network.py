@@ -18,7 +18,7 @@ from symbolic.errors import CheckpointError, ConfigError
 from symbolic.features.notes import note_matrix
 from symbolic.predict.logits import Codes, NoteFeatures, piece_logits
 from symbolic.predict.note_codes import ranks
-from symbolic.predict.parts import NOTE_FEATURES, reads_note_features, saved_ensemble, saved_lines
+from symbolic.predict.parts import NOTE_FEATURES, PROBE, reads_note_features, saved_ensemble, saved_lines
 from symbolic.predict.windows import Cut, Rows
 from symbolic.relations import relation_ids, relations_named
 from symbolic.storage import read_arrays
@@ -69,6 +69,7 @@ class OnnxNetwork:
         self._cut = Cut.by_half(int(about[WINDOW]), self._vocabulary.sizes)
         self.numbers = int(about[PARAMETERS])
         self._codes: Codes | None = None
+        self._keys = checkpoint.describe(PROBE).get("keys", 1) if PROBE in checkpoint.parts else 1
         if reads_note_features(checkpoint):
             edges = read_arrays(checkpoint.path / WEIGHTS, f"{NOTE_FEATURES}.")["edges"]
             self._codes = partial(ranks, edges=edges)
@@ -85,6 +86,7 @@ class OnnxNetwork:
             codes=self._codes,
             ensemble=self.ensemble,
             note_features=note_features,
+            keys=self._keys,
         )
 
     def logits(self, tokens: Rows, note_features: NoteFeatures = note_matrix) -> NDArray[np.float32]:

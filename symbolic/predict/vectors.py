@@ -68,6 +68,7 @@ def vectors_of(
     inputs: Sequence[str] = INPUTS,
     model: MusicModel | None = None,
     progress: Callable[[Sequence[AnyMusic]], Iterable[AnyMusic]] = iter,
+    keys: int = 1,
 ) -> Vectors:
     """Describe pieces by vectors. A piece that cannot be read is skipped.
 
@@ -76,6 +77,7 @@ def vectors_of(
         inputs: Some of `INPUTS`.
         model: The model whose states are wanted; may be None without "states".
         progress: Wraps the pieces, to show a bar.
+        keys: In how many keys the model reads each piece, as `embed` does.
     """
     tokenizer = Tokenizer()
     names: list[str] = []
@@ -84,7 +86,7 @@ def vectors_of(
     skipped: dict[str, str] = {}
     for one in progress(music):
         try:
-            found = _described(one, inputs, model, tokenizer)
+            found = _described(one, inputs, model, tokenizer, keys)
         except MusicFileError as error:
             skipped[named(one)] = str(error)
             continue
@@ -97,7 +99,7 @@ def vectors_of(
 
 
 def _described(
-    one: AnyMusic, inputs: Sequence[str], model: MusicModel | None, tokenizer: Tokenizer
+    one: AnyMusic, inputs: Sequence[str], model: MusicModel | None, tokenizer: Tokenizer, keys: int
 ) -> dict[str, dict[str, float]]:
     """Return the numbers of a piece by name and input."""
     read = as_music(one)
@@ -106,7 +108,7 @@ def _described(
     found: dict[str, dict[str, float]] = {}
     if "states" in inputs:
         assert model is not None
-        states = model.embed(read)
+        states = model.embed(read, keys)
         layers = model.backbone.config.layers + 1
         of_layers = [f"{kind}_{layer}" for kind in ("mean", "deviation") for layer in range(layers)]
         width = len(states) // len(of_layers)

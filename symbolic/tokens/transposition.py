@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from symbolic.tokens.tokenizer import Id, Tokens, rebase_bars
 from symbolic.tokens.vocabulary import DRUM_PITCH, PITCH, RESERVED
 
+MOST_KEYS = 12
 _OUTSIDE = np.iinfo(np.uint16).max
 """Marks the pitch ids that a shift would move out of range."""
 
@@ -69,6 +70,19 @@ def transpose(tokens: Tokens | NDArray[Id], semitones: int) -> Tokens | NDArray[
     moved = tokens.copy()
     moved[..., PITCH] = pitch
     return moved
+
+
+def in_keys(tokens: NDArray[Id], keys: int) -> list[NDArray[Id]]:
+    """Return copies of a piece in several keys, evenly spaced over the octave.
+
+    Args:
+        tokens: (N, 8) ids.
+        keys: How many. With 1 the piece is as it stands; with 6 it moves by -4, -2, 0, 2, 4 and 6 semitones. A copy
+            that would leave 0..127 moves less.
+    """
+    low, high = transposition_range(tokens)
+    shifts = ((round(12 * key / keys) + 5) % 12 - 5 for key in range(keys))
+    return [transpose(tokens, min(max(shift, low), high)) for shift in shifts]
 
 
 def window_of(tokens: NDArray[Id], most: int, draw: Callable[[int, int], Any]) -> NDArray[Id]:

@@ -23,6 +23,7 @@ from finetune.training.weights import InitialWeights
 from symbolic.errors import ConfigError
 from symbolic.predict.layers import note_states, window_statistics
 from symbolic.predict.network import load_model
+from symbolic.tokens.transposition import transpose
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 PROBE = replace(PLAN, method="probe")
@@ -160,6 +161,51 @@ def test_padding_does_not_change_window_statistics() -> None:
     assert torch.allclose(found[1, :12], short.mean(0), atol=1e-6)
     assert torch.allclose(found[1, 12:], short.std(0, correction=0), atol=1e-6)
     assert torch.allclose(window_statistics(states, None)[0], found[0], atol=1e-6)
+
+
+def test_a_probe_of_several_keys_is_saved_and_tested_so(
+    dances: TaskData, source: InitialWeights, tmp_path: Path
+) -> None:
+    plan = replace(PROBE, options={"layers": "all", "keys": 3})
+    result = train_seed(dances, source, plan, 0, tmp_path, {})
+    model, _, _ = load_model(tmp_path / "checkpoint")
+    assert model.keys == 3
+    assert (dances.evaluate(model.classes, "test") == result.counts["test"]).all()
+
+
+def test_twelve_keys_halve_what_a_key_changes(dances: TaskData, source: InitialWeights) -> None:
+    torch.manual_seed(0)
+    model = build_model(source.backbone(), dances.task, "probe", {"keys": 12})
+    torch.nn.init.normal_(model.head.output.weight)
+    tokens, _ = next(iter(dances.pieces("test")))
+
+    def moved_by(keys: int) -> float:
+        model.keys = keys
+        return float(np.abs(model.logits(transpose(tokens, 1)) - model.logits(tokens)).max())
+
+    assert moved_by(12) < moved_by(1) / 2
+
+
+def test_what_is_fitted_in_several_keys_is_their_mean(data: TaskData, source: InitialWeights) -> None:
+    one, three = (build_model(source.backbone(), data.task, "probe", {"keys": keys}) for keys in (1, 3))
+    found = Readings([data], 0).examples(three, data, "valid", 1024)
+    by_key, plain = [], one.layer_features
+    for shift in (0, 4, -4):
+        one.layer_features = lambda tokens, attend, shift=shift: plain(
+            torch.from_numpy(transpose(tokens.numpy(), shift)), attend
+        )
+        by_key.append(Readings([data], 0).examples(one, data, "valid", 1024).features)
+    np.testing.assert_allclose(found.features, np.mean(by_key, axis=0), atol=1e-4)
+
+
+def test_several_keys_are_for_probes_and_for_labels_that_no_key_changes(
+    dances: TaskData, source: InitialWeights
+) -> None:
+    assert method_options(FinetuneSettings.of(method="probe", keys=6)) == {"layers": "all", "keys": 6}
+    with pytest.raises(ConfigError, match="--keys 6: goes with --method probe"):
+        FinetuneSettings.of(method="lora", keys=6)
+    with pytest.raises(ConfigError, match="--keys 6: labels of sequence depend on the key"):
+        build_model(source.backbone(), replace(dances.task, transposition=0), "probe", {"keys": 6})
 
 
 def test_an_absent_layer_is_refused(dances: TaskData, source: InitialWeights) -> None:

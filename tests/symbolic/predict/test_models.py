@@ -55,6 +55,12 @@ def with_drums() -> Music:
     return music.with_notes(np.concatenate([note_array([0, 480], 60, 38, 100, 128, 2), music.notes]))
 
 
+def moved_notes(music: Music, semitones: int) -> Music:
+    notes = music.notes.copy()
+    notes["pitch"] = (notes["pitch"].astype(int) + semitones).astype(np.uint8)
+    return music.with_notes(notes)
+
+
 class TestVectors:
     def test_a_piece_is_the_mean_and_deviation_of_every_layer(self, tiny: PretrainedModel) -> None:
         music = tune(3, bars=6)
@@ -76,6 +82,15 @@ class TestVectors:
         assert together.shape == (3, 1280)
         np.testing.assert_allclose(together, [tiny.embed(one) for one in pieces], atol=1e-4)
         assert tiny.embed([]).shape == (0, 1280)
+
+    def test_several_keys_give_their_mean(self, tiny: PretrainedModel) -> None:
+        music = tune(3, bars=6)
+        moved = [moved_notes(music, shift) for shift in (0, 4, -4)]
+        np.testing.assert_allclose(tiny.embed(music, 3), np.mean(tiny.embed(moved), axis=0), atol=1e-4)
+        np.testing.assert_allclose(tiny.embed([music, moved[1]], keys=3)[0], tiny.embed(music, 3), atol=1e-4)
+        for wrong in (0, 13, 2.5):
+            with pytest.raises(ConfigError, match="whole number from 1 to 12"):
+                tiny.embed(music, wrong)
 
     def test_a_note_has_the_state_of_its_token_and_drums_have_one(self, tiny: PretrainedModel) -> None:
         music = with_drums()

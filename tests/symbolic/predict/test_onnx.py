@@ -107,6 +107,19 @@ def exported(folder: Path, model: TaskModel) -> None:
     write_onnx(load_checkpoint(folder))
 
 
+def test_a_probe_reads_as_many_keys_as_by_torch(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(NANO, Tokenizer().vocabulary.sizes)
+    exported(tmp_path, TaskModel(backbone, SequenceHead(4 * NANO.dim, 3, 0.0, "mean"), (0, 1), keys=3))
+    found, theirs = load(tmp_path), network_model(load_checkpoint(tmp_path))
+    assert isinstance(found.model, OnnxNetwork)
+    tokens = [found.tokenizer(one).ids for one in PIECES]
+    expected = theirs.batch_logits(tokens)
+    np.testing.assert_allclose(found.model.batch_logits(tokens), expected, atol=2e-4)
+    theirs.keys = 1
+    assert not np.allclose(theirs.batch_logits(tokens), expected, atol=1e-2)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_model_with_any_adapter_is_written_as_it_predicts(method: str, tmp_path: Path) -> None:
     torch.manual_seed(0)

@@ -6,7 +6,7 @@ from synthetic import line, musics
 
 from symbolic.music.notes import DRUM_PROGRAM
 from symbolic.tokens.tokenizer import Tokenizer
-from symbolic.tokens.transposition import transpose, transposition_range
+from symbolic.tokens.transposition import in_keys, transpose, transposition_range
 from symbolic.tokens.vocabulary import HIDDEN, MASK, PAD, PITCH, RESERVED
 
 ENCODE = Tokenizer().encode
@@ -48,6 +48,20 @@ def test_drums_padding_and_masks_never_move(id_, semitones):
     assert (moved[:, 1, PITCH] == 60 + semitones + RESERVED).all()
     moved[:, 1, PITCH] -= np.asarray(semitones).astype(moved.dtype)
     np.testing.assert_array_equal(moved, np.stack([tokens, tokens]))
+
+
+@pytest.mark.parametrize(
+    ("keys", "shifts"), [(1, [0]), (2, [0, 6]), (6, [0, 2, 4, 6, -4, -2]), (12, [*range(7), *range(-5, 0)])]
+)
+def test_keys_are_spaced_evenly_over_the_octave(keys, shifts):
+    tokens = melody([60, 64, 67])
+    for moved, shift in zip(in_keys(tokens, keys), shifts, strict=True):
+        np.testing.assert_array_equal(moved, transpose(tokens, shift))
+
+
+def test_a_key_that_leaves_the_keyboard_is_not_reached():
+    lowest = [moved[:, PITCH].min() - RESERVED for moved in in_keys(melody([1, 125]), 6)]
+    assert lowest == [1, 3, 3, 3, 0, 0]
 
 
 @pytest.mark.parametrize("semitones", [-1, 1, 128, 2**16, -(2**16)])
