@@ -7,7 +7,8 @@ hidden and recovered in the order of writing: of each field in turn a share of t
 later all. Over shares this is the loss of writing the values one by one in random order (arXiv 2107.03006). Nats a
 value are paired by piece with the first model. Neighbouring notes are a baseline. Then
 the bars are written and measured: the share of pairs in which a classifier knows the written side, of which one half
-is best, and the share of copied n-grams beside that of the given bars. The bars before are a baseline.
+is best, and the share of copied n-grams beside that of the given bars. The bars before are a baseline. At last velocities
+alone are drawn anew.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from data.toolkit.command import guarded
 from data.toolkit.records import portable_provenance, provenance
 from data.toolkit.results import append_results
 from experiments.ngrams import NeighbourModel
-from experiments.passages import bars_of, copied, grams, histogram_distances, told_apart
+from experiments.passages import bars_of, copied, grams, histogram_distances, loudness, told_apart
 from finetune.style.objective import model_losses, paired_interval
 from symbolic.dataset import MusicBatch
 from symbolic.errors import MusicFileError
@@ -218,6 +219,12 @@ def _written(
             "copied": copied(ours, known),
             **histogram_distances(ours, theirs),
         }
+    step = 128 // tokenizer.vocabulary.velocity_bins
+    found["given"] |= loudness(given, given, step)
+    for model in models:
+        louder = [model.infill(music, (first + 1, stop), fields=["velocity"])[0] for music, _ in sources]
+        again = [bars_of(tokenizer(one.music).ids, first, stop) for one in louder]
+        found[model.name] |= loudness(again, given, step)
     return found
 
 

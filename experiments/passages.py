@@ -12,7 +12,7 @@ from experiments.discriminants import of_numbers
 from symbolic.features import piece_features
 from symbolic.features.stats import Floats
 from symbolic.tokens.tokenizer import rebase_bars
-from symbolic.tokens.vocabulary import BAR, DURATION, PITCH, POSITION, PROGRAM, RESERVED
+from symbolic.tokens.vocabulary import BAR, DURATION, PITCH, POSITION, PROGRAM, RESERVED, VELOCITY
 
 Ids = NDArray[np.integer]
 GRAM = 8
@@ -60,6 +60,28 @@ def self_similarity(passage: Ids, context: Ids) -> float:
     )
     scale = float(np.linalg.norm(one) * np.linalg.norm(other))
     return float(one @ other) / scale if scale else 0.0
+
+
+def loudness(written: Sequence[Ids], given: Sequence[Ids], step: int) -> dict[str, float]:
+    """Return how near the velocities of the same notes are, and how they go with pitch.
+
+    Args:
+        written: Tokens of each passage with other velocities.
+        given: The same notes as they stood there. Those without dynamics are left out.
+        step: Width of a bin of velocities.
+
+    Returns:
+        Means over passages: of the distance of velocities, 0 to 127, and of the correlation of written ones with pitch.
+        Empty where no passage has dynamics.
+    """
+    apart, risen = [], []
+    for one, other in zip(written, given, strict=True):
+        loud, true = (side[:, VELOCITY].astype(np.float64) * step for side in (one, other))
+        if len(true) and true.std():
+            apart.append(np.abs(loud - true).mean())
+            flat = not loud.std() or not one[:, PITCH].std()
+            risen.append(0.0 if flat else np.corrcoef(loud, one[:, PITCH])[0, 1])
+    return {"velocity apart": float(np.mean(apart)), "with pitch": float(np.mean(risen))} if apart else {}
 
 
 def told_apart(written: Sequence[Ids], given: Sequence[Ids]) -> Floats:

@@ -1,6 +1,7 @@
-"""Keep the habits of a track: where in a bar its notes begin, and how long they last beside the time to its next note.
+"""Keep the habits of a track: where its notes begin, how long they last beside the gap to the next, how loud they are.
 
-The model knows music in general. A track has its own share of first beats, of legato and of held notes. Where the
+The model knows music in general. A track has its own share of first beats, of legato and of held notes. Its loudness
+differs between registers and changes in the course of a piece, so bars near the passage count more. Where the
 model's probabilities of such classes, on average over the notes to be drawn, differ from how often the track has them,
 its logits are moved by the logarithm of the ratio: the correction of a prior shift (Saerens et al., Neural Computation
 2002). This is repeated until the averages agree (iterative proportional fitting).
@@ -15,7 +16,7 @@ from symbolic.generate.canvas import Canvas
 from symbolic.generate.passage import Ints, Passage
 from symbolic.generate.piece import Piece
 from symbolic.generate.sampling import Floats, log_softmax
-from symbolic.tokens.vocabulary import DURATION, POSITION, VELOCITY, Vocabulary
+from symbolic.tokens.vocabulary import BAR, DURATION, PITCH, POSITION, VELOCITY, Vocabulary
 
 HABITS = (POSITION, DURATION, VELOCITY)
 """Fields that tracks have habits of."""
@@ -27,10 +28,14 @@ _ROUNDS = 8
 _RATIOS = np.array([0.25, 0.5, 0.75, 0.95, 1.06, 1.5, 2.5, 5.0])
 """Bounds of the classes of a duration, as a share of the time to the next onset of its track."""
 _LEAST = 1e-9
+_REGISTERS = 4
+"""Parts of the pitches of a track that have loudnesses of their own: a melody is louder than what is below it."""
+_FORGOTTEN = 8.0
+"""Bars in which a loudness comes to count half as much."""
 
 
 class Habits:
-    """Counts of the positions of a bar, and of classes of durations, that tracks have outside of a passage.
+    """Counts of positions of a bar, classes of durations, and velocities that tracks have outside of a passage.
 
     Args:
         piece: Its notes.
@@ -40,22 +45,28 @@ class Habits:
 
     def __init__(self, piece: Piece, passage: Passage, vocabulary: Vocabulary) -> None:
         self._durations, self._end = vocabulary.durations, passage.end
-        self._counts: dict[tuple[int, int], Ints] = {}
+        self._counts: dict[tuple[int, int], Floats] = {}
+        self._edges: dict[int, Floats] = {}
+        bar = piece.values[:, BAR]
+        away = np.maximum(np.maximum(passage.first - bar, bar - passage.stop + 1), 0)
+        near = 0.5 ** (away / _FORGOTTEN)
         for track in passage.tracks.tolist():
             own = piece.track == track
             chosen = own & piece.kept
             if chosen.sum() < _ENOUGH:
                 continue
-            for field in (POSITION, VELOCITY):
-                self._counts[field, track] = np.bincount(
-                    piece.values[chosen, field], minlength=vocabulary.values[field]
-                )
+            position, pitch, velocity = piece.values[chosen][:, [POSITION, PITCH, VELOCITY]].T
+            self._counts[POSITION, track] = np.bincount(position, minlength=vocabulary.values[POSITION])[None]
+            self._edges[track] = np.quantile(pitch, np.arange(1, _REGISTERS) / _REGISTERS)
+            loud = np.zeros((_REGISTERS, vocabulary.values[VELOCITY]))
+            np.add.at(loud, (self._register(track, pitch), velocity), near[chosen])
+            self._counts[VELOCITY, track] = loud
             if not piece.drum[own].any():
                 gap = gaps(
                     piece.onset[chosen], piece.onset[own], int((piece.onset + piece.length)[own].max())
                 )
                 classes = np.searchsorted(_RATIOS, piece.length[chosen] / gap)
-                self._counts[DURATION, track] = np.bincount(classes, minlength=len(_RATIOS) + 1)
+                self._counts[DURATION, track] = np.bincount(classes, minlength=len(_RATIOS) + 1)[None]
 
     def leaning(
         self, canvas: Canvas, rows: Ints, field: int, logits: Floats, allowed: NDArray[np.bool_]
@@ -85,7 +96,16 @@ class Habits:
                 longest = np.where(allowed[own], self._durations, 0).max(axis=1)
                 lasting = np.minimum(self._durations, longest[:, None])
                 classes = np.searchsorted(_RATIOS, lasting / gap[:, None])
-            found[own] = _moved(scores, classes, self._counts[field, track])
+            pitch = canvas.values[rows[own], PITCH]
+            register = self._register(track, pitch) if field == VELOCITY else np.zeros_like(own)
+            for one in np.unique(register).tolist():
+                mine = register == one
+                found[own[mine]] = _moved(scores[mine], classes[mine], self._counts[field, track][one])
+        return found
+
+    def _register(self, track: int, pitch: Ints) -> Ints:
+        """Return (N,) registers of (N,) pitches of a track."""
+        found: Ints = np.searchsorted(self._edges[track], pitch, side="right")
         return found
 
 
@@ -96,7 +116,7 @@ def gaps(onset: Ints, onsets: Ints, end: int) -> Ints:
     return found
 
 
-def _moved(logits: Floats, classes: Ints, counts: Ints) -> Floats:
+def _moved(logits: Floats, classes: Ints, counts: Floats) -> Floats:
     """Return (M, V) what to add to logits, so that classes have on average the shares of some counts.
 
     Args:

@@ -8,12 +8,20 @@ import torch
 from synthetic import line
 
 from experiments.ngrams import NeighbourModel
-from experiments.passages import bars_of, copied, grams, histogram_distances, self_similarity, told_apart
+from experiments.passages import (
+    bars_of,
+    copied,
+    grams,
+    histogram_distances,
+    loudness,
+    self_similarity,
+    told_apart,
+)
 from finetune.style.objective import hidden_cells, paired_interval, piece_losses
 from symbolic.dataset import MusicDataset, collate
 from symbolic.masking.randomness import generator_of
 from symbolic.tokens.tokenizer import Tokenizer
-from symbolic.tokens.vocabulary import BAR, FIELDS, PITCH, RESERVED
+from symbolic.tokens.vocabulary import BAR, FIELDS, PITCH, RESERVED, VELOCITY
 
 
 def ids(pitches, step=1.0):
@@ -32,6 +40,19 @@ def test_histograms_differ_by_total_variation():
         {"pitch class": 0.5, "length": 0, "inter-onset": 0}
     )
     assert histogram_distances([one], [ids([60, 60, 62, 62], 0.5)])["inter-onset"] == 1
+
+
+def test_loudness_is_compared_note_by_note_where_there_is_any():
+    true = ids([60, 62, 64, 65])
+    plain = true.copy()
+    true[:, VELOCITY] = RESERVED + np.arange(4)
+    moved = true.copy()
+    moved[:, VELOCITY] += 2
+    assert loudness([moved, plain], [true, plain], 4) == pytest.approx(
+        {"velocity apart": 8, "with pitch": np.corrcoef(np.arange(4), [60, 62, 64, 65])[0, 1]}
+    )
+    assert loudness([plain], [true], 4)["with pitch"] == 0
+    assert loudness([plain], [plain], 4) == {}
 
 
 def test_a_passage_resembles_itself_most():

@@ -33,6 +33,28 @@ def test_notes_begin_and_last_as_elsewhere_in_their_track(nano, length):
     assert (np.median(legato) == 1) if length == 960 else (np.median(legato) < 0.5)
 
 
+def test_notes_are_as_loud_as_others_of_their_register(nano):
+    onset = np.repeat(np.arange(2 * BARS) * 960, 2)
+    high = np.tile([True, False], 2 * BARS)
+    pitch = np.where(high, 76, 48) + np.arange(len(onset)) % 7
+    music = Music(note_array(onset, 480, pitch, np.where(high, 104, 48)), 480)
+    (variant,) = nano.infill(music, (9, 16), fields=["velocity"])
+    written = variant.notes
+    upper = written["pitch"] >= 76
+    assert written["velocity"][upper].mean() > written["velocity"][~upper].mean() + 25
+
+
+def test_notes_are_as_loud_as_bars_near_them(nano):
+    onset = np.arange(4 * 2 * BARS) * 480
+    loud = onset >= BARS * 1920
+    music = Music(note_array(onset, 480, 60 + np.arange(len(onset)) % 5, np.where(loud, 104, 48)), 480)
+    early, late = (
+        nano.infill(music, (first, first + 3), fields=["velocity"])[0].notes["velocity"].mean()
+        for first in (5, 2 * BARS - 8)
+    )
+    assert late > early + 10
+
+
 def test_classes_have_their_shares_on_average():
     logits, classes = np.random.default_rng(0).normal(size=(40, 6)), np.tile([0, 0, 1, 1, 2, 2], (40, 1))
     counts = np.array([500, 300, 200])
