@@ -7,8 +7,8 @@ hidden and recovered in the order of writing: of each field in turn a share of t
 later all. Over shares this is the loss of writing the values one by one in random order (arXiv 2107.03006). Nats a
 value are paired by piece with the first model. Neighbouring notes are a baseline. Then
 the bars are written and measured: the share of pairs in which a classifier knows the written side, of which one half
-is best, and the share of copied n-grams beside that of the given bars. The bars before are a baseline. At last velocities
-alone are drawn anew.
+is best, and the share of copied n-grams beside that of the given bars. The bars before are a baseline. At last
+velocities alone are drawn anew.
 """
 
 from __future__ import annotations
