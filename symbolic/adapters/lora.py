@@ -37,8 +37,8 @@ class LoraLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn (..., in) into (..., out)."""
-        # Compiled code is fused already, and a tracer for ONNX does not see what is summed in place.
-        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+        # Compiled code is fused already, and the exporter to ONNX does not see what is summed in place.
+        if torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export():
             change = F.linear(F.linear(x, self.lora_a), self.lora_b)
             return torch.add(F.linear(x, self.weight, self.bias), change, alpha=self.scale)
         tensors: tuple[Tensor, ...] = (x, self.weight, self.bias, self.lora_a, self.lora_b)

@@ -37,7 +37,7 @@ class Intervention(nn.Module):
         """Return R, (rank, dim) float32: the directions, orthonormalised in order."""
         # PyTorch's own parametrisation has a buffer, which files would need too, and no half precision.
         rows = self.directions.float()
-        if torch.jit.is_tracing():  # ONNX has no such decomposition, and numpy's is a constant there
+        if torch.onnx.is_in_onnx_export():  # ONNX has no such decomposition, and numpy's is a constant there
             columns, triangle = map(torch.from_numpy, np.linalg.qr(rows.detach().numpy().T))
         else:
             columns, triangle = torch.linalg.qr(rows.T)

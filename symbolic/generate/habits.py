@@ -45,7 +45,7 @@ class Habits:
 
     def __init__(self, piece: Piece, passage: Passage, vocabulary: Vocabulary) -> None:
         self._durations, self._end = vocabulary.durations, passage.end
-        self._counts: dict[tuple[int, int], Floats] = {}
+        self._counts: dict[tuple[int, int], Ints | Floats] = {}
         self._edges: dict[int, Floats] = {}
         bar = piece.values[:, BAR]
         away = np.maximum(np.maximum(passage.first - bar, bar - passage.stop + 1), 0)
@@ -116,7 +116,7 @@ def gaps(onset: Ints, onsets: Ints, end: int) -> Ints:
     return found
 
 
-def _moved(logits: Floats, classes: Ints, counts: Floats) -> Floats:
+def _moved(logits: Floats, classes: Ints, counts: Ints | Floats) -> Floats:
     """Return (M, V) what to add to logits, so that classes have on average the shares of some counts.
 
     Args:

@@ -227,7 +227,8 @@ class MusicModel:
     def _statistics(self, encoder: Encoder, pieces: Sequence[Piece], keys: int) -> NDArray[np.float32]:
         """(P, D) mean over keys of the statistics of pieces."""
         moved = zip(*(in_keys(tokens.ids, keys) for _, tokens in pieces), strict=True)
-        return np.mean([self._statistics_of(encoder, one_key) for one_key in moved], axis=0)
+        found: NDArray[np.float32] = np.mean([self._statistics_of(encoder, one) for one in moved], axis=0)
+        return found
 
     def _statistics_of(self, encoder: Encoder, pieces: Sequence[Rows]) -> NDArray[np.float32]:
         """(P, D) mean and deviation over notes of the normed states of every layer."""
