@@ -15,6 +15,8 @@ _MARK = "config.json"
 CARD, LICENCE, ATTRIBUTION = "README.md", "LICENSE", "ATTRIBUTION.md"
 RECORD = "record.json"
 """The record of a run, in its folder."""
+_OURS = (_MARK, RECORD, "settings.json", "checkpoint", "model.safetensors", "tokenizer.json")
+"""What a run or a checkpoint has, complete or not."""
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -27,14 +29,24 @@ def find_model(path: Path | str) -> Path:
 
     Args:
         path: A name from `shipped_models`, a checkpoint, a pretraining run or a fine-tuning run. Of the last, the
-            seed that is best on validation is taken. An existing file or folder goes before a name.
+            seed that is best on validation is taken. A folder with anything of a run or a checkpoint goes before a
+            name. Another one, such as a folder of music that is called melody, does not.
 
     Returns:
         The checkpoint's folder. Any other path is returned unchanged for `load_checkpoint` to refuse.
     """
     path = Path(path)
-    if not path.exists() and len(path.parts) == 1 and path.name in shipped_models():
+    if _is_name(path) and not any((path / one).exists() for one in _OURS):
         return MODELS / path.name
+    return _of_folder(path)
+
+
+def _is_name(path: Path) -> bool:
+    return len(path.parts) == 1 and path.name in shipped_models()
+
+
+def _of_folder(path: Path) -> Path:
+    """Return the checkpoint of a folder, or the path itself."""
     if (path / _MARK).is_file():
         return path
     if (path / "checkpoint" / _MARK).is_file():
@@ -51,8 +63,12 @@ def find_model(path: Path | str) -> Path:
 
 
 def is_model(path: Path | str) -> bool:
-    """Return whether a path is a checkpoint, a run or a bundled model. Torch is not imported."""
-    return (find_model(path) / _MARK).is_file()
+    """Return whether a path is a checkpoint, a run or a bundled model. Torch is not imported.
+
+    Where it could mean a bundled model or a folder of music, it is the folder.
+    """
+    path = Path(path)
+    return (_of_folder(path) / _MARK).is_file() or (_is_name(path) and not path.exists())
 
 
 def require_model(path: Path | str) -> None:

@@ -110,7 +110,7 @@ class MusicModel:
 
         Raises:
             MusicFileError: If a piece cannot be read or has no notes. The message names the file.
-            ConfigError: If there are no so many keys.
+            ConfigError: If `keys` is out of range.
             CheckpointError: If the model has no backbone.
         """
         if not isinstance(keys, int | np.integer) or not 1 <= keys <= MOST_KEYS:

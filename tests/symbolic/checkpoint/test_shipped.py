@@ -20,7 +20,7 @@ from finetune.cli import main
 from finetune.settings import USUAL_CHECKPOINT
 from symbolic.adapters import attach, load_adapter, weights_fingerprint
 from symbolic.checkpoint.attribution import NAMED, legal_texts
-from symbolic.checkpoint.bundled import MODELS, find_model, shipped_models
+from symbolic.checkpoint.bundled import MODELS, find_model, is_model, shipped_models
 from symbolic.checkpoint.format import load_checkpoint
 from symbolic.checkpoint.licence import licence_of
 from symbolic.documents import read_json
@@ -135,14 +135,28 @@ def test_it_loads_by_name_wherever_one_is(name: str, tmp_path: Path, monkeypatch
         assert np.allclose(notes.probabilities.sum(axis=1), 1, atol=1e-3)
 
 
-def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert find_model("tiny") == MODELS / "tiny"
     assert find_model("models/tiny") == Path("models/tiny")
     Path("tiny").mkdir()
+    Path("tiny", "tokenizer.json").touch()
     assert find_model("tiny") == Path("tiny")
     with pytest.raises(CheckpointError, match="tiny is not a complete checkpoint"):
         symbolic.load("tiny")
+
+
+def test_a_folder_of_music_hides_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert is_model("key")
+    Path("key").mkdir()
+    write_midi(song(), Path("key", "song.mid"))
+    Path("velocity").touch()
+    assert find_model("key") == MODELS / "key"
+    assert find_model("velocity") == MODELS / "velocity"
+    assert not is_model("key")
+    assert main(["predict", "key", "key", "--out", "out"]) == 0
+    assert Path("out", "song.mid").is_file()
 
 
 def test_a_name_that_nothing_has_is_answered_with_those_there_are() -> None:
