@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from pretrain.objective import AUXILIARY_NAMES, TARGET_NAMES
 from pretrain.selectors import NETWORK_NAMES, SELECTORS
 from symbolic.backbone.config import KINDS, PRESETS
 from symbolic.checkpoint.bundled import require_model
-from symbolic.errors import did_you_mean
+from symbolic.checkpoint.format import load_checkpoint
+from symbolic.errors import CounterpointError, did_you_mean
 from symbolic.masking import CORRUPTION_NAMES, UNIT_NAMES
 from symbolic.relations import RELATIONS, relation_problems
 
@@ -67,13 +69,23 @@ class ModelSettings(Group):
         None, "start from a checkpoint: a path, or tiny; a larger --preset expands it", flag="from"
     )
     preset: str = setting("tiny", f"size: {_listed(tuple(PRESETS))}", choices=tuple(PRESETS))
-    backbone: str = setting("transformer", f"kind: {_listed(KINDS)}", choices=KINDS)
+    backbone: str | None = setting(
+        None, f"kind: {_listed(KINDS)} (default: that of --from, else transformer)", choices=KINDS
+    )
     relations: str | None = setting(
         None, "relations of notes to embed: all, none, or names (default: of --from, else all)"
     )
     relative_pitch: bool = setting(
         False, "embed no absolute pitch: relations alone tell pitches apart", rare=True
     )
+
+    def normalise(self) -> None:
+        """Name the kind of the backbone."""
+        if self.backbone is None:
+            self.backbone = KINDS[0]
+            # A path that is no checkpoint is refused later, with its reason.
+            with suppress(CounterpointError):
+                self.backbone = load_checkpoint(self.checkpoint).config.kind if self.checkpoint else KINDS[0]
 
     def problems(self) -> list[str]:
         """Return one sentence for each setting that does not fit the others."""

@@ -92,6 +92,7 @@ def preset_config(settings: PretrainSettings) -> BackboneConfig:
     """Return the backbone shape that the settings name, with all relations by default."""
     model = settings.model
     related = tuple(RELATIONS) if model.related is None else model.related
+    assert model.backbone is not None  # `normalise` has named it
     return replace(
         preset(model.preset), kind=model.backbone, relations=related, absolute_pitch=not model.relative_pitch
     )

@@ -135,7 +135,8 @@ def test_bundled_models_expand_to_a_larger_preset(kind):
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
     nothing = np.empty(0, dtype=np.int64)
     assert start.describe(nothing)["expanded_from"] == found.config.to_dict()
-    same = PretrainSettings.of(checkpoint=name, backbone=kind)
+    same = PretrainSettings.of(checkpoint=name)
+    assert load_initialisation(same, Tokenizer()).config.kind == kind
     assert "expanded_from" not in load_initialisation(same, Tokenizer()).describe(nothing)
 
 
