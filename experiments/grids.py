@@ -1,4 +1,4 @@
-"""Measure how beats of plain songs at an exact tempo are found, and fit what chooses them on a grid.
+"""Measure how beats of plain songs at an exact tempo are found, and fit what chooses them and their bars.
 
     python -m experiments.grids --root DATA --fit --songs 250
     python -m experiments.grids --root DATA --songs 30 --out results/mapping.jsonl
@@ -29,11 +29,13 @@ from data.toolkit.results import append_results
 from experiments.mapping import Scores, print_table, summarised
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, softmax
+from symbolic.mapping.bars import BEGINNING, bar_features, beat_table
 from symbolic.mapping.beat_trees import TreeTracking
 from symbolic.mapping.beats import Beats, beats_of_file
 from symbolic.mapping.chords import Chords, chords_of
 from symbolic.mapping.grid import find_grid, grid_features
 from symbolic.mapping.learnt import load_map
+from symbolic.mapping.metre import IN_BAR
 from symbolic.mapping.tracking import RuleTracking, Tracking
 from symbolic.music.notes import Music
 
@@ -48,6 +50,10 @@ _CORPORA = {
 }
 """Those that the weights are fitted to, and those that are measured: the terms of Nottingham are not free."""
 _RIDGE = 0.005
+_BARS, _EVEN = 3, 0.9
+"""Fewest bars of a song that bars are fitted to, and the least part of them of one length."""
+_PICKUPS = 0.45
+"""Factor of the weight of a beginning: in dances more songs begin before the bar than in what is fitted to."""
 _WRONG = 0.15
 """Largest error of the beats on a grid that are taken for the true ones."""
 
@@ -72,7 +78,8 @@ def main(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     found = list(tqdm(songs(options.root, options.fit, options.songs), "songs", disable=None))
     if options.fit:
-        print(np.array2string(fitted(found), precision=2, separator=", "))  # noqa: T201
+        for name, weights in (("beats", fitted(found)), ("bars", fitted_bars(found))):
+            print(name, np.array2string(weights, precision=2, separator=", "))  # noqa: T201
         return
     learnt = load_map()
     assert learnt is not None
@@ -175,6 +182,32 @@ def fitted(found: Sequence[Song]) -> Floats:
         if min(error) < _WRONG:
             rows.append(numbers)
             right.append(int(np.argmin(error)))
+    return _likeliest(rows, right)
+
+
+def fitted_bars(found: Sequence[Song]) -> Floats:
+    """Return the weights that make the true bars of each song most likely, where their beats and metre are known."""
+    rows, right = [], []
+    for song in found:
+        beats, in_bar = song.beats, song.beats.in_bar
+        down = np.flatnonzero(beats.down)
+        first = int(np.bincount(down % in_bar).argmax()) if len(down) else 0
+        if len(down) < _BARS or in_bar == 1 or (down % in_bar == first).mean() < _EVEN:
+            continue
+        table = beat_table(song.chords, RuleTracking(song.chords).accents, beats.times)
+        for choices in ((in_bar,), IN_BAR):
+            in_bars, phases, numbers = bar_features(table, choices)
+            true = np.flatnonzero((in_bars == in_bar) & (phases == first))
+            if len(true):
+                rows.append(numbers)
+                right.append(int(true[0]))
+    weights = _likeliest(rows, right)
+    weights[BEGINNING] *= _PICKUPS
+    return weights
+
+
+def _likeliest(rows: Sequence[Floats], right: Sequence[int]) -> Floats:
+    """Return the weights that make the right one of each table of numbers most likely, with a small penalty."""
     scale = np.concatenate(rows).std(axis=0)
 
     def loss(weights: NDArray[np.float64]) -> tuple[float, Floats]:

@@ -108,7 +108,7 @@ def _beats(settings: MapSettings, music: Music, learnt: LearntMap | None) -> tup
         return beats_of_file(music), "as the file states them"
     if settings.beats not in (None, FOUND):
         return read_beats(settings.beats, music, settings.metre, tracker), f"of {settings.beats}"
-    stated = stated_beats(music, settings.metre, tracker) if settings.beats is None else None
+    stated = stated_beats(music, settings.metre) if settings.beats is None else None
     if stated is not None:
         return stated, "by the tempo of the file, which its notes keep"
     return find_beats(music, settings.metre, tracker), "found in the notes"

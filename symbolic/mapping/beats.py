@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 from symbolic.errors import ConfigError, MusicFileError
 from symbolic.features.stats import Floats
+from symbolic.mapping.bars import beat_table, find_bars
 from symbolic.mapping.chords import chords_of
-from symbolic.mapping.features import BEAT_SECONDS
-from symbolic.mapping.grid import rules
-from symbolic.mapping.tracking import RuleTracking, Tracker, Tracking
+from symbolic.mapping.grid import WEIGHTS, Grid, grid_features, rules
+from symbolic.mapping.tracking import USUAL, RuleTracking, Tracker
 from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
@@ -95,7 +96,7 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
         MusicFileError: If it cannot be read, or has fewer than two beats.
         ConfigError: If the metre is none.
     """
-    times, down, stated = [], [], ""
+    times, marks, stated = [], [], ""
     try:
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             fields = line.replace("\t", " ").split()
@@ -106,7 +107,7 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
             stated = stated or (found[0] if found else "")
             if label or len(fields) == 1:
                 times.append(float(fields[0].rstrip(",")))
-                down.append(label.lower() in ("db", "downbeat", "1", "1.0"))
+                marks.append(label.lower() in ("db", "downbeat", "1", "1.0"))
     except (OSError, ValueError) as error:
         raise MusicFileError(
             path,
@@ -114,15 +115,16 @@ def read_beats(path: str | Path, music: Music, metre: str = "", tracker: Tracker
             "Write the seconds of a beat in each line.",
         ) from error
     order = np.argsort(times, kind="stable")
-    at, marked = np.array(times, dtype=np.float64)[order], np.array(down, dtype=np.bool_)[order]
+    at, marked = np.array(times, dtype=np.float64)[order], np.array(marks, dtype=np.bool_)[order]
     fresh = np.diff(at, prepend=-np.inf) > 0
     at, marked = at[fresh], marked[fresh]
     if len(at) < 2 or not np.isfinite(at).all():
         raise MusicFileError(
             path, "it holds fewer than two beats", "Write the seconds of a beat in each line."
         )
-    chords = chords_of(music)
-    return _with_bars(at, marked if marked.any() else None, chords.time, metre or stated, tracker(chords))
+    chords, metre = chords_of(music), metre or stated
+    down = marked if marked.any() else tracker(chords).bars(at, _in_bar(metre))
+    return _with_metre(at, down, chords.time, metre)
 
 
 def beats_of_file(music: Music) -> Beats:
@@ -145,7 +147,7 @@ def beats_of_file(music: Music) -> Beats:
     return Beats(music.seconds(ticks), down, lower, is_compound(upper, lower))
 
 
-def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats | None:
+def stated_beats(music: Music, metre: str = "") -> Beats | None:
     """Return the beats of a MIDI file's tempo if its notes keep them. None if they do not, as in free playing.
 
     Performances are often saved at a tempo that means nothing: their onsets lie anywhere in its beats. Others keep the
@@ -155,15 +157,14 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
         music: The music.
         metre: Time signature such as "3/4". "": that of the file, unless it is 1/4 or beats are moved, else the one
             found.
-        tracker: What finds bars.
 
     Raises:
         ConfigError: If the metre is none.
     """
     unit = _quarters(metre) if metre else 1.0
     stated = {f"{upper}/{lower}" for _, upper, lower in music.time_signatures.tolist()}
-    beat = music.notes["onset"][~music.drums] / music.resolution
-    distinct = np.unique(np.round(beat, 3))
+    quarter = music.notes["onset"][~music.drums] / music.resolution
+    distinct = np.unique(np.round(quarter, 3))
     if len(distinct) < _LEAST:
         return None
     turns = {parts: complex(np.exp(2j * np.pi * parts * distinct).mean()) for parts in _PARTS}
@@ -174,27 +175,39 @@ def stated_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Bea
     bars = (music.time_signatures[:, 1] > 1).any() or not len(music.time_signatures)
     if abs(phase) < _UNMOVED and bars and (not metre or stated == {metre.strip()}):
         return beats_of_file(music)
-    chords = chords_of(music)
     if parts == 3 and unit % 1.5 == 0:
         unit = 1.0  # thirds of the file's quarter note: the file writes a beat of three units so
-    whole = np.arange(np.floor(beat.min()) - np.ceil(unit), np.ceil(beat.max()) + 2, unit)
-    moved = [
-        music.seconds((whole + phase + step) * music.resolution).clip(min=0)
-        for step in np.arange(0, unit, 1 / parts)
-    ]
-    moved = [times[np.diff(times, prepend=-1) > 0] for times in moved]
-    accent = RuleTracking(chords).accents
-    near = [_is_near(chords.time, times) for times in moved]
-    if unit != 1:  # accents are relative: without this, a grid of one loud note may win
-        most = max(map(np.count_nonzero, near))
-        moved = [times for times, on in zip(moved, near, strict=True) if 2 * np.count_nonzero(on) >= most]
-    loudest = max(moved, key=lambda times: accent[_is_near(chords.time, times)].sum())
-    return _with_bars(loudest, None, chords.time, metre, tracker(chords))
+    finer = 1 if unit * parts % 1 == 0 else 2
+    place, down = _on_steps(music, phase, parts * finer, round(unit * parts * finer), _in_bar(metre))
+    times = music.seconds((place * music.resolution).clip(min=0))
+    fresh = np.diff(times, prepend=-1) > 0
+    return _with_metre(times[fresh], down[fresh], chords_of(music).time, metre)
 
 
-def _is_near(onset: Floats, times: Floats) -> NDArray[np.bool_]:
-    at = np.clip(np.searchsorted(times, onset), 1, len(times) - 1)
-    return np.minimum(np.abs(onset - times[at]), np.abs(onset - times[at - 1])) <= BEAT_SECONDS / 2
+def _on_steps(
+    music: Music, phase: float, parts: int, steps: int, in_bar: Sequence[int]
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return (B,) the most likely beats in quarter notes, and which begin a bar.
+
+    Args:
+        music: The music.
+        phase: Place of its notes on the parts of a quarter note.
+        parts: Parts of a quarter note on which notes lie.
+        steps: Parts of a beat.
+        in_bar: Numbers of beats that a bar may have. (): those that are known.
+    """
+    even = Music(music.notes, music.resolution, tempos=np.array([[0, 60 / USUAL]]), tracks=music.tracks)
+    chords = chords_of(even)
+    accents = RuleTracking(chords).accents
+    begin, last = chords.time[0] / USUAL, chords.time[-1] / USUAL
+    _, firsts, numbers = grid_features(chords, Grid(phase * USUAL, USUAL / parts), (steps,))
+    found = []
+    for first, likely in zip(firsts, numbers @ WEIGHTS, strict=True):
+        start, unit = phase + first / parts, steps / parts
+        place = start + unit * np.arange(np.floor((begin - start) / unit), np.ceil((last - start) / unit) + 2)
+        down, gain = find_bars(beat_table(chords, accents, place * USUAL), in_bar)
+        found.append((float(likely) + gain, place, down))
+    return max(found, key=lambda one: one[0])[1:]
 
 
 def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats:
@@ -210,22 +223,22 @@ def find_beats(music: Music, metre: str = "", tracker: Tracker = RULES) -> Beats
     """
     chords = chords_of(music)
     tracking = tracker(chords)
-    return _with_bars(tracking.beats(), None, chords.time, metre, tracking)
+    times = tracking.beats()
+    return _with_metre(times, tracking.bars(times, _in_bar(metre)), chords.time, metre)
 
 
-def _with_bars(
-    times: Floats, down: NDArray[np.bool_] | None, onset: Floats, metre: str, tracking: Tracking
-) -> Beats:
-    """Complete beats by a metre and by downbeats, as far as they are not given."""
+def _in_bar(metre: str) -> tuple[int, ...]:
+    """Return the number of beats that a bar may have: one if there is a metre, () for those that are known."""
+    return (parse_metre(metre)[0],) if metre else ()
+
+
+def _with_metre(times: Floats, down: NDArray[np.bool_], onset: Floats, metre: str) -> Beats:
+    """Complete beats by the units of a metre, or by those that the onsets show."""
     if metre:
-        in_bar, lower = parse_metre(metre)
-        compound = is_compound(int(metre.partition("/")[0]), lower)
-    else:
-        in_bar, lower, compound = 0, 4, _is_ternary(onset, times)
-        lower = 8 if compound else 4
-    if down is None:
-        down = tracking.bars(times, (in_bar,) if in_bar else ())
-    return Beats(times, down, lower, compound)
+        _, lower = parse_metre(metre)
+        return Beats(times, down, lower, is_compound(int(metre.partition("/")[0]), lower))
+    compound = _is_ternary(onset, times)
+    return Beats(times, down, 8 if compound else 4, compound)
 
 
 def _is_ternary(onset: Floats, times: Floats) -> bool:

@@ -71,7 +71,7 @@ def _late(time: Floats, pace: float) -> Floats:
 def on_grid(chords: Chords, other: Tracking) -> Tracking:
     """Return what finds beats on the grid of a performance, or the other one if there is no grid."""
     grid = find_grid(chords.time)
-    return other if grid is None else GridTracking(chords, grid, other)
+    return other if grid is None else GridTracking(chords, grid)
 
 
 def rules(chords: Chords) -> Tracking:
@@ -79,38 +79,35 @@ def rules(chords: Chords) -> Tracking:
     return on_grid(chords, RuleTracking(chords))
 
 
-class GridTracking:
-    """Find the beats of a performance among the steps of its grid.
+class GridTracking(RuleTracking):
+    """Find the beats of a performance among the steps of its grid, and bars by rules.
 
     Args:
         chords: The chords of the performance.
         grid: Their grid.
-        other: Finds the bars.
     """
 
-    def __init__(self, chords: Chords, grid: Grid, other: Tracking) -> None:
-        self._chords, self._grid, self._other = chords, grid, other
+    def __init__(self, chords: Chords, grid: Grid) -> None:
+        super().__init__(chords)
+        self._grid = grid
 
     def beats(self) -> Floats:
         """Return rising times of even beats in seconds, two or more, that enclose the music."""
         time, (start, step) = self._chords.time, self._grid
-        lasting, first, numbers = grid_features(self._chords, self._grid)
+        steps, first, numbers = grid_features(self._chords, self._grid)
         best = int((numbers @ WEIGHTS).argmax())
-        period, begin = lasting[best] * step, start + first[best] * step
+        period, begin = steps[best] * step, start + first[best] * step
         place = np.floor((time[0] - begin) / period + 0.5)
         return covering(begin + (place + np.arange(2)) * period, float(time[0]), float(time[-1]))
 
-    def bars(self, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
-        """Return (B,) which beats begin a bar."""
-        return self._other.bars(beats, choices)
 
-
-def grid_features(chords: Chords, grid: Grid) -> tuple[Ints, Ints, Floats]:
+def grid_features(chords: Chords, grid: Grid, lengths: Sequence[int] = ()) -> tuple[Ints, Ints, Floats]:
     """Return the beats that are possible on a grid and (P, F) numbers from which the likely one is chosen.
 
     Args:
         chords: The chords.
         grid: Their grid.
+        lengths: Numbers of steps that a beat may have. (): those that are neither too short nor too long.
 
     Returns:
         (P,) steps of a beat, (P,) the step on which beats begin, and the numbers.
@@ -127,7 +124,8 @@ def grid_features(chords: Chords, grid: Grid) -> tuple[Ints, Ints, Floats]:
     together = np.log(len(chords.onset) / len(chords.time))
     found: list[tuple[int, int]] = []
     rows = []
-    for steps in (one for one in _IN_BEAT if SHORTEST <= one * grid.step <= LONGEST):
+    usual = [one for one in _IN_BEAT if SHORTEST <= one * grid.step <= LONGEST]
+    for steps in lengths or usual:
         pace = np.log(steps * grid.step / USUAL)
         dense = np.log(len(at) * steps / total)
         again, accents_again = _alike(played, steps), _alike(accented, 4 * steps)

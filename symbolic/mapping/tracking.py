@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from symbolic.features.stats import Floats
+from symbolic.mapping.bars import beat_table, find_bars
 from symbolic.mapping.chords import Chords
-from symbolic.mapping.features import BEAT_SECONDS
 
 SHORTEST, LONGEST = 0.25, 1.6
 """Seconds of a beat."""
@@ -32,11 +32,6 @@ _MOST = 24
 """Chords before one among which its last beat is looked for."""
 _AROUND = 4.0
 """Seconds around a chord to which its accent is compared."""
-_SUSTAINED = 2.0
-"""Longest time in seconds for which a note counts in the harmony."""
-METRES = (2, 3, 4)
-_LIKELY = {2: 0.0, 3: 0.0, 4: 0.05}
-"""Added to the contrast of a metre: four beats are preferred where two fit as well."""
 
 
 class Tracking(Protocol):
@@ -73,15 +68,8 @@ class RuleTracking:
         return track_beats(self._chords.time, self.accents)
 
     def bars(self, beats: Floats, choices: Sequence[int] = ()) -> NDArray[np.bool_]:
-        """Return (B,) which beats begin a bar, by accents and changes of harmony."""
-        chords = self._chords
-        strength, chroma = np.zeros(len(beats)), np.zeros((len(beats), 12))
-        at = np.clip(np.searchsorted(beats, chords.onset + BEAT_SECONDS) - 1, 0, len(beats) - 1)
-        on = np.abs(chords.time - beats[at[chords.first]]) <= BEAT_SECONDS
-        np.maximum.at(strength, at[chords.first][on], self.accents[on] + 2)
-        np.add.at(chroma, (at, chords.pitch % 12), np.minimum(chords.end - chords.onset, _SUSTAINED))
-        in_bar, phase = find_metre(strength, chroma, choices)
-        return np.asarray(np.arange(len(beats)) % in_bar == phase)
+        """Return (B,) which beats begin a bar. Without choices a bar has one of the numbers of `IN_BAR`."""
+        return find_bars(beat_table(self._chords, self.accents, beats), choices)[0]
 
     @cached_property
     def accents(self) -> Floats:
@@ -203,31 +191,3 @@ def covering(beats: Floats, begin: float, end: float) -> Floats:
     before = np.arange(max(int(np.ceil((beats[0] - begin) / first - 0.25)), 0), 0, -1)
     after = np.arange(1, max(int(np.ceil((end - beats[-1]) / last)), 0) + 2)
     return np.concatenate([beats[0] - before * first, beats, beats[-1] + after * last])
-
-
-def find_metre(strength: Floats, chroma: Floats, choices: Sequence[int] = ()) -> tuple[int, int]:
-    """Return the beats of a bar and the number of the first beat that begins one.
-
-    Args:
-        strength: (B,) accent of each beat.
-        chroma: (B, 12) how long each pitch class sounds from a beat to the next.
-        choices: Numbers of beats that a bar may have. (): `METRES`.
-    """
-    unit = chroma / np.maximum(np.linalg.norm(chroma, axis=1, keepdims=True), 1e-9)
-    change = np.concatenate([[0], 1 - (unit[1:] * unit[:-1]).sum(axis=1)])
-    total = _standard(strength) + 1.5 * _standard(change)
-    best = (-np.inf, (choices or (4,))[0], 0)
-    for beats in choices or METRES:
-        for phase in range(beats):
-            chosen = np.arange(len(total)) % beats == phase
-            if not chosen.any() or chosen.all():
-                continue
-            contrast = total[chosen].mean() - total[~chosen].mean()
-            # More phases offer more chances: the contrast of noise grows with their number.
-            noise = np.sqrt(1 / chosen.sum() + 1 / (~chosen).sum()) * np.sqrt(2 * np.log(beats)) * total.std()
-            best = max(best, (float(contrast - noise) + _LIKELY.get(beats, 0.0), beats, phase))
-    return best[1], best[2]
-
-
-def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-9))
