@@ -1,7 +1,8 @@
 """Find the bars of a piece by rules: how many beats they have, and where they begin.
 
-Each number of beats with each first beat is a possible answer. A weighted sum of what speaks for it chooses: long notes,
-accents and new harmonies on its downbeats, music that comes again after a bar, and a piece that begins with a bar.
+Each number of beats with each first beat is a possible answer. A weighted sum of what speaks for it chooses: long
+notes, accents and new harmonies on its downbeats, music that comes again after a bar, and a piece that begins with
+one.
 """
 
 from __future__ import annotations

@@ -182,6 +182,20 @@ def test_a_metre_that_is_given_has_its_beats_on_the_grid(metre, accents, seconds
     np.testing.assert_allclose(down, np.round(down), atol=0.02)
 
 
+@pytest.mark.parametrize(("metre", "groups"), [("5/8", (3, 2)), ("7/8", (3, 2, 2)), ("10/8", (4, 2, 2, 2))])
+@pytest.mark.parametrize("pickup", [0, 2])
+def test_bars_of_uneven_metres_begin_with_the_long_note(metre, groups, pickup):
+    place = np.cumsum([0, *groups * 16])[:-1]
+    lengths = np.tile(groups, 16) * 240
+    late = 205 + pickup * 240
+    onset = np.concatenate([205 + np.arange(pickup) * 240, late + place * 240])
+    notes = note_array(onset, np.concatenate([np.full(pickup, 240), lengths]), 60 + np.arange(len(onset)) % 5)
+    found = stated_beats(Music(notes, 480), metre)
+    bar = sum(groups) * 0.25
+    begins = (found.times[found.down] - late / 960) / bar
+    np.testing.assert_allclose(begins[1:], np.round(begins[1:]), atol=0.01)
+
+
 def test_thirds_of_the_quarter_are_beats_of_three_units():
     music = Music(note_array(np.arange(96) * 160, 150, 60 + np.arange(96) % 3), 480)
     found = stated_beats(music, "6/8")
