@@ -20,8 +20,8 @@ from symbolic.music.bars import bar_lines, beats
 from symbolic.music.notes import Music
 
 _METRE = re.compile(r"(\d{1,2})/(1|2|4|8|16|32)")
-_PARTS = (4, 3)
-"""Parts of a quarter note on which most notes of written music lie."""
+_PARTS = ((4, 3), (6, 8), (12,))
+"""Parts of a quarter note on which most notes of written music lie, the usual ones first."""
 _KEPT, _UNMOVED, _LEAST = 0.5, 0.003, 8
 """How closely onsets keep to the parts of the file's beats, from 0 for anywhere to 1; how many quarter notes off them
 they are still taken as on them; and the fewest onsets that tell anything."""
@@ -167,21 +167,34 @@ def stated_beats(music: Music, metre: str = "") -> Beats | None:
     distinct = np.unique(np.round(quarter, 3))
     if len(distinct) < _LEAST:
         return None
-    turns = {parts: complex(np.exp(2j * np.pi * parts * distinct).mean()) for parts in _PARTS}
-    parts = max(turns, key=lambda one: abs(turns[one]))
-    if abs(turns[parts]) < _KEPT:
+    parts, turn = _parts(distinct)
+    if abs(turn) < _KEPT:
         return None
-    phase = float(np.angle(turns[parts])) / (2 * np.pi * parts)
+    phase = float(np.angle(turn)) / (2 * np.pi * parts)
     bars = (music.time_signatures[:, 1] > 1).any() or not len(music.time_signatures)
     if abs(phase) < _UNMOVED and bars and (not metre or stated == {metre.strip()}):
         return beats_of_file(music)
-    if parts == 3 and unit % 1.5 == 0:
+    if parts in (3, 6) and unit % 1.5 == 0:
         unit = 1.0  # thirds of the file's quarter note: the file writes a beat of three units so
     finer = 1 if unit * parts % 1 == 0 else 2
     place, down = _on_steps(music, phase, parts * finer, round(unit * parts * finer), _in_bar(metre))
     times = music.seconds((place * music.resolution).clip(min=0))
     fresh = np.diff(times, prepend=-1) > 0
     return _with_metre(times[fresh], down[fresh], chords_of(music).time, metre)
+
+
+def _parts(quarter: Floats) -> tuple[int, complex]:
+    """Return the parts of a quarter note that onsets keep to, and the mean of their turns: its length says how closely.
+
+    Args:
+        quarter: (C,) onsets in quarter notes.
+    """
+    for choices in _PARTS:
+        turns = {parts: complex(np.exp(2j * np.pi * parts * quarter).mean()) for parts in choices}
+        parts = max(turns, key=lambda one: abs(turns[one]))
+        if abs(turns[parts]) >= _KEPT:
+            break
+    return parts, turns[parts]
 
 
 def _on_steps(

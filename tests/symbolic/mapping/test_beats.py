@@ -143,7 +143,8 @@ def test_a_metre_that_is_given_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("step", "loose", "kept"), [(120, 0, True), (160, 8, True), (101, 0, False), (120, 110, False)]
+    ("step", "loose", "kept"),
+    [(120, 0, True), (160, 8, True), (80, 0, True), (60, 0, True), (101, 0, False), (120, 110, False)],
 )
 def test_notes_on_the_grid_of_a_file_keep_its_beats(step, loose, kept):
     onset = np.arange(64) * step + np.random.default_rng(0).integers(0, loose + 1, 64)
