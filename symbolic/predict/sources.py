@@ -30,12 +30,14 @@ class Source:
 def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
     """Find files as named, and all music files below folders, in order of their paths. Tunes of books count singly.
 
+    A folder without music stands for itself, so that it is named among what cannot be read.
+
     Args:
         names: Files and folders. A folder's inner structure is kept below `out`.
         out: Where predictions go. Files in it are not read.
 
     Raises:
-        ConfigError: If a folder holds no music files, or none of the files exists.
+        ConfigError: If folders alone are named and none holds music files, or if none of the files exists.
     """
     taken: set[PurePath] = set()
     sources = []
@@ -46,12 +48,13 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
             ]
             continue
         below = sorted(music_files(name, leave_out=out))
-        if not below:
-            raise ConfigError(without_music(name))
+        found = [(os.path.join(name, inner), PurePath(inner)) for inner in with_tunes(below, name)]
         sources += [
-            Source(os.path.join(name, inner), _free_place(PurePath(inner), taken))
-            for inner in with_tunes(below, name)
+            Source(file, _free_place(place, taken))
+            for file, place in found or [(name, PurePath(Path(name).name))]
         ]
+    if sources and all(os.path.isdir(source.file) for source in sources):
+        raise ConfigError(without_music(sources[0].file))
     if sources and not any(os.path.exists(book_and_number(source.file)[0]) for source in sources):
         named = ", ".join(source.file for source in sources[:_SHOWN]) + (
             ", ..." if len(sources) > _SHOWN else ""

@@ -29,12 +29,13 @@ def test_bad_files_among_good_ones_are_skipped_and_named(runs: Path, tmp_path: P
     write_midi(tune(106), good)
     bad.write_bytes(b"MThd, but no music")
     write_midi(Music(note_array([0, 1], 1, 36, 80, 128), 4), tmp_path / "drums.mid")
-    files = [str(bad), str(good), str(tmp_path / "drums.mid"), str(tmp_path / "absent.mid")]
+    (tmp_path / "empty").mkdir()
+    files = [str(bad), str(good), *(str(tmp_path / name) for name in ("drums.mid", "absent.mid", "empty"))]
     assert main(["predict", str(runs / "notes"), *files, "--out", str(tmp_path / "out")]) == 0
     printed = capsys.readouterr()
     assert [line.split(":")[0] for line in printed.err.splitlines()] == [
-        *(f"skipped  {tmp_path / name}" for name in ("bad.mid", "drums.mid", "absent.mid")),
-        "1 of 4 files predicted; 3 skipped, each named above",
+        *(f"skipped  {tmp_path / name}" for name in ("bad.mid", "drums.mid", "absent.mid", "empty")),
+        "1 of 5 files predicted; 4 skipped, each named above",
     ]
     assert str(tmp_path / "out" / "good.mid") in printed.out
     assert main(["predict", str(runs / "notes"), str(bad), "--out", str(tmp_path / "out")]) == 2
