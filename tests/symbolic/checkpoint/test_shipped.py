@@ -253,7 +253,7 @@ WEIGHTS = {
     "infill": ("5abdb44ee866aad9", "7ef8ccb0f1c98702"),
     "melody": ("17439120b1ef625f", "ca68effa96b6e6cd"),
     "tiny": ("c0f5688a6ac8aa71", "d6dea11ac3b76805"),
-    "tiny-conformer": ("d7b48fe9614161b4", "087ff8d84a0b1a2c"),
+    "tiny-conformer": ("a3e9688f179c7c86", "2665f1afc02b6a20"),
     "velocity": ("296116d5af11957e", "c883834b6fd9cc13"),
 }
 """Fingerprints of the backbone, and of heads and note features, as each model was made."""
