@@ -9,7 +9,6 @@ are played exactly, at 60 to 180 beats a minute. No time signature is read. The 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,9 +23,7 @@ from tqdm import tqdm
 from data.corpora import open_corpus
 from data.corpora.pop909 import Pop909Corpus, read_beats
 from data.toolkit.command import guarded
-from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import append_results
-from experiments.mapping import Scores, print_table, summarised
+from experiments.mapping import Scores, report_kinds, songs_parser
 from symbolic.errors import CounterpointError
 from symbolic.features.stats import Floats, softmax
 from symbolic.mapping.bars import BEGINNING, bar_features, beat_table
@@ -68,13 +65,8 @@ class Song(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Print the weights, or measure three ways of finding beats and append records."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser = songs_parser(__doc__, 60)
     parser.add_argument("--fit", action="store_true", help="fit the weights and print them")
-    parser.add_argument("--songs", type=int, default=60, help="most songs of a corpus")
-    parser.add_argument("--out", type=Path, help="file of records to append to")
     options = parser.parse_args(argv)
     found = list(tqdm(songs(options.root, options.fit, options.songs), "songs", disable=None))
     if options.fit:
@@ -83,23 +75,16 @@ def main(argv: Sequence[str]) -> None:
         return
     learnt = load_map()
     assert learnt is not None
-    about = {**portable_provenance(provenance()), "task": "mapping, plain songs", "side": "valid and test"}
-    records = []
-    for kind in dict.fromkeys(song.kind for song in found):
-        rows = []
-        for song in (one for one in found if one.kind == kind):
-            chords = song.chords
-            ways: dict[str, Tracking] = {
-                "trees": TreeTracking(learnt.tracker, chords), "rules": RuleTracking(chords),
-                "learnt": learnt.tracker(chords),
-            }  # fmt: skip
-            rows.append(
-                {name: one for way, it in ways.items() for name, one in scored(song, it, way).items()}
-            )
-        records += [about | one | {"measure": f"{kind}: {one['measure']}"} for one in summarised(rows)]
-    print_table(records)
-    if options.out:
-        append_results(options.out, records)
+    rows: dict[str, list[Scores]] = {}
+    for song in found:
+        chords = song.chords
+        ways: dict[str, Tracking] = {
+            "trees": TreeTracking(learnt.tracker, chords), "rules": RuleTracking(chords),
+            "learnt": learnt.tracker(chords),
+        }  # fmt: skip
+        own = {name: one for way, it in ways.items() for name, one in scored(song, it, way).items()}
+        rows.setdefault(song.kind, []).append(own)
+    report_kinds(rows, "mapping, plain songs", "valid and test", options.out)
 
 
 def songs(root: str | None, to_fit: bool, most: int) -> Iterator[Song]:

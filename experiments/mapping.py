@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +73,45 @@ def mapping_parser(description: str | None) -> argparse.ArgumentParser:
 
 def report(rows: Sequence[Scores], task: str, side: str, out: Path | None) -> None:
     """Print a table of the scores of pieces, and append its records to a file if there is one."""
+    _keep(summarised(rows), task, side, out)
+
+
+def report_kinds(kinds: Mapping[str, Sequence[Scores]], task: str, side: str, out: Path | None) -> None:
+    """Print a table of the scores of pieces of several kinds, and append its records to a file if there is one."""
+    records = [
+        {**one, "measure": f"{kind}: {one['measure']}"}
+        for kind, rows in kinds.items()
+        for one in summarised(rows)
+    ]
+    _keep(records, task, side, out)
+
+
+def _keep(records: Sequence[dict[str, Any]], task: str, side: str, out: Path | None) -> None:
     about = {**portable_provenance(provenance()), "task": task, "side": side}
-    records = [about | one for one in summarised(rows)]
     print_table(records)
     if out:
-        append_results(out, records)
+        append_results(out, [about | one for one in records])
 
 
-def print_table(records: list[dict[str, Any]]) -> None:
+def songs_parser(description: str | None, usual: int) -> argparse.ArgumentParser:
+    """Return a parser of what all measurements on songs need.
+
+    Args:
+        description: Of the command.
+        usual: Most songs of a kind unless another number is given.
+    """
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser.add_argument(
+        "--songs", type=int, default=usual, help="most songs of a kind (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="file of records to append to")
+    return parser
+
+
+def print_table(records: Sequence[dict[str, Any]]) -> None:
     """Print means and intervals."""
     for one in records:
         low, high = one["interval"]

@@ -7,11 +7,9 @@ Time signatures are removed from songs of one metre, and the notes begin at any 
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import mir_eval
@@ -21,9 +19,7 @@ from tqdm import tqdm
 from data.corpora import open_corpus
 from data.splits.small import dealing_hash
 from data.toolkit.command import guarded
-from data.toolkit.records import portable_provenance, provenance
-from data.toolkit.results import append_results
-from experiments.mapping import Scores, print_table, summarised
+from experiments.mapping import Scores, report_kinds, songs_parser
 from symbolic.errors import CounterpointError
 from symbolic.mapping.beats import Beats, beats_of_file, find_beats, stated_beats
 from symbolic.mapping.learnt import load_map
@@ -50,28 +46,14 @@ class Song(NamedTuple):
 
 def main(argv: Sequence[str]) -> None:
     """Measure with the metre stated and without, print a table and append records."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument("--songs", type=int, default=25, help="most songs of a corpus and a metre")
-    parser.add_argument("--out", type=Path, help="file of records to append to")
-    options = parser.parse_args(argv)
+    options = songs_parser(__doc__, 25).parse_args(argv)
     learnt = load_map()
     assert learnt is not None
-    about = {**portable_provenance(provenance()), "task": "mapping, stated metres", "side": "valid and test"}
     rows: dict[str, list[Scores]] = {}
     for corpus in _METRES:
         for song in songs(options.root, corpus, options.songs):
             rows.setdefault(f"{corpus}, {song.metre}", []).append(scored(song, learnt.tracker))
-    records = [
-        about | one | {"measure": f"{kind}: {one['measure']}"}
-        for kind, own in rows.items()
-        for one in summarised(own)
-    ]
-    print_table(records)
-    if options.out:
-        append_results(options.out, records)
+    report_kinds(rows, "mapping, stated metres", "valid and test", options.out)
 
 
 def songs(root: str | None, name: str, most: int) -> Iterator[Song]:
@@ -92,7 +74,9 @@ def songs(root: str | None, name: str, most: int) -> Iterator[Song]:
             continue
         count[metre] += 1
         late = int(random.integers(music.resolution))
-        yield Song(metre, _bare(music, late), _later(beats_of_file(music), float(music.seconds(late))))
+        yield Song(
+            metre, _bare(music, late), _later(beats_of_file(music), float(music.seconds(np.array(late))))
+        )
 
 
 def _bare(music: Music, late: int) -> Music:

@@ -68,7 +68,7 @@ def beat_table(chords: Chords, accents: Floats, beats: Floats) -> BeatTable:
     np.maximum.at(held, begins[on], np.minimum(longest[on] / beat, _LONGEST))
     np.add.at(chroma, (at, chords.pitch % 12), np.minimum(chords.end - chords.onset, _SUSTAINED))
     unit = chroma / np.maximum(np.linalg.norm(chroma, axis=1, keepdims=True), 1e-9)
-    sounds = chroma.any(axis=1)
+    sounds = np.asarray(chroma.sum(axis=1) > 0)
     change = np.where(sounds[1:] & sounds[:-1], 1 - (unit[1:] * unit[:-1]).sum(axis=1), 0.0)
     change[sounds[1:] & ~sounds[:-1]] = 0.5  # after silence nothing is known to be new
     return BeatTable(

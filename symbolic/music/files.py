@@ -108,7 +108,7 @@ def read_music(
         if not os.path.exists(path):
             raise MusicFileError(path, "there is no such file or folder")
         if os.path.isdir(path):
-            if next(music_files(path), None) is None:
+            if next(music_files(os.fspath(path)), None) is None:
                 raise MusicFileError(path, "it is a folder without music files")
             raise MusicFileError(
                 path, "it is a folder", "Name its files, as in sorted(Path(folder).rglob('*.mid'))."
