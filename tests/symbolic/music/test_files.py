@@ -239,6 +239,9 @@ class TestRefusing:
             parse_midi(midi(*[every] * 33), "swarm")
 
     def test_a_folder_is_answered_with_the_remedy(self, tmp_path):
+        with pytest.raises(MusicFileError, match=r"it is a folder without music files"):
+            read_music(tmp_path)
+        (tmp_path / "song.mid").touch()
         with pytest.raises(MusicFileError, match=r"it is a folder. Name its files"):
             read_music(tmp_path)
 
