@@ -30,7 +30,7 @@ class Source:
 def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
     """Find files as named, and all music files below folders, in order of their paths. Tunes of books count singly.
 
-    A folder without music stands for itself, so that it is named among what cannot be read.
+    A folder without music stands for itself at the end, so that it is named among what cannot be read.
 
     Args:
         names: Files and folders. A folder's inner structure is kept below `out`.
@@ -40,7 +40,7 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
         ConfigError: If folders alone are named and none holds music files, or if none of the files exists.
     """
     taken: set[PurePath] = set()
-    sources = []
+    sources, empty = [], []
     for name in names:
         if not os.path.isdir(name):
             sources += [
@@ -48,19 +48,21 @@ def find_sources(names: Sequence[str], out: str | Path) -> list[Source]:
             ]
             continue
         below = sorted(music_files(name, leave_out=out))
-        found = [(os.path.join(name, inner), PurePath(inner)) for inner in with_tunes(below, name)]
+        if not below:
+            empty.append(name)
         sources += [
-            Source(file, _free_place(place, taken))
-            for file, place in found or [(name, PurePath(Path(name).name))]
+            Source(os.path.join(name, inner), _free_place(PurePath(inner), taken))
+            for inner in with_tunes(below, name)
         ]
-    if sources and all(os.path.isdir(source.file) for source in sources):
-        raise ConfigError(without_music(sources[0].file))
+    if empty and not sources:
+        raise ConfigError(without_music(empty[0]))
     if sources and not any(os.path.exists(book_and_number(source.file)[0]) for source in sources):
         named = ", ".join(source.file for source in sources[:_SHOWN]) + (
             ", ..." if len(sources) > _SHOWN else ""
         )
         raise ConfigError(f"There is no such file or folder: {named}. Check the path.")
-    return sources
+    # Last, so that no file is renamed for them: nothing is written in their places.
+    return sources + [Source(name, _free_place(PurePath("folder"), taken)) for name in empty]
 
 
 def _free_place(path: PurePath, taken: set[PurePath]) -> PurePath:

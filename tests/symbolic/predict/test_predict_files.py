@@ -121,6 +121,18 @@ def test_folders_are_walked_without_hidden_files_and_predictions(tmp_path: Path)
         find_sources([str(tmp_path / "empty")], tmp_path / "out")
 
 
+def test_folders_without_music_come_last_and_rename_no_file(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b.mid").touch()
+    sources = find_sources([str(tmp_path / name) for name in ("b", "b.mid")], tmp_path / "out")
+    assert [source.file for source in sources] == [str(tmp_path / name) for name in ("b.mid", "b")]
+    assert sources[0].place.as_posix() == "b.mid"
+    monkeypatch.chdir(tmp_path / "b")
+    assert [source.file for source in find_sources([".", "../b.mid"], "out")] == ["../b.mid", "."]
+    with pytest.raises(ConfigError, match="no music files"):
+        find_sources(["."], "out")
+
+
 def test_tunes_of_a_book_are_files_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     book = tmp_path / "in" / "book.abc"
