@@ -161,7 +161,7 @@ def fitted(found: Sequence[Song]) -> Floats:
         grid = find_grid(song.chords.time)
         if grid is None:
             continue
-        steps, first, numbers = grid_features(song.chords, grid)
+        steps, first, numbers = grid_features(song.chords, RuleTracking(song.chords).accents, grid)
         period, begin = steps * grid.step, grid.start + first * grid.step
         error = [_error(song.beats.times, *one) for one in zip(period, begin, strict=True)]
         if min(error) < _WRONG:

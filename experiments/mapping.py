@@ -62,12 +62,8 @@ def main(argv: Sequence[str]) -> None:
 
 def mapping_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser of what all measurements on (n)ASAP need."""
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
+    parser = _parser(description)
     parser.add_argument("--side", default="test", choices=("train", "valid", "test"))
-    parser.add_argument("--out", type=Path, help="file of records to append to")
     return parser
 
 
@@ -100,13 +96,18 @@ def songs_parser(description: str | None, usual: int) -> argparse.ArgumentParser
         description: Of the command.
         usual: Most songs of a kind unless another number is given.
     """
+    parser = _parser(description)
+    parser.add_argument(
+        "--songs", type=int, default=usual, help="most songs of a kind (default: %(default)s)"
+    )
+    return parser
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", help="folder of data sets (default: $COUNTERPOINT_DATA)")
-    parser.add_argument(
-        "--songs", type=int, default=usual, help="most songs of a kind (default: %(default)s)"
-    )
     parser.add_argument("--out", type=Path, help="file of records to append to")
     return parser
 

@@ -36,6 +36,11 @@ def deviation(values: NDArray[Any]) -> float:
     return float(values.std()) if len(values) else 0.0
 
 
+def standard(values: Floats) -> Floats:
+    """Return values with mean zero and deviation one, or zeros where they hardly vary."""
+    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-3))
+
+
 def shares(counts: NDArray[Any]) -> Floats:
     """Divide counts or weights by their sum along the last axis."""
     return np.asarray(counts / np.maximum(counts.sum(axis=-1, keepdims=True), 1e-12), dtype=np.float64)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.stats import Floats
+from symbolic.features.stats import Floats, standard
 from symbolic.mapping.chords import Chords
 from symbolic.mapping.features import BEAT_SECONDS, Ints
 from symbolic.mapping.metre import IN_BAR
@@ -54,7 +54,7 @@ def beat_table(chords: Chords, accents: Floats, beats: Floats) -> BeatTable:
     """Return the accents, harmonies, lengths and density of beats.
 
     Args:
-        chords: One chord or more.
+        chords: The chords of the piece.
         accents: (C,) from `tracking.accents`.
         beats: (B,) times in seconds, two or more.
     """
@@ -72,10 +72,10 @@ def beat_table(chords: Chords, accents: Floats, beats: Floats) -> BeatTable:
     change = np.where(sounds[1:] & sounds[:-1], 1 - (unit[1:] * unit[:-1]).sum(axis=1), 0.0)
     change[sounds[1:] & ~sounds[:-1]] = 0.5  # after silence nothing is known to be new
     return BeatTable(
-        _standard(strength),
-        _standard(np.concatenate([[0.0], change])),
-        _standard(held),
-        _standard(np.bincount(begins, minlength=count).astype(np.float64)),
+        standard(strength),
+        standard(np.concatenate([[0.0], change])),
+        standard(held),
+        standard(np.bincount(begins, minlength=count).astype(np.float64)),
         int(begins[0]) if len(on) else 0,
         bool(on[:1].all()),
     )
@@ -127,10 +127,6 @@ def find_bars(table: BeatTable, choices: Sequence[int] = ()) -> tuple[NDArray[np
     gains = numbers @ BAR_WEIGHTS
     best = int(gains.argmax())
     return np.arange(len(table.strength)) % in_bars[best] == phases[best], float(gains[best])
-
-
-def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-9))
 
 
 def _contrast(values: Floats, some: NDArray[np.bool_]) -> float:

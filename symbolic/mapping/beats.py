@@ -213,7 +213,7 @@ def _on_steps(
     chords = chords_of(even)
     accents = RuleTracking(chords).accents
     begin, last = chords.time[0] / USUAL, chords.time[-1] / USUAL
-    _, firsts, numbers = grid_features(chords, Grid(phase * USUAL, USUAL / parts), (steps,))
+    _, firsts, numbers = grid_features(chords, accents, Grid(phase * USUAL, USUAL / parts), (steps,))
     found = []
     for first, likely in zip(firsts, numbers @ WEIGHTS, strict=True):
         start, unit = phase + first / parts, steps / parts

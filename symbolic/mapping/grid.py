@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from symbolic.features.stats import Floats
+from symbolic.features.stats import Floats, standard
 from symbolic.mapping.chords import Chords
 from symbolic.mapping.features import Ints
 from symbolic.mapping.tracking import LONGEST, SHORTEST, USUAL, RuleTracking, Tracking, covering
@@ -94,18 +94,21 @@ class GridTracking(RuleTracking):
     def beats(self) -> Floats:
         """Return rising times of even beats in seconds, two or more, that enclose the music."""
         time, (start, step) = self._chords.time, self._grid
-        steps, first, numbers = grid_features(self._chords, self._grid)
+        steps, first, numbers = grid_features(self._chords, self.accents, self._grid)
         best = int((numbers @ WEIGHTS).argmax())
         period, begin = steps[best] * step, start + first[best] * step
         place = np.floor((time[0] - begin) / period + 0.5)
         return covering(begin + (place + np.arange(2)) * period, float(time[0]), float(time[-1]))
 
 
-def grid_features(chords: Chords, grid: Grid, lengths: Sequence[int] = ()) -> tuple[Ints, Ints, Floats]:
+def grid_features(
+    chords: Chords, accents: Floats, grid: Grid, lengths: Sequence[int] = ()
+) -> tuple[Ints, Ints, Floats]:
     """Return the beats that are possible on a grid and (P, F) numbers from which the likely one is chosen.
 
     Args:
         chords: The chords.
+        accents: (C,) from `tracking.accents`.
         grid: Their grid.
         lengths: Numbers of steps that a beat may have. (): those that are neither too short nor too long.
 
@@ -115,12 +118,11 @@ def grid_features(chords: Chords, grid: Grid, lengths: Sequence[int] = ()) -> tu
     at = np.round((chords.time - grid.start) / grid.step).astype(np.int64)
     place = at - at.min()
     total = int(place.max()) + 1
-    low = _standard(-np.minimum.reduceat(chords.pitch, chords.first).astype(np.float64))
-    rest = _standard(np.minimum(np.diff(chords.time, append=chords.time[-1] + 1), 2))
-    accent = RuleTracking(chords).accents
+    low = standard(-np.minimum.reduceat(chords.pitch, chords.first).astype(np.float64))
+    rest = standard(np.minimum(np.diff(chords.time, append=chords.time[-1] + 1), 2))
     played, accented = np.zeros(total), np.zeros(total)
     played[place] = 1
-    np.maximum.at(accented, place, accent + 2)
+    np.maximum.at(accented, place, accents + 2)
     together = np.log(len(chords.onset) / len(chords.time))
     found: list[tuple[int, int]] = []
     rows = []
@@ -133,17 +135,13 @@ def grid_features(chords: Chords, grid: Grid, lengths: Sequence[int] = ()) -> tu
             on = (at - first) % steps == 0
             half = float(((at - first) % steps * 2 == steps).mean())
             share = len(np.unique(at[on])) * steps / total
-            contrasts = [_contrast(values, on) for values in (accent, low, rest)]
+            contrasts = [_contrast(values, on) for values in (accents, low, rest)]
             found.append((steps, first))
             rows.append(
                 [pace, pace**2, pace * together, dense**2, share, half, again, accents_again, *contrasts]
             )
     steps_of, first_of = np.array(found, dtype=np.int64).T
     return steps_of, first_of, np.array(rows)
-
-
-def _standard(values: Floats) -> Floats:
-    return np.asarray((values - values.mean()) / max(float(values.std()), 1e-3))
 
 
 def _contrast(values: Floats, on: NDArray[np.bool_]) -> float:

@@ -7,6 +7,7 @@ from symbolic.mapping.beats import find_beats
 from symbolic.mapping.chords import chords_of
 from symbolic.mapping.grid import WEIGHTS, Grid, find_grid, grid_features
 from symbolic.mapping.learnt import load_map
+from symbolic.mapping.tracking import RuleTracking
 from symbolic.music.notes import Music, note_array
 
 
@@ -61,7 +62,7 @@ def test_beats_of_a_plain_song_are_neither_half_nor_double(beat, tracker):
 
 def test_each_step_of_a_possible_beat_may_begin_it():
     chords = chords_of(song(0.5))
-    steps, first, numbers = grid_features(chords, Grid(0.3, 0.25))
+    steps, first, numbers = grid_features(chords, RuleTracking(chords).accents, Grid(0.3, 0.25))
     assert steps.tolist() == [1] + [2] * 2 + [3] * 3 + [4] * 4 + [6] * 6
     assert (first < steps).all()
     assert numbers.shape == (16, len(WEIGHTS))
